@@ -1,0 +1,382 @@
+/*
+ * precis.h - the C interface of libprecis, the engine behind Précis.
+ *
+ * Every operation is  precis_status precis_<op>(precis_context*, const precis_<op>_args*).
+ * A context is a device, its threads or stream, a scratch arena and the text of the last error.
+ *
+ * - No function throws, exits or aborts. A bad argument is PRECIS_INVALID_ARGUMENT and a sentence
+ *   that names the argument, to be read with precis_last_error.
+ * - Tensors are borrowed for the length of the call. Matrices are row-major; the elements of one
+ *   row (the last dimension) are contiguous and rows lie row_stride elements apart.
+ * - Outputs must not overlap inputs unless the operation says so.
+ * - The same inputs, seed, device and thread count give the same bits. A row of a result depends on
+ *   its own row of the input alone: a batch gives the bits that its members give one by one.
+ * - A context serves one thread at a time; a second one that enters meanwhile gets
+ *   PRECIS_INVALID_STATE. On the CPU with more than one thread, the calling thread works as the
+ *   first of them and is pinned to a core until another thread calls or the context is destroyed.
+ *   Different contexts are independent.
+ */
+#ifndef PRECIS_H_
+#define PRECIS_H_
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define PRECIS_API __attribute__((visibility("default")))
+
+typedef enum precis_status {
+  PRECIS_OK = 0,
+  PRECIS_INVALID_ARGUMENT = 1,
+  PRECIS_INVALID_STATE = 2,
+  PRECIS_OUT_OF_MEMORY = 3,
+  PRECIS_UNSUPPORTED = 4,
+  PRECIS_DEVICE_ERROR = 5,
+  PRECIS_INTERNAL_ERROR = 6
+} precis_status;
+
+typedef enum precis_dtype {
+  PRECIS_FLOAT32 = 0,
+  PRECIS_BFLOAT16 = 1,
+  PRECIS_INT8 = 2,
+  PRECIS_UINT8 = 3,
+  PRECIS_INT32 = 4,
+  PRECIS_INT64 = 5,
+  PRECIS_FLOAT16 = 6
+} precis_dtype;
+
+typedef enum precis_device { PRECIS_CPU = 0, PRECIS_CUDA = 1 } precis_device;
+
+typedef struct precis_context precis_context;
+
+/* A view: data may be NULL only where an operation calls the tensor optional. */
+typedef struct precis_tensor {
+  void* data;
+  int64_t dims[4];    /* outermost first; rank of them are used */
+  int64_t row_stride; /* elements between the starts of two rows; 0: contiguous */
+  int32_t rank;
+  int32_t dtype;
+} precis_tensor;
+
+/* ------------------------------------------------------------------ contexts */
+
+typedef struct precis_context_args {
+  int32_t device;       /* precis_device */
+  int32_t device_index; /* which GPU; 0 on the CPU */
+  int32_t threads;      /* 0: one for each physical core this process may use */
+  const char* isa;      /* "portable", "avx2", "avx512", "avx512_bf16"; NULL: the best there is */
+  const char* matmul; /* "native" or "onednn"; NULL: whichever measured faster on this processor */
+  char* error;        /* optional: where to write why no context could be made */
+  int64_t error_bytes;
+} precis_context_args;
+
+typedef struct precis_context_info {
+  int32_t abi_version;
+  int32_t device;
+  int32_t threads;
+  int32_t onednn;          /* 1 when matrix products of many rows go to oneDNN */
+  int64_t scratch_bytes;   /* what the scratch arena holds now */
+  int64_t allocations;     /* how often the context asked the system for memory, ever */
+  char isa[32];            /* the instruction set in use */
+  char features[256];      /* what the processor offers, separated by spaces */
+  char onednn_version[64]; /* empty where oneDNN could not be loaded */
+  char onednn_path[512];
+  char onednn_error[512]; /* why it could not be loaded */
+  char cores[256];        /* the cores the threads are pinned to, as "0,1" */
+} precis_context_info;
+
+#define PRECIS_ABI_VERSION 1
+
+PRECIS_API precis_status precis_context_create(const precis_context_args* args,
+                                               precis_context** context);
+PRECIS_API void precis_context_destroy(precis_context* context);
+PRECIS_API precis_status precis_context_describe(precis_context* context,
+                                                 precis_context_info* info);
+/* The sentence that belongs to the last status that was not PRECIS_OK; never NULL. */
+PRECIS_API const char* precis_last_error(precis_context* context);
+/* Waits until everything ordered on the context's stream is done. */
+PRECIS_API precis_status precis_synchronize(precis_context* context);
+
+/* ------------------------------------------------------------------ memory */
+
+/* Zero-filled device memory, aligned to 4096 bytes, on huge pages where the system gives them. */
+PRECIS_API precis_status precis_allocate(precis_context* context, int64_t bytes, void** memory);
+PRECIS_API precis_status precis_free(precis_context* context, void* memory, int64_t bytes);
+
+/* ------------------------------------------------------------------ matrix product */
+
+/*
+ * A weight of N rows (outputs) and K columns (inputs), packed once for precis_matmul: tiles of 64
+ * outputs, in which K runs outside and the outputs inside, neighbouring k side by side (1 float32,
+ * 2 bfloat16 or 4 int8). int8 weights are symmetric per output and followed by their scales.
+ */
+typedef struct precis_packed_matrix {
+  const void* data; /* aligned to 64 bytes */
+  int64_t bytes;
+  int64_t outputs; /* N */
+  int64_t inputs;  /* K */
+  int32_t dtype;   /* PRECIS_FLOAT32, PRECIS_BFLOAT16 or PRECIS_INT8 */
+  int32_t reserved;
+} precis_packed_matrix;
+
+typedef struct precis_matmul_pack_args {
+  precis_tensor weights[4]; /* each (n_i, K), float32 or bfloat16, stacked along the outputs */
+  int32_t weight_count;
+  int32_t dtype;        /* of the packed matrix */
+  void* packed;         /* aligned to 64 bytes */
+  int64_t packed_bytes; /* at least what precis_matmul_pack_size says */
+} precis_matmul_pack_args;
+
+/* Needs dims and dtype only; data and packed may be NULL. */
+PRECIS_API precis_status precis_matmul_pack_size(precis_context* context,
+                                                 const precis_matmul_pack_args* args,
+                                                 int64_t* bytes);
+PRECIS_API precis_status precis_matmul_pack(precis_context* context,
+                                            const precis_matmul_pack_args* args);
+
+/*
+ * y = alpha x W'  or, with accumulate, y += alpha x W'.   x (M, K), W packed (N, K), y (M, N).
+ * Accumulates in float32. bfloat16 weights round x to bfloat16; int8 weights quantise each row of x
+ * to 8 bits. x float32 or bfloat16; y float32 or bfloat16 (accumulate: float32).
+ */
+typedef struct precis_matmul_args {
+  precis_tensor x;
+  precis_packed_matrix w;
+  precis_tensor y;
+  float alpha;
+  int32_t accumulate;
+} precis_matmul_args;
+
+PRECIS_API precis_status precis_matmul(precis_context* context, const precis_matmul_args* args);
+
+/*
+ * The fused LoRA product (Hu et al. 2021):  y = alpha (x W' + (x A' . s) B').
+ * A (R, K) holds the adapters' down-projections one below the other, B (N, R) their up-projections,
+ * zero where an output has no adapter; segment i says that outputs [output_begin, output_end) use
+ * ranks [rank_begin, rank_end) with scaling s. The low-rank term goes into the accumulators of x
+ * W'.
+ */
+typedef struct precis_lora_segment {
+  int64_t output_begin;
+  int64_t output_end;
+  int64_t rank_begin;
+  int64_t rank_end;
+  float scaling;
+  int32_t reserved;
+} precis_lora_segment;
+
+typedef struct precis_lora_matmul_args {
+  precis_tensor x;
+  precis_packed_matrix w;
+  precis_packed_matrix a; /* R outputs, K inputs; float32 or bfloat16 */
+  precis_packed_matrix b; /* N outputs, R inputs; as a */
+  precis_tensor y;
+  precis_lora_segment segments[4];
+  int32_t segment_count;
+  float alpha;
+  int32_t accumulate;
+  int32_t reserved;
+} precis_lora_matmul_args;
+
+PRECIS_API precis_status precis_lora_matmul(precis_context* context,
+                                            const precis_lora_matmul_args* args);
+
+/* ------------------------------------------------------------------ element-wise and rows */
+
+/* y = x, converted between float32 and bfloat16 (to nearest, ties to even). Same dims. */
+typedef struct precis_convert_args {
+  precis_tensor x;
+  precis_tensor y;
+} precis_convert_args;
+
+PRECIS_API precis_status precis_convert(precis_context* context, const precis_convert_args* args);
+
+/* y[t, :] = table[ids[t], :].   table (V, D), ids (T), y (T, D) float32. An id outside [0, V) is an
+ * invalid argument and nothing is written. */
+typedef struct precis_embedding_args {
+  precis_tensor table;
+  precis_tensor ids; /* int32, rank 1 */
+  precis_tensor y;
+} precis_embedding_args;
+
+PRECIS_API precis_status precis_embedding(precis_context* context,
+                                          const precis_embedding_args* args);
+
+/* y = x / sqrt(mean(x^2) + epsilon) * weight   (Zhang & Sennrich 2019).
+ * x (M, D) float32, weight (D) float32, y (M, D) float32 or bfloat16. */
+typedef struct precis_rms_norm_args {
+  precis_tensor x;
+  precis_tensor weight;
+  precis_tensor y;
+  float epsilon;
+  int32_t reserved;
+} precis_rms_norm_args;
+
+PRECIS_API precis_status precis_rms_norm(precis_context* context, const precis_rms_norm_args* args);
+
+typedef enum precis_activation_kind {
+  PRECIS_RELU = 0,
+  PRECIS_GELU_TANH = 1, /* 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), T5's gelu_new */
+  PRECIS_GELU_ERF = 2,  /* x Phi(x) */
+  PRECIS_SILU = 3
+} precis_activation_kind;
+
+/* gated: x (M, 2F), y (M, F) = act(x[:, :F]) * x[:, F:]   (Shazeer 2020).  Else y = act(x), (M, F).
+ * float32 or bfloat16 on either side. Not gated, y may be x. */
+typedef struct precis_activation_args {
+  precis_tensor x;
+  precis_tensor y;
+  int32_t kind;
+  int32_t gated;
+} precis_activation_args;
+
+PRECIS_API precis_status precis_activation(precis_context* context,
+                                           const precis_activation_args* args);
+
+/* Along the rows of x (M, N) float32; y may be x. logarithm: y = x - log(sum(exp(x))). A row of
+ * nothing but -inf is an invalid argument. */
+typedef struct precis_softmax_args {
+  precis_tensor x;
+  precis_tensor y;
+  int32_t logarithm;
+  int32_t reserved;
+} precis_softmax_args;
+
+PRECIS_API precis_status precis_softmax(precis_context* context, const precis_softmax_args* args);
+
+/* The k largest of each row, largest first, the lower index first among equals.
+ * x (M, N) float32, values (M, k) float32, indices (M, k) int32. NaN is an invalid argument. */
+typedef struct precis_top_k_args {
+  precis_tensor x;
+  precis_tensor values;
+  precis_tensor indices;
+} precis_top_k_args;
+
+PRECIS_API precis_status precis_top_k(precis_context* context, const precis_top_k_args* args);
+
+/* ------------------------------------------------------------------ attention */
+
+/*
+ * out = softmax(scale q k' + bias) v for sequences of unequal length that lie one behind the other,
+ * without padding: sequence s has the queries [query_offsets[s], query_offsets[s + 1]) and the keys
+ * [key_offsets[s], key_offsets[s + 1]).
+ *
+ * bias (buckets, heads) float32, optional: T5's relative position bias (Raffel et al. 2020), as a
+ * table; the bucket is a function of key position - query position. Rows of q, k, v and out hold
+ * heads x head_dim values; q, k and v share a dtype, float32 or bfloat16; scores and sums are
+ * float32. causal: query i sees keys 0..i.
+ */
+typedef struct precis_attention_args {
+  precis_tensor q;
+  precis_tensor k;
+  precis_tensor v;
+  precis_tensor out; /* float32 or bfloat16 */
+  precis_tensor bias;
+  const int32_t* query_offsets; /* sequences + 1, from 0, ascending */
+  const int32_t* key_offsets;
+  int32_t sequences;
+  int32_t heads;
+  int32_t causal;
+  int32_t bidirectional; /* buckets for both directions (encoder) or for the past alone */
+  int32_t max_distance;
+  float scale;
+} precis_attention_args;
+
+PRECIS_API precis_status precis_attention(precis_context* context,
+                                          const precis_attention_args* args);
+
+/*
+ * One new query a row over a cache of keys and values.
+ *
+ * q, out (M, heads x head_dim). k_cache, v_cache (C, heads x head_dim): row r's key at position p
+ * is cache row  ancestors ? ancestors[r * ancestor_stride + p] * slot_rows + p : key_starts[r] + p.
+ * ancestors lets beams share a past without copying it: it holds the slot in which the token at p
+ * was computed. lengths[r] keys count, the new one included; its position is lengths[r] - 1.
+ * k_new, v_new (M, heads x head_dim), optional: stored into the cache first, at that position.
+ * No two rows may store to the same cache row. bias as in precis_attention, optional; the past
+ * only.
+ */
+typedef struct precis_attention_decode_args {
+  precis_tensor q;
+  precis_tensor k_new;
+  precis_tensor v_new;
+  precis_tensor k_cache;
+  precis_tensor v_cache;
+  precis_tensor out;
+  precis_tensor bias;
+  const int32_t* key_starts;
+  const int32_t* lengths;
+  const int32_t* ancestors;
+  int64_t ancestor_stride;
+  int64_t slot_rows;
+  int32_t heads;
+  int32_t max_distance;
+  float scale;
+  int32_t reserved;
+} precis_attention_decode_args;
+
+PRECIS_API precis_status precis_attention_decode(precis_context* context,
+                                                 const precis_attention_decode_args* args);
+
+/* ------------------------------------------------------------------ choosing tokens */
+
+/*
+ * What is done to scores before a token is chosen, in this order: repetition penalty (Keskar et al.
+ * 2019: a token of the history has its score divided by the penalty if positive, else multiplied),
+ * no-repeat n-gram (a token that would complete an n-gram of the history gets -inf), minimum length
+ * (the end tokens get -inf while fewer than min_new_tokens were generated).
+ */
+typedef struct precis_logit_rules {
+  const int32_t* history; /* (M, history_stride): the tokens so far, the start token included */
+  const int32_t* history_lengths; /* (M); generated = length - 1 */
+  int64_t history_stride;
+  const int32_t* end_tokens;
+  int32_t end_token_count;
+  float repetition_penalty;     /* 1: none */
+  int32_t no_repeat_ngram_size; /* 0: none */
+  int32_t min_new_tokens;
+} precis_logit_rules;
+
+/* Applies the rules to scores (M, V) float32, in place. */
+typedef struct precis_process_logits_args {
+  precis_tensor scores;
+  precis_logit_rules rules;
+} precis_process_logits_args;
+
+PRECIS_API precis_status precis_process_logits(precis_context* context,
+                                               const precis_process_logits_args* args);
+
+/*
+ * Draws one token a row from logits (M, V) float32, which the rules change in place: rules, then
+ * temperature, top-k (keeps every logit >= the k-th largest; 0: all), top-p (Holtzman et al. 2020:
+ * the smallest set of most probable tokens whose mass reaches p, at least one; 1: all), then the
+ * token with the largest  logit / temperature + Gumbel noise.  The noise of token i in row r is a
+ * function of (seed, streams[r], offsets[r], i) alone - Philox4x32-10 (Salmon et al. 2011) - so
+ * that every device draws the same token.  greedy: the largest logit, the lowest index among
+ * equals.
+ */
+typedef struct precis_sample_args {
+  precis_tensor logits;
+  precis_logit_rules rules;
+  const uint64_t* streams; /* (M): which sequence; unused and optional when greedy */
+  const uint64_t* offsets; /* (M): which step; unused and optional when greedy */
+  uint64_t seed;
+  float temperature; /* > 0 */
+  int32_t top_k;
+  float top_p;
+  int32_t greedy;
+  int32_t* tokens;                 /* (M) */
+  float* log_probabilities;        /* (M), optional: log softmax of the logits as they came in */
+  float* warped_log_probabilities; /* (M), optional: of the distribution that was drawn from */
+  precis_tensor probabilities;     /* (M, V) float32, optional: that distribution */
+} precis_sample_args;
+
+PRECIS_API precis_status precis_sample(precis_context* context, const precis_sample_args* args);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* PRECIS_H_ */

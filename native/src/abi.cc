@@ -1,0 +1,212 @@
+// The C boundary: checks every argument, runs the operation on the context's device and turns what
+// goes wrong into a status and a sentence. Nothing else in the library is extern "C".
+
+#include <cstring>
+#include <initializer_list>
+#include <new>
+
+#include "context.h"
+#include "cpu/kernels.h"
+#include "error.h"
+#include "ops/op.h"
+
+namespace precis {
+namespace {
+
+const char* dtype_name(int32_t dtype) {
+  switch (dtype) {
+    case PRECIS_FLOAT32:
+      return "float32";
+    case PRECIS_BFLOAT16:
+      return "bfloat16";
+    case PRECIS_INT8:
+      return "int8";
+    case PRECIS_UINT8:
+      return "uint8";
+    case PRECIS_INT32:
+      return "int32";
+    case PRECIS_INT64:
+      return "int64";
+    case PRECIS_FLOAT16:
+      return "float16";
+    default:
+      return "unknown";
+  }
+}
+
+// Checks one tensor of one call: name is as in precis.h.
+void check_tensor(const char* op, const char* name, const precis_tensor& t, int rank,
+                  std::initializer_list<int32_t> dtypes) {
+  PRECIS_CHECK(t.rank == rank, "%s: %s has rank %d, not %d", op, name, t.rank, rank);
+  bool known = false;
+  for (int32_t dtype : dtypes) known |= t.dtype == dtype;
+  PRECIS_CHECK(known, "%s: %s cannot be %s (dtype %d)", op, name, dtype_name(t.dtype), t.dtype);
+  int64_t elements = 1;
+  for (int i = 0; i < rank; i++) {
+    PRECIS_CHECK(t.dims[i] >= 0, "%s: %s has %lld as dimension %d", op, name,
+                 static_cast<long long>(t.dims[i]), i);
+    PRECIS_CHECK(
+        !__builtin_mul_overflow(elements, t.dims[i], &elements) && elements <= (int64_t{1} << 48),
+        "%s: %s is too large", op, name);
+  }
+  PRECIS_CHECK(rank < 2 || t.row_stride == 0 || t.row_stride >= columns(t),
+               "%s: %s has rows of %lld elements, %lld apart", op, name,
+               static_cast<long long>(columns(t)), static_cast<long long>(t.row_stride));
+  PRECIS_CHECK(t.data != nullptr || elements == 0, "%s: %s has no data", op, name);
+}
+
+void check_dim(const char* op, const char* name, const precis_tensor& t, int dim, int64_t want,
+               const char* why) {
+  PRECIS_CHECK(t.dims[dim] == want, "%s: %s has %lld as dimension %d, but %s is %lld", op, name,
+               static_cast<long long>(t.dims[dim]), dim, why, static_cast<long long>(want));
+}
+
+// Holds a context for the length of a call.
+class Entry {
+ public:
+  explicit Entry(precis_context* context) : context_(context) {
+    entered_ = !context->busy.exchange(true, std::memory_order_acquire);
+  }
+  ~Entry() {
+    if (entered_) context_->busy.store(false, std::memory_order_release);
+  }
+  bool entered() const { return entered_; }
+
+ private:
+  precis_context* context_;
+  bool entered_;
+};
+
+// Runs body; whatever leaves it becomes a status and the context's error text.
+template <class Body>
+precis_status run(precis_context* context, const void* args, Body&& body) noexcept {
+  if (context == nullptr) return PRECIS_INVALID_ARGUMENT;
+  Entry entry(context);
+  // The other thread may be writing the error text: leave it alone.
+  if (!entry.entered()) return PRECIS_INVALID_STATE;
+  try {
+    try {
+      PRECIS_CHECK(args != nullptr, "args is NULL");
+      body();
+      return PRECIS_OK;
+    } catch (const Error& e) {
+      context->error = e.text;
+      return e.status;
+    } catch (const std::bad_alloc&) {
+      context->error = "out of memory";
+      return PRECIS_OUT_OF_MEMORY;
+    } catch (const std::exception& e) {
+      context->error = e.what();
+      return PRECIS_INTERNAL_ERROR;
+    }
+  } catch (...) {
+    return PRECIS_INTERNAL_ERROR;
+  }
+}
+
+void copy_text(char* to, size_t size, const char* text) {
+  std::strncpy(to, text, size - 1);
+  to[size - 1] = 0;
+}
+
+}  // namespace
+}  // namespace precis
+
+using namespace precis;
+
+extern "C" {
+
+precis_status precis_context_create(const precis_context_args* args, precis_context** context) {
+  if (args == nullptr || context == nullptr) return PRECIS_INVALID_ARGUMENT;
+  *context = nullptr;
+  auto report = [&](const char* text) {
+    if (args->error != nullptr && args->error_bytes > 0) {
+      copy_text(args->error, static_cast<size_t>(args->error_bytes), text);
+    }
+  };
+  try {
+    if (args->device == PRECIS_CUDA) {
+      fail(PRECIS_UNSUPPORTED, "this build of libprecis has no CUDA in it");
+    }
+    PRECIS_CHECK(args->device == PRECIS_CPU, "device: %d is neither the CPU nor CUDA",
+                 args->device);
+    *context = new precis_context(args->threads, args->isa);
+    return PRECIS_OK;
+  } catch (const Error& e) {
+    report(e.text.c_str());
+    return e.status;
+  } catch (const std::bad_alloc&) {
+    report("out of memory");
+    return PRECIS_OUT_OF_MEMORY;
+  } catch (...) {
+    report("internal error");
+    return PRECIS_INTERNAL_ERROR;
+  }
+}
+
+void precis_context_destroy(precis_context* context) { delete context; }
+
+precis_status precis_context_describe(precis_context* context, precis_context_info* info) {
+  return run(context, info, [&] {
+    *info = {};
+    info->abi_version = PRECIS_ABI_VERSION;
+    info->device = PRECIS_CPU;
+    info->threads = context->cpu.pool.threads();
+    info->scratch_bytes = context->cpu.scratch.bytes();
+    info->allocations = context->allocations + context->cpu.scratch.allocations();
+    copy_text(info->isa, sizeof info->isa, context->isa.name);
+    copy_text(info->features, sizeof info->features, cpu_features());
+    copy_text(info->cores, sizeof info->cores, context->cpu.pool.cores().c_str());
+  });
+}
+
+const char* precis_last_error(precis_context* context) {
+  return context == nullptr ? "the context is NULL" : context->error.c_str();
+}
+
+precis_status precis_synchronize(precis_context* context) {
+  return run(context, context, [] {});
+}
+
+precis_status precis_allocate(precis_context* context, int64_t bytes, void** memory) {
+  return run(context, memory, [&] {
+    PRECIS_CHECK(bytes > 0, "allocate: %lld bytes", static_cast<long long>(bytes));
+    *memory = map_pages(static_cast<size_t>(bytes));
+    if (*memory == nullptr) {
+      fail(PRECIS_OUT_OF_MEMORY, "allocate: the system has no %lld bytes left",
+           static_cast<long long>(bytes));
+    }
+    context->allocations++;
+  });
+}
+
+precis_status precis_free(precis_context* context, void* memory, int64_t bytes) {
+  return run(context, memory, [&] { unmap_pages(memory, static_cast<size_t>(bytes)); });
+}
+
+precis_status precis_convert(precis_context* context, const precis_convert_args* args) {
+  return run(context, args, [&] {
+    const precis_convert_args& a = *args;
+    check_tensor("convert", "x", a.x, a.x.rank, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
+    check_tensor("convert", "y", a.y, a.x.rank, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
+    for (int i = 0; i < a.x.rank; i++) check_dim("convert", "y", a.y, i, a.x.dims[i], "x's");
+    context->isa.kernels->convert(context->cpu, a);
+  });
+}
+
+precis_status precis_rms_norm(precis_context* context, const precis_rms_norm_args* args) {
+  return run(context, args, [&] {
+    const precis_rms_norm_args& a = *args;
+    check_tensor("rms_norm", "x", a.x, 2, {PRECIS_FLOAT32});
+    check_tensor("rms_norm", "weight", a.weight, 1, {PRECIS_FLOAT32});
+    check_tensor("rms_norm", "y", a.y, 2, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
+    check_dim("rms_norm", "weight", a.weight, 0, a.x.dims[1], "x's width");
+    check_dim("rms_norm", "y", a.y, 0, a.x.dims[0], "x's number of rows");
+    check_dim("rms_norm", "y", a.y, 1, a.x.dims[1], "x's width");
+    PRECIS_CHECK(a.x.dims[1] > 0, "rms_norm: x has no columns");
+    PRECIS_CHECK(a.epsilon >= 0, "rms_norm: epsilon is %g", a.epsilon);
+    context->isa.kernels->rms_norm(context->cpu, a);
+  });
+}
+
+}  // extern "C"

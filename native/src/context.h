@@ -1,0 +1,61 @@
+// What an opaque precis_context holds.
+#ifndef PRECIS_CONTEXT_H_
+#define PRECIS_CONTEXT_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "cpu/isa.h"
+#include "cpu/thread_pool.h"
+#include "precis.h"
+
+namespace precis {
+
+// Memory that an operation needs while it runs. Grows to the largest request and stays.
+class Scratch {
+ public:
+  Scratch() = default;
+  ~Scratch();
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+
+  // At least bytes, aligned to 64; what earlier calls returned is lost. Throws Error.
+  void* reserve(size_t bytes);
+
+  int64_t bytes() const { return static_cast<int64_t>(bytes_); }
+  int64_t allocations() const { return allocations_; }
+
+ private:
+  void* memory_ = nullptr;
+  size_t bytes_ = 0;
+  int64_t allocations_ = 0;
+};
+
+// Anonymous, zero-filled pages, huge ones where the system gives them; nullptr when there are none.
+void* map_pages(size_t bytes);
+void unmap_pages(void* memory, size_t bytes);
+
+// What a CPU kernel gets.
+struct CpuContext {
+  explicit CpuContext(int threads) : pool(threads) {}
+
+  ThreadPool pool;
+  Scratch scratch;
+};
+
+}  // namespace precis
+
+struct precis_context {
+  precis_context(int threads, const char* isa) : cpu(threads), isa(precis::choose_isa(isa)) {}
+
+  precis::CpuContext cpu;
+  precis::IsaChoice isa;
+  int64_t allocations = 0;
+  // Set while a thread is inside: a second one is refused instead of corrupting the first.
+  std::atomic<bool> busy{false};
+  std::string error;
+};
+
+#endif  // PRECIS_CONTEXT_H_

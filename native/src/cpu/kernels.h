@@ -1,0 +1,28 @@
+// The table of CPU kernels, one instance per instruction set.
+#ifndef PRECIS_CPU_KERNELS_H_
+#define PRECIS_CPU_KERNELS_H_
+
+#include "precis.h"
+
+namespace precis {
+
+struct CpuContext;
+
+struct CpuKernels {
+  void (*convert)(CpuContext&, const precis_convert_args&);
+  void (*rms_norm)(CpuContext&, const precis_rms_norm_args&);
+};
+
+#define PRECIS_DECLARE_ISA(isa)    \
+  namespace isa {                  \
+  extern const CpuKernels kernels; \
+  }
+PRECIS_DECLARE_ISA(portable)
+PRECIS_DECLARE_ISA(avx2)
+PRECIS_DECLARE_ISA(avx512)
+PRECIS_DECLARE_ISA(avx512_bf16)
+#undef PRECIS_DECLARE_ISA
+
+}  // namespace precis
+
+#endif  // PRECIS_CPU_KERNELS_H_

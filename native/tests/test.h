@@ -1,0 +1,244 @@
+// What every native test needs: cases that report and go on, contexts for each instruction set,
+// buffers with guard bands, seeded data, and comparison with a reference that says what differs.
+//
+//   int main() {
+//     for (TestContext& context : all_contexts()) { ... EXPECT_OK(context, precis_x(context,
+//     &args)); ... } return test_result();
+//   }
+#ifndef PRECIS_TESTS_TEST_H_
+#define PRECIS_TESTS_TEST_H_
+
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ops/op.h"
+#include "precis.h"
+
+namespace precis {
+
+inline int& test_failures() {
+  static int failures = 0;
+  return failures;
+}
+inline int& test_checks() {
+  static int checks = 0;
+  return checks;
+}
+
+// Closes main: prints what was counted, 0 when nothing failed.
+inline int test_result() {
+  std::printf("%d checks, %d failed\n", test_checks(), test_failures());
+  if (test_checks() == 0) return 1;
+  return test_failures() == 0 ? 0 : 1;
+}
+
+#define EXPECT(condition, ...)                                    \
+  do {                                                            \
+    ::precis::test_checks()++;                                    \
+    if (!(condition)) {                                           \
+      ::precis::test_failures()++;                                \
+      std::printf("%s:%d: %s: ", __FILE__, __LINE__, #condition); \
+      std::printf(" " __VA_ARGS__);                               \
+      std::printf("\n");                                          \
+    }                                                             \
+  } while (0)
+
+#define EXPECT_OK(context, call)                                                        \
+  do {                                                                                  \
+    const precis_status status_ = (call);                                               \
+    EXPECT(status_ == PRECIS_OK, "status %d: %s", status_, precis_last_error(context)); \
+  } while (0)
+
+// The call is refused and the sentence names what is wrong.
+#define EXPECT_REFUSED(context, call, text)                                      \
+  do {                                                                           \
+    const precis_status status_ = (call);                                        \
+    EXPECT(status_ == PRECIS_INVALID_ARGUMENT, "status %d", status_);            \
+    EXPECT(std::strstr(precis_last_error(context), text) != nullptr, "said: %s", \
+           precis_last_error(context));                                          \
+  } while (0)
+
+class TestContext {
+ public:
+  TestContext(const char* isa, int threads, const char* matmul = nullptr) : isa_(isa) {
+    char error[512] = "";
+    precis_context_args args = {};
+    args.threads = threads;
+    args.isa = isa;
+    args.matmul = matmul;
+    args.error = error;
+    args.error_bytes = sizeof error;
+    status_ = precis_context_create(&args, &context_);
+    name_ = std::string(isa == nullptr ? "best" : isa) + "/" + std::to_string(threads) +
+            (matmul == nullptr ? "" : std::string("/") + matmul);
+    error_ = error;
+  }
+  TestContext(TestContext&& other) noexcept
+      : context_(other.context_),
+        status_(other.status_),
+        isa_(other.isa_),
+        name_(other.name_),
+        error_(other.error_) {
+    other.context_ = nullptr;
+  }
+  ~TestContext() { precis_context_destroy(context_); }
+
+  operator precis_context*() const { return context_; }  // NOLINT: tests read better so
+  precis_status status() const { return status_; }
+  const char* isa() const { return isa_; }
+  const char* name() const { return name_.c_str(); }
+  const std::string& error() const { return error_; }
+
+ private:
+  precis_context* context_ = nullptr;
+  precis_status status_;
+  const char* isa_;
+  std::string name_;
+  std::string error_;
+};
+
+// One context for each instruction set that this processor has, with one thread and with two.
+inline std::vector<TestContext> all_contexts() {
+  std::vector<TestContext> contexts;
+  for (const char* isa : {"portable", "avx2", "avx512", "avx512_bf16"}) {
+    for (int threads : {1, 2}) {
+      TestContext context(isa, threads);
+      if (context.status() == PRECIS_OK) contexts.push_back(std::move(context));
+    }
+  }
+  return contexts;
+}
+
+// splitmix64: a seed gives the same numbers everywhere.
+class Random {
+ public:
+  explicit Random(uint64_t seed) : state_(seed) {}
+  uint64_t next() {
+    uint64_t z = (state_ += 0x9e3779b97f4a7c15ull);
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+    return z ^ (z >> 31);
+  }
+  double uniform() { return static_cast<double>(next() >> 11) * 0x1p-53; }
+  int64_t below(int64_t n) { return static_cast<int64_t>(next() % static_cast<uint64_t>(n)); }
+  float normal() {
+    const double u = 1.0 - uniform(), v = uniform();
+    return static_cast<float>(std::sqrt(-2 * std::log(u)) * std::cos(6.283185307179586 * v));
+  }
+
+ private:
+  uint64_t state_;
+};
+
+// A matrix between two bands of a known pattern, and with the pattern in the gap between rows:
+// writing outside the matrix shows.
+class GuardedTensor {
+ public:
+  // dims as in precis_tensor; gap: elements between the end of a row and the next; offset: elements
+  // by which the start is moved off its 64-byte alignment.
+  GuardedTensor(int32_t dtype, std::vector<int64_t> dims, int64_t gap = 0, int64_t offset = 0) {
+    tensor_ = {};
+    tensor_.rank = static_cast<int32_t>(dims.size());
+    tensor_.dtype = dtype;
+    for (size_t i = 0; i < dims.size(); i++) tensor_.dims[i] = dims[i];
+    tensor_.row_stride = columns(tensor_) + gap;
+    element_ = dtype == PRECIS_INT8 || dtype == PRECIS_UINT8 ? 1
+               : dtype == PRECIS_BFLOAT16                    ? 2
+               : dtype == PRECIS_INT64                       ? 8
+                                                             : 4;
+    bytes_ = kBand + (rows(tensor_) * tensor_.row_stride + offset) * element_ + kBand;
+    bytes_ = (bytes_ + 63) / 64 * 64;
+    memory_.reset(static_cast<uint8_t*>(std::aligned_alloc(64, bytes_)));
+    std::memset(memory_.get(), kPattern, bytes_);
+    tensor_.data = memory_.get() + kBand + offset * element_;
+  }
+
+  const precis_tensor& tensor() const { return tensor_; }
+  operator const precis_tensor&() const { return tensor_; }  // NOLINT
+  template <class T>
+  T* data() const {
+    return static_cast<T*>(tensor_.data);
+  }
+  float at(int64_t r, int64_t c) const { return load_element(tensor_, r, c); }
+
+  GuardedTensor& fill_normal(Random& random, float scale = 1) {
+    for (int64_t r = 0; r < rows(tensor_); r++) {
+      for (int64_t c = 0; c < columns(tensor_); c++) {
+        store_element(tensor_, r, c, random.normal() * scale);
+      }
+    }
+    return *this;
+  }
+  GuardedTensor& fill(float value) {
+    for (int64_t r = 0; r < rows(tensor_); r++) {
+      for (int64_t c = 0; c < columns(tensor_); c++) store_element(tensor_, r, c, value);
+    }
+    return *this;
+  }
+
+  // Whether nothing but the elements of the matrix was ever written.
+  bool intact() const {
+    std::vector<bool> inside(bytes_, false);
+    const auto start = static_cast<uint8_t*>(tensor_.data) - memory_.get();
+    for (int64_t r = 0; r < rows(tensor_); r++) {
+      for (int64_t b = 0; b < columns(tensor_) * element_; b++) {
+        inside[start + r * tensor_.row_stride * element_ + b] = true;
+      }
+    }
+    for (size_t i = 0; i < bytes_; i++) {
+      if (!inside[i] && memory_[i] != kPattern) return false;
+    }
+    return true;
+  }
+
+ private:
+  static constexpr size_t kBand = 256;
+  static constexpr uint8_t kPattern = 0xa5;
+  struct Free {
+    void operator()(uint8_t* p) const { std::free(p); }
+  };
+
+  precis_tensor tensor_;
+  int64_t element_;
+  size_t bytes_;
+  std::unique_ptr<uint8_t[], Free> memory_;
+};
+
+// Every element of got is within absolute + relative * |want|; NaN equals NaN, infinities
+// themselves.
+inline void expect_close(const precis_tensor& got, const precis_tensor& want, double relative,
+                         double absolute, const char* what) {
+  int64_t wrong = 0;
+  test_checks()++;
+  for (int64_t r = 0; r < rows(want); r++) {
+    for (int64_t c = 0; c < columns(want); c++) {
+      const double g = load_element(got, r, c), w = load_element(want, r, c);
+      const bool same = std::isfinite(w) ? std::fabs(g - w) <= absolute + relative * std::fabs(w)
+                                         : (g == w || (std::isnan(g) && std::isnan(w)));
+      if (same) continue;
+      if (++wrong <= 5) {
+        std::printf("%s: [%lld, %lld] is %.9g, not %.9g\n", what, static_cast<long long>(r),
+                    static_cast<long long>(c), g, w);
+      }
+    }
+  }
+  if (wrong > 0) {
+    test_failures()++;
+    std::printf("%s: %lld of %lld elements differ\n", what, static_cast<long long>(wrong),
+                static_cast<long long>(rows(want) * columns(want)));
+  }
+}
+
+// Relative tolerance for a result of this type: two values on either side of a rounding boundary
+// may be one bfloat16 step apart, though they differ in the last bit of float32 alone.
+inline double rounding(int32_t dtype) { return dtype == PRECIS_BFLOAT16 ? 0x1.02p-7 : 2e-6; }
+
+}  // namespace precis
+
+#endif  // PRECIS_TESTS_TEST_H_
