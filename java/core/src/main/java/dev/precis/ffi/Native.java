@@ -1,0 +1,140 @@
+package dev.precis.ffi;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.net.URI;
+import java.net.URL;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.security.DigestInputStream;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.ArrayList;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Locale;
+
+/**
+ * Finds libprecis and loads it once, and never from the network:
+ *
+ * <ol>
+ *   <li>the folder or file that the property {@code precis.native.path} or else the environment
+ *       variable {@code PRECIS_NATIVE_PATH} names,
+ *   <li>the class path's {@code /native/<os>-<arch>/libprecis.so}, unpacked once into a folder named
+ *       after its hash below {@code PRECIS_CACHE_DIR} (default {@code ~/.cache/precis}),
+ *   <li>{@code java.library.path}.
+ * </ol>
+ */
+public final class Native {
+  private static final String LIBRARY = System.mapLibraryName("precis");
+
+  private Native() {}
+
+  private static final class Holder {
+    static final Path PATH = load();
+  }
+
+  /** Loads the library if that has not happened yet and tells which file it came from. */
+  public static Path library() {
+    return Holder.PATH;
+  }
+
+  /** {@code linux-x86_64} and the like: the folder name below {@code /native} in a jar. */
+  public static String platform() {
+    String os = System.getProperty("os.name").toLowerCase(Locale.ROOT);
+    String arch = System.getProperty("os.arch").toLowerCase(Locale.ROOT);
+    return (os.startsWith("mac") ? "macos" : os.startsWith("windows") ? "windows" : os)
+        + "-"
+        + (arch.equals("amd64") ? "x86_64" : arch.equals("arm64") ? "aarch64" : arch);
+  }
+
+  private static Path load() {
+    List<String> tried = new ArrayList<>();
+    String named = System.getProperty("precis.native.path");
+    if (named == null) {
+      named = System.getenv("PRECIS_NATIVE_PATH");
+    }
+    if (named != null) {
+      Path path = Path.of(named).toAbsolutePath();
+      if (Files.isDirectory(path)) {
+        path = path.resolve(LIBRARY);
+      }
+      // A path that was asked for is not silently replaced by another library.
+      return loadFile(path, "precis.native.path or PRECIS_NATIVE_PATH");
+    }
+    String resource = "/native/" + platform() + "/" + LIBRARY;
+    URL url = Native.class.getResource(resource);
+    if (url != null) {
+      return loadFile(unpack(url), "class path");
+    }
+    tried.add("class path " + resource);
+    try {
+      System.loadLibrary("precis");
+      return Path.of(LIBRARY);
+    } catch (UnsatisfiedLinkError e) {
+      tried.add("java.library.path " + System.getProperty("java.library.path"));
+    }
+    throw new UnsatisfiedLinkError(
+        "No "
+            + LIBRARY
+            + " for "
+            + platform()
+            + " in "
+            + String.join(", ", tried)
+            + "; set PRECIS_NATIVE_PATH to the folder that holds it.");
+  }
+
+  private static Path loadFile(Path path, String source) {
+    try {
+      System.load(path.toString());
+      return path;
+    } catch (UnsatisfiedLinkError e) {
+      UnsatisfiedLinkError error =
+          new UnsatisfiedLinkError(
+              "Cannot load " + path + " (from " + source + "): " + e.getMessage());
+      error.initCause(e);
+      throw error;
+    }
+  }
+
+  /** A library file as it is when the class path holds it as a file, else its unpacked copy. */
+  private static Path unpack(URL url) {
+    try {
+      if (url.getProtocol().equals("file")) {
+        return Path.of(URI.create(url.toString()));
+      }
+      String configured = System.getenv("PRECIS_CACHE_DIR");
+      Path cache =
+          configured != null
+              ? Path.of(configured)
+              : Path.of(System.getProperty("user.home"), ".cache", "precis");
+      MessageDigest digest = MessageDigest.getInstance("SHA-256");
+      try (InputStream in = new DigestInputStream(url.openStream(), digest)) {
+        in.transferTo(java.io.OutputStream.nullOutputStream());
+      }
+      String hash = HexFormat.of().formatHex(digest.digest());
+      Path folder = Files.createDirectories(cache.resolve(hash.substring(0, 16)));
+      Path target = folder.resolve(LIBRARY);
+      if (!Files.exists(target)) {
+        Path part = Files.createTempFile(folder, LIBRARY, ".part");
+        try (InputStream in = url.openStream()) {
+          Files.copy(in, part, StandardCopyOption.REPLACE_EXISTING);
+          Files.move(part, target, StandardCopyOption.ATOMIC_MOVE);
+        } catch (FileAlreadyExistsException e) {
+          // Another process was faster with the same bytes.
+        } finally {
+          Files.deleteIfExists(part);
+        }
+      }
+      return target;
+    } catch (IOException e) {
+      throw new UncheckedIOException(
+          "Cannot unpack " + url + "; set PRECIS_CACHE_DIR to a folder that can be written to", e);
+    } catch (NoSuchAlgorithmException e) {
+      throw new AssertionError("every Java has SHA-256", e);
+    }
+  }
+}

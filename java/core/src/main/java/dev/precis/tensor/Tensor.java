@@ -1,0 +1,152 @@
+package dev.precis.tensor;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+
+/**
+ * A row-major view of native memory that somebody else owns: a {@link Workspace}, an arena, a mapped
+ * file. The elements of a row (the last dimension) are contiguous; rows lie {@link #rowStride}
+ * elements apart, so that columns of a matrix can be a tensor without a copy.
+ */
+public final class Tensor {
+  private final MemorySegment memory;
+  private final DType dtype;
+  private final long[] dims;
+  private final long rowStride;
+
+  private Tensor(MemorySegment memory, DType dtype, long[] dims, long rowStride) {
+    this.memory = memory;
+    this.dtype = dtype;
+    this.dims = dims;
+    this.rowStride = rowStride;
+  }
+
+  /**
+   * Contiguous memory as a tensor.
+   *
+   * @throws IllegalArgumentException when the memory is too small
+   */
+  public static Tensor of(MemorySegment memory, DType dtype, long... dims) {
+    if (dims.length == 0 || dims.length > 4) {
+      throw new IllegalArgumentException("A tensor has 1 to 4 dimensions, not " + dims.length);
+    }
+    long elements = 1;
+    for (long dim : dims) {
+      elements = Math.multiplyExact(elements, dim);
+    }
+    long bytes = Math.multiplyExact(elements, dtype.bytes());
+    if (memory.byteSize() < bytes) {
+      throw new IllegalArgumentException(
+          Arrays.toString(dims) + " " + dtype + " needs " + bytes + " bytes, not "
+              + memory.byteSize());
+    }
+    return new Tensor(memory, dtype, dims.clone(), dims[dims.length - 1]);
+  }
+
+  /** New float32 memory with these values. */
+  public static Tensor ofFloats(Arena arena, float[] values, long... dims) {
+    return of(arena.allocateFrom(ValueLayout.JAVA_FLOAT, values), DType.FLOAT32, dims);
+  }
+
+  /** New int32 memory with these values, of rank 1. */
+  public static Tensor ofInts(Arena arena, int... values) {
+    return of(arena.allocateFrom(ValueLayout.JAVA_INT, values), DType.INT32, values.length);
+  }
+
+  public MemorySegment memory() {
+    return memory;
+  }
+
+  public DType dtype() {
+    return dtype;
+  }
+
+  public int rank() {
+    return dims.length;
+  }
+
+  /** One of the {@link #rank} dimensions, outermost first. */
+  public long dim(int i) {
+    return dims[i];
+  }
+
+  /** Elements of a row: the last dimension. */
+  public long columns() {
+    return dims[dims.length - 1];
+  }
+
+  /** How many rows all other dimensions make. */
+  public long rows() {
+    long n = 1;
+    for (int i = 0; i + 1 < dims.length; i++) {
+      n *= dims[i];
+    }
+    return n;
+  }
+
+  /** Elements between the starts of two rows. */
+  public long rowStride() {
+    return rowStride;
+  }
+
+  /** Rows {@code [from, from + count)} of a matrix, as a view. */
+  public Tensor rows(long from, long count) {
+    requireMatrix();
+    checkRange(from, count, dims[0]);
+    return new Tensor(
+        memory.asSlice(from * rowStride * dtype.bytes()),
+        dtype,
+        new long[] {count, dims[1]},
+        rowStride);
+  }
+
+  /** Columns {@code [from, from + count)} of a matrix, as a view. */
+  public Tensor columns(long from, long count) {
+    requireMatrix();
+    checkRange(from, count, dims[1]);
+    return new Tensor(
+        memory.asSlice(from * dtype.bytes()), dtype, new long[] {dims[0], count}, rowStride);
+  }
+
+  /** Element {@code (row, column)} as float32, whichever type it has; for looking, not for speed. */
+  public float get(long row, long column) {
+    checkRange(row, 1, rows());
+    checkRange(column, 1, columns());
+    long i = row * rowStride + column;
+    return switch (dtype) {
+      case FLOAT32 -> memory.get(ValueLayout.JAVA_FLOAT_UNALIGNED, i * 4);
+      case BFLOAT16 ->
+          Float.intBitsToFloat(memory.get(ValueLayout.JAVA_SHORT_UNALIGNED, i * 2) << 16);
+      case INT32 -> memory.get(ValueLayout.JAVA_INT_UNALIGNED, i * 4);
+      default -> throw new IllegalStateException(dtype + " is not read element by element");
+    };
+  }
+
+  /** A row as float32. */
+  public float[] row(long row) {
+    float[] values = new float[Math.toIntExact(columns())];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = get(row, i);
+    }
+    return values;
+  }
+
+  private void requireMatrix() {
+    if (dims.length != 2) {
+      throw new IllegalStateException("Only a matrix has row and column views, not rank " + rank());
+    }
+  }
+
+  private static void checkRange(long from, long count, long size) {
+    if (from < 0 || count < 0 || from + count > size) {
+      throw new IndexOutOfBoundsException(from + " + " + count + " is outside of " + size);
+    }
+  }
+
+  @Override
+  public String toString() {
+    return dtype + Arrays.toString(dims);
+  }
+}
