@@ -1,0 +1,232 @@
+package dev.precis.checkpoint;
+
+import dev.precis.InvalidInputException;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.lang.foreign.Arena;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+
+/**
+ * The weights of a Hugging Face model folder, by name.
+ *
+ * <p>Files are mapped, not read: opening costs the headers alone, and a tensor's pages come into
+ * memory when its data is touched. Everything that a file claims about its tensors is checked when
+ * it is opened. Reading is safe from several threads; {@link #close} makes every view unusable and
+ * belongs to the one who opened it.
+ */
+public final class Checkpoint implements AutoCloseable {
+  private static final List<String> FILES = List.of("model.safetensors", "pytorch_model.bin");
+  private static final String INDEX = ".index.json";
+
+  private final Path path;
+  private final Arena arena = Arena.ofShared();
+  private final Map<String, TensorFile> files = new LinkedHashMap<>();
+  private final Map<String, String> metadata = new LinkedHashMap<>();
+  private final Map<String, TensorView> views = new ConcurrentHashMap<>();
+
+  private Checkpoint(Path path) {
+    this.path = path;
+  }
+
+  /**
+   * Opens the first of {@code model.safetensors}, {@code model.safetensors.index.json} with its
+   * shards, {@code pytorch_model.bin}, {@code pytorch_model.bin.index.json} with its shards that
+   * the folder has.
+   *
+   * @throws InvalidInputException where the folder or its files cannot be used
+   * @throws UncheckedIOException where reading fails
+   */
+  public static Checkpoint open(Path folder) {
+    if (!Files.isDirectory(folder)) {
+      throw new InvalidInputException(
+          folder
+              + (Files.exists(folder) ? " is not a folder" : " does not exist")
+              + ": give the folder of a model, with config.json and weights in it");
+    }
+    return opened(
+        folder,
+        checkpoint -> {
+          for (String name : FILES) {
+            if (Files.exists(folder.resolve(name))) {
+              checkpoint.addFile(folder.resolve(name));
+              return;
+            }
+            if (Files.exists(folder.resolve(name + INDEX))) {
+              checkpoint.addShards(folder, folder.resolve(name + INDEX));
+              return;
+            }
+          }
+          throw new InvalidInputException(noWeights(folder));
+        });
+  }
+
+  /**
+   * Opens one file: safetensors by its extension, else one of {@code torch.save}.
+   *
+   * @throws InvalidInputException where it cannot be used
+   * @throws UncheckedIOException where reading fails
+   */
+  public static Checkpoint openFile(Path file) {
+    return opened(file, checkpoint -> checkpoint.addFile(file));
+  }
+
+  private interface Filling {
+    void fill(Checkpoint checkpoint);
+  }
+
+  private static Checkpoint opened(Path path, Filling filling) {
+    Checkpoint checkpoint = new Checkpoint(path);
+    try {
+      filling.fill(checkpoint);
+      return checkpoint;
+    } catch (RuntimeException | Error e) {
+      checkpoint.close();
+      throw e;
+    }
+  }
+
+  private void addFile(Path file) {
+    TensorFile opened = openTensors(file);
+    opened.names().forEach(name -> files.put(name, opened));
+    metadata.putAll(opened.metadata());
+  }
+
+  private TensorFile openTensors(Path file) {
+    return file.toString().endsWith(".safetensors")
+        ? new SafeTensorsFile(file, arena)
+        : new TorchFile(file, arena);
+  }
+
+  private void addShards(Path folder, Path index) {
+    JsonObject map = Json.readObject(index).object("weight_map");
+    Map<String, TensorFile> shards = new HashMap<>();
+    for (String name : map.keys()) {
+      TensorFile shard =
+          shards.computeIfAbsent(map.text(name), file -> openTensors(shard(folder, index, file)));
+      if (!shard.names().contains(name)) {
+        throw TensorFile.invalid(
+            index, "places tensor " + name + " in " + shard.path().getFileName()
+                + ", which does not hold it: the files are not of one model");
+      }
+      files.put(name, shard);
+      metadata.putAll(shard.metadata());
+    }
+    if (files.isEmpty()) {
+      throw new InvalidInputException(index + " names no tensors in its \"weight_map\"");
+    }
+  }
+
+  /** A shard's path. It must be in the folder, or where the hub's cache keeps a snapshot's files. */
+  private static Path shard(Path folder, Path index, String name) {
+    if (name.isEmpty() || name.startsWith(".") || !name.matches("[^/\\\\:\\p{Cntrl}]+")) {
+      throw TensorFile.invalid(
+          index, "names the shard \"" + name + "\", which is not a plain file name");
+    }
+    Path shard = folder.resolve(name);
+    if (!Files.isRegularFile(shard)) {
+      throw TensorFile.invalid(
+          index, "names the shard " + name + ", which is missing: finish the download");
+    }
+    try {
+      Path home = folder.toRealPath();
+      Path snapshots = home.getParent();
+      if (snapshots != null
+          && snapshots.endsWith("snapshots")
+          && snapshots.getNameCount() > 2
+          && snapshots.getParent().getFileName().toString().matches("(models|datasets)--.*")) {
+        home = snapshots.getParent().getParent();
+      }
+      if (!shard.toRealPath().startsWith(home)) {
+        throw TensorFile.invalid(
+            index, "names the shard " + name + ", which is a link out of the model's folder");
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException("Cannot read " + shard + ": " + e.getMessage(), e);
+    }
+    return shard;
+  }
+
+  private static String noWeights(Path folder) {
+    for (String foreign : List.of("tf_model.h5", "flax_model.msgpack", "model.onnx")) {
+      if (Files.exists(folder.resolve(foreign))) {
+        return folder
+            + " has its weights only as "
+            + foreign
+            + ", which is not read: convert them to model.safetensors";
+      }
+    }
+    return folder
+        + " has no weights: one of model.safetensors and pytorch_model.bin, or its .index.json"
+        + " with shards, must be in it";
+  }
+
+  /** What was opened: the folder or the file. */
+  public Path path() {
+    return path;
+  }
+
+  /** The tensors' names, in the files' order. */
+  public Set<String> names() {
+    return Collections.unmodifiableSet(files.keySet());
+  }
+
+  /** Whether there is a tensor of that name. */
+  public boolean contains(String name) {
+    return files.containsKey(name);
+  }
+
+  /** The texts that safetensors files carry beside their tensors. */
+  public Map<String, String> metadata() {
+    return Collections.unmodifiableMap(metadata);
+  }
+
+  /**
+   * A tensor: read-only, contiguous, little endian, aligned to its element, valid until {@link
+   * #close}.
+   *
+   * @throws InvalidInputException where there is none of that name, or its type is not read
+   */
+  public TensorView get(String name) {
+    TensorFile file = files.get(name);
+    if (file == null) {
+      String nearest =
+          NearestName.of(name, files.keySet())
+              .map(found -> ": the nearest name is " + found)
+              .orElse("");
+      throw TensorFile.invalid(path, "has no tensor " + name + nearest);
+    }
+    return views.computeIfAbsent(name, file::get);
+  }
+
+  /** A tensor where there is one of that name; see {@link #get}. */
+  public Optional<TensorView> find(String name) {
+    return contains(name) ? Optional.of(get(name)) : Optional.empty();
+  }
+
+  /**
+   * Drops a tensor's pages from resident memory, once its data was copied or packed. The view stays
+   * valid; touching it reads the file again.
+   */
+  public void release(TensorView tensor) {
+    if (tensor.data().isMapped()) {
+      tensor.data().unload();
+    }
+  }
+
+  /** Unmaps the files. No view may be in use or be used afterwards. */
+  @Override
+  public void close() {
+    if (arena.scope().isAlive()) {
+      arena.close();
+    }
+  }
+}

@@ -1,0 +1,124 @@
+package dev.precis.checkpoint;
+
+import dev.precis.InvalidInputException;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import tools.jackson.core.JacksonException;
+import tools.jackson.core.StreamReadConstraints;
+import tools.jackson.core.StreamReadFeature;
+import tools.jackson.core.TokenStreamLocation;
+import tools.jackson.core.json.JsonFactory;
+import tools.jackson.databind.DeserializationFeature;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * Strict JSON from files: UTF-8, no duplicate keys, nothing after the value, at most {@value
+ * #MAX_DEPTH} levels deep and {@value #MAX_BYTES} bytes long.
+ */
+public final class Json {
+  /** The deepest nesting that is read. */
+  public static final int MAX_DEPTH = 64;
+
+  /** The longest document that is read, in bytes: the limit of a safetensors header. */
+  public static final int MAX_BYTES = 100_000_000;
+
+  private static final JsonMapper MAPPER =
+      JsonMapper.builder(
+              JsonFactory.builder()
+                  .streamReadConstraints(
+                      StreamReadConstraints.builder()
+                          .maxNestingDepth(MAX_DEPTH)
+                          .maxDocumentLength(MAX_BYTES)
+                          .maxNameLength(10_000)
+                          .maxNumberLength(100)
+                          .build())
+                  .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+                  .build())
+          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+          .build();
+
+  private Json() {}
+
+  /** The mapper behind this class: immutable, safe to share between threads, with its limits on. */
+  public static JsonMapper mapper() {
+    return MAPPER;
+  }
+
+  /**
+   * Reads a file that holds one JSON object.
+   *
+   * @throws InvalidInputException where it is missing, too long, not UTF-8, not JSON or no object;
+   *     the sentence names file, line and column
+   * @throws UncheckedIOException where reading fails
+   */
+  public static JsonObject readObject(Path file) {
+    return parseObject(readUtf8(file), file.toString());
+  }
+
+  /**
+   * Parses a text that holds one JSON object.
+   *
+   * @param where what the text is, for the error's sentence
+   * @throws InvalidInputException where it is no JSON object
+   */
+  public static JsonObject parseObject(String text, String where) {
+    JsonNode node;
+    try {
+      node = MAPPER.readTree(text);
+    } catch (JacksonException e) {
+      throw invalid(where, e);
+    }
+    if (node instanceof ObjectNode object) {
+      return new JsonObject(where, object);
+    }
+    throw new InvalidInputException(where + " must hold a JSON object, but holds something else");
+  }
+
+  /**
+   * Decodes UTF-8 strictly.
+   *
+   * @param where what the bytes are, for the error's sentence
+   * @throws InvalidInputException where they are not UTF-8
+   */
+  public static String decodeUtf8(ByteBuffer bytes, String where) {
+    try {
+      return StandardCharsets.UTF_8.newDecoder().decode(bytes).toString();
+    } catch (CharacterCodingException e) {
+      throw new InvalidInputException(where + " is not UTF-8 text", e);
+    }
+  }
+
+  /** The sentence for a document that Jackson refuses. */
+  static InvalidInputException invalid(String where, JacksonException e) {
+    TokenStreamLocation at = e.getLocation();
+    String place =
+        at == null || at.getLineNr() < 1
+            ? ""
+            : ", line " + at.getLineNr() + ", column " + at.getColumnNr();
+    String what = String.valueOf(e.getOriginalMessage()).lines().findFirst().orElse("");
+    return new InvalidInputException(where + place + ", is not valid JSON: " + what, e);
+  }
+
+  private static String readUtf8(Path file) {
+    try {
+      long size = Files.size(file);
+      if (size > MAX_BYTES) {
+        throw new InvalidInputException(
+            file + " is " + size + " bytes long, more than the " + MAX_BYTES + " that JSON may be");
+      }
+      return decodeUtf8(ByteBuffer.wrap(Files.readAllBytes(file)), file.toString());
+    } catch (NoSuchFileException e) {
+      throw new InvalidInputException(file + " does not exist", e);
+    } catch (IOException e) {
+      throw new UncheckedIOException("Cannot read " + file + ": " + e.getMessage(), e);
+    }
+  }
+}
