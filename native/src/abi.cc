@@ -61,6 +61,41 @@ void check_dim(const char* op, const char* name, const precis_tensor& t, int dim
                static_cast<long long>(t.dims[dim]), dim, why, static_cast<long long>(want));
 }
 
+int64_t element_bytes(int32_t dtype) {
+  switch (dtype) {
+    case PRECIS_INT8:
+    case PRECIS_UINT8:
+      return 1;
+    case PRECIS_BFLOAT16:
+    case PRECIS_FLOAT16:
+      return 2;
+    case PRECIS_INT64:
+      return 8;
+    default:
+      return 4;
+  }
+}
+
+// Both checked: no element of one lies inside the other.
+void check_apart(const char* op, const char* name, const precis_tensor& t, const char* other_name,
+                 const precis_tensor& other) {
+  if (rows(t) == 0 || columns(t) == 0 || rows(other) == 0 || columns(other) == 0) return;
+  auto end = [](const precis_tensor& u) {
+    return static_cast<const char*>(u.data) +
+           ((rows(u) - 1) * row_stride(u) + columns(u)) * element_bytes(u.dtype);
+  };
+  PRECIS_CHECK(end(t) <= static_cast<const char*>(other.data) ||
+                   end(other) <= static_cast<const char*>(t.data),
+               "%s: %s overlaps %s", op, name, other_name);
+}
+
+// As check_apart, but the two may be the same tensor.
+void check_same_or_apart(const char* op, const char* name, const precis_tensor& t,
+                         const char* other_name, const precis_tensor& other) {
+  if (t.data == other.data && t.dtype == other.dtype && row_stride(t) == row_stride(other)) return;
+  check_apart(op, name, t, other_name, other);
+}
+
 // Holds a context for the length of a call.
 class Entry {
  public:
@@ -206,6 +241,89 @@ precis_status precis_rms_norm(precis_context* context, const precis_rms_norm_arg
     PRECIS_CHECK(a.x.dims[1] > 0, "rms_norm: x has no columns");
     PRECIS_CHECK(a.epsilon >= 0, "rms_norm: epsilon is %g", a.epsilon);
     context->isa.kernels->rms_norm(context->cpu, a);
+  });
+}
+
+precis_status precis_embedding(precis_context* context, const precis_embedding_args* args) {
+  return run(context, args, [&] {
+    const precis_embedding_args& a = *args;
+    check_tensor("embedding", "table", a.table, 2, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
+    check_tensor("embedding", "ids", a.ids, 1, {PRECIS_INT32});
+    check_tensor("embedding", "y", a.y, 2, {PRECIS_FLOAT32});
+    check_dim("embedding", "y", a.y, 0, a.ids.dims[0], "the number of ids");
+    check_dim("embedding", "y", a.y, 1, a.table.dims[1], "table's width");
+    check_apart("embedding", "y", a.y, "table", a.table);
+    check_apart("embedding", "y", a.y, "ids", a.ids);
+    context->isa.kernels->embedding(context->cpu, a);
+  });
+}
+
+precis_status precis_activation(precis_context* context, const precis_activation_args* args) {
+  return run(context, args, [&] {
+    const precis_activation_args& a = *args;
+    check_tensor("activation", "x", a.x, 2, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
+    check_tensor("activation", "y", a.y, 2, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
+    check_dim("activation", "y", a.y, 0, a.x.dims[0], "x's number of rows");
+    PRECIS_CHECK(a.kind >= PRECIS_RELU && a.kind <= PRECIS_SILU, "activation: kind %d is unknown",
+                 a.kind);
+    if (a.gated) {
+      check_dim("activation", "x", a.x, 1, 2 * a.y.dims[1], "twice y's width");
+      check_apart("activation", "y", a.y, "x", a.x);
+    } else {
+      check_dim("activation", "y", a.y, 1, a.x.dims[1], "x's width");
+      check_same_or_apart("activation", "y", a.y, "x", a.x);
+    }
+    context->isa.kernels->activation(context->cpu, a);
+  });
+}
+
+precis_status precis_softmax(precis_context* context, const precis_softmax_args* args) {
+  return run(context, args, [&] {
+    const precis_softmax_args& a = *args;
+    check_tensor("softmax", "x", a.x, 2, {PRECIS_FLOAT32});
+    check_tensor("softmax", "y", a.y, 2, {PRECIS_FLOAT32});
+    check_dim("softmax", "y", a.y, 0, a.x.dims[0], "x's number of rows");
+    check_dim("softmax", "y", a.y, 1, a.x.dims[1], "x's width");
+    PRECIS_CHECK(a.x.dims[1] > 0, "softmax: x has no columns");
+    check_same_or_apart("softmax", "y", a.y, "x", a.x);
+    context->isa.kernels->softmax(context->cpu, a);
+  });
+}
+
+precis_status precis_process_logits(precis_context* context,
+                                    const precis_process_logits_args* args) {
+  return run(context, args, [&] {
+    const precis_process_logits_args& a = *args;
+    check_tensor("process_logits", "scores", a.scores, 2, {PRECIS_FLOAT32});
+    context->isa.kernels->process_logits(context->cpu, a);
+  });
+}
+
+precis_status precis_sample(precis_context* context, const precis_sample_args* args) {
+  return run(context, args, [&] {
+    const precis_sample_args& a = *args;
+    check_tensor("sample", "logits", a.logits, 2, {PRECIS_FLOAT32});
+    PRECIS_CHECK(a.logits.dims[1] > 0 && a.logits.dims[1] <= (1 << 22),
+                 "sample: logits has %lld columns, not between 1 and %d",
+                 static_cast<long long>(a.logits.dims[1]), 1 << 22);
+    PRECIS_CHECK(a.tokens != nullptr || a.logits.dims[0] == 0, "sample: tokens is NULL");
+    if (!a.greedy) {
+      PRECIS_CHECK(a.temperature > 0 && a.temperature <= 3e38f,
+                   "sample: temperature is %g, not above 0", a.temperature);
+      PRECIS_CHECK(a.top_k >= 0, "sample: top_k is %d", a.top_k);
+      PRECIS_CHECK(a.top_p >= 0 && a.top_p <= 1, "sample: top_p is %g, not between 0 and 1",
+                   a.top_p);
+      PRECIS_CHECK(a.streams != nullptr || a.logits.dims[0] == 0, "sample: streams is NULL");
+      PRECIS_CHECK(a.offsets != nullptr || a.logits.dims[0] == 0, "sample: offsets is NULL");
+    }
+    if (a.probabilities.data != nullptr) {
+      check_tensor("sample", "probabilities", a.probabilities, 2, {PRECIS_FLOAT32});
+      check_dim("sample", "probabilities", a.probabilities, 0, a.logits.dims[0],
+                "logits' number of rows");
+      check_dim("sample", "probabilities", a.probabilities, 1, a.logits.dims[1], "logits' width");
+      check_apart("sample", "probabilities", a.probabilities, "logits", a.logits);
+    }
+    context->isa.kernels->sample(context->cpu, a);
   });
 }
 

@@ -1,7 +1,12 @@
 #include "cpu/kernels.h"
 
+#include "ops/activation.h"
 #include "ops/convert.h"
+#include "ops/embedding.h"
+#include "ops/process_logits.h"
 #include "ops/rms_norm.h"
+#include "ops/sample.h"
+#include "ops/softmax.h"
 
 namespace precis {
 namespace PRECIS_ISA {
@@ -9,6 +14,11 @@ namespace PRECIS_ISA {
 extern const CpuKernels kernels = {
     .convert = convert_cpu,
     .rms_norm = rms_norm_cpu,
+    .embedding = embedding_cpu,
+    .activation = activation_cpu,
+    .softmax = softmax_cpu,
+    .process_logits = process_logits_cpu,
+    .sample = sample_cpu,
 };
 
 }  // namespace PRECIS_ISA

@@ -11,6 +11,11 @@ struct CpuContext;
 struct CpuKernels {
   void (*convert)(CpuContext&, const precis_convert_args&);
   void (*rms_norm)(CpuContext&, const precis_rms_norm_args&);
+  void (*embedding)(CpuContext&, const precis_embedding_args&);
+  void (*activation)(CpuContext&, const precis_activation_args&);
+  void (*softmax)(CpuContext&, const precis_softmax_args&);
+  void (*process_logits)(CpuContext&, const precis_process_logits_args&);
+  void (*sample)(CpuContext&, const precis_sample_args&);
 };
 
 #define PRECIS_DECLARE_ISA(isa)    \

@@ -1,0 +1,21 @@
+// What is done to scores (M, V) float32 before a token is chosen, in place and in this order:
+//
+//   repetition penalty p (Keskar et al. 2019)   every distinct token of the history once:
+//                                               s = s < 0 ? s p : s / p
+//   no-repeat n-gram                            -inf for a token that would complete an n-gram that
+//                                               the history already holds
+//   minimum length                              -inf for the end tokens while fewer than
+//                                               min_new_tokens were generated
+#ifndef PRECIS_OPS_PROCESS_LOGITS_H_
+#define PRECIS_OPS_PROCESS_LOGITS_H_
+
+#include "ops/op.h"
+
+namespace precis {
+
+void process_logits_ref(const precis_process_logits_args& a);
+PRECIS_DECLARE_CPU_KERNEL(process_logits_cpu, precis_process_logits_args)
+
+}  // namespace precis
+
+#endif  // PRECIS_OPS_PROCESS_LOGITS_H_
