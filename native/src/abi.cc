@@ -8,6 +8,7 @@
 #include "context.h"
 #include "cpu/kernels.h"
 #include "error.h"
+#include "ops/matmul.h"
 #include "ops/op.h"
 
 namespace precis {
@@ -94,6 +95,73 @@ void check_same_or_apart(const char* op, const char* name, const precis_tensor& 
                          const char* other_name, const precis_tensor& other) {
   if (t.data == other.data && t.dtype == other.dtype && row_stride(t) == row_stride(other)) return;
   check_apart(op, name, t, other_name, other);
+}
+
+constexpr int64_t kMaxPackedDim = int64_t{1} << 31;
+
+// Checks the stacked weights and returns how they will lie packed; outputs are summed up.
+PackedLayout check_pack(const precis_matmul_pack_args& a) {
+  PRECIS_CHECK(a.weight_count >= 1 && a.weight_count <= 4,
+               "matmul_pack: weight_count is %d, not between 1 and 4", a.weight_count);
+  PRECIS_CHECK(a.dtype == PRECIS_FLOAT32 || a.dtype == PRECIS_BFLOAT16 || a.dtype == PRECIS_INT8,
+               "matmul_pack: packed cannot be %s (dtype %d)", dtype_name(a.dtype), a.dtype);
+  int64_t outputs = 0;
+  for (int i = 0; i < a.weight_count; i++) {
+    const precis_tensor& w = a.weights[i];
+    PRECIS_CHECK(w.rank == 2, "matmul_pack: weights[%d] has rank %d, not 2", i, w.rank);
+    PRECIS_CHECK(w.dtype == PRECIS_FLOAT32 || w.dtype == PRECIS_BFLOAT16,
+                 "matmul_pack: weights[%d] cannot be %s (dtype %d)", i, dtype_name(w.dtype),
+                 w.dtype);
+    PRECIS_CHECK(
+        w.dims[0] > 0 && w.dims[1] > 0 && w.dims[0] <= kMaxPackedDim && w.dims[1] <= kMaxPackedDim,
+        "matmul_pack: weights[%d] is %lld x %lld", i, static_cast<long long>(w.dims[0]),
+        static_cast<long long>(w.dims[1]));
+    PRECIS_CHECK(w.dims[1] == a.weights[0].dims[1],
+                 "matmul_pack: weights[%d] has %lld inputs, but weights[0] has %lld", i,
+                 static_cast<long long>(w.dims[1]), static_cast<long long>(a.weights[0].dims[1]));
+    outputs += w.dims[0];
+  }
+  PRECIS_CHECK(outputs <= (int64_t{1} << 46) / a.weights[0].dims[1],
+               "matmul_pack: the weights are too large");
+  PRECIS_CHECK(a.dtype != PRECIS_INT8 || a.weights[0].dims[1] <= kMaxInt8Inputs,
+               "matmul_pack: int8 weights have at most %lld inputs, not %lld",
+               static_cast<long long>(kMaxInt8Inputs),
+               static_cast<long long>(a.weights[0].dims[1]));
+  return packed_layout(outputs, a.weights[0].dims[1], a.dtype);
+}
+
+void check_packed(const char* op, const char* name, const precis_packed_matrix& w,
+                  std::initializer_list<int32_t> dtypes) {
+  bool known = false;
+  for (int32_t dtype : dtypes) known |= w.dtype == dtype;
+  PRECIS_CHECK(known, "%s: %s cannot be %s (dtype %d)", op, name, dtype_name(w.dtype), w.dtype);
+  PRECIS_CHECK(w.outputs > 0 && w.inputs > 0 && w.outputs <= 4 * kMaxPackedDim &&
+                   w.inputs <= kMaxPackedDim && w.outputs <= (int64_t{1} << 46) / w.inputs,
+               "%s: %s has %lld outputs and %lld inputs", op, name,
+               static_cast<long long>(w.outputs), static_cast<long long>(w.inputs));
+  PRECIS_CHECK(w.dtype != PRECIS_INT8 || w.inputs <= kMaxInt8Inputs,
+               "%s: %s is int8 and has more than %lld inputs", op, name,
+               static_cast<long long>(kMaxInt8Inputs));
+  PRECIS_CHECK(w.data != nullptr && reinterpret_cast<uintptr_t>(w.data) % 64 == 0,
+               "%s: %s has data at %p, which is not aligned to 64 bytes", op, name, w.data);
+  const int64_t bytes = packed_layout(w.outputs, w.inputs, w.dtype).bytes;
+  PRECIS_CHECK(w.bytes >= bytes, "%s: %s has %lld bytes, but %lld x %lld %s take %lld", op, name,
+               static_cast<long long>(w.bytes), static_cast<long long>(w.outputs),
+               static_cast<long long>(w.inputs), dtype_name(w.dtype),
+               static_cast<long long>(bytes));
+}
+
+void check_product(const char* op, const precis_tensor& x, const precis_packed_matrix& w,
+                   const precis_tensor& y, int32_t accumulate) {
+  check_tensor(op, "x", x, 2, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
+  check_packed(op, "w", w, {PRECIS_FLOAT32, PRECIS_BFLOAT16, PRECIS_INT8});
+  check_tensor(op, "y", y, 2, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
+  check_dim(op, "x", x, 1, w.inputs, "w's number of inputs");
+  check_dim(op, "y", y, 0, x.dims[0], "x's number of rows");
+  check_dim(op, "y", y, 1, w.outputs, "w's number of outputs");
+  check_apart(op, "y", y, "x", x);
+  PRECIS_CHECK(!accumulate || y.dtype == PRECIS_FLOAT32,
+               "%s: accumulate needs y in float32, not %s", op, dtype_name(y.dtype));
 }
 
 // Holds a context for the length of a call.
@@ -217,6 +285,70 @@ precis_status precis_allocate(precis_context* context, int64_t bytes, void** mem
 
 precis_status precis_free(precis_context* context, void* memory, int64_t bytes) {
   return run(context, memory, [&] { unmap_pages(memory, static_cast<size_t>(bytes)); });
+}
+
+precis_status precis_matmul_pack_size(precis_context* context, const precis_matmul_pack_args* args,
+                                      int64_t* bytes) {
+  return run(context, args, [&] {
+    PRECIS_CHECK(bytes != nullptr, "matmul_pack_size: bytes is NULL");
+    *bytes = check_pack(*args).bytes;
+  });
+}
+
+precis_status precis_matmul_pack(precis_context* context, const precis_matmul_pack_args* args) {
+  return run(context, args, [&] {
+    const precis_matmul_pack_args& a = *args;
+    const int64_t bytes = check_pack(a).bytes;
+    for (int i = 0; i < a.weight_count; i++) {
+      check_tensor("matmul_pack", "weights", a.weights[i], 2, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
+    }
+    PRECIS_CHECK(a.packed != nullptr && reinterpret_cast<uintptr_t>(a.packed) % 64 == 0,
+                 "matmul_pack: packed is %p, which is not aligned to 64 bytes", a.packed);
+    PRECIS_CHECK(a.packed_bytes >= bytes, "matmul_pack: packed_bytes is %lld, but %lld are needed",
+                 static_cast<long long>(a.packed_bytes), static_cast<long long>(bytes));
+    context->isa.kernels->matmul_pack(context->cpu, a);
+  });
+}
+
+precis_status precis_matmul(precis_context* context, const precis_matmul_args* args) {
+  return run(context, args, [&] {
+    const precis_matmul_args& a = *args;
+    check_product("matmul", a.x, a.w, a.y, a.accumulate);
+    context->isa.kernels->matmul(context->cpu, a);
+  });
+}
+
+precis_status precis_lora_matmul(precis_context* context, const precis_lora_matmul_args* args) {
+  return run(context, args, [&] {
+    const precis_lora_matmul_args& a = *args;
+    check_product("lora_matmul", a.x, a.w, a.y, a.accumulate);
+    check_packed("lora_matmul", "a", a.a, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
+    check_packed("lora_matmul", "b", a.b, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
+    PRECIS_CHECK(a.a.dtype == a.b.dtype, "lora_matmul: a is %s, but b is %s", dtype_name(a.a.dtype),
+                 dtype_name(a.b.dtype));
+    auto check = [](const char* name, const char* what, int64_t is, int64_t want,
+                    const char* whose) {
+      PRECIS_CHECK(is == want, "lora_matmul: %s has %lld %s, but %s is %lld", name,
+                   static_cast<long long>(is), what, whose, static_cast<long long>(want));
+    };
+    check("a", "inputs", a.a.inputs, a.w.inputs, "w's number of inputs");
+    check("b", "outputs", a.b.outputs, a.w.outputs, "w's number of outputs");
+    check("b", "inputs", a.b.inputs, a.a.outputs, "a's number of outputs");
+    PRECIS_CHECK(a.segment_count >= 0 && a.segment_count <= 4,
+                 "lora_matmul: segment_count is %d, not between 0 and 4", a.segment_count);
+    for (int i = 0; i < a.segment_count; i++) {
+      const precis_lora_segment& s = a.segments[i];
+      PRECIS_CHECK(0 <= s.output_begin && s.output_begin <= s.output_end &&
+                       s.output_end <= a.w.outputs && 0 <= s.rank_begin &&
+                       s.rank_begin <= s.rank_end && s.rank_end <= a.a.outputs,
+                   "lora_matmul: segments[%d] has outputs [%lld, %lld) of %lld and ranks "
+                   "[%lld, %lld) of %lld",
+                   i, static_cast<long long>(s.output_begin), static_cast<long long>(s.output_end),
+                   static_cast<long long>(a.w.outputs), static_cast<long long>(s.rank_begin),
+                   static_cast<long long>(s.rank_end), static_cast<long long>(a.a.outputs));
+    }
+    context->isa.kernels->lora_matmul(context->cpu, a);
+  });
 }
 
 precis_status precis_convert(precis_context* context, const precis_convert_args* args) {

@@ -3,6 +3,8 @@
 #include "ops/activation.h"
 #include "ops/convert.h"
 #include "ops/embedding.h"
+#include "ops/lora_matmul.h"
+#include "ops/matmul.h"
 #include "ops/process_logits.h"
 #include "ops/rms_norm.h"
 #include "ops/sample.h"
@@ -13,6 +15,9 @@ namespace PRECIS_ISA {
 
 extern const CpuKernels kernels = {
     .convert = convert_cpu,
+    .matmul_pack = matmul_pack_cpu,
+    .matmul = matmul_cpu,
+    .lora_matmul = lora_matmul_cpu,
     .rms_norm = rms_norm_cpu,
     .embedding = embedding_cpu,
     .activation = activation_cpu,

@@ -10,6 +10,9 @@ struct CpuContext;
 
 struct CpuKernels {
   void (*convert)(CpuContext&, const precis_convert_args&);
+  void (*matmul_pack)(CpuContext&, const precis_matmul_pack_args&);
+  void (*matmul)(CpuContext&, const precis_matmul_args&);
+  void (*lora_matmul)(CpuContext&, const precis_lora_matmul_args&);
   void (*rms_norm)(CpuContext&, const precis_rms_norm_args&);
   void (*embedding)(CpuContext&, const precis_embedding_args&);
   void (*activation)(CpuContext&, const precis_activation_args&);

@@ -1,0 +1,264 @@
+// Sums of products for matmul, over units of four bytes of packed weights (ops/matmul.h): one
+// struct for each dtype of weights, each instruction set its own way.
+//
+//   Acc                 one vector of sums, of kWidth outputs
+//   kInputs, kXBytes    neighbours in k of a unit, and bytes that x takes for it
+//   kParts              a unit's product may be made of two products, one after the other
+//   weights<P>(w)       part P of the kWidth units at w
+//   input<P>(x)         part P of one unit of x, in all lanes
+//   dot(a, x, w)        a + x w
+#ifndef PRECIS_CPU_DOT_H_
+#define PRECIS_CPU_DOT_H_
+
+#include "cpu/vec.h"
+
+namespace precis {
+namespace PRECIS_ISA {
+
+template <class T>
+static inline T load_as(const void* p) {
+  T t;
+  __builtin_memcpy(&t, p, sizeof t);
+  return t;
+}
+
+#if defined(__AVX512F__)
+
+struct IntVec {
+  __m512i v;
+  static inline IntVec zero() { return {_mm512_setzero_si512()}; }
+  static inline IntVec load(const void* p) { return {_mm512_loadu_si512(p)}; }
+  static inline IntVec set1(uint32_t x) { return {_mm512_set1_epi32(static_cast<int>(x))}; }
+  inline void store(void* p) const { _mm512_storeu_si512(p, v); }
+};
+static inline Vec as_float(IntVec a) { return {_mm512_castsi512_ps(a.v)}; }
+static inline Vec to_float(IntVec a) { return {_mm512_cvtepi32_ps(a.v)}; }
+// a - 128 b.
+static inline IntVec subtract_128(IntVec a, IntVec b) {
+  return {_mm512_sub_epi32(a.v, _mm512_slli_epi32(b.v, 7))};
+}
+static inline IntVec low_halves_up(IntVec a) { return {_mm512_slli_epi32(a.v, 16)}; }
+static inline IntVec high_halves(IntVec a) {
+  return {_mm512_and_si512(a.v, _mm512_set1_epi32(static_cast<int>(0xffff0000u)))};
+}
+// The even and the odd bytes, widened to 16 bits.
+static inline IntVec even_bytes(IntVec a) {
+  return {_mm512_srai_epi16(_mm512_slli_epi16(a.v, 8), 8)};
+}
+static inline IntVec odd_bytes(IntVec a) { return {_mm512_srai_epi16(a.v, 8)}; }
+static inline IntVec dot16(IntVec acc, IntVec x, IntVec w) {
+  return {_mm512_add_epi32(acc.v, _mm512_madd_epi16(x.v, w.v))};
+}
+static inline IntVec bits(Vec a) { return {_mm512_castps_si512(a.v)}; }
+// The lowest byte of every lane.
+static inline void store_bytes(IntVec a, int8_t* to) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8(a.v));
+}
+// The lower half of every lane, of each four lanes in the order 0 2 1 3.
+static inline void store_halves(IntVec a, int16_t* to) {
+  const __m512i order = _mm512_set_epi32(15, 13, 14, 12, 11, 9, 10, 8, 7, 5, 6, 4, 3, 1, 2, 0);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to),
+                      _mm512_cvtepi32_epi16(_mm512_permutexvar_epi32(order, a.v)));
+}
+
+#elif defined(__AVX2__)
+
+struct IntVec {
+  __m256i v;
+  static inline IntVec zero() { return {_mm256_setzero_si256()}; }
+  static inline IntVec load(const void* p) {
+    return {_mm256_loadu_si256(static_cast<const __m256i*>(p))};
+  }
+  static inline IntVec set1(uint32_t x) { return {_mm256_set1_epi32(static_cast<int>(x))}; }
+  inline void store(void* p) const { _mm256_storeu_si256(static_cast<__m256i*>(p), v); }
+};
+static inline Vec as_float(IntVec a) { return {_mm256_castsi256_ps(a.v)}; }
+static inline Vec to_float(IntVec a) { return {_mm256_cvtepi32_ps(a.v)}; }
+static inline IntVec low_halves_up(IntVec a) { return {_mm256_slli_epi32(a.v, 16)}; }
+static inline IntVec high_halves(IntVec a) {
+  return {_mm256_and_si256(a.v, _mm256_set1_epi32(static_cast<int>(0xffff0000u)))};
+}
+static inline IntVec even_bytes(IntVec a) {
+  return {_mm256_srai_epi16(_mm256_slli_epi16(a.v, 8), 8)};
+}
+static inline IntVec odd_bytes(IntVec a) { return {_mm256_srai_epi16(a.v, 8)}; }
+static inline IntVec dot16(IntVec acc, IntVec x, IntVec w) {
+  return {_mm256_add_epi32(acc.v, _mm256_madd_epi16(x.v, w.v))};
+}
+static inline IntVec bits(Vec a) { return {_mm256_castps_si256(a.v)}; }
+static inline void store_bytes(IntVec a, int8_t* to) {
+  const __m256i lowest =
+      _mm256_shuffle_epi8(a.v, _mm256_broadcastsi128_si256(_mm_setr_epi8(
+                                   0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1)));
+  _mm_storel_epi64(
+      reinterpret_cast<__m128i*>(to),
+      _mm_unpacklo_epi32(_mm256_castsi256_si128(lowest), _mm256_extracti128_si256(lowest, 1)));
+}
+static inline void store_halves(IntVec a, int16_t* to) {
+  const __m256i halves =
+      _mm256_shuffle_epi8(a.v, _mm256_broadcastsi128_si256(_mm_setr_epi8(
+                                   0, 1, 8, 9, 4, 5, 12, 13, -1, -1, -1, -1, -1, -1, -1, -1)));
+  _mm_storeu_si128(
+      reinterpret_cast<__m128i*>(to),
+      _mm_unpacklo_epi64(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1)));
+}
+
+#else
+
+struct IntVec {
+  uint32_t v[8];
+  static inline IntVec zero() { return set1(0); }
+  static inline IntVec load(const void* p) { return load_as<IntVec>(p); }
+  static inline IntVec set1(uint32_t x) {
+    IntVec r;
+    for (int i = 0; i < 8; i++) r.v[i] = x;
+    return r;
+  }
+  inline void store(void* p) const { __builtin_memcpy(p, v, sizeof v); }
+};
+static inline Vec as_float(IntVec a) { return load_as<Vec>(a.v); }
+static inline Vec to_float(IntVec a) {
+  Vec r;
+  for (int i = 0; i < 8; i++) r.v[i] = static_cast<float>(static_cast<int32_t>(a.v[i]));
+  return r;
+}
+#define PRECIS_INT_VEC(name, expression)             \
+  static inline IntVec name(IntVec a) {              \
+    IntVec r;                                        \
+    for (int i = 0; i < 8; i++) r.v[i] = expression; \
+    return r;                                        \
+  }
+PRECIS_INT_VEC(low_halves_up, a.v[i] << 16)
+PRECIS_INT_VEC(high_halves, a.v[i] & 0xffff0000u)
+PRECIS_INT_VEC(even_bytes, (a.v[i] & 0xff00ffu))
+PRECIS_INT_VEC(odd_bytes, ((a.v[i] >> 8) & 0xff00ffu))
+#undef PRECIS_INT_VEC
+// Unlike its vector cousins, even_bytes leaves the bytes unsigned; the sign is made here.
+static inline IntVec dot16(IntVec acc, IntVec x, IntVec w) {
+  for (int i = 0; i < 8; i++) {
+    const int32_t low = static_cast<int8_t>(w.v[i]) * static_cast<int16_t>(x.v[i]);
+    const int32_t high = static_cast<int8_t>(w.v[i] >> 16) * static_cast<int16_t>(x.v[i] >> 16);
+    acc.v[i] += static_cast<uint32_t>(low + high);
+  }
+  return acc;
+}
+static inline IntVec bits(Vec a) { return load_as<IntVec>(a.v); }
+static inline void store_bytes(IntVec a, int8_t* to) {
+  for (int i = 0; i < 8; i++) to[i] = static_cast<int8_t>(a.v[i]);
+}
+static inline void store_halves(IntVec a, int16_t* to) {
+  constexpr int order[8] = {0, 2, 1, 3, 4, 6, 5, 7};
+  for (int i = 0; i < 8; i++) to[i] = static_cast<int16_t>(a.v[order[i]]);
+}
+
+#endif
+
+// x * inverse to the nearest integer, ties to even, in the low bits of each lane, plus offset: in
+// 1.5 * 2^23 + i the last bits of the significand are i. |i| must stay below 2^15.
+static inline IntVec quantise(Vec x, Vec inverse, float offset) {
+  return bits(x * inverse + Vec::set1(12582912.0f + offset));
+}
+
+struct DotFloat32 {
+  using Acc = Vec;
+  static constexpr int32_t kX = PRECIS_FLOAT32;
+  static constexpr int kInputs = 1, kXBytes = 4, kParts = 1;
+  template <int P>
+  static inline Vec weights(const uint32_t* w) {
+    return as_float(IntVec::load(w));
+  }
+  template <int P>
+  static inline Vec input(const char* x) {
+    return Vec::set1(load_as<float>(x));
+  }
+  static inline Vec dot(Vec a, Vec x, Vec w) { return fma(x, w, a); }
+};
+
+#if defined(__AVX512BF16__)
+
+struct DotBfloat16 {
+  using Acc = Vec;
+  static constexpr int32_t kX = PRECIS_BFLOAT16;
+  static constexpr int kInputs = 2, kXBytes = 4, kParts = 1;
+  template <int P>
+  static inline IntVec weights(const uint32_t* w) {
+    return IntVec::load(w);
+  }
+  template <int P>
+  static inline IntVec input(const char* x) {
+    return IntVec::set1(load_as<uint32_t>(x));
+  }
+  static inline Vec dot(Vec a, IntVec x, IntVec w) {
+    return {_mm512_dpbf16_ps(a.v, (__m512bh)x.v, (__m512bh)w.v)};
+  }
+};
+
+#else
+
+// x rounded to bfloat16 but kept as float32: its two neighbours in turn.
+struct DotBfloat16 {
+  using Acc = Vec;
+  static constexpr int32_t kX = -1;
+  static constexpr int kInputs = 2, kXBytes = 8, kParts = 2;
+  template <int P>
+  static inline Vec weights(const uint32_t* w) {
+    const IntVec pairs = IntVec::load(w);
+    return as_float(P == 0 ? low_halves_up(pairs) : high_halves(pairs));
+  }
+  template <int P>
+  static inline Vec input(const char* x) {
+    return Vec::set1(load_as<float>(x + 4 * P));
+  }
+  static inline Vec dot(Vec a, Vec x, Vec w) { return fma(x, w, a); }
+};
+
+#endif
+
+#if defined(__AVX512VNNI__)
+
+// x is unsigned, with 128 for zero: what that adds, 128 times the sum of the weights, is subtracted
+// at the end. All of it modulo 2^32.
+struct DotInt8 {
+  using Acc = IntVec;
+  static constexpr int32_t kX = -1;
+  static constexpr int kInputs = 4, kXBytes = 4, kParts = 1;
+  static constexpr bool kZeroIs128 = true;
+  template <int P>
+  static inline IntVec weights(const uint32_t* w) {
+    return IntVec::load(w);
+  }
+  template <int P>
+  static inline IntVec input(const char* x) {
+    return IntVec::set1(load_as<uint32_t>(x));
+  }
+  static inline IntVec dot(IntVec a, IntVec x, IntVec w) {
+    return {_mm512_dpbusd_epi32(a.v, x.v, w.v)};
+  }
+};
+
+#else
+
+// VPMADDUBSW saturates, so both sides are widened to 16 bits: k, k + 2, then k + 1, k + 3.
+struct DotInt8 {
+  using Acc = IntVec;
+  static constexpr int32_t kX = -1;
+  static constexpr int kInputs = 4, kXBytes = 8, kParts = 2;
+  static constexpr bool kZeroIs128 = false;
+  template <int P>
+  static inline IntVec weights(const uint32_t* w) {
+    const IntVec quads = IntVec::load(w);
+    return P == 0 ? even_bytes(quads) : odd_bytes(quads);
+  }
+  template <int P>
+  static inline IntVec input(const char* x) {
+    return IntVec::set1(load_as<uint32_t>(x + 4 * P));
+  }
+  static inline IntVec dot(IntVec a, IntVec x, IntVec w) { return dot16(a, x, w); }
+};
+
+#endif
+
+}  // namespace PRECIS_ISA
+}  // namespace precis
+
+#endif  // PRECIS_CPU_DOT_H_

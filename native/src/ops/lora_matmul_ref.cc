@@ -1,0 +1,49 @@
+#include <vector>
+
+#include "ops/lora_matmul.h"
+#include "ops/matmul.h"
+
+namespace precis {
+
+void lora_matmul_ref(const precis_lora_matmul_args& args, const precis_matmul_pack_args& w,
+                     const precis_matmul_pack_args& a, const precis_matmul_pack_args& b) {
+  const bool bf16 = args.b.dtype == PRECIS_BFLOAT16;
+  auto rounded = [&](double v) {
+    const float f = static_cast<float>(v);
+    return bf16 ? bf16_to_float(float_to_bf16(f)) : f;
+  };
+  // x W' in full precision, then the adapters on top, then one rounding to y's type.
+  const int64_t m_count = rows(args.x), outputs = columns(args.y);
+  std::vector<float> base(m_count * outputs);
+  precis_matmul_args plain = {};
+  plain.x = args.x;
+  plain.y = args.y;
+  plain.y.data = base.data();
+  plain.y.dtype = PRECIS_FLOAT32;
+  plain.y.row_stride = 0;
+  plain.alpha = 1;
+  matmul_ref(plain, w);
+  for (int64_t m = 0; m < m_count; m++) {
+    std::vector<double> sum(base.begin() + m * outputs, base.begin() + (m + 1) * outputs);
+    for (int i = 0; i < args.segment_count; i++) {
+      const precis_lora_segment& s = args.segments[i];
+      for (int64_t r = s.rank_begin; r < s.rank_end; r++) {
+        double t = 0;
+        for (int64_t k = 0; k < columns(args.x); k++) {
+          t +=
+              static_cast<double>(rounded(load_element(args.x, m, k))) * packed_weight_ref(a, r, k);
+        }
+        const double scaled = rounded(s.scaling * t);
+        for (int64_t n = s.output_begin; n < s.output_end; n++) {
+          sum[n] += scaled * packed_weight_ref(b, n, r);
+        }
+      }
+    }
+    for (int64_t n = 0; n < outputs; n++) {
+      const double before = args.accumulate ? load_element(args.y, m, n) : 0.0;
+      store_element(args.y, m, n, before + args.alpha * sum[n]);
+    }
+  }
+}
+
+}  // namespace precis

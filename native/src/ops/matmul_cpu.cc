@@ -1,0 +1,517 @@
+#include "context.h"
+#include "cpu/dot.h"
+#include "ops/matmul.h"
+#include "ops/matmul_product.h"
+
+namespace precis {
+namespace PRECIS_ISA {
+namespace {
+
+constexpr int W = Vec::kWidth;
+constexpr int kMaxRows = 6;            // of a register tile
+constexpr int64_t kRowBlock = 96;      // rows that a tile of weights is multiplied with in one go
+constexpr int64_t kChunkUnits = 1024;  // 256 KB of a tile: what stays in L2
+// x is prepared by every thread for itself up to here: cheaper than one more round of the threads.
+constexpr int64_t kPrivateInputs = 8192;
+
+// How many vectors of outputs a register tile of R rows has: R * V + V + 1 registers of 32 or 16.
+constexpr int vectors_for(int rows) { return W == 16 ? 4 : rows == 1 ? 8 : rows == 2 ? 4 : 2; }
+
+// acc[r][0, outputs) (+)= x_r W' for R rows and the first outputs of a tile.
+template <class D, int R, int V, int kPrefetch>
+void multiply_tile(const char* x, int64_t x_stride, const uint32_t* w, int64_t units, int outputs,
+                   bool resume, const char* ahead, uint32_t* acc) {
+  using Acc = typename D::Acc;
+  for (int n = 0; n < outputs; n += V * W) {
+    Acc a[R][V];
+    for (int r = 0; r < R; r++) {
+      for (int v = 0; v < V; v++) {
+        a[r][v] = resume ? load_as<Acc>(acc + r * kTileOutputs + n + v * W) : Acc::zero();
+      }
+    }
+    const uint32_t* wn = w + n;
+    const char* xu = x;
+    for (int64_t u = 0; u < units; u++, wn += kTileOutputs, xu += D::kXBytes) {
+      auto part = [&]<int P>() __attribute__((always_inline)) {
+        decltype(D::template weights<P>(wn)) b[V];
+        for (int v = 0; v < V; v++) b[v] = D::template weights<P>(wn + v * W);
+        for (int r = 0; r < R; r++) {
+          const auto xr = D::template input<P>(xu + r * x_stride);
+          for (int v = 0; v < V; v++) a[r][v] = D::dot(a[r][v], xr, b[v]);
+        }
+      };
+      part.template operator()<0>();
+      if constexpr (D::kParts == 2) part.template operator()<1>();
+      if constexpr (kPrefetch > 0) {
+        for (int i = 0; i < kPrefetch; i++) __builtin_prefetch(ahead + 64 * i, 0, 2);
+        ahead += 64 * kPrefetch;
+      }
+    }
+    for (int r = 0; r < R; r++) {
+      for (int v = 0; v < V; v++)
+        a[r][v].store(reinterpret_cast<float*>(acc + r * kTileOutputs + n + v * W));
+    }
+  }
+}
+
+template <class D, int kPrefetch>
+void multiply_rows(int rows, const char* x, int64_t x_stride, const uint32_t* w, int64_t units,
+                   bool resume, const char* ahead, uint32_t* acc) {
+#define PRECIS_ROWS(R)                                                                         \
+  case R:                                                                                      \
+    return multiply_tile<D, R, vectors_for(R), kPrefetch>(x, x_stride, w, units, kTileOutputs, \
+                                                          resume, ahead, acc);
+  switch (rows) {
+    PRECIS_ROWS(1)
+    PRECIS_ROWS(2)
+    PRECIS_ROWS(3)
+    PRECIS_ROWS(4)
+    PRECIS_ROWS(5)
+    PRECIS_ROWS(6)
+  }
+#undef PRECIS_ROWS
+}
+
+// ---------------------------------------------------------------- x
+
+// Rows as D wants them.
+struct Inputs {
+  const char* data;
+  int64_t stride;       // bytes
+  const float* scales;  // int8: one for each row
+};
+
+// Rows an odd number of cache lines long: six of them do not compete for one set of L1.
+template <class D>
+int64_t prepared_stride(int64_t inputs) {
+  const int64_t bytes = (inputs + 63) / 64 * 64 / D::kInputs * D::kXBytes;
+  return (bytes / 64 | 1) * 64;
+}
+
+// Writes W neighbours of x; to points at the first.
+template <class D>
+void put(Vec v, char* to) {
+  if constexpr (D::kX == PRECIS_BFLOAT16) {
+    v.store(reinterpret_cast<uint16_t*>(to));
+  } else if constexpr (D::kInputs == 2) {
+    uint16_t rounded[W];
+    v.store(rounded);
+    Vec::load(rounded).store(reinterpret_cast<float*>(to));
+  } else {
+    v.store(reinterpret_cast<float*>(to));
+  }
+}
+
+template <class T>
+Vec load_some(const T* p, int64_t left) {
+  return left >= W ? Vec::load(p) : Vec::load(p, static_cast<int>(left));
+}
+
+template <class D, class T>
+void prepare_row(const T* x, int64_t inputs, char* to, float* scale) {
+  if constexpr (D::kInputs == 4) {
+    Vec largest = Vec::zero(), spoilt = Vec::zero();
+    for (int64_t k = 0; k < inputs; k += W) {
+      const Vec v = load_some(x + k, inputs - k);
+      largest = max(largest, max(v, Vec::zero() - v));
+      spoilt = fma(v, Vec::zero(), spoilt);  // NaN from NaN and infinity
+    }
+    const float magnitude = largest.largest() + spoilt.sum();
+    const bool usable = magnitude >= kSmallestMagnitude;
+    const Vec inverse = Vec::set1(usable ? 127.0f / magnitude : 0.0f);
+    *scale = magnitude < kSmallestMagnitude ? 0.0f : magnitude / 127.0f;
+    for (int64_t k = 0; k < (inputs + 15) / 16 * 16; k += W) {
+      const Vec v = k < inputs ? load_some(x + k, inputs - k) : Vec::zero();
+      if constexpr (D::kXBytes == 4) {
+        store_bytes(quantise(v, inverse, 128), reinterpret_cast<int8_t*>(to) + k);
+      } else {
+        store_halves(quantise(v, inverse, 0), reinterpret_cast<int16_t*>(to) + k);
+      }
+    }
+  } else {
+    for (int64_t k = 0; k < inputs; k += W) {
+      put<D>(load_some(x + k, inputs - k), to + k * (D::kXBytes / D::kInputs));
+    }
+  }
+}
+
+// Where prepared rows go; nothing is prepared where x can be read as it lies.
+template <class D>
+struct Preparation {
+  precis_tensor x;
+  bool direct;
+  int64_t stride;
+  char* data = nullptr;
+  float* scales = nullptr;
+
+  explicit Preparation(const precis_tensor& t) : x(t) {
+    direct = t.dtype == D::kX && columns(t) % D::kInputs == 0;
+    stride = prepared_stride<D>(columns(t));
+  }
+  int64_t bytes() const { return direct ? 0 : rows(x) * stride + (rows(x) * 4 + 63) / 64 * 64; }
+  void place(char* memory) {
+    data = memory;
+    scales = reinterpret_cast<float*>(memory + rows(x) * stride);
+  }
+  void prepare(int64_t begin, int64_t end) const {
+    if (direct) return;
+    for (int64_t m = begin; m < end; m++) {
+      if (x.dtype == PRECIS_BFLOAT16) {
+        prepare_row<D>(row<const uint16_t>(x, m), columns(x), data + m * stride, scales + m);
+      } else {
+        prepare_row<D>(row<const float>(x, m), columns(x), data + m * stride, scales + m);
+      }
+    }
+  }
+  Inputs inputs() const {
+    if (!direct) return {data, stride, scales};
+    return {static_cast<const char*>(x.data),
+            row_stride(x) * static_cast<int64_t>(x.dtype == PRECIS_BFLOAT16 ? 2 : 4), nullptr};
+  }
+};
+
+// ---------------------------------------------------------------- y
+
+// int32 sums to what they stand for, in place.
+template <class D>
+void dequantise(uint32_t* acc, int rows, const float* x_scales, const float* scales,
+                const int32_t* sums) {
+  for (int r = 0; r < rows; r++) {
+    const Vec x_scale = Vec::set1(x_scales[r]);
+    for (int n = 0; n < kTileOutputs; n += W) {
+      uint32_t* p = acc + r * kTileOutputs + n;
+      IntVec sum = IntVec::load(p);
+#if defined(__AVX512VNNI__)
+      sum = subtract_128(sum, IntVec::load(sums + n));
+#else
+      (void)sums;
+#endif
+      (to_float(sum) * (x_scale * Vec::load(scales + n))).store(reinterpret_cast<float*>(p));
+    }
+  }
+}
+
+template <class Y, bool kAccumulate>
+void store_row(const float* acc, Vec alpha, int64_t outputs, Y* y) {
+  for (int64_t n = 0; n < outputs; n += W) {
+    const int left = static_cast<int>(outputs - n);
+    Vec v = Vec::load(acc + n) * alpha;
+    if (left >= W) {
+      if constexpr (kAccumulate) v = v + Vec::load(y + n);
+      v.store(y + n);
+    } else {
+      if constexpr (kAccumulate) v = v + Vec::load(y + n, left);
+      v.store(y + n, left);
+    }
+  }
+}
+
+void store_rows(const MatmulProduct& p, const uint32_t* acc, int64_t m, int rows, int64_t n) {
+  const int64_t left = columns(p.y) - n;
+  const int64_t outputs = left < kTileOutputs ? left : kTileOutputs;
+  const Vec alpha = Vec::set1(p.alpha);
+  for (int r = 0; r < rows; r++) {
+    const float* from = reinterpret_cast<const float*>(acc + r * kTileOutputs);
+    if (p.y.dtype == PRECIS_BFLOAT16) {
+      store_row<uint16_t, false>(from, alpha, outputs, row<uint16_t>(p.y, m + r) + n);
+    } else if (p.accumulate) {
+      store_row<float, true>(from, alpha, outputs, row<float>(p.y, m + r) + n);
+    } else {
+      store_row<float, false>(from, alpha, outputs, row<float>(p.y, m + r) + n);
+    }
+  }
+}
+
+// ---------------------------------------------------------------- low-rank terms
+
+// s x A' of one segment, prepared as input to B. The first rank is moved down to the start of a
+// unit; the ranks that this adds are zero.
+struct SegmentInputs {
+  int64_t first_unit;
+  int64_t units;
+  int64_t stride;
+  char* data;
+};
+
+template <class L>
+SegmentInputs segment_layout(const precis_lora_segment& s) {
+  SegmentInputs i;
+  i.first_unit = s.rank_begin / L::kInputs;
+  i.units = (s.rank_end + L::kInputs - 1) / L::kInputs - i.first_unit;
+  if (s.rank_end <= s.rank_begin) i.units = 0;
+  i.stride = (i.units * L::kXBytes + 63) / 64 * 64 + 64;
+  i.data = nullptr;
+  return i;
+}
+
+// Copies ranks [first, first + count) of one row, out of acc, into the segments that use them.
+template <class L>
+void put_ranks(const MatmulProduct& p, const SegmentInputs* segments, const float* acc, int64_t m,
+               int64_t first, int64_t count) {
+  for (int i = 0; i < p.segment_count; i++) {
+    const precis_lora_segment& s = p.segments[i];
+    const SegmentInputs& in = segments[i];
+    constexpr int64_t kBytes = L::kXBytes / L::kInputs;
+    char* to = in.data + m * in.stride + (first - in.first_unit * L::kInputs) * kBytes;
+    const Vec scaling = Vec::set1(s.scaling);
+    for (int64_t k = 0; k < count; k += W) {
+      const int64_t rank = first + k;
+      if (rank + W <= s.rank_begin || rank >= s.rank_end) continue;
+      alignas(64) char whole[W * kBytes];
+      put<L>(Vec::load(acc + k) * scaling, whole);
+      if (rank >= s.rank_begin && rank + W <= s.rank_end) {
+        __builtin_memcpy(to + k * kBytes, whole, sizeof whole);
+        continue;
+      }
+      for (int64_t j = 0; j < W; j++) {
+        if (rank + j < s.rank_begin || rank + j >= s.rank_end) continue;
+        __builtin_memcpy(to + (k + j) * kBytes, whole + j * kBytes, kBytes);
+      }
+    }
+  }
+}
+
+// The ranks that pad the units of a segment, in one row.
+template <class L>
+void zero_padding(const precis_lora_segment& s, const SegmentInputs& in, int64_t m) {
+  if constexpr (L::kInputs == 2) {
+    constexpr int64_t kBytes = L::kXBytes / L::kInputs;
+    char* to = in.data + m * in.stride;
+    if (s.rank_begin % 2 != 0) __builtin_memset(to, 0, kBytes);
+    if (s.rank_end % 2 != 0) __builtin_memset(to + (2 * in.units - 1) * kBytes, 0, kBytes);
+  }
+}
+
+// acc += (s x A') B' for one segment and the outputs of the tile that it has.
+template <class L>
+void add_segment(const MatmulProduct& p, const precis_lora_segment& s, const SegmentInputs& in,
+                 int64_t tile, int64_t m, int rows, uint32_t* acc) {
+  const int64_t n = tile * kTileOutputs;
+  if (in.units == 0 || s.output_end <= n || s.output_begin >= n + kTileOutputs) return;
+  const PackedLayout layout = packed_layout(p.b->outputs, p.b->inputs, p.b->dtype);
+  const uint32_t* b = static_cast<const uint32_t*>(p.b->data) +
+                      (tile * layout.units + in.first_unit) * kTileOutputs;
+  const bool whole =
+      s.output_begin <= n && (s.output_end >= n + kTileOutputs || s.output_end >= p.w.outputs);
+  alignas(64) uint32_t before[kMaxRows * kTileOutputs];
+  if (!whole) __builtin_memcpy(before, acc, static_cast<size_t>(rows * kTileOutputs * 4));
+  multiply_rows<L, 0>(rows, in.data + m * in.stride, in.stride, b, in.units, true, nullptr, acc);
+  if (whole) return;
+  for (int r = 0; r < rows; r++) {
+    for (int i = 0; i < kTileOutputs; i++) {
+      if (n + i >= s.output_begin && n + i < s.output_end) continue;
+      acc[r * kTileOutputs + i] = before[r * kTileOutputs + i];
+    }
+  }
+}
+
+// ---------------------------------------------------------------- the product
+
+int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
+// Row i of count, when n things are split into count parts that differ by one at most.
+int64_t split(int64_t n, int64_t count, int64_t i) { return n * i / count; }
+
+struct Plan {
+  int64_t tiles;
+  int64_t row_blocks;
+};
+
+Plan plan(int64_t m, int64_t tiles, int threads) {
+  int64_t block = kRowBlock;
+  auto blocks = [&] { return (m + block - 1) / block; };
+  while (block > kMaxRows && tiles * blocks() < 4 * threads) block /= 2;
+  return {tiles, blocks()};
+}
+
+// D multiplies W, L multiplies A and B.
+template <class D, class L>
+class Multiplication {
+ public:
+  Multiplication(CpuContext& context, const MatmulProduct& p)
+      : context_(context), p_(p), x_(p.x), low_x_(p.x) {}
+
+  void run() {
+    const int64_t m = rows(p_.x);
+    const int threads = context_.pool.threads();
+    const bool low_rank = p_.a != nullptr && p_.segment_count > 0;
+    const bool own_low_x = low_rank && !kSame;
+    const bool shared = threads == 1 || m * columns(p_.x) > kPrivateInputs;
+    int64_t bytes = 0;
+    auto claim = [&](int64_t size) {
+      const int64_t at = bytes;
+      bytes += (size + 63) / 64 * 64;
+      return at;
+    };
+    const int64_t copies = shared ? 1 : threads;
+    const int64_t x_size = (x_.bytes() + 63) / 64 * 64;
+    const int64_t x_at = claim(x_size * copies);
+    const int64_t low_x_at = own_low_x ? claim(low_x_.bytes()) : 0;
+    int64_t segments_at[4];
+    for (int i = 0; low_rank && i < p_.segment_count; i++) {
+      segments_[i] = segment_layout<L>(p_.segments[i]);
+      // Whole vectors are written, perhaps from the middle of the last unit.
+      segments_at[i] = claim(m * segments_[i].stride + 64);
+    }
+    const int64_t acc_size = kRowBlock * kTileOutputs * 4;
+    const int64_t acc_at = claim(acc_size * threads);
+    char* memory = static_cast<char*>(context_.scratch.reserve(static_cast<size_t>(bytes)));
+    x_.place(memory + x_at);
+    if (own_low_x) low_x_.place(memory + low_x_at);
+    for (int i = 0; low_rank && i < p_.segment_count; i++) {
+      segments_[i].data = memory + segments_at[i];
+    }
+    if ((shared && !x_.direct) || own_low_x) {
+      parallel_ranges(context_.pool, m, 1 + kPrivateInputs / columns(p_.x),
+                      [&](int64_t begin, int64_t end) {
+                        if (shared) x_.prepare(begin, end);
+                        if (own_low_x) low_x_.prepare(begin, end);
+                      });
+    }
+    if (low_rank) {
+      if constexpr (kSame) {
+        if (!shared) x_.prepare(0, m);
+        project(x_.inputs(), memory + acc_at, acc_size);
+      } else {
+        project(low_x_.inputs(), memory + acc_at, acc_size);
+      }
+    }
+    parallel(context_.pool, [&](int thread, int count) {
+      Preparation<D> own = x_;
+      if (!shared) {
+        own.place(memory + x_at + thread * x_size);
+        if (!(low_rank && kSame && thread == 0)) own.prepare(0, m);
+      }
+      work(own.inputs(), low_rank, thread, count,
+           reinterpret_cast<uint32_t*>(memory + acc_at + thread * acc_size));
+    });
+  }
+
+ private:
+  static constexpr bool kSame = D::kInputs == L::kInputs;
+  static constexpr int kProjected = 2;  // vectors of ranks at a time
+
+  // The rows' s x A', by groups of rows and pieces of ranks.
+  void project(const Inputs& x, char* memory, int64_t acc_size) {
+    const PackedLayout layout = packed_layout(p_.a->outputs, p_.a->inputs, p_.a->dtype);
+    const int64_t m = rows(p_.x), groups = (m + kMaxRows - 1) / kMaxRows;
+    const int64_t units = (p_.a->inputs + L::kInputs - 1) / L::kInputs;
+    constexpr int64_t kPiece = kProjected * W;
+    const int64_t pieces = (p_.a->outputs + kPiece - 1) / kPiece;
+    parallel(context_.pool, [&](int thread, int threads) {
+      uint32_t* acc = reinterpret_cast<uint32_t*>(memory + thread * acc_size);
+      const int64_t items = groups * pieces;
+      const int64_t last = split(items, threads, thread + 1);
+      for (int64_t item = split(items, threads, thread); item < last; item++) {
+        const int64_t rank = item / groups * kPiece, group = item % groups;
+        const int64_t first = split(m, groups, group);
+        const int count = static_cast<int>(split(m, groups, group + 1) - first);
+        const uint32_t* a = static_cast<const uint32_t*>(p_.a->data) +
+                            rank / kTileOutputs * layout.units * kTileOutputs + rank % kTileOutputs;
+        const char* rows_of_x = x.data + first * x.stride;
+#define PRECIS_ROWS(R)                                                                        \
+  case R:                                                                                     \
+    multiply_tile<L, R, kProjected, 0>(rows_of_x, x.stride, a, units, kPiece, false, nullptr, \
+                                       acc);                                                  \
+    break;
+        switch (count) {
+          PRECIS_ROWS(1)
+          PRECIS_ROWS(2)
+          PRECIS_ROWS(3)
+          PRECIS_ROWS(4)
+          PRECIS_ROWS(5)
+          PRECIS_ROWS(6)
+        }
+#undef PRECIS_ROWS
+        for (int r = 0; r < count; r++) {
+          put_ranks<L>(p_, segments_, reinterpret_cast<const float*>(acc + r * kTileOutputs),
+                       first + r, rank, kPiece);
+          for (int i = 0; rank == 0 && i < p_.segment_count; i++) {
+            zero_padding<L>(p_.segments[i], segments_[i], first + r);
+          }
+        }
+      }
+    });
+  }
+
+  // One thread's contiguous part of (tile, row block), tiles outside: few rows stream one part of
+  // the weights from memory, many rows find their tile in L2.
+  void work(const Inputs& x, bool low_rank, int thread, int threads, uint32_t* acc) {
+    const PackedLayout layout = packed_layout(p_.w.outputs, p_.w.inputs, p_.w.dtype);
+    const int64_t m = rows(p_.x);
+    const int64_t units = (p_.w.inputs + D::kInputs - 1) / D::kInputs;
+    const Plan plan = precis::PRECIS_ISA::plan(m, layout.tiles, threads);
+    const int64_t items = plan.tiles * plan.row_blocks;
+    const int64_t last = split(items, threads, thread + 1);
+    for (int64_t item = split(items, threads, thread); item < last; item++) {
+      const int64_t tile = item / plan.row_blocks, block = item % plan.row_blocks;
+      const int64_t m0 = split(m, plan.row_blocks, block);
+      const int64_t m1 = split(m, plan.row_blocks, block + 1);
+      const uint32_t* w =
+          static_cast<const uint32_t*>(p_.w.data) + tile * layout.units * kTileOutputs;
+      const int64_t groups = (m1 - m0 + kMaxRows - 1) / kMaxRows;
+      for (int64_t u = 0; u < units; u += kChunkUnits) {
+        const int64_t count = smaller(kChunkUnits, units - u);
+        for (int64_t g = 0; g < groups; g++) {
+          const int64_t first = split(m1 - m0, groups, g);
+          const int rows = static_cast<int>(split(m1 - m0, groups, g + 1) - first);
+          uint32_t* sums = acc + first * kTileOutputs;
+          const char* xu = x.data + (m0 + first) * x.stride + u * D::kXBytes;
+          multiply_rows<D, 0>(rows, xu, x.stride, w + u * kTileOutputs, count, u > 0, nullptr,
+                              sums);
+          if (u + count == units) finish(x, low_rank, tile, m0 + first, rows, sums);
+        }
+      }
+    }
+  }
+
+  void finish(const Inputs& x, bool low_rank, int64_t tile, int64_t m, int rows, uint32_t* acc) {
+    if constexpr (D::kInputs == 4) {
+      const PackedLayout layout = packed_layout(p_.w.outputs, p_.w.inputs, p_.w.dtype);
+      const char* w = static_cast<const char*>(p_.w.data);
+      dequantise<D>(acc, rows, x.scales + m,
+                    reinterpret_cast<const float*>(w + layout.scales) + tile * kTileOutputs,
+                    reinterpret_cast<const int32_t*>(w + layout.sums) + tile * kTileOutputs);
+    }
+    for (int i = 0; low_rank && i < p_.segment_count; i++) {
+      add_segment<L>(p_, p_.segments[i], segments_[i], tile, m, rows, acc);
+    }
+    store_rows(p_, acc, m, rows, tile * kTileOutputs);
+  }
+
+  CpuContext& context_;
+  const MatmulProduct& p_;
+  Preparation<D> x_;
+  Preparation<L> low_x_;
+  SegmentInputs segments_[4];
+};
+
+template <class D>
+void multiply(CpuContext& context, const MatmulProduct& p) {
+  if (p.a != nullptr && p.a->dtype == PRECIS_BFLOAT16) {
+    Multiplication<D, DotBfloat16>(context, p).run();
+  } else {
+    Multiplication<D, DotFloat32>(context, p).run();
+  }
+}
+
+}  // namespace
+
+void matmul_product(CpuContext& context, const MatmulProduct& p) {
+  if (rows(p.x) == 0) return;
+  if (p.w.dtype == PRECIS_INT8) {
+    multiply<DotInt8>(context, p);
+  } else if (p.w.dtype == PRECIS_BFLOAT16) {
+    multiply<DotBfloat16>(context, p);
+  } else {
+    multiply<DotFloat32>(context, p);
+  }
+}
+
+void matmul_cpu(CpuContext& context, const precis_matmul_args& a) {
+  matmul_product(context,
+                 {a.x, a.w, a.y, a.alpha, a.accumulate != 0, nullptr, nullptr, nullptr, 0});
+}
+
+}  // namespace PRECIS_ISA
+}  // namespace precis

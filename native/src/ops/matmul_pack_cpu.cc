@@ -1,0 +1,176 @@
+#include "context.h"
+#include "cpu/dot.h"
+#include "ops/matmul.h"
+
+namespace precis {
+namespace PRECIS_ISA {
+namespace {
+
+constexpr int kBlock = 16;  // units, and outputs, that are transposed at a time
+
+// Where the rows of the stacked weights are.
+struct Source {
+  const char* row[kTileOutputs];  // nullptr: padding
+  bool bf16[kTileOutputs];
+};
+
+Source rows_of(const precis_matmul_pack_args& a, int64_t tile) {
+  Source s;
+  int64_t first = 0;  // of the current part
+  int part = 0;
+  for (int i = 0; i < kTileOutputs; i++) {
+    const int64_t n = tile * kTileOutputs + i;
+    while (part < a.weight_count && n - first >= a.weights[part].dims[0]) {
+      first += a.weights[part++].dims[0];
+    }
+    s.row[i] = nullptr;
+    if (part == a.weight_count) continue;
+    s.bf16[i] = a.weights[part].dtype == PRECIS_BFLOAT16;
+    s.row[i] = static_cast<const char*>(a.weights[part].data) +
+               (n - first) * row_stride(a.weights[part]) * (s.bf16[i] ? 2 : 4);
+  }
+  return s;
+}
+
+template <class T>
+Vec load_some(const T* p, int64_t left) {
+  return left >= Vec::kWidth ? Vec::load(p)
+                             : (left > 0 ? Vec::load(p, static_cast<int>(left)) : Vec::zero());
+}
+
+// The kBlock units of one row that begin at input k, in the packed dtype. inverse and sum are for
+// int8 alone.
+template <class T>
+void read_units(const T* row, int64_t k, int64_t inputs, int32_t dtype, Vec inverse, uint32_t* to,
+                int32_t* sum) {
+  constexpr int W = Vec::kWidth;
+  const T* p = row + k;
+  const int64_t left = inputs - k;
+  if (dtype == PRECIS_FLOAT32) {
+    for (int i = 0; i < kBlock; i += W) {
+      load_some(p + i, left - i).store(reinterpret_cast<float*>(to) + i);
+    }
+  } else if (dtype == PRECIS_BFLOAT16) {
+    for (int i = 0; i < 2 * kBlock; i += W) {
+      load_some(p + i, left - i).store(reinterpret_cast<uint16_t*>(to) + i);
+    }
+  } else {
+    int8_t* bytes = reinterpret_cast<int8_t*>(to);
+    for (int i = 0; i < 4 * kBlock; i += W) {
+      store_bytes(quantise(load_some(p + i, left - i), inverse, 0), bytes + i);
+    }
+    int32_t s = 0;
+    for (int i = 0; i < 4 * kBlock; i++) s += bytes[i];
+    *sum += s;
+  }
+}
+
+// Four by four words: c[i][j] = r[j][i].
+typedef uint32_t Words __attribute__((vector_size(16)));
+void transpose(const uint32_t* from, int64_t from_stride, uint32_t* to, int64_t to_stride) {
+  Words r[4];
+  for (int i = 0; i < 4; i++) __builtin_memcpy(&r[i], from + i * from_stride, 16);
+  const Words a = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5);
+  const Words b = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7);
+  const Words c = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5);
+  const Words d = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
+  r[0] = __builtin_shufflevector(a, c, 0, 1, 4, 5);
+  r[1] = __builtin_shufflevector(a, c, 2, 3, 6, 7);
+  r[2] = __builtin_shufflevector(b, d, 0, 1, 4, 5);
+  r[3] = __builtin_shufflevector(b, d, 2, 3, 6, 7);
+  for (int i = 0; i < 4; i++) __builtin_memcpy(to + i * to_stride, &r[i], 16);
+}
+
+// Packs units [begin, end) of a tile. inverse: one number for each output.
+void pack_units(const Source& source, int64_t inputs, int32_t dtype, int64_t unit_inputs,
+                int64_t begin, int64_t end, const float* inverse, int32_t* sums, uint32_t* tile) {
+  alignas(64) uint32_t block[kBlock][kBlock];
+  for (int64_t u = begin; u < end; u += kBlock) {
+    for (int n = 0; n < kTileOutputs; n += kBlock) {
+      for (int i = 0; i < kBlock; i++) {
+        const char* row = source.row[n + i];
+        const int64_t k = u * unit_inputs;
+        if (row == nullptr) {
+          __builtin_memset(block[i], 0, sizeof block[i]);
+        } else if (source.bf16[n + i]) {
+          read_units(reinterpret_cast<const uint16_t*>(row), k, inputs, dtype,
+                     Vec::set1(inverse[n + i]), block[i], &sums[n + i]);
+        } else {
+          read_units(reinterpret_cast<const float*>(row), k, inputs, dtype,
+                     Vec::set1(inverse[n + i]), block[i], &sums[n + i]);
+        }
+      }
+      for (int i = 0; i < kBlock; i += 4) {
+        for (int j = 0; j < kBlock; j += 4) {
+          transpose(&block[i][j], kBlock, tile + (u + j) * kTileOutputs + n + i, kTileOutputs);
+        }
+      }
+    }
+  }
+}
+
+// The largest magnitude of a row, NaN when there is NaN or infinity in it.
+template <class T>
+float magnitude(const T* row, int64_t inputs) {
+  Vec largest = Vec::zero(), spoilt = Vec::zero();
+  for (int64_t k = 0; k < inputs; k += Vec::kWidth) {
+    const Vec v = load_some(row + k, inputs - k);
+    largest = max(largest, max(v, Vec::zero() - v));
+    spoilt = fma(v, Vec::zero(), spoilt);
+  }
+  return largest.largest() + spoilt.sum();
+}
+
+void pack_int8(const precis_matmul_pack_args& a, const PackedLayout& layout, int64_t tile) {
+  const int64_t inputs = columns(a.weights[0]);
+  const Source source = rows_of(a, tile);
+  char* packed = static_cast<char*>(a.packed);
+  float* scales = reinterpret_cast<float*>(packed + layout.scales) + tile * kTileOutputs;
+  int32_t* sums = reinterpret_cast<int32_t*>(packed + layout.sums) + tile * kTileOutputs;
+  float inverse[kTileOutputs] = {};
+  for (int i = 0; i < kTileOutputs; i++) {
+    scales[i] = 0;
+    sums[i] = 0;
+    if (source.row[i] == nullptr) continue;
+    const float largest = source.bf16[i]
+                              ? magnitude(reinterpret_cast<const uint16_t*>(source.row[i]), inputs)
+                              : magnitude(reinterpret_cast<const float*>(source.row[i]), inputs);
+    if (largest < kSmallestMagnitude) continue;
+    scales[i] = largest / 127.0f;
+    inverse[i] = largest == largest ? 127.0f / largest : 0.0f;
+  }
+  pack_units(source, inputs, PRECIS_INT8, layout.unit_inputs, 0, layout.units, inverse, sums,
+             static_cast<uint32_t*>(a.packed) + tile * layout.units * kTileOutputs);
+}
+
+}  // namespace
+
+void matmul_pack_cpu(CpuContext& context, const precis_matmul_pack_args& a) {
+  const int64_t inputs = columns(a.weights[0]);
+  int64_t outputs = 0;
+  for (int i = 0; i < a.weight_count; i++) outputs += a.weights[i].dims[0];
+  const PackedLayout layout = packed_layout(outputs, inputs, a.dtype);
+  if (a.dtype == PRECIS_INT8) {
+    parallel_ranges(context.pool, layout.tiles, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t tile = begin; tile < end; tile++) pack_int8(a, layout, tile);
+    });
+    return;
+  }
+  // By blocks of units, so that a single tile, as adapters have, keeps every thread busy.
+  parallel_ranges(
+      context.pool, layout.tiles * layout.units, kBlock, [&](int64_t begin, int64_t end) {
+        const float none[kTileOutputs] = {};
+        int32_t sums[kTileOutputs] = {};
+        while (begin < end) {
+          const int64_t tile = begin / layout.units, first = begin % layout.units;
+          int64_t last = first + (end - begin);
+          if (last > layout.units) last = layout.units;
+          pack_units(rows_of(a, tile), inputs, a.dtype, layout.unit_inputs, first, last, none, sums,
+                     static_cast<uint32_t*>(a.packed) + tile * layout.units * kTileOutputs);
+          begin += last - first;
+        }
+      });
+}
+
+}  // namespace PRECIS_ISA
+}  // namespace precis

@@ -1,0 +1,77 @@
+#include <cmath>
+#include <vector>
+
+#include "ops/matmul.h"
+
+namespace precis {
+
+namespace {
+
+const precis_tensor& part_of(const precis_matmul_pack_args& weights, int64_t& n) {
+  int i = 0;
+  while (n >= weights.weights[i].dims[0]) n -= weights.weights[i++].dims[0];
+  return weights.weights[i];
+}
+
+// Quantises a row as matmul.h says; returns its scale.
+float quantise(std::vector<float>& v) {
+  float largest = 0;
+  for (float f : v) {
+    if (!std::isfinite(f)) largest = NAN;
+    if (std::fabs(f) > largest) largest = std::fabs(f);
+  }
+  if (std::isnan(largest)) return NAN;
+  const bool zero = largest < kSmallestMagnitude;
+  const float inverse = zero ? 0.0f : 127.0f / largest;
+  for (float& f : v) {
+    const float scaled = f * inverse;
+    f = std::nearbyint(scaled);
+  }
+  return zero ? 0.0f : largest / 127.0f;
+}
+
+}  // namespace
+
+float packed_weight_ref(const precis_matmul_pack_args& weights, int64_t n, int64_t k) {
+  const precis_tensor& part = part_of(weights, n);
+  const int64_t inputs = columns(part);
+  if (weights.dtype != PRECIS_INT8) {
+    const float f = load_element(part, n, k);
+    return weights.dtype == PRECIS_BFLOAT16 ? bf16_to_float(float_to_bf16(f)) : f;
+  }
+  std::vector<float> v(inputs);
+  for (int64_t i = 0; i < inputs; i++) v[i] = load_element(part, n, i);
+  const float scale = quantise(v);
+  return scale * v[k];
+}
+
+void matmul_ref(const precis_matmul_args& a, const precis_matmul_pack_args& weights) {
+  const int64_t inputs = columns(a.x), outputs = columns(a.y);
+  std::vector<std::vector<float>> x(rows(a.x), std::vector<float>(inputs));
+  std::vector<float> x_scale(rows(a.x), 1.0f);
+  for (int64_t m = 0; m < rows(a.x); m++) {
+    for (int64_t k = 0; k < inputs; k++) {
+      const float f = load_element(a.x, m, k);
+      x[m][k] = weights.dtype == PRECIS_BFLOAT16 ? bf16_to_float(float_to_bf16(f)) : f;
+    }
+    if (weights.dtype == PRECIS_INT8) x_scale[m] = quantise(x[m]);
+  }
+  std::vector<float> w(inputs);
+  for (int64_t n = 0; n < outputs; n++) {
+    int64_t r = n;
+    const precis_tensor& part = part_of(weights, r);
+    for (int64_t k = 0; k < inputs; k++) {
+      const float f = load_element(part, r, k);
+      w[k] = weights.dtype == PRECIS_BFLOAT16 ? bf16_to_float(float_to_bf16(f)) : f;
+    }
+    const float w_scale = weights.dtype == PRECIS_INT8 ? quantise(w) : 1.0f;
+    for (int64_t m = 0; m < rows(a.x); m++) {
+      double sum = 0;
+      for (int64_t k = 0; k < inputs; k++) sum += static_cast<double>(x[m][k]) * w[k];
+      const double before = a.accumulate ? load_element(a.y, m, n) : 0.0;
+      store_element(a.y, m, n, before + a.alpha * (sum * x_scale[m] * w_scale));
+    }
+  }
+}
+
+}  // namespace precis

@@ -1,0 +1,214 @@
+#include "ops/lora_matmul.h"
+
+#include "matmul_cases.h"
+
+using namespace precis;
+
+namespace {
+
+// The three matrices of a product with adapters; B is zero outside of the segments.
+struct Adapted {
+  Weights w, a, b;
+  std::vector<precis_lora_segment> segments;
+
+  Adapted(Random& random, int64_t outputs, int64_t inputs, int64_t ranks, int32_t dtype,
+          int32_t low_dtype, std::vector<precis_lora_segment> parts)
+      : w(random, {outputs}, inputs, dtype, PRECIS_FLOAT32, 0.1f),
+        a(random, {ranks}, inputs, low_dtype, PRECIS_FLOAT32, 0.1f),
+        b(random, {outputs}, ranks, low_dtype, PRECIS_FLOAT32, 0.1f),
+        segments(parts) {
+    for (int64_t n = 0; n < outputs; n++) {
+      for (int64_t r = 0; r < ranks; r++) {
+        bool used = false;
+        for (const precis_lora_segment& s : segments) {
+          used |= n >= s.output_begin && n < s.output_end && r >= s.rank_begin && r < s.rank_end;
+        }
+        if (!used) store_element(b.source(0), n, r, 0);
+      }
+    }
+  }
+  precis_lora_matmul_args args(precis_context* context) {
+    precis_lora_matmul_args args = {};
+    args.w = w.pack(context);
+    args.a = a.pack(context);
+    args.b = b.pack(context);
+    args.alpha = 0.5f;
+    args.segment_count = static_cast<int32_t>(segments.size());
+    for (size_t i = 0; i < segments.size(); i++) args.segments[i] = segments[i];
+    return args;
+  }
+};
+
+// With b in bfloat16, s x A' may round to either side in the kernel and in the reference; then one
+// term is off by a bfloat16 step.
+double tolerance(int64_t inputs, int64_t ranks, int32_t low_dtype) {
+  const double projected = 2 * 0.1 * std::sqrt(static_cast<double>(inputs)) * 2.5;
+  return sum_error(inputs) +
+         (low_dtype == PRECIS_BFLOAT16 ? projected * 0x1p-8 * 0.1 * 3 * (1 + 0.02 * ranks) : 0);
+}
+
+void test_sizes(std::vector<TestContext>& contexts) {
+  Random random(1);
+  const int64_t row_counts[] = {1, 2, 5, 6, 7, 8, 13, 64, 67};
+  struct Case {
+    int64_t outputs, inputs, ranks;
+    std::vector<precis_lora_segment> segments;
+  };
+  const std::vector<Case> cases = {
+      {130, 96, 8, {{0, 130, 0, 8, 2.0f, 0}}},
+      {192, 65, 32, {{0, 64, 0, 16, 1.5f, 0}, {128, 192, 16, 32, 0.5f, 0}}},
+      // Borders inside tiles, odd ranks, a gap without adapter.
+      {257, 33, 37, {{3, 70, 0, 7, 2, 0}, {70, 100, 7, 24, -1, 0}, {200, 257, 24, 37, 1, 0}}},
+      // Two segments share the ranks of one A with different scalings, in one tile.
+      {63, 130, 5, {{0, 31, 0, 5, 1, 0}, {31, 63, 0, 5, -3, 0}}},
+      // Overlapping outputs: two adapters on one layer.
+      {64, 257, 65, {{0, 64, 0, 33, 1, 0}, {0, 64, 33, 65, 0.25f, 0}}},
+      {1, 1, 1, {{0, 1, 0, 1, 1, 0}}},
+      {100, 31, 130, {{0, 100, 1, 129, 1, 0}}},
+      {65, 64, 16, {}},
+      {65, 64, 16, {{10, 10, 0, 16, 1, 0}, {0, 65, 4, 4, 1, 0}}},
+  };
+  for (const Case& c : cases) {
+    for (int32_t dtype : {PRECIS_FLOAT32, PRECIS_BFLOAT16, PRECIS_INT8}) {
+      for (int32_t low_dtype : {PRECIS_FLOAT32, PRECIS_BFLOAT16}) {
+        for (int32_t x_type : {PRECIS_FLOAT32, PRECIS_BFLOAT16}) {
+          const int64_t m = row_counts[random.below(9)];
+          const bool accumulate = random.below(2) == 0;
+          const int32_t y_type = accumulate || random.below(2) ? PRECIS_FLOAT32 : PRECIS_BFLOAT16;
+          Adapted adapted(random, c.outputs, c.inputs, c.ranks, dtype, low_dtype, c.segments);
+          GuardedTensor x(x_type, {m, c.inputs}, 3, 1), want(y_type, {m, c.outputs});
+          x.fill_normal(random);
+          want.fill(0.25f);
+          precis_lora_matmul_args args = adapted.args(contexts[0]);
+          args.x = x;
+          args.y = want;
+          args.accumulate = accumulate;
+          lora_matmul_ref(args, adapted.w.args(), adapted.a.args(), adapted.b.args());
+          for (TestContext& context : contexts) {
+            GuardedTensor y(y_type, {m, c.outputs}, 1, 3);
+            y.fill(0.25f);
+            args = adapted.args(context);
+            args.x = x;
+            args.y = y;
+            args.accumulate = accumulate;
+            EXPECT_OK(context, precis_lora_matmul(context, &args));
+            EXPECT(y.intact(), "%s", context.name());
+            char what[128];
+            std::snprintf(what, sizeof what, "%s w %s a %s M %lld K %lld N %lld R %lld",
+                          context.name(), dtype_text(dtype), dtype_text(low_dtype),
+                          static_cast<long long>(m), static_cast<long long>(c.inputs),
+                          static_cast<long long>(c.outputs), static_cast<long long>(c.ranks));
+            expect_close(y, want, rounding(y_type), tolerance(c.inputs, c.ranks, low_dtype), what);
+          }
+        }
+      }
+    }
+  }
+}
+
+void test_batches() {
+  Random random(2);
+  constexpr int64_t kRows = 70, kInputs = 767, kOutputs = 250, kRanks = 48;
+  const std::vector<precis_lora_segment> segments = {{0, 100, 0, 16, 2, 0},
+                                                     {150, 250, 16, 48, 0.5f, 0}};
+  for (const char* isa : {"portable", "avx2", "avx512", "avx512_bf16"}) {
+    TestContext one(isa, 1), two(isa, 2);
+    if (one.status() != PRECIS_OK) continue;
+    for (int32_t dtype : {PRECIS_FLOAT32, PRECIS_BFLOAT16, PRECIS_INT8}) {
+      const int32_t low_dtype = dtype == PRECIS_FLOAT32 ? PRECIS_FLOAT32 : PRECIS_BFLOAT16;
+      Adapted adapted(random, kOutputs, kInputs, kRanks, dtype, low_dtype, segments);
+      GuardedTensor x(PRECIS_FLOAT32, {kRows, kInputs}), alone(PRECIS_FLOAT32, {kRows, kOutputs});
+      x.fill_normal(random);
+      precis_lora_matmul_args args = adapted.args(one);
+      for (int64_t r = 0; r < kRows; r++) {
+        args.x = some_rows(x, r, 1);
+        args.y = some_rows(alone, r, 1);
+        EXPECT_OK(one, precis_lora_matmul(one, &args));
+      }
+      // Columns without adapter are those of the plain product.
+      precis_matmul_args plain = {};
+      GuardedTensor y(PRECIS_FLOAT32, {kRows, kOutputs});
+      plain.x = x;
+      plain.w = args.w;
+      plain.y = y;
+      plain.alpha = args.alpha;
+      EXPECT_OK(one, precis_matmul(one, &plain));
+      for (int64_t r = 0; r < kRows; r++) {
+        for (int64_t c = 100; c < 150; c++) EXPECT(y.at(r, c) == alone.at(r, c), "%s", one.name());
+        EXPECT(y.at(r, 99) != alone.at(r, 99) && y.at(r, 150) != alone.at(r, 150));
+      }
+      for (int64_t m = 1; m <= kRows; m++) {
+        GuardedTensor some(PRECIS_FLOAT32, {m, kOutputs});
+        args.x = some_rows(x, kRows - m, m);
+        args.y = some;
+        TestContext& context = m % 2 == 0 ? one : two;
+        EXPECT_OK(context, precis_lora_matmul(context, &args));
+        for (int64_t r = 0; r < m; r++) {
+          const int64_t c = first_difference(alone, kRows - m + r, some, r);
+          EXPECT(c < 0, "%s %s M %lld: row %lld differs in column %lld", context.name(),
+                 dtype_text(dtype), static_cast<long long>(m), static_cast<long long>(r),
+                 static_cast<long long>(c));
+        }
+      }
+    }
+  }
+}
+
+// A spoilt adapter leaves the outputs of the others alone.
+void test_isolation(std::vector<TestContext>& contexts) {
+  Random random(3);
+  Adapted adapted(random, 64, 40, 32, PRECIS_BFLOAT16, PRECIS_BFLOAT16,
+                  {{0, 20, 0, 16, 1, 0}, {20, 50, 16, 32, 1, 0}});
+  store_element(adapted.a.source(0), 3, 5, NAN);
+  for (TestContext& context : contexts) {
+    GuardedTensor x(PRECIS_FLOAT32, {2, 40}), y(PRECIS_FLOAT32, {2, 64});
+    x.fill(1);
+    precis_lora_matmul_args args = adapted.args(context);
+    args.x = x;
+    args.y = y;
+    EXPECT_OK(context, precis_lora_matmul(context, &args));
+    for (int64_t n = 0; n < 64; n++) {
+      EXPECT(std::isnan(y.at(1, n)) == (n < 20), "%s: output %lld is %g", context.name(),
+             static_cast<long long>(n), y.at(1, n));
+    }
+  }
+}
+
+void test_refusals(TestContext& context) {
+  Random random(4);
+  Adapted adapted(random, 70, 33, 8, PRECIS_BFLOAT16, PRECIS_BFLOAT16, {{0, 70, 0, 8, 1, 0}});
+  GuardedTensor x(PRECIS_FLOAT32, {4, 33}), y(PRECIS_FLOAT32, {4, 70});
+  precis_lora_matmul_args good = adapted.args(context);
+  good.x = x;
+  good.y = y;
+  EXPECT_OK(context, precis_lora_matmul(context, &good));
+  auto refused = [&](auto change, const char* text) {
+    precis_lora_matmul_args args = good;
+    change(args);
+    EXPECT_REFUSED(context, precis_lora_matmul(context, &args), text);
+  };
+  using Args = precis_lora_matmul_args;
+  refused([](Args& a) { a.a.inputs = 32; }, "a has 32 inputs");
+  refused([](Args& a) { a.b.outputs = 69; }, "b has 69 outputs");
+  refused([](Args& a) { a.b.inputs = 7; }, "b has 7 inputs");
+  refused([](Args& a) { a.a.dtype = PRECIS_INT8; }, "a cannot be int8");
+  refused([](Args& a) { a.b.dtype = PRECIS_FLOAT32; }, "b has");
+  refused([](Args& a) { a.a.bytes = 0; }, "a has 0 bytes");
+  refused([](Args& a) { a.segment_count = 5; }, "segment_count is 5");
+  refused([](Args& a) { a.segments[0].output_end = 71; }, "segments[0] has outputs [0, 71)");
+  refused([](Args& a) { a.segments[0].rank_end = 9; }, "ranks [0, 9)");
+  refused([](Args& a) { a.segments[0].rank_begin = -1; }, "ranks [-1, 8)");
+  refused([](Args& a) { a.x.dims[1] = 34; }, "x has 34");
+  EXPECT(precis_lora_matmul(context, nullptr) == PRECIS_INVALID_ARGUMENT);
+}
+
+}  // namespace
+
+int main() {
+  std::vector<TestContext> contexts = all_contexts();
+  test_sizes(contexts);
+  test_batches();
+  test_isolation(contexts);
+  test_refusals(contexts.back());
+  return test_result();
+}

@@ -1,0 +1,359 @@
+#include "ops/matmul.h"
+
+#include "matmul_cases.h"
+
+using namespace precis;
+
+namespace {
+
+constexpr int32_t kWeightTypes[] = {PRECIS_FLOAT32, PRECIS_BFLOAT16, PRECIS_INT8};
+
+// Every combination of sizes, with the types, strides and options taking turns.
+void test_sizes(std::vector<TestContext>& contexts) {
+  const int64_t row_counts[] = {1, 2, 5, 6, 7, 8, 13, 64, 67};
+  Random random(1);
+  int turn = 0;
+  for (int64_t k : {1, 3, 31, 33, 63, 64, 65, 96, 130, 257}) {
+    for (int64_t n : {1, 3, 31, 33, 63, 64, 65, 96, 130, 257}) {
+      for (int32_t dtype : kWeightTypes) {
+        turn++;
+        const int64_t m = row_counts[random.below(9)];
+        const int32_t x_type = turn % 2 == 0 ? PRECIS_FLOAT32 : PRECIS_BFLOAT16;
+        const bool accumulate = random.below(3) == 0;
+        const int32_t y_type =
+            accumulate || random.below(2) == 0 ? PRECIS_FLOAT32 : PRECIS_BFLOAT16;
+        Weights weights(random, {n}, k, dtype,
+                        random.below(2) == 0 ? PRECIS_FLOAT32 : PRECIS_BFLOAT16);
+        GuardedTensor x(x_type, {m, k}, random.below(4), random.below(4));
+        GuardedTensor before(y_type, {m, n}), want(y_type, {m, n});
+        x.fill_normal(random);
+        before.fill_normal(random);
+        precis_matmul_args args = {};
+        args.x = x;
+        args.y = want;
+        args.alpha = random.below(2) == 0 ? 1.0f : -0.75f;
+        args.accumulate = accumulate;
+        std::memcpy(want.data<void>(), before.data<void>(),
+                    m * n * (y_type == PRECIS_FLOAT32 ? 4 : 2));
+        matmul_ref(args, weights.args());
+        for (TestContext& context : contexts) {
+          GuardedTensor y(y_type, {m, n}, random.below(4), random.below(4));
+          for (int64_t r = 0; r < m; r++) {
+            for (int64_t c = 0; c < n; c++) store_element(y, r, c, before.at(r, c));
+          }
+          args.w = weights.pack(context);
+          args.y = y;
+          EXPECT_OK(context, precis_matmul(context, &args));
+          EXPECT(y.intact(), "%s", context.name());
+          char what[128];
+          std::snprintf(what, sizeof what, "%s %s M %lld K %lld N %lld", context.name(),
+                        dtype_text(dtype), static_cast<long long>(m), static_cast<long long>(k),
+                        static_cast<long long>(n));
+          expect_close(y, want, rounding(y_type), sum_error(k), what);
+        }
+      }
+    }
+  }
+}
+
+// Long sums pass through memory between chunks of K; M over several blocks of rows.
+void test_large(std::vector<TestContext>& contexts) {
+  Random random(2);
+  struct Case {
+    int64_t m, k, n;
+  };
+  for (const Case& c : {Case{7, 4501, 65}, Case{300, 130, 200}, Case{2, 9000, 64}}) {
+    for (int32_t dtype : kWeightTypes) {
+      Weights weights(random, {c.n}, c.k, dtype, PRECIS_FLOAT32);
+      GuardedTensor x(PRECIS_FLOAT32, {c.m, c.k}, 1), want(PRECIS_FLOAT32, {c.m, c.n});
+      x.fill_normal(random);
+      precis_matmul_args args = {};
+      args.x = x;
+      args.alpha = 1;
+      args.y = want;
+      matmul_ref(args, weights.args());
+      for (TestContext& context : contexts) {
+        GuardedTensor y(PRECIS_FLOAT32, {c.m, c.n}, 2, 1);
+        args.w = weights.pack(context);
+        args.y = y;
+        EXPECT_OK(context, precis_matmul(context, &args));
+        EXPECT(y.intact(), "%s", context.name());
+        expect_close(y, want, 2e-6, 4 * sum_error(c.k), context.name());
+      }
+    }
+  }
+}
+
+// A row has the same bits alone, among others, and on any number of threads.
+void test_batches() {
+  Random random(3);
+  constexpr int64_t kRows = 70, kInputs = 1111, kOutputs = 200;
+  for (const char* isa : {"portable", "avx2", "avx512", "avx512_bf16"}) {
+    TestContext one(isa, 1), two(isa, 2), three(isa, 3);
+    if (one.status() != PRECIS_OK) continue;
+    for (int32_t dtype : kWeightTypes) {
+      for (int32_t x_type : {PRECIS_FLOAT32, PRECIS_BFLOAT16}) {
+        Weights weights(random, {kOutputs}, kInputs, dtype, PRECIS_FLOAT32);
+        GuardedTensor x(x_type, {kRows, kInputs}), alone(PRECIS_FLOAT32, {kRows, kOutputs});
+        x.fill_normal(random);
+        precis_matmul_args args = {};
+        args.w = weights.pack(one);
+        args.alpha = 0.3f;
+        for (int64_t r = 0; r < kRows; r++) {
+          args.x = some_rows(x, r, 1);
+          args.y = some_rows(alone, r, 1);
+          EXPECT_OK(one, precis_matmul(one, &args));
+        }
+        for (int64_t m = 1; m <= kRows; m++) {
+          GuardedTensor y(PRECIS_FLOAT32, {m, kOutputs});
+          args.x = some_rows(x, kRows - m, m);
+          args.y = y;
+          TestContext& context = m % 3 == 0 ? one : m % 3 == 1 ? two : three;
+          EXPECT_OK(context, precis_matmul(context, &args));
+          for (int64_t r = 0; r < m; r++) {
+            const int64_t c = first_difference(alone, kRows - m + r, y, r);
+            EXPECT(c < 0, "%s %s M %lld: row %lld differs in column %lld", context.name(),
+                   dtype_text(dtype), static_cast<long long>(m), static_cast<long long>(r),
+                   static_cast<long long>(c));
+          }
+        }
+      }
+    }
+  }
+}
+
+// Integers are integers: int8 gives the same sums on every instruction set, at the extremes too.
+void test_int8_extremes(std::vector<TestContext>& contexts) {
+  Random random(4);
+  constexpr int64_t kInputs = 515, kOutputs = 70, kRows = 9;
+  Weights weights(random, {kOutputs}, kInputs, PRECIS_INT8, PRECIS_FLOAT32);
+  GuardedTensor x(PRECIS_FLOAT32, {kRows, kInputs});
+  for (int64_t k = 0; k < kInputs; k++) {
+    for (int64_t n = 0; n < kOutputs; n++) {
+      const float sign = n % 3 == 0 ? 1.0f : n % 3 == 1 ? -1.0f : (k % 2 == 0 ? 1.0f : -1.0f);
+      store_element(weights.source(0), n, k, sign * 127);
+    }
+    for (int64_t m = 0; m < kRows; m++) {
+      const float sign = m % 3 == 0 ? 1.0f : m % 3 == 1 ? -1.0f : (k % 2 == 0 ? -1.0f : 1.0f);
+      store_element(x, m, k, sign * 127);
+    }
+  }
+  for (TestContext& context : contexts) {
+    GuardedTensor y(PRECIS_FLOAT32, {kRows, kOutputs}), want(PRECIS_FLOAT32, {kRows, kOutputs});
+    precis_matmul_args args = {};
+    args.x = x;
+    args.w = weights.pack(context);
+    args.alpha = 1;
+    args.y = want;
+    matmul_ref(args, weights.args());
+    args.y = y;
+    EXPECT_OK(context, precis_matmul(context, &args));
+    expect_close(y, want, 0, 0, context.name());
+  }
+}
+
+void test_special_values(std::vector<TestContext>& contexts) {
+  Random random(5);
+  constexpr int64_t kInputs = 100, kOutputs = 70, kRows = 9;
+  for (int32_t dtype : kWeightTypes) {
+    Weights weights(random, {kOutputs}, kInputs, dtype, PRECIS_FLOAT32);
+    GuardedTensor x(PRECIS_FLOAT32, {kRows, kInputs});
+    x.fill_normal(random);
+    for (int64_t k = 0; k < kInputs; k++) store_element(x, 2, k, 0);
+    for (int64_t k = 0; k < kInputs; k++) store_element(x, 5, k, 1e-40);
+    store_element(x, 3, 99, NAN);
+    store_element(x, 4, 0, INFINITY);
+    for (TestContext& context : contexts) {
+      GuardedTensor y(PRECIS_FLOAT32, {kRows, kOutputs});
+      precis_matmul_args args = {};
+      args.x = x;
+      args.w = weights.pack(context);
+      args.y = y;
+      args.alpha = 1;
+      EXPECT_OK(context, precis_matmul(context, &args));
+      for (int64_t n = 0; n < kOutputs; n++) {
+        EXPECT(std::isfinite(y.at(0, n)) && std::isfinite(y.at(8, n)), "%s", context.name());
+        EXPECT(y.at(2, n) == 0, "%s: a row of zeros gives %g", context.name(), y.at(2, n));
+        EXPECT(std::isnan(y.at(3, n)), "%s: NaN became %g", context.name(), y.at(3, n));
+        EXPECT(!std::isfinite(y.at(4, n)), "%s: inf became %g", context.name(), y.at(4, n));
+        EXPECT(std::fabs(y.at(5, n)) < 1e-36, "%s: 1e-40 became %g", context.name(), y.at(5, n));
+      }
+    }
+    // A weight that is not a number spoils its output and no other.
+    store_element(weights.source(0), 7, 50, NAN);
+    for (TestContext& context : contexts) {
+      GuardedTensor y(PRECIS_FLOAT32, {1, kOutputs});
+      precis_matmul_args args = {};
+      args.x = some_rows(x, 0, 1);
+      args.w = weights.pack(context);
+      args.y = y;
+      args.alpha = 1;
+      EXPECT_OK(context, precis_matmul(context, &args));
+      for (int64_t n = 0; n < kOutputs; n++) {
+        EXPECT(std::isnan(y.at(0, n)) == (n == 7), "%s: output %lld is %g", context.name(),
+               static_cast<long long>(n), y.at(0, n));
+      }
+    }
+  }
+}
+
+// Stacked parts of odd sizes and of both types give what each would alone.
+void test_stacked(std::vector<TestContext>& contexts) {
+  Random random(6);
+  constexpr int64_t kInputs = 77, kRows = 5;
+  for (int32_t dtype : kWeightTypes) {
+    for (int32_t source : {PRECIS_FLOAT32, PRECIS_BFLOAT16}) {
+      Weights weights(random, {1, 66, 33, 130}, kInputs, dtype, source);
+      GuardedTensor x(PRECIS_FLOAT32, {kRows, kInputs}), want(PRECIS_FLOAT32, {kRows, 230});
+      x.fill_normal(random);
+      precis_matmul_args args = {};
+      args.x = x;
+      args.alpha = 1;
+      args.y = want;
+      matmul_ref(args, weights.args());
+      for (TestContext& context : contexts) {
+        GuardedTensor y(PRECIS_FLOAT32, {kRows, 230});
+        args.w = weights.pack(context);
+        args.y = y;
+        EXPECT_OK(context, precis_matmul(context, &args));
+        expect_close(y, want, 2e-6, sum_error(kInputs), context.name());
+      }
+    }
+  }
+}
+
+// The layout is a promise: it is what oneDNN's formats say, zeros included, on every instruction
+// set.
+void test_layout(std::vector<TestContext>& contexts) {
+  Random random(7);
+  constexpr int64_t kInputs = 101, kOutputs = 70;
+  for (int32_t dtype : kWeightTypes) {
+    Weights weights(random, {30, 40}, kInputs, dtype, PRECIS_FLOAT32);
+    const PackedLayout layout = packed_layout(kOutputs, kInputs, dtype);
+    const int64_t neighbours = layout.unit_inputs;
+    EXPECT(layout.units * neighbours == (dtype == PRECIS_FLOAT32 ? 112 : 128));
+    for (TestContext& context : contexts) {
+      const precis_packed_matrix packed = weights.pack(context);
+      const char* data = static_cast<const char*>(packed.data);
+      const float* scales = reinterpret_cast<const float*>(data + layout.scales);
+      const int32_t* sums = reinterpret_cast<const int32_t*>(data + layout.sums);
+      for (int64_t n = 0; n < 128; n++) {
+        int32_t sum = 0;
+        int wrong = 0;
+        for (int64_t k = 0; k < layout.units * neighbours; k++) {
+          const int64_t at = ((n / 64 * layout.units + k / neighbours) * 64 + n % 64) * neighbours +
+                             k % neighbours;
+          const bool inside = n < kOutputs && k < kInputs;
+          const float want = inside ? packed_weight_ref(weights.args(), n, k) : 0;
+          float got;
+          if (dtype == PRECIS_INT8) {
+            const int8_t q = reinterpret_cast<const int8_t*>(data)[at];
+            sum += q;
+            got = scales[n] * q;
+          } else if (dtype == PRECIS_BFLOAT16) {
+            got = bf16_to_float(reinterpret_cast<const uint16_t*>(data)[at]);
+          } else {
+            got = reinterpret_cast<const float*>(data)[at];
+          }
+          wrong += got != want;
+        }
+        EXPECT(wrong == 0, "%s %s output %lld: %d differ", context.name(), dtype_text(dtype),
+               static_cast<long long>(n), wrong);
+        if (dtype == PRECIS_INT8) EXPECT(sums[n] == sum, "%s", context.name());
+      }
+    }
+  }
+}
+
+void test_refusals(TestContext& context) {
+  Random random(8);
+  Weights weights(random, {65, 3}, 33, PRECIS_BFLOAT16, PRECIS_FLOAT32);
+  const precis_packed_matrix packed = weights.pack(context);
+  int64_t bytes = 0;
+  precis_matmul_pack_args p = weights.args();
+  EXPECT(precis_matmul_pack(context, nullptr) == PRECIS_INVALID_ARGUMENT);
+  EXPECT_REFUSED(context, precis_matmul_pack_size(context, &p, nullptr), "bytes is NULL");
+  p.packed_bytes--;
+  EXPECT_REFUSED(context, precis_matmul_pack(context, &p), "packed_bytes is");
+  p = weights.args();
+  p.packed = static_cast<char*>(p.packed) + 32;
+  EXPECT_REFUSED(context, precis_matmul_pack(context, &p), "not aligned");
+  p = weights.args();
+  p.weights[1].dims[1] = 32;
+  EXPECT_REFUSED(context, precis_matmul_pack(context, &p), "weights[1] has 32 inputs");
+  p = weights.args();
+  p.weights[0].data = nullptr;
+  EXPECT_REFUSED(context, precis_matmul_pack(context, &p), "no data");
+  EXPECT_OK(context, precis_matmul_pack_size(context, &p, &bytes));
+  EXPECT(bytes == packed.bytes);
+  p.weights[0].dtype = PRECIS_INT8;
+  EXPECT_REFUSED(context, precis_matmul_pack_size(context, &p, &bytes),
+                 "weights[0] cannot be int8");
+  p = weights.args();
+  p.dtype = PRECIS_INT32;
+  EXPECT_REFUSED(context, precis_matmul_pack_size(context, &p, &bytes), "cannot be int32");
+  p = weights.args();
+  p.weight_count = 5;
+  EXPECT_REFUSED(context, precis_matmul_pack_size(context, &p, &bytes), "weight_count is 5");
+  p.weight_count = 1;
+  p.weights[0].dims[0] = int64_t{1} << 40;
+  EXPECT_REFUSED(context, precis_matmul_pack_size(context, &p, &bytes), "weights[0] is");
+  p.weights[0].dims[0] = 0;
+  EXPECT_REFUSED(context, precis_matmul_pack_size(context, &p, &bytes), "weights[0] is");
+  p.weights[0].dims[0] = 1;
+  p.weights[0].dims[1] = 200000;
+  p.dtype = PRECIS_INT8;
+  EXPECT_REFUSED(context, precis_matmul_pack_size(context, &p, &bytes), "at most");
+
+  GuardedTensor x(PRECIS_FLOAT32, {4, 33}), y(PRECIS_FLOAT32, {4, 68});
+  precis_matmul_args args = {};
+  args.x = x;
+  args.y = y;
+  args.w = packed;
+  args.alpha = 1;
+  args.w.bytes--;
+  EXPECT_REFUSED(context, precis_matmul(context, &args), "w has");
+  args.w = packed;
+  args.w.data = static_cast<const char*>(packed.data) + 4;
+  EXPECT_REFUSED(context, precis_matmul(context, &args), "not aligned");
+  args.w.data = nullptr;
+  EXPECT_REFUSED(context, precis_matmul(context, &args), "w has data at");
+  args.w = packed;
+  args.w.dtype = PRECIS_FLOAT32;
+  EXPECT_REFUSED(context, precis_matmul(context, &args), "float32 take");
+  args.w.dtype = PRECIS_FLOAT16;
+  EXPECT_REFUSED(context, precis_matmul(context, &args), "w cannot be float16");
+  args.w = packed;
+  args.x.dims[1] = 32;
+  EXPECT_REFUSED(context, precis_matmul(context, &args), "x has 32");
+  args.x = x;
+  args.y.dims[0] = 3;
+  EXPECT_REFUSED(context, precis_matmul(context, &args), "y has 3");
+  args.y = y;
+  args.y.dims[1] = 67;
+  EXPECT_REFUSED(context, precis_matmul(context, &args), "y has 67");
+  args.y = y;
+  args.y.dtype = PRECIS_BFLOAT16;
+  args.accumulate = 1;
+  EXPECT_REFUSED(context, precis_matmul(context, &args), "accumulate needs");
+  args.accumulate = 0;
+  args.y = y;
+  args.x.dims[0] = args.y.dims[0] = 0;
+  EXPECT_OK(context, precis_matmul(context, &args));
+  EXPECT(y.intact());
+}
+
+}  // namespace
+
+int main() {
+  std::vector<TestContext> contexts = all_contexts();
+  test_sizes(contexts);
+  test_large(contexts);
+  test_batches();
+  test_int8_extremes(contexts);
+  test_special_values(contexts);
+  test_stacked(contexts);
+  test_layout(contexts);
+  test_refusals(contexts.back());
+  return test_result();
+}
