@@ -192,13 +192,13 @@ void test_refusals(TestContext& context) {
   refused([](Args& a) { a.b.outputs = 69; }, "b has 69 outputs");
   refused([](Args& a) { a.b.inputs = 7; }, "b has 7 inputs");
   refused([](Args& a) { a.a.dtype = PRECIS_INT8; }, "a cannot be int8");
-  refused([](Args& a) { a.b.dtype = PRECIS_FLOAT32; }, "b has");
+  refused([](Args& a) { a.b.dtype = PRECIS_FLOAT32; }, "but b is float32");
   refused([](Args& a) { a.a.bytes = 0; }, "a has 0 bytes");
   refused([](Args& a) { a.segment_count = 5; }, "segment_count is 5");
   refused([](Args& a) { a.segments[0].output_end = 71; }, "segments[0] has outputs [0, 71)");
   refused([](Args& a) { a.segments[0].rank_end = 9; }, "ranks [0, 9)");
   refused([](Args& a) { a.segments[0].rank_begin = -1; }, "ranks [-1, 8)");
-  refused([](Args& a) { a.x.dims[1] = 34; }, "x has 34");
+  refused([](Args& a) { a.x.dims[1] = 32; }, "x has 32");
   EXPECT(precis_lora_matmul(context, nullptr) == PRECIS_INVALID_ARGUMENT);
 }
 
