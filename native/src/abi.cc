@@ -1,6 +1,8 @@
 // The C boundary: checks every argument, runs the operation on the context's device and turns what
 // goes wrong into a status and a sentence. Nothing else in the library is extern "C".
 
+#include <climits>
+#include <cmath>
 #include <cstring>
 #include <initializer_list>
 #include <new>
@@ -8,8 +10,10 @@
 #include "context.h"
 #include "cpu/kernels.h"
 #include "error.h"
+#include "ops/attention_decode.h"
 #include "ops/matmul.h"
 #include "ops/op.h"
+#include "ops/relative_position.h"
 
 namespace precis {
 namespace {
@@ -162,6 +166,94 @@ void check_product(const char* op, const precis_tensor& x, const precis_packed_m
   check_apart(op, "y", y, "x", x);
   PRECIS_CHECK(!accumulate || y.dtype == PRECIS_FLOAT32,
                "%s: accumulate needs y in float32, not %s", op, dtype_name(y.dtype));
+}
+
+void check_heads(const char* op, const precis_tensor& q, int32_t heads, float scale) {
+  PRECIS_CHECK(heads > 0, "%s: heads is %d", op, heads);
+  PRECIS_CHECK(columns(q) > 0 && columns(q) % heads == 0,
+               "%s: q has rows of %lld elements, which is not a multiple of %d heads", op,
+               static_cast<long long>(columns(q)), heads);
+  PRECIS_CHECK(std::isfinite(scale), "%s: scale is %g", op, scale);
+}
+
+void check_relative_bias(const char* op, const precis_tensor& bias, int32_t heads,
+                         bool bidirectional, int32_t max_distance) {
+  if (bias.data == nullptr) return;
+  check_tensor(op, "bias", bias, 2, {PRECIS_FLOAT32});
+  check_dim(op, "bias", bias, 1, heads, "heads");
+  const int32_t least = bidirectional ? 4 : 2;
+  PRECIS_CHECK(bias.dims[0] >= least && bias.dims[0] <= INT32_MAX,
+               "%s: bias has %lld buckets, not %d or more", op,
+               static_cast<long long>(bias.dims[0]), least);
+  const int32_t exact = exact_buckets(static_cast<int32_t>(bias.dims[0]), bidirectional);
+  PRECIS_CHECK(max_distance > exact,
+               "%s: max_distance is %d, but %lld buckets hold the first %d distances one by one",
+               op, max_distance, static_cast<long long>(bias.dims[0]), exact);
+}
+
+// Offsets of sequences that together are the rows of t.
+void check_offsets(const char* op, const char* name, const int32_t* offsets, int32_t sequences,
+                   const char* tensor, const precis_tensor& t) {
+  PRECIS_CHECK(offsets != nullptr, "%s: %s is NULL", op, name);
+  PRECIS_CHECK(offsets[0] == 0, "%s: %s[0] is %d, not 0", op, name, offsets[0]);
+  for (int32_t s = 0; s < sequences; s++) {
+    PRECIS_CHECK(offsets[s] <= offsets[s + 1], "%s: %s[%d] is %d, less than the %d before it", op,
+                 name, s + 1, offsets[s + 1], offsets[s]);
+  }
+  PRECIS_CHECK(offsets[sequences] == rows(t), "%s: %s ends with %d, but %s has %lld rows", op, name,
+               offsets[sequences], tensor, static_cast<long long>(rows(t)));
+}
+
+// That every cache row that a decode step reads or writes exists, and that none is written twice.
+void check_cache_rows(const precis_attention_decode_args& a) {
+  const char* op = "attention_decode";
+  const int64_t m = rows(a.q), cache_rows = rows(a.k_cache);
+  PRECIS_CHECK(m == 0 || a.lengths != nullptr, "%s: lengths is NULL", op);
+  PRECIS_CHECK(m == 0 || a.key_starts != nullptr || a.ancestors != nullptr,
+               "%s: both key_starts and ancestors are NULL", op);
+  PRECIS_CHECK(a.ancestors == nullptr || a.slot_rows > 0, "%s: slot_rows is %lld", op,
+               static_cast<long long>(a.slot_rows));
+  for (int64_t r = 0; r < m; r++) {
+    const int64_t length = a.lengths[r];
+    PRECIS_CHECK(length >= 1, "%s: lengths[%lld] is %lld", op, static_cast<long long>(r),
+                 static_cast<long long>(length));
+    if (a.ancestors == nullptr) {
+      PRECIS_CHECK(a.key_starts[r] >= 0 && a.key_starts[r] + length <= cache_rows,
+                   "%s: row %lld has %lld keys from key_starts[%lld] = %d, but the cache has %lld "
+                   "rows",
+                   op, static_cast<long long>(r), static_cast<long long>(length),
+                   static_cast<long long>(r), a.key_starts[r], static_cast<long long>(cache_rows));
+      continue;
+    }
+    PRECIS_CHECK(length <= a.ancestor_stride,
+                 "%s: lengths[%lld] is %lld, but a row of ancestors has %lld", op,
+                 static_cast<long long>(r), static_cast<long long>(length),
+                 static_cast<long long>(a.ancestor_stride));
+    PRECIS_CHECK(length <= a.slot_rows, "%s: lengths[%lld] is %lld, but a slot has %lld rows", op,
+                 static_cast<long long>(r), static_cast<long long>(length),
+                 static_cast<long long>(a.slot_rows));
+    const int64_t slots = cache_rows / a.slot_rows;
+    for (int64_t p = 0; p < length; p++) {
+      const int32_t slot = a.ancestors[r * a.ancestor_stride + p];
+      // The last slot may be cut short: what counts is the row.
+      PRECIS_CHECK(
+          slot >= 0 && (slot < slots || (slot == slots && cache_row(a, r, p) < cache_rows)),
+          "%s: ancestors[%lld, %lld] is slot %d, but the cache of %lld rows has none of "
+          "that number",
+          op, static_cast<long long>(r), static_cast<long long>(p), slot,
+          static_cast<long long>(cache_rows));
+    }
+  }
+  if (a.k_new.data == nullptr) return;
+  for (int64_t r = 0; r < m; r++) {
+    const int64_t to = cache_row(a, r, a.lengths[r] - 1);
+    for (int64_t s = 0; s < r; s++) {
+      PRECIS_CHECK(cache_row(a, s, a.lengths[s] - 1) != to,
+                   "%s: rows %lld and %lld both store to cache row %lld", op,
+                   static_cast<long long>(s), static_cast<long long>(r),
+                   static_cast<long long>(to));
+    }
+  }
 }
 
 // Holds a context for the length of a call.
@@ -456,6 +548,73 @@ precis_status precis_sample(precis_context* context, const precis_sample_args* a
       check_apart("sample", "probabilities", a.probabilities, "logits", a.logits);
     }
     context->isa.kernels->sample(context->cpu, a);
+  });
+}
+
+precis_status precis_attention(precis_context* context, const precis_attention_args* args) {
+  return run(context, args, [&] {
+    const precis_attention_args& a = *args;
+    const char* op = "attention";
+    check_tensor(op, "q", a.q, 2, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
+    check_tensor(op, "k", a.k, 2, {a.q.dtype});
+    check_tensor(op, "v", a.v, 2, {a.q.dtype});
+    check_tensor(op, "out", a.out, 2, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
+    check_dim(op, "k", a.k, 1, a.q.dims[1], "q's width");
+    check_dim(op, "v", a.v, 1, a.q.dims[1], "q's width");
+    check_dim(op, "v", a.v, 0, a.k.dims[0], "k's number of rows");
+    check_dim(op, "out", a.out, 0, a.q.dims[0], "q's number of rows");
+    check_dim(op, "out", a.out, 1, a.q.dims[1], "q's width");
+    check_apart(op, "out", a.out, "q", a.q);
+    check_apart(op, "out", a.out, "k", a.k);
+    check_apart(op, "out", a.out, "v", a.v);
+    check_heads(op, a.q, a.heads, a.scale);
+    check_relative_bias(op, a.bias, a.heads, a.bidirectional != 0, a.max_distance);
+    PRECIS_CHECK(a.sequences >= 0, "%s: sequences is %d", op, a.sequences);
+    check_offsets(op, "query_offsets", a.query_offsets, a.sequences, "q", a.q);
+    check_offsets(op, "key_offsets", a.key_offsets, a.sequences, "k", a.k);
+    for (int32_t s = 0; s < a.sequences; s++) {
+      PRECIS_CHECK(
+          a.query_offsets[s] == a.query_offsets[s + 1] || a.key_offsets[s] < a.key_offsets[s + 1],
+          "%s: sequence %d has %d queries and no keys", op, s,
+          a.query_offsets[s + 1] - a.query_offsets[s]);
+    }
+    context->isa.kernels->attention(context->cpu, a);
+  });
+}
+
+precis_status precis_attention_decode(precis_context* context,
+                                      const precis_attention_decode_args* args) {
+  return run(context, args, [&] {
+    const precis_attention_decode_args& a = *args;
+    const char* op = "attention_decode";
+    check_tensor(op, "q", a.q, 2, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
+    check_tensor(op, "k_cache", a.k_cache, 2, {a.q.dtype});
+    check_tensor(op, "v_cache", a.v_cache, 2, {a.q.dtype});
+    check_tensor(op, "out", a.out, 2, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
+    check_dim(op, "k_cache", a.k_cache, 1, a.q.dims[1], "q's width");
+    check_dim(op, "v_cache", a.v_cache, 1, a.q.dims[1], "q's width");
+    check_dim(op, "v_cache", a.v_cache, 0, a.k_cache.dims[0], "k_cache's number of rows");
+    check_dim(op, "out", a.out, 0, a.q.dims[0], "q's number of rows");
+    check_dim(op, "out", a.out, 1, a.q.dims[1], "q's width");
+    PRECIS_CHECK((a.k_new.data == nullptr) == (a.v_new.data == nullptr),
+                 "%s: give both k_new and v_new or neither", op);
+    if (a.k_new.data != nullptr) {
+      check_tensor(op, "k_new", a.k_new, 2, {a.q.dtype});
+      check_tensor(op, "v_new", a.v_new, 2, {a.q.dtype});
+      check_dim(op, "k_new", a.k_new, 0, a.q.dims[0], "q's number of rows");
+      check_dim(op, "k_new", a.k_new, 1, a.q.dims[1], "q's width");
+      check_dim(op, "v_new", a.v_new, 0, a.q.dims[0], "q's number of rows");
+      check_dim(op, "v_new", a.v_new, 1, a.q.dims[1], "q's width");
+      check_apart(op, "k_cache", a.k_cache, "k_new", a.k_new);
+      check_apart(op, "v_cache", a.v_cache, "v_new", a.v_new);
+    }
+    check_apart(op, "out", a.out, "q", a.q);
+    check_apart(op, "out", a.out, "k_cache", a.k_cache);
+    check_apart(op, "out", a.out, "v_cache", a.v_cache);
+    check_heads(op, a.q, a.heads, a.scale);
+    check_relative_bias(op, a.bias, a.heads, false, a.max_distance);
+    check_cache_rows(a);
+    context->isa.kernels->attention_decode(context->cpu, a);
   });
 }
 

@@ -1,6 +1,8 @@
 #include "cpu/kernels.h"
 
 #include "ops/activation.h"
+#include "ops/attention.h"
+#include "ops/attention_decode.h"
 #include "ops/convert.h"
 #include "ops/embedding.h"
 #include "ops/lora_matmul.h"
@@ -14,6 +16,8 @@ namespace precis {
 namespace PRECIS_ISA {
 
 extern const CpuKernels kernels = {
+    .attention = attention_cpu,
+    .attention_decode = attention_decode_cpu,
     .convert = convert_cpu,
     .matmul_pack = matmul_pack_cpu,
     .matmul = matmul_cpu,

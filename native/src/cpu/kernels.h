@@ -9,6 +9,8 @@ namespace precis {
 struct CpuContext;
 
 struct CpuKernels {
+  void (*attention)(CpuContext&, const precis_attention_args&);
+  void (*attention_decode)(CpuContext&, const precis_attention_decode_args&);
   void (*convert)(CpuContext&, const precis_convert_args&);
   void (*matmul_pack)(CpuContext&, const precis_matmul_pack_args&);
   void (*matmul)(CpuContext&, const precis_matmul_args&);

@@ -233,7 +233,8 @@ static inline Vec round(Vec x) {
 // [-ln 2 / 2, ln 2 / 2], whose remainder is below 1.3e-7 relative.
 static inline Vec exp(Vec x) {
   const Vec low = Vec::set1(-87.3f);
-  const Vec clamped = min(max(x, low), Vec::set1(88.0f));
+  // In this order NaN, which max and min pass on as their second operand, stays NaN.
+  const Vec clamped = min(Vec::set1(88.0f), max(low, x));
   const Vec n = round(clamped * Vec::set1(1.44269504f));
   Vec r = fma(n, Vec::set1(-0.693359375f), clamped);
   r = fma(n, Vec::set1(2.12194440e-4f), r);

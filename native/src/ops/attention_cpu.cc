@@ -1,0 +1,480 @@
+// Keys and values of one sequence and head are packed once, then blocks of queries run over them:
+//
+//   scores   a block's whole rows, scale q k' + bias, with the largest of each row on the way
+//   weights  e^(score - largest), and their sum
+//   out      weights v / sum
+//
+// Both products are one register tile, kRows rows by kVecs vectors. Their left operand is read by
+// broadcasts, so that queries and weights stay row-major; the right one is packed so that its
+// columns (keys, or a value's dimensions) are lanes. On avx512_bf16, bfloat16 operands go through
+// VDPBF16PS two k at a time: weights are then rounded to bfloat16 before they are summed, so that
+// what v is multiplied by still adds up to one. Everywhere else operands are converted to float32.
+//
+// Where a tile starts depends on the sequence alone: neither the other sequences nor the number of
+// threads change a bit.
+
+#include "context.h"
+#include "cpu/vec.h"
+#include "ops/attention.h"
+#include "ops/relative_position.h"
+
+namespace precis {
+namespace PRECIS_ISA {
+namespace {
+
+constexpr int W = Vec::kWidth;
+#if defined(__AVX512F__)
+constexpr int kRows = 6, kVecs = 4;  // 24 sums of 32 registers
+#elif defined(__AVX2__)
+constexpr int kRows = 6, kVecs = 2;  // 12 of 16
+#else
+constexpr int kRows = 2, kVecs = 2;
+#endif
+constexpr int kTile = kVecs * W;   // columns of a tile
+constexpr int kBlock = 4 * kRows;  // queries of a block
+constexpr float kMinusInfinity = -__builtin_inff();
+
+int64_t round_up(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
+int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+
+// What a 32-bit word of an operand holds, and its product. kPerWord neighbouring k share one.
+struct Singles {
+  static constexpr int kPerWord = 1;
+
+  static Vec multiply_add(Vec a, Vec b, Vec c) { return fma(a, b, c); }
+  // W words from at most n elements; zero from there on.
+  template <class X>
+  static Vec load(const X* x, int64_t n) {
+    return n >= W ? Vec::load(x) : n > 0 ? Vec::load(x, static_cast<int>(n)) : Vec::zero();
+  }
+  // Words whose k are rows: one of each of two rows side by side, or just the first.
+  template <class X>
+  static Vec load_rows(const X* x, const X*, int64_t n) {
+    return load(x, n);
+  }
+  // p = e^(p - largest) in place, as words; returns the sum. n is a multiple of W.
+  static float exponentiate(float* p, int64_t n, float largest) {
+    const Vec shift = Vec::set1(largest);
+    Vec sum = Vec::zero();
+    for (int64_t j = 0; j < n; j += W) {
+      const Vec e = exp(Vec::load(p + j) - shift);
+      e.store(p + j);
+      sum = sum + e;
+    }
+    return sum.sum();
+  }
+};
+
+#if defined(__AVX512BF16__)
+struct Pairs {
+  static constexpr int kPerWord = 2;
+
+  static Vec multiply_add(Vec a, Vec b, Vec c) {
+    return {_mm512_dpbf16_ps(c.v, (__m512bh)a.v, (__m512bh)b.v)};
+  }
+  static Vec load(const uint16_t* x, int64_t n) {
+    const __mmask32 mask = n >= 2 * W ? ~0u : n > 0 ? (1u << n) - 1 : 0;
+    return {_mm512_castsi512_ps(_mm512_maskz_loadu_epi16(mask, x))};
+  }
+  static Vec load_rows(const uint16_t* x0, const uint16_t* x1, int64_t n) {
+    const __mmask16 mask = static_cast<__mmask16>(n >= W ? 0xffff : n > 0 ? (1u << n) - 1 : 0);
+    const __m512i low = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, x0));
+    const __m512i high =
+        _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(x1 != nullptr ? mask : 0, x1));
+    return {_mm512_castsi512_ps(_mm512_or_si512(low, _mm512_slli_epi32(high, 16)))};
+  }
+  static float exponentiate(float* p, int64_t n, float largest) {
+    const Vec shift = Vec::set1(largest);
+    const __m512bh ones = (__m512bh)_mm512_set1_epi16(0x3f80);
+    __m512 sum = _mm512_setzero_ps();
+    for (int64_t j = 0; j < n; j += 2 * W) {
+      const Vec low = exp(Vec::load(p + j) - shift);
+      const Vec high = j + W < n ? exp(Vec::load(p + j + W) - shift) : Vec::zero();
+      const __m512bh e = _mm512_cvtne2ps_pbh(high.v, low.v);
+      // Words overtake no score that is still to be read.
+      _mm512_storeu_si512(p + j / 2, (__m512i)e);
+      sum = _mm512_dpbf16_ps(sum, e, ones);
+    }
+    return _mm512_reduce_add_ps(sum);
+  }
+};
+#endif
+
+// c += a b for R rows and N vectors. A step is a word of a's row and kVecs or more vectors of b.
+template <class Op, int R, int N>
+inline __attribute__((always_inline)) void multiply(const float* a, int64_t a_stride,
+                                                    const float* b, int64_t b_stride, int64_t steps,
+                                                    Vec (&c)[R][N]) {
+  for (int64_t k = 0; k < steps; k++) {
+    Vec column[N];
+#pragma GCC unroll 8
+    for (int n = 0; n < N; n++) column[n] = Vec::load(b + k * b_stride + n * W);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; r++) {
+      const Vec x = Vec::set1(a[r * a_stride + k]);
+#pragma GCC unroll 8
+      for (int n = 0; n < N; n++) c[r][n] = Op::multiply_add(x, column[n], c[r][n]);
+    }
+  }
+}
+
+// A tile's operands and where its results go.
+struct Tile {
+  const float* a;
+  int64_t a_stride;
+  const float* b;
+  int64_t b_stride;
+  int64_t steps;
+  // Scores.
+  float* scores;
+  int64_t score_stride;
+  const float* bias;  // of the tile's first score; that of the next row lies one before
+  float scale;
+  float* largest;   // one vector a row
+  int64_t visible;  // columns of the tile's first row that count: may exceed the tile
+  int64_t growth;   // how many more those of the next row are
+  int64_t most;     // and where that ends
+  // Results.
+  const float* scale_rows;
+  void* out;
+  int64_t out_stride;
+  int64_t out_columns;
+};
+
+template <class Op, int R, int N>
+void score_tile(const Tile& t) {
+  Vec c[R][N];
+#pragma GCC unroll 8
+  for (int r = 0; r < R; r++) {
+#pragma GCC unroll 8
+    for (int n = 0; n < N; n++) c[r][n] = Vec::zero();
+  }
+  multiply<Op, R, N>(t.a, t.a_stride, t.b, t.b_stride, t.steps, c);
+  const Vec scale = Vec::set1(t.scale);
+  const bool whole = smaller(t.visible, t.most) >= N * W;
+#pragma GCC unroll 8
+  for (int r = 0; r < R; r++) {
+    float* row = t.scores + r * t.score_stride;
+    Vec largest = Vec::load(t.largest + r * W);
+#pragma GCC unroll 8
+    for (int n = 0; n < N; n++) {
+      const Vec score = fma(c[r][n], scale, Vec::load(t.bias - r + n * W));
+      score.store(row + n * W);
+      if (whole) largest = max(largest, score);
+    }
+    if (!whole) {
+      const int64_t visible = larger(smaller(t.visible + r * t.growth, t.most), 0);
+      for (int64_t j = visible; j < N * W; j++) row[j] = kMinusInfinity;
+      for (int n = 0; n < N; n++) largest = max(largest, Vec::load(row + n * W));
+    }
+    largest.store(t.largest + r * W);
+  }
+}
+
+template <class Op, class Y, int R, int N>
+void value_tile(const Tile& t) {
+  Vec c[R][N];
+#pragma GCC unroll 8
+  for (int r = 0; r < R; r++) {
+#pragma GCC unroll 8
+    for (int n = 0; n < N; n++) c[r][n] = Vec::zero();
+  }
+  multiply<Op, R, N>(t.a, t.a_stride, t.b, t.b_stride, t.steps, c);
+#pragma GCC unroll 8
+  for (int r = 0; r < R; r++) {
+    Y* y = static_cast<Y*>(t.out) + r * t.out_stride;
+    const Vec scale = Vec::set1(t.scale_rows[r]);
+#pragma GCC unroll 8
+    for (int n = 0; n < N; n++) {
+      const Vec value = c[r][n] * scale;
+      const int64_t left = t.out_columns - n * W;
+      left >= W ? value.store(y + n * W) : value.store(y + n * W, static_cast<int>(left));
+    }
+  }
+}
+
+// Picks the instance for a number of rows in [1, kRows] and of vectors in [1, kVecs].
+template <class Op, int R = kRows, int N = kVecs>
+void score_tile_of(int64_t rows, int64_t vecs, const Tile& t) {
+  if constexpr (R > 1) {
+    if (rows < R) return score_tile_of<Op, R - 1, N>(rows, vecs, t);
+  }
+  if constexpr (N > 1) {
+    if (vecs < N) return score_tile_of<Op, R, N - 1>(rows, vecs, t);
+  }
+  score_tile<Op, R, N>(t);
+}
+template <class Op, class Y, int R = kRows, int N = kVecs>
+void value_tile_of(int64_t rows, int64_t vecs, const Tile& t) {
+  if constexpr (R > 1) {
+    if (rows < R) return value_tile_of<Op, Y, R - 1, N>(rows, vecs, t);
+  }
+  if constexpr (N > 1) {
+    if (vecs < N) return value_tile_of<Op, Y, R, N - 1>(rows, vecs, t);
+  }
+  value_tile<Op, Y, R, N>(t);
+}
+
+// Swaps rows and lanes.
+void transpose(Vec (&m)[W]) {
+#if defined(__AVX512F__)
+  __m512i t[16];
+  // Within 128-bit lanes, first 32-bit, then 64-bit words; then the lanes themselves, twice.
+  for (int i = 0; i < 16; i += 2) {
+    const __m512i a = _mm512_castps_si512(m[i].v), b = _mm512_castps_si512(m[i + 1].v);
+    t[i] = _mm512_unpacklo_epi32(a, b);
+    t[i + 1] = _mm512_unpackhi_epi32(a, b);
+  }
+  __m512i u[16];
+  for (int i = 0; i < 16; i += 4) {
+    for (int j = 0; j < 2; j++) {
+      u[i + 2 * j] = _mm512_unpacklo_epi64(t[i + j], t[i + j + 2]);
+      u[i + 2 * j + 1] = _mm512_unpackhi_epi64(t[i + j], t[i + j + 2]);
+    }
+  }
+  // u[4 g + c] holds columns c, c + 4, c + 8, c + 12 of the rows 4 g .. 4 g + 3.
+  for (int c = 0; c < 4; c++) {
+    const __m512i low01 = _mm512_shuffle_i32x4(u[c], u[4 + c], 0x44);
+    const __m512i high01 = _mm512_shuffle_i32x4(u[c], u[4 + c], 0xee);
+    const __m512i low23 = _mm512_shuffle_i32x4(u[8 + c], u[12 + c], 0x44);
+    const __m512i high23 = _mm512_shuffle_i32x4(u[8 + c], u[12 + c], 0xee);
+    m[c].v = _mm512_castsi512_ps(_mm512_shuffle_i32x4(low01, low23, 0x88));
+    m[c + 4].v = _mm512_castsi512_ps(_mm512_shuffle_i32x4(low01, low23, 0xdd));
+    m[c + 8].v = _mm512_castsi512_ps(_mm512_shuffle_i32x4(high01, high23, 0x88));
+    m[c + 12].v = _mm512_castsi512_ps(_mm512_shuffle_i32x4(high01, high23, 0xdd));
+  }
+#else
+  float t[W][W];
+  for (int i = 0; i < W; i++) m[i].store(t[i]);
+  for (int i = 0; i < W; i++) {
+    float column[W];
+    for (int j = 0; j < W; j++) column[j] = t[j][i];
+    m[i] = Vec::load(column);
+  }
+#endif
+}
+
+// Where things lie in a thread's part of the scratch, in words.
+struct Layout {
+  int64_t keys, values, queries, scores, largest, inverse, bias, total;
+
+  // For the longest sequence of the call.
+  Layout(int64_t query_count, int64_t key_count, int64_t head_words, int64_t head_width) {
+    total = 0;
+    auto take = [&](int64_t words) {
+      const int64_t at = total;
+      total += round_up(words, 16);
+      return at;
+    };
+    keys = take(round_up(key_count, kTile) * head_words);
+    values = take(key_count * head_width);
+    queries = take(kBlock * head_words);
+    scores = take(kBlock * round_up(key_count, kTile));
+    largest = take(kBlock * W);
+    inverse = take(kBlock);
+    // The last tile may look at the bias of columns that are not there.
+    bias = take(query_count + key_count + kTile);
+    // Two threads share no page, and the buffers of one do not fall on the same sets.
+    total = round_up(total + 16, 1024);
+  }
+};
+
+template <class Op, class X, class Y>
+class Attention {
+ public:
+  Attention(const precis_attention_args& a, const RelativeBias& bias, const Layout& layout)
+      : a_(a),
+        bias_(bias),
+        layout_(layout),
+        head_dim_(columns(a.q) / a.heads),
+        words_((head_dim_ + Op::kPerWord - 1) / Op::kPerWord),
+        width_(round_up(head_dim_, W)) {}
+
+  // Does the blocks of queries that are thread's share.
+  void run(float* scratch, int thread, int threads) {
+    int64_t total = 0;
+    for (int32_t s = 0; s < a_.sequences; s++) total += a_.heads * cost(s, queries(s));
+    const int64_t begin = share(total, thread, threads), end = share(total, thread + 1, threads);
+    int64_t before = 0;
+    for (int32_t s = 0; s < a_.sequences; s++) {
+      const int64_t whole = cost(s, queries(s));
+      for (int64_t h = 0; h < a_.heads; h++, before += whole) {
+        if (before + whole <= begin || before >= end) continue;
+        bool packed = false;
+        for (int64_t i = 0; i < queries(s); i += kBlock) {
+          const int64_t at = before + cost(s, i);
+          if (at < begin || at >= end) continue;
+          if (!packed) pack(s, h, scratch);
+          packed = true;
+          block(s, h, i, scratch);
+        }
+      }
+    }
+  }
+
+ private:
+  int64_t queries(int32_t s) const { return a_.query_offsets[s + 1] - a_.query_offsets[s]; }
+  int64_t keys(int32_t s) const { return a_.key_offsets[s + 1] - a_.key_offsets[s]; }
+  int64_t visible(int32_t s, int64_t i) const {
+    return a_.causal ? smaller(i + 1, keys(s)) : keys(s);
+  }
+  // Scores of the first n queries.
+  int64_t cost(int32_t s, int64_t n) const {
+    if (!a_.causal) return n * keys(s);
+    const int64_t growing = smaller(n, keys(s));
+    return growing * (growing + 1) / 2 + (n - growing) * keys(s);
+  }
+  static int64_t share(int64_t total, int64_t thread, int64_t threads) {
+    return total / threads * thread + total % threads * thread / threads;
+  }
+
+  void pack(int32_t s, int64_t h, float* scratch) const {
+    const int64_t n = keys(s);
+    // Keys: tiles of kTile keys, in each of which a step is one word of every key.
+    const X* k = row<const X>(a_.k, a_.key_offsets[s]) + h * head_dim_;
+    float* to = scratch + layout_.keys;
+    for (int64_t j = 0; j < n; j += W) {
+      float* tile = to + j / kTile * kTile * words_ + j % kTile;
+      for (int64_t d = 0; d < words_; d += W) {
+        Vec m[W];
+        for (int i = 0; i < W; i++) {
+          m[i] = j + i < n ? Op::load(k + (j + i) * row_stride(a_.k) + d * Op::kPerWord,
+                                      head_dim_ - d * Op::kPerWord)
+                           : Vec::zero();
+        }
+        transpose(m);
+        for (int i = 0; i < W && d + i < words_; i++) m[i].store(tile + (d + i) * kTile);
+      }
+    }
+    // Values: a step is one word, kPerWord keys, of every dimension.
+    const X* v = row<const X>(a_.v, a_.key_offsets[s]) + h * head_dim_;
+    to = scratch + layout_.values;
+    for (int64_t j = 0; j < n; j += Op::kPerWord, to += width_) {
+      const X* v0 = v + j * row_stride(a_.v);
+      const X* v1 = j + 1 < n ? v0 + row_stride(a_.v) : nullptr;
+      for (int64_t d = 0; d < head_dim_; d += W) {
+        Op::load_rows(v0 + d, v1 != nullptr ? v1 + d : nullptr, head_dim_ - d).store(to + d);
+      }
+    }
+    const int64_t first = 1 - queries(s);
+    fill_relative_bias(bias_, h, first, keys(s) - first + kTile, scratch + layout_.bias);
+  }
+
+  void block(int32_t s, int64_t h, int64_t first, float* scratch) const {
+    const int64_t count = smaller(kBlock, queries(s) - first);
+    const int64_t score_stride = round_up(keys(s), kTile);
+    float* q = scratch + layout_.queries;
+    float* scores = scratch + layout_.scores;
+    float* largest = scratch + layout_.largest;
+    float* inverse = scratch + layout_.inverse;
+    const float* bias = scratch + layout_.bias + queries(s) - 1;
+
+    for (int64_t i = 0; i < count; i++) {
+      const X* x = row<const X>(a_.q, a_.query_offsets[s] + first + i) + h * head_dim_;
+      for (int64_t d = 0; d < words_; d += W) {
+        const Vec words = Op::load(x + d * Op::kPerWord, head_dim_ - d * Op::kPerWord);
+        if (d + W <= words_) {
+          words.store(q + i * words_ + d);
+        } else {
+          words.store(q + i * words_ + d, static_cast<int>(words_ - d));
+        }
+      }
+      Vec::set1(kMinusInfinity).store(largest + i * W);
+    }
+    Tile t = {};
+    t.a_stride = words_;
+    t.b_stride = kTile;
+    t.steps = words_;
+    t.score_stride = score_stride;
+    t.scale = a_.scale;
+    t.growth = a_.causal ? 1 : 0;
+    const int64_t end = visible(s, first + count - 1);
+    for (int64_t j = 0; j < end; j += kTile) {
+      t.b = scratch + layout_.keys + j * words_;
+      for (int64_t i = 0; i < count; i += kRows) {
+        const int64_t rows = smaller(kRows, count - i);
+        // Up to the last vector that any row of this tile sees.
+        const int64_t columns = visible(s, first + i + rows - 1) - j;
+        if (columns <= 0) continue;
+        t.a = q + i * words_;
+        t.scores = scores + i * score_stride + j;
+        t.bias = bias + j - (first + i);
+        t.largest = largest + i * W;
+        t.visible = a_.causal ? first + i + 1 - j : keys(s) - j;
+        t.most = keys(s) - j;
+        score_tile_of<Op>(rows, (smaller(columns, kTile) + W - 1) / W, t);
+      }
+    }
+    t.a_stride = score_stride;
+    t.b_stride = width_;
+    t.out_stride = row_stride(a_.out);
+    for (int64_t i = 0; i < count; i += kRows) {
+      const int64_t rows = smaller(kRows, count - i);
+      const int64_t columns = visible(s, first + i + rows - 1);
+      for (int64_t r = i; r < i + rows; r++) {
+        inverse[r] = 1.0f / Op::exponentiate(scores + r * score_stride, round_up(columns, W),
+                                             Vec::load(largest + r * W).largest());
+      }
+      t.a = scores + i * score_stride;
+      t.steps = (columns + Op::kPerWord - 1) / Op::kPerWord;
+      t.scale_rows = inverse + i;
+      for (int64_t d = 0; d < head_dim_; d += kTile) {
+        t.b = scratch + layout_.values + d;
+        t.out_columns = head_dim_ - d;
+        t.out = row<Y>(a_.out, a_.query_offsets[s] + first + i) + h * head_dim_ + d;
+        value_tile_of<Op, Y>(rows, (smaller(head_dim_ - d, kTile) + W - 1) / W, t);
+      }
+    }
+  }
+
+  const precis_attention_args& a_;
+  const RelativeBias& bias_;
+  const Layout& layout_;
+  const int64_t head_dim_;
+  const int64_t words_;  // of a row of one head
+  const int64_t width_;  // of a row of packed values
+};
+
+template <class Op, class X, class Y>
+void run(CpuContext& context, const precis_attention_args& a) {
+  int64_t queries = 0, keys = 0;
+  for (int32_t s = 0; s < a.sequences; s++) {
+    queries = larger(queries, a.query_offsets[s + 1] - a.query_offsets[s]);
+    keys = larger(keys, a.key_offsets[s + 1] - a.key_offsets[s]);
+  }
+  if (queries == 0) return;
+  const int64_t head_dim = columns(a.q) / a.heads;
+  const Layout layout(queries, keys, (head_dim + Op::kPerWord - 1) / Op::kPerWord,
+                      round_up(head_dim, W));
+  const int64_t longest = larger(queries, keys);
+  const int64_t bias_words =
+      a.bias.data != nullptr ? round_up(relative_bias_words(a.max_distance, longest), 16) : 0;
+  auto* scratch = static_cast<float*>(context.scratch.reserve(
+      static_cast<size_t>(bias_words + layout.total * context.pool.threads()) * sizeof(float)));
+  const RelativeBias bias = relative_bias(a.bias, a.max_distance, a.bidirectional != 0, longest,
+                                          static_cast<int32_t*>(static_cast<void*>(scratch)));
+  parallel(context.pool, [&](int thread, int threads) {
+    Attention<Op, X, Y>(a, bias, layout)
+        .run(scratch + bias_words + layout.total * thread, thread, threads);
+  });
+}
+
+template <class Op, class X>
+void run(CpuContext& context, const precis_attention_args& a) {
+  a.out.dtype == PRECIS_BFLOAT16 ? run<Op, X, uint16_t>(context, a) : run<Op, X, float>(context, a);
+}
+
+}  // namespace
+
+void attention_cpu(CpuContext& context, const precis_attention_args& a) {
+#if defined(__AVX512BF16__)
+  using Bf16 = Pairs;
+#else
+  using Bf16 = Singles;
+#endif
+  a.q.dtype == PRECIS_BFLOAT16 ? run<Bf16, uint16_t>(context, a) : run<Singles, float>(context, a);
+}
+
+}  // namespace PRECIS_ISA
+}  // namespace precis

@@ -1,0 +1,287 @@
+#include "ops/attention.h"
+
+#include <functional>
+
+#include "test.h"
+
+using namespace precis;
+
+namespace {
+
+// Sequences as (queries, keys), in one batch.
+using Lengths = std::vector<std::pair<int32_t, int32_t>>;
+
+struct Problem {
+  Lengths lengths;
+  int32_t heads = 3;
+  int64_t head_dim = 24;
+  int32_t dtype = PRECIS_FLOAT32;
+  int32_t out_dtype = PRECIS_FLOAT32;
+  int32_t buckets = 32;  // 0: no bias
+  int32_t max_distance = 128;
+  bool causal = false;
+  bool bidirectional = true;
+  bool fused = false;  // q, k and v are columns of one matrix
+  float scale = 1;
+};
+
+// With bfloat16 operands the weights may be rounded to it too.
+double absolute(int32_t dtype) { return dtype == PRECIS_BFLOAT16 ? 8e-3 : 4e-6; }
+
+// Of q and k, so that scores are around 2 whatever the width of a head.
+float spread(int64_t head_dim) { return 1.4f / std::sqrt(std::sqrt(static_cast<float>(head_dim))); }
+
+// Tensors for a problem, and the arguments that refer to them.
+struct Inputs {
+  Inputs(const Problem& p, Random& random) {
+    query_offsets = key_offsets = {0};
+    for (const auto& [queries, keys] : p.lengths) {
+      query_offsets.push_back(query_offsets.back() + queries);
+      key_offsets.push_back(key_offsets.back() + keys);
+    }
+    const int64_t inner = p.heads * p.head_dim, m = query_offsets.back(), n = key_offsets.back();
+    if (p.fused) {
+      // Unequal counts of queries and keys cannot be one matrix.
+      memory.emplace_back(p.dtype, std::vector<int64_t>{n, 3 * inner}, 0, 1);
+      memory[0].fill_normal(random, spread(p.head_dim));
+      args.q = args.k = args.v = memory[0].tensor();
+      for (precis_tensor* t : {&args.q, &args.k, &args.v}) t->dims[1] = inner;
+      const int64_t bytes = inner * (p.dtype == PRECIS_BFLOAT16 ? 2 : 4);
+      args.k.data = static_cast<char*>(args.k.data) + bytes;
+      args.v.data = static_cast<char*>(args.v.data) + 2 * bytes;
+    } else {
+      memory.emplace_back(p.dtype, std::vector<int64_t>{m, inner}, 5, 1);
+      memory.emplace_back(p.dtype, std::vector<int64_t>{n, inner}, 3, 3);
+      memory.emplace_back(p.dtype, std::vector<int64_t>{n, inner}, 7, 0);
+      memory[0].fill_normal(random, spread(p.head_dim));
+      memory[1].fill_normal(random, spread(p.head_dim));
+      memory[2].fill_normal(random);
+      args.q = memory[0];
+      args.k = memory[1];
+      args.v = memory[2];
+    }
+    if (p.buckets > 0) {
+      memory.emplace_back(PRECIS_FLOAT32, std::vector<int64_t>{p.buckets, p.heads}, 2, 1);
+      args.bias = memory.back().fill_normal(random);
+    }
+    args.query_offsets = query_offsets.data();
+    args.key_offsets = key_offsets.data();
+    args.sequences = static_cast<int32_t>(p.lengths.size());
+    args.heads = p.heads;
+    args.causal = p.causal;
+    args.bidirectional = p.bidirectional;
+    args.max_distance = p.max_distance;
+    args.scale = p.scale;
+  }
+
+  std::vector<GuardedTensor> memory;
+  std::vector<int32_t> query_offsets, key_offsets;
+  precis_attention_args args = {};
+};
+
+std::string describe(const TestContext& context, const Problem& p) {
+  return std::string(context.name()) + " head_dim " + std::to_string(p.head_dim) + " of " +
+         std::to_string(p.lengths[0].first) + "x" + std::to_string(p.lengths[0].second) +
+         (p.dtype == PRECIS_BFLOAT16 ? " bf16" : " f32") + (p.causal ? " causal" : "") +
+         (p.fused ? " fused" : "");
+}
+
+void expect_right(const TestContext& context, const Problem& p, Random& random) {
+  Inputs in(p, random);
+  const int64_t inner = p.heads * p.head_dim;
+  GuardedTensor out(p.out_dtype, {in.query_offsets.back(), inner}, 3, 1);
+  GuardedTensor want(p.out_dtype, {in.query_offsets.back(), inner});
+  const std::string what = describe(context, p);
+  in.args.out = out;
+  EXPECT_OK(context, precis_attention(context, &in.args));
+  EXPECT(out.intact(), "%s", what.c_str());
+  for (GuardedTensor& t : in.memory) EXPECT(t.intact(), "%s", what.c_str());
+  in.args.out = want;
+  attention_ref(in.args);
+  expect_close(out, want, rounding(p.out_dtype), absolute(p.dtype), what.c_str());
+}
+
+bool same_rows(const GuardedTensor& a, int64_t a_row, const GuardedTensor& b, int64_t rows) {
+  const int64_t bytes = columns(a) * (a.tensor().dtype == PRECIS_BFLOAT16 ? 2 : 4);
+  for (int64_t r = 0; r < rows; r++) {
+    const void* x = a.tensor().dtype == PRECIS_BFLOAT16
+                        ? static_cast<void*>(row<uint16_t>(a, a_row + r))
+                        : row<float>(a, a_row + r);
+    const void* y = b.tensor().dtype == PRECIS_BFLOAT16 ? static_cast<void*>(row<uint16_t>(b, r))
+                                                        : row<float>(b, r);
+    if (std::memcmp(x, y, bytes) != 0) return false;
+  }
+  return true;
+}
+
+// A batch gives each sequence the bits that it gets alone, with any number of threads.
+void expect_invariant(const char* isa, int32_t dtype, bool causal) {
+  Random random(5);
+  Problem p;
+  p.lengths = {{17, 17}, {200, 200}, {0, 3}, {1, 1}, {65, 65}, {33, 33}, {2, 2}};
+  p.dtype = dtype;
+  p.heads = 5;
+  p.causal = causal;
+  Inputs in(p, random);
+  const int64_t inner = p.heads * p.head_dim;
+  std::vector<TestContext> contexts;
+  for (int threads : {1, 2, 3}) contexts.emplace_back(isa, threads);
+  if (contexts[0].status() != PRECIS_OK) return;
+  GuardedTensor batch(PRECIS_FLOAT32, {in.query_offsets.back(), inner});
+  in.args.out = batch;
+  EXPECT_OK(contexts[0], precis_attention(contexts[0], &in.args));
+  for (TestContext& context : contexts) {
+    GuardedTensor again(PRECIS_FLOAT32, {in.query_offsets.back(), inner});
+    in.args.out = again;
+    EXPECT_OK(context, precis_attention(context, &in.args));
+    EXPECT(same_rows(batch, 0, again, in.query_offsets.back()), "%s", context.name());
+    for (size_t s = 0; s < p.lengths.size(); s++) {
+      const auto [queries, keys] = p.lengths[s];
+      GuardedTensor alone(PRECIS_FLOAT32, {queries, inner});
+      const int32_t query_offsets[] = {0, queries}, key_offsets[] = {0, keys};
+      precis_attention_args args = in.args;
+      auto from = [&](precis_tensor t, int64_t first, int64_t count) {
+        t.data = dtype == PRECIS_BFLOAT16 ? static_cast<void*>(row<uint16_t>(t, first))
+                                          : row<float>(t, first);
+        t.dims[0] = count;
+        return t;
+      };
+      args.q = from(in.args.q, in.query_offsets[s], queries);
+      args.k = from(in.args.k, in.key_offsets[s], keys);
+      args.v = from(in.args.v, in.key_offsets[s], keys);
+      args.query_offsets = query_offsets;
+      args.key_offsets = key_offsets;
+      args.sequences = 1;
+      args.out = alone;
+      EXPECT_OK(context, precis_attention(context, &args));
+      EXPECT(same_rows(batch, in.query_offsets[s], alone, queries), "%s: sequence %d differs alone",
+             context.name(), static_cast<int>(s));
+    }
+  }
+}
+
+// Scores of +-1e4, exact in every type: the largest takes all.
+void expect_no_overflow(const TestContext& context, int32_t dtype) {
+  Problem p;
+  p.lengths = {{40, 40}};
+  p.heads = 1;
+  p.head_dim = 1;
+  p.dtype = dtype;
+  p.buckets = 0;
+  Random random(6);
+  Inputs in(p, random);
+  for (int64_t i = 0; i < 40; i++) {
+    store_element(in.args.q, i, 0, i % 2 == 0 ? 128 : -128);
+    store_element(in.args.k, i, 0, i == 7 ? 80 : i == 9 ? -80 : i % 5 - 2.0);
+  }
+  GuardedTensor out(PRECIS_FLOAT32, {40, 1});
+  in.args.out = out;
+  EXPECT_OK(context, precis_attention(context, &in.args));
+  for (int64_t i = 0; i < 40; i++) {
+    const float want = load_element(in.args.v, i % 2 == 0 ? 7 : 9, 0);
+    EXPECT(std::fabs(out.at(i, 0) - want) <= 1e-6 * std::fabs(want), "%s: row %d is %g, not %g",
+           context.name(), static_cast<int>(i), out.at(i, 0), want);
+  }
+  // What is not finite comes out as NaN in the rows that see it, and in no other.
+  for (float bad : {NAN, INFINITY}) {
+    store_element(in.args.q, 3, 0, bad);
+    EXPECT_OK(context, precis_attention(context, &in.args));
+    for (int64_t i = 0; i < 40; i++) {
+      EXPECT(std::isnan(out.at(i, 0)) == (i == 3), "%s: row %d is %g", context.name(),
+             static_cast<int>(i), out.at(i, 0));
+    }
+  }
+}
+
+void expect_refusals(const TestContext& context) {
+  Random random(8);
+  Problem p;
+  p.lengths = {{3, 4}, {0, 0}, {2, 5}};
+  Inputs in(p, random);
+  GuardedTensor out(PRECIS_FLOAT32, {5, 72});
+  in.args.out = out.fill(7);
+  auto refused = [&](const char* text, const std::function<void(precis_attention_args&)>& spoil) {
+    precis_attention_args args = in.args;
+    spoil(args);
+    EXPECT_REFUSED(context, precis_attention(context, &args), text);
+  };
+  using Args = precis_attention_args;
+  refused("heads is 0", [](Args& a) { a.heads = 0; });
+  refused("not a multiple of 5 heads", [](Args& a) { a.heads = 5; });
+  refused("scale is nan", [](Args& a) { a.scale = NAN; });
+  refused("k cannot be bfloat16", [](Args& a) { a.k.dtype = PRECIS_BFLOAT16; });
+  refused("v has 8 as dimension 0", [](Args& a) { a.v.dims[0] = 8; });
+  refused("out has 71", [](Args& a) { a.out.dims[1] = 71; });
+  refused("q has no data", [](Args& a) { a.q.data = nullptr; });
+  refused("bias has 3 as dimension 1, but heads is 2", [](Args& a) { a.heads = 2; });
+  refused("bias has 3 buckets", [](Args& a) { a.bias.dims[0] = 3; });
+  refused("max_distance is 8", [](Args& a) { a.max_distance = 8; });
+  refused("out overlaps k", [](Args& a) { a.out.data = static_cast<float*>(a.k.data) + 9; });
+  refused("query_offsets is NULL", [](Args& a) { a.query_offsets = nullptr; });
+  refused("sequences is -1", [](Args& a) { a.sequences = -1; });
+  const int32_t late[] = {1, 3, 3, 5}, falling[] = {0, 4, 3, 5}, short_of[] = {0, 3, 3, 4};
+  const int32_t keyless[] = {0, 0, 4, 9};
+  refused("query_offsets[0] is 1", [&](Args& a) { a.query_offsets = late; });
+  refused("query_offsets[2] is 3, less than the 4", [&](Args& a) { a.query_offsets = falling; });
+  refused("query_offsets ends with 4, but q has 5", [&](Args& a) { a.query_offsets = short_of; });
+  refused("sequence 0 has 3 queries and no keys", [&](Args& a) { a.key_offsets = keyless; });
+  bool untouched = out.intact();
+  for (int64_t r = 0; r < 5; r++) {
+    for (int64_t c = 0; c < 72; c++) untouched &= out.at(r, c) == 7;
+  }
+  EXPECT(untouched);
+  // Nothing to do is no mistake.
+  const int32_t none[] = {0};
+  in.args.query_offsets = in.args.key_offsets = none;
+  in.args.sequences = 0;
+  in.args.q.dims[0] = in.args.k.dims[0] = in.args.v.dims[0] = in.args.out.dims[0] = 0;
+  EXPECT_OK(context, precis_attention(context, &in.args));
+}
+
+}  // namespace
+
+int main() {
+  Random random(4);
+  for (TestContext& context : all_contexts()) {
+    for (int32_t dtype : {PRECIS_FLOAT32, PRECIS_BFLOAT16}) {
+      for (int64_t head_dim : {1, 8, 24, 63, 64, 80, 128}) {
+        for (int32_t length : {1, 2, 15, 16, 17, 33, 65, 200}) {
+          Problem p;
+          p.dtype = dtype;
+          p.out_dtype = length % 2 == 0 ? dtype : PRECIS_FLOAT32;
+          p.head_dim = head_dim;
+          p.scale = head_dim % 16 == 0 ? 1 : 0.37f;
+          // Cross-attention, encoder, decoder; the last two out of one matrix.
+          p.lengths = {{length, 1 + length / 3}, {0, 5}, {5, length}};
+          p.buckets = 0;
+          expect_right(context, p, random);
+          p.lengths = {{length, length}, {0, 0}, {3, 3}};
+          p.buckets = 32;
+          p.fused = true;
+          expect_right(context, p, random);
+          p.causal = true;
+          p.bidirectional = false;
+          p.max_distance = 40;
+          expect_right(context, p, random);
+        }
+      }
+      Problem p;
+      p.dtype = dtype;
+      // Causal with other numbers of keys, and a distance beyond the last bucket.
+      p.lengths = {{30, 20}, {20, 30}};
+      p.causal = true;
+      expect_right(context, p, random);
+      p.lengths = {{1100, 1100}};
+      p.heads = 1;
+      expect_right(context, p, random);
+      expect_no_overflow(context, dtype);
+    }
+    expect_refusals(context);
+  }
+  for (const char* isa : {"portable", "avx2", "avx512", "avx512_bf16"}) {
+    for (int32_t dtype : {PRECIS_FLOAT32, PRECIS_BFLOAT16}) {
+      for (bool causal : {false, true}) expect_invariant(isa, dtype, causal);
+    }
+  }
+  return test_result();
+}
