@@ -2,6 +2,8 @@ package dev.precis.checkpoint;
 
 import dev.precis.InvalidInputException;
 import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
@@ -10,6 +12,10 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import tools.jackson.core.JacksonException;
+import tools.jackson.core.JsonGenerator;
+import tools.jackson.core.JsonParser;
+import tools.jackson.core.ObjectReadContext;
+import tools.jackson.core.ObjectWriteContext;
 import tools.jackson.core.StreamReadConstraints;
 import tools.jackson.core.StreamReadFeature;
 import tools.jackson.core.TokenStreamLocation;
@@ -30,26 +36,51 @@ public final class Json {
   /** The longest document that is read, in bytes: the limit of a safetensors header. */
   public static final int MAX_BYTES = 100_000_000;
 
-  private static final JsonMapper MAPPER =
-      JsonMapper.builder(
-              JsonFactory.builder()
-                  .streamReadConstraints(
-                      StreamReadConstraints.builder()
-                          .maxNestingDepth(MAX_DEPTH)
-                          .maxDocumentLength(MAX_BYTES)
-                          .maxNameLength(10_000)
-                          .maxNumberLength(100)
-                          .build())
-                  .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+  private static final JsonFactory FACTORY =
+      JsonFactory.builder()
+          .streamReadConstraints(
+              StreamReadConstraints.builder()
+                  .maxNestingDepth(MAX_DEPTH)
+                  .maxDocumentLength(MAX_BYTES)
+                  .maxNameLength(10_000)
+                  .maxNumberLength(100)
                   .build())
-          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+          .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
           .build();
+
+  /**
+   * Apart from the rest because it loads hundreds of classes, which takes a quarter of a second.
+   */
+  private static final class Mapper {
+    static final JsonMapper MAPPER =
+        JsonMapper.builder(FACTORY).enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS).build();
+  }
 
   private Json() {}
 
   /** The mapper behind this class: immutable, safe to share between threads, with its limits on. */
   public static JsonMapper mapper() {
-    return MAPPER;
+    return Mapper.MAPPER;
+  }
+
+  /** Reads a document token by token, within the same limits. */
+  public static JsonParser parser(byte[] json) {
+    return FACTORY.createParser(ObjectReadContext.empty(), json);
+  }
+
+  /** As {@link #parser(byte[])}. */
+  public static JsonParser parser(String json) {
+    return FACTORY.createParser(ObjectReadContext.empty(), json);
+  }
+
+  /** As {@link #parser(byte[])}. */
+  public static JsonParser parser(InputStream json) {
+    return FACTORY.createParser(ObjectReadContext.empty(), json);
+  }
+
+  /** Writes a document token by token. */
+  public static JsonGenerator generator(OutputStream out) {
+    return FACTORY.createGenerator(ObjectWriteContext.empty(), out);
   }
 
   /**
@@ -72,7 +103,7 @@ public final class Json {
   public static JsonObject parseObject(String text, String where) {
     JsonNode node;
     try {
-      node = MAPPER.readTree(text);
+      node = mapper().readTree(text);
     } catch (JacksonException e) {
       throw invalid(where, e);
     }
@@ -97,14 +128,18 @@ public final class Json {
   }
 
   /** The sentence for a document that Jackson refuses. */
-  static InvalidInputException invalid(String where, JacksonException e) {
+  public static InvalidInputException invalid(String where, JacksonException e) {
     TokenStreamLocation at = e.getLocation();
     String place =
         at == null || at.getLineNr() < 1
             ? ""
             : ", line " + at.getLineNr() + ", column " + at.getColumnNr();
-    String what = String.valueOf(e.getOriginalMessage()).lines().findFirst().orElse("");
-    return new InvalidInputException(where + place + ", is not valid JSON: " + what, e);
+    return new InvalidInputException(where + place + ", is not valid JSON: " + reason(e), e);
+  }
+
+  /** Why Jackson refuses, in one line and without the place. */
+  public static String reason(JacksonException e) {
+    return String.valueOf(e.getOriginalMessage()).lines().findFirst().orElse("");
   }
 
   private static String readUtf8(Path file) {

@@ -1,0 +1,128 @@
+package dev.precis.text;
+
+import dev.precis.InvalidInputException;
+import dev.precis.checkpoint.Json;
+import java.io.ByteArrayOutputStream;
+import java.nio.ByteBuffer;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import tools.jackson.core.JacksonException;
+import tools.jackson.core.JsonGenerator;
+import tools.jackson.core.JsonParser;
+import tools.jackson.core.JsonToken;
+
+/**
+ * RoBERTa's tokenizer (byte-level BPE, Radford et al. 2019) from {@code vocab.json} and {@code
+ * merges.txt}.
+ */
+final class ByteLevelBpe {
+  private static final String START = "<s>";
+  private static final String END = "</s>";
+  private static final List<String> SPECIAL_TOKENS =
+      List.of(START, "<pad>", END, "<unk>", "<mask>");
+
+  private ByteLevelBpe() {}
+
+  /** The same tokenizer as a {@code tokenizer.json}, {@code <s>} before and {@code </s>} after. */
+  static byte[] toTokenizerJson(Path vocabulary, Path merges) {
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    try (JsonGenerator json = Json.generator(out)) {
+      json.writeStartObject();
+      json.writeStringProperty("version", "1.0");
+      json.writeObjectPropertyStart("model");
+      json.writeStringProperty("type", "BPE");
+      json.writeName("vocab");
+      Map<String, Integer> special = copyVocabulary(vocabulary, json);
+      json.writeName("merges");
+      writeMerges(merges, json);
+      json.writeEndObject();
+      json.writeArrayPropertyStart("added_tokens");
+      for (String token : SPECIAL_TOKENS) {
+        if (special.containsKey(token)) {
+          TokenizerJson.writeSpecialToken(json, special.get(token), token, token.equals("<mask>"));
+        }
+      }
+      json.writeEndArray();
+      if (!special.containsKey(START) || !special.containsKey(END)) {
+        throw new InvalidInputException(
+            vocabulary + " has no " + START + " and " + END + ", which RoBERTa's tokenizer needs");
+      }
+      json.writeObjectPropertyStart("post_processor");
+      json.writeStringProperty("type", "RobertaProcessing");
+      writePair(json, "sep", END, special.get(END));
+      writePair(json, "cls", START, special.get(START));
+      json.writeBooleanProperty("trim_offsets", true);
+      json.writeBooleanProperty("add_prefix_space", false);
+      json.writeEndObject();
+      for (String part : List.of("pre_tokenizer", "decoder")) {
+        json.writeObjectPropertyStart(part);
+        json.writeStringProperty("type", "ByteLevel");
+        json.writeBooleanProperty("add_prefix_space", false);
+        json.writeBooleanProperty("trim_offsets", true);
+        json.writeBooleanProperty("use_regex", true);
+        json.writeEndObject();
+      }
+      json.writeEndObject();
+    }
+    return out.toByteArray();
+  }
+
+  /** Copies {@code {"token": id, ...}} and returns the ids of the special tokens in it. */
+  private static Map<String, Integer> copyVocabulary(Path file, JsonGenerator out) {
+    Map<String, Integer> special = new HashMap<>();
+    try (JsonParser in = Json.parser(TokenizerFiles.read(file))) {
+      if (in.nextToken() != JsonToken.START_OBJECT) {
+        throw new InvalidInputException(file + " must hold a JSON object");
+      }
+      out.writeStartObject();
+      while (in.nextToken() != JsonToken.END_OBJECT) {
+        String token = in.currentName();
+        if (in.nextToken() != JsonToken.VALUE_NUMBER_INT) {
+          throw new InvalidInputException(file + ": \"" + token + "\" must have a whole number");
+        }
+        int id = in.getIntValue();
+        out.writeNumberProperty(token, id);
+        if (SPECIAL_TOKENS.contains(token)) {
+          special.put(token, id);
+        }
+      }
+      out.writeEndObject();
+    } catch (JacksonException e) {
+      throw Json.invalid(file.toString(), e);
+    }
+    return special;
+  }
+
+  /** One merge a line, "left right"; the first line may name the format's version. */
+  private static void writeMerges(Path file, JsonGenerator out) {
+    ByteBuffer bytes = ByteBuffer.wrap(TokenizerFiles.read(file));
+    List<String> lines = Json.decodeUtf8(bytes, file.toString()).lines().toList();
+    out.writeStartArray();
+    for (int i = 0; i < lines.size(); i++) {
+      String line = lines.get(i);
+      if (line.isBlank() || i == 0 && line.startsWith("#version")) {
+        continue;
+      }
+      String[] pair = line.split(" ", -1);
+      if (pair.length != 2 || pair[0].isEmpty() || pair[1].isEmpty()) {
+        throw new InvalidInputException(
+            "%s, line %d: a merge is two tokens with a space between, not \"%s\""
+                .formatted(file, i + 1, line.substring(0, Math.min(line.length(), 60))));
+      }
+      out.writeStartArray();
+      out.writeString(pair[0]);
+      out.writeString(pair[1]);
+      out.writeEndArray();
+    }
+    out.writeEndArray();
+  }
+
+  private static void writePair(JsonGenerator json, String key, String token, int id) {
+    json.writeArrayPropertyStart(key);
+    json.writeString(token);
+    json.writeNumber(id);
+    json.writeEndArray();
+  }
+}

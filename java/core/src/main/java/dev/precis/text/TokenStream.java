@@ -1,0 +1,68 @@
+package dev.precis.text;
+
+import java.util.Arrays;
+
+/**
+ * Decodes ids as they arrive. Each piece is made of complete code points, and all pieces together
+ * are {@link Tokenizer#decode} of all ids: a byte-level token that ends inside a character is held
+ * back until the character is complete. Belongs to one thread.
+ *
+ * <p>Only a short window of the last ids is decoded again for each new one, so that the cost does
+ * not grow with the length of the text. The window always starts with the ids of the last piece,
+ * because the first token of a decoded sequence loses its leading space.
+ */
+public final class TokenStream {
+  private static final char REPLACEMENT = '\uFFFD';
+
+  private final Tokenizer tokenizer;
+  private final boolean skipSpecialTokens;
+  private int[] window = new int[16];
+  private int size; // ids in the window
+  private int given; // the window's ids whose text has been returned
+  private String givenText = "";
+
+  TokenStream(Tokenizer tokenizer, boolean skipSpecialTokens) {
+    this.tokenizer = tokenizer;
+    this.skipSpecialTokens = skipSpecialTokens;
+  }
+
+  /**
+   * Takes the next id.
+   *
+   * @return the text that has become certain; empty while a character is incomplete, and for
+   *     special tokens that are skipped
+   */
+  public String append(int id) {
+    if (size == window.length) {
+      window = Arrays.copyOf(window, 2 * size);
+    }
+    window[size++] = id;
+    String text = decode();
+    if (text.length() <= givenText.length() || text.charAt(text.length() - 1) == REPLACEMENT) {
+      return "";
+    }
+    String piece = text.substring(givenText.length());
+    System.arraycopy(window, given, window, 0, size - given);
+    size -= given;
+    given = size;
+    givenText = decode();
+    return piece;
+  }
+
+  /**
+   * Ends the text and makes the stream ready for another one.
+   *
+   * @return what was still held back: nothing, or an incomplete character as U+FFFD
+   */
+  public String finish() {
+    String rest = decode().substring(givenText.length());
+    size = 0;
+    given = 0;
+    givenText = "";
+    return rest;
+  }
+
+  private String decode() {
+    return tokenizer.decode(Arrays.copyOf(window, size), skipSpecialTokens);
+  }
+}

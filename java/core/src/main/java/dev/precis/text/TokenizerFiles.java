@@ -1,0 +1,120 @@
+package dev.precis.text;
+
+import dev.precis.InvalidInputException;
+import dev.precis.checkpoint.Json;
+import dev.precis.text.NativeTokenizer.SpecialTokens;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
+
+/** Finds the tokenizer in a checkpoint's folder and builds it. */
+final class TokenizerFiles {
+  private TokenizerFiles() {}
+
+  static Tokenizer load(Path folder) {
+    Path tokenizerJson = folder.resolve("tokenizer.json");
+    Path sentencePiece = folder.resolve("spiece.model");
+    Path vocabulary = folder.resolve("vocab.json");
+    Path merges = folder.resolve("merges.txt");
+    TokenizerConfig config = TokenizerConfig.read(folder.resolve("tokenizer_config.json"));
+    if (Files.exists(tokenizerJson)) {
+      return build(read(tokenizerJson), tokenizerJson, config);
+    }
+    if (Files.exists(sentencePiece)) {
+      SentencePieceModel model =
+          SentencePieceModel.parse(read(sentencePiece), sentencePiece.toString());
+      return build(model.toTokenizerJson(config.extraIds()), sentencePiece, config);
+    }
+    if (Files.exists(vocabulary) && Files.exists(merges)) {
+      return build(ByteLevelBpe.toTokenizerJson(vocabulary, merges), vocabulary, config);
+    }
+    throw new InvalidInputException(
+        folder
+            + " has no tokenizer: neither tokenizer.json, nor spiece.model, nor vocab.json with"
+            + " merges.txt");
+  }
+
+  /**
+   * The engine and the vocabulary are built from the same text at the same time: each takes a good
+   * part of a tenth of a second, at the start of every run.
+   */
+  private static Tokenizer build(byte[] json, Path file, TokenizerConfig config) {
+    String where = file.toString();
+    CompletableFuture<Void> partsChecked = new CompletableFuture<>();
+    FutureTask<Long> engine =
+        new FutureTask<>(
+            () -> {
+              TokenizerLibrary.get();
+              String text = decode(json, where);
+              partsChecked.join();
+              return NativeTokenizer.create(text, where);
+            });
+    Thread.ofPlatform().daemon().name("precis-tokenizer").start(engine);
+    Vocabulary vocabulary;
+    SpecialTokens specialTokens;
+    try {
+      vocabulary = TokenizerJson.read(json, where, () -> partsChecked.complete(null));
+      specialTokens =
+          new SpecialTokens(
+              config.id("pad_token", "<pad>", vocabulary),
+              config.id("eos_token", "</s>", vocabulary),
+              config.id("unk_token", "<unk>", vocabulary));
+    } catch (RuntimeException e) {
+      if (!partsChecked.completeExceptionally(e)) {
+        discard(engine);
+      }
+      throw e;
+    }
+    return new NativeTokenizer(await(engine), vocabulary, specialTokens);
+  }
+
+  /** String's own decoder is several times faster than a strict one, and leaves a mark. */
+  private static String decode(byte[] utf8, String where) {
+    String text = new String(utf8, StandardCharsets.UTF_8);
+    return text.indexOf('\uFFFD') < 0 ? text : Json.decodeUtf8(ByteBuffer.wrap(utf8), where);
+  }
+
+  private static long await(FutureTask<Long> engine) {
+    try {
+      return engine.get();
+    } catch (ExecutionException e) {
+      switch (e.getCause()) {
+        case RuntimeException cause -> throw cause;
+        case Error cause -> throw cause;
+        default -> throw new IllegalStateException(e.getCause());
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException("Interrupted while loading the tokenizer", e);
+    }
+  }
+
+  private static void discard(FutureTask<Long> engine) {
+    try {
+      TokenizerLibrary.get().deleteTokenizer(await(engine));
+    } catch (RuntimeException e) {
+      // Its reason is the one that is already on its way.
+    }
+  }
+
+  /** All of a file, within the limit that JSON has. */
+  static byte[] read(Path file) {
+    try {
+      long size = Files.size(file);
+      if (size > Json.MAX_BYTES) {
+        throw new InvalidInputException(
+            "%s is %d bytes long, more than the %d that a tokenizer's file may be"
+                .formatted(file, size, Json.MAX_BYTES));
+      }
+      return Files.readAllBytes(file);
+    } catch (IOException e) {
+      throw new UncheckedIOException("Cannot read " + file + ": " + e.getMessage(), e);
+    }
+  }
+}
