@@ -1,0 +1,21 @@
+package dev.precis.cli;
+
+import picocli.AutoComplete;
+import picocli.CommandLine.Command;
+
+@Command(
+    name = "completion",
+    description = "Prints a script that makes bash or zsh complete precis' commands and options.",
+    footer = {
+      "",
+      "Examples:",
+      "  source <(precis completion)                    in this shell",
+      "  precis completion >> ~/.bash_completion        in every new bash"
+    })
+final class CompletionCommand extends BaseCommand {
+  @Override
+  public Integer call() {
+    terminal().println(AutoComplete.bash("precis", spec.root().commandLine()));
+    return DONE;
+  }
+}

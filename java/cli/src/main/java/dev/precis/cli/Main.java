@@ -1,0 +1,92 @@
+package dev.precis.cli;
+
+import java.io.PrintWriter;
+import java.io.UncheckedIOException;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Supplier;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Help.Ansi;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** The command {@code precis}: only its subcommands do something. */
+@Command(
+    name = "precis",
+    versionProvider = Version.class,
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    synopsisSubcommandLabel = "COMMAND",
+    description = {
+      "",
+      "Loads FLAN-T5 and other T5 checkpoints and prompts them, at the speed of this machine.",
+      ""
+    },
+    commandListHeading = "%nCommands:%n",
+    optionListHeading = "%nOptions:%n",
+    footer = {
+      "",
+      "Start here:",
+      "  precis demo                            the built-in model at work, in seconds",
+      "  precis download google/flan-t5-base    a real one",
+      "  precis generate --model google/flan-t5-base --input dialogues.jsonl",
+      "",
+      "'precis COMMAND --help' explains a command and shows examples.",
+      "Exit codes: 0 done, 1 failed, 2 wrong usage or bad input."
+    })
+public final class Main implements Runnable {
+  @Spec private CommandSpec spec;
+
+  private final Terminal terminal;
+
+  private Main(Terminal terminal) {
+    this.terminal = terminal;
+  }
+
+  public static void main(String[] args) {
+    int exitCode = run(Terminal.system(), args);
+    // System.exit looks for a logger first: a good end does without these milliseconds.
+    if (exitCode != BaseCommand.DONE) {
+      System.exit(exitCode);
+    }
+  }
+
+  /** Runs one command line and returns its exit code. */
+  static int run(Terminal terminal, String... args) {
+    CommandLine line = new CommandLine(new Main(terminal));
+    addCommands(line, args.length == 0 ? "" : args[0]);
+    line.setColorScheme(
+        CommandLine.Help.defaultColorScheme(terminal.colors() ? Ansi.ON : Ansi.OFF));
+    line.setOut(terminal.writer()).setErr(new PrintWriter(terminal.err(), true));
+    Failures failures = new Failures(terminal, List.of(args).contains("--debug"));
+    line.setParameterExceptionHandler((e, arguments) -> failures.reportUsage(e));
+    line.setExecutionExceptionHandler((e, command, result) -> failures.report(e));
+    try {
+      return line.execute(args);
+    } catch (UncheckedIOException e) {
+      return failures.report(e); // help that could not be written
+    }
+  }
+
+  /** Adds only the command that is called, where that is known: reading all takes its time. */
+  private static void addCommands(CommandLine line, String called) {
+    Map<String, Supplier<BaseCommand>> commands = new LinkedHashMap<>();
+    commands.put("completion", CompletionCommand::new);
+    if (commands.containsKey(called) && !called.equals("completion")) {
+      commands.keySet().retainAll(List.of(called));
+    }
+    commands.forEach((name, command) -> line.addSubcommand(name, command.get()));
+  }
+
+  Terminal terminal() {
+    return terminal;
+  }
+
+  @Override
+  public void run() {
+    throw new ParameterException(spec.commandLine(), "A command is missing");
+  }
+}
