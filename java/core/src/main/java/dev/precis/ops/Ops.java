@@ -324,15 +324,20 @@ public final class Ops implements AutoCloseable {
     context.check(Precis.precis_process_logits(handle, process));
   }
 
-  /** The largest logit of each row after the rules, the lowest index among equals; tokens (M). */
-  public void greedy(Tensor logits, LogitRules rules, Tensor tokens) {
+  /**
+   * The largest logit of each row after the rules, the lowest index among equals.
+   *
+   * @param tokens (M) int32
+   * @param logProbabilities (M) float32 of the logits as they came in, or null
+   */
+  public void greedy(Tensor logits, LogitRules rules, Tensor tokens, Tensor logProbabilities) {
     precis_sample_args.greedy(sample, 1);
     precis_sample_args.temperature(sample, 1);
     precis_sample_args.top_k(sample, 0);
     precis_sample_args.top_p(sample, 1);
     precis_sample_args.streams(sample, MemorySegment.NULL);
     precis_sample_args.offsets(sample, MemorySegment.NULL);
-    sample(logits, rules, tokens, null, null, null);
+    sample(logits, rules, tokens, logProbabilities, null, null);
   }
 
   /**

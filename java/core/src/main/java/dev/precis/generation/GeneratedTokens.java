@@ -1,0 +1,11 @@
+package dev.precis.generation;
+
+/**
+ * What was generated for one source, in token ids.
+ *
+ * @param tokens without the start token, with the end token where one was generated
+ * @param score greedy and sampling: the sum of the tokens' log-probabilities; beams: that sum /
+ *     length^lengthPenalty
+ * @param finished whether it ends with the end token, rather than at maxNewTokens
+ */
+public record GeneratedTokens(int[] tokens, float score, boolean finished) {}

@@ -1,0 +1,205 @@
+package dev.precis.generation;
+
+import dev.precis.InvalidInputException;
+
+/**
+ * How tokens are chosen. Names and meanings are those of transformers' generation options.
+ *
+ * @param maxNewTokens stop after so many, the end token included
+ * @param minNewTokens no end token before so many
+ * @param numBeams 1: no beam search
+ * @param lengthPenalty beams are ranked by log-probability / length^lengthPenalty
+ * @param earlyStopping when a beam search ends
+ * @param noRepeatNgramSize no sequence of so many tokens occurs twice; 0: no rule
+ * @param repetitionPenalty logits of tokens that occurred are divided (or, negative, multiplied) by
+ *     it; 1: no rule
+ * @param numReturnSequences results for each prompt; more than one needs beams or sampling
+ * @param sample draw tokens instead of taking the most probable
+ * @param temperature of the draw; below 1 sharper
+ * @param topK draw among so many most probable tokens; 0: all
+ * @param topP draw among the most probable tokens whose mass reaches it; 1: all
+ * @param seed of the draw: the same seed gives the same tokens
+ */
+public record GenerationOptions(
+    int maxNewTokens,
+    int minNewTokens,
+    int numBeams,
+    float lengthPenalty,
+    EarlyStopping earlyStopping,
+    int noRepeatNgramSize,
+    float repetitionPenalty,
+    int numReturnSequences,
+    boolean sample,
+    float temperature,
+    int topK,
+    float topP,
+    long seed) {
+
+  /** When a beam search ends. */
+  public enum EarlyStopping {
+    /** When no running beam looks able to beat the worst finished one at its present length. */
+    FALSE,
+    /** As soon as there are as many finished sequences as beams. */
+    TRUE,
+    /** When no running beam could beat the worst finished one at any length. */
+    NEVER
+  }
+
+  /** Greedy, at most 200 new tokens. */
+  public static final GenerationOptions DEFAULT =
+      new GenerationOptions(200, 0, 1, 1f, EarlyStopping.FALSE, 0, 1f, 1, false, 1f, 50, 1f, 0);
+
+  /** Checks every value. */
+  public GenerationOptions {
+    require(maxNewTokens >= 1 && maxNewTokens <= 1 << 20, "max-new-tokens", maxNewTokens, ">= 1");
+    require(
+        minNewTokens >= 0 && minNewTokens <= maxNewTokens,
+        "min-new-tokens", minNewTokens, "between 0 and max-new-tokens, " + maxNewTokens);
+    require(numBeams >= 1 && numBeams <= 64, "num-beams", numBeams, "between 1 and 64");
+    require(Float.isFinite(lengthPenalty), "length-penalty", lengthPenalty, "a number");
+    require(noRepeatNgramSize >= 0, "no-repeat-ngram-size", noRepeatNgramSize, ">= 0");
+    require(
+        repetitionPenalty > 0 && Float.isFinite(repetitionPenalty),
+        "repetition-penalty", repetitionPenalty, "> 0");
+    require(
+        numReturnSequences >= 1 && numReturnSequences <= 1024,
+        "num-return-sequences", numReturnSequences, "between 1 and 1024");
+    require(
+        sample || numReturnSequences <= numBeams,
+        "num-return-sequences", numReturnSequences,
+        "at most num-beams, " + numBeams + ", without sampling: there are no more results");
+    require(
+        !(sample && numBeams > 1),
+        "num-beams", numBeams, "1 when sampling: beams are not sampled");
+    require(
+        temperature > 0 && Float.isFinite(temperature),
+        "temperature", temperature, "> 0; for the most probable token do not sample");
+    require(topK >= 0, "top-k", topK, ">= 0");
+    require(topP > 0 && topP <= 1, "top-p", topP, "above 0 and at most 1");
+  }
+
+  private static void require(boolean condition, String name, Object value, String rule) {
+    if (!condition) {
+      throw new InvalidInputException(name + " is " + value + ", but must be " + rule + ".");
+    }
+  }
+
+  /** A builder that starts from these options. */
+  public Builder with() {
+    return new Builder(this);
+  }
+
+  /** A builder that starts from {@link #DEFAULT}. */
+  public static Builder builder() {
+    return DEFAULT.with();
+  }
+
+  /** Collects options; {@link #build} checks them. */
+  public static final class Builder {
+    private int maxNewTokens;
+    private int minNewTokens;
+    private int numBeams;
+    private float lengthPenalty;
+    private EarlyStopping earlyStopping;
+    private int noRepeatNgramSize;
+    private float repetitionPenalty;
+    private int numReturnSequences;
+    private boolean sample;
+    private float temperature;
+    private int topK;
+    private float topP;
+    private long seed;
+
+    private Builder(GenerationOptions o) {
+      maxNewTokens = o.maxNewTokens;
+      minNewTokens = o.minNewTokens;
+      numBeams = o.numBeams;
+      lengthPenalty = o.lengthPenalty;
+      earlyStopping = o.earlyStopping;
+      noRepeatNgramSize = o.noRepeatNgramSize;
+      repetitionPenalty = o.repetitionPenalty;
+      numReturnSequences = o.numReturnSequences;
+      sample = o.sample;
+      temperature = o.temperature;
+      topK = o.topK;
+      topP = o.topP;
+      seed = o.seed;
+    }
+
+    public Builder maxNewTokens(int value) {
+      maxNewTokens = value;
+      return this;
+    }
+
+    public Builder minNewTokens(int value) {
+      minNewTokens = value;
+      return this;
+    }
+
+    public Builder numBeams(int value) {
+      numBeams = value;
+      return this;
+    }
+
+    public Builder lengthPenalty(float value) {
+      lengthPenalty = value;
+      return this;
+    }
+
+    public Builder earlyStopping(EarlyStopping value) {
+      earlyStopping = value;
+      return this;
+    }
+
+    public Builder noRepeatNgramSize(int value) {
+      noRepeatNgramSize = value;
+      return this;
+    }
+
+    public Builder repetitionPenalty(float value) {
+      repetitionPenalty = value;
+      return this;
+    }
+
+    public Builder numReturnSequences(int value) {
+      numReturnSequences = value;
+      return this;
+    }
+
+    public Builder sample(boolean value) {
+      sample = value;
+      return this;
+    }
+
+    public Builder temperature(float value) {
+      temperature = value;
+      return this;
+    }
+
+    public Builder topK(int value) {
+      topK = value;
+      return this;
+    }
+
+    public Builder topP(float value) {
+      topP = value;
+      return this;
+    }
+
+    public Builder seed(long value) {
+      seed = value;
+      return this;
+    }
+
+    /**
+     * The options.
+     *
+     * @throws InvalidInputException where a value is out of range, in one sentence
+     */
+    public GenerationOptions build() {
+      return new GenerationOptions(
+          maxNewTokens, minNewTokens, numBeams, lengthPenalty, earlyStopping, noRepeatNgramSize,
+          repetitionPenalty, numReturnSequences, sample, temperature, topK, topP, seed);
+    }
+  }
+}

@@ -1,0 +1,376 @@
+package dev.precis.t5;
+
+import dev.precis.InvalidInputException;
+import dev.precis.ops.Ops;
+import dev.precis.t5.T5Weights.Layer;
+import dev.precis.tensor.DType;
+import dev.precis.tensor.Tensor;
+import dev.precis.tensor.Workspace;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.List;
+
+/**
+ * T5 (Raffel et al. 2020) and its v1.1 / FLAN form: what the paper draws, in token ids and hidden
+ * states. Text and the choice of tokens are elsewhere.
+ *
+ * <p>Sequences of unequal length lie one behind the other without padding, as the rows of one
+ * matrix; {@link Ragged} says where each begins. Results do not depend on what else is in a batch.
+ *
+ * <p>Not for several threads.
+ */
+public final class T5Model {
+  /** Rows of the feed-forward layer that are computed at once: bounds memory, not the result. */
+  private static final int FEED_FORWARD_ROWS = 512;
+
+  private final T5Config config;
+  private final T5Weights weights;
+  private final Ops ops;
+  private final DType activationType;
+
+  /**
+   * @param dtype that of the packed weights; what flows between operations is float32 for float32
+   *     and bfloat16 otherwise, the residual stream always float32
+   */
+  public T5Model(T5Weights weights, Ops ops, DType dtype) {
+    this.config = weights.config();
+    this.weights = weights;
+    this.ops = ops;
+    this.activationType = dtype == DType.FLOAT32 ? DType.FLOAT32 : DType.BFLOAT16;
+  }
+
+  public T5Config config() {
+    return config;
+  }
+
+  public Ops ops() {
+    return ops;
+  }
+
+  public T5Weights weights() {
+    return weights;
+  }
+
+  /**
+   * Sequences one behind the other.
+   *
+   * @param ids (tokens) int32
+   * @param offsets (sequences + 1) int32, from 0
+   * @param longest tokens of the longest sequence
+   */
+  public record Ragged(Tensor ids, Tensor offsets, int sequences, int tokens, int longest) {
+    /**
+     * Copies token ids to native memory.
+     *
+     * @throws InvalidInputException where a sequence is empty or an id is outside the vocabulary
+     */
+    public static Ragged of(List<int[]> sequences, int vocabSize, Workspace workspace) {
+      long tokens = 0;
+      int longest = 0;
+      for (int i = 0; i < sequences.size(); i++) {
+        int[] sequence = sequences.get(i);
+        if (sequence.length == 0) {
+          throw new InvalidInputException("Sequence " + i + " has no tokens.");
+        }
+        for (int id : sequence) {
+          if (id < 0 || id >= vocabSize) {
+            throw new InvalidInputException(
+                "Sequence " + i + " has the token id " + id + ", but the model's vocabulary has "
+                    + vocabSize + ": the tokenizer belongs to another model.");
+          }
+        }
+        tokens += sequence.length;
+        longest = Math.max(longest, sequence.length);
+      }
+      Tensor ids = workspace.tensor(DType.INT32, Math.toIntExact(tokens));
+      Tensor offsets = workspace.tensor(DType.INT32, sequences.size() + 1);
+      int at = 0;
+      for (int i = 0; i < sequences.size(); i++) {
+        int[] sequence = sequences.get(i);
+        offsets.memory().setAtIndex(ValueLayout.JAVA_INT, i, at);
+        MemorySegment.copy(
+            sequence, 0, ids.memory(), ValueLayout.JAVA_INT, at * 4L, sequence.length);
+        at += sequence.length;
+      }
+      offsets.memory().setAtIndex(ValueLayout.JAVA_INT, sequences.size(), at);
+      return new Ragged(ids, offsets, sequences.size(), at, longest);
+    }
+
+    /** Where sequence i begins. */
+    public int begin(int i) {
+      return offsets.memory().getAtIndex(ValueLayout.JAVA_INT, i);
+    }
+
+    /** Tokens of sequence i. */
+    public int length(int i) {
+      return begin(i + 1) - begin(i);
+    }
+  }
+
+  /**
+   * What the encoder makes of its input.
+   *
+   * @param hidden (tokens, dModel), normalised
+   */
+  public record Encoded(Ragged source, Tensor hidden) {}
+
+  /** Runs the encoder; the result lives in the workspace, what it took on the way is released. */
+  public Encoded encode(Ragged source, Workspace workspace) {
+    Tensor hidden = workspace.tensor(activationType, source.tokens(), config.dModel());
+    Workspace.Mark mark = workspace.mark();
+    Tensor x = embed(source.ids(), workspace);
+    Tensor normed = workspace.tensor(activationType, source.tokens(), config.dModel());
+    Tensor qkv = workspace.tensor(activationType, source.tokens(), 3L * config.inner());
+    Tensor mixed = workspace.tensor(activationType, source.tokens(), config.inner());
+    FeedForward feedForward = new FeedForward(source.tokens(), workspace);
+    for (Layer layer : weights.encoder().layers()) {
+      norm(x, layer.selfNorm(), normed);
+      layer.qkv().apply(ops, normed, qkv);
+      selfAttention(qkv, source, weights.encoder().bias(), false, mixed);
+      layer.selfOut().addTo(ops, mixed, x);
+      feedForward.apply(layer, x, normed);
+    }
+    norm(x, weights.encoder().finalNorm(), hidden);
+    workspace.release(mark);
+    return new Encoded(source, hidden);
+  }
+
+  /**
+   * Runs the decoder over whole target sequences at once, each against the source of the same
+   * index ("teacher forcing").
+   *
+   * @param target decoder inputs: the start token first
+   * @return (tokens, dModel), normalised: what {@link #logits} takes
+   */
+  public Tensor decode(Encoded encoded, Ragged target, Workspace workspace) {
+    if (target.sequences() != encoded.source().sequences()) {
+      throw new IllegalArgumentException(
+          target.sequences() + " targets for " + encoded.source().sequences() + " sources");
+    }
+    int inner = config.inner();
+    Tensor hidden = workspace.tensor(activationType, target.tokens(), config.dModel());
+    Workspace.Mark mark = workspace.mark();
+    Tensor x = embed(target.ids(), workspace);
+    Tensor normed = workspace.tensor(activationType, target.tokens(), config.dModel());
+    Tensor qkv = workspace.tensor(activationType, target.tokens(), 3L * inner);
+    Tensor crossQuery = workspace.tensor(activationType, target.tokens(), inner);
+    Tensor keyValue = workspace.tensor(activationType, encoded.source().tokens(), 2L * inner);
+    Tensor mixed = workspace.tensor(activationType, target.tokens(), inner);
+    FeedForward feedForward = new FeedForward(target.tokens(), workspace);
+    for (Layer layer : weights.decoder().layers()) {
+      norm(x, layer.selfNorm(), normed);
+      layer.qkv().apply(ops, normed, qkv);
+      selfAttention(qkv, target, weights.decoder().bias(), true, mixed);
+      layer.selfOut().addTo(ops, mixed, x);
+      norm(x, layer.crossNorm(), normed);
+      layer.crossQuery().apply(ops, normed, crossQuery);
+      layer.crossKeyValue().apply(ops, encoded.hidden(), keyValue);
+      ops.attention(
+          crossQuery,
+          keyValue.columns(0, inner),
+          keyValue.columns(inner, inner),
+          mixed,
+          null,
+          target.offsets(),
+          encoded.source().offsets(),
+          config.numHeads(),
+          false,
+          true,
+          config.relativeAttentionMaxDistance(),
+          1f);
+      layer.crossOut().addTo(ops, mixed, x);
+      feedForward.apply(layer, x, normed);
+    }
+    norm(x, weights.decoder().finalNorm(), hidden);
+    workspace.release(mark);
+    return hidden;
+  }
+
+  /** {@code logits = scale hidden lm_head'}; hidden (M, dModel), logits (M, vocab) float32. */
+  public void logits(Tensor hidden, Tensor logits) {
+    weights.lmHead().apply(ops, hidden, logits, config.outputScale(), false);
+  }
+
+  /**
+   * Memory for decoding token by token.
+   *
+   * @param sources sources that are held side by side, at most
+   * @param sourceTokens tokens of each, at most
+   * @param slots sequences that are decoded side by side, at most
+   * @param slotTokens decoder inputs of each, at most
+   */
+  public DecoderCache newCache(
+      int sources, int sourceTokens, int slots, int slotTokens, Workspace workspace) {
+    int inner = config.inner();
+    int layers = config.numDecoderLayers();
+    Tensor[] crossKeyValue = new Tensor[layers];
+    Tensor[] keys = new Tensor[layers];
+    Tensor[] values = new Tensor[layers];
+    for (int i = 0; i < layers; i++) {
+      crossKeyValue[i] =
+          workspace.tensor(activationType, (long) sources * sourceTokens, 2L * inner);
+      keys[i] = workspace.tensor(activationType, (long) slots * slotTokens, inner);
+      values[i] = workspace.tensor(activationType, (long) slots * slotTokens, inner);
+    }
+    return new DecoderCache(
+        crossKeyValue, keys, values, sources, sourceTokens, slots, slotTokens);
+  }
+
+  /**
+   * Keys and values that decoding looks back at.
+   *
+   * @param crossKeyValue for each layer (sources x sourceTokens, 2 inner): the cross-attention's,
+   *     computed once for each source
+   * @param keys for each layer (slots x slotTokens, inner): the self-attention's
+   */
+  public record DecoderCache(
+      Tensor[] crossKeyValue,
+      Tensor[] keys,
+      Tensor[] values,
+      int sources,
+      int sourceTokens,
+      int slots,
+      int slotTokens) {}
+
+  /** Puts what the encoder made of its i-th sequence into a place for sources. */
+  public void admit(Encoded encoded, int i, DecoderCache cache, int place) {
+    int length = encoded.source().length(i);
+    if (length > cache.sourceTokens || place >= cache.sources) {
+      throw new IllegalArgumentException(
+          length + " tokens at place " + place + " do not fit " + cache.sources + " sources of "
+              + cache.sourceTokens);
+    }
+    Tensor hidden = encoded.hidden().rows(encoded.source().begin(i), length);
+    List<Layer> layers = weights.decoder().layers();
+    for (int l = 0; l < layers.size(); l++) {
+      layers
+          .get(l)
+          .crossKeyValue()
+          .apply(
+              ops,
+              hidden,
+              cache.crossKeyValue[l].rows((long) place * cache.sourceTokens, length));
+    }
+  }
+
+  /**
+   * The rows of one decoding step; their memory is read anew by each step.
+   *
+   * @param ids (M) int32: the token that each row reads now
+   * @param keyStarts (M) int32: slot x slotTokens
+   * @param lengths (M) int32: tokens of the row so far, this one included
+   * @param crossStarts (M) int32: place x sourceTokens
+   * @param crossLengths (M) int32
+   * @param ancestors (M, slotTokens) int32, or null: see {@code precis_attention_decode}
+   */
+  public record Rows(
+      Tensor ids,
+      Tensor keyStarts,
+      Tensor lengths,
+      Tensor crossStarts,
+      Tensor crossLengths,
+      Tensor ancestors) {}
+
+  /**
+   * One step: each row reads one token and looks back at its own.
+   *
+   * @param logits (M, vocab) float32, written
+   * @param workspace temporary memory, released again
+   */
+  public void step(DecoderCache cache, Rows rows, Tensor logits, Workspace workspace) {
+    long m = rows.ids().dim(0);
+    int inner = config.inner();
+    Workspace.Mark mark = workspace.mark();
+    Tensor x = embed(rows.ids(), workspace);
+    Tensor normed = workspace.tensor(activationType, m, config.dModel());
+    Tensor qkv = workspace.tensor(activationType, m, 3L * inner);
+    Tensor q = qkv.columns(0, inner);
+    Tensor k = qkv.columns(inner, inner);
+    Tensor v = qkv.columns(2L * inner, inner);
+    Tensor crossQuery = workspace.tensor(activationType, m, inner);
+    Tensor mixed = workspace.tensor(activationType, m, inner);
+    FeedForward feedForward = new FeedForward(m, workspace);
+    List<Layer> layers = weights.decoder().layers();
+    for (int i = 0; i < layers.size(); i++) {
+      Layer layer = layers.get(i);
+      norm(x, layer.selfNorm(), normed);
+      layer.qkv().apply(ops, normed, qkv);
+      ops.attentionDecode(
+          q, k, v, cache.keys[i], cache.values[i], mixed, weights.decoder().bias(),
+          rows.keyStarts, rows.lengths, rows.ancestors, cache.slotTokens, config.numHeads(),
+          config.relativeAttentionMaxDistance(), 1f);
+      layer.selfOut().addTo(ops, mixed, x);
+      norm(x, layer.crossNorm(), normed);
+      layer.crossQuery().apply(ops, normed, crossQuery);
+      Tensor keyValue = cache.crossKeyValue[i];
+      ops.attentionDecode(
+          crossQuery, null, null, keyValue.columns(0, inner), keyValue.columns(inner, inner),
+          mixed, null, rows.crossStarts, rows.crossLengths, null, 0, config.numHeads(),
+          config.relativeAttentionMaxDistance(), 1f);
+      layer.crossOut().addTo(ops, mixed, x);
+      feedForward.apply(layer, x, normed);
+    }
+    norm(x, weights.decoder().finalNorm(), normed);
+    logits(normed, logits);
+    workspace.release(mark);
+  }
+
+  private Tensor embed(Tensor ids, Workspace workspace) {
+    Tensor x = workspace.tensor(DType.FLOAT32, ids.dim(0), config.dModel());
+    ops.embedding(weights.embedding(), ids, x);
+    return x;
+  }
+
+  private void norm(Tensor x, Tensor weight, Tensor y) {
+    ops.rmsNorm(x, weight, config.layerNormEpsilon(), y);
+  }
+
+  private void selfAttention(Tensor qkv, Ragged tokens, Tensor bias, boolean causal, Tensor out) {
+    int inner = config.inner();
+    ops.attention(
+        qkv.columns(0, inner),
+        qkv.columns(inner, inner),
+        qkv.columns(2L * inner, inner),
+        out,
+        bias,
+        tokens.offsets(),
+        tokens.offsets(),
+        config.numHeads(),
+        causal,
+        !causal,
+        config.relativeAttentionMaxDistance(),
+        1f);
+  }
+
+  /** {@code x += wo act(wi norm(x))}, in pieces of a few hundred rows. */
+  private final class FeedForward {
+    private final Tensor wide;
+    private final Tensor narrow;
+
+    FeedForward(long rows, Workspace workspace) {
+      long piece = Math.min(rows, FEED_FORWARD_ROWS);
+      int f = config.dFf();
+      wide = workspace.tensor(activationType, piece, config.gated() ? 2L * f : f);
+      narrow = workspace.tensor(activationType, piece, f);
+    }
+
+    void apply(Layer layer, Tensor x, Tensor normed) {
+      norm(x, layer.feedForwardNorm(), normed);
+      long rows = x.dim(0);
+      if (rows <= FEED_FORWARD_ROWS) {
+        apply(layer, x, normed, wide, narrow);
+        return;
+      }
+      for (long at = 0; at < rows; at += FEED_FORWARD_ROWS) {
+        long n = Math.min(FEED_FORWARD_ROWS, rows - at);
+        apply(layer, x.rows(at, n), normed.rows(at, n), wide.rows(0, n), narrow.rows(0, n));
+      }
+    }
+
+    private void apply(Layer layer, Tensor x, Tensor normed, Tensor wide, Tensor narrow) {
+      layer.feedForwardIn().apply(ops, normed, wide);
+      ops.activation(wide, config.activation(), config.gated(), narrow);
+      layer.feedForwardOut().addTo(ops, narrow, x);
+    }
+  }
+}

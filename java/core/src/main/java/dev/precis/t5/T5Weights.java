@@ -1,0 +1,247 @@
+package dev.precis.t5;
+
+import dev.precis.InvalidInputException;
+import dev.precis.checkpoint.Checkpoint;
+import dev.precis.checkpoint.PeftAdapter;
+import dev.precis.checkpoint.TensorView;
+import dev.precis.lora.Linear;
+import dev.precis.ops.Ops;
+import dev.precis.tensor.DType;
+import dev.precis.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * The weights of a T5, packed for the kernels.
+ *
+ * @param embedding (vocab, dModel), float32 or bfloat16
+ * @param lmHead (vocab, dModel); the embedding's values where the two are tied
+ */
+public record T5Weights(T5Config config, Tensor embedding, Stack encoder, Stack decoder,
+    Linear lmHead) {
+
+  /**
+   * Encoder or decoder.
+   *
+   * @param bias (buckets, heads) float32: relative position bias, shared by all layers
+   * @param finalNorm (dModel)
+   */
+  public record Stack(List<Layer> layers, Tensor bias, Tensor finalNorm) {}
+
+  /**
+   * One block.
+   *
+   * @param qkv dModel -> 3 inner: queries, keys and values of the self-attention
+   * @param crossQuery dModel -> inner, in the decoder; else null, as the three after it
+   * @param crossKeyValue dModel -> 2 inner, read from the encoder's output once for each source
+   * @param feedForwardIn dModel -> dFf, or 2 dFf when gated: wi_0 and wi_1
+   */
+  public record Layer(
+      Tensor selfNorm,
+      Linear qkv,
+      Linear selfOut,
+      Tensor crossNorm,
+      Linear crossQuery,
+      Linear crossKeyValue,
+      Linear crossOut,
+      Tensor feedForwardNorm,
+      Linear feedForwardIn,
+      Linear feedForwardOut) {
+
+    List<Linear> linears() {
+      List<Linear> all = new ArrayList<>();
+      for (Linear linear :
+          Arrays.asList(
+              qkv, selfOut, crossQuery, crossKeyValue, crossOut, feedForwardIn, feedForwardOut)) {
+        if (linear != null) {
+          all.add(linear);
+        }
+      }
+      return all;
+    }
+  }
+
+  /**
+   * Packs a checkpoint.
+   *
+   * @param owner frees the weights
+   * @param dtype of the packed weights: float32, bfloat16 or int8
+   * @throws InvalidInputException where a tensor is missing or has another shape than the
+   *     configuration says
+   */
+  public static T5Weights load(
+      Checkpoint checkpoint, T5Config config, Ops ops, Arena owner, DType dtype) {
+    return new Loader(checkpoint, config, ops, owner, dtype).load();
+  }
+
+  /** Every product of the model. */
+  public List<Linear> linears() {
+    List<Linear> all = new ArrayList<>();
+    encoder.layers.forEach(layer -> all.addAll(layer.linears()));
+    decoder.layers.forEach(layer -> all.addAll(layer.linears()));
+    all.add(lmHead);
+    return all;
+  }
+
+  /**
+   * Puts adapters on the weights, in place of those that were there; an empty list takes them off.
+   *
+   * @throws InvalidInputException where an adapter was made for another model
+   */
+  public void use(List<PeftAdapter> adapters, Ops ops, Arena owner) {
+    Map<String, Linear.Part> parts = new HashMap<>();
+    Map<String, Linear> homes = new HashMap<>();
+    for (Linear linear : linears()) {
+      for (Linear.Part part : linear.parts()) {
+        parts.put(part.name(), part);
+        homes.put(part.name(), linear);
+      }
+    }
+    for (PeftAdapter adapter : adapters) {
+      for (PeftAdapter.Module module : adapter.modules().values()) {
+        Linear.Part part = parts.get(module.name());
+        if (part == null) {
+          throw new InvalidInputException(
+              adapter.folder() + " adapts " + module.name()
+                  + ", which this model does not have: the adapter was trained on another model");
+        }
+        long outputs = part.outputEnd() - part.outputBegin();
+        long inputs = homes.get(module.name()).inputs();
+        if (module.out() != outputs || module.in() != inputs) {
+          throw new InvalidInputException(
+              adapter.folder() + " adapts " + module.name() + " as (" + module.out() + ", "
+                  + module.in() + "), but the model's is (" + outputs + ", " + inputs
+                  + "): the adapter was trained on another model");
+        }
+      }
+    }
+    List<Map<String, PeftAdapter.Module>> modules =
+        adapters.stream().map(PeftAdapter::modules).toList();
+    for (Linear linear : linears()) {
+      linear.use(linear.pack(ops, owner, modules));
+    }
+  }
+
+  private record Loader(
+      Checkpoint checkpoint, T5Config config, Ops ops, Arena owner, DType dtype) {
+
+    T5Weights load() {
+      // Every layer's weight may be there under its own name too; the shared one is what counts.
+      Tensor embedding = embedding(checkpoint.contains("shared.weight") ? "shared.weight"
+          : "encoder.embed_tokens.weight");
+      Stack encoder = stack("encoder", config.numLayers(), false);
+      Stack decoder = stack("decoder", config.numDecoderLayers(), true);
+      boolean own = !config.tieWordEmbeddings() && checkpoint.contains("lm_head.weight");
+      if (!own && !config.tieWordEmbeddings()) {
+        throw new InvalidInputException(
+            checkpoint.path() + " has no tensor lm_head.weight, though config.json says that the"
+                + " output layer is not tied to the embedding: the checkpoint is incomplete");
+      }
+      Linear lmHead =
+          linear(config.dModel(), List.of(own ? "lm_head" : "shared"), config.vocabSize());
+      return new T5Weights(config, embedding, encoder, decoder, lmHead);
+    }
+
+    private Stack stack(String name, int layers, boolean cross) {
+      List<Layer> all = new ArrayList<>();
+      for (int i = 0; i < layers; i++) {
+        all.add(layer(name + ".block." + i + ".layer.", cross));
+      }
+      Tensor bias =
+          vector(
+              name + ".block.0.layer.0.SelfAttention.relative_attention_bias.weight",
+              config.relativeAttentionNumBuckets(),
+              config.numHeads());
+      return new Stack(all, bias, vector(name + ".final_layer_norm.weight", config.dModel()));
+    }
+
+    private Layer layer(String prefix, boolean cross) {
+      int d = config.dModel();
+      int inner = config.inner();
+      String self = prefix + "0.SelfAttention.";
+      String other = prefix + "1.EncDecAttention.";
+      String forward = prefix + (cross ? "2" : "1") + ".DenseReluDense.";
+      return new Layer(
+          vector(prefix + "0.layer_norm.weight", d),
+          linear(d, List.of(self + "q", self + "k", self + "v"), inner),
+          linear(inner, List.of(self + "o"), d),
+          cross ? vector(prefix + "1.layer_norm.weight", d) : null,
+          cross ? linear(d, List.of(other + "q"), inner) : null,
+          cross ? linear(d, List.of(other + "k", other + "v"), inner) : null,
+          cross ? linear(inner, List.of(other + "o"), d) : null,
+          vector(prefix + (cross ? "2" : "1") + ".layer_norm.weight", d),
+          linear(
+              d,
+              config.gated() ? List.of(forward + "wi_0", forward + "wi_1") : List.of(forward + "wi"),
+              config.dFf()),
+          linear(config.dFf(), List.of(forward + "wo"), d));
+    }
+
+    private TensorView view(String name, long... shape) {
+      TensorView view = checkpoint.get(name);
+      if (!Arrays.equals(view.shape(), shape)) {
+        throw new InvalidInputException(
+            checkpoint.path() + ": tensor " + name + " is " + Arrays.toString(view.shape())
+                + ", but config.json makes it " + Arrays.toString(shape)
+                + ": the two are not of one model");
+      }
+      return view;
+    }
+
+    private Tensor vector(String name, long... shape) {
+      TensorView view = view(name, shape);
+      Tensor tensor =
+          Tensor.of(ops.context().allocate(owner, view.elements() * 4), DType.FLOAT32, shape);
+      view.toFloat32(tensor.memory());
+      return tensor;
+    }
+
+    /** A copy in our own memory: a file that is mapped can change under us. */
+    private Tensor embedding(String name) {
+      long[] shape = {config.vocabSize(), config.dModel()};
+      TensorView view = view(name, shape);
+      DType to = dtype == DType.FLOAT32 ? DType.FLOAT32 : DType.BFLOAT16;
+      Tensor table =
+          Tensor.of(
+              ops.context().allocate(owner, view.elements() * to.bytes()), to, shape);
+      try (Arena call = Arena.ofConfined()) {
+        ops.convert(readable(view, call), table);
+      }
+      checkpoint.release(view);
+      return table;
+    }
+
+    private Linear linear(long inputs, List<String> names, long outputs) {
+      List<Tensor> weights = new ArrayList<>();
+      List<TensorView> views = new ArrayList<>();
+      List<Linear.Part> parts = new ArrayList<>();
+      try (Arena call = Arena.ofConfined()) {
+        for (String name : names) {
+          TensorView view = view(name + ".weight", outputs, inputs);
+          views.add(view);
+          weights.add(readable(view, call));
+          parts.add(new Linear.Part(name, parts.size() * outputs, (parts.size() + 1) * outputs));
+        }
+        Linear linear = new Linear(ops.pack(owner, dtype, weights), parts);
+        // What is packed need not stay in memory a second time.
+        views.forEach(checkpoint::release);
+        return linear;
+      }
+    }
+
+    /** The file's own bytes where kernels can read them, else a float32 copy. */
+    private Tensor readable(TensorView view, Arena call) {
+      if (view.dtype() == DType.FLOAT32 || view.dtype() == DType.BFLOAT16) {
+        return Tensor.of(view.data(), view.dtype(), view.shape());
+      }
+      Tensor copy =
+          Tensor.of(call.allocate(view.elements() * 4, 64), DType.FLOAT32, view.shape());
+      view.toFloat32(copy.memory());
+      return copy;
+    }
+  }
+}
