@@ -114,7 +114,11 @@ public final class Checkpoint implements AutoCloseable {
           shards.computeIfAbsent(map.text(name), file -> openTensors(shard(folder, index, file)));
       if (!shard.names().contains(name)) {
         throw TensorFile.invalid(
-            index, "places tensor " + name + " in " + shard.path().getFileName()
+            index,
+            "places tensor "
+                + name
+                + " in "
+                + shard.path().getFileName()
                 + ", which does not hold it: the files are not of one model");
       }
       files.put(name, shard);
@@ -125,7 +129,9 @@ public final class Checkpoint implements AutoCloseable {
     }
   }
 
-  /** A shard's path. It must be in the folder, or where the hub's cache keeps a snapshot's files. */
+  /**
+   * A shard's path. It must be in the folder, or where the hub's cache keeps a snapshot's files.
+   */
   private static Path shard(Path folder, Path index, String name) {
     if (name.isEmpty() || name.startsWith(".") || !name.matches("[^/\\\\:\\p{Cntrl}]+")) {
       throw TensorFile.invalid(

@@ -43,8 +43,7 @@ final class MappedFile {
 
   private static boolean startsWith(MemorySegment bytes, byte[] prefix) {
     return bytes.byteSize() >= prefix.length
-        && Arrays.equals(
-            bytes.asSlice(0, prefix.length).toArray(ValueLayout.JAVA_BYTE), prefix);
+        && Arrays.equals(bytes.asSlice(0, prefix.length).toArray(ValueLayout.JAVA_BYTE), prefix);
   }
 
   /** The same bytes at an address that is a multiple of {@code alignment}: itself or a copy. */

@@ -155,8 +155,7 @@ public final class PeftAdapter implements AutoCloseable {
     JsonNode init = config.node().get("init_lora_weights");
     if (init != null
         && init.isString()
-        && (BASE_CHANGING.contains(init.stringValue())
-            || init.stringValue().startsWith("pissa"))) {
+        && (BASE_CHANGING.contains(init.stringValue()) || init.stringValue().startsWith("pissa"))) {
       throw config.wrong(
           "init_lora_weights",
           "one that leaves the base model as it is: save the adapter from PEFT with"
@@ -222,8 +221,7 @@ public final class PeftAdapter implements AutoCloseable {
   /** The first key that, as a regular expression, matches the end of the name from a dot on. */
   private static Optional<String> matching(JsonObject patterns, String module) {
     return patterns.keys().stream()
-        .filter(
-            key -> BoundedRegex.matches("(.*\\.)?(" + key + ")", module, patterns.where()))
+        .filter(key -> BoundedRegex.matches("(.*\\.)?(" + key + ")", module, patterns.where()))
         .findFirst();
   }
 

@@ -18,9 +18,10 @@ import java.util.Map;
 
 /**
  * Reads the pickle of a PyTorch state dict without Python: a stack machine that knows only what
- * state dicts are made of. It calls nothing. The names that a pickle may mention are the dictionary,
- * the storages and the two rebuild functions below, and each of those becomes a plain record here;
- * any other name, and any opcode that would make or change an object, ends the reading.
+ * state dicts are made of. It calls nothing. The names that a pickle may mention are the
+ * dictionary, the storages and the two rebuild functions below, and each of those becomes a plain
+ * record here; any other name, and any opcode that would make or change an object, ends the
+ * reading.
  */
 final class PickleReader {
   static final int MAX_BYTES = 64 << 20;
@@ -425,7 +426,7 @@ final class PickleReader {
   private InvalidInputException damaged(String how) {
     return TensorFile.invalid(
         path,
-        "holds a pickle that is cut short or damaged (%s, byte %d): nothing in it was run, fetch it again"
+        "holds a pickle that is cut short or damaged (%s, byte %d): fetch it again; nothing was run"
             .formatted(how, Math.min(position, bytes.byteSize())));
   }
 }

@@ -103,8 +103,7 @@ public final class SafeTensors {
           ByteBuffer buffer = ByteBuffer.allocateDirect(CHUNK);
           for (Source tensor : sorted) {
             TensorView view =
-                new TensorView(
-                    tensor.name(), tensor.dtype(), tensor.shape(), tensor.data().get());
+                new TensorView(tensor.name(), tensor.dtype(), tensor.shape(), tensor.data().get());
             writeFully(channel, view.data(), buffer);
           }
         });

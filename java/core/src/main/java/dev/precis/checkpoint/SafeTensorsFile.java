@@ -83,7 +83,7 @@ final class SafeTensorsFile implements TensorFile {
     if (length < 2 || length > Json.MAX_BYTES || length > file.byteSize() - 8) {
       throw invalid(
           "announces a header of %s bytes in a file of %d (at most %d are allowed): it is cut short"
-              .formatted(Long.toUnsignedString(length), file.byteSize(), Json.MAX_BYTES)
+                  .formatted(Long.toUnsignedString(length), file.byteSize(), Json.MAX_BYTES)
               + " or not a safetensors file");
     }
     if (file.get(JAVA_BYTE, 8) != '{') {
@@ -193,17 +193,14 @@ final class SafeTensorsFile implements TensorFile {
         throw invalid(
             "gives tensor %s %d bytes, which is not what shape %s of %s takes"
                 .formatted(
-                    entry.name,
-                    entry.end - entry.begin,
-                    Arrays.toString(entry.shape),
-                    entry.type));
+                    entry.name, entry.end - entry.begin, Arrays.toString(entry.shape), entry.type));
       }
       position = entry.end;
     }
     if (position != data.byteSize()) {
       throw invalid(
-          "has %d bytes of tensors where its header announces %d: it is cut short or damaged, fetch it again"
-              .formatted(data.byteSize(), position));
+          "has %d bytes of tensors where its header announces %d: it is cut short or damaged,"
+              + " fetch it again".formatted(data.byteSize(), position));
     }
   }
 

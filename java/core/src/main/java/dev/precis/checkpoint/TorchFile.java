@@ -62,9 +62,7 @@ final class TorchFile implements TensorFile {
 
   private void checkFormat(MemorySegment file) {
     boolean zipped =
-        file.byteSize() > 4
-            && file.get(JAVA_BYTE, 0) == 'P'
-            && file.get(JAVA_BYTE, 1) == 'K';
+        file.byteSize() > 4 && file.get(JAVA_BYTE, 0) == 'P' && file.get(JAVA_BYTE, 1) == 'K';
     boolean pickled = file.byteSize() > 2 && file.get(JAVA_BYTE, 0) == (byte) 0x80;
     boolean tarred =
         file.byteSize() > 262
@@ -139,8 +137,7 @@ final class TorchFile implements TensorFile {
     if (bytes == 0) {
       data = MemorySegment.NULL;
     } else if (isContiguous(tensor)) {
-      data =
-          MappedFile.aligned(storage.asSlice(tensor.offset() * width, bytes), width, arena);
+      data = MappedFile.aligned(storage.asSlice(tensor.offset() * width, bytes), width, arena);
     } else {
       data = arena.allocate(bytes, width);
       gather(tensor, 0, storage, tensor.offset(), data, 0);
@@ -169,7 +166,12 @@ final class TorchFile implements TensorFile {
    * @return the target's index after the last
    */
   private static long gather(
-      Tensor tensor, int dimension, MemorySegment from, long source, MemorySegment to, long target) {
+      Tensor tensor,
+      int dimension,
+      MemorySegment from,
+      long source,
+      MemorySegment to,
+      long target) {
     if (dimension == tensor.shape().length) {
       int width = tensor.storage().dtype().bytes();
       MemorySegment.copy(from, source * width, to, target * width, width);
@@ -177,8 +179,7 @@ final class TorchFile implements TensorFile {
     }
     for (long i = 0; i < tensor.shape()[dimension]; i++) {
       target =
-          gather(
-              tensor, dimension + 1, from, source + i * tensor.strides()[dimension], to, target);
+          gather(tensor, dimension + 1, from, source + i * tensor.strides()[dimension], to, target);
     }
     return target;
   }

@@ -41,8 +41,7 @@ class CheckpointTest {
 
   private void index(String file, String weightMap) throws IOException {
     Files.writeString(
-        folder.resolve(file),
-        "{\"metadata\":{\"total_size\":8},\"weight_map\":" + weightMap + "}");
+        folder.resolve(file), "{\"metadata\":{\"total_size\":8},\"weight_map\":" + weightMap + "}");
   }
 
   private String refusal() {
@@ -119,8 +118,7 @@ class CheckpointTest {
         "{} | names no tensors",
         "[] | must be an object",
       })
-  void refusesIndexes(String weightMap, String reason, @TempDir Path elsewhere)
-      throws IOException {
+  void refusesIndexes(String weightMap, String reason, @TempDir Path elsewhere) throws IOException {
     write("good.safetensors", tensor("w", 1));
     Files.copy(folder.resolve("good.safetensors"), elsewhere.resolve("x.safetensors"));
     Files.createSymbolicLink(

@@ -26,8 +26,7 @@ class JsonTest {
 
   @Test
   void readsTypedValues() {
-    JsonObject json =
-        parse("{'i':3,'n':1e-6,'t':'x','b':true,'l':['a','b'],'o':{'k':1},'z':null}");
+    JsonObject json = parse("{'i':3,'n':1e-6,'t':'x','b':true,'l':['a','b'],'o':{'k':1},'z':null}");
     assertEquals(3, json.integer("i", 1, 5));
     assertEquals(7, json.integer("z", 1, 9, 7));
     assertEquals(1e-6, json.number("n"));
@@ -60,14 +59,12 @@ class JsonTest {
         json, j -> j.bool("b", true), "config.json: \"b\" must be true or false, but is \"yes\"");
     assertWrong(
         json, j -> j.texts("l"), "config.json: \"l\" must be a list of texts, but is [\"a\",1]");
-    assertWrong(
-        json, j -> j.text("absent"), "config.json has no \"absent\", which is needed");
+    assertWrong(json, j -> j.text("absent"), "config.json has no \"absent\", which is needed");
   }
 
   private static void assertWrong(JsonObject json, Function<JsonObject, ?> read, String message) {
     assertEquals(
-        message,
-        assertThrows(InvalidInputException.class, () -> read.apply(json)).getMessage());
+        message, assertThrows(InvalidInputException.class, () -> read.apply(json)).getMessage());
   }
 
   @ParameterizedTest
@@ -82,8 +79,7 @@ class JsonTest {
         "{/*x*/} | line 1, column",
       })
   void isStrict(String text, String reason) {
-    String message =
-        assertThrows(InvalidInputException.class, () -> parse(text)).getMessage();
+    String message = assertThrows(InvalidInputException.class, () -> parse(text)).getMessage();
     assertTrue(message.startsWith("config.json") && message.contains(reason), message);
     assertEquals(1, message.lines().count());
   }

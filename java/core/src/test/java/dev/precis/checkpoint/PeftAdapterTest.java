@@ -45,10 +45,7 @@ class PeftAdapterTest {
   }
 
   private void writeGood(String config) throws IOException {
-    write(
-        config,
-        matrix(Q + ".lora_A.weight", 2, 4),
-        matrix(Q + ".lora_B.weight", 3, 2));
+    write(config, matrix(Q + ".lora_A.weight", 2, 4), matrix(Q + ".lora_B.weight", 3, 2));
   }
 
   private String refusal() {
@@ -103,8 +100,8 @@ class PeftAdapterTest {
         "{'q':4} | {} | true | 4 | 3",
         "{'coder.q':4} | {'encoder':8} | false | 2 | 3",
       })
-  void honoursPatterns(
-      String ranks, String alphas, boolean rslora, int rank, double scaling) throws IOException {
+  void honoursPatterns(String ranks, String alphas, boolean rslora, int rank, double scaling)
+      throws IOException {
     write(
         CONFIG
             + ",'use_rslora':%s,'rank_pattern':%s,'alpha_pattern':%s}"

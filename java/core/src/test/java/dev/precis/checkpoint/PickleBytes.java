@@ -9,6 +9,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.zip.CRC32;
@@ -41,8 +42,7 @@ final class PickleBytes {
   PickleBytes number(long number) {
     return op(0x8a)
         .op(8)
-        .raw(
-            ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN).putLong(number).array());
+        .raw(ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN).putLong(number).array());
   }
 
   PickleBytes u32(int number) {
@@ -87,8 +87,7 @@ final class PickleBytes {
     }
   }
 
-  static void entry(ZipOutputStream zip, String name, byte[] bytes, int method)
-      throws IOException {
+  static void entry(ZipOutputStream zip, String name, byte[] bytes, int method) throws IOException {
     ZipEntry entry = new ZipEntry(name);
     entry.setMethod(method);
     if (method == ZipEntry.STORED) {
@@ -105,7 +104,7 @@ final class PickleBytes {
   /** Float tensors as a torch.save file. */
   static void save(Path file, Iterable<TensorView> tensors, int method) {
     PickleBytes pickle = new PickleBytes().op('}').op('(');
-    Map<String, byte[]> storages = new java.util.LinkedHashMap<>();
+    Map<String, byte[]> storages = new LinkedHashMap<>();
     for (TensorView tensor : tensors) {
       String key = String.valueOf(storages.size());
       List<Long> strides = new ArrayList<>();

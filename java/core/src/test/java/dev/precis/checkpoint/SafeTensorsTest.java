@@ -17,6 +17,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
@@ -95,13 +96,11 @@ class SafeTensorsTest {
         Map.of("format", "pt", "note", "\"quoted\"\n"));
     try (Checkpoint checkpoint = Checkpoint.openFile(path)) {
       assertArrayEquals(new float[] {1.5f, -2}, checkpoint.get("a").toFloat32());
-      assertArrayEquals(
-          new float[] {1, -3}, checkpoint.get("b\u00e9\ud83d\ude00").toFloat32());
+      assertArrayEquals(new float[] {1, -3}, checkpoint.get("b\u00e9\ud83d\ude00").toFloat32());
       assertEquals(0, checkpoint.get("none").data().byteSize());
       assertEquals(Map.of("format", "pt", "note", "\"quoted\"\n"), checkpoint.metadata());
       assertTrue(checkpoint.get("a").data().isReadOnly());
-      assertThrows(
-          InvalidInputException.class, () -> checkpoint.get("none").toFloat32());
+      assertThrows(InvalidInputException.class, () -> checkpoint.get("none").toFloat32());
     }
   }
 
@@ -109,8 +108,7 @@ class SafeTensorsTest {
   void alignsTensorsThatTheFileDoesNot() throws IOException {
     String header = "{'a':{'dtype':'F32','shape':[1],'data_offsets':[0,4]}} ";
     for (int padding = 0; padding < 4; padding++) {
-      try (Checkpoint checkpoint =
-          Checkpoint.openFile(file(header + " ".repeat(padding), 4))) {
+      try (Checkpoint checkpoint = Checkpoint.openFile(file(header + " ".repeat(padding), 4))) {
         MemorySegment data = checkpoint.get("a").data();
         assertEquals(0, data.address() % 4);
         assertArrayEquals(new byte[] {0, 1, 2, 3}, checkpoint.get("a").toBytes());
@@ -153,7 +151,8 @@ class SafeTensorsTest {
         "{'a':{'dtype':'F4','shape':[1],'data_offsets':[0,1]}} | 1 | shape [1] of F4",
         "{'a':{'dtype':'F32','shape':[4294967296,4294967296],'data_offsets':[0,0]}} | 0 | shape",
         "{'a':{'dtype':'F32','shape':[9223372036854775807],'data_offsets':[0,0]}} | 0 | shape",
-        "{'a':{'dtype':'F32','shape':[99999999999999999999],'data_offsets':[0,0]}} | 0 | valid JSON",
+        "{'a':{'dtype':'F32','shape':[99999999999999999999],'data_offsets':[0,0]}} | 0 | valid"
+            + " JSON",
         "{'__metadata__':{'n':1}} | 0 | metadata",
         "{'a':{} | 0 | lacks",
         "{} x | 0 | valid JSON",
@@ -166,8 +165,9 @@ class SafeTensorsTest {
 
   @Test
   void refusesOverlapsAndDuplicates() throws IOException {
-    String two = "{'%s':{'dtype':'U8','shape':[4],'data_offsets':[%d,%d]},'%s':{'dtype':'U8',"
-        + "'shape':[4],'data_offsets':[%d,%d]}}";
+    String two =
+        "{'%s':{'dtype':'U8','shape':[4],'data_offsets':[%d,%d]},'%s':{'dtype':'U8',"
+            + "'shape':[4],'data_offsets':[%d,%d]}}";
     assertTrue(refusal(file(two.formatted("a", 0, 4, "b", 2, 6), 6)).contains("overlap"));
     assertTrue(refusal(file(two.formatted("a", 0, 4, "b", 0, 4), 4)).contains("overlap"));
     assertTrue(refusal(file(two.formatted("a", 0, 4, "b", 6, 10), 10)).contains("hole"));
@@ -210,7 +210,7 @@ class SafeTensorsTest {
     byte[] whole = Files.readAllBytes(Fixtures.path("checkpoint/odd.safetensors"));
     Path cut = folder.resolve("cut.safetensors");
     for (int length = 0; length < whole.length; length += 3) {
-      Files.write(cut, java.util.Arrays.copyOf(whole, length));
+      Files.write(cut, Arrays.copyOf(whole, length));
       refusal(cut);
     }
   }
@@ -253,8 +253,7 @@ class SafeTensorsTest {
   void namesTheFolderThatCannotBeWritten() {
     Path path = folder.resolve("no/such/x.safetensors");
     String message =
-        assertThrows(
-                UncheckedIOException.class, () -> SafeTensors.write(path, List.of(), Map.of()))
+        assertThrows(UncheckedIOException.class, () -> SafeTensors.write(path, List.of(), Map.of()))
             .getMessage();
     assertTrue(message.contains(path.toString()), message);
   }

@@ -20,19 +20,15 @@ class TensorViewTest {
         new float[] {1, -2.5f, Float.NEGATIVE_INFINITY, 0},
         view(
                 DType.BFLOAT16,
-                MemorySegment.ofArray(
-                    new short[] {0x3f80, (short) 0xc020, (short) 0xff80, 0}))
+                MemorySegment.ofArray(new short[] {0x3f80, (short) 0xc020, (short) 0xff80, 0}))
             .toFloat32());
     assertArrayEquals(
         new float[] {1, -2.5f, 65504, 0x1p-24f},
-        view(
-                DType.FLOAT16,
-                MemorySegment.ofArray(new short[] {0x3c00, (short) 0xc100, 0x7bff, 1}))
+        view(DType.FLOAT16, MemorySegment.ofArray(new short[] {0x3c00, (short) 0xc100, 0x7bff, 1}))
             .toFloat32());
     assertArrayEquals(
         new float[] {1, -2.5f, 0.1f, Float.POSITIVE_INFINITY},
-        view(DType.FLOAT64, MemorySegment.ofArray(new double[] {1, -2.5, 0.1, 1e300}))
-            .toFloat32());
+        view(DType.FLOAT64, MemorySegment.ofArray(new double[] {1, -2.5, 0.1, 1e300})).toFloat32());
   }
 
   @Test

@@ -17,6 +17,7 @@ import java.util.Arrays;
 import java.util.Map;
 import java.util.stream.Stream;
 import java.util.zip.ZipEntry;
+import java.util.zip.ZipFile;
 import java.util.zip.ZipOutputStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -60,10 +61,7 @@ class TorchFileTest {
   }
 
   private static byte[] oneTensor(long elements, long offset, long[] shape, long[] strides) {
-    return dictOf("w")
-        .tensor("FloatStorage", "0", elements, offset, shape, strides)
-        .op('s')
-        .stop();
+    return dictOf("w").tensor("FloatStorage", "0", elements, offset, shape, strides).op('s').stop();
   }
 
   private static String refusal(Path file) {
@@ -92,15 +90,13 @@ class TorchFileTest {
   @ParameterizedTest
   @ValueSource(strings = {"odd.bin", "odd-protocol5.bin"})
   void agreesWithPyTorch(String name) {
-    try (Checkpoint expected =
-            Checkpoint.openFile(Fixtures.path("checkpoint/odd.safetensors"));
+    try (Checkpoint expected = Checkpoint.openFile(Fixtures.path("checkpoint/odd.safetensors"));
         Checkpoint actual = Checkpoint.openFile(Fixtures.path("checkpoint/" + name))) {
       assertEquals(17, actual.names().size());
       for (String tensor : expected.names()) {
         assertTrue(actual.contains(tensor), tensor);
         assertArrayEquals(expected.get(tensor).shape(), actual.get(tensor).shape(), tensor);
-        assertEquals(
-            -1, expected.get(tensor).data().mismatch(actual.get(tensor).data()), tensor);
+        assertEquals(-1, expected.get(tensor).data().mismatch(actual.get(tensor).data()), tensor);
       }
       assertFalse(actual.contains("epoch"), "a number is no tensor");
     }
@@ -126,8 +122,7 @@ class TorchFileTest {
     ByteBuffer in = ByteBuffer.wrap(zip).order(ByteOrder.LITTLE_ENDIAN);
     int end = zip.length - 22;
     int directory = in.getInt(end + 16);
-    ByteBuffer out =
-        ByteBuffer.allocate(zip.length + 56 + 20).order(ByteOrder.LITTLE_ENDIAN);
+    ByteBuffer out = ByteBuffer.allocate(zip.length + 56 + 20).order(ByteOrder.LITTLE_ENDIAN);
     out.put(zip, 0, end);
     out.putInt(0x06064b50).putLong(44).putShort((short) 45).putShort((short) 45);
     out.putInt(0).putInt(0).putLong(in.getShort(end + 8)).putLong(in.getShort(end + 10));
@@ -157,7 +152,9 @@ class TorchFileTest {
             dictOf("w").op('(').text("touch ran").op('i').raw("os\nsystem\n".getBytes()).stop(),
             "INST on os.system"),
         Arguments.of(
-            "OBJ", dictOf("w").op('(').global("os", "system").text("x").op('o').stop(), "os.system"),
+            "OBJ",
+            dictOf("w").op('(').global("os", "system").text("x").op('o').stop(),
+            "os.system"),
         Arguments.of(
             "OBJ of an allowed name",
             dictOf("w").op('(').global("collections", "OrderedDict").op('o').stop(),
@@ -276,7 +273,16 @@ class TorchFileTest {
   @Test
   void survivesCyclesAndDepth() {
     byte[] cycle =
-        new PickleBytes().op('}').text("w").op(']').op('q').op(0).op('h').op(0).op('a').op('s')
+        new PickleBytes()
+            .op('}')
+            .text("w")
+            .op(']')
+            .op('q')
+            .op(0)
+            .op('h')
+            .op(0)
+            .op('a')
+            .op('s')
             .stop();
     try (Checkpoint checkpoint = Checkpoint.openFile(torchFile(cycle))) {
       assertTrue(checkpoint.names().isEmpty());
@@ -289,7 +295,8 @@ class TorchFileTest {
 
   @Test
   void namesLegacyAndForeignFormats() throws IOException {
-    assertTrue(refusal(Fixtures.path("checkpoint/odd-legacy.bin")).contains("torch.save(torch.load"));
+    assertTrue(
+        refusal(Fixtures.path("checkpoint/odd-legacy.bin")).contains("torch.save(torch.load"));
     Path file = folder.resolve("x.bin");
     Files.writeString(file, "version https://git-lfs.github.com/spec/v1\noid sha256:1\n");
     assertTrue(refusal(file).contains("git lfs pull"));
@@ -362,13 +369,12 @@ class TorchFileTest {
   @Test
   void everyTruncationOfAPickleIsRefused() throws IOException {
     byte[] pickle;
-    try (java.util.zip.ZipFile zip =
-        new java.util.zip.ZipFile(Fixtures.path("checkpoint/odd.bin").toFile())) {
+    try (ZipFile zip = new ZipFile(Fixtures.path("checkpoint/odd.bin").toFile())) {
       pickle = zip.getInputStream(zip.getEntry("odd/data.pkl")).readAllBytes();
     }
     for (int length = 0; length < pickle.length; length += 5) {
       String message = refusal(torchFile(Arrays.copyOf(pickle, length)));
-      assertTrue(message.contains("nothing in it was run"), message);
+      assertTrue(message.contains("nothing was run"), message);
     }
   }
 }
