@@ -280,10 +280,24 @@ public final class T5 implements AutoCloseable {
       GenerationOptions options,
       int batchSize,
       Generator.ResultListener onResult) {
+    return generateTokens(sources, options, batchSize, 0, onResult);
+  }
+
+  /**
+   * Generates from token ids, a part of a longer list.
+   *
+   * @param firstSource how many sources came before: tokens are drawn as if they were in this call
+   */
+  public List<List<GeneratedTokens>> generateTokens(
+      List<int[]> sources,
+      GenerationOptions options,
+      int batchSize,
+      long firstSource,
+      Generator.ResultListener onResult) {
     turn.lock();
     try {
       checkOpen();
-      return generator.generate(sources, options, batchSize, null, onResult);
+      return generator.generate(sources, options, batchSize, firstSource, null, onResult);
     } finally {
       turn.unlock();
     }
@@ -304,6 +318,12 @@ public final class T5 implements AutoCloseable {
    * @param options without beams, whose past can change
    */
   public Generation stream(String prompt, GenerationOptions options, Consumer<String> pieces) {
+    return stream(tokenizer.encode(prompt), options, 0, pieces);
+  }
+
+  /** As {@link #stream(String, GenerationOptions, Consumer)}, for the n-th source of a list. */
+  public Generation stream(
+      int[] source, GenerationOptions options, long n, Consumer<String> pieces) {
     if (options.numBeams() > 1 || options.numReturnSequences() > 1) {
       throw new InvalidInputException("Only one sequence, without beams, can be streamed.");
     }
@@ -313,10 +333,11 @@ public final class T5 implements AutoCloseable {
       TokenStream stream = tokenizer.stream(true);
       List<List<GeneratedTokens>> all =
           generator.generate(
-              List.of(tokenizer.encode(prompt)),
+              List.of(source),
               options,
               1,
-              (source, sequence, token) -> emit(pieces, stream.append(token)),
+              n,
+              (index, sequence, token) -> emit(pieces, stream.append(token)),
               null);
       emit(pieces, stream.finish());
       return decode(all.getFirst().getFirst());

@@ -61,6 +61,8 @@ public final class Generator implements AutoCloseable {
    *
    * @param sources token ids, end token included
    * @param batchSize sources that are decoded side by side, at most
+   * @param firstSource what the first source counts as when tokens are drawn: a run that is taken
+   *     up at its n-th source draws as if it had not been interrupted
    * @param onToken may be null
    * @param onResult may be null
    * @return for each source, in order, numReturnSequences results, the best first
@@ -70,6 +72,7 @@ public final class Generator implements AutoCloseable {
       List<int[]> sources,
       GenerationOptions options,
       int batchSize,
+      long firstSource,
       TokenListener onToken,
       ResultListener onResult) {
     if (batchSize < 1) {
@@ -84,7 +87,7 @@ public final class Generator implements AutoCloseable {
       return new BeamSearch(model, lasting, passing, options)
           .generate(sources, batchSize, onResult);
     }
-    return new Decoding(sources, options, batchSize, onToken, onResult).run();
+    return new Decoding(sources, options, batchSize, firstSource, onToken, onResult).run();
   }
 
   static void checkInterrupt() {
@@ -110,6 +113,7 @@ public final class Generator implements AutoCloseable {
   private final class Decoding {
     private final List<int[]> sources;
     private final GenerationOptions options;
+    private final long firstSource;
     private final TokenListener onToken;
     private final ResultListener onResult;
     private final int perSource;
@@ -125,10 +129,12 @@ public final class Generator implements AutoCloseable {
         List<int[]> sources,
         GenerationOptions options,
         int batchSize,
+        long firstSource,
         TokenListener onToken,
         ResultListener onResult) {
       this.sources = sources;
       this.options = options;
+      this.firstSource = firstSource;
       this.onToken = onToken;
       this.onResult = onResult;
       perSource = options.numReturnSequences();
@@ -195,7 +201,7 @@ public final class Generator implements AutoCloseable {
               lane.slot * cache.slotTokens(),
               lane.slot * cache.sourceTokens(),
               sources.get(lane.source).length,
-              (long) lane.source * 1024 + lane.sequence);
+              (firstSource + lane.source) * 1024 + lane.sequence);
         }
       }
       // From the last row down, so that the rows that move are not themselves free.
