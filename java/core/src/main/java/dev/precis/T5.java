@@ -127,16 +127,20 @@ public final class T5 implements AutoCloseable {
       opened.add(tokenizer);
       if (tokenizer.vocabularySize() > config.vocabSize()) {
         throw new InvalidInputException(
-            folder + ": the tokenizer has ids up to " + (tokenizer.vocabularySize() - 1)
-                + ", but the model's vocabulary has " + config.vocabSize()
+            folder
+                + ": the tokenizer has ids up to "
+                + (tokenizer.vocabularySize() - 1)
+                + ", but the model's vocabulary has "
+                + config.vocabSize()
                 + ": the two are not of one model");
       }
     } catch (RuntimeException | Error e) {
-      text.whenComplete((t, failure) -> {
-        if (t != null) {
-          t.close();
-        }
-      });
+      text.whenComplete(
+          (t, failure) -> {
+            if (t != null) {
+              t.close();
+            }
+          });
       closeAll(opened);
       throw e;
     }

@@ -3,11 +3,11 @@ package dev.precis;
 import dev.precis.checkpoint.Checkpoint;
 import dev.precis.checkpoint.TensorView;
 import java.io.UncheckedIOException;
+import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.lang.foreign.ValueLayout;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 

@@ -10,10 +10,10 @@ import java.lang.foreign.ValueLayout;
 /**
  * A device, its threads and the memory that its operations borrow.
  *
- * <p><b>Threads.</b> A context serves one thread at a time; a second one that calls meanwhile gets a
- * {@link NativeException} with {@code INVALID_STATE}. With more than one thread, the calling thread
- * works as the first of them and stays pinned to a core until another thread calls or the context is
- * closed. Different contexts are independent of each other.
+ * <p><b>Threads.</b> A context serves one thread at a time; a second one that calls meanwhile gets
+ * a {@link NativeException} with {@code INVALID_STATE}. With more than one thread, the calling
+ * thread works as the first of them and stays pinned to a core until another thread calls or the
+ * context is closed. Different contexts are independent of each other.
  *
  * <p><b>Lifetime.</b> {@link #close} frees the threads and the scratch memory. Memory from {@link
  * #allocate} belongs to the arena that was passed and must be closed before the context.
@@ -141,8 +141,7 @@ public final class Context implements AutoCloseable {
       MemorySegment out = call.allocate(ValueLayout.ADDRESS);
       check(Precis.precis_allocate(handle(), bytes, out));
       MemorySegment memory = out.get(ValueLayout.ADDRESS, 0);
-      return memory.reinterpret(
-          bytes, owner, m -> Precis.precis_free(handle(), m, bytes));
+      return memory.reinterpret(bytes, owner, m -> Precis.precis_free(handle(), m, bytes));
     }
   }
 

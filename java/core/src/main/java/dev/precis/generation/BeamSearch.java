@@ -161,8 +161,7 @@ final class BeamSearch {
     int longest = sources.stream().mapToInt(s -> s.length).max().orElseThrow();
     int rows = Math.multiplyExact(together, beams);
     DecoderCache cache = model.newCache(together, longest, rows, maxNewTokens, lasting);
-    Buffers buffers =
-        new Buffers(rows, maxNewTokens + 1, model.config().vocabSize(), lasting);
+    Buffers buffers = new Buffers(rows, maxNewTokens + 1, model.config().vocabSize(), lasting);
     buffers.endTokens(model.config().eosTokenId());
     Tensor ancestors = lasting.tensor(DType.INT32, rows, maxNewTokens);
     Tensor spare = lasting.tensor(DType.INT32, rows, maxNewTokens);
@@ -240,12 +239,7 @@ final class BeamSearch {
         for (int beam = 0; beam < rowsEach; beam++) {
           int row = i * rowsEach + beam;
           buffers.start(
-              row,
-              0,
-              0,
-              search.place * cache.sourceTokens(),
-              sources.get(search.source).length,
-              0);
+              row, 0, 0, search.place * cache.sourceTokens(), sources.get(search.source).length, 0);
           buffers.setHistory(row, search.sequences[beam], length);
           // This position is computed in the beam's own slot.
           ancestors
@@ -281,8 +275,7 @@ final class BeamSearch {
           for (int c = 0; c < candidates; c++) {
             float logProbability = values.memory().getAtIndex(ValueLayout.JAVA_FLOAT, at + c);
             int token = indices.memory().getAtIndex(ValueLayout.JAVA_INT, at + c);
-            all.add(
-                new Candidate(logProbability + running.get(i).scores[beam], beam, token));
+            all.add(new Candidate(logProbability + running.get(i).scores[beam], beam, token));
           }
         }
         // Stable: among equals the lower beam, then the lower token.
@@ -293,8 +286,7 @@ final class BeamSearch {
     }
 
     /** The past of each beam of the next step: that of the beam which it continues. */
-    private void inherit(
-        List<int[]> parents, List<Integer> places, int perSource, int positions) {
+    private void inherit(List<int[]> parents, List<Integer> places, int perSource, int positions) {
       for (int i = 0; i < parents.size(); i++) {
         for (int beam = 0; beam < beams; beam++) {
           long from = (long) places.get(i) * perSource + parents.get(i)[beam];

@@ -54,26 +54,34 @@ public record GenerationOptions(
     require(maxNewTokens >= 1 && maxNewTokens <= 1 << 20, "max-new-tokens", maxNewTokens, ">= 1");
     require(
         minNewTokens >= 0 && minNewTokens <= maxNewTokens,
-        "min-new-tokens", minNewTokens, "between 0 and max-new-tokens, " + maxNewTokens);
+        "min-new-tokens",
+        minNewTokens,
+        "between 0 and max-new-tokens, " + maxNewTokens);
     require(numBeams >= 1 && numBeams <= 64, "num-beams", numBeams, "between 1 and 64");
     require(Float.isFinite(lengthPenalty), "length-penalty", lengthPenalty, "a number");
     require(noRepeatNgramSize >= 0, "no-repeat-ngram-size", noRepeatNgramSize, ">= 0");
     require(
         repetitionPenalty > 0 && Float.isFinite(repetitionPenalty),
-        "repetition-penalty", repetitionPenalty, "> 0");
+        "repetition-penalty",
+        repetitionPenalty,
+        "> 0");
     require(
         numReturnSequences >= 1 && numReturnSequences <= 1024,
-        "num-return-sequences", numReturnSequences, "between 1 and 1024");
+        "num-return-sequences",
+        numReturnSequences,
+        "between 1 and 1024");
     require(
         sample || numReturnSequences <= numBeams,
-        "num-return-sequences", numReturnSequences,
+        "num-return-sequences",
+        numReturnSequences,
         "at most num-beams, " + numBeams + ", without sampling: there are no more results");
     require(
-        !(sample && numBeams > 1),
-        "num-beams", numBeams, "1 when sampling: beams are not sampled");
+        !(sample && numBeams > 1), "num-beams", numBeams, "1 when sampling: beams are not sampled");
     require(
         temperature > 0 && Float.isFinite(temperature),
-        "temperature", temperature, "> 0; for the most probable token do not sample");
+        "temperature",
+        temperature,
+        "> 0; for the most probable token do not sample");
     require(topK >= 0, "top-k", topK, ">= 0");
     require(topP > 0 && topP <= 1, "top-p", topP, "above 0 and at most 1");
   }
@@ -198,8 +206,19 @@ public record GenerationOptions(
      */
     public GenerationOptions build() {
       return new GenerationOptions(
-          maxNewTokens, minNewTokens, numBeams, lengthPenalty, earlyStopping, noRepeatNgramSize,
-          repetitionPenalty, numReturnSequences, sample, temperature, topK, topP, seed);
+          maxNewTokens,
+          minNewTokens,
+          numBeams,
+          lengthPenalty,
+          earlyStopping,
+          noRepeatNgramSize,
+          repetitionPenalty,
+          numReturnSequences,
+          sample,
+          temperature,
+          topK,
+          topP,
+          seed);
     }
   }
 }

@@ -427,12 +427,7 @@ public final class Generator implements AutoCloseable {
     int[] history(int row, int from, int count) {
       int[] copy = new int[count];
       MemorySegment.copy(
-          history,
-          ValueLayout.JAVA_INT,
-          ((long) row * historyStride + from) * 4,
-          copy,
-          0,
-          count);
+          history, ValueLayout.JAVA_INT, ((long) row * historyStride + from) * 4, copy, 0, count);
       return copy;
     }
 
@@ -440,12 +435,10 @@ public final class Generator implements AutoCloseable {
     void move(int from, int to) {
       for (MemorySegment each :
           new MemorySegment[] {ids, keyStarts, lengths, crossStarts, crossLengths}) {
-        each.setAtIndex(
-            ValueLayout.JAVA_INT, to, each.getAtIndex(ValueLayout.JAVA_INT, from));
+        each.setAtIndex(ValueLayout.JAVA_INT, to, each.getAtIndex(ValueLayout.JAVA_INT, from));
       }
       for (MemorySegment each : new MemorySegment[] {streams, offsets}) {
-        each.setAtIndex(
-            ValueLayout.JAVA_LONG, to, each.getAtIndex(ValueLayout.JAVA_LONG, from));
+        each.setAtIndex(ValueLayout.JAVA_LONG, to, each.getAtIndex(ValueLayout.JAVA_LONG, from));
       }
       MemorySegment.copy(
           history,
@@ -462,7 +455,6 @@ public final class Generator implements AutoCloseable {
       ids.setAtIndex(ValueLayout.JAVA_INT, row, sequence[count - 1]);
       lengths.setAtIndex(ValueLayout.JAVA_INT, row, count);
     }
-
   }
 
   @Override

@@ -120,11 +120,7 @@ public final class Linear {
         }
         segments.add(
             new LoraSegment(
-                p.part.outputBegin,
-                p.part.outputEnd,
-                rank,
-                rank + r,
-                (float) p.module.scaling()));
+                p.part.outputBegin, p.part.outputEnd, rank, rank + r, (float) p.module.scaling()));
         rank += r;
       }
       // int8 is for frozen weights; what is added to them keeps the working precision.

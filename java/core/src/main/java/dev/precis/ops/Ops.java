@@ -90,8 +90,8 @@ public final class Ops implements AutoCloseable {
       int minNewTokens) {}
 
   /**
-   * One adapter's share of a fused product: outputs {@code [outputBegin, outputEnd)} use ranks {@code
-   * [rankBegin, rankEnd)}.
+   * One adapter's share of a fused product: outputs {@code [outputBegin, outputEnd)} use ranks
+   * {@code [rankBegin, rankEnd)}.
    */
   public record LoraSegment(
       long outputBegin, long outputEnd, long rankBegin, long rankEnd, float scaling) {}
@@ -123,7 +123,8 @@ public final class Ops implements AutoCloseable {
 
   private long packArguments(DType dtype, List<Tensor> weights) {
     if (weights.isEmpty() || weights.size() > 4) {
-      throw new IllegalArgumentException("1 to 4 weights are packed at once, not " + weights.size());
+      throw new IllegalArgumentException(
+          "1 to 4 weights are packed at once, not " + weights.size());
     }
     long outputs = 0;
     for (int i = 0; i < weights.size(); i++) {

@@ -17,8 +17,8 @@ import java.util.Locale;
  * @param dFf width of the feed-forward layer
  * @param gated whether the feed-forward layer has two inputs, one of which gates the other
  * @param relativeAttentionNumBuckets buckets of the relative position bias, of both stacks
- * @param scaleDecoderOutputs whether the decoder's output is scaled by dModel^-0.5 before the output
- *     layer: T5 v1.0 does, v1.1 and FLAN-T5 do not
+ * @param scaleDecoderOutputs whether the decoder's output is scaled by dModel^-0.5 before the
+ *     output layer: T5 v1.0 does, v1.1 and FLAN-T5 do not
  */
 public record T5Config(
     int vocabSize,

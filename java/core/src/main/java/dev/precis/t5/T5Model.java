@@ -75,8 +75,13 @@ public final class T5Model {
         for (int id : sequence) {
           if (id < 0 || id >= vocabSize) {
             throw new InvalidInputException(
-                "Sequence " + i + " has the token id " + id + ", but the model's vocabulary has "
-                    + vocabSize + ": the tokenizer belongs to another model.");
+                "Sequence "
+                    + i
+                    + " has the token id "
+                    + id
+                    + ", but the model's vocabulary has "
+                    + vocabSize
+                    + ": the tokenizer belongs to another model.");
           }
         }
         tokens += sequence.length;
@@ -136,8 +141,8 @@ public final class T5Model {
   }
 
   /**
-   * Runs the decoder over whole target sequences at once, each against the source of the same
-   * index ("teacher forcing").
+   * Runs the decoder over whole target sequences at once, each against the source of the same index
+   * ("teacher forcing").
    *
    * @param target decoder inputs: the start token first
    * @return (tokens, dModel), normalised: what {@link #logits} takes
@@ -212,8 +217,7 @@ public final class T5Model {
       keys[i] = workspace.tensor(activationType, (long) slots * slotTokens, inner);
       values[i] = workspace.tensor(activationType, (long) slots * slotTokens, inner);
     }
-    return new DecoderCache(
-        crossKeyValue, keys, values, sources, sourceTokens, slots, slotTokens);
+    return new DecoderCache(crossKeyValue, keys, values, sources, sourceTokens, slots, slotTokens);
   }
 
   /**
@@ -237,7 +241,12 @@ public final class T5Model {
     int length = encoded.source().length(i);
     if (length > cache.sourceTokens || place >= cache.sources) {
       throw new IllegalArgumentException(
-          length + " tokens at place " + place + " do not fit " + cache.sources + " sources of "
+          length
+              + " tokens at place "
+              + place
+              + " do not fit "
+              + cache.sources
+              + " sources of "
               + cache.sourceTokens);
     }
     Tensor hidden = encoded.hidden().rows(encoded.source().begin(i), length);
@@ -247,9 +256,7 @@ public final class T5Model {
           .get(l)
           .crossKeyValue()
           .apply(
-              ops,
-              hidden,
-              cache.crossKeyValue[l].rows((long) place * cache.sourceTokens, length));
+              ops, hidden, cache.crossKeyValue[l].rows((long) place * cache.sourceTokens, length));
     }
   }
 
@@ -296,17 +303,39 @@ public final class T5Model {
       norm(x, layer.selfNorm(), normed);
       layer.qkv().apply(ops, normed, qkv);
       ops.attentionDecode(
-          q, k, v, cache.keys[i], cache.values[i], mixed, weights.decoder().bias(),
-          rows.keyStarts, rows.lengths, rows.ancestors, cache.slotTokens, config.numHeads(),
-          config.relativeAttentionMaxDistance(), 1f);
+          q,
+          k,
+          v,
+          cache.keys[i],
+          cache.values[i],
+          mixed,
+          weights.decoder().bias(),
+          rows.keyStarts,
+          rows.lengths,
+          rows.ancestors,
+          cache.slotTokens,
+          config.numHeads(),
+          config.relativeAttentionMaxDistance(),
+          1f);
       layer.selfOut().addTo(ops, mixed, x);
       norm(x, layer.crossNorm(), normed);
       layer.crossQuery().apply(ops, normed, crossQuery);
       Tensor keyValue = cache.crossKeyValue[i];
       ops.attentionDecode(
-          crossQuery, null, null, keyValue.columns(0, inner), keyValue.columns(inner, inner),
-          mixed, null, rows.crossStarts, rows.crossLengths, null, 0, config.numHeads(),
-          config.relativeAttentionMaxDistance(), 1f);
+          crossQuery,
+          null,
+          null,
+          keyValue.columns(0, inner),
+          keyValue.columns(inner, inner),
+          mixed,
+          null,
+          rows.crossStarts,
+          rows.crossLengths,
+          null,
+          0,
+          config.numHeads(),
+          config.relativeAttentionMaxDistance(),
+          1f);
       layer.crossOut().addTo(ops, mixed, x);
       feedForward.apply(layer, x, normed);
     }

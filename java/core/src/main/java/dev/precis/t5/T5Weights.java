@@ -21,8 +21,8 @@ import java.util.Map;
  * @param embedding (vocab, dModel), float32 or bfloat16
  * @param lmHead (vocab, dModel); the embedding's values where the two are tied
  */
-public record T5Weights(T5Config config, Tensor embedding, Stack encoder, Stack decoder,
-    Linear lmHead) {
+public record T5Weights(
+    T5Config config, Tensor embedding, Stack encoder, Stack decoder, Linear lmHead) {
 
   /**
    * Encoder or decoder.
@@ -106,15 +106,26 @@ public record T5Weights(T5Config config, Tensor embedding, Stack encoder, Stack 
         Linear.Part part = parts.get(module.name());
         if (part == null) {
           throw new InvalidInputException(
-              adapter.folder() + " adapts " + module.name()
+              adapter.folder()
+                  + " adapts "
+                  + module.name()
                   + ", which this model does not have: the adapter was trained on another model");
         }
         long outputs = part.outputEnd() - part.outputBegin();
         long inputs = homes.get(module.name()).inputs();
         if (module.out() != outputs || module.in() != inputs) {
           throw new InvalidInputException(
-              adapter.folder() + " adapts " + module.name() + " as (" + module.out() + ", "
-                  + module.in() + "), but the model's is (" + outputs + ", " + inputs
+              adapter.folder()
+                  + " adapts "
+                  + module.name()
+                  + " as ("
+                  + module.out()
+                  + ", "
+                  + module.in()
+                  + "), but the model's is ("
+                  + outputs
+                  + ", "
+                  + inputs
                   + "): the adapter was trained on another model");
         }
       }
@@ -126,19 +137,22 @@ public record T5Weights(T5Config config, Tensor embedding, Stack encoder, Stack 
     }
   }
 
-  private record Loader(
-      Checkpoint checkpoint, T5Config config, Ops ops, Arena owner, DType dtype) {
+  private record Loader(Checkpoint checkpoint, T5Config config, Ops ops, Arena owner, DType dtype) {
 
     T5Weights load() {
       // Every layer's weight may be there under its own name too; the shared one is what counts.
-      Tensor embedding = embedding(checkpoint.contains("shared.weight") ? "shared.weight"
-          : "encoder.embed_tokens.weight");
+      Tensor embedding =
+          embedding(
+              checkpoint.contains("shared.weight")
+                  ? "shared.weight"
+                  : "encoder.embed_tokens.weight");
       Stack encoder = stack("encoder", config.numLayers(), false);
       Stack decoder = stack("decoder", config.numDecoderLayers(), true);
       boolean own = !config.tieWordEmbeddings() && checkpoint.contains("lm_head.weight");
       if (!own && !config.tieWordEmbeddings()) {
         throw new InvalidInputException(
-            checkpoint.path() + " has no tensor lm_head.weight, though config.json says that the"
+            checkpoint.path()
+                + " has no tensor lm_head.weight, though config.json says that the"
                 + " output layer is not tied to the embedding: the checkpoint is incomplete");
       }
       Linear lmHead =
@@ -176,7 +190,9 @@ public record T5Weights(T5Config config, Tensor embedding, Stack encoder, Stack 
           vector(prefix + (cross ? "2" : "1") + ".layer_norm.weight", d),
           linear(
               d,
-              config.gated() ? List.of(forward + "wi_0", forward + "wi_1") : List.of(forward + "wi"),
+              config.gated()
+                  ? List.of(forward + "wi_0", forward + "wi_1")
+                  : List.of(forward + "wi"),
               config.dFf()),
           linear(config.dFf(), List.of(forward + "wo"), d));
     }
@@ -185,8 +201,13 @@ public record T5Weights(T5Config config, Tensor embedding, Stack encoder, Stack 
       TensorView view = checkpoint.get(name);
       if (!Arrays.equals(view.shape(), shape)) {
         throw new InvalidInputException(
-            checkpoint.path() + ": tensor " + name + " is " + Arrays.toString(view.shape())
-                + ", but config.json makes it " + Arrays.toString(shape)
+            checkpoint.path()
+                + ": tensor "
+                + name
+                + " is "
+                + Arrays.toString(view.shape())
+                + ", but config.json makes it "
+                + Arrays.toString(shape)
                 + ": the two are not of one model");
       }
       return view;
@@ -206,8 +227,7 @@ public record T5Weights(T5Config config, Tensor embedding, Stack encoder, Stack 
       TensorView view = view(name, shape);
       DType to = dtype == DType.FLOAT32 ? DType.FLOAT32 : DType.BFLOAT16;
       Tensor table =
-          Tensor.of(
-              ops.context().allocate(owner, view.elements() * to.bytes()), to, shape);
+          Tensor.of(ops.context().allocate(owner, view.elements() * to.bytes()), to, shape);
       try (Arena call = Arena.ofConfined()) {
         ops.convert(readable(view, call), table);
       }
@@ -238,8 +258,7 @@ public record T5Weights(T5Config config, Tensor embedding, Stack encoder, Stack 
       if (view.dtype() == DType.FLOAT32 || view.dtype() == DType.BFLOAT16) {
         return Tensor.of(view.data(), view.dtype(), view.shape());
       }
-      Tensor copy =
-          Tensor.of(call.allocate(view.elements() * 4, 64), DType.FLOAT32, view.shape());
+      Tensor copy = Tensor.of(call.allocate(view.elements() * 4, 64), DType.FLOAT32, view.shape());
       view.toFloat32(copy.memory());
       return copy;
     }

@@ -6,9 +6,9 @@ import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 
 /**
- * A row-major view of native memory that somebody else owns: a {@link Workspace}, an arena, a mapped
- * file. The elements of a row (the last dimension) are contiguous; rows lie {@link #rowStride}
- * elements apart, so that columns of a matrix can be a tensor without a copy.
+ * A row-major view of native memory that somebody else owns: a {@link Workspace}, an arena, a
+ * mapped file. The elements of a row (the last dimension) are contiguous; rows lie {@link
+ * #rowStride} elements apart, so that columns of a matrix can be a tensor without a copy.
  */
 public final class Tensor {
   private final MemorySegment memory;
@@ -39,7 +39,12 @@ public final class Tensor {
     long bytes = Math.multiplyExact(elements, dtype.bytes());
     if (memory.byteSize() < bytes) {
       throw new IllegalArgumentException(
-          Arrays.toString(dims) + " " + dtype + " needs " + bytes + " bytes, not "
+          Arrays.toString(dims)
+              + " "
+              + dtype
+              + " needs "
+              + bytes
+              + " bytes, not "
               + memory.byteSize());
     }
     return new Tensor(memory, dtype, dims.clone(), dims[dims.length - 1]);
@@ -110,7 +115,9 @@ public final class Tensor {
         memory.asSlice(from * dtype.bytes()), dtype, new long[] {dims[0], count}, rowStride);
   }
 
-  /** Element {@code (row, column)} as float32, whichever type it has; for looking, not for speed. */
+  /**
+   * Element {@code (row, column)} as float32, whichever type it has; for looking, not for speed.
+   */
   public float get(long row, long column) {
     checkRange(row, 1, rows());
     checkRange(column, 1, columns());

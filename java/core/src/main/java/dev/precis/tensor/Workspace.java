@@ -7,9 +7,9 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Memory for the length of a step: tensors are handed out one behind the other and all taken back at
- * once by {@link #reset}. A step that needs more than there is gets more; the next reset makes one
- * piece of it all, so that from the second step of a shape on nothing is allocated.
+ * Memory for the length of a step: tensors are handed out one behind the other and all taken back
+ * at once by {@link #reset}. A step that needs more than there is gets more; the next reset makes
+ * one piece of it all, so that from the second step of a shape on nothing is allocated.
  *
  * <p>Contents are undefined when handed out. Not for several threads.
  */

@@ -19,8 +19,7 @@ class BindingsTest {
     try (var in = Native.class.getResourceAsStream("precis.h.sha256")) {
       recorded = new String(in.readAllBytes()).strip();
     }
-    String actual =
-        HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(header));
+    String actual = HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(header));
     assertEquals(
         actual, recorded, "precis.h has changed: run scripts/generate-bindings and commit");
   }

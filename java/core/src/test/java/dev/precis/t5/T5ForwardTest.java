@@ -23,8 +23,7 @@ class T5ForwardTest {
   /** Encoder states and logits of a batch, row by row, and the mean cross-entropy. */
   record Outcome(List<float[]> hidden, List<float[]> logits, double loss) {}
 
-  static Outcome run(
-      Path folder, T5.LoadOptions options, List<int[]> sources, List<int[]> labels) {
+  static Outcome run(Path folder, T5.LoadOptions options, List<int[]> sources, List<int[]> labels) {
     try (T5 t5 = T5.load(folder, options)) {
       T5Model model = t5.model();
       try (Workspace workspace = new Workspace(model.ops().context())) {
@@ -108,9 +107,13 @@ class T5ForwardTest {
 
   @ParameterizedTest
   @CsvSource({
-    "t5-tiny, FLOAT32, 1, 1e-4", "t5-tiny, FLOAT32, 2, 1e-4", "t5-tiny-v1.0, FLOAT32, 2, 1e-4",
-    "t5-tiny, BFLOAT16, 2, 2e-2", "t5-tiny-v1.0, BFLOAT16, 1, 2e-2",
-    "t5-tiny, INT8, 2, 5e-2", "t5-tiny-v1.0, INT8, 1, 5e-2"
+    "t5-tiny, FLOAT32, 1, 1e-4",
+    "t5-tiny, FLOAT32, 2, 1e-4",
+    "t5-tiny-v1.0, FLOAT32, 2, 1e-4",
+    "t5-tiny, BFLOAT16, 2, 2e-2",
+    "t5-tiny-v1.0, BFLOAT16, 1, 2e-2",
+    "t5-tiny, INT8, 2, 5e-2",
+    "t5-tiny-v1.0, INT8, 1, 5e-2"
   })
   void matchesTransformers(String name, DType dtype, int threads, double tolerance) {
     try (Checkpoint golden = Fixtures.arrays("forward_" + name + ".safetensors")) {
@@ -196,8 +199,7 @@ class T5ForwardTest {
     try (Checkpoint golden = Fixtures.arrays("forward_t5-tiny.safetensors")) {
       Batch batch = Batch.of(golden);
       T5.LoadOptions options = new T5.LoadOptions().dtype(dtype);
-      Outcome together =
-          run(Fixtures.folder("t5-tiny"), options, batch.sources(), batch.labels());
+      Outcome together = run(Fixtures.folder("t5-tiny"), options, batch.sources(), batch.labels());
       int at = 0;
       for (int i = 0; i < batch.sources().size(); i++) {
         Outcome alone =
