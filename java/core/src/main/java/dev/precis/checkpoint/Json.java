@@ -130,16 +130,16 @@ public final class Json {
   /** The sentence for a document that Jackson refuses. */
   public static InvalidInputException invalid(String where, JacksonException e) {
     TokenStreamLocation at = e.getLocation();
-    String place =
-        at == null || at.getLineNr() < 1
-            ? ""
-            : ", line " + at.getLineNr() + ", column " + at.getColumnNr();
-    return new InvalidInputException(where + place + ", is not valid JSON: " + reason(e), e);
+    boolean known = at != null && at.getLineNr() > 0;
+    return invalidLine(known ? where + ", line " + at.getLineNr() : where, e);
   }
 
-  /** Why Jackson refuses, in one line and without the place. */
-  public static String reason(JacksonException e) {
-    return String.valueOf(e.getOriginalMessage()).lines().findFirst().orElse("");
+  /** As {@link #invalid}, where the document is one line and {@code where} names it already. */
+  public static InvalidInputException invalidLine(String where, JacksonException e) {
+    TokenStreamLocation at = e.getLocation();
+    String column = at == null || at.getColumnNr() < 1 ? "" : ", column " + at.getColumnNr();
+    String what = String.valueOf(e.getOriginalMessage()).lines().findFirst().orElse("");
+    return new InvalidInputException(where + column + ", is not valid JSON: " + what, e);
   }
 
   private static String readUtf8(Path file) {

@@ -1,0 +1,102 @@
+package dev.precis.data;
+
+import dev.precis.InvalidInputException;
+import java.math.BigInteger;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * A row of any format, on its way to a dialogue.
+ *
+ * @param fields its fields in order: texts, lists of texts, whole numbers, and anything else for
+ *     what is none of them
+ * @param where file and line, for the errors' sentences
+ * @param number its line, which is its id where it has none
+ */
+record Row(Map<String, Object> fields, String where, long number) {
+  /** The fields that the text can be in, the first present one counts. */
+  static final List<String> TEXT = List.of("dialogue", "text", "prompt");
+
+  Dialogue toDialogue() {
+    String textKey = firstOf(TEXT);
+    if (textKey == null) {
+      throw new InvalidInputException(
+          "%s has no \"dialogue\" (nor \"text\" or \"prompt\"); its fields are: %s"
+              .formatted(where, fields.isEmpty() ? "none" : String.join(", ", fields.keySet())));
+    }
+    String text = text(textKey).replace("\r\n", "\n").replace('\r', '\n');
+    if (text.isBlank()) {
+      throw new InvalidInputException(where + ": \"" + textKey + "\" is empty");
+    }
+    if (text.length() > DialogueReader.MAX_CHARACTERS) {
+      throw new InvalidInputException(
+          "%s: \"%s\" has %d characters, more than the %d that a dialogue may have"
+              .formatted(where, textKey, text.length(), DialogueReader.MAX_CHARACTERS));
+    }
+    checkSurrogates(text, textKey);
+    String topicKey = firstOf(List.of("topic", "topic1"));
+    return new Dialogue(
+        id(),
+        text,
+        summaries(),
+        topicKey == null ? null : text(topicKey),
+        !textKey.equals("dialogue"));
+  }
+
+  private String id() {
+    String key = firstOf(List.of("id", "fname"));
+    if (key == null) {
+      return Long.toString(number);
+    }
+    return switch (fields.get(key)) {
+      case Integer id -> id.toString();
+      case Long id -> id.toString();
+      case BigInteger id -> id.toString();
+      default -> text(key);
+    };
+  }
+
+  private List<String> summaries() {
+    List<String> summaries = new ArrayList<>();
+    for (String key : List.of("summary", "summary1", "summary2", "summary3")) {
+      if (fields.get(key) instanceof List<?> list) {
+        for (Object item : list) {
+          if (!(item instanceof String)) {
+            throw new InvalidInputException(where + ": \"" + key + "\" must hold texts only");
+          }
+          summaries.add((String) item);
+        }
+      } else if (fields.get(key) != null) {
+        summaries.add(text(key));
+      }
+    }
+    summaries.removeIf(String::isBlank);
+    return summaries;
+  }
+
+  private String firstOf(List<String> keys) {
+    for (String key : keys) {
+      if (fields.get(key) != null) {
+        return key;
+      }
+    }
+    return null;
+  }
+
+  private String text(String key) {
+    if (fields.get(key) instanceof String text) {
+      return text;
+    }
+    throw new InvalidInputException(where + ": \"" + key + "\" must be a text");
+  }
+
+  /** JSON can spell half a surrogate pair, which is no text. */
+  private void checkSurrogates(String text, String key) {
+    if (!StandardCharsets.UTF_8.newEncoder().canEncode(text)) {
+      throw new InvalidInputException(
+          where + ": \"" + key + "\" has an unpaired surrogate; it was cut inside a character");
+    }
+  }
+}

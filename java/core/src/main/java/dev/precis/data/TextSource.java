@@ -1,0 +1,35 @@
+package dev.precis.data;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.util.Map;
+
+/** A file that is one dialogue, named after the file's first line. */
+final class TextSource implements DialogueReader.Source {
+  private static final int MAX_BYTES = 4 * DialogueReader.MAX_CHARACTERS;
+
+  private final InputStream in;
+  private final String name;
+  private boolean read;
+
+  TextSource(InputStream in, String name) {
+    this.in = new Utf8Stream(in, name);
+    this.name = name;
+  }
+
+  @Override
+  public Dialogue next() throws IOException {
+    if (read) {
+      return null;
+    }
+    read = true;
+    String text = new String(in.readNBytes(MAX_BYTES), StandardCharsets.UTF_8);
+    return new Row(Map.of("dialogue", text.strip()), name, 1).toDialogue();
+  }
+
+  @Override
+  public void close() throws IOException {
+    in.close();
+  }
+}
