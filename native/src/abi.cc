@@ -514,6 +514,27 @@ precis_status precis_softmax(precis_context* context, const precis_softmax_args*
   });
 }
 
+precis_status precis_top_k(precis_context* context, const precis_top_k_args* args) {
+  return run(context, args, [&] {
+    const precis_top_k_args& a = *args;
+    check_tensor("top_k", "x", a.x, 2, {PRECIS_FLOAT32});
+    check_tensor("top_k", "values", a.values, 2, {PRECIS_FLOAT32});
+    check_tensor("top_k", "indices", a.indices, 2, {PRECIS_INT32});
+    check_dim("top_k", "values", a.values, 0, a.x.dims[0], "x's number of rows");
+    check_dim("top_k", "indices", a.indices, 0, a.x.dims[0], "x's number of rows");
+    check_dim("top_k", "indices", a.indices, 1, a.values.dims[1], "values' width");
+    PRECIS_CHECK(a.values.dims[1] > 0 && a.values.dims[1] <= a.x.dims[1],
+                 "top_k: k is %lld, not between 1 and x's width, %lld",
+                 static_cast<long long>(a.values.dims[1]), static_cast<long long>(a.x.dims[1]));
+    PRECIS_CHECK(a.x.dims[1] <= INT32_MAX, "top_k: x has %lld columns, more than int32 can count",
+                 static_cast<long long>(a.x.dims[1]));
+    check_apart("top_k", "values", a.values, "x", a.x);
+    check_apart("top_k", "indices", a.indices, "x", a.x);
+    check_apart("top_k", "indices", a.indices, "values", a.values);
+    context->isa.kernels->top_k(context->cpu, a);
+  });
+}
+
 precis_status precis_process_logits(precis_context* context,
                                     const precis_process_logits_args* args) {
   return run(context, args, [&] {

@@ -11,6 +11,7 @@
 #include "ops/rms_norm.h"
 #include "ops/sample.h"
 #include "ops/softmax.h"
+#include "ops/top_k.h"
 
 namespace precis {
 namespace PRECIS_ISA {
@@ -26,6 +27,7 @@ extern const CpuKernels kernels = {
     .embedding = embedding_cpu,
     .activation = activation_cpu,
     .softmax = softmax_cpu,
+    .top_k = top_k_cpu,
     .process_logits = process_logits_cpu,
     .sample = sample_cpu,
 };

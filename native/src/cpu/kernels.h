@@ -19,6 +19,7 @@ struct CpuKernels {
   void (*embedding)(CpuContext&, const precis_embedding_args&);
   void (*activation)(CpuContext&, const precis_activation_args&);
   void (*softmax)(CpuContext&, const precis_softmax_args&);
+  void (*top_k)(CpuContext&, const precis_top_k_args&);
   void (*process_logits)(CpuContext&, const precis_process_logits_args&);
   void (*sample)(CpuContext&, const precis_sample_args&);
 };

@@ -3,6 +3,7 @@
 #ifndef PRECIS_OPS_ROW_GROUPS_H_
 #define PRECIS_OPS_ROW_GROUPS_H_
 
+#include "cpu/select.h"
 #include "cpu/vec.h"
 
 namespace precis {
@@ -40,6 +41,14 @@ static inline float group_maxima(const float* x, int64_t n, float* maxima) {
     largest = m > largest ? m : largest;
   }
   return nan ? __builtin_nanf("") : largest;
+}
+
+// At most the k-th largest value of the row that the maxima belong to. copy: room for as many.
+static inline float lower_bound_of_kth(const float* maxima, int64_t groups, int64_t k,
+                                       float* copy) {
+  if (k > groups) return -__builtin_inff();
+  for (int64_t g = 0; g < groups; g++) copy[g] = maxima[g];
+  return kth_largest(copy, groups, k);
 }
 
 // The lowest index of value, which is in the row and the maximum of its group.
