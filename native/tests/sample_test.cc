@@ -278,8 +278,8 @@ void follows_the_distribution(TestContext& context) {
         std::memcpy(row<float>(call.logits, r), one.logits.data<float>(), v * sizeof(float));
       }
       std::vector<int64_t> counts(v);
-      for (uint64_t offset = 0; offset < draws / m; offset++) {
-        std::fill(call.offsets.begin(), call.offsets.end(), offset);
+      for (int64_t offset = 0; offset < draws / m; offset++) {
+        std::fill(call.offsets.begin(), call.offsets.end(), static_cast<uint64_t>(offset));
         EXPECT_OK(context, precis_sample(context, &call.args));
         for (int32_t token : call.tokens) counts[token]++;
       }
