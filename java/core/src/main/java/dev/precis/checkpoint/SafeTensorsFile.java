@@ -199,8 +199,8 @@ final class SafeTensorsFile implements TensorFile {
     }
     if (position != data.byteSize()) {
       throw invalid(
-          "has %d bytes of tensors where its header announces %d: it is cut short or damaged,"
-              + " fetch it again".formatted(data.byteSize(), position));
+          "has %d bytes of tensors where its header announces %d: it is damaged, fetch it again"
+              .formatted(data.byteSize(), position));
     }
   }
 

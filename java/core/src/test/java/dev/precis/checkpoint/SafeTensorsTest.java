@@ -54,7 +54,7 @@ class SafeTensorsTest {
         assertThrows(InvalidInputException.class, () -> Checkpoint.openFile(file).close())
             .getMessage();
     assertTrue(message.contains(file.getFileName().toString()), message);
-    assertFalse(message.contains("\n"), message);
+    assertFalse(message.contains("\n") || message.contains("%"), message);
     return message;
   }
 
@@ -135,8 +135,8 @@ class SafeTensorsTest {
   @CsvSource(
       delimiter = '|',
       value = {
-        "{'a':{'dtype':'F32','shape':[2],'data_offsets':[0,8]}} | 7 | cut short or damaged",
-        "{'a':{'dtype':'F32','shape':[2],'data_offsets':[0,8]}} | 9 | cut short or damaged",
+        "{'a':{'dtype':'F32','shape':[2],'data_offsets':[0,8]}} | 7 | announces 8: it is damaged",
+        "{'a':{'dtype':'F32','shape':[2],'data_offsets':[0,8]}} | 9 | announces 8: it is damaged",
         "{'a':{'dtype':'F32','shape':[3],'data_offsets':[0,8]}} | 8 | shape [3] of F32",
         "{'a':{'dtype':'F32','shape':[2],'data_offsets':[8,0]}} | 8 | overlap or leave a hole",
         "{'a':{'dtype':'F32','shape':[2],'data_offsets':[4,12]}} | 12 | overlap or leave a hole",

@@ -148,7 +148,7 @@ final class HubCache {
     threads.lock();
     try (FileChannel channel =
             FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
-        FileLock lock = channel.lock()) {
+        FileLock _ = channel.lock()) {
       action.run();
     } finally {
       threads.unlock();
