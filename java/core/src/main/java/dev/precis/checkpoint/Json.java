@@ -14,6 +14,7 @@ import java.nio.file.Path;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.JsonGenerator;
 import tools.jackson.core.JsonParser;
+import tools.jackson.core.JsonToken;
 import tools.jackson.core.ObjectReadContext;
 import tools.jackson.core.ObjectWriteContext;
 import tools.jackson.core.StreamReadConstraints;
@@ -23,6 +24,8 @@ import tools.jackson.core.json.JsonFactory;
 import tools.jackson.databind.DeserializationFeature;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
@@ -58,7 +61,7 @@ public final class Json {
 
   private Json() {}
 
-  /** The mapper behind this class: immutable, safe to share between threads, with its limits on. */
+  /** A mapper within the same limits, made on first use; safe to share between threads. */
   public static JsonMapper mapper() {
     return Mapper.MAPPER;
   }
@@ -101,16 +104,48 @@ public final class Json {
    * @throws InvalidInputException where it is no JSON object
    */
   public static JsonObject parseObject(String text, String where) {
-    JsonNode node;
-    try {
-      node = mapper().readTree(text);
+    try (JsonParser json = parser(text)) {
+      if (json.nextToken() == JsonToken.START_OBJECT) {
+        ObjectNode object = readObject(json);
+        if (json.nextToken() == null) {
+          return new JsonObject(where, object);
+        }
+      }
     } catch (JacksonException e) {
       throw invalid(where, e);
     }
-    if (node instanceof ObjectNode object) {
-      return new JsonObject(where, object);
+    throw new InvalidInputException(where + " must hold one JSON object and nothing else");
+  }
+
+  private static ObjectNode readObject(JsonParser json) {
+    ObjectNode object = JsonNodeFactory.instance.objectNode();
+    while (json.nextToken() != JsonToken.END_OBJECT) {
+      String key = json.currentName();
+      json.nextToken();
+      object.set(key, readValue(json));
     }
-    throw new InvalidInputException(where + " must hold a JSON object, but holds something else");
+    return object;
+  }
+
+  /** The value that starts at the current token; as deep as the parser lets it be. */
+  private static JsonNode readValue(JsonParser json) {
+    JsonNodeFactory nodes = JsonNodeFactory.instance;
+    return switch (json.currentToken()) {
+      case START_OBJECT -> readObject(json);
+      case START_ARRAY -> {
+        ArrayNode array = nodes.arrayNode();
+        while (json.nextToken() != JsonToken.END_ARRAY) {
+          array.add(readValue(json));
+        }
+        yield array;
+      }
+      case VALUE_STRING -> nodes.stringNode(json.getString());
+      case VALUE_NUMBER_INT -> nodes.numberNode(json.getBigIntegerValue());
+      case VALUE_NUMBER_FLOAT -> nodes.numberNode(json.getDoubleValue());
+      case VALUE_TRUE -> nodes.booleanNode(true);
+      case VALUE_FALSE -> nodes.booleanNode(false);
+      default -> nodes.nullNode();
+    };
   }
 
   /**

@@ -1,8 +1,8 @@
 package dev.precis.checkpoint;
 
 import dev.precis.tensor.DType;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.io.StringWriter;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -110,13 +110,15 @@ public final class SafeTensors {
   }
 
   private static ByteBuffer header(List<Source> tensors, Map<String, String> metadata) {
-    StringWriter text = new StringWriter();
+    ByteArrayOutputStream text = new ByteArrayOutputStream();
     Set<String> names = new HashSet<>(Set.of(METADATA));
-    try (JsonGenerator json = Json.mapper().createGenerator(text)) {
+    try (JsonGenerator json = Json.generator(text)) {
       json.writeStartObject();
       if (!metadata.isEmpty()) {
         json.writeName(METADATA);
-        json.writePOJO(new TreeMap<>(metadata));
+        json.writeStartObject();
+        new TreeMap<>(metadata).forEach(json::writeStringProperty);
+        json.writeEndObject();
       }
       long offset = 0;
       for (Source tensor : tensors) {
@@ -140,7 +142,7 @@ public final class SafeTensors {
       }
       json.writeEndObject();
     }
-    byte[] bytes = text.toString().getBytes(StandardCharsets.UTF_8);
+    byte[] bytes = text.toByteArray();
     int padded = Math.addExact(bytes.length, 7) / 8 * 8;
     ByteBuffer header = ByteBuffer.allocate(8 + padded).order(ByteOrder.LITTLE_ENDIAN);
     header.putLong(padded).put(bytes);

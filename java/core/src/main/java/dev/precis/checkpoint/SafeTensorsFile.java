@@ -91,7 +91,7 @@ final class SafeTensorsFile implements TensorFile {
     }
     data = file.asSlice(8 + length);
     String header = Json.decodeUtf8(file.asSlice(8, length).asByteBuffer(), where());
-    try (JsonParser json = Json.mapper().createParser(header)) {
+    try (JsonParser json = Json.parser(header)) {
       parse(json);
     } catch (JacksonException e) {
       throw Json.invalid(where(), e);

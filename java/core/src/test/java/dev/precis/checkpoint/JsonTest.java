@@ -72,8 +72,8 @@ class JsonTest {
       delimiter = '|',
       value = {
         "{'a':1,'a':2} | Duplicate",
-        "{'a':1} {} | line 1, column",
-        "[1] | must hold a JSON object",
+        "{'a':1} {} | and nothing else",
+        "[1] | must hold one JSON object",
         "{'a':NaN} | line 1, column",
         "{'a':1 | line 1, column",
         "{/*x*/} | line 1, column",
