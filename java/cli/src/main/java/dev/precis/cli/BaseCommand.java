@@ -1,5 +1,6 @@
 package dev.precis.cli;
 
+import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
@@ -32,6 +33,11 @@ abstract class BaseCommand implements Callable<Integer> {
 
   final Terminal terminal() {
     return ((Main) spec.root().userObject()).terminal();
+  }
+
+  /** The folder of a model or an adapter: a folder as it is, or a hub id downloaded before. */
+  final Path resolve(String name) {
+    return Models.resolve(name, terminal().hub());
   }
 
   /** A note to the person at the terminal, on standard error; {@code --quiet} silences it. */

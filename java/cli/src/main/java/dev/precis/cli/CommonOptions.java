@@ -1,6 +1,7 @@
 package dev.precis.cli;
 
 import dev.precis.InvalidInputException;
+import dev.precis.T5;
 import dev.precis.ffi.Context;
 import dev.precis.tensor.DType;
 import picocli.CommandLine.Option;
@@ -17,10 +18,11 @@ final class CommonOptions {
   @Option(
       names = "--dtype",
       paramLabel = "TYPE",
-      defaultValue = "float32",
+      defaultValue = "auto",
       description = {
-        "float32, bfloat16 or int8 (default: ${DEFAULT-VALUE}, which gives PyTorch's tokens).",
-        "bfloat16 needs half the memory and about half the time, int8 a quarter."
+        "float32, bfloat16 or int8 (default: as the model's files are, FLAN-T5's float32, which"
+            + " gives PyTorch's tokens).",
+        "bfloat16 takes about half the memory and time, int8 a quarter."
       })
   private String dtype;
 
@@ -60,7 +62,7 @@ final class CommonOptions {
 
   int threads() {
     if (threads < 0) {
-      throw new InvalidInputException("--threads must be 1 or more, not " + threads + ".");
+      throw new InvalidInputException("--threads must be 1 or more, not " + threads);
     }
     return threads;
   }
@@ -69,23 +71,31 @@ final class CommonOptions {
   void requireDevice() {
     if (device.matches("cuda(:\\d{1,3})?")) {
       throw new InvalidInputException(
-          "--device " + device + ": this build has no CUDA; use --device cpu.");
+          "--device " + device + ": this build has no CUDA; use --device cpu");
     }
     if (!device.equals("auto") && !device.equals("cpu")) {
       throw new InvalidInputException(
-          "--device must be auto, cpu or cuda[:N], not '" + device + "'.");
+          "--device must be auto, cpu or cuda[:N], not '" + device + "'");
     }
   }
 
-  DType dtype() {
+  /** The type to load a model as; null: as its files are. */
+  private DType dtype() {
     return switch (dtype) {
+      case "auto" -> null;
       case "float32" -> DType.FLOAT32;
       case "bfloat16" -> DType.BFLOAT16;
       case "int8" -> DType.INT8;
       default ->
           throw new InvalidInputException(
-              "--dtype must be float32, bfloat16 or int8, not '" + dtype + "'.");
+              "--dtype must be auto, float32, bfloat16 or int8, not '" + dtype + "'");
     };
+  }
+
+  /** How a model is loaded with these options. */
+  T5.LoadOptions loadOptions() {
+    requireDevice();
+    return new T5.LoadOptions().dtype(dtype()).threads(threads());
   }
 
   /** A context as the options ask for. */

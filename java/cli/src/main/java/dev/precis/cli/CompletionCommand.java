@@ -5,6 +5,7 @@ import picocli.CommandLine.Command;
 
 @Command(
     name = "completion",
+    header = "Prints a script for completion in bash and zsh.",
     description = "Prints a script that makes bash or zsh complete precis' commands and options.",
     footer = {
       "",

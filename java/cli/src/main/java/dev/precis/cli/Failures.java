@@ -46,7 +46,8 @@ final class Failures {
 
   private int report(Failure failure, Throwable thrown) {
     if (failure.sentence != null) {
-      terminal.err().println("precis: " + failure.sentence);
+      String end = failure.sentence.matches("(?s).*[.!?)]\\s*") ? "" : ".";
+      terminal.err().println("precis: " + failure.sentence + end);
     }
     if (debug) {
       thrown.printStackTrace(terminal.err());

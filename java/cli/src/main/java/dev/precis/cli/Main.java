@@ -1,7 +1,6 @@
 package dev.precis.cli;
 
 import java.io.PrintWriter;
-import java.io.UncheckedIOException;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -66,14 +65,20 @@ public final class Main implements Runnable {
     line.setExecutionExceptionHandler((e, command, result) -> failures.report(e));
     try {
       return line.execute(args);
-    } catch (UncheckedIOException e) {
-      return failures.report(e); // help that could not be written
+    } catch (Throwable e) {
+      // Errors, and help that could not be written, pass by picocli's handlers.
+      return failures.report(e);
     }
   }
 
   /** Adds only the command that is called, where that is known: reading all takes its time. */
   private static void addCommands(CommandLine line, String called) {
     Map<String, Supplier<BaseCommand>> commands = new LinkedHashMap<>();
+    commands.put("generate", GenerateCommand::new);
+    commands.put("demo", DemoCommand::new);
+    commands.put("download", DownloadCommand::new);
+    commands.put("doctor", DoctorCommand::new);
+    commands.put("bench", BenchCommand::new);
     commands.put("completion", CompletionCommand::new);
     if (commands.containsKey(called) && !called.equals("completion")) {
       commands.keySet().retainAll(List.of(called));

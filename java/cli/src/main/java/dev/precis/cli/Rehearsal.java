@@ -12,9 +12,19 @@ final class Rehearsal {
 
   public static void main(String[] args) {
     ByteArrayOutputStream ignored = new ByteArrayOutputStream();
-    Terminal terminal = new Terminal(ignored, new PrintStream(ignored), false, false, false);
-    Main.run(terminal, "--version");
-    Main.run(terminal, "generate", "--help");
-    Main.run(terminal, "--no-such-option");
+    Terminal terminal =
+        new Terminal(ignored, new PrintStream(ignored), System.getenv(), true, false);
+    Main.run(terminal, "--help");
+    Main.run(terminal, "generate", "--no-such-option");
+    Main.run(terminal, "doctor", "--json");
+    try (BuiltIn builtIn = new BuiltIn()) {
+      String model = builtIn.model().toString();
+      String dialogues = builtIn.dialogues().toString();
+      String output = builtIn.model().resolve("out.jsonl").toString();
+      Main.run(terminal, "generate", "--model", model, "--input", dialogues, "--output", output);
+      Main.run(terminal, "generate", "--model", model, "--prompt", "Hello!", "--dtype", "bfloat16");
+      Main.run(terminal, "generate", "--model", model, "--input", dialogues, "--dtype", "int8",
+          "--num-beams", "2", "--max-new-tokens", "8");
+    }
   }
 }

@@ -1,5 +1,7 @@
 package dev.precis.cli;
 
+import dev.precis.checkpoint.hub.Hub;
+import dev.precis.checkpoint.hub.HubConfig;
 import java.io.BufferedOutputStream;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
@@ -10,33 +12,41 @@ import java.io.PrintWriter;
 import java.io.UncheckedIOException;
 import java.io.Writer;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.Map;
 
 /**
  * Standard input, output and error, always UTF-8. Unlike {@link System#out}, output that cannot be
  * written fails: a full disk or a closed pipe must end a command.
  *
+ * @param environment the environment's variables
  * @param outIsTerminal somebody looks at standard output: text may be broken up and coloured
  * @param errIsTerminal somebody looks at standard error: progress is shown
  */
 record Terminal(
     OutputStream out,
     PrintStream err,
-    boolean inIsTerminal,
+    Map<String, String> environment,
     boolean outIsTerminal,
     boolean errIsTerminal) {
 
   /**
    * The process's own streams. Java cannot ask which of them are terminals; the launcher can, and
-   * names them in the property {@code precis.tty}: the digits 0, 1 and 2 of the ones that are.
+   * names them in the property {@code precis.tty}: the digits 1 and 2 of the ones that are.
    */
   static Terminal system() {
     String terminals = System.getProperty("precis.tty", "");
     return new Terminal(
         new BufferedOutputStream(new FileOutputStream(FileDescriptor.out)),
         new PrintStream(new FileOutputStream(FileDescriptor.err), true, StandardCharsets.UTF_8),
-        terminals.contains("0"),
+        System.getenv(),
         terminals.contains("1"),
         terminals.contains("2"));
+  }
+
+  /** The hub as the environment describes it. */
+  Hub hub() {
+    return new Hub(HubConfig.from(environment, Path.of(System.getProperty("user.home"))));
   }
 
   /** Writes to standard output at once. */
@@ -72,7 +82,8 @@ record Terminal(
 
   /** Whether text on standard output may be coloured: see no-color.org. */
   boolean colors() {
-    String no = System.getenv("NO_COLOR");
-    return outIsTerminal && (no == null || no.isEmpty()) && !"dumb".equals(System.getenv("TERM"));
+    return outIsTerminal
+        && environment.getOrDefault("NO_COLOR", "").isEmpty()
+        && !environment.getOrDefault("TERM", "").equals("dumb");
   }
 }

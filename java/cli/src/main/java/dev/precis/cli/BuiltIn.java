@@ -1,0 +1,82 @@
+package dev.precis.cli;
+
+import dev.precis.checkpoint.Json;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Stream;
+import tools.jackson.databind.JsonNode;
+
+/** The small model and the dialogues in the jar, unpacked into a temporary folder while in use. */
+final class BuiltIn implements AutoCloseable {
+  private static final List<String> MODEL =
+      List.of("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json");
+  private static final String DIALOGUES = "dialogues.jsonl";
+
+  private final Path folder;
+
+  BuiltIn() {
+    try {
+      folder = Files.createTempDirectory("precis-");
+      for (String file : MODEL) {
+        try (InputStream in = resource("t5-tiny/" + file)) {
+          Files.copy(in, folder.resolve(file));
+        }
+      }
+      try (InputStream in = resource(DIALOGUES)) {
+        Files.copy(in, dialogues());
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(
+          "Cannot unpack the built-in model into %s: %s"
+              .formatted(System.getProperty("java.io.tmpdir"), e.getMessage()),
+          e);
+    }
+  }
+
+  private static InputStream resource(String name) {
+    return BuiltIn.class.getResourceAsStream("demo/" + name);
+  }
+
+  /** A T5 of 0.4 million parameters that has seen a few hundred dialogues. */
+  Path model() {
+    return folder;
+  }
+
+  /** Dialogues with their summaries, as JSON lines. */
+  Path dialogues() {
+    return folder.resolve(DIALOGUES);
+  }
+
+  /** What transformers generates greedily from the first dialogue: token ids, start token left out. */
+  static int[] expectedTokens() {
+    try (InputStream in = resource("golden/generate_t5-tiny.json")) {
+      JsonNode golden =
+          Json.mapper().readTree(new String(in.readAllBytes(), StandardCharsets.UTF_8));
+      JsonNode sequence = golden.get(0).get("sequences").get(0);
+      int[] tokens = new int[sequence.size() - 1];
+      for (int i = 0; i < tokens.length; i++) {
+        tokens[i] = sequence.get(i + 1).intValue();
+      }
+      return tokens;
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  @Override
+  public void close() {
+    try (Stream<Path> files = Files.list(folder)) {
+      for (Path file : files.toList()) {
+        Files.delete(file);
+      }
+      Files.delete(folder);
+    } catch (IOException e) {
+      throw new UncheckedIOException("Cannot remove " + folder + ": " + e.getMessage(), e);
+    }
+  }
+}

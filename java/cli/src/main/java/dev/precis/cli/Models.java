@@ -1,0 +1,36 @@
+package dev.precis.cli;
+
+import dev.precis.InvalidInputException;
+import dev.precis.checkpoint.hub.Hub;
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/** Finds what {@code --model} and {@code --adapter} name. */
+final class Models {
+  private Models() {}
+
+  /**
+   * A folder as it is, or the folder of a hub id that was downloaded before.
+   *
+   * @throws InvalidInputException where there is neither
+   */
+  static Path resolve(String name, Hub hub) {
+    Path folder = Path.of(name);
+    if (Files.isDirectory(folder)) {
+      return folder;
+    }
+    if (Files.exists(folder)) {
+      throw new InvalidInputException(name + " is a file; name the model's folder");
+    }
+    boolean path = name.startsWith("/") || name.startsWith(".") || name.startsWith("~");
+    if (path || name.chars().filter(c -> c == '/').count() > 1) {
+      throw new InvalidInputException("There is no folder " + name);
+    }
+    return hub.find(name, null)
+        .orElseThrow(
+            () ->
+                new InvalidInputException(
+                    "There is no folder %s and no such model in %s: fetch it with 'precis download %s'"
+                        .formatted(name, hub.config().cache(), name)));
+  }
+}

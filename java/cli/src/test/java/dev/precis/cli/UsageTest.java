@@ -1,0 +1,129 @@
+package dev.precis.cli;
+
+import static dev.precis.cli.CommandLineRun.DIALOGUES;
+import static dev.precis.cli.CommandLineRun.MODEL;
+import static dev.precis.cli.CommandLineRun.run;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Wrong usage gets one sentence and exit code 2; help gets 0 and teaches. */
+final class UsageTest {
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "''                                        | A command is missing; see 'precis --help'",
+        "generat                                   | did you mean generate?",
+        "train                                     | Unknown command 'train'",
+        "generate                                  | '--model",
+        "generate --model                          | --model",
+        "generate --modle m --input f              | --modle",
+        "generate --model m                        | --input or --prompt is missing",
+        "generate --model m --input f --prompt p   | Only one of --input and --prompt",
+        "generate --model m --prompt p --threads x | '--threads'",
+        "bench                                     | What to measure is missing",
+        "bench generate                            | '--model",
+        "download                                  | ID",
+        "download a b                              | Unexpected argument 'b'",
+        "doctor --nonsense                         | Unknown option '--nonsense'",
+      })
+  void namesWhatIsWrong(String line, String sentence) {
+    CommandLineRun result = run((Object[]) (line.isEmpty() ? new String[0] : line.split(" ")));
+    assertEquals(2, result.exitCode(), result.err());
+    assertTrue(result.err().contains(sentence), result.err());
+    assertOneSentence(result);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "--device cuda                  | this build has no CUDA",
+        "--device cuda:1                | this build has no CUDA",
+        "--device tpu                   | --device must be auto, cpu or cuda[:N]",
+        "--dtype float16                | --dtype must be auto, float32, bfloat16 or int8",
+        "--threads -1                   | --threads must be 1 or more",
+        "--batch-size 0                 | --batch-size must be 1 or more",
+        "--max-source-length 1          | --max-source-length must be 2 or more",
+        "--max-new-tokens 0             | --max-new-tokens is 0",
+        "--min-new-tokens 300           | --min-new-tokens is 300",
+        "--num-beams 0                  | --num-beams is 0",
+        "--num-return-sequences 2       | --num-return-sequences is 2",
+        "--sample --temperature 0       | --temperature is 0",
+        "--sample --top-p 1.5           | --top-p is 1.5",
+        "--sample --num-beams 2         | --num-beams is 2",
+        "--top-k 3                      | need --sample",
+        "--length-penalty 2             | need --num-beams above 1",
+        "--num-beams 2 --early-stopping=maybe | --early-stopping must be true, false or never",
+        "--raw --template {dialogue}    | --raw takes prompts as they are",
+        "--shots 2                      | --shots needs --examples",
+        "--examples f.jsonl             | --examples needs --shots",
+        "--stream --output o            | --stream prints to standard output",
+        "--stream --num-beams 2         | --stream shows one sequence",
+        "--resume                       | --resume needs the --output file",
+        "--template {summary}           | has no {dialogue}",
+        "--template no-such-file        | no-such-file does not exist",
+        "--model no/such/folder/here    | There is no folder no/such/folder/here",
+        "--adapter ./nowhere            | There is no folder ./nowhere",
+      })
+  void generateRefuses(String options, String sentence) {
+    List<Object> args = new ArrayList<>(List.of("generate", "--input", DIALOGUES));
+    if (!options.contains("--model")) {
+      args.addAll(List.of("--model", MODEL));
+    }
+    args.addAll(List.of(options.split(" ")));
+    CommandLineRun result = run(args.toArray());
+    assertEquals(2, result.exitCode(), result.err());
+    assertTrue(result.err().contains(sentence), result.err());
+    assertOneSentence(result);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"generate", "demo", "download", "doctor", "bench generate", "completion"})
+  void helpHasExamplesAndTheCommonOptions(String command) {
+    CommandLineRun result = run((Object[]) (command + " --help").split(" ")).succeeded();
+    assertTrue(result.out().contains("precis " + command), result.out());
+    assertTrue(result.out().matches("(?s).*Examples?:.*"), result.out());
+    for (String option : List.of("--device", "--dtype", "--threads", "--seed", "--debug")) {
+      assertTrue(result.out().contains(option), option);
+    }
+    assertTrue(result.out().lines().allMatch(line -> line.length() <= 100), result.out());
+    assertEquals("", result.err());
+  }
+
+  @Test
+  void versionIsTheBuildsOwn() {
+    CommandLineRun result = run("--version").succeeded();
+    assertTrue(result.out().matches("precis \\d+\\.\\d+\\.\\d+\\S*\\R"), result.out());
+  }
+
+  @Test
+  void traceOnlyWithDebug() {
+    CommandLineRun plain = run("generate", "--model", "./nowhere", "--prompt", "x");
+    CommandLineRun debug = run("generate", "--model", "./nowhere", "--prompt", "x", "--debug");
+    assertFalse(plain.err().contains("\tat "), plain.err());
+    assertTrue(debug.err().contains("\tat dev.precis.cli"), debug.err());
+    assertEquals(2, debug.exitCode());
+  }
+
+  @Test
+  void completionKnowsCommandsAndOptions() {
+    String script = run("completion").succeeded().out();
+    assertTrue(script.contains("--max-new-tokens") && script.contains("complete -F"), script);
+  }
+
+  private static void assertOneSentence(CommandLineRun result) {
+    assertEquals("", result.out());
+    assertEquals(1, result.err().lines().count(), result.err());
+    assertTrue(result.err().startsWith("precis: "), result.err());
+    assertTrue(result.err().strip().matches("(?s).*[.?!]"), result.err());
+  }
+}
