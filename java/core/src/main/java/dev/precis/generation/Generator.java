@@ -179,12 +179,12 @@ public final class Generator implements AutoCloseable {
       if (taken > 0) {
         // Sequences of one source share one run of the encoder, but each its own place: they end
         // at different times.
-        int firstSource = nextSequence / perSource;
+        int fromSource = nextSequence / perSource;
         int lastSource = (nextSequence + taken - 1) / perSource;
         passing.reset();
         Ragged ragged =
             Ragged.of(
-                sources.subList(firstSource, lastSource + 1), model.config().vocabSize(), passing);
+                sources.subList(fromSource, lastSource + 1), model.config().vocabSize(), passing);
         Encoded encoded = model.encode(ragged, passing);
         for (int i = 0; i < taken; i++) {
           int row = free.get(i);
@@ -194,7 +194,7 @@ public final class Generator implements AutoCloseable {
           lane.generated = 0;
           lane.score = 0;
           nextSequence++;
-          model.admit(encoded, lane.source - firstSource, cache, lane.slot);
+          model.admit(encoded, lane.source - fromSource, cache, lane.slot);
           buffers.start(
               row,
               model.config().decoderStartTokenId(),
