@@ -8,6 +8,7 @@ import dev.precis.InvalidInputException;
 import java.io.IOException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.logging.Level;
@@ -37,7 +38,7 @@ final class ParquetSource implements DialogueReader.Source {
       rows = opened.rowReader();
     } catch (NoSuchFileException e) {
       throw e;
-    } catch (IOException | RuntimeException e) {
+    } catch (IOException | RuntimeException | OutOfMemoryError e) {
       if (opened != null) {
         opened.close();
       }
@@ -56,16 +57,18 @@ final class ParquetSource implements DialogueReader.Source {
       number++;
       for (int i = 0; i < rows.getFieldCount(); i++) {
         Object value = rows.isNull(i) ? null : rows.getValue(i);
-        fields.put(rows.getFieldName(i), value instanceof PqList list ? list.values() : value);
+        fields.put(
+            rows.getFieldName(i),
+            value instanceof PqList list ? new ArrayList<>(list.values()) : value);
       }
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | OutOfMemoryError e) {
       throw unreadable(e);
     }
     return new Row(fields, name + ", row " + number, number).toDialogue();
   }
 
-  /** Damage inside shows as exceptions of any kind. */
-  private InvalidInputException unreadable(Exception e) {
+  /** Damage inside shows as exceptions of any kind, a lying size as a lack of memory. */
+  private InvalidInputException unreadable(Throwable e) {
     String row = number == 0 ? "" : ", row " + number + ",";
     return new InvalidInputException(
         name + row + " cannot be read as Parquet: " + e.getMessage(), e);

@@ -16,6 +16,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
@@ -361,12 +362,15 @@ class DialogueReaderTest {
 
   @Test
   void damagedParquetIsRefusedOrRead() throws IOException {
-    byte[] whole = Files.readAllBytes(Fixtures.path("dialogues/snappy.parquet"));
+    List<byte[]> whole = new ArrayList<>();
+    for (String name : List.of("snappy", "references", "zstd", "gzip", "uncompressed")) {
+      whole.add(Files.readAllBytes(Fixtures.path("dialogues/" + name + ".parquet")));
+    }
     Random random = new Random(21);
-    Path file = folder.resolve("d.parquet");
     int refused = 0;
     for (int i = 0; i < 150; i++) {
-      byte[] damaged = whole.clone();
+      Path file = folder.resolve(i + ".parquet"); // the one before may still be mapped
+      byte[] damaged = whole.get(i % whole.size()).clone();
       if (i % 3 == 0) {
         damaged = Arrays.copyOf(damaged, random.nextInt(damaged.length));
       } else {
