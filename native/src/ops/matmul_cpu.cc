@@ -57,19 +57,19 @@ void multiply_tile(const char* x, int64_t x_stride, const uint32_t* w, int64_t u
 template <class D, int kPrefetch>
 void multiply_rows(int rows, const char* x, int64_t x_stride, const uint32_t* w, int64_t units,
                    bool resume, const char* ahead, uint32_t* acc) {
+  switch (rows) {
 #define PRECIS_ROWS(R)                                                                         \
   case R:                                                                                      \
     return multiply_tile<D, R, vectors_for(R), kPrefetch>(x, x_stride, w, units, kTileOutputs, \
                                                           resume, ahead, acc);
-  switch (rows) {
     PRECIS_ROWS(1)
     PRECIS_ROWS(2)
     PRECIS_ROWS(3)
     PRECIS_ROWS(4)
     PRECIS_ROWS(5)
     PRECIS_ROWS(6)
-  }
 #undef PRECIS_ROWS
+  }
 }
 
 // ---------------------------------------------------------------- x
@@ -122,11 +122,7 @@ void prepare_row(const T* x, int64_t inputs, char* to, float* scale) {
     *scale = magnitude < kSmallestMagnitude ? 0.0f : magnitude / 127.0f;
     for (int64_t k = 0; k < (inputs + 15) / 16 * 16; k += W) {
       const Vec v = k < inputs ? load_some(x + k, inputs - k) : Vec::zero();
-      if constexpr (D::kXBytes == 4) {
-        store_bytes(quantise(v, inverse, 128), reinterpret_cast<int8_t*>(to) + k);
-      } else {
-        store_halves(quantise(v, inverse, 0), reinterpret_cast<int16_t*>(to) + k);
-      }
+      D::put(v, inverse, to, k);
     }
   } else {
     for (int64_t k = 0; k < inputs; k += W) {
@@ -180,12 +176,7 @@ void dequantise(uint32_t* acc, int rows, const float* x_scales, const float* sca
     const Vec x_scale = Vec::set1(x_scales[r]);
     for (int n = 0; n < kTileOutputs; n += W) {
       uint32_t* p = acc + r * kTileOutputs + n;
-      IntVec sum = IntVec::load(p);
-#if defined(__AVX512VNNI__)
-      sum = subtract_128(sum, IntVec::load(sums + n));
-#else
-      (void)sums;
-#endif
+      const IntVec sum = D::finish(IntVec::load(p), sums + n);
       (to_float(sum) * (x_scale * Vec::load(scales + n))).store(reinterpret_cast<float*>(p));
     }
   }
@@ -450,15 +441,28 @@ class Multiplication {
       const uint32_t* w =
           static_cast<const uint32_t*>(p_.w.data) + tile * layout.units * kTileOutputs;
       const int64_t groups = (m1 - m0 + kMaxRows - 1) / kMaxRows;
+      const bool last_block = block == plan.row_blocks - 1;
       for (int64_t u = 0; u < units; u += kChunkUnits) {
         const int64_t count = smaller(kChunkUnits, units - u);
+        const uint32_t* wu = w + u * kTileOutputs;
+        // Several groups of rows use a chunk of weights from L2; meanwhile the next chunk comes
+        // from memory, in equal shares: a chunk has four cache lines a unit.
+        const bool more = u + count < units || (last_block && item + 1 < last);
+        const int64_t lines = groups == 1 || !more ? 0 : groups < 4 ? 2 : 1;
         for (int64_t g = 0; g < groups; g++) {
           const int64_t first = split(m1 - m0, groups, g);
           const int rows = static_cast<int>(split(m1 - m0, groups, g + 1) - first);
           uint32_t* sums = acc + first * kTileOutputs;
           const char* xu = x.data + (m0 + first) * x.stride + u * D::kXBytes;
-          multiply_rows<D, 0>(rows, xu, x.stride, w + u * kTileOutputs, count, u > 0, nullptr,
-                              sums);
+          const char* ahead =
+              reinterpret_cast<const char*>(wu + count * kTileOutputs) + g * count * lines * 64;
+          if (lines == 2 && g < 2) {
+            multiply_rows<D, 2>(rows, xu, x.stride, wu, count, u > 0, ahead, sums);
+          } else if (lines == 1 && g < 4) {
+            multiply_rows<D, 1>(rows, xu, x.stride, wu, count, u > 0, ahead, sums);
+          } else {
+            multiply_rows<D, 0>(rows, xu, x.stride, wu, count, u > 0, nullptr, sums);
+          }
           if (u + count == units) finish(x, low_rank, tile, m0 + first, rows, sums);
         }
       }
