@@ -325,7 +325,7 @@ precis_status precis_context_create(const precis_context_args* args, precis_cont
     }
     PRECIS_CHECK(args->device == PRECIS_CPU, "device: %d is neither the CPU nor CUDA",
                  args->device);
-    *context = new precis_context(args->threads, args->isa);
+    *context = new precis_context(args->threads, args->isa, args->matmul);
     return PRECIS_OK;
   } catch (const Error& e) {
     report(e.text.c_str());
@@ -351,6 +351,12 @@ precis_status precis_context_describe(precis_context* context, precis_context_in
     info->allocations = context->allocations + context->cpu.scratch.allocations();
     copy_text(info->isa, sizeof info->isa, context->isa.name);
     copy_text(info->features, sizeof info->features, cpu_features());
+    info->onednn = context->onednn != nullptr;
+    if (context->onednn != nullptr) {
+      copy_text(info->onednn_version, sizeof info->onednn_version, context->onednn->version());
+      copy_text(info->onednn_path, sizeof info->onednn_path, context->onednn->path());
+    }
+    copy_text(info->onednn_error, sizeof info->onednn_error, context->onednn_error.c_str());
     copy_text(info->cores, sizeof info->cores, context->cpu.pool.cores().c_str());
   });
 }

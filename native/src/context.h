@@ -5,10 +5,12 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "cpu/isa.h"
 #include "cpu/thread_pool.h"
+#include "onednn/onednn.h"
 #include "precis.h"
 
 namespace precis {
@@ -43,15 +45,21 @@ struct CpuContext {
 
   ThreadPool pool;
   Scratch scratch;
+  // Where the rule never applies, NULL.
+  OneDnn* onednn = nullptr;
+  OneDnnRule onednn_rule;
 };
 
 }  // namespace precis
 
 struct precis_context {
-  precis_context(int threads, const char* isa) : cpu(threads), isa(precis::choose_isa(isa)) {}
+  // matmul: as in precis_context_args. Throws Error.
+  precis_context(int threads, const char* isa, const char* matmul);
 
   precis::CpuContext cpu;
   precis::IsaChoice isa;
+  std::unique_ptr<precis::OneDnn> onednn;
+  std::string onednn_error;
   int64_t allocations = 0;
   // Set while a thread is inside: a second one is refused instead of corrupting the first.
   std::atomic<bool> busy{false};

@@ -111,8 +111,13 @@ void test_batches() {
   constexpr int64_t kRows = 70, kInputs = 767, kOutputs = 250, kRanks = 48;
   const std::vector<precis_lora_segment> segments = {{0, 100, 0, 16, 2, 0},
                                                      {150, 250, 16, 48, 0.5f, 0}};
-  for (const char* isa : {"portable", "avx2", "avx512", "avx512_bf16"}) {
-    TestContext one(isa, 1), two(isa, 2);
+  struct Engine {
+    const char *isa, *matmul;
+  };
+  for (const Engine& e :
+       {Engine{"portable", "native"}, Engine{"avx2", "native"}, Engine{"avx512", "native"},
+        Engine{"avx512_bf16", "native"}, Engine{nullptr, nullptr}, Engine{nullptr, "onednn"}}) {
+    TestContext one(e.isa, 1, e.matmul), two(e.isa, 2, e.matmul);
     if (one.status() != PRECIS_OK) continue;
     for (int32_t dtype : {PRECIS_FLOAT32, PRECIS_BFLOAT16, PRECIS_INT8}) {
       const int32_t low_dtype = dtype == PRECIS_FLOAT32 ? PRECIS_FLOAT32 : PRECIS_BFLOAT16;
@@ -206,6 +211,7 @@ void test_refusals(TestContext& context) {
 
 int main() {
   std::vector<TestContext> contexts = all_contexts();
+  add_onednn(contexts);
   test_sizes(contexts);
   test_batches();
   test_isolation(contexts);

@@ -9,6 +9,21 @@
 
 namespace precis {
 
+// oneDNN too, where it was built; says so where it was not.
+inline void add_onednn(std::vector<TestContext>& contexts) {
+  for (const char* isa : {"avx2", static_cast<const char*>(nullptr)}) {
+    for (int threads : {1, 2}) {
+      TestContext context(isa, threads, "onednn");
+      if (context.status() == PRECIS_OK) {
+        contexts.push_back(std::move(context));
+      } else if (isa == nullptr && threads == 1) {
+        EXPECT(context.status() == PRECIS_UNSUPPORTED);
+        std::printf("SKIPPED: no test with oneDNN: %s\n", context.error().c_str());
+      }
+    }
+  }
+}
+
 // Up to four parts of weights with gaps between their rows, and where they are packed.
 class Weights {
  public:

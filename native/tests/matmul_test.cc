@@ -88,8 +88,13 @@ void test_large(std::vector<TestContext>& contexts) {
 void test_batches() {
   Random random(3);
   constexpr int64_t kRows = 70, kInputs = 1111, kOutputs = 200;
-  for (const char* isa : {"portable", "avx2", "avx512", "avx512_bf16"}) {
-    TestContext one(isa, 1), two(isa, 2), three(isa, 3);
+  struct Engine {
+    const char *isa, *matmul;
+  };
+  for (const Engine& e :
+       {Engine{"portable", "native"}, Engine{"avx2", "native"}, Engine{"avx512", "native"},
+        Engine{"avx512_bf16", "native"}, Engine{nullptr, nullptr}, Engine{nullptr, "onednn"}}) {
+    TestContext one(e.isa, 1, e.matmul), two(e.isa, 2, e.matmul), three(e.isa, 3, e.matmul);
     if (one.status() != PRECIS_OK) continue;
     for (int32_t dtype : kWeightTypes) {
       for (int32_t x_type : {PRECIS_FLOAT32, PRECIS_BFLOAT16}) {
@@ -343,10 +348,26 @@ void test_refusals(TestContext& context) {
   EXPECT(y.intact());
 }
 
+void test_choice() {
+  EXPECT(TestContext(nullptr, 1, "cublas").status() == PRECIS_INVALID_ARGUMENT);
+  precis_context_info info;
+  TestContext native(nullptr, 1, "native"), onednn(nullptr, 1, "onednn");
+  EXPECT_OK(native, precis_context_describe(native, &info));
+  EXPECT(info.onednn == 0 && info.onednn_version[0] == 0);
+  if (onednn.status() != PRECIS_OK) {
+    EXPECT(onednn.error().find("onednn: ") == 0, "said: %s", onednn.error().c_str());
+    return;
+  }
+  EXPECT_OK(onednn, precis_context_describe(onednn, &info));
+  EXPECT(info.onednn == 1 && info.onednn_version[0] == '3' && info.onednn_error[0] == 0);
+  EXPECT(std::strstr(info.onednn_path, "libdnnl") != nullptr, "%s", info.onednn_path);
+}
+
 }  // namespace
 
 int main() {
   std::vector<TestContext> contexts = all_contexts();
+  add_onednn(contexts);
   test_sizes(contexts);
   test_large(contexts);
   test_batches();
@@ -355,5 +376,6 @@ int main() {
   test_stacked(contexts);
   test_layout(contexts);
   test_refusals(contexts.back());
+  test_choice();
   return test_result();
 }

@@ -36,6 +36,10 @@ struct IntVec {
 };
 static inline Vec as_float(IntVec a) { return {_mm512_castsi512_ps(a.v)}; }
 static inline Vec to_float(IntVec a) { return {_mm512_cvtepi32_ps(a.v)}; }
+// a - 128 b.
+static inline IntVec subtract_128(IntVec a, IntVec b) {
+  return {_mm512_sub_epi32(a.v, _mm512_slli_epi32(b.v, 7))};
+}
 static inline IntVec low_halves_up(IntVec a) { return {_mm512_slli_epi32(a.v, 16)}; }
 static inline IntVec high_halves(IntVec a) {
   return {_mm512_and_si512(a.v, _mm512_set1_epi32(static_cast<int>(0xffff0000u)))};
@@ -73,6 +77,9 @@ struct IntVec {
 };
 static inline Vec as_float(IntVec a) { return {_mm256_castsi256_ps(a.v)}; }
 static inline Vec to_float(IntVec a) { return {_mm256_cvtepi32_ps(a.v)}; }
+static inline IntVec subtract_128(IntVec a, IntVec b) {
+  return {_mm256_sub_epi32(a.v, _mm256_slli_epi32(b.v, 7))};
+}
 static inline IntVec low_halves_up(IntVec a) { return {_mm256_slli_epi32(a.v, 16)}; }
 static inline IntVec high_halves(IntVec a) {
   return {_mm256_and_si256(a.v, _mm256_set1_epi32(static_cast<int>(0xffff0000u)))};
@@ -120,6 +127,10 @@ static inline Vec to_float(IntVec a) {
   Vec r;
   for (int i = 0; i < 8; i++) r.v[i] = static_cast<float>(static_cast<int32_t>(a.v[i]));
   return r;
+}
+static inline IntVec subtract_128(IntVec a, IntVec b) {
+  for (int i = 0; i < 8; i++) a.v[i] -= b.v[i] << 7;
+  return a;
 }
 #define PRECIS_INT_VEC(name, expression)             \
   static inline IntVec name(IntVec a) {              \
@@ -213,14 +224,24 @@ struct DotBfloat16 {
 
 #endif
 
-#if defined(__AVX512VNNI__)
-
 // x is unsigned, with 128 for zero: what that adds, 128 times the sum of the weights, is subtracted
 // at the end. All of it modulo 2^32.
-struct DotInt8 {
-  using Acc = IntVec;
+struct UnsignedInputs {
   static constexpr int32_t kX = -1;
-  static constexpr int kInputs = 4, kXBytes = 4, kParts = 1;
+  static constexpr int kInputs = 4, kXBytes = 4;
+  static inline IntVec finish(IntVec a, const int32_t* sums) {
+    return subtract_128(a, IntVec::load(sums));
+  }
+  static inline void put(Vec x, Vec inverse, char* row, int64_t k) {
+    store_bytes(quantise(x, inverse, 128), reinterpret_cast<int8_t*>(row) + k);
+  }
+};
+
+#if defined(__AVX512VNNI__)
+
+struct DotInt8 : UnsignedInputs {
+  using Acc = IntVec;
+  static constexpr int kParts = 1;
   template <int P>
   static inline IntVec weights(const uint32_t* w) {
     return IntVec::load(w);
@@ -233,12 +254,6 @@ struct DotInt8 {
   static inline IntVec dot(IntVec a, IntVec x, IntVec w) {
     __asm__("vpdpbusd %2, %1, %0" : "+v"(a.v) : "v"(x.v), "vm"(w.v));
     return a;
-  }
-  static inline IntVec finish(IntVec a, const int32_t* sums) {
-    return {_mm512_sub_epi32(a.v, _mm512_slli_epi32(IntVec::load(sums).v, 7))};
-  }
-  static inline void put(Vec x, Vec inverse, char* row, int64_t k) {
-    store_bytes(quantise(x, inverse, 128), reinterpret_cast<int8_t*>(row) + k);
   }
 };
 

@@ -1,5 +1,6 @@
 #include "context.h"
 #include "cpu/dot.h"
+#include "error.h"
 #include "ops/matmul.h"
 #include "ops/matmul_product.h"
 
@@ -72,6 +73,38 @@ void multiply_rows(int rows, const char* x, int64_t x_stride, const uint32_t* w,
   }
 }
 
+// ---------------------------------------------------------------- oneDNN
+
+// x in the formats that oneDNN takes, whatever the instruction set.
+struct OneDnnFloat32 {
+  static constexpr int32_t kX = PRECIS_FLOAT32;
+  static constexpr int kInputs = 1, kXBytes = 4;
+};
+struct OneDnnBfloat16 {
+  static constexpr int32_t kX = PRECIS_BFLOAT16;
+  static constexpr int kInputs = 2, kXBytes = 4;
+};
+struct OneDnnInt8 : UnsignedInputs {};
+
+// Products are made for these numbers of rows, and at most so many tiles: 256 KB of sums. A block
+// of fewer rows is multiplied with what lies behind it in scratch.
+constexpr int64_t kOneDnnRows[] = {16, 32, 64, 128};
+constexpr int64_t kOneDnnMaxRows = 128;
+constexpr int64_t kOneDnnTiles = 8;
+
+int64_t onednn_rows(int64_t rows) {
+  for (int64_t r : kOneDnnRows) {
+    if (rows <= r) return r;
+  }
+  return kOneDnnMaxRows;
+}
+
+template <class D>
+constexpr bool is_onednn() {
+  return requires { D::kParts; }
+  == false;
+}
+
 // ---------------------------------------------------------------- x
 
 // Rows as D wants them.
@@ -141,13 +174,16 @@ struct Preparation {
   float* scales = nullptr;
 
   explicit Preparation(const precis_tensor& t) : x(t) {
-    direct = t.dtype == D::kX && columns(t) % D::kInputs == 0;
+    direct = !is_onednn<D>() && t.dtype == D::kX && columns(t) % D::kInputs == 0;
     stride = prepared_stride<D>(columns(t));
   }
-  int64_t bytes() const { return direct ? 0 : rows(x) * stride + (rows(x) * 4 + 63) / 64 * 64; }
+  int64_t padded_rows() const { return rows(x) + (is_onednn<D>() ? kOneDnnMaxRows : 0); }
+  int64_t bytes() const {
+    return direct ? 0 : padded_rows() * stride + (rows(x) * 4 + 63) / 64 * 64;
+  }
   void place(char* memory) {
     data = memory;
-    scales = reinterpret_cast<float*>(memory + rows(x) * stride);
+    scales = reinterpret_cast<float*>(memory + padded_rows() * stride);
   }
   void prepare(int64_t begin, int64_t end) const {
     if (direct) return;
@@ -344,8 +380,11 @@ class Multiplication {
       // Whole vectors are written, perhaps from the middle of the last unit.
       segments_at[i] = claim(m * segments_[i].stride + 64);
     }
-    const int64_t acc_size = kRowBlock * kTileOutputs * 4;
+    const int64_t acc_size = is_onednn<D>()
+                                 ? (kOneDnnMaxRows * kOneDnnTiles + kMaxRows) * kTileOutputs * 4
+                                 : kRowBlock * kTileOutputs * 4;
     const int64_t acc_at = claim(acc_size * threads);
+    if constexpr (is_onednn<D>()) prepare_onednn(m, threads);
     char* memory = static_cast<char*>(context_.scratch.reserve(static_cast<size_t>(bytes)));
     x_.place(memory + x_at);
     if (own_low_x) low_x_.place(memory + low_x_at);
@@ -373,13 +412,22 @@ class Multiplication {
         own.place(memory + x_at + thread * x_size);
         if (!(low_rank && kSame && thread == 0)) own.prepare(0, m);
       }
-      work(own.inputs(), low_rank, thread, count,
-           reinterpret_cast<uint32_t*>(memory + acc_at + thread * acc_size));
+      auto* acc = reinterpret_cast<uint32_t*>(memory + acc_at + thread * acc_size);
+      if constexpr (is_onednn<D>()) {
+        work_onednn(own.inputs(), low_rank, thread, count, acc);
+      } else {
+        work(own.inputs(), low_rank, thread, count, acc);
+      }
     });
+    if constexpr (is_onednn<D>()) {
+      if (__atomic_load_n(&onednn_failed_, __ATOMIC_RELAXED)) {
+        fail(PRECIS_INTERNAL_ERROR, "matmul: oneDNN could not multiply");
+      }
+    }
   }
 
  private:
-  static constexpr bool kSame = D::kInputs == L::kInputs;
+  static constexpr bool kSame = D::kInputs == L::kInputs && D::kXBytes == L::kXBytes;
   static constexpr int kProjected = 2;  // vectors of ranks at a time
 
   // The rows' s x A', by groups of rows and pieces of ranks.
@@ -469,6 +517,79 @@ class Multiplication {
     }
   }
 
+  // Slices of tiles by blocks of rows, of two sizes each at most.
+  struct OneDnnPlan {
+    int64_t tiles;
+    int64_t slices;
+    int64_t row_blocks;
+    int64_t slice_tiles(int64_t s) const {
+      return split(tiles, slices, s + 1) - split(tiles, slices, s);
+    }
+  };
+
+  OneDnnPlan onednn_plan(int64_t m, int threads) const {
+    OneDnnPlan p;
+    p.tiles = packed_layout(p_.w.outputs, p_.w.inputs, p_.w.dtype).tiles;
+    p.row_blocks = (m + kOneDnnMaxRows - 1) / kOneDnnMaxRows;
+    p.slices = (p.tiles + kOneDnnTiles - 1) / kOneDnnTiles;
+    // Every thread an equal share where the tiles allow it.
+    if (p.row_blocks % threads != 0) p.slices = (p.slices + threads - 1) / threads * threads;
+    p.slices = smaller(p.slices, p.tiles);
+    return p;
+  }
+
+  // Rows of block b; all but the last are full.
+  static int64_t onednn_block_rows(int64_t m, int64_t b) {
+    return smaller(kOneDnnMaxRows, m - b * kOneDnnMaxRows);
+  }
+
+  // Makes what work_onednn will need: while threads run, nothing is looked up or made.
+  void prepare_onednn(int64_t m, int threads) {
+    onednn_plan_ = onednn_plan(m, threads);
+    context_.onednn->release_surplus();
+    const int64_t tiles[2] = {onednn_plan_.tiles / onednn_plan_.slices,
+                              (onednn_plan_.tiles + onednn_plan_.slices - 1) / onednn_plan_.slices};
+    const int64_t blocks[2] = {0, onednn_plan_.row_blocks - 1};
+    for (int b = 0; b < 2; b++) {
+      for (int t = 0; t < 2; t++) {
+        products_[b][t] =
+            context_.onednn->product(onednn_rows(onednn_block_rows(m, blocks[b])), tiles[t],
+                                     p_.w.inputs, x_.stride * D::kInputs / D::kXBytes, p_.w.dtype);
+      }
+    }
+  }
+
+  void work_onednn(const Inputs& x, bool low_rank, int thread, int threads, uint32_t* acc) {
+    const PackedLayout layout = packed_layout(p_.w.outputs, p_.w.inputs, p_.w.dtype);
+    const OneDnnPlan& plan = onednn_plan_;
+    const int64_t m = rows(p_.x), items = plan.slices * plan.row_blocks;
+    const int64_t last = split(items, threads, thread + 1);
+    uint32_t* sums = acc + kMaxRows * kTileOutputs;
+    for (int64_t item = split(items, threads, thread); item < last; item++) {
+      const int64_t slice = item / plan.row_blocks, block = item % plan.row_blocks;
+      const int64_t tile = split(plan.tiles, plan.slices, slice), tiles = plan.slice_tiles(slice);
+      const int64_t m0 = block * kOneDnnMaxRows, count = onednn_block_rows(m, block);
+      precis_onednn_product* product =
+          products_[block == plan.row_blocks - 1][tiles != plan.tiles / plan.slices];
+      const uint32_t* w =
+          static_cast<const uint32_t*>(p_.w.data) + tile * layout.units * kTileOutputs;
+      if (!context_.onednn->multiply(product, thread, x.data + m0 * x.stride, w, sums)) {
+        __atomic_store_n(&onednn_failed_, true, __ATOMIC_RELAXED);
+        return;
+      }
+      for (int64_t r = 0; r < count; r += kMaxRows) {
+        const int some = static_cast<int>(smaller(kMaxRows, count - r));
+        for (int64_t t = 0; t < tiles; t++) {
+          for (int i = 0; i < some; i++) {
+            __builtin_memcpy(acc + i * kTileOutputs, sums + ((r + i) * tiles + t) * kTileOutputs,
+                             kTileOutputs * 4);
+          }
+          finish(x, low_rank, tile + t, m0 + r, some, acc);
+        }
+      }
+    }
+  }
+
   void finish(const Inputs& x, bool low_rank, int64_t tile, int64_t m, int rows, uint32_t* acc) {
     if constexpr (D::kInputs == 4) {
       const PackedLayout layout = packed_layout(p_.w.outputs, p_.w.inputs, p_.w.dtype);
@@ -488,6 +609,9 @@ class Multiplication {
   Preparation<D> x_;
   Preparation<L> low_x_;
   SegmentInputs segments_[4];
+  OneDnnPlan onednn_plan_;
+  precis_onednn_product* products_[2][2];  // by: last block of rows, larger slice
+  bool onednn_failed_ = false;
 };
 
 template <class D>
@@ -502,13 +626,19 @@ void multiply(CpuContext& context, const MatmulProduct& p) {
 }  // namespace
 
 void matmul_product(CpuContext& context, const MatmulProduct& p) {
-  if (rows(p.x) == 0) return;
+  const int64_t m = rows(p.x);
+  if (m == 0) return;
+  const OneDnnRule& rule = context.onednn_rule;
+  const bool onednn =
+      context.onednn != nullptr && m >= (p.w.dtype == PRECIS_INT8       ? rule.int8
+                                         : p.w.dtype == PRECIS_BFLOAT16 ? rule.bfloat16
+                                                                        : rule.float32);
   if (p.w.dtype == PRECIS_INT8) {
-    multiply<DotInt8>(context, p);
+    onednn ? multiply<OneDnnInt8>(context, p) : multiply<DotInt8>(context, p);
   } else if (p.w.dtype == PRECIS_BFLOAT16) {
-    multiply<DotBfloat16>(context, p);
+    onednn ? multiply<OneDnnBfloat16>(context, p) : multiply<DotBfloat16>(context, p);
   } else {
-    multiply<DotFloat32>(context, p);
+    onednn ? multiply<OneDnnFloat32>(context, p) : multiply<DotFloat32>(context, p);
   }
 }
 
