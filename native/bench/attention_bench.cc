@@ -1,0 +1,316 @@
+// Attention on this machine, next to what the machine can do: arithmetic that stays in registers
+// for whole sequences, reading the same number of bytes for a decode step.
+//
+//   attention_bench [threads [isa [prefill | decode]]]
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <thread>
+
+#include "test.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+#include <sched.h>
+
+using namespace precis;
+
+namespace {
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+struct Times {
+  double least, p20, p50, p80;
+};
+
+template <class F>
+Times measure(const F& f) {
+  std::vector<double> seconds;
+  f();
+  const double start = now();
+  while (seconds.size() < 15 || (now() - start < 0.7 && seconds.size() < 2000)) {
+    const double t = now();
+    f();
+    seconds.push_back(now() - t);
+  }
+  std::sort(seconds.begin(), seconds.end());
+  const size_t n = seconds.size();
+  return {seconds[0], seconds[n / 5], seconds[n / 2], seconds[n * 4 / 5]};
+}
+
+// Runs f(thread) on pinned threads, again and again, and returns the shortest time in which one
+// round of all of them was done.
+template <class F>
+double measure_threads(int threads, int rounds, const F& f) {
+  std::vector<std::vector<double>> starts(threads), ends(threads);
+  std::atomic<int> arrived{0};
+  std::vector<std::thread> workers;
+  for (int i = 0; i < threads; i++) {
+    workers.emplace_back([&, i] {
+      cpu_set_t set;
+      CPU_ZERO(&set);
+      CPU_SET(i, &set);
+      (void)sched_setaffinity(0, sizeof set, &set);
+      for (int round = 0; round < rounds; round++) {
+        arrived++;
+        while (arrived < (round + 1) * threads) std::this_thread::yield();
+        starts[i].push_back(now());
+        f(i);
+        ends[i].push_back(now());
+      }
+    });
+  }
+  for (std::thread& worker : workers) worker.join();
+  double least = 1e9;
+  for (int round = 0; round < rounds; round++) {
+    double first = starts[0][round], last = ends[0][round];
+    for (int i = 1; i < threads; i++) {
+      first = std::min(first, starts[i][round]);
+      last = std::max(last, ends[i][round]);
+    }
+    least = std::min(least, last - first);
+  }
+  return least;
+}
+
+// Short enough to be left alone by other processes now and then.
+constexpr int64_t kPeakSteps = 50'000;
+
+#if defined(__x86_64__)
+#define PRECIS_PEAK(name, isa, flops, type, zero, step)                                         \
+  __attribute__((target(isa))) double name() {                                                  \
+    type c[12];                                                                                 \
+    for (type & x : c) x = zero();                                                              \
+    type a = zero();                                                                            \
+    asm volatile("" : "+v"(a));                                                                 \
+    for (int64_t i = 0; i < kPeakSteps; i++) {                                                  \
+      for (type & x : c) x = step;                                                              \
+      asm volatile(""                                                                           \
+                   : "+v"(c[0]), "+v"(c[1]), "+v"(c[2]), "+v"(c[3]), "+v"(c[4]), "+v"(c[5]),    \
+                     "+v"(c[6]), "+v"(c[7]), "+v"(c[8]), "+v"(c[9]), "+v"(c[10]), "+v"(c[11])); \
+    }                                                                                           \
+    return 12.0 * kPeakSteps * flops;                                                           \
+  }
+PRECIS_PEAK(peak_avx512_bf16, "avx512f,avx512bf16", 64, __m512, _mm512_setzero_ps,
+            _mm512_dpbf16_ps(x, (__m512bh)a, (__m512bh)a))
+PRECIS_PEAK(peak_avx512, "avx512f", 32, __m512, _mm512_setzero_ps, _mm512_fmadd_ps(a, a, x))
+PRECIS_PEAK(peak_avx2, "avx2,fma", 16, __m256, _mm256_setzero_ps, _mm256_fmadd_ps(a, a, x))
+#undef PRECIS_PEAK
+#endif
+
+// Operations a second of arithmetic that never leaves the registers; 0: not known.
+double peak(const std::string& isa, int32_t dtype, int threads) {
+  double (*work)() = nullptr;
+#if defined(__x86_64__)
+  if (isa == "avx512_bf16" && dtype == PRECIS_BFLOAT16) {
+    work = peak_avx512_bf16;
+  } else if (isa == "avx512_bf16" || isa == "avx512") {
+    work = peak_avx512;
+  } else if (isa == "avx2") {
+    work = peak_avx2;
+  }
+#endif
+  if (work == nullptr) return 0;
+  std::vector<double> done(threads);
+  const double seconds = measure_threads(threads, 200, [&](int i) { done[i] = work(); });
+  return done[0] * threads / seconds;
+}
+
+// Seconds in which the threads read all of these between them.
+double read_time(const std::vector<precis_tensor>& tensors, int threads) {
+  return measure_threads(threads, 5, [&](int thread) {
+    uint64_t sum[64] = {};
+    for (const precis_tensor& t : tensors) {
+      const int64_t words = rows(t) * columns(t) * (t.dtype == PRECIS_BFLOAT16 ? 2 : 4) / 8;
+      const auto* p = static_cast<const uint64_t*>(t.data) + words / threads * thread;
+      for (int64_t i = 0; i + 64 <= words / threads; i += 64) {
+        for (int j = 0; j < 64; j++) sum[j] ^= p[i + j];
+      }
+    }
+    asm volatile("" ::"r"(sum) : "memory");
+  });
+}
+
+precis_tensor tensor(precis_context* context, int32_t dtype, int64_t rows, int64_t columns,
+                     Random& random) {
+  precis_tensor t = {};
+  t.rank = 2;
+  t.dtype = dtype;
+  t.dims[0] = rows;
+  t.dims[1] = columns;
+  if (precis_allocate(context, rows * columns * (dtype == PRECIS_BFLOAT16 ? 2 : 4), &t.data) !=
+      PRECIS_OK) {
+    std::printf("%s\n", precis_last_error(context));
+    std::exit(1);
+  }
+  for (int64_t r = 0; r < rows; r++) {
+    for (int64_t c = 0; c < columns; c++) {
+      store_element(t, r, c, 0.7 * (random.uniform() + random.uniform() + random.uniform() - 1.5));
+    }
+  }
+  return t;
+}
+
+void release(precis_context* context, const precis_tensor& t) {
+  (void)precis_free(context, t.data, rows(t) * columns(t) * (t.dtype == PRECIS_BFLOAT16 ? 2 : 4));
+}
+
+void check(precis_context* context, precis_status status) {
+  if (status == PRECIS_OK) return;
+  std::printf("%s\n", precis_last_error(context));
+  std::exit(1);
+}
+
+const char* name(int32_t dtype) { return dtype == PRECIS_BFLOAT16 ? "bf16" : "f32"; }
+
+void bench_prefill(precis_context* context, int32_t dtype, int32_t sequences, int32_t length,
+                   int32_t heads, int64_t head_dim, bool causal, double best) {
+  Random random(1);
+  const int64_t inner = heads * head_dim;
+  precis_tensor qkv = tensor(context, dtype, int64_t{sequences} * length, 3 * inner, random);
+  precis_tensor out = tensor(context, dtype, int64_t{sequences} * length, inner, random);
+  precis_tensor bias = tensor(context, PRECIS_FLOAT32, 32, heads, random);
+  std::vector<int32_t> offsets;
+  for (int32_t s = 0; s <= sequences; s++) offsets.push_back(s * length);
+  precis_attention_args args = {};
+  args.q = args.k = args.v = qkv;
+  args.q.dims[1] = args.k.dims[1] = args.v.dims[1] = inner;
+  args.q.row_stride = args.k.row_stride = args.v.row_stride = 3 * inner;
+  const int64_t bytes = inner * (dtype == PRECIS_BFLOAT16 ? 2 : 4);
+  args.k.data = static_cast<char*>(qkv.data) + bytes;
+  args.v.data = static_cast<char*>(qkv.data) + 2 * bytes;
+  args.out = out;
+  args.bias = bias;
+  args.query_offsets = args.key_offsets = offsets.data();
+  args.sequences = sequences;
+  args.heads = heads;
+  args.causal = causal;
+  args.bidirectional = !causal;
+  args.max_distance = 128;
+  args.scale = 1;
+  const Times t = measure([&] { check(context, precis_attention(context, &args)); });
+  const double flops = 4.0 * inner * sequences * length * (causal ? (length + 1) / 2.0 : length);
+  std::printf(
+      "prefill %-4s %3d x %5d, %2d x %3lld%s: %8.3f ms (least %.3f, 80 %% %.3f)  %6.1f GFLOP/s",
+      name(dtype), sequences, length, heads, static_cast<long long>(head_dim),
+      causal ? " causal" : "", t.p50 * 1e3, t.least * 1e3, t.p80 * 1e3, flops / t.p50 * 1e-9);
+  if (best > 0) {
+    std::printf(", %3.0f %% of peak (most %.0f %%)", 100 * flops / t.p50 / best,
+                100 * flops / t.least / best);
+  }
+  std::printf("\n");
+  for (const precis_tensor& u : {qkv, out, bias}) release(context, u);
+}
+
+// layers: as many caches, visited in turn, as in a model: what is read comes from where it would.
+void bench_decode(precis_context* context, int32_t dtype, int64_t m, int32_t length, int layers,
+                  bool self, int beams, int threads) {
+  Random random(2);
+  const int32_t heads = 12;
+  const int64_t inner = 768, caches = m / beams;
+  precis_tensor qkv = tensor(context, dtype, m, 3 * inner, random);
+  precis_tensor out = tensor(context, dtype, m, inner, random);
+  precis_tensor bias = tensor(context, PRECIS_FLOAT32, 32, heads, random);
+  std::vector<precis_tensor> k, v;
+  for (int l = 0; l < layers; l++) {
+    k.push_back(tensor(context, dtype, (self ? m : caches) * length, inner, random));
+    v.push_back(tensor(context, dtype, (self ? m : caches) * length, inner, random));
+  }
+  std::vector<int32_t> lengths(m, length), starts, ancestors;
+  for (int64_t r = 0; r < m; r++) {
+    starts.push_back(static_cast<int32_t>(r / beams * length));
+    for (int32_t p = 0; p < length; p++) ancestors.push_back(static_cast<int32_t>(r));
+  }
+  precis_attention_decode_args args = {};
+  const int64_t bytes = inner * (dtype == PRECIS_BFLOAT16 ? 2 : 4);
+  args.q = args.k_new = args.v_new = qkv;
+  args.q.dims[1] = args.k_new.dims[1] = args.v_new.dims[1] = inner;
+  args.q.row_stride = args.k_new.row_stride = args.v_new.row_stride = 3 * inner;
+  args.k_new.data = self ? static_cast<char*>(qkv.data) + bytes : nullptr;
+  args.v_new.data = self ? static_cast<char*>(qkv.data) + 2 * bytes : nullptr;
+  args.out = out;
+  if (self) args.bias = bias;
+  args.lengths = lengths.data();
+  args.key_starts = self ? nullptr : starts.data();
+  args.ancestors = self ? ancestors.data() : nullptr;
+  args.ancestor_stride = args.slot_rows = length;
+  args.heads = heads;
+  args.max_distance = 128;
+  args.scale = 1;
+  const double read = 2.0 * (self ? m : caches) * length * bytes * layers;
+  // In turn, so that both meet the same neighbours.
+  std::vector<double> calls, reads;
+  std::vector<precis_tensor> all = k;
+  all.insert(all.end(), v.begin(), v.end());
+  for (int turn = 0; turn < 40; turn++) {
+    const int repeats = static_cast<int>(1 + 2e6 / read);
+    for (int i = 0; i < 5; i++) {
+      const double start = now();
+      for (int repeat = 0; repeat < repeats; repeat++) {
+        for (int l = 0; l < layers; l++) {
+          args.k_cache = k[l];
+          args.v_cache = v[l];
+          check(context, precis_attention_decode(context, &args));
+        }
+      }
+      if (i > 0) calls.push_back((now() - start) / repeats);
+    }
+    reads.push_back(read_time(all, threads));
+  }
+  std::sort(calls.begin(), calls.end());
+  std::sort(reads.begin(), reads.end());
+  const double p50 = calls[calls.size() / 2], read50 = reads[reads.size() / 2];
+  std::printf(
+      "decode  %-4s %s M %2lld x %3d keys, %d beams, %2d caches of %5.2f MB: %7.1f us (least %.1f) "
+      "%5.1f GB/s (most %.1f), a plain read %.1f (most %.1f): %.0f %% (%.0f %%)\n",
+      name(dtype), self ? "self " : "cross", static_cast<long long>(m), length, beams, layers,
+      read / layers * 1e-6, p50 / layers * 1e6, calls[0] / layers * 1e6, read / p50 * 1e-9,
+      read / calls[0] * 1e-9, read / read50 * 1e-9, read / reads[0] * 1e-9, 100 * read50 / p50,
+      100 * reads[0] / calls[0]);
+  for (int l = 0; l < layers; l++) {
+    release(context, k[l]);
+    release(context, v[l]);
+  }
+  for (const precis_tensor& u : {qkv, out, bias}) release(context, u);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  TestContext context(argc > 2 && argv[2][0] != 0 ? argv[2] : nullptr,
+                      argc > 1 ? std::atoi(argv[1]) : 0);
+  if (context.status() != PRECIS_OK) {
+    std::printf("%s\n", context.error().c_str());
+    return 1;
+  }
+  precis_context_info info;
+  check(context, precis_context_describe(context, &info));
+  const int threads = info.threads;
+  const std::string what = argc > 3 ? argv[3] : "";
+  std::printf("%s, %d threads\n", info.isa, threads);
+  for (int32_t dtype : {PRECIS_BFLOAT16, PRECIS_FLOAT32}) {
+    const double best = what == "decode" ? 0 : peak(info.isa, dtype, threads);
+    std::printf("registers alone, %s: %.1f GFLOP/s\n", name(dtype), best * 1e-9);
+    if (what != "decode") {
+      bench_prefill(context, dtype, 1, 512, 12, 64, false, best);
+      bench_prefill(context, dtype, 1, 256, 12, 64, false, best);
+      bench_prefill(context, dtype, 8, 256, 12, 64, false, best);
+      bench_prefill(context, dtype, 8, 512, 12, 64, true, best);
+      bench_prefill(context, dtype, 1, 4096, 12, 64, false, best);
+      bench_prefill(context, dtype, 1, 512, 6, 128, false, best);
+      bench_prefill(context, dtype, 64, 24, 12, 64, false, best);
+    }
+    if (what == "prefill") continue;
+    bench_decode(context, dtype, 1, 256, 12, false, 1, threads);
+    bench_decode(context, dtype, 1, 64, 12, true, 1, threads);
+    bench_decode(context, dtype, 8, 256, 1, false, 1, threads);
+    bench_decode(context, dtype, 8, 256, 12, false, 1, threads);
+    bench_decode(context, dtype, 8, 64, 12, true, 1, threads);
+    bench_decode(context, dtype, 8, 256, 12, false, 4, threads);
+  }
+  return 0;
+}
