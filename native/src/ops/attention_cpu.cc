@@ -14,15 +14,14 @@
 // threads change a bit.
 
 #include "context.h"
-#include "cpu/vec.h"
 #include "ops/attention.h"
+#include "ops/attention_words.h"
 #include "ops/relative_position.h"
 
 namespace precis {
 namespace PRECIS_ISA {
 namespace {
 
-constexpr int W = Vec::kWidth;
 #if defined(__AVX512F__)
 constexpr int kRows = 6, kVecs = 4;  // 24 sums of 32 registers
 #elif defined(__AVX2__)
@@ -33,73 +32,6 @@ constexpr int kRows = 2, kVecs = 2;
 constexpr int kTile = kVecs * W;   // columns of a tile
 constexpr int kBlock = 4 * kRows;  // queries of a block
 constexpr float kMinusInfinity = -__builtin_inff();
-
-int64_t round_up(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
-int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
-
-// What a 32-bit word of an operand holds, and its product. kPerWord neighbouring k share one.
-struct Singles {
-  static constexpr int kPerWord = 1;
-
-  static Vec multiply_add(Vec a, Vec b, Vec c) { return fma(a, b, c); }
-  // W words from at most n elements; zero from there on.
-  template <class X>
-  static Vec load(const X* x, int64_t n) {
-    return n >= W ? Vec::load(x) : n > 0 ? Vec::load(x, static_cast<int>(n)) : Vec::zero();
-  }
-  // Words whose k are rows: one of each of two rows side by side, or just the first.
-  template <class X>
-  static Vec load_rows(const X* x, const X*, int64_t n) {
-    return load(x, n);
-  }
-  // p = e^(p - largest) in place, as words; returns the sum. n is a multiple of W.
-  static float exponentiate(float* p, int64_t n, float largest) {
-    const Vec shift = Vec::set1(largest);
-    Vec sum = Vec::zero();
-    for (int64_t j = 0; j < n; j += W) {
-      const Vec e = exp(Vec::load(p + j) - shift);
-      e.store(p + j);
-      sum = sum + e;
-    }
-    return sum.sum();
-  }
-};
-
-#if defined(__AVX512BF16__)
-struct Pairs {
-  static constexpr int kPerWord = 2;
-
-  static Vec multiply_add(Vec a, Vec b, Vec c) {
-    return {_mm512_dpbf16_ps(c.v, (__m512bh)a.v, (__m512bh)b.v)};
-  }
-  static Vec load(const uint16_t* x, int64_t n) {
-    const __mmask32 mask = n >= 2 * W ? ~0u : n > 0 ? (1u << n) - 1 : 0;
-    return {_mm512_castsi512_ps(_mm512_maskz_loadu_epi16(mask, x))};
-  }
-  static Vec load_rows(const uint16_t* x0, const uint16_t* x1, int64_t n) {
-    const __mmask16 mask = static_cast<__mmask16>(n >= W ? 0xffff : n > 0 ? (1u << n) - 1 : 0);
-    const __m512i low = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, x0));
-    const __m512i high =
-        _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(x1 != nullptr ? mask : 0, x1));
-    return {_mm512_castsi512_ps(_mm512_or_si512(low, _mm512_slli_epi32(high, 16)))};
-  }
-  static float exponentiate(float* p, int64_t n, float largest) {
-    const Vec shift = Vec::set1(largest);
-    const __m512bh ones = (__m512bh)_mm512_set1_epi16(0x3f80);
-    __m512 sum = _mm512_setzero_ps();
-    for (int64_t j = 0; j < n; j += 2 * W) {
-      const Vec low = exp(Vec::load(p + j) - shift);
-      const Vec high = j + W < n ? exp(Vec::load(p + j + W) - shift) : Vec::zero();
-      const __m512bh e = _mm512_cvtne2ps_pbh(high.v, low.v);
-      // Words overtake no score that is still to be read.
-      _mm512_storeu_si512(p + j / 2, (__m512i)e);
-      sum = _mm512_dpbf16_ps(sum, e, ones);
-    }
-    return _mm512_reduce_add_ps(sum);
-  }
-};
-#endif
 
 // c += a b for R rows and N vectors. A step is a word of a's row and kVecs or more vectors of b.
 template <class Op, int R, int N>
@@ -325,10 +257,6 @@ class Attention {
     const int64_t growing = smaller(n, keys(s));
     return growing * (growing + 1) / 2 + (n - growing) * keys(s);
   }
-  static int64_t share(int64_t total, int64_t thread, int64_t threads) {
-    return total / threads * thread + total % threads * thread / threads;
-  }
-
   void pack(int32_t s, int64_t h, float* scratch) const {
     const int64_t n = keys(s);
     // Keys: tiles of kTile keys, in each of which a step is one word of every key.
@@ -460,20 +388,16 @@ void run(CpuContext& context, const precis_attention_args& a) {
   });
 }
 
-template <class Op, class X>
+template <class X>
 void run(CpuContext& context, const precis_attention_args& a) {
+  using Op = typename WordsOf<X>::Type;
   a.out.dtype == PRECIS_BFLOAT16 ? run<Op, X, uint16_t>(context, a) : run<Op, X, float>(context, a);
 }
 
 }  // namespace
 
 void attention_cpu(CpuContext& context, const precis_attention_args& a) {
-#if defined(__AVX512BF16__)
-  using Bf16 = Pairs;
-#else
-  using Bf16 = Singles;
-#endif
-  a.q.dtype == PRECIS_BFLOAT16 ? run<Bf16, uint16_t>(context, a) : run<Singles, float>(context, a);
+  a.q.dtype == PRECIS_BFLOAT16 ? run<uint16_t>(context, a) : run<float>(context, a);
 }
 
 }  // namespace PRECIS_ISA

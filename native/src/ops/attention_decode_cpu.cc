@@ -1,207 +1,278 @@
 // Bound by reading the cache, so the cache is read once, in the order in which it lies: a thread
-// takes a run of heads of a row, walks the positions, and does all its heads at each. The work is
-// split by rows and, within the rows at the ends of a share, by heads; a head's result does not
-// depend on where.
+// takes some heads of a row, walks the positions, and does all these heads at each. Rows that share
+// keys, as beams do, walk together. The work is split by rows and by heads; the bits of a head's
+// result depend on neither, nor on which rows walk together.
 
 #include "context.h"
-#include "cpu/vec.h"
 #include "ops/attention_decode.h"
+#include "ops/attention_words.h"
 #include "ops/relative_position.h"
 
 namespace precis {
 namespace PRECIS_ISA {
 namespace {
 
-constexpr int W = Vec::kWidth;
-constexpr int kPositions = 4;  // at once
-constexpr int kVecs = 4;       // of sums held in registers
+constexpr int kPositions = 4;    // at a time
+constexpr int kAhead = 8;        // positions between what is asked of memory and what is used
+constexpr int kVecs = 4;         // of sums, held in registers
+constexpr int kMaxTogether = 8;  // rows
 
-int64_t round_up(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
-int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+// Each s[i] summed up, all in the same order.
+void sum_each(const Vec (&s)[kPositions], float* sums) {
+#if defined(__AVX512F__)
+  auto halves = [](__m512 a, __m512 b) {
+    return _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+  };
+  const __m512d low = _mm512_castps_pd(halves(s[0].v, s[1].v));
+  const __m512d high = _mm512_castps_pd(halves(s[2].v, s[3].v));
+  const __m512 q = _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(low, high)),
+                                 _mm512_castpd_ps(_mm512_unpackhi_pd(low, high)));
+  const __m256 e = _mm256_add_ps(_mm512_castps512_ps256(q), _mm512_extractf32x8_ps(q, 1));
+  _mm_storeu_ps(sums, _mm_add_ps(_mm256_castps256_ps128(e), _mm256_extractf128_ps(e, 1)));
+#elif defined(__AVX2__)
+  const __m256 e = _mm256_hadd_ps(_mm256_hadd_ps(s[0].v, s[1].v), _mm256_hadd_ps(s[2].v, s[3].v));
+  _mm_storeu_ps(sums, _mm_add_ps(_mm256_castps256_ps128(e), _mm256_extractf128_ps(e, 1)));
+#else
+  for (int i = 0; i < kPositions; i++) sums[i] = s[i].sum();
+#endif
+}
 
-template <class X>
-Vec load(const X* x, int64_t n) {
-  return n >= W ? Vec::load(x) : Vec::load(x, static_cast<int>(n));
+// Words of scratch for one thread.
+int64_t thread_words(int64_t rows, int64_t heads, int64_t head_dim, int64_t longest) {
+  // Whole pages: threads share none.
+  return round_up(rows * heads * (2 * round_up(head_dim, W) + round_up(longest, W)) + 16, 1024);
 }
 
 template <class X, class Y>
 class Decode {
  public:
-  // scratch: decode_words.
-  Decode(const precis_attention_decode_args& a, const float* bias, int64_t longest, float* scratch)
+  using Op = typename WordsOf<X>::Type;
+
+  // bias (heads, longest): of the positions that end with the query's own.
+  Decode(const precis_attention_decode_args& a, const float* bias, int64_t longest,
+         int64_t together, float* scratch)
       : a_(a),
         bias_(bias),
         longest_(longest),
         head_dim_(columns(a.q) / a.heads),
+        words_((head_dim_ + Op::kPerWord - 1) / Op::kPerWord),
         width_(round_up(head_dim_, W)),
         score_stride_(round_up(longest, W)),
         q_(scratch),
-        out_(q_ + a.heads * width_),
-        scores_(out_ + a.heads * width_) {}
+        out_(q_ + together * a.heads * width_),
+        scores_(out_ + together * a.heads * width_) {}
 
-  // Does heads [begin, end) of row r.
-  void run(int64_t r, int64_t begin, int64_t end) const {
-    const int64_t length = a_.lengths[r];
-    const X* q = row<const X>(a_.q, r);
-    for (int64_t h = begin; h < end; h++) {
-      for (int64_t d = 0; d < head_dim_; d += W) {
-        load(q + h * head_dim_ + d, head_dim_ - d).store(q_ + h * width_ + d);
-        Vec::zero().store(out_ + h * width_ + d);
+  // Does heads [begin, end) of the rows [first, first + count), which are equally long.
+  void run(int64_t first, int64_t count, int64_t begin, int64_t end) const {
+    const int64_t length = a_.lengths[first];
+    for (int64_t r = 0; r < count; r++) {
+      for (int64_t h = begin; h < end; h++) {
+        const X* q = row<const X>(a_.q, first + r) + h * head_dim_;
+        for (int64_t d = 0; d < words_; d += W) {
+          Op::load(q + d * Op::kPerWord, head_dim_ - d * Op::kPerWord)
+              .store(at(q_, r, h, width_) + d);
+        }
+        for (int64_t d = 0; d < head_dim_; d += W) Vec::zero().store(at(out_, r, h, width_) + d);
       }
     }
+    Rows keys, ahead;
     for (int64_t p = 0; p < length; p += kPositions) {
-      const X* k[kPositions];
-      const int64_t n = smaller(kPositions, length - p);
-      // The last position again in place of those that are not there.
-      for (int64_t i = 0; i < kPositions; i++) k[i] = at(a_.k_cache, r, p + smaller(i, n - 1));
-      for (int64_t h = begin; h < end; h++) dot(h, k, p, n);
+      find(a_.k_cache, first, count, p, length, keys);
+      if (p + kAhead < length) {
+        find(a_.k_cache, first, count, p + kAhead, length, ahead);
+      } else {
+        find(a_.v_cache, first, count, p + kAhead - round_up(length, kPositions), length, ahead);
+      }
+      for (int64_t h = begin; h < end; h++) {
+        for (int64_t r = 0; r < count; r++) {
+          if (r == 0 || ahead[r][0] != ahead[r - 1][0]) prefetch(ahead[r], h);
+          dot(at(q_, r, h, width_), keys[r], h, at(scores_, r, h, score_stride_) + p);
+        }
+      }
     }
-    for (int64_t h = begin; h < end; h++) softmax(h, length);
+    for (int64_t r = 0; r < count; r++) {
+      for (int64_t h = begin; h < end; h++) softmax(at(scores_, r, h, score_stride_), h, length);
+    }
     for (int64_t p = 0; p < length; p += kPositions) {
-      const X* v[kPositions];
+      find(a_.v_cache, first, count, p, length, keys);
+      find(a_.v_cache, first, count, p + kAhead, length, ahead);
       const int64_t n = smaller(kPositions, length - p);
-      for (int64_t i = 0; i < n; i++) v[i] = at(a_.v_cache, r, p + i);
-      for (int64_t h = begin; h < end; h++) add(h, v, p, n);
+      for (int64_t h = begin; h < end; h++) {
+        for (int64_t r = 0; r < count; r++) {
+          if (r == 0 || ahead[r][0] != ahead[r - 1][0]) prefetch(ahead[r], h);
+          add(at(scores_, r, h, score_stride_) + p, keys[r], n, h, at(out_, r, h, width_));
+        }
+      }
     }
-    Y* y = row<Y>(a_.out, r);
-    for (int64_t h = begin; h < end; h++) {
-      for (int64_t d = 0; d < head_dim_; d += W) {
-        const Vec value = Vec::load(out_ + h * width_ + d);
-        const int64_t left = head_dim_ - d;
-        Y* to = y + h * head_dim_ + d;
-        left >= W ? value.store(to) : value.store(to, static_cast<int>(left));
+    for (int64_t r = 0; r < count; r++) {
+      for (int64_t h = begin; h < end; h++) {
+        Y* y = row<Y>(a_.out, first + r) + h * head_dim_;
+        const float* out = at(out_, r, h, width_);
+        for (int64_t d = 0; d < head_dim_; d += W) {
+          const int64_t left = head_dim_ - d;
+          left >= W ? Vec::load(out + d).store(y + d)
+                    : Vec::load(out + d).store(y + d, static_cast<int>(left));
+        }
       }
     }
   }
 
  private:
-  const X* at(const precis_tensor& cache, int64_t r, int64_t p) const {
-    return row<const X>(cache, cache_row(a_, r, p));
+  using Rows = const X* [kMaxTogether][kPositions];
+
+  float* at(float* matrix, int64_t r, int64_t h, int64_t stride) const {
+    return matrix + (r * a_.heads + h) * stride;
   }
 
-  void dot(int64_t h, const X* const* k, int64_t p, int64_t n) const {
-    Vec sum[kPositions] = {Vec::zero(), Vec::zero(), Vec::zero(), Vec::zero()};
-    for (int64_t d = 0; d < head_dim_; d += W) {
-      const Vec x = Vec::load(q_ + h * width_ + d);
-      for (int i = 0; i < kPositions; i++) {
-        sum[i] = fma(x, load(k[i] + h * head_dim_ + d, head_dim_ - d), sum[i]);
+  // Where the positions from p on lie; beyond the last, the last again.
+  void find(const precis_tensor& cache, int64_t first, int64_t count, int64_t p, int64_t length,
+            Rows& found) const {
+    for (int64_t r = 0; r < count; r++) {
+      for (int64_t i = 0; i < kPositions; i++) {
+        found[r][i] = row<const X>(cache, cache_row(a_, first + r, smaller(p + i, length - 1)));
       }
     }
-    float* scores = scores_ + h * score_stride_ + p;
-    for (int64_t i = 0; i < n; i++) scores[i] = sum[i].sum() * a_.scale;
   }
 
-  void softmax(int64_t h, int64_t length) const {
-    float* scores = scores_ + h * score_stride_;
+  void prefetch(const X* const (&x)[kPositions], int64_t h) const {
+    constexpr int64_t kLine = 64 / sizeof(X);
+    for (int64_t d = h * head_dim_; d < (h + 1) * head_dim_; d += kLine) {
+      for (int i = 0; i < kPositions; i++) __builtin_prefetch(x[i] + d, 0, 3);
+    }
+  }
+
+  void dot(const float* q, const X* const (&k)[kPositions], int64_t h, float* scores) const {
+    Vec sum[kPositions];
+    for (int i = 0; i < kPositions; i++) sum[i] = Vec::zero();
+    int64_t d = 0;
+    for (; d + W * Op::kPerWord <= head_dim_; d += W * Op::kPerWord) {
+      const Vec x = Vec::load(q + d / Op::kPerWord);
+      for (int i = 0; i < kPositions; i++) {
+        const Vec y = Op::load(k[i] + h * head_dim_ + d, W * Op::kPerWord);
+        sum[i] = Op::multiply_add(x, y, sum[i]);
+      }
+    }
+    if (d < head_dim_) {
+      const Vec x = Vec::load(q + d / Op::kPerWord);
+      for (int i = 0; i < kPositions; i++) {
+        const Vec y = Op::load(k[i] + h * head_dim_ + d, head_dim_ - d);
+        sum[i] = Op::multiply_add(x, y, sum[i]);
+      }
+    }
+    sum_each(sum, scores);
+  }
+
+  // Turns a row of products into weights.
+  void softmax(float* scores, int64_t h, int64_t length) const {
     const float* bias = bias_ + h * longest_ + (longest_ - length);
     const int64_t padded = round_up(length, W);
     for (int64_t p = length; p < padded; p++) scores[p] = -__builtin_inff();
+    const Vec scale = Vec::set1(a_.scale);
     Vec largest = Vec::set1(-__builtin_inff());
-    for (int64_t p = 0; p < padded; p += W) {
-      const Vec score = Vec::load(scores + p) + load(bias + p, length - p);
+    for (int64_t p = 0; p < length; p += W) {
+      const Vec score = fma(Vec::load(scores + p), scale, Singles::load(bias + p, length - p));
       score.store(scores + p);
       largest = max(largest, score);
     }
-    const Vec shift = Vec::set1(largest.largest());
-    Vec sum = Vec::zero();
-    for (int64_t p = 0; p < padded; p += W) {
-      const Vec e = exp(Vec::load(scores + p) - shift);
-      e.store(scores + p);
-      sum = sum + e;
-    }
-    const Vec scale = Vec::set1(1.0f / sum.sum());
-    for (int64_t p = 0; p < padded; p += W) (Vec::load(scores + p) * scale).store(scores + p);
+    const float sum = Singles::exponentiate(scores, padded, largest.largest());
+    const Vec inverse = Vec::set1(1.0f / sum);
+    for (int64_t p = 0; p < length; p += W) (Vec::load(scores + p) * inverse).store(scores + p);
   }
 
-  void add(int64_t h, const X* const* v, int64_t p, int64_t n) const {
-    const float* weights = scores_ + h * score_stride_ + p;
-    for (int64_t d = 0; d < head_dim_; d += kVecs * W) {
-      float* out = out_ + h * width_ + d;
-      if (head_dim_ - d >= kVecs * W) {
-        Vec sum[kVecs];
-        for (int j = 0; j < kVecs; j++) sum[j] = Vec::load(out + j * W);
-        for (int64_t i = 0; i < n; i++) {
-          const X* x = v[i] + h * head_dim_ + d;
-          const Vec weight = Vec::set1(weights[i]);
-          for (int j = 0; j < kVecs; j++) sum[j] = fma(weight, Vec::load(x + j * W), sum[j]);
-        }
-        for (int j = 0; j < kVecs; j++) sum[j].store(out + j * W);
-      } else {
-        for (int64_t j = 0; d + j < head_dim_; j += W) {
-          Vec sum = Vec::load(out + j);
-          for (int64_t i = 0; i < n; i++) {
-            const Vec x = load(v[i] + h * head_dim_ + d + j, head_dim_ - d - j);
-            sum = fma(Vec::set1(weights[i]), x, sum);
-          }
-          sum.store(out + j);
-        }
+  // out += weights v for n positions.
+  void add(const float* weights, const X* const (&v)[kPositions], int64_t n, int64_t h,
+           float* out) const {
+    int64_t d = 0;
+    for (; d + kVecs * W <= head_dim_; d += kVecs * W) {
+      Vec sum[kVecs];
+      for (int j = 0; j < kVecs; j++) sum[j] = Vec::load(out + d + j * W);
+      for (int64_t i = 0; i < n; i++) {
+        const X* x = v[i] + h * head_dim_ + d;
+        const Vec weight = Vec::set1(weights[i]);
+        for (int j = 0; j < kVecs; j++) sum[j] = fma(weight, Vec::load(x + j * W), sum[j]);
       }
+      for (int j = 0; j < kVecs; j++) sum[j].store(out + d + j * W);
+    }
+    for (; d < head_dim_; d += W) {
+      Vec sum = Vec::load(out + d);
+      for (int64_t i = 0; i < n; i++) {
+        const Vec x = Singles::load(v[i] + h * head_dim_ + d, head_dim_ - d);
+        sum = fma(Vec::set1(weights[i]), x, sum);
+      }
+      sum.store(out + d);
     }
   }
 
   const precis_attention_decode_args& a_;
-  const float* bias_;  // (heads, longest), of the positions that end with the query's own
+  const float* bias_;
   const int64_t longest_;
   const int64_t head_dim_;
+  const int64_t words_;  // of a query of one head
   const int64_t width_;
   const int64_t score_stride_;
-  float* q_;    // (heads, width)
-  float* out_;  // (heads, width)
-  float* scores_;
+  float* q_;       // (rows, heads, width), as words
+  float* out_;     // (rows, heads, width)
+  float* scores_;  // (rows, heads, score_stride)
 };
 
 // Copies the new keys and values to their places: little next to what is read afterwards.
+template <class X>
 void append(const precis_attention_decode_args& a) {
-  const size_t bytes = static_cast<size_t>(columns(a.q)) * (a.q.dtype == PRECIS_BFLOAT16 ? 2 : 4);
+  const size_t bytes = static_cast<size_t>(columns(a.q)) * sizeof(X);
   for (int64_t r = 0; r < rows(a.q); r++) {
     const int64_t to = cache_row(a, r, a.lengths[r] - 1);
-    if (a.q.dtype == PRECIS_BFLOAT16) {
-      __builtin_memcpy(row<uint16_t>(a.k_cache, to), row<uint16_t>(a.k_new, r), bytes);
-      __builtin_memcpy(row<uint16_t>(a.v_cache, to), row<uint16_t>(a.v_new, r), bytes);
-    } else {
-      __builtin_memcpy(row<float>(a.k_cache, to), row<float>(a.k_new, r), bytes);
-      __builtin_memcpy(row<float>(a.v_cache, to), row<float>(a.v_new, r), bytes);
-    }
+    __builtin_memcpy(row<X>(a.k_cache, to), row<X>(a.k_new, r), bytes);
+    __builtin_memcpy(row<X>(a.v_cache, to), row<X>(a.v_new, r), bytes);
   }
+}
+
+// How many rows from r on walk together: as long, and with the same first key.
+int64_t rows_together(const precis_attention_decode_args& a, int64_t r) {
+  int64_t n = 1;
+  while (n < kMaxTogether && r + n < rows(a.q) && a.lengths[r + n] == a.lengths[r] &&
+         cache_row(a, r + n, 0) == cache_row(a, r, 0)) {
+    n++;
+  }
+  return n;
 }
 
 template <class X, class Y>
 void run(CpuContext& context, const precis_attention_decode_args& a) {
   const int64_t m = rows(a.q), heads = a.heads;
-  int64_t longest = 0, total = 0;
-  for (int64_t r = 0; r < m; r++) {
-    longest = a.lengths[r] > longest ? a.lengths[r] : longest;
-    total += a.lengths[r] * heads;
+  int64_t longest = 0, total = 0, together = 0;
+  for (int64_t r = 0, n; r < m; r += n) {
+    n = rows_together(a, r);
+    longest = larger(longest, a.lengths[r]);
+    together = larger(together, n);
+    total += n * a.lengths[r] * heads;
   }
-  const int64_t head_dim = columns(a.q) / heads;
-  const int64_t buckets_words =
+  if (m == 0) return;
+  const int64_t bucket_words =
       a.bias.data != nullptr ? round_up(relative_bias_words(a.max_distance, longest), 16) : 0;
   const int64_t bias_words = round_up(heads * longest, 16);
-  const int64_t thread_words =
-      round_up(heads * (2 * round_up(head_dim, W) + round_up(longest, W)), 1024);
+  const int64_t words = thread_words(together, heads, columns(a.q) / heads, longest);
   auto* scratch = static_cast<float*>(context.scratch.reserve(
-      static_cast<size_t>(buckets_words + bias_words + thread_words * context.pool.threads()) *
+      static_cast<size_t>(bucket_words + bias_words + words * context.pool.threads()) *
       sizeof(float)));
   const RelativeBias relative = relative_bias(a.bias, a.max_distance, false, longest,
                                               static_cast<int32_t*>(static_cast<void*>(scratch)));
-  float* bias = scratch + buckets_words;
+  float* bias = scratch + bucket_words;
   for (int64_t h = 0; h < heads; h++) {
     fill_relative_bias(relative, h, 1 - longest, longest, bias + h * longest);
   }
-  if (a.k_new.data != nullptr) append(a);
+  if (a.k_new.data != nullptr) append<X>(a);
   parallel(context.pool, [&](int thread, int threads) {
-    const Decode<X, Y> decode(a, bias, longest, bias + bias_words + thread * thread_words);
-    const int64_t begin = total / threads * thread + total % threads * thread / threads;
-    const int64_t next = thread + 1;
-    const int64_t end = total / threads * next + total % threads * next / threads;
+    const Decode<X, Y> decode(a, bias, longest, together, bias + bias_words + thread * words);
+    const int64_t begin = share(total, thread, threads), end = share(total, thread + 1, threads);
     int64_t before = 0;
-    for (int64_t r = 0; r < m && before < end; r++) {
-      // The heads of this row whose scores, counted from the first row's, start in [begin, end).
-      const int64_t length = a.lengths[r];
-      const int64_t from = begin <= before ? 0 : (begin - before + length - 1) / length;
-      const int64_t to = smaller(heads, (end - before + length - 1) / length);
-      if (from < to) decode.run(r, from, to);
-      before += length * heads;
+    for (int64_t r = 0, n; r < m && before < end; r += n) {
+      n = rows_together(a, r);
+      // A head belongs to the thread in whose share it starts.
+      const int64_t head = n * a.lengths[r];
+      const int64_t from = begin <= before ? 0 : smaller(heads, (begin - before + head - 1) / head);
+      const int64_t to = smaller(heads, (end - before + head - 1) / head);
+      if (from < to) decode.run(r, n, from, to);
+      before += head * heads;
     }
   });
 }
