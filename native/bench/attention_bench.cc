@@ -81,24 +81,34 @@ double measure_threads(int threads, int rounds, const F& f) {
 constexpr int64_t kPeakSteps = 50'000;
 
 #if defined(__x86_64__)
-#define PRECIS_PEAK(name, isa, flops, type, zero, step)                                         \
-  __attribute__((target(isa))) double name() {                                                  \
-    type c[12];                                                                                 \
-    for (type & x : c) x = zero();                                                              \
-    type a = zero();                                                                            \
-    asm volatile("" : "+v"(a));                                                                 \
-    for (int64_t i = 0; i < kPeakSteps; i++) {                                                  \
-      for (type & x : c) x = step;                                                              \
-      asm volatile(""                                                                           \
-                   : "+v"(c[0]), "+v"(c[1]), "+v"(c[2]), "+v"(c[3]), "+v"(c[4]), "+v"(c[5]),    \
-                     "+v"(c[6]), "+v"(c[7]), "+v"(c[8]), "+v"(c[9]), "+v"(c[10]), "+v"(c[11])); \
-    }                                                                                           \
-    return 12.0 * kPeakSteps * flops;                                                           \
+#define PRECIS_PEAK(name, isa, flops, type, zero, step)                                      \
+  __attribute__((target(isa))) double name() {                                               \
+    type a = zero(), c0 = a, c1 = a, c2 = a, c3 = a, c4 = a, c5 = a, c6 = a, c7 = a, c8 = a, \
+         c9 = a;                                                                             \
+    asm volatile("" : "+v"(a));                                                              \
+    for (int64_t i = 0; i < kPeakSteps; i++) {                                               \
+      c0 = step(c0);                                                                         \
+      c1 = step(c1);                                                                         \
+      c2 = step(c2);                                                                         \
+      c3 = step(c3);                                                                         \
+      c4 = step(c4);                                                                         \
+      c5 = step(c5);                                                                         \
+      c6 = step(c6);                                                                         \
+      c7 = step(c7);                                                                         \
+      c8 = step(c8);                                                                         \
+      c9 = step(c9);                                                                         \
+      asm volatile(""                                                                        \
+                   : "+v"(c0), "+v"(c1), "+v"(c2), "+v"(c3), "+v"(c4), "+v"(c5), "+v"(c6),   \
+                     "+v"(c7), "+v"(c8), "+v"(c9));                                          \
+    }                                                                                        \
+    return 10.0 * kPeakSteps * flops;                                                        \
   }
-PRECIS_PEAK(peak_avx512_bf16, "avx512f,avx512bf16", 64, __m512, _mm512_setzero_ps,
-            _mm512_dpbf16_ps(x, (__m512bh)a, (__m512bh)a))
-PRECIS_PEAK(peak_avx512, "avx512f", 32, __m512, _mm512_setzero_ps, _mm512_fmadd_ps(a, a, x))
-PRECIS_PEAK(peak_avx2, "avx2,fma", 16, __m256, _mm256_setzero_ps, _mm256_fmadd_ps(a, a, x))
+#define PRECIS_DOT(x) _mm512_dpbf16_ps(x, (__m512bh)a, (__m512bh)a)
+#define PRECIS_FMA512(x) _mm512_fmadd_ps(a, a, x)
+#define PRECIS_FMA256(x) _mm256_fmadd_ps(a, a, x)
+PRECIS_PEAK(peak_avx512_bf16, "avx512f,avx512bf16", 64, __m512, _mm512_setzero_ps, PRECIS_DOT)
+PRECIS_PEAK(peak_avx512, "avx512f", 32, __m512, _mm512_setzero_ps, PRECIS_FMA512)
+PRECIS_PEAK(peak_avx2, "avx2,fma", 16, __m256, _mm256_setzero_ps, PRECIS_FMA256)
 #undef PRECIS_PEAK
 #endif
 
