@@ -39,7 +39,7 @@ public final class AtomicFile {
       syncFolder(folder);
     } catch (IOException e) {
       throw new UncheckedIOException(
-          "Cannot write " + file + ", which stays as it was: " + e.getMessage(), e);
+          "Cannot write " + file + ", which stays as it was: " + Reason.of(e), e);
     } finally {
       try {
         Files.deleteIfExists(temporary);

@@ -156,7 +156,7 @@ public final class Checkpoint implements AutoCloseable {
             index, "names the shard " + name + ", which is a link out of the model's folder");
       }
     } catch (IOException e) {
-      throw new UncheckedIOException("Cannot read " + shard + ": " + e.getMessage(), e);
+      throw new UncheckedIOException("Cannot read " + shard + ": " + Reason.of(e), e);
     }
     return shard;
   }

@@ -188,7 +188,7 @@ public final class Json {
     } catch (NoSuchFileException e) {
       throw new InvalidInputException(file + " does not exist", e);
     } catch (IOException e) {
-      throw new UncheckedIOException("Cannot read " + file + ": " + e.getMessage(), e);
+      throw new UncheckedIOException("Cannot read " + file + ": " + Reason.of(e), e);
     }
   }
 }

@@ -37,7 +37,7 @@ final class MappedFile {
       }
       return bytes;
     } catch (IOException e) {
-      throw new UncheckedIOException("Cannot read " + file + ": " + e.getMessage(), e);
+      throw new UncheckedIOException("Cannot read " + file + ": " + Reason.of(e), e);
     }
   }
 

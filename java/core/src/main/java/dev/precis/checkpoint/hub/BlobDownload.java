@@ -1,6 +1,7 @@
 package dev.precis.checkpoint.hub;
 
 import dev.precis.checkpoint.AtomicFile;
+import dev.precis.checkpoint.Reason;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -176,7 +177,7 @@ final class BlobDownload {
     } catch (ClosedChannelException e) {
       throw e; // The thread was interrupted.
     } catch (IOException e) {
-      throw new UncheckedIOException("Cannot write to the hub's cache: " + e.getMessage(), e);
+      throw new UncheckedIOException("Cannot write to the hub's cache: " + Reason.of(e), e);
     }
   }
 

@@ -2,6 +2,7 @@ package dev.precis.checkpoint.hub;
 
 import dev.precis.InvalidInputException;
 import dev.precis.checkpoint.JsonObject;
+import dev.precis.checkpoint.Reason;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -109,7 +110,7 @@ public final class Hub {
     try {
       return cache(repository(id, kind, revision)).find();
     } catch (IOException e) {
-      throw new UncheckedIOException("Cannot read the cache of " + id + ": " + e.getMessage(), e);
+      throw new UncheckedIOException("Cannot read the cache of " + id + ": " + Reason.of(e), e);
     }
   }
 
@@ -152,7 +153,7 @@ public final class Hub {
           : download(repository, cache, progress);
     } catch (IOException e) {
       throw new UncheckedIOException(
-          "Cannot download %s to %s: %s".formatted(repository, config.cache(), e.getMessage()), e);
+          "Cannot download %s to %s: %s".formatted(repository, config.cache(), Reason.of(e)), e);
     }
   }
 

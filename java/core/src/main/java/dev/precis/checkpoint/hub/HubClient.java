@@ -3,6 +3,7 @@ package dev.precis.checkpoint.hub;
 import dev.precis.InvalidInputException;
 import dev.precis.checkpoint.Json;
 import dev.precis.checkpoint.JsonObject;
+import dev.precis.checkpoint.Reason;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.InterruptedIOException;
@@ -13,6 +14,7 @@ import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.ByteBuffer;
+import java.nio.channels.UnresolvedAddressException;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.Set;
@@ -154,8 +156,7 @@ final class HubClient {
     }
     boolean hopeless = e instanceof SSLException || e instanceof ConnectException;
     String sentence =
-        "Fetching %s from %s failed: %s"
-            .formatted(what, config.endpoint(), e.getMessage() == null ? e : e.getMessage());
+        "Fetching %s from %s failed: %s".formatted(what, config.endpoint(), reason(e));
     if (hopeless || failures >= config.attempts()) {
       throw new UncheckedIOException(
           sentence + "; check the network, HF_ENDPOINT and HTTPS_PROXY, then start again", e);
@@ -172,6 +173,19 @@ final class HubClient {
       Thread.currentThread().interrupt();
       throw interrupted(what);
     }
+  }
+
+  /** The HTTP client's refused connections carry no words of their own. */
+  private static String reason(IOException e) {
+    if (e instanceof ConnectException && e.getMessage() == null) {
+      for (Throwable cause = e; cause != null; cause = cause.getCause()) {
+        if (cause instanceof UnresolvedAddressException) {
+          return "its name is unknown";
+        }
+      }
+      return "it takes no connection";
+    }
+    return Reason.of(e);
   }
 
   private static UncheckedIOException interrupted(String what) {

@@ -344,8 +344,16 @@ class HubTest {
   void saysThatNobodyIsThere() {
     server.close();
     String message = failure(hub());
-    assertTrue(
-        message.contains("" + server.endpoint()) && message.contains("HF_ENDPOINT"), message);
+    assertTrue(message.contains(server.endpoint() + " failed: it takes no connection"), message);
+    assertTrue(message.contains("HF_ENDPOINT"), message);
+  }
+
+  @Test
+  void saysThatTheDiskRefuses() throws IOException {
+    Files.writeString(cache(), "a file where the cache should be");
+    String message = failure(hub());
+    assertTrue(message.contains(cache().toString()), message);
+    assertFalse(message.contains("Exception"), message);
   }
 
   @Test
