@@ -52,7 +52,9 @@ final class BuiltIn implements AutoCloseable {
     return folder.resolve(DIALOGUES);
   }
 
-  /** What transformers generates greedily from the first dialogue: token ids, start token left out. */
+  /**
+   * What transformers generates greedily from the first dialogue: token ids, start token left out.
+   */
   static int[] expectedTokens() {
     try (InputStream in = resource("golden/generate_t5-tiny.json")) {
       JsonNode golden =

@@ -31,12 +31,7 @@ import picocli.CommandLine.Option;
           + " summary whose results are known.",
       "Exit code 1 when something without which nothing works is broken."
     },
-    footer = {
-      "",
-      "Examples:",
-      "  precis doctor",
-      "  precis doctor --threads 1 --json"
-    })
+    footer = {"", "Examples:", "  precis doctor", "  precis doctor --threads 1 --json"})
 final class DoctorCommand extends BaseCommand {
   @Option(names = "--json", description = "One JSON object instead of lines.")
   private boolean json;
@@ -75,7 +70,8 @@ final class DoctorCommand extends BaseCommand {
       terminal().println(Json.mapper().writeValueAsString(new Report(ok, lines)));
     } else {
       findings.forEach(this::print);
-      terminal().println(ok ? "Everything works." : "Something is broken: see the lines with '!!'.");
+      terminal()
+          .println(ok ? "Everything works." : "Something is broken: see the lines with '!!'.");
     }
     return ok ? DONE : FAILED;
   }
@@ -124,7 +120,10 @@ final class DoctorCommand extends BaseCommand {
     add("library", Level.OK, library.toString());
     try (Context context = common().context()) {
       Context.Info info = context.info();
-      add("cpu", Level.OK, Proc.value("/proc/cpuinfo", "model name").orElse(System.getProperty("os.arch"))
+      add(
+          "cpu",
+          Level.OK,
+          Proc.value("/proc/cpuinfo", "model name").orElse(System.getProperty("os.arch"))
               + ": "
               + info.features());
       add("kernels", Level.OK, info.isa());
@@ -132,8 +131,7 @@ final class DoctorCommand extends BaseCommand {
           "threads",
           Level.OK,
           "%d, pinned to %s; %d processors are visible"
-              .formatted(
-                  info.threads(), info.cores(), Runtime.getRuntime().availableProcessors()));
+              .formatted(info.threads(), info.cores(), Runtime.getRuntime().availableProcessors()));
       add(
           "onednn",
           info.onednn() ? Level.OK : Level.NOTE,
@@ -152,7 +150,9 @@ final class DoctorCommand extends BaseCommand {
         "gpu",
         Level.NOTE,
         "this build has no CUDA"
-            + (driver ? ", though there is an NVIDIA driver" : "; there is no NVIDIA driver either"));
+            + (driver
+                ? ", though there is an NVIDIA driver"
+                : "; there is no NVIDIA driver either"));
   }
 
   /** Records what a test says, or its failure. */
@@ -262,7 +262,8 @@ final class DoctorCommand extends BaseCommand {
       add(
           "hub cache",
           writable ? Level.OK : Level.NOTE,
-          hub.cache() + (writable ? "" : ": cannot be written to; set HF_HOME to a folder that can"));
+          hub.cache()
+              + (writable ? "" : ": cannot be written to; set HF_HOME to a folder that can"));
       add(
           "hub",
           Level.OK,

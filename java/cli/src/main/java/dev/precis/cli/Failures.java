@@ -9,6 +9,7 @@ import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
 import java.util.List;
 import java.util.Locale;
+import picocli.CommandLine.MissingParameterException;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.UnmatchedArgumentException;
 
@@ -56,22 +57,27 @@ final class Failures {
   }
 
   private static String usageSentence(ParameterException exception) {
-    if (exception instanceof UnmatchedArgumentException unmatched) {
-      String argument = unmatched.getUnmatched().getFirst();
-      String kind =
-          argument.startsWith("-")
-              ? "Unknown option"
-              : exception.getCommandLine().getParent() == null
-                  ? "Unknown command"
-                  : "Unexpected argument";
-      List<String> suggestions = unmatched.getSuggestions();
-      return kind
-          + " '"
-          + argument
-          + "'"
-          + (suggestions.isEmpty() ? "" : ", did you mean " + suggestions.getFirst() + "?");
+    // A misspelt option is often why another one is missing.
+    List<String> unmatched = exception.getCommandLine().getUnmatchedArguments();
+    if (exception instanceof MissingParameterException && !unmatched.isEmpty()) {
+      exception = new UnmatchedArgumentException(exception.getCommandLine(), unmatched);
+    }
+    if (exception instanceof UnmatchedArgumentException unknown) {
+      return unmatchedSentence(unknown);
     }
     return exception.getMessage().replaceAll("\\s*\\R\\s*", " ").replaceAll("[.;\\s]+$", "");
+  }
+
+  private static String unmatchedSentence(UnmatchedArgumentException exception) {
+    String argument = exception.getUnmatched().getFirst();
+    boolean atRoot = exception.getCommandLine().getParent() == null;
+    String kind =
+        argument.startsWith("-")
+            ? "Unknown option"
+            : atRoot ? "Unknown command" : "Unexpected argument";
+    String likely = exception.getSuggestions().stream().findFirst().orElse("");
+    return "%s '%s'%s"
+        .formatted(kind, argument, likely.isEmpty() ? "" : ", did you mean " + likely + "?");
   }
 
   /** What a failure means to the one who called. */

@@ -52,7 +52,10 @@ final class GenerateCommand extends BaseCommand {
       description = "A PEFT adapter, a folder or a hub id; several add up.")
   private List<String> adapters = List.of();
 
-  @Option(names = "--input", paramLabel = "FILE", description = "Dialogues; -: JSON lines on standard input.")
+  @Option(
+      names = "--input",
+      paramLabel = "FILE",
+      description = "Dialogues; -: JSON lines on standard input.")
   private Path input;
 
   @Option(
@@ -160,7 +163,8 @@ final class GenerateCommand extends BaseCommand {
       arity = "0..1",
       defaultValue = "false",
       fallbackValue = "true",
-      description = "Beams: end when there are as many results as beams (default: ${DEFAULT-VALUE}).")
+      description =
+          "Beams: end when there are as many results as beams (default: ${DEFAULT-VALUE}).")
   private String earlyStopping;
 
   @Option(
@@ -243,7 +247,9 @@ final class GenerateCommand extends BaseCommand {
   private void checkUsage() {
     if ((input == null) == (prompt == null)) {
       throw usage(
-          input == null ? "--input or --prompt is missing" : "Only one of --input and --prompt goes");
+          input == null
+              ? "--input or --prompt is missing"
+              : "Only one of --input and --prompt goes");
     }
     if (raw && (template != null || shots > 0)) {
       throw usage("--raw takes prompts as they are, without --template and --shots");
@@ -349,8 +355,7 @@ final class GenerateCommand extends BaseCommand {
   }
 
   /** Writes results as they come. A run that ends early says what it leaves and how to go on. */
-  private void write(
-      T5 t5, List<int[]> sources, GenerationOptions options, Results results) {
+  private void write(T5 t5, List<int[]> sources, GenerationOptions options, Results results) {
     int total = sources.size();
     int from = results.written();
     if (from > 0) {
@@ -359,43 +364,53 @@ final class GenerateCommand extends BaseCommand {
     Thread farewell = new Thread(() -> farewell(results, total));
     Runtime.getRuntime().addShutdownHook(farewell);
     boolean complete = false;
-    try (Progress progress = new Progress(terminal(), common().quiet())) {
-      AtomicLong tokens = new AtomicLong();
-      AtomicInteger done = new AtomicInteger(from);
-      progress.show("0/%d dialogues".formatted(total));
-      t5.generateTokens(
-          sources.subList(from, total),
-          options,
-          batchSize,
-          from,
-          (source, generated) -> {
-            generated.forEach(each -> tokens.addAndGet(each.tokens().length));
-            results.add(from + source, generated.stream().map(t5::decode).toList());
-            progress.show(
-                "%d/%d dialogues  %,.0f tokens/s  %s"
-                    .formatted(
-                        done.incrementAndGet(),
-                        total,
-                        tokens.get() / progress.seconds(),
-                        progress.left((double) (done.get() - from) / (total - from))));
-          });
+    long tokens;
+    Progress progress = new Progress(terminal(), common().quiet());
+    try (progress) {
+      tokens = generate(t5, sources.subList(from, total), options, results, progress);
       results.commit();
       complete = true;
-      progress.close();
-      if (terminal().errIsTerminal()) {
-        note(
-            "%,d dialogues, %,d tokens in %s (%,.0f tokens/s)."
-                .formatted(
-                    total - from,
-                    tokens.get(),
-                    Progress.clock(progress.seconds()),
-                    tokens.get() / progress.seconds()));
-      }
     } finally {
       if (removeHook(farewell) && !complete) {
         farewell(results, total);
       }
     }
+    if (terminal().errIsTerminal()) {
+      note(
+          "%,d dialogues, %,d tokens in %s (%,.0f tokens/s)."
+              .formatted(
+                  total - from,
+                  tokens,
+                  Progress.clock(progress.seconds()),
+                  tokens / progress.seconds()));
+    }
+  }
+
+  /** Generates for the sources that are left and returns how many tokens that were. */
+  private long generate(
+      T5 t5, List<int[]> sources, GenerationOptions options, Results results, Progress progress) {
+    int from = results.written();
+    int total = from + sources.size();
+    AtomicLong tokens = new AtomicLong();
+    AtomicInteger done = new AtomicInteger();
+    progress.show("%d/%d dialogues".formatted(from, total));
+    t5.generateTokens(
+        sources,
+        options,
+        batchSize,
+        from,
+        (source, generated) -> {
+          generated.forEach(each -> tokens.addAndGet(each.tokens().length));
+          results.add(from + source, generated.stream().map(t5::decode).toList());
+          progress.show(
+              "%d/%d dialogues  %,.0f tokens/s  %s"
+                  .formatted(
+                      from + done.incrementAndGet(),
+                      total,
+                      tokens.get() / progress.seconds(),
+                      progress.left((double) done.get() / sources.size())));
+        });
+    return tokens.get();
   }
 
   private void farewell(Results results, int total) {
@@ -403,7 +418,8 @@ final class GenerateCommand extends BaseCommand {
       terminal()
           .err()
           .printf(
-              "%d of %d results are kept in %s: the same command with --resume goes on from there.%n",
+              "%d of %d results are kept in %s: the same command with --resume goes on from"
+                  + " there.%n",
               results.written(), total, Results.partial(output));
     }
   }

@@ -1,6 +1,7 @@
 package dev.precis.cli;
 
 import java.io.PrintWriter;
+import java.io.StringWriter;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -59,14 +60,17 @@ public final class Main implements Runnable {
     addCommands(line, args.length == 0 ? "" : args[0]);
     line.setColorScheme(
         CommandLine.Help.defaultColorScheme(terminal.colors() ? Ansi.ON : Ansi.OFF));
-    line.setOut(terminal.writer()).setErr(new PrintWriter(terminal.err(), true));
+    StringWriter help = new StringWriter();
+    line.setOut(new PrintWriter(help)).setErr(new PrintWriter(terminal.err(), true));
     Failures failures = new Failures(terminal, List.of(args).contains("--debug"));
     line.setParameterExceptionHandler((e, arguments) -> failures.reportUsage(e));
     line.setExecutionExceptionHandler((e, command, result) -> failures.report(e));
     try {
-      return line.execute(args);
+      int exitCode = line.execute(args);
+      terminal.print(help.toString());
+      return exitCode;
     } catch (Throwable e) {
-      // Errors, and help that could not be written, pass by picocli's handlers.
+      // Errors pass by picocli's handlers, which are for exceptions.
       return failures.report(e);
     }
   }

@@ -23,8 +23,19 @@ final class Rehearsal {
       String output = builtIn.model().resolve("out.jsonl").toString();
       Main.run(terminal, "generate", "--model", model, "--input", dialogues, "--output", output);
       Main.run(terminal, "generate", "--model", model, "--prompt", "Hello!", "--dtype", "bfloat16");
-      Main.run(terminal, "generate", "--model", model, "--input", dialogues, "--dtype", "int8",
-          "--num-beams", "2", "--max-new-tokens", "8");
+      Main.run(
+          terminal,
+          "generate",
+          "--model",
+          model,
+          "--input",
+          dialogues,
+          "--dtype",
+          "int8",
+          "--num-beams",
+          "2",
+          "--max-new-tokens",
+          "8");
     }
   }
 }

@@ -8,7 +8,6 @@ import dev.precis.data.Dialogue;
 import dev.precis.data.JsonLinesWriter;
 import dev.precis.generation.Generation;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;

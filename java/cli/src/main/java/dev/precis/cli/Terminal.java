@@ -8,9 +8,7 @@ import java.io.FileOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.PrintStream;
-import java.io.PrintWriter;
 import java.io.UncheckedIOException;
-import java.io.Writer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Map;
@@ -61,23 +59,6 @@ record Terminal(
 
   void println(String text) {
     print(text + System.lineSeparator());
-  }
-
-  /** Standard output for code that wants a writer; failures are kept, not swallowed. */
-  PrintWriter writer() {
-    return new PrintWriter(
-        new Writer() {
-          @Override
-          public void write(char[] buffer, int offset, int length) {
-            print(new String(buffer, offset, length));
-          }
-
-          @Override
-          public void flush() {}
-
-          @Override
-          public void close() {}
-        });
   }
 
   /** Whether text on standard output may be coloured: see no-color.org. */

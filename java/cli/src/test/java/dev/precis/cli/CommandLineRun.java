@@ -31,11 +31,7 @@ record CommandLineRun(int exitCode, String out, String err) {
     ByteArrayOutputStream err = new ByteArrayOutputStream();
     Terminal terminal =
         new Terminal(
-            out,
-            new PrintStream(err, true, StandardCharsets.UTF_8),
-            environment,
-            false,
-            false);
+            out, new PrintStream(err, true, StandardCharsets.UTF_8), environment, false, false);
     int exitCode =
         Main.run(terminal, Arrays.stream(args).map(Object::toString).toArray(String[]::new));
     return new CommandLineRun(

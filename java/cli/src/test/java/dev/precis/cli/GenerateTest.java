@@ -11,11 +11,13 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.precis.checkpoint.Json;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -26,18 +28,20 @@ final class GenerateTest {
   @TempDir private Path folder;
 
   private static CommandLineRun generate(String options, Object... more) {
-    List<Object> args = new ArrayList<>(List.of("generate", "--model", MODEL));
+    List<Object> args = new ArrayList<>(List.of("generate"));
     if (!options.isEmpty()) {
       args.addAll(List.of(options.split(" ")));
     }
     args.addAll(List.of(more));
+    if (!args.contains("--model")) {
+      args.addAll(List.of("--model", MODEL));
+    }
     return run(args.toArray());
   }
 
   /** The first dialogues of the fixtures as a file of their own. */
   private Path dialogues(int count) throws IOException {
-    return Files.write(
-        folder.resolve("in.jsonl"), Files.readAllLines(DIALOGUES).subList(0, count));
+    return Files.write(folder.resolve("in.jsonl"), Files.readAllLines(DIALOGUES).subList(0, count));
   }
 
   @Test
@@ -98,7 +102,9 @@ final class GenerateTest {
   @Test
   void severalResultsAreCounted() throws IOException {
     List<JsonNode> lines =
-        generate("--num-beams 4 --num-return-sequences 3 --max-new-tokens 12", "--input",
+        generate(
+                "--num-beams 4 --num-return-sequences 3 --max-new-tokens 12",
+                "--input",
                 dialogues(2))
             .succeeded()
             .lines();
@@ -155,7 +161,9 @@ final class GenerateTest {
     String byDefault = generate("--max-new-tokens 10", "--input", input).succeeded().out();
     assertEquals(
         byDefault,
-        generate("--max-new-tokens 10", "--input", input, "--template", template).succeeded().out());
+        generate("--max-new-tokens 10", "--input", input, "--template", template)
+            .succeeded()
+            .out());
     assertEquals(
         byDefault,
         generate("--max-new-tokens 10", "--input", input, "--template", file).succeeded().out());
@@ -174,11 +182,12 @@ final class GenerateTest {
     StringBuilder prompts = new StringBuilder();
     for (int[] pair : new int[][] {{1, 0}, {0, 1}}) {
       String prompt =
-          filled(all.get(pair[0])) + all.get(pair[0]).get("summary").stringValue() + "\n\n"
+          filled(all.get(pair[0]))
+              + all.get(pair[0]).get("summary").stringValue()
+              + "\n\n"
               + filled(all.get(pair[1]));
       prompts.append(
-          dev.precis.checkpoint.Json.mapper()
-              .writeValueAsString(java.util.Map.of("id", "own_" + pair[1], "prompt", prompt)));
+          Json.mapper().writeValueAsString(Map.of("id", "own_" + pair[1], "prompt", prompt)));
       prompts.append('\n');
     }
     Path raw = Files.writeString(folder.resolve("raw.jsonl"), prompts.toString());
@@ -196,21 +205,21 @@ final class GenerateTest {
   }
 
   @Test
-  void adapterChangesTheModel() throws IOException {
-    Path input = dialogues(1);
-    String plain = generate("--max-new-tokens 24", "--input", input).succeeded().out();
-    String adapted =
-        generate("--max-new-tokens 24", "--input", input, "--adapter",
-                FIXTURES.resolve("t5-tiny-lora-after20"))
-            .succeeded()
-            .out();
-    String merged =
-        run("generate", "--max-new-tokens", 24, "--input", input, "--model",
-                FIXTURES.resolve("t5-tiny-merged"))
-            .exitCode() == 0
-            ? "same"
-            : "";
-    assertNotEquals(plain, adapted);
+  void adapterIsWhatMergingItMakes() throws IOException {
+    Path input = dialogues(3);
+    Path merged = Files.createDirectory(folder.resolve("merged"));
+    for (String file : List.of("config.json", "model.safetensors")) {
+      Files.copy(FIXTURES.resolve("t5-tiny-merged").resolve(file), merged.resolve(file));
+    }
+    Files.copy(MODEL.resolve("tokenizer.json"), merged.resolve("tokenizer.json"));
+    Path adapter = FIXTURES.resolve("t5-tiny-lora-after20");
+    String options = "--max-new-tokens 24 --input " + input;
+    List<JsonNode> adapted = generate(options, "--adapter", adapter).succeeded().lines();
+    List<JsonNode> expected = generate(options, "--model", merged).succeeded().lines();
+    for (int i = 0; i < expected.size(); i++) {
+      assertArrayEquals(tokens(expected.get(i)), tokens(adapted.get(i)));
+    }
+    assertNotEquals(adapted, generate(options).succeeded().lines());
   }
 
   @Test
@@ -221,7 +230,8 @@ final class GenerateTest {
     assertTrue(refused.err().contains("'own_0' has "), refused.err());
     assertTrue(refused.err().contains("--truncate"), refused.err());
     assertEquals(
-        2, generate("--max-source-length 40 --truncate", "--input", input).succeeded().lines().size());
+        2,
+        generate("--max-source-length 40 --truncate", "--input", input).succeeded().lines().size());
   }
 
   @ParameterizedTest
@@ -250,8 +260,7 @@ final class GenerateTest {
     Path partial = folder.resolve("out.jsonl.partial");
     String left = "{\"id\":\"another\",\"summary\":\"x\",\"tokens\":[1],\"score\":-1}\n";
     Files.writeString(partial, left);
-    CommandLineRun result =
-        generate("--resume", "--input", dialogues(2), "--output", output);
+    CommandLineRun result = generate("--resume", "--input", dialogues(2), "--output", output);
     assertEquals(2, result.exitCode());
     assertTrue(result.err().contains("out.jsonl.partial, line 1"), result.err());
     assertEquals(left, Files.readString(partial));
@@ -261,7 +270,8 @@ final class GenerateTest {
   void aFailureLeavesTheOldFile() throws IOException {
     Path output = Files.writeString(folder.resolve("out.jsonl"), "old\n");
     Path input = folder.resolve("two.jsonl");
-    Files.writeString(input, "{\"dialogue\":\"short\"}\n{\"dialogue\":\"" + "long ".repeat(99) + "\"}");
+    Files.writeString(
+        input, "{\"dialogue\":\"short\"}\n{\"dialogue\":\"" + "long ".repeat(99) + "\"}");
     assertEquals(
         2, generate("--max-source-length 60", "--input", input, "--output", output).exitCode());
     assertEquals("old\n", Files.readString(output));

@@ -1,0 +1,242 @@
+package dev.precis.cli;
+
+import static dev.precis.cli.CommandLineRun.DIALOGUES;
+import static dev.precis.cli.CommandLineRun.MODEL;
+import static dev.precis.cli.CommandLineRun.run;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.sun.net.httpserver.HttpServer;
+import dev.precis.checkpoint.Json;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import tools.jackson.databind.JsonNode;
+
+/** doctor, demo, download and bench. */
+final class CommandsTest {
+  private static final String COMMIT = "0123456789abcdef0123456789abcdef01234567";
+
+  @TempDir private Path folder;
+
+  @Test
+  void doctorTestsItself() {
+    JsonNode report = Json.mapper().readTree(run("doctor", "--json").succeeded().out());
+    assertTrue(report.get("ok").booleanValue());
+    Map<String, JsonNode> findings = new HashMap<>();
+    for (JsonNode finding : report.get("findings")) {
+      findings.put(finding.get("name").stringValue(), finding);
+    }
+    for (String name : List.of("java", "library", "kernels", "threads", "product", "summary")) {
+      assertEquals("ok", findings.get(name).get("level").stringValue(), name);
+    }
+    assertTrue(findings.containsKey("gpu") && findings.containsKey("hub cache"));
+  }
+
+  @Test
+  void doctorFitsAndKeepsTheToken() {
+    Map<String, String> environment = Map.of("HF_TOKEN", "hf_secret", "HF_HOME", folder.toString());
+    CommandLineRun result = run(environment, "doctor", "--threads", "1").succeeded();
+    assertTrue(result.out().contains("with a token"), result.out());
+    assertFalse(result.out().contains("hf_secret"), result.out());
+    assertTrue(result.out().contains(folder.toString()), result.out());
+  }
+
+  @Test
+  void demoShowsBothSummariesIn80Columns() {
+    String page = run("demo").succeeded().out();
+    assertTrue(page.lines().allMatch(line -> line.length() < 80), page);
+    assertTrue(page.contains("THE MODEL") && page.contains("A PERSON"), page);
+    // What transformers generates for the first dialogue, and its reference.
+    assertTrue(page.contains("Amina asks for a room for two nights  | Priya asks for"), page);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"float32", "bfloat16", "int8"})
+  void benchHasThePeersKeys(String dtype) {
+    String out =
+        run(
+                "bench",
+                "generate",
+                "--model",
+                MODEL,
+                "--dtype",
+                dtype,
+                "--batch",
+                2,
+                "--source",
+                20,
+                "--new",
+                5,
+                "--repeats",
+                2,
+                "--threads",
+                1)
+            .succeeded()
+            .out();
+    JsonNode result = Json.mapper().readTree(out);
+    assertEquals(
+        List.of(
+            "mode",
+            "dtype",
+            "device",
+            "seconds",
+            "median_seconds",
+            "tokens_per_second",
+            "peak_mb",
+            "threads",
+            "batch",
+            "source",
+            "new",
+            "engine",
+            "isa"),
+        List.copyOf(result.propertyNames()));
+    assertEquals(dtype, result.get("dtype").stringValue());
+    assertEquals(5, result.get("new").intValue());
+    assertEquals(1, result.get("threads").intValue());
+    double seconds = result.get("seconds").doubleValue();
+    assertTrue(seconds > 0 && seconds <= result.get("median_seconds").doubleValue());
+    // Seconds are rounded to a ten-thousandth.
+    double perSecond = result.get("tokens_per_second").doubleValue();
+    assertEquals(10, perSecond * seconds, perSecond * 0.6e-4 + seconds);
+    assertTrue(result.get("peak_mb").intValue() > 10);
+  }
+
+  @Test
+  void benchRefusesNothing() {
+    CommandLineRun result = run("bench", "generate", "--model", MODEL, "--batch", 0);
+    assertEquals(2, result.exitCode());
+    assertTrue(result.err().contains("--batch must be 1 or more"), result.err());
+  }
+
+  @Test
+  void downloadsOnceAndGeneratesById() throws IOException {
+    List<String> asked = new ArrayList<>();
+    HttpServer server = hub(asked);
+    try {
+      Map<String, String> environment =
+          Map.of(
+              "HF_ENDPOINT",
+              "http://localhost:" + server.getAddress().getPort(),
+              "HF_HOME",
+              folder.resolve("hf").toString(),
+              "NO_PROXY",
+              "localhost");
+      CommandLineRun missing =
+          run(environment, "generate", "--model", "own/tiny", "--input", DIALOGUES);
+      assertEquals(2, missing.exitCode());
+      assertTrue(missing.err().contains("'precis download own/tiny'"), missing.err());
+      assertEquals(List.of(), asked);
+
+      String printed = run(environment, "download", "own/tiny").succeeded().out();
+      Path snapshot = Path.of(printed.strip());
+      assertTrue(snapshot.startsWith(folder), printed);
+      for (String file : List.of("config.json", "model.safetensors", "tokenizer.json")) {
+        assertEquals(-1, Files.mismatch(MODEL.resolve(file), snapshot.resolve(file)), file);
+      }
+      String byId =
+          run(
+                  environment,
+                  "generate",
+                  "--model",
+                  "own/tiny",
+                  "--input",
+                  DIALOGUES,
+                  "--max-new-tokens",
+                  8)
+              .succeeded()
+              .out();
+      String byFolder =
+          run("generate", "--model", MODEL, "--input", DIALOGUES, "--max-new-tokens", 8)
+              .succeeded()
+              .out();
+      assertEquals(byFolder, byId);
+
+      CommandLineRun unknown = run(environment, "download", "own/other");
+      assertEquals(2, unknown.exitCode(), unknown.err());
+      assertTrue(unknown.err().contains("own/other"), unknown.err());
+    } finally {
+      server.stop(0);
+    }
+  }
+
+  @Test
+  void progressOnlyOnATerminal() throws IOException {
+    for (boolean isTerminal : new boolean[] {false, true}) {
+      ByteArrayOutputStream err = new ByteArrayOutputStream();
+      Terminal terminal =
+          new Terminal(
+              new ByteArrayOutputStream(),
+              new PrintStream(err, true, StandardCharsets.UTF_8),
+              Map.of(),
+              false,
+              isTerminal);
+      String output = folder.resolve("out.jsonl").toString();
+      String[] command = {
+        "generate", "--model", MODEL.toString(), "--input", DIALOGUES.toString(), "--output", output
+      };
+      assertEquals(0, Main.run(terminal, command));
+      String text = err.toString(StandardCharsets.UTF_8);
+      assertEquals(isTerminal, text.contains("/64 dialogues"), text);
+      assertEquals(isTerminal, text.contains("64 dialogues, "), text);
+      for (String line : text.split("[\r\n]")) {
+        assertTrue(line.length() < 80, line);
+      }
+    }
+  }
+
+  /** A hub with one model, own/tiny. */
+  private static HttpServer hub(List<String> asked) throws IOException {
+    HttpServer server =
+        HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
+    server.createContext(
+        "/",
+        exchange -> {
+          String path = exchange.getRequestURI().getPath();
+          asked.add(path);
+          byte[] body = null;
+          String resolve = "/own/tiny/resolve/" + COMMIT + "/";
+          if (path.startsWith("/api/models/own/tiny/revision/")) {
+            List<Map<String, String>> files = new ArrayList<>();
+            for (String file : List.of("config.json", "model.safetensors", "tokenizer.json")) {
+              files.add(Map.of("rfilename", file));
+            }
+            body = Json.mapper().writeValueAsBytes(Map.of("sha", COMMIT, "siblings", files));
+          } else if (path.startsWith(resolve)) {
+            String file = path.substring(resolve.length());
+            body = Files.readAllBytes(MODEL.resolve(file));
+            exchange.getResponseHeaders().add("ETag", '"' + "etag-" + file + '"');
+            exchange.getResponseHeaders().add("X-Repo-Commit", COMMIT);
+          } else {
+            exchange.getResponseHeaders().add("X-Error-Code", "RepoNotFound");
+          }
+          boolean head = exchange.getRequestMethod().equals("HEAD");
+          if (body == null) {
+            exchange.sendResponseHeaders(404, -1);
+          } else if (head) {
+            exchange.getResponseHeaders().add("Content-Length", "" + body.length);
+            exchange.sendResponseHeaders(200, -1);
+          } else {
+            exchange.sendResponseHeaders(200, body.length);
+            exchange.getResponseBody().write(body);
+          }
+          exchange.close();
+        });
+    server.start();
+    return server;
+  }
+}
