@@ -1,19 +1,9 @@
 package dev.precis.ffi;
 
-import java.io.IOException;
-import java.io.InputStream;
-import java.io.UncheckedIOException;
-import java.net.URI;
 import java.net.URL;
-import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.security.DigestInputStream;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
 
@@ -24,7 +14,7 @@ import java.util.Locale;
  *   <li>the folder or file that the property {@code precis.native.path} or else the environment
  *       variable {@code PRECIS_NATIVE_PATH} names,
  *   <li>the class path's {@code /native/<os>-<arch>/libprecis.so}, unpacked once into a folder
- *       named after its hash below {@code PRECIS_CACHE_DIR} (default {@code ~/.cache/precis}),
+ *       named after its checksum below {@code PRECIS_CACHE_DIR} (default {@code ~/.cache/precis}),
  *   <li>{@code java.library.path}.
  * </ol>
  */
@@ -68,7 +58,7 @@ public final class Native {
     String resource = "/native/" + platform() + "/" + LIBRARY;
     URL url = Native.class.getResource(resource);
     if (url != null) {
-      return loadFile(unpack(url), "class path");
+      return loadFile(NativeCache.unpack(url, LIBRARY), "class path");
     }
     tried.add("class path " + resource);
     try {
@@ -97,44 +87,6 @@ public final class Native {
               "Cannot load " + path + " (from " + source + "): " + e.getMessage());
       error.initCause(e);
       throw error;
-    }
-  }
-
-  /** A library file as it is when the class path holds it as a file, else its unpacked copy. */
-  private static Path unpack(URL url) {
-    try {
-      if (url.getProtocol().equals("file")) {
-        return Path.of(URI.create(url.toString()));
-      }
-      String configured = System.getenv("PRECIS_CACHE_DIR");
-      Path cache =
-          configured != null
-              ? Path.of(configured)
-              : Path.of(System.getProperty("user.home"), ".cache", "precis");
-      MessageDigest digest = MessageDigest.getInstance("SHA-256");
-      try (InputStream in = new DigestInputStream(url.openStream(), digest)) {
-        in.transferTo(java.io.OutputStream.nullOutputStream());
-      }
-      String hash = HexFormat.of().formatHex(digest.digest());
-      Path folder = Files.createDirectories(cache.resolve(hash.substring(0, 16)));
-      Path target = folder.resolve(LIBRARY);
-      if (!Files.exists(target)) {
-        Path part = Files.createTempFile(folder, LIBRARY, ".part");
-        try (InputStream in = url.openStream()) {
-          Files.copy(in, part, StandardCopyOption.REPLACE_EXISTING);
-          Files.move(part, target, StandardCopyOption.ATOMIC_MOVE);
-        } catch (FileAlreadyExistsException e) {
-          // Another process was faster with the same bytes.
-        } finally {
-          Files.deleteIfExists(part);
-        }
-      }
-      return target;
-    } catch (IOException e) {
-      throw new UncheckedIOException(
-          "Cannot unpack " + url + "; set PRECIS_CACHE_DIR to a folder that can be written to", e);
-    } catch (NoSuchAlgorithmException e) {
-      throw new AssertionError("every Java has SHA-256", e);
     }
   }
 }

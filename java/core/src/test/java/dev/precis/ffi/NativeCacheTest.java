@@ -1,0 +1,74 @@
+package dev.precis.ffi;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.URI;
+import java.net.URL;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
+import java.util.jar.JarOutputStream;
+import java.util.stream.Stream;
+import java.util.zip.ZipEntry;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class NativeCacheTest {
+  @TempDir Path folder;
+
+  private URL jar(String name, String content) throws IOException {
+    Path jar = folder.resolve(name);
+    try (JarOutputStream out = new JarOutputStream(Files.newOutputStream(jar))) {
+      out.putNextEntry(new ZipEntry("native/lib.so"));
+      out.write(content.getBytes());
+    }
+    return URI.create("jar:" + jar.toUri() + "!/native/lib.so").toURL();
+  }
+
+  @Test
+  void unpacksOnceAndAgainWhereTheCopyIsCutOff() throws IOException {
+    Path cache = folder.resolve("cache");
+    URL resource = jar("a.jar", "library");
+    Path copy = NativeCache.unpack(resource, "lib.so", cache);
+    assertEquals("library", Files.readString(copy));
+    FileTime longAgo = FileTime.fromMillis(0);
+    Files.setLastModifiedTime(copy, longAgo);
+    assertEquals(copy, NativeCache.unpack(resource, "lib.so", cache));
+    assertEquals(longAgo, Files.getLastModifiedTime(copy));
+    Files.writeString(copy, "libr");
+    assertEquals(copy, NativeCache.unpack(resource, "lib.so", cache));
+    assertEquals("library", Files.readString(copy));
+    try (Stream<Path> files = Files.list(copy.getParent())) {
+      assertEquals(1, files.count());
+    }
+  }
+
+  @Test
+  void anotherLibraryIsAnotherFile() throws IOException {
+    Path cache = folder.resolve("cache");
+    Path one = NativeCache.unpack(jar("a.jar", "library"), "lib.so", cache);
+    Path other = NativeCache.unpack(jar("b.jar", "Library"), "lib.so", cache);
+    assertEquals("library", Files.readString(one));
+    assertEquals("Library", Files.readString(other));
+  }
+
+  @Test
+  void aPlainFileIsItself() throws IOException {
+    Path file = Files.writeString(folder.resolve("lib.so"), "library");
+    assertEquals(file, NativeCache.unpack(file.toUri().toURL(), "lib.so", folder));
+  }
+
+  @Test
+  void saysWhatToSetWhereItCannotWrite() throws IOException {
+    Path file = Files.writeString(folder.resolve("file"), "");
+    URL resource = jar("a.jar", "library");
+    String sentence =
+        assertThrows(UncheckedIOException.class, () -> NativeCache.unpack(resource, "lib.so", file))
+            .getMessage();
+    assertTrue(sentence.contains("PRECIS_CACHE_DIR"), sentence);
+  }
+}
