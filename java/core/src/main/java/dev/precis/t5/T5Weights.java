@@ -140,15 +140,12 @@ public record T5Weights(
   private record Loader(Checkpoint checkpoint, T5Config config, Ops ops, Arena owner, DType dtype) {
 
     T5Weights load() {
-      // Every layer's weight may be there under its own name too; the shared one is what counts.
-      Tensor embedding =
-          embedding(
-              checkpoint.contains("shared.weight")
-                  ? "shared.weight"
-                  : "encoder.embed_tokens.weight");
+      // Files that were written by other tools may keep the table under the encoder's name alone.
+      String shared = checkpoint.contains("shared.weight") ? "shared" : "encoder.embed_tokens";
+      Tensor embedding = embedding(shared + ".weight");
       Stack encoder = stack("encoder", config.numLayers(), false);
       Stack decoder = stack("decoder", config.numDecoderLayers(), true);
-      boolean own = !config.tieWordEmbeddings() && checkpoint.contains("lm_head.weight");
+      boolean own = hasOwnHead();
       if (!own && !config.tieWordEmbeddings()) {
         throw new InvalidInputException(
             checkpoint.path()
@@ -156,8 +153,24 @@ public record T5Weights(
                 + " output layer is not tied to the embedding: the checkpoint is incomplete");
       }
       Linear lmHead =
-          linear(config.dModel(), List.of(own ? "lm_head" : "shared"), config.vocabSize());
+          linear(config.dModel(), List.of(own ? "lm_head" : shared), config.vocabSize());
       return new T5Weights(config, embedding, encoder, decoder, lmHead);
+    }
+
+    /**
+     * Weights that differ from the embedding's count, as in transformers, whatever is configured.
+     */
+    private boolean hasOwnHead() {
+      if (!checkpoint.contains("lm_head.weight")) {
+        return false;
+      }
+      return !config.tieWordEmbeddings()
+          || !checkpoint.contains("shared.weight")
+          || checkpoint
+                  .get("lm_head.weight")
+                  .data()
+                  .mismatch(checkpoint.get("shared.weight").data())
+              != -1;
     }
 
     private Stack stack(String name, int layers, boolean cross) {
