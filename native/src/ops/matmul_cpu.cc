@@ -15,8 +15,15 @@ constexpr int64_t kChunkUnits = 1024;  // 256 KB of a tile: what stays in L2
 // x is prepared by every thread for itself up to here: cheaper than one more round of the threads.
 constexpr int64_t kPrivateInputs = 8192;
 
-// How many vectors of outputs a register tile of R rows has: R * V + V + 1 registers of 32 or 16.
-constexpr int vectors_for(int rows) { return W == 16 ? 4 : rows == 1 ? 8 : rows == 2 ? 4 : 2; }
+// How many vectors of outputs a register tile of R rows has: R * V + V + 1 registers of 32
+// (AVX-512), 16 (AVX2) or, where two make a vector, 8 (portable).
+#if defined(__AVX512F__)
+constexpr int vectors_for(int) { return 4; }
+#elif defined(__AVX2__)
+constexpr int vectors_for(int rows) { return rows == 1 ? 8 : rows == 2 ? 4 : 2; }
+#else
+constexpr int vectors_for(int rows) { return rows == 1 ? 4 : rows == 2 ? 2 : 1; }
+#endif
 
 // acc[r][0, outputs) (+)= x_r W' for R rows and the first outputs of a tile.
 template <class D, int R, int V, int kPrefetch>
@@ -493,21 +500,18 @@ class Multiplication {
       for (int64_t u = 0; u < units; u += kChunkUnits) {
         const int64_t count = smaller(kChunkUnits, units - u);
         const uint32_t* wu = w + u * kTileOutputs;
-        // Several groups of rows use a chunk of weights from L2; meanwhile the next chunk comes
-        // from memory, in equal shares: a chunk has four cache lines a unit.
+        // Several groups of rows use a chunk of weights from L2; while the first two do, the next
+        // chunk comes from memory, two of a unit's four cache lines in each.
         const bool more = u + count < units || (last_block && item + 1 < last);
-        const int64_t lines = groups == 1 || !more ? 0 : groups < 4 ? 2 : 1;
         for (int64_t g = 0; g < groups; g++) {
           const int64_t first = split(m1 - m0, groups, g);
           const int rows = static_cast<int>(split(m1 - m0, groups, g + 1) - first);
           uint32_t* sums = acc + first * kTileOutputs;
           const char* xu = x.data + (m0 + first) * x.stride + u * D::kXBytes;
-          const char* ahead =
-              reinterpret_cast<const char*>(wu + count * kTileOutputs) + g * count * lines * 64;
-          if (lines == 2 && g < 2) {
+          if (groups > 1 && g < 2 && more) {
+            const char* ahead =
+                reinterpret_cast<const char*>(wu + count * kTileOutputs) + g * count * 128;
             multiply_rows<D, 2>(rows, xu, x.stride, wu, count, u > 0, ahead, sums);
-          } else if (lines == 1 && g < 4) {
-            multiply_rows<D, 1>(rows, xu, x.stride, wu, count, u > 0, ahead, sums);
           } else {
             multiply_rows<D, 0>(rows, xu, x.stride, wu, count, u > 0, nullptr, sums);
           }
