@@ -1,0 +1,58 @@
+package dev.precis.benchmarks;
+
+import dev.precis.ops.Ops.Activation;
+import dev.precis.tensor.DType;
+import dev.precis.tensor.Tensor;
+import org.openjdk.jmh.annotations.Param;
+
+/** Between the two products of a feed-forward layer: FLAN-T5's gated GELU, T5 v1.0's ReLU. */
+public class ActivationBenchmark extends KernelBenchmark {
+  /** Rows x width of the result. */
+  @Param({"1x2048", "8x2048", "256x2048", "2048x2048"})
+  String shape;
+
+  @Param({"float32", "bfloat16"})
+  String dtype;
+
+  @Param({"gated-gelu", "relu"})
+  String kind;
+
+  private boolean gated() {
+    return kind.equals("gated-gelu");
+  }
+
+  @Override
+  Problem problem(int copy) {
+    DType type = activationType();
+    Tensor x = random(type, 1.5, 1, size(0), gated() ? 2L * size(1) : size(1));
+    Activation activation = gated() ? Activation.GELU_TANH : Activation.RELU;
+    return new Problem.ActivationFunction(
+        x, activation, gated(), output(type, size(0), size(1)));
+  }
+
+  @Override
+  void verify(Problem problem) {
+    Problem.ActivationFunction p = (Problem.ActivationFunction) problem;
+    verifyRows(p.y(), m -> Reference.row(p, m), Tolerance.of(activationType()));
+  }
+
+  @Override
+  String op() {
+    return super.op() + "/" + kind;
+  }
+
+  @Override
+  String dtype() {
+    return dtype;
+  }
+
+  @Override
+  String shape() {
+    return shape;
+  }
+
+  @Override
+  Work work() {
+    return Work.bytes((double) size(0) * size(1) * (gated() ? 3 : 2) * activationType().bytes());
+  }
+}

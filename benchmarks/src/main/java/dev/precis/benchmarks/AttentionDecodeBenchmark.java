@@ -1,0 +1,88 @@
+package dev.precis.benchmarks;
+
+import dev.precis.tensor.DType;
+import dev.precis.tensor.Tensor;
+import java.util.Arrays;
+import java.util.stream.IntStream;
+import org.openjdk.jmh.annotations.Param;
+
+/**
+ * The attention of a decoding step over its cache, which is cold: each layer has its own. Self
+ * stores the new key and value and has a position bias, cross only reads.
+ */
+public class AttentionDecodeBenchmark extends KernelBenchmark {
+  private static final int HEADS = 12;
+  private static final int WIDTH = HEADS * 64;
+  private static final int BUCKETS = 32;
+  private static final int MAX_DISTANCE = 128;
+
+  /** Rows x keys of each. */
+  @Param({"1x64", "1x256", "8x64", "8x256"})
+  String shape;
+
+  @Param({"float32", "bfloat16"})
+  String dtype;
+
+  @Param({"self", "cross"})
+  String kind;
+
+  private Problem.AttentionDecode first;
+
+  @Override
+  Problem problem(int copy) {
+    if (copy > 0) {
+      Problem.AttentionDecode p = first;
+      return new Problem.AttentionDecode(
+          p.q(), p.kNew(), p.vNew(), copyOf(p.kCache()), copyOf(p.vCache()), p.bias(),
+          p.keyStarts(), p.lengths(), p.length(), HEADS, MAX_DISTANCE, p.out());
+    }
+    DType type = activationType();
+    int rows = size(0);
+    int length = size(1);
+    boolean self = kind.equals("self");
+    Tensor q = random(type, 0.15, 1, rows, WIDTH);
+    Tensor k = random(type, 1, 2, (long) rows * length, WIDTH);
+    Tensor v = random(type, 1, 3, (long) rows * length, WIDTH);
+    Tensor kNew = self ? random(type, 1, 4, rows, WIDTH) : null;
+    Tensor vNew = self ? random(type, 1, 5, rows, WIDTH) : null;
+    Tensor bias = self ? random(DType.FLOAT32, 1, 6, BUCKETS, HEADS) : null;
+    int[] lengths = new int[rows];
+    Arrays.fill(lengths, length);
+    first =
+        new Problem.AttentionDecode(
+            q, kNew, vNew, k, v, bias, ints(IntStream.range(0, rows).map(r -> r * length).toArray()),
+            ints(lengths), length, HEADS, MAX_DISTANCE, output(type, rows, WIDTH));
+    return first;
+  }
+
+  @Override
+  long coldBytes() {
+    return 2L * size(0) * size(1) * WIDTH * activationType().bytes();
+  }
+
+  @Override
+  void verify(Problem problem) {
+    Problem.AttentionDecode p = (Problem.AttentionDecode) problem;
+    verifyRows(p.out(), m -> Reference.row(p, m), Tolerance.of(activationType()));
+  }
+
+  @Override
+  String op() {
+    return super.op() + "/" + kind;
+  }
+
+  @Override
+  String dtype() {
+    return dtype;
+  }
+
+  @Override
+  String shape() {
+    return shape;
+  }
+
+  @Override
+  Work work() {
+    return Work.bytes(coldBytes());
+  }
+}

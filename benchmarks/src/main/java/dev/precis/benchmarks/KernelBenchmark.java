@@ -1,0 +1,205 @@
+package dev.precis.benchmarks;
+
+import dev.precis.tensor.DType;
+import dev.precis.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import java.util.Locale;
+import java.util.SplittableRandom;
+import java.util.function.LongFunction;
+import java.util.stream.IntStream;
+import org.openjdk.jmh.annotations.Benchmark;
+import org.openjdk.jmh.annotations.Level;
+import org.openjdk.jmh.annotations.Param;
+import org.openjdk.jmh.annotations.Setup;
+import org.openjdk.jmh.annotations.TearDown;
+
+/**
+ * A kernel at one shape, by one provider.
+ *
+ * <p>What a model reads once a step - weights, caches of keys and values, embeddings - is cold then,
+ * because the rest of the step went through the cache in between. So there are several copies of
+ * it, together twice the last-level cache, and calls take turns. Inputs and outputs, which a step
+ * has just written or will read next, are the same memory in each call.
+ */
+public abstract class KernelBenchmark extends MeasuredBenchmark {
+  private static final int CHECKED_ROWS = 6;
+
+  /** Whose kernel. */
+  @Param({"precis", "java"})
+  String provider;
+
+  /** Of what should be cold; more are of no use, and tests can do with less. */
+  int mostCopies = 256;
+
+  private Provider opened;
+  private Arena arena;
+  private Provider.Call[] calls;
+  private int next;
+
+  /** What is computed, the i-th copy. */
+  abstract Problem problem(int copy);
+
+  /** Bytes that should be cold when a call begins; 0: none. */
+  long coldBytes() {
+    return 0;
+  }
+
+  /**
+   * Compares a result with the reference.
+   *
+   * @throws AssertionError where they differ by more than rounding
+   */
+  abstract void verify(Problem problem);
+
+  /** Prepares and checks; a provider with wrong results is not timed. */
+  @Setup(Level.Trial)
+  public void setUp() {
+    opened = Provider.named(provider);
+    arena = Arena.ofShared();
+    try {
+      opened.open(threads);
+      DType type = DType.valueOf(dtype().toUpperCase(Locale.ROOT));
+      if (!opened.dtypes().contains(type)) {
+        throw new IllegalArgumentException(provider + " has no kernels for " + dtype() + ".");
+      }
+      int copies = copies();
+      calls = new Provider.Call[copies];
+      Problem last = null;
+      for (int i = 0; i < copies; i++) {
+        last = problem(i);
+        calls[i] = opened.prepare(last);
+      }
+      runVerified();
+      verify(last);
+    } catch (Throwable e) {
+      tearDown();
+      throw e;
+    }
+  }
+
+  private int copies() {
+    if (coldBytes() == 0) {
+      return 1;
+    }
+    double wanted = Math.ceil(2.0 * Machine.lastLevelCacheBytes() / coldBytes());
+    return (int) Math.clamp(wanted, 1, mostCopies);
+  }
+
+  /** Runs the kernel once. */
+  @Benchmark
+  public void run() {
+    calls[next].run();
+    next = next + 1 == calls.length ? 0 : next + 1;
+  }
+
+  /** Runs the copy that is verified, and brings its result to the problem's output. */
+  final void runVerified() {
+    calls[calls.length - 1].run();
+    calls[calls.length - 1].publish();
+  }
+
+  /** Frees everything. */
+  @TearDown(Level.Trial)
+  public void tearDown() {
+    if (arena != null) {
+      arena.close();
+      arena = null;
+    }
+    if (opened != null) {
+      opened.close();
+      opened = null;
+    }
+  }
+
+  @Override
+  String op() {
+    String name = getClass().getSimpleName();
+    String stem = name.substring(0, name.length() - "Benchmark".length());
+    return stem.replaceAll("(?<=.)([A-Z])", "_$1").toLowerCase(Locale.ROOT);
+  }
+
+  @Override
+  String provider() {
+    return provider;
+  }
+
+  @Override
+  int threads() {
+    return provider.equals("java") ? 1 : super.threads();
+  }
+
+  /** The i-th number of a shape such as {@code 8x768x2048}. */
+  final int size(int i) {
+    return Integer.parseInt(shape().split("x")[i]);
+  }
+
+  /** float32 or bfloat16: what flows between kernels when weights are of this type. */
+  final DType activationType() {
+    return dtype().equals("bfloat16") ? DType.BFLOAT16 : DType.FLOAT32;
+  }
+
+  /** A tensor that no kernel has written yet: NaN, or -1 in integers. */
+  final Tensor output(DType type, long... dims) {
+    long bytes = Arrays.stream(dims).reduce(type.bytes(), (a, b) -> a * b);
+    MemorySegment memory = opened.allocate(arena, bytes);
+    memory.fill((byte) 0xff);
+    return Tensor.of(memory, type, dims);
+  }
+
+  /** Random numbers of mean 0 and the given standard deviation; the same for the same seed. */
+  final Tensor random(DType type, double deviation, long seed, long... dims) {
+    Tensor tensor = output(type, dims);
+    SplittableRandom random = new SplittableRandom(seed);
+    long n = tensor.rows() * tensor.columns();
+    for (long i = 0; i < n; i++) {
+      float value = (float) (deviation * random.nextGaussian());
+      if (type == DType.BFLOAT16) {
+        tensor.memory().setAtIndex(ValueLayout.JAVA_SHORT, i, Bfloat16.of(value));
+      } else {
+        tensor.memory().setAtIndex(ValueLayout.JAVA_FLOAT, i, value);
+      }
+    }
+    return tensor;
+  }
+
+  /** The same numbers elsewhere. */
+  final Tensor copyOf(Tensor tensor) {
+    long[] dims = IntStream.range(0, tensor.rank()).mapToLong(tensor::dim).toArray();
+    Tensor copy = output(tensor.dtype(), dims);
+    copy.memory().copyFrom(tensor.memory());
+    return copy;
+  }
+
+  final Tensor ints(int... values) {
+    Tensor tensor = output(DType.INT32, values.length);
+    MemorySegment.copy(values, 0, tensor.memory(), ValueLayout.JAVA_INT, 0, values.length);
+    return tensor;
+  }
+
+  /**
+   * Compares some rows of a result: the first, the last and a few between.
+   *
+   * @param tolerance of each element, relative to its own size plus the row's root mean square
+   */
+  final void verifyRows(Tensor got, LongFunction<double[]> reference, double tolerance) {
+    long rows = got.rows();
+    SplittableRandom random = new SplittableRandom(rows);
+    for (int i = 0; i < CHECKED_ROWS; i++) {
+      long row = i == 0 ? 0 : i == 1 ? rows - 1 : random.nextLong(rows);
+      double[] want = reference.apply(row);
+      double size = Math.sqrt(Arrays.stream(want).map(v -> v * v).average().orElseThrow());
+      for (int column = 0; column < want.length; column++) {
+        float value = got.get(row, column);
+        // Written so that NaN fails.
+        if (!(Math.abs(value - want[column]) <= tolerance * (Math.abs(want[column]) + size))) {
+          throw new AssertionError(
+              "%s %s %s %s: row %d, column %d is %g, not %g."
+                  .formatted(op(), provider(), dtype(), shape(), row, column, value, want[column]));
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,74 @@
+package dev.precis.benchmarks;
+
+import dev.precis.tensor.DType;
+import dev.precis.tensor.Tensor;
+import java.util.Locale;
+import org.openjdk.jmh.annotations.Param;
+
+/**
+ * The layers of T5-base: attention (768 x 768), feed-forward (768 x 2048 and back), output
+ * (768 x 32128); one row and eight as in decoding, the rest as in the encoder. Weights are cold.
+ */
+public class MatmulBenchmark extends KernelBenchmark {
+  /** Up to here reading the weights is the limit, and the rate is in bytes. */
+  private static final int FEW_ROWS = 8;
+
+  /** M x K x N. */
+  @Param({
+    "1x768x768", "1x768x2048", "1x2048x768", "1x768x32128",
+    "8x768x768", "8x768x2048", "8x2048x768", "8x768x32128",
+    "256x768x768", "256x768x2048", "256x2048x768",
+    "2048x768x768", "2048x768x2048", "2048x2048x768"
+  })
+  String shape;
+
+  @Param({"float32", "bfloat16", "int8"})
+  String dtype;
+
+  private Tensor x;
+  private Tensor w;
+  private Tensor y;
+
+  @Override
+  Problem problem(int copy) {
+    DType type = activationType();
+    if (copy == 0) {
+      x = random(type, 1, 1, size(0), size(1));
+      w = random(type, 1 / Math.sqrt(size(1)), 2, size(2), size(1));
+      y = output(type, size(0), size(2));
+    }
+    return new Problem.Matmul(x, copy == 0 ? w : copyOf(w), weightType(), y);
+  }
+
+  private DType weightType() {
+    return DType.valueOf(dtype.toUpperCase(Locale.ROOT));
+  }
+
+  @Override
+  long coldBytes() {
+    return (long) size(1) * size(2) * weightType().bytes();
+  }
+
+  @Override
+  void verify(Problem problem) {
+    Problem.Matmul p = (Problem.Matmul) problem;
+    verifyRows(p.y(), m -> Reference.row(p, m), Tolerance.of(weightType()));
+  }
+
+  @Override
+  String dtype() {
+    return dtype;
+  }
+
+  @Override
+  String shape() {
+    return shape;
+  }
+
+  @Override
+  Work work() {
+    return size(0) <= FEW_ROWS
+        ? Work.bytes(coldBytes())
+        : Work.flops(2.0 * size(0) * size(1) * size(2));
+  }
+}

@@ -1,0 +1,64 @@
+package dev.precis.benchmarks;
+
+import java.util.concurrent.TimeUnit;
+import org.openjdk.jmh.annotations.BenchmarkMode;
+import org.openjdk.jmh.annotations.Fork;
+import org.openjdk.jmh.annotations.Measurement;
+import org.openjdk.jmh.annotations.Mode;
+import org.openjdk.jmh.annotations.OutputTimeUnit;
+import org.openjdk.jmh.annotations.Param;
+import org.openjdk.jmh.annotations.Scope;
+import org.openjdk.jmh.annotations.State;
+import org.openjdk.jmh.annotations.Warmup;
+
+/** How everything here is measured, and what a line of the table needs besides the time. */
+// One thread calls; providers bring threads of their own.
+@State(Scope.Thread)
+// Times single calls: percentiles, not a mean that one interruption spoils.
+@BenchmarkMode(Mode.SampleTime)
+// Most kernels of a step take 1 to 1000 us.
+@OutputTimeUnit(TimeUnit.MICROSECONDS)
+// The first iteration holds the compiler, page faults and code that oneDNN makes for a new shape;
+// the second lets the clock settle.
+@Warmup(iterations = 2, time = 400, timeUnit = TimeUnit.MILLISECONDS)
+// Hundreds of samples for a kernel; no fewer than five for a slow one.
+@Measurement(iterations = 5, time = 300, timeUnit = TimeUnit.MILLISECONDS)
+// One fork a run: the script alternates whole runs instead, so that drift hits all providers.
+@Fork(
+    value = 1,
+    jvmArgsAppend = {
+      "--enable-native-access=ALL-UNNAMED",
+      // No collector threads beside the pinned ones.
+      "-XX:+UseSerialGC",
+      "-Xms1g",
+      "-Xmx6g",
+      // libtorch's Java binding at its cheapest: results are closed by hand, memory is not policed.
+      "-Dorg.bytedeco.javacpp.nopointergc=true",
+      "-Dorg.bytedeco.javacpp.maxPhysicalBytes=0",
+      "-Dorg.bytedeco.javacpp.maxBytes=0"
+    })
+public abstract class MeasuredBenchmark {
+  /** Threads of a provider that has any. */
+  @Param("2")
+  int threads;
+
+  /** The kernel's name in precis.h, with its variant behind a slash where it has several. */
+  abstract String op();
+
+  /** Whose code runs. */
+  abstract String provider();
+
+  /** How many threads that takes. */
+  int threads() {
+    return threads;
+  }
+
+  /** The type of weights or inputs. */
+  abstract String dtype();
+
+  /** Sizes, joined by x. */
+  abstract String shape();
+
+  /** What one call does. Uses parameters only: the table is made without a set-up. */
+  abstract Work work();
+}

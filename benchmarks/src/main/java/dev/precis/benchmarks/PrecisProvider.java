@@ -1,0 +1,122 @@
+package dev.precis.benchmarks;
+
+import dev.precis.ffi.Context;
+import dev.precis.ops.Ops;
+import dev.precis.ops.PackedMatrix;
+import dev.precis.tensor.DType;
+import dev.precis.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.List;
+import java.util.Set;
+
+/** This project's kernels, called as its models call them. */
+final class PrecisProvider implements Provider {
+  private Context context;
+  private Ops ops;
+  private final Arena arena = Arena.ofShared();
+
+  @Override
+  public String name() {
+    return "precis";
+  }
+
+  @Override
+  public void open(int threads) {
+    context = new Context.Options().threads(threads).create();
+    ops = new Ops(context);
+  }
+
+  @Override
+  public Set<DType> dtypes() {
+    return Set.of(DType.FLOAT32, DType.BFLOAT16, DType.INT8);
+  }
+
+  @Override
+  public MemorySegment allocate(Arena owner, long bytes) {
+    return context.allocate(owner, bytes);
+  }
+
+  Ops ops() {
+    return ops;
+  }
+
+  PackedMatrix pack(DType dtype, Tensor weights) {
+    return ops.pack(arena, dtype, List.of(weights));
+  }
+
+  @Override
+  public Call prepare(Problem problem) {
+    return switch (problem) {
+      case Problem.Matmul p -> {
+        PackedMatrix w = pack(p.weightType(), p.w());
+        yield () -> ops.matmul(p.x(), w, p.y(), 1, false);
+      }
+      case Problem.LoraMatmul p -> {
+        PackedMatrix w = pack(p.w().dtype(), p.w());
+        PackedMatrix a = pack(p.a().dtype(), p.a());
+        PackedMatrix b = pack(p.b().dtype(), p.b());
+        List<Ops.LoraSegment> segments =
+            List.of(new Ops.LoraSegment(0, w.outputs(), 0, a.outputs(), p.scaling()));
+        yield () -> ops.loraMatmul(p.x(), w, a, b, segments, p.y(), 1, false);
+      }
+      case Problem.RmsNorm p -> () -> ops.rmsNorm(p.x(), p.weight(), p.epsilon(), p.y());
+      case Problem.ActivationFunction p ->
+          () -> ops.activation(p.x(), p.kind(), p.gated(), p.y());
+      case Problem.Attention p ->
+          () ->
+              ops.attention(
+                  p.q(), p.k(), p.v(), p.out(), p.bias(), p.offsets(), p.offsets(), p.heads(),
+                  p.causal(), !p.causal(), p.maxDistance(), 1);
+      case Problem.AttentionDecode p ->
+          () ->
+              ops.attentionDecode(
+                  p.q(), p.kNew(), p.vNew(), p.kCache(), p.vCache(), p.out(), p.bias(),
+                  p.keyStarts(), p.lengths(), null, 0, p.heads(), p.maxDistance(), 1);
+      case Problem.Embedding p -> () -> ops.embedding(p.table(), p.ids(), p.y());
+      case Problem.Softmax p -> () -> ops.softmax(p.x(), p.y(), p.logarithm());
+      case Problem.Sample p -> sample(p);
+      case Problem.TopK p -> () -> ops.topK(p.x(), p.values(), p.indices());
+      case Problem.Convert p -> () -> ops.convert(p.x(), p.y());
+    };
+  }
+
+  private Call sample(Problem.Sample p) {
+    int rows = Math.toIntExact(p.logits().rows());
+    Ops.LogitRules none =
+        new Ops.LogitRules(
+            Tensor.of(arena.allocate(4L * rows), DType.INT32, rows, 1),
+            Tensor.of(arena.allocate(4L * rows), DType.INT32, rows),
+            Tensor.of(arena.allocate(4), DType.INT32, 1),
+            1, 0, 0);
+    if (p.greedy()) {
+      return () -> ops.greedy(p.logits(), none, p.tokens(), null);
+    }
+    Tensor streams = Tensor.of(arena.allocate(8L * rows, 8), DType.INT64, rows);
+    Tensor offsets = Tensor.of(arena.allocate(8L * rows, 8), DType.INT64, rows);
+    for (int r = 0; r < rows; r++) {
+      streams.memory().setAtIndex(ValueLayout.JAVA_LONG, r, r);
+    }
+    return () -> {
+      for (int r = 0; r < rows; r++) {
+        long offset = offsets.memory().getAtIndex(ValueLayout.JAVA_LONG, r);
+        offsets.memory().setAtIndex(ValueLayout.JAVA_LONG, r, offset + 1);
+      }
+      ops.sample(
+          p.logits(), none, p.seed(), streams, offsets, p.temperature(), p.topK(), p.topP(),
+          p.tokens(), null, null, null);
+    };
+  }
+
+  @Override
+  public void close() {
+    arena.close();
+    if (ops != null) {
+      ops.close();
+    }
+    if (context != null) {
+      context.close();
+    }
+  }
+}

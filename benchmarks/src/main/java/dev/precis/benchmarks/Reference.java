@@ -1,0 +1,179 @@
+package dev.precis.benchmarks;
+
+import dev.precis.ops.Ops.Activation;
+import dev.precis.tensor.DType;
+import dev.precis.tensor.Tensor;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+
+/** The truth: each kernel's formula for one row of the result, in double precision. */
+final class Reference {
+  private Reference() {}
+
+  private static double[] row(Tensor tensor, long row) {
+    double[] values = new double[Math.toIntExact(tensor.columns())];
+    Arrays.setAll(values, i -> tensor.get(row, i));
+    return values;
+  }
+
+  static double[] row(Problem.Matmul p, long m) {
+    return product(row(p.x(), m), p.w());
+  }
+
+  static double[] row(Problem.LoraMatmul p, long m) {
+    double[] x = row(p.x(), m);
+    double[] y = product(x, p.w());
+    double[] low = product(product(x, p.a()), p.b());
+    Arrays.setAll(y, n -> y[n] + p.scaling() * low[n]);
+    return y;
+  }
+
+  /** {@code x W'}; W (N, K). */
+  private static double[] product(double[] x, Tensor w) {
+    double[] y = new double[Math.toIntExact(w.rows())];
+    for (int n = 0; n < y.length; n++) {
+      for (int k = 0; k < x.length; k++) {
+        y[n] += x[k] * w.get(n, k);
+      }
+    }
+    return y;
+  }
+
+  static double[] row(Problem.RmsNorm p, long m) {
+    double[] y = row(p.x(), m);
+    double scale =
+        1 / Math.sqrt(Arrays.stream(y).map(v -> v * v).average().orElseThrow() + p.epsilon());
+    Arrays.setAll(y, i -> y[i] * scale * p.weight().get(0, i));
+    return y;
+  }
+
+  static double[] row(Problem.ActivationFunction p, long m) {
+    double[] x = row(p.x(), m);
+    double[] y = new double[Math.toIntExact(p.y().columns())];
+    Arrays.setAll(y, i -> activate(p.kind(), x[i]) * (p.gated() ? x[y.length + i] : 1));
+    return y;
+  }
+
+  static double activate(Activation kind, double x) {
+    return switch (kind) {
+      case RELU -> Math.max(x, 0);
+      case GELU_TANH ->
+          0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)));
+      case SILU -> x / (1 + Math.exp(-x));
+      case GELU_ERF -> throw new UnsupportedOperationException("Java has no erf");
+    };
+  }
+
+  static double[] row(Problem.Attention p, long m) {
+    int length = p.length();
+    int query = Math.toIntExact(m % length);
+    int keys = p.causal() ? query + 1 : length;
+    return attend(
+        p.q(), m, p.k(), p.v(), m - query, keys, query, p.bias(), p.heads(), p.maxDistance(),
+        !p.causal(), null, null);
+  }
+
+  static double[] row(Problem.AttentionDecode p, long m) {
+    return attend(
+        p.q(), m, p.kCache(), p.vCache(), m * p.length(), p.length(), p.length() - 1, p.bias(),
+        p.heads(), p.maxDistance(), false, p.kNew(), p.vNew());
+  }
+
+  /** Query row m at a position over keys from {@code first} on; kNew: the last key is its row m. */
+  private static double[] attend(
+      Tensor q, long m, Tensor k, Tensor v, long first, int keys, int position, Tensor bias,
+      int heads, int maxDistance, boolean bidirectional, Tensor kNew, Tensor vNew) {
+    int width = Math.toIntExact(q.columns());
+    int headDim = width / heads;
+    double[] out = new double[width];
+    for (int head = 0; head < heads; head++) {
+      double[] scores = new double[keys];
+      for (int j = 0; j < keys; j++) {
+        boolean last = kNew != null && j == keys - 1;
+        for (int d = head * headDim; d < (head + 1) * headDim; d++) {
+          scores[j] += (double) q.get(m, d) * (last ? kNew.get(m, d) : k.get(first + j, d));
+        }
+        if (bias != null) {
+          int buckets = Math.toIntExact(bias.rows());
+          scores[j] +=
+              bias.get(
+                  RelativePosition.bucket(j - position, buckets, maxDistance, bidirectional), head);
+        }
+      }
+      double[] weights = softmax(scores);
+      for (int j = 0; j < keys; j++) {
+        boolean last = vNew != null && j == keys - 1;
+        for (int d = head * headDim; d < (head + 1) * headDim; d++) {
+          out[d] += weights[j] * (last ? vNew.get(m, d) : v.get(first + j, d));
+        }
+      }
+    }
+    return out;
+  }
+
+  static double[] softmax(double[] x) {
+    double[] y = logSoftmax(x);
+    Arrays.setAll(y, i -> Math.exp(y[i]));
+    return y;
+  }
+
+  static double[] logSoftmax(double[] x) {
+    double largest = Arrays.stream(x).max().orElseThrow();
+    double log = largest + Math.log(Arrays.stream(x).map(v -> Math.exp(v - largest)).sum());
+    return Arrays.stream(x).map(v -> v - log).toArray();
+  }
+
+  static double[] row(Problem.Embedding p, long m) {
+    return row(p.table(), p.ids().memory().getAtIndex(ValueLayout.JAVA_INT, m));
+  }
+
+  static double[] row(Problem.Softmax p, long m) {
+    double[] x = row(p.x(), m);
+    return p.logarithm() ? logSoftmax(x) : softmax(x);
+  }
+
+  /** The logarithms of the probabilities that a row's token is drawn with; -inf: never. */
+  static double[] row(Problem.Sample p, long m) {
+    double[] logits = row(p.logits(), m);
+    int[] order = descending(logits);
+    int kept = p.topK() > 0 ? Math.min(p.topK(), order.length) : order.length;
+    double[] warped = new double[logits.length];
+    Arrays.fill(warped, Double.NEGATIVE_INFINITY);
+    for (int i = 0; i < kept; i++) {
+      warped[order[i]] = logits[order[i]] / p.temperature();
+    }
+    if (p.topP() < 1) {
+      double[] probabilities = softmax(warped);
+      double mass = 0;
+      for (int i = 0; i < kept; i++) {
+        if (mass >= p.topP()) {
+          warped[order[i]] = Double.NEGATIVE_INFINITY;
+        }
+        mass += probabilities[order[i]];
+      }
+    }
+    return logSoftmax(warped);
+  }
+
+  /** Column indices by falling value, the lower index first among equals. */
+  static int[] descending(double[] values) {
+    Integer[] order = new Integer[values.length];
+    Arrays.setAll(order, i -> i);
+    Arrays.sort(order, (i, j) -> Double.compare(values[j], values[i]));
+    return Arrays.stream(order).mapToInt(i -> i).toArray();
+  }
+
+  /** The indices of the k largest, as numbers. */
+  static double[] row(Problem.TopK p, long m) {
+    int k = Math.toIntExact(p.indices().columns());
+    return Arrays.stream(descending(row(p.x(), m))).limit(k).asDoubleStream().toArray();
+  }
+
+  static double[] row(Problem.Convert p, long m) {
+    double[] x = row(p.x(), m);
+    if (p.y().dtype() == DType.BFLOAT16) {
+      Arrays.setAll(x, i -> Bfloat16.round((float) x[i]));
+    }
+    return x;
+  }
+}

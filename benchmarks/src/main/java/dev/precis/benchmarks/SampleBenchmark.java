@@ -1,0 +1,107 @@
+package dev.precis.benchmarks;
+
+import dev.precis.tensor.DType;
+import dev.precis.tensor.Tensor;
+import java.lang.foreign.ValueLayout;
+import org.openjdk.jmh.annotations.Param;
+
+/** Chooses a token a row from T5's vocabulary. */
+public class SampleBenchmark extends KernelBenchmark {
+  private static final float TEMPERATURE = 0.8f;
+  private static final int DRAWS = 512;
+  /** Standard errors; a right sampler is beyond them once in a million set-ups. */
+  private static final double SIGMAS = 5;
+
+  /** Rows x vocabulary. */
+  @Param({"1x32128", "8x32128", "128x32128"})
+  String shape;
+
+  /** top-k-top-p: k 50, p 0.95; full: the whole distribution. */
+  @Param({"greedy", "top-k-top-p", "full"})
+  String method;
+
+  @Override
+  Problem problem(int copy) {
+    Tensor logits = random(DType.FLOAT32, 2, 1, size(0), size(1));
+    Tensor tokens = output(DType.INT32, size(0));
+    return switch (method) {
+      case "greedy" -> new Problem.Sample(logits, 1, 1, 1, 7, tokens);
+      case "top-k-top-p" -> new Problem.Sample(logits, TEMPERATURE, 50, 0.95f, 7, tokens);
+      case "full" -> new Problem.Sample(logits, TEMPERATURE, 0, 1, 7, tokens);
+      default -> throw new IllegalArgumentException("No method " + method);
+    };
+  }
+
+  /**
+   * No token is one that cannot be drawn, and over many draws the mean log-probability is what the
+   * distribution makes it, minus its entropy.
+   */
+  @Override
+  void verify(Problem problem) {
+    Problem.Sample p = (Problem.Sample) problem;
+    int rows = Math.min(size(0), 4);
+    int draws = p.greedy() ? 1 : DRAWS / rows;
+    double[][] reference = new double[rows][];
+    for (int row = 0; row < rows; row++) {
+      reference[row] = Reference.row(p, row);
+    }
+    double sum = 0;
+    for (int draw = 0; draw < draws; draw++) {
+      if (draw > 0) {
+        runVerified();
+      }
+      for (int row = 0; row < rows; row++) {
+        int token = p.tokens().memory().getAtIndex(ValueLayout.JAVA_INT, row);
+        double logProbability =
+            token < 0 || token >= size(1) ? Double.NEGATIVE_INFINITY : reference[row][token];
+        if (logProbability == Double.NEGATIVE_INFINITY) {
+          throw new AssertionError(
+              "%s %s %s: row %d drew token %d, which has no probability."
+                  .formatted(op(), provider(), shape, row, token));
+        }
+        sum += logProbability;
+      }
+    }
+    double mean = 0;
+    double variance = 0;
+    for (double[] row : reference) {
+      double expected = 0;
+      double square = 0;
+      for (double logProbability : row) {
+        if (logProbability > Double.NEGATIVE_INFINITY) {
+          expected += Math.exp(logProbability) * logProbability;
+          square += Math.exp(logProbability) * logProbability * logProbability;
+        }
+      }
+      mean += expected / rows;
+      variance += (square - expected * expected) / rows;
+    }
+    int count = draws * rows;
+    double error = sum / count - mean;
+    if (Math.abs(error) > SIGMAS * Math.sqrt(variance / count) + 1e-9) {
+      throw new AssertionError(
+          "%s %s %s: the mean log-probability of %d tokens is %g off."
+              .formatted(op(), provider(), shape, count, error));
+    }
+  }
+
+  @Override
+  String op() {
+    return super.op() + "/" + method;
+  }
+
+  @Override
+  String dtype() {
+    return "float32";
+  }
+
+  @Override
+  String shape() {
+    return shape;
+  }
+
+  @Override
+  Work work() {
+    return Work.bytes(4.0 * size(0) * size(1));
+  }
+}

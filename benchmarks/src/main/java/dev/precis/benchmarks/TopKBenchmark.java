@@ -1,0 +1,45 @@
+package dev.precis.benchmarks;
+
+import dev.precis.tensor.DType;
+import dev.precis.tensor.Tensor;
+import java.util.Arrays;
+import org.openjdk.jmh.annotations.Param;
+
+/** The best continuations of each beam (8 for four beams) and the k of top-k sampling. */
+public class TopKBenchmark extends KernelBenchmark {
+  /** Rows x vocabulary x k. */
+  @Param({"1x32128x8", "8x32128x8", "8x32128x50"})
+  String shape;
+
+  @Override
+  Problem problem(int copy) {
+    Tensor x = random(DType.FLOAT32, 2, 1, size(0), size(1));
+    return new Problem.TopK(
+        x, output(DType.FLOAT32, size(0), size(2)), output(DType.INT32, size(0), size(2)));
+  }
+
+  @Override
+  void verify(Problem problem) {
+    Problem.TopK p = (Problem.TopK) problem;
+    verifyRows(p.indices(), m -> Reference.row(p, m), 0);
+    verifyRows(
+        p.values(),
+        m -> Arrays.stream(Reference.row(p, m)).map(i -> p.x().get(m, (long) i)).toArray(),
+        0);
+  }
+
+  @Override
+  String dtype() {
+    return "float32";
+  }
+
+  @Override
+  String shape() {
+    return shape;
+  }
+
+  @Override
+  Work work() {
+    return Work.bytes(4.0 * size(0) * size(1));
+  }
+}

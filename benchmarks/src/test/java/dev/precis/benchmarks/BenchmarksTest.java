@@ -1,0 +1,189 @@
+package dev.precis.benchmarks;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.precis.tensor.DType;
+import java.io.IOException;
+import java.net.URISyntaxException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.ServiceLoader;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.openjdk.jmh.annotations.Param;
+
+/** Every benchmark's check, at its smallest shape, and that the check can fail. Nothing is timed. */
+class BenchmarksTest {
+  private static final List<Class<? extends KernelBenchmark>> KERNELS =
+      List.of(
+          ActivationBenchmark.class,
+          AttentionBenchmark.class,
+          AttentionDecodeBenchmark.class,
+          ConvertBenchmark.class,
+          EmbeddingBenchmark.class,
+          LoraMatmulBenchmark.class,
+          MatmulBenchmark.class,
+          RmsNormBenchmark.class,
+          SampleBenchmark.class,
+          SoftmaxBenchmark.class,
+          TopKBenchmark.class);
+
+  /** A benchmark's class and its parameters. */
+  record Case(Class<? extends MeasuredBenchmark> type, Map<String, String> parameters) {
+    KernelBenchmark kernel() throws ReflectiveOperationException {
+      KernelBenchmark kernel = (KernelBenchmark) benchmark();
+      kernel.mostCopies = 2;
+      return kernel;
+    }
+
+    MeasuredBenchmark benchmark() throws ReflectiveOperationException {
+      MeasuredBenchmark benchmark = type.getDeclaredConstructor().newInstance();
+      for (Map.Entry<String, String> each : parameters.entrySet()) {
+        ResultsTable.setParameter(benchmark, each.getKey(), each.getValue());
+      }
+      return benchmark;
+    }
+
+    Case with(String name, String value) {
+      Map<String, String> changed = new TreeMap<>(parameters);
+      changed.put(name, value);
+      return new Case(type, changed);
+    }
+
+    @Override
+    public String toString() {
+      return type.getSimpleName() + parameters;
+    }
+  }
+
+  /** All combinations of a class's parameters, but for the shape, of which the first alone. */
+  private static Stream<Case> cases(
+      Class<? extends MeasuredBenchmark> type, List<String> providers) {
+    List<Case> all = List.of(new Case(type, Map.of()));
+    for (Class<?> c = type; c != Object.class; c = c.getSuperclass()) {
+      for (var field : c.getDeclaredFields()) {
+        Param param = field.getAnnotation(Param.class);
+        if (param != null) {
+          List<String> values =
+              switch (field.getName()) {
+                case "provider" -> providers;
+                case "shape" -> List.of(param.value()[0]);
+                default -> List.of(param.value());
+              };
+          all =
+              all.stream()
+                  .flatMap(before -> values.stream().map(v -> before.with(field.getName(), v)))
+                  .toList();
+        }
+      }
+    }
+    return all.stream();
+  }
+
+  static Stream<Case> kernels() {
+    return KERNELS.stream()
+        .flatMap(
+            type -> {
+              List<String> providers = new ArrayList<>(List.of("precis", "java"));
+              // With the profile torch, that too.
+              ServiceLoader.load(Provider.class).forEach(p -> providers.add(p.name()));
+              providers.remove("idle");
+              if (type == LoraMatmulBenchmark.class) {
+                providers.add("unfused");
+              }
+              return cases(type, providers);
+            })
+        .filter(BenchmarksTest::hasKernels);
+  }
+
+  private static boolean hasKernels(Case c) {
+    String dtype = c.parameters.getOrDefault("dtype", "float32");
+    return Provider.named(c.parameters.get("provider"))
+        .dtypes()
+        .contains(DType.valueOf(dtype.toUpperCase(Locale.ROOT)));
+  }
+
+  @ParameterizedTest
+  @MethodSource("kernels")
+  void resultIsThatOfTheReference(Case c) throws ReflectiveOperationException {
+    KernelBenchmark benchmark = c.kernel();
+    benchmark.setUp();
+    benchmark.run();
+    benchmark.tearDown();
+    assertTrue(benchmark.work().amount() > 0);
+  }
+
+  static Stream<Case> kernelsThatDoNothing() {
+    return KERNELS.stream().flatMap(type -> cases(type, List.of("idle")));
+  }
+
+  @ParameterizedTest
+  @MethodSource("kernelsThatDoNothing")
+  void wrongResultIsRefused(Case c) throws ReflectiveOperationException {
+    KernelBenchmark benchmark = c.kernel();
+    assertThrows(AssertionError.class, benchmark::setUp);
+  }
+
+  static Stream<Case> generation() {
+    return cases(T5GenerateBenchmark.class, List.of())
+        .map(c -> c.with("size", "tiny").with("shape", "3x9x5"));
+  }
+
+  @ParameterizedTest
+  @MethodSource("generation")
+  void generationIsThatOfTheReference(Case c) throws ReflectiveOperationException {
+    T5GenerateBenchmark benchmark = (T5GenerateBenchmark) c.benchmark();
+    benchmark.setUp();
+    assertEquals(3, benchmark.generate().size());
+    benchmark.tearDown();
+  }
+
+  @Test
+  void downcallsAreChecked() throws ReflectiveOperationException {
+    Case only = cases(DowncallOverheadBenchmark.class, List.of()).findFirst().orElseThrow();
+    DowncallOverheadBenchmark benchmark = (DowncallOverheadBenchmark) only.benchmark();
+    benchmark.setUp();
+    assertEquals(0, benchmark.downcall());
+    benchmark.tearDown();
+  }
+
+  @Test
+  void missingKernelsAndProvidersAreNamed() throws ReflectiveOperationException {
+    Case int8 = new Case(MatmulBenchmark.class, Map.of("provider", "java", "dtype", "int8"));
+    KernelBenchmark benchmark = int8.with("shape", "1x8x8").kernel();
+    var e = assertThrows(IllegalArgumentException.class, benchmark::setUp);
+    assertEquals("java has no kernels for int8.", e.getMessage());
+    e = assertThrows(IllegalArgumentException.class, () -> Provider.named("torhc"));
+    assertTrue(e.getMessage().contains("torhc"), e.getMessage());
+  }
+
+  /** A class that is not in this test would go unchecked. */
+  @Test
+  void everyBenchmarkIsInThisTest() throws IOException, URISyntaxException {
+    Set<Class<?>> known = Set.of(T5GenerateBenchmark.class, DowncallOverheadBenchmark.class);
+    Path classes =
+        Path.of(MatmulBenchmark.class.getProtectionDomain().getCodeSource().getLocation().toURI());
+    try (var files = Files.list(classes.resolve("dev/precis/benchmarks"))) {
+      assertEquals(
+          Stream.concat(known.stream(), KERNELS.stream())
+              .map(c -> c.getSimpleName() + ".class")
+              .collect(Collectors.toSet()),
+          files
+              .map(file -> file.getFileName().toString())
+              .filter(name -> name.endsWith("Benchmark.class"))
+              .filter(name -> !name.matches("(Kernel|Measured)Benchmark.class"))
+              .collect(Collectors.toSet()));
+    }
+  }
+}
