@@ -26,8 +26,7 @@ public class ActivationBenchmark extends KernelBenchmark {
     DType type = activationType();
     Tensor x = random(type, 1.5, 1, size(0), gated() ? 2L * size(1) : size(1));
     Activation activation = gated() ? Activation.GELU_TANH : Activation.RELU;
-    return new Problem.ActivationFunction(
-        x, activation, gated(), output(type, size(0), size(1)));
+    return new Problem.ActivationFunction(x, activation, gated(), output(type, size(0), size(1)));
   }
 
   @Override

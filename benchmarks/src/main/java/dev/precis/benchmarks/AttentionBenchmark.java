@@ -34,7 +34,15 @@ public class AttentionBenchmark extends KernelBenchmark {
     Tensor bias = random(DType.FLOAT32, 1, 4, BUCKETS, HEADS);
     Tensor offsets = ints(IntStream.rangeClosed(0, size(0)).map(s -> s * size(1)).toArray());
     return new Problem.Attention(
-        q, k, v, bias, offsets, size(1), HEADS, stack.equals("decoder"), MAX_DISTANCE,
+        q,
+        k,
+        v,
+        bias,
+        offsets,
+        size(1),
+        HEADS,
+        stack.equals("decoder"),
+        MAX_DISTANCE,
         output(type, tokens, WIDTH));
   }
 

@@ -33,8 +33,18 @@ public class AttentionDecodeBenchmark extends KernelBenchmark {
     if (copy > 0) {
       Problem.AttentionDecode p = first;
       return new Problem.AttentionDecode(
-          p.q(), p.kNew(), p.vNew(), copyOf(p.kCache()), copyOf(p.vCache()), p.bias(),
-          p.keyStarts(), p.lengths(), p.length(), HEADS, MAX_DISTANCE, p.out());
+          p.q(),
+          p.kNew(),
+          p.vNew(),
+          copyOf(p.kCache()),
+          copyOf(p.vCache()),
+          p.bias(),
+          p.keyStarts(),
+          p.lengths(),
+          p.length(),
+          HEADS,
+          MAX_DISTANCE,
+          p.out());
     }
     DType type = activationType();
     int rows = size(0);
@@ -50,8 +60,18 @@ public class AttentionDecodeBenchmark extends KernelBenchmark {
     Arrays.fill(lengths, length);
     first =
         new Problem.AttentionDecode(
-            q, kNew, vNew, k, v, bias, ints(IntStream.range(0, rows).map(r -> r * length).toArray()),
-            ints(lengths), length, HEADS, MAX_DISTANCE, output(type, rows, WIDTH));
+            q,
+            kNew,
+            vNew,
+            k,
+            v,
+            bias,
+            ints(IntStream.range(0, rows).map(r -> r * length).toArray()),
+            ints(lengths),
+            length,
+            HEADS,
+            MAX_DISTANCE,
+            output(type, rows, WIDTH));
     return first;
   }
 

@@ -19,8 +19,8 @@ import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.TearDown;
 
 /**
- * What it costs to call a kernel from Java, the kernel aside: a bare downcall, and an operation with
- * its argument block, its checks and its choice of kernel, on a single number.
+ * What it costs to call a kernel from Java, the kernel aside: a bare downcall, and an operation
+ * with its argument block, its checks and its choice of kernel, on a single number.
  */
 // Reading the clock costs as much as such a call, so calls are timed by the thousand.
 @BenchmarkMode(Mode.AverageTime)

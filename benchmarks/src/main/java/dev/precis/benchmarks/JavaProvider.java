@@ -288,7 +288,10 @@ final class JavaProvider implements Provider {
         p.out());
   }
 
-  /** (heads, 2 length - 1): the bias of each distance, from the farthest key back to the farthest on. */
+  /**
+   * (heads, 2 length - 1): the bias of each distance, from the farthest key back to the farthest
+   * on.
+   */
   private static float[] biasByDistance(
       Tensor table, int length, int maxDistance, boolean bidirectional) {
     int heads = Math.toIntExact(table.columns());

@@ -19,10 +19,10 @@ import org.openjdk.jmh.annotations.TearDown;
 /**
  * A kernel at one shape, by one provider.
  *
- * <p>What a model reads once a step - weights, caches of keys and values, embeddings - is cold then,
- * because the rest of the step went through the cache in between. So there are several copies of
- * it, together twice the last-level cache, and calls take turns. Inputs and outputs, which a step
- * has just written or will read next, are the same memory in each call.
+ * <p>What a model reads once a step - weights, caches of keys and values, embeddings - is cold
+ * then, because the rest of the step went through the cache in between. So there are several copies
+ * of it, together twice the last-level cache, and calls take turns. Inputs and outputs, which a
+ * step has just written or will read next, are the same memory in each call.
  */
 public abstract class KernelBenchmark extends MeasuredBenchmark {
   private static final int CHECKED_ROWS = 6;

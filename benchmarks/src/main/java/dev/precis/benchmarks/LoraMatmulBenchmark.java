@@ -33,8 +33,7 @@ public class LoraMatmulBenchmark extends KernelBenchmark {
     // As large as the frozen product, so that a wrong low-rank term cannot hide.
     Tensor a = random(type, 1 / Math.sqrt(size(1)), 3, size(3), size(1));
     Tensor b = random(type, 1 / Math.sqrt(size(3)), 4, size(2), size(3));
-    first =
-        new Problem.LoraMatmul(x, w, a, b, SCALING, output(DType.FLOAT32, size(0), size(2)));
+    first = new Problem.LoraMatmul(x, w, a, b, SCALING, output(DType.FLOAT32, size(0), size(2)));
     return first;
   }
 
@@ -64,7 +63,6 @@ public class LoraMatmulBenchmark extends KernelBenchmark {
   Work work() {
     return size(0) <= FEW_ROWS
         ? Work.bytes(coldBytes())
-        : Work.flops(
-            2.0 * size(0) * ((double) size(1) * size(2) + size(3) * (size(1) + size(2))));
+        : Work.flops(2.0 * size(0) * ((double) size(1) * size(2) + size(3) * (size(1) + size(2))));
   }
 }

@@ -6,8 +6,8 @@ import java.util.Locale;
 import org.openjdk.jmh.annotations.Param;
 
 /**
- * The layers of T5-base: attention (768 x 768), feed-forward (768 x 2048 and back), output
- * (768 x 32128); one row and eight as in decoding, the rest as in the encoder. Weights are cold.
+ * The layers of T5-base: attention (768 x 768), feed-forward (768 x 2048 and back), output (768 x
+ * 32128); one row and eight as in decoding, the rest as in the encoder. Weights are cold.
  */
 public class MatmulBenchmark extends KernelBenchmark {
   /** Up to here reading the weights is the limit, and the rate is in bytes. */
@@ -15,10 +15,20 @@ public class MatmulBenchmark extends KernelBenchmark {
 
   /** M x K x N. */
   @Param({
-    "1x768x768", "1x768x2048", "1x2048x768", "1x768x32128",
-    "8x768x768", "8x768x2048", "8x2048x768", "8x768x32128",
-    "256x768x768", "256x768x2048", "256x2048x768",
-    "2048x768x768", "2048x768x2048", "2048x2048x768"
+    "1x768x768",
+    "1x768x2048",
+    "1x2048x768",
+    "1x768x32128",
+    "8x768x768",
+    "8x768x2048",
+    "8x2048x768",
+    "8x768x32128",
+    "256x768x768",
+    "256x768x2048",
+    "256x2048x768",
+    "2048x768x768",
+    "2048x768x2048",
+    "2048x2048x768"
   })
   String shape;
 

@@ -62,18 +62,39 @@ final class PrecisProvider implements Provider {
         yield () -> ops.loraMatmul(p.x(), w, a, b, segments, p.y(), 1, false);
       }
       case Problem.RmsNorm p -> () -> ops.rmsNorm(p.x(), p.weight(), p.epsilon(), p.y());
-      case Problem.ActivationFunction p ->
-          () -> ops.activation(p.x(), p.kind(), p.gated(), p.y());
+      case Problem.ActivationFunction p -> () -> ops.activation(p.x(), p.kind(), p.gated(), p.y());
       case Problem.Attention p ->
           () ->
               ops.attention(
-                  p.q(), p.k(), p.v(), p.out(), p.bias(), p.offsets(), p.offsets(), p.heads(),
-                  p.causal(), !p.causal(), p.maxDistance(), 1);
+                  p.q(),
+                  p.k(),
+                  p.v(),
+                  p.out(),
+                  p.bias(),
+                  p.offsets(),
+                  p.offsets(),
+                  p.heads(),
+                  p.causal(),
+                  !p.causal(),
+                  p.maxDistance(),
+                  1);
       case Problem.AttentionDecode p ->
           () ->
               ops.attentionDecode(
-                  p.q(), p.kNew(), p.vNew(), p.kCache(), p.vCache(), p.out(), p.bias(),
-                  p.keyStarts(), p.lengths(), null, 0, p.heads(), p.maxDistance(), 1);
+                  p.q(),
+                  p.kNew(),
+                  p.vNew(),
+                  p.kCache(),
+                  p.vCache(),
+                  p.out(),
+                  p.bias(),
+                  p.keyStarts(),
+                  p.lengths(),
+                  null,
+                  0,
+                  p.heads(),
+                  p.maxDistance(),
+                  1);
       case Problem.Embedding p -> () -> ops.embedding(p.table(), p.ids(), p.y());
       case Problem.Softmax p -> () -> ops.softmax(p.x(), p.y(), p.logarithm());
       case Problem.Sample p -> sample(p);
@@ -89,7 +110,9 @@ final class PrecisProvider implements Provider {
             Tensor.of(arena.allocate(4L * rows), DType.INT32, rows, 1),
             Tensor.of(arena.allocate(4L * rows), DType.INT32, rows),
             Tensor.of(arena.allocate(4), DType.INT32, 1),
-            1, 0, 0);
+            1,
+            0,
+            0);
     if (p.greedy()) {
       return () -> ops.greedy(p.logits(), none, p.tokens(), null);
     }
@@ -104,8 +127,18 @@ final class PrecisProvider implements Provider {
         offsets.memory().setAtIndex(ValueLayout.JAVA_LONG, r, offset + 1);
       }
       ops.sample(
-          p.logits(), none, p.seed(), streams, offsets, p.temperature(), p.topK(), p.topP(),
-          p.tokens(), null, null, null);
+          p.logits(),
+          none,
+          p.seed(),
+          streams,
+          offsets,
+          p.temperature(),
+          p.topK(),
+          p.topP(),
+          p.tokens(),
+          null,
+          null,
+          null);
     };
   }
 

@@ -46,8 +46,16 @@ public sealed interface Problem {
    * @param offsets (sequences + 1) int32: where each sequence begins
    */
   record Attention(
-      Tensor q, Tensor k, Tensor v, Tensor bias, Tensor offsets, int length, int heads,
-      boolean causal, int maxDistance, Tensor out)
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      Tensor bias,
+      Tensor offsets,
+      int length,
+      int heads,
+      boolean causal,
+      int maxDistance,
+      Tensor out)
       implements Problem {
     int sequences() {
       return Math.toIntExact(offsets.dim(0) - 1);
@@ -65,8 +73,18 @@ public sealed interface Problem {
    * @param lengths (M) int32: length
    */
   record AttentionDecode(
-      Tensor q, Tensor kNew, Tensor vNew, Tensor kCache, Tensor vCache, Tensor bias,
-      Tensor keyStarts, Tensor lengths, int length, int heads, int maxDistance, Tensor out)
+      Tensor q,
+      Tensor kNew,
+      Tensor vNew,
+      Tensor kCache,
+      Tensor vCache,
+      Tensor bias,
+      Tensor keyStarts,
+      Tensor lengths,
+      int length,
+      int heads,
+      int maxDistance,
+      Tensor out)
       implements Problem {}
 
   /** {@code y[t] = table[ids[t]]}; table (V, D), ids (T) int32, y (T, D) float32. */

@@ -47,25 +47,25 @@ record RandomCheckpoint(int vocabulary, int dModel, int dKv, int dFf, int layers
 
   private String config() {
     return """
-        {
-          "model_type": "t5",
-          "vocab_size": %d,
-          "d_model": %d,
-          "d_kv": %d,
-          "d_ff": %d,
-          "num_layers": %d,
-          "num_decoder_layers": %d,
-          "num_heads": %d,
-          "relative_attention_num_buckets": %d,
-          "relative_attention_max_distance": 128,
-          "layer_norm_epsilon": 1e-6,
-          "feed_forward_proj": "gated-gelu",
-          "tie_word_embeddings": false,
-          "decoder_start_token_id": 0,
-          "pad_token_id": 0,
-          "eos_token_id": 1
-        }
-        """
+    {
+      "model_type": "t5",
+      "vocab_size": %d,
+      "d_model": %d,
+      "d_kv": %d,
+      "d_ff": %d,
+      "num_layers": %d,
+      "num_decoder_layers": %d,
+      "num_heads": %d,
+      "relative_attention_num_buckets": %d,
+      "relative_attention_max_distance": 128,
+      "layer_norm_epsilon": 1e-6,
+      "feed_forward_proj": "gated-gelu",
+      "tie_word_embeddings": false,
+      "decoder_start_token_id": 0,
+      "pad_token_id": 0,
+      "eos_token_id": 1
+    }
+    """
         .formatted(vocabulary, dModel, dKv, dFf, layers, layers, heads, BUCKETS);
   }
 
@@ -77,7 +77,10 @@ record RandomCheckpoint(int vocabulary, int dModel, int dKv, int dFf, int layers
       all.add(norm(stack + ".final_layer_norm"));
       all.add(
           weights(
-              stack + ".block.0.layer.0.SelfAttention.relative_attention_bias", 0.5, BUCKETS, heads));
+              stack + ".block.0.layer.0.SelfAttention.relative_attention_bias",
+              0.5,
+              BUCKETS,
+              heads));
       for (int i = 0; i < layers; i++) {
         String layer = stack + ".block." + i + ".layer.";
         int last = stack.equals("decoder") ? 2 : 1;
@@ -135,12 +138,8 @@ record RandomCheckpoint(int vocabulary, int dModel, int dKv, int dFf, int layers
         inputs);
   }
 
-  private static SafeTensors.Source source(
-      String name, Supplier<short[]> values, long... shape) {
+  private static SafeTensors.Source source(String name, Supplier<short[]> values, long... shape) {
     return new SafeTensors.Source(
-        name + ".weight",
-        DType.BFLOAT16,
-        shape,
-        () -> MemorySegment.ofArray(values.get()));
+        name + ".weight", DType.BFLOAT16, shape, () -> MemorySegment.ofArray(values.get()));
   }
 }

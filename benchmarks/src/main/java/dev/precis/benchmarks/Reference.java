@@ -69,20 +69,53 @@ final class Reference {
     int query = Math.toIntExact(m % length);
     int keys = p.causal() ? query + 1 : length;
     return attend(
-        p.q(), m, p.k(), p.v(), m - query, keys, query, p.bias(), p.heads(), p.maxDistance(),
-        !p.causal(), null, null);
+        p.q(),
+        m,
+        p.k(),
+        p.v(),
+        m - query,
+        keys,
+        query,
+        p.bias(),
+        p.heads(),
+        p.maxDistance(),
+        !p.causal(),
+        null,
+        null);
   }
 
   static double[] row(Problem.AttentionDecode p, long m) {
     return attend(
-        p.q(), m, p.kCache(), p.vCache(), m * p.length(), p.length(), p.length() - 1, p.bias(),
-        p.heads(), p.maxDistance(), false, p.kNew(), p.vNew());
+        p.q(),
+        m,
+        p.kCache(),
+        p.vCache(),
+        m * p.length(),
+        p.length(),
+        p.length() - 1,
+        p.bias(),
+        p.heads(),
+        p.maxDistance(),
+        false,
+        p.kNew(),
+        p.vNew());
   }
 
   /** Query row m at a position over keys from {@code first} on; kNew: the last key is its row m. */
   private static double[] attend(
-      Tensor q, long m, Tensor k, Tensor v, long first, int keys, int position, Tensor bias,
-      int heads, int maxDistance, boolean bidirectional, Tensor kNew, Tensor vNew) {
+      Tensor q,
+      long m,
+      Tensor k,
+      Tensor v,
+      long first,
+      int keys,
+      int position,
+      Tensor bias,
+      int heads,
+      int maxDistance,
+      boolean bidirectional,
+      Tensor kNew,
+      Tensor vNew) {
     int width = Math.toIntExact(q.columns());
     int headDim = width / heads;
     double[] out = new double[width];

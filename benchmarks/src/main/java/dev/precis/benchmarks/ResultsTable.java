@@ -26,8 +26,23 @@ import tools.jackson.databind.json.JsonMapper;
 public final class ResultsTable {
   private static final List<String> HEADER =
       List.of(
-          "commit", "date", "cpu", "isa", "threads", "jdk", "op", "provider", "dtype", "shape",
-          "p20", "p50", "p80", "unit", "samples", "rate", "rate_unit");
+          "commit",
+          "date",
+          "cpu",
+          "isa",
+          "threads",
+          "jdk",
+          "op",
+          "provider",
+          "dtype",
+          "shape",
+          "p20",
+          "p50",
+          "p80",
+          "unit",
+          "samples",
+          "rate",
+          "rate_unit");
 
   /** What one line is about. */
   private record Key(
@@ -66,7 +81,8 @@ public final class ResultsTable {
             case "ns/op" -> 1e-9;
             case "us/op" -> 1e-6;
             case "ms/op" -> 1e-3;
-            default -> throw new IllegalArgumentException("A unit of time is expected, not " + unit);
+            default ->
+                throw new IllegalArgumentException("A unit of time is expected, not " + unit);
           };
     }
 
@@ -114,7 +130,11 @@ public final class ResultsTable {
     }
     Key key =
         new Key(
-            op, benchmark.dtype(), benchmark.shape(), benchmark.provider(), benchmark.threads(),
+            op,
+            benchmark.dtype(),
+            benchmark.shape(),
+            benchmark.provider(),
+            benchmark.threads(),
             run.get("jdkVersion").asString());
     JsonNode metric = run.get("primaryMetric");
     Samples samples =
@@ -142,7 +162,8 @@ public final class ResultsTable {
       try {
         Field field = type.getDeclaredField(name);
         field.setAccessible(true);
-        field.set(benchmark, field.getType() == int.class ? (Object) Integer.valueOf(value) : value);
+        field.set(
+            benchmark, field.getType() == int.class ? (Object) Integer.valueOf(value) : value);
         return;
       } catch (NoSuchFieldException e) {
         if (type == MeasuredBenchmark.class) {

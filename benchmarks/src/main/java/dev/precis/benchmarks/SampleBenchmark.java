@@ -9,6 +9,7 @@ import org.openjdk.jmh.annotations.Param;
 public class SampleBenchmark extends KernelBenchmark {
   private static final float TEMPERATURE = 0.8f;
   private static final int DRAWS = 512;
+
   /** Standard errors; a right sampler is beyond them once in a million set-ups. */
   private static final double SIGMAS = 5;
 

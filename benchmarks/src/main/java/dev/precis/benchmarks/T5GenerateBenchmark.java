@@ -141,7 +141,8 @@ public class T5GenerateBenchmark extends MeasuredBenchmark {
         List<int[]> alone = sources.subList(i, i + 1);
         check(
             Arrays.equals(
-                tokens, model.generateTokens(alone, options, 1, null).getFirst().getFirst().tokens()),
+                tokens,
+                model.generateTokens(alone, options, 1, null).getFirst().getFirst().tokens()),
             "source " + i + " gives other tokens in a batch");
       }
     }

@@ -2,7 +2,9 @@ package dev.precis.benchmarks;
 
 import dev.precis.tensor.DType;
 
-/** How far a result may be from the reference, relative to its size: one rounding and a bit more. */
+/**
+ * How far a result may be from the reference, relative to its size: one rounding and a bit more.
+ */
 final class Tolerance {
   private Tolerance() {}
 

@@ -23,7 +23,9 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.openjdk.jmh.annotations.Param;
 
-/** Every benchmark's check, at its smallest shape, and that the check can fail. Nothing is timed. */
+/**
+ * Every benchmark's check, at its smallest shape, and that the check can fail. Nothing is timed.
+ */
 class BenchmarksTest {
   private static final List<Class<? extends KernelBenchmark>> KERNELS =
       List.of(

@@ -234,7 +234,11 @@ public final class TorchProvider implements Provider {
 
   /** The bias of the last queries as (1, heads, queries, keys), of the type of q. */
   private static TensorOptional mask(
-      dev.precis.tensor.Tensor table, int queries, int keys, int maxDistance, boolean causal,
+      dev.precis.tensor.Tensor table,
+      int queries,
+      int keys,
+      int maxDistance,
+      boolean causal,
       Tensor q) {
     int heads = Math.toIntExact(table.columns());
     int buckets = Math.toIntExact(table.rows());
