@@ -49,8 +49,7 @@ public class AttentionBenchmark extends KernelBenchmark {
   @Override
   void verify(Problem problem) {
     Problem.Attention p = (Problem.Attention) problem;
-    // Weights of bfloat16 attention may be rounded before they meet the values.
-    verifyRows(p.out(), m -> Reference.row(p, m), Tolerance.of(activationType()));
+    verifyRows(p.out(), m -> Reference.row(p, m), Tolerance.ofAttention(activationType()));
   }
 
   @Override

@@ -83,7 +83,7 @@ public class AttentionDecodeBenchmark extends KernelBenchmark {
   @Override
   void verify(Problem problem) {
     Problem.AttentionDecode p = (Problem.AttentionDecode) problem;
-    verifyRows(p.out(), m -> Reference.row(p, m), Tolerance.of(activationType()));
+    verifyRows(p.out(), m -> Reference.row(p, m), Tolerance.ofAttention(activationType()));
   }
 
   @Override
