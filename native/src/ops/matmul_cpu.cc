@@ -10,8 +10,10 @@ namespace {
 
 constexpr int W = Vec::kWidth;
 constexpr int kMaxRows = 6;            // of a register tile
-constexpr int64_t kRowBlock = 96;      // rows that a tile of weights is multiplied with in one go
-constexpr int64_t kChunkUnits = 1024;  // 256 KB of a tile: what stays in L2
+constexpr int64_t kChunkUnits = 1024;  // 256 KB of a tile, which stay in L2
+// Rows that a tile is multiplied with before the next: x in 384 KB, which stay in L2 meanwhile.
+constexpr int64_t kRowBlockBytes = 384 << 10;
+constexpr int64_t kMinRowBlock = 48, kMaxRowBlock = 384;
 // x is prepared by every thread for itself up to here: cheaper than one more round of the threads.
 constexpr int64_t kPrivateInputs = 8192;
 
@@ -25,10 +27,21 @@ constexpr int vectors_for(int rows) { return rows == 1 ? 8 : rows == 2 ? 4 : 2; 
 constexpr int vectors_for(int rows) { return rows == 1 ? 4 : rows == 2 ? 2 : 1; }
 #endif
 
-// acc[r][0, outputs) (+)= x_r W' for R rows and the first outputs of a tile.
+int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
+// One product of those that a register tile sums up.
+struct Term {
+  const char* x;
+  int64_t x_stride;
+  const uint32_t* w;
+  int64_t units;
+};
+
+// acc[r][0, outputs) (+)= the terms' x_r W' for R rows and the first outputs of a tile. For every
+// unit of the first term, kPrefetch cache lines are fetched into L2, from ahead on 256 bytes apart.
 template <class D, int R, int V, int kPrefetch>
-void multiply_tile(const char* x, int64_t x_stride, const uint32_t* w, int64_t units, int outputs,
-                   bool resume, const char* ahead, uint32_t* acc) {
+void multiply_tile(const Term* terms, int count, int outputs, bool resume, const char* ahead,
+                   uint32_t* acc) {
   using Acc = typename D::Acc;
   for (int n = 0; n < outputs; n += V * W) {
     Acc a[R][V];
@@ -37,47 +50,60 @@ void multiply_tile(const char* x, int64_t x_stride, const uint32_t* w, int64_t u
         a[r][v] = resume ? load_as<Acc>(acc + r * kTileOutputs + n + v * W) : Acc::zero();
       }
     }
-    const uint32_t* wn = w + n;
-    const char* xu = x;
-    for (int64_t u = 0; u < units; u++, wn += kTileOutputs, xu += D::kXBytes) {
-      auto part = [&]<int P>() __attribute__((always_inline)) {
-        decltype(D::template weights<P>(wn)) b[V];
-        for (int v = 0; v < V; v++) b[v] = D::template weights<P>(wn + v * W);
-        for (int r = 0; r < R; r++) {
-          const auto xr = D::template input<P>(xu + r * x_stride);
-          for (int v = 0; v < V; v++) a[r][v] = D::dot(a[r][v], xr, b[v]);
+    for (int t = 0; t < count; t++) {
+      const uint32_t* w = terms[t].w + n;
+      const char* x = terms[t].x;
+      const int64_t x_stride = terms[t].x_stride;
+      for (int64_t u = terms[t].units; u > 0; u--, w += kTileOutputs, x += D::kXBytes) {
+        auto part = [&]<int P>() __attribute__((always_inline)) {
+          decltype(D::template weights<P>(w)) b[V];
+          for (int v = 0; v < V; v++) b[v] = D::template weights<P>(w + v * W);
+          for (int r = 0; r < R; r++) {
+            const auto xr = D::template input<P>(x + r * x_stride);
+            for (int v = 0; v < V; v++) a[r][v] = D::dot(a[r][v], xr, b[v]);
+          }
+        };
+        part.template operator()<0>();
+        if constexpr (D::kParts == 2) part.template operator()<1>();
+        if constexpr (kPrefetch > 0) {
+          for (int i = 0; i < kPrefetch; i++) __builtin_prefetch(ahead + 64 * i, 0, 2);
+          ahead += kTileOutputs * kUnitBytes;
         }
-      };
-      part.template operator()<0>();
-      if constexpr (D::kParts == 2) part.template operator()<1>();
-      if constexpr (kPrefetch > 0) {
-        for (int i = 0; i < kPrefetch; i++) __builtin_prefetch(ahead + 64 * i, 0, 2);
-        ahead += 64 * kPrefetch;
       }
     }
     for (int r = 0; r < R; r++) {
-      for (int v = 0; v < V; v++)
+      for (int v = 0; v < V; v++) {
         a[r][v].store(reinterpret_cast<float*>(acc + r * kTileOutputs + n + v * W));
+      }
     }
   }
 }
 
-template <class D, int kPrefetch>
-void multiply_rows(int rows, const char* x, int64_t x_stride, const uint32_t* w, int64_t units,
-                   bool resume, const char* ahead, uint32_t* acc) {
+// f.operator()<R>() for R = rows.
+template <class F>
+void with_rows(int rows, const F& f) {
   switch (rows) {
-#define PRECIS_ROWS(R)                                                                         \
-  case R:                                                                                      \
-    return multiply_tile<D, R, vectors_for(R), kPrefetch>(x, x_stride, w, units, kTileOutputs, \
-                                                          resume, ahead, acc);
-    PRECIS_ROWS(1)
-    PRECIS_ROWS(2)
-    PRECIS_ROWS(3)
-    PRECIS_ROWS(4)
-    PRECIS_ROWS(5)
-    PRECIS_ROWS(6)
-#undef PRECIS_ROWS
+    case 1:
+      return f.template operator()<1>();
+    case 2:
+      return f.template operator()<2>();
+    case 3:
+      return f.template operator()<3>();
+    case 4:
+      return f.template operator()<4>();
+    case 5:
+      return f.template operator()<5>();
+    case 6:
+      return f.template operator()<6>();
   }
+}
+
+template <class D, int kPrefetch>
+void multiply_rows(int rows, const Term* terms, int count, bool resume, const char* ahead,
+                   uint32_t* acc) {
+  with_rows(rows, [&]<int R>() {
+    multiply_tile<D, R, vectors_for(R), kPrefetch>(terms, count, kTileOutputs, resume, ahead, acc);
+  });
 }
 
 // ---------------------------------------------------------------- oneDNN
@@ -316,47 +342,50 @@ void zero_padding(const precis_lora_segment& s, const SegmentInputs& in, int64_t
   }
 }
 
-// acc += (s x A') B' for one segment and the outputs of the tile that it has.
+enum class Overlap { kNone, kPart, kWhole };
+
+// What of a tile's outputs a segment has.
+Overlap overlap(const MatmulProduct& p, const precis_lora_segment& s, int64_t tile) {
+  const int64_t begin = tile * kTileOutputs, end = smaller(begin + kTileOutputs, p.w.outputs);
+  if (s.rank_end <= s.rank_begin || s.output_end <= begin || s.output_begin >= end) {
+    return Overlap::kNone;
+  }
+  return s.output_begin <= begin && s.output_end >= end ? Overlap::kWhole : Overlap::kPart;
+}
+
+// (s x A') B' of one segment, for rows from m on and one tile.
+Term segment_term(const MatmulProduct& p, const SegmentInputs& in, int64_t tile, int64_t m) {
+  const PackedLayout layout = packed_layout(p.b->outputs, p.b->inputs, p.b->dtype);
+  return {in.data + m * in.stride, in.stride,
+          static_cast<const uint32_t*>(p.b->data) +
+              (tile * layout.units + in.first_unit) * kTileOutputs,
+          in.units};
+}
+
+// Adds a segment to the sums of those outputs that it has.
 template <class L>
 void add_segment(const MatmulProduct& p, const precis_lora_segment& s, const SegmentInputs& in,
                  int64_t tile, int64_t m, int rows, uint32_t* acc) {
+  const Overlap has = overlap(p, s, tile);
+  if (has == Overlap::kNone) return;
+  const Term term = segment_term(p, in, tile, m);
+  if (has == Overlap::kWhole) return multiply_rows<L, 0>(rows, &term, 1, true, nullptr, acc);
+  alignas(64) uint32_t sums[kMaxRows * kTileOutputs];
+  __builtin_memcpy(sums, acc, static_cast<size_t>(rows * kTileOutputs * 4));
+  multiply_rows<L, 0>(rows, &term, 1, true, nullptr, sums);
   const int64_t n = tile * kTileOutputs;
-  if (in.units == 0 || s.output_end <= n || s.output_begin >= n + kTileOutputs) return;
-  const PackedLayout layout = packed_layout(p.b->outputs, p.b->inputs, p.b->dtype);
-  const uint32_t* b = static_cast<const uint32_t*>(p.b->data) +
-                      (tile * layout.units + in.first_unit) * kTileOutputs;
-  const bool whole =
-      s.output_begin <= n && (s.output_end >= n + kTileOutputs || s.output_end >= p.w.outputs);
-  alignas(64) uint32_t before[kMaxRows * kTileOutputs];
-  if (!whole) __builtin_memcpy(before, acc, static_cast<size_t>(rows * kTileOutputs * 4));
-  multiply_rows<L, 0>(rows, in.data + m * in.stride, in.stride, b, in.units, true, nullptr, acc);
-  if (whole) return;
+  const int64_t begin = s.output_begin > n ? s.output_begin - n : 0;
+  const int64_t end = smaller(s.output_end - n, kTileOutputs);
   for (int r = 0; r < rows; r++) {
-    for (int i = 0; i < kTileOutputs; i++) {
-      if (n + i >= s.output_begin && n + i < s.output_end) continue;
-      acc[r * kTileOutputs + i] = before[r * kTileOutputs + i];
-    }
+    __builtin_memcpy(acc + r * kTileOutputs + begin, sums + r * kTileOutputs + begin,
+                     static_cast<size_t>((end - begin) * 4));
   }
 }
 
 // ---------------------------------------------------------------- the product
 
-int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-
 // Row i of count, when n things are split into count parts that differ by one at most.
 int64_t split(int64_t n, int64_t count, int64_t i) { return n * i / count; }
-
-struct Plan {
-  int64_t tiles;
-  int64_t row_blocks;
-};
-
-Plan plan(int64_t m, int64_t tiles, int threads) {
-  int64_t block = kRowBlock;
-  auto blocks = [&] { return (m + block - 1) / block; };
-  while (block > kMaxRows && tiles * blocks() < 4 * threads) block /= 2;
-  return {tiles, blocks()};
-}
 
 // D multiplies W, L multiplies A and B.
 template <class D, class L>
@@ -389,7 +418,7 @@ class Multiplication {
     }
     const int64_t acc_size = is_onednn<D>()
                                  ? (kOneDnnMaxRows * kOneDnnTiles + kMaxRows) * kTileOutputs * 4
-                                 : kRowBlock * kTileOutputs * 4;
+                                 : kMaxRowBlock * kTileOutputs * 4;
     const int64_t acc_at = claim(acc_size * threads);
     if constexpr (is_onednn<D>()) prepare_onednn(m, threads);
     char* memory = static_cast<char*>(context_.scratch.reserve(static_cast<size_t>(bytes)));
@@ -435,43 +464,42 @@ class Multiplication {
 
  private:
   static constexpr bool kSame = D::kInputs == L::kInputs && D::kXBytes == L::kXBytes;
-  static constexpr int kProjected = 2;  // vectors of ranks at a time
+  // Whether the low-rank sums can continue in the registers of x W'.
+  static constexpr bool kFused = kSame && !is_onednn<D>();
 
-  // The rows' s x A', by groups of rows and pieces of ranks.
+  // The rows' s x A', by groups of rows and pieces of ranks: whole tiles, but two vectors where
+  // there are few groups, and what is left of the ranks.
   void project(const Inputs& x, char* memory, int64_t acc_size) {
     const PackedLayout layout = packed_layout(p_.a->outputs, p_.a->inputs, p_.a->dtype);
     const int64_t m = rows(p_.x), groups = (m + kMaxRows - 1) / kMaxRows;
     const int64_t units = (p_.a->inputs + L::kInputs - 1) / L::kInputs;
-    constexpr int64_t kPiece = kProjected * W;
-    const int64_t pieces = (p_.a->outputs + kPiece - 1) / kPiece;
+    constexpr int64_t kNarrow = 2 * W;
+    const int64_t piece = groups < context_.pool.threads() ? kNarrow : kTileOutputs;
+    const int64_t pieces = (p_.a->outputs + piece - 1) / piece;
     parallel(context_.pool, [&](int thread, int threads) {
       uint32_t* acc = reinterpret_cast<uint32_t*>(memory + thread * acc_size);
       const int64_t items = groups * pieces;
       const int64_t last = split(items, threads, thread + 1);
       for (int64_t item = split(items, threads, thread); item < last; item++) {
-        const int64_t rank = item / groups * kPiece, group = item % groups;
+        const int64_t rank = item / groups * piece, group = item % groups;
         const int64_t first = split(m, groups, group);
         const int count = static_cast<int>(split(m, groups, group + 1) - first);
         const uint32_t* a = static_cast<const uint32_t*>(p_.a->data) +
                             rank / kTileOutputs * layout.units * kTileOutputs + rank % kTileOutputs;
-        const char* rows_of_x = x.data + first * x.stride;
-#define PRECIS_ROWS(R)                                                                        \
-  case R:                                                                                     \
-    multiply_tile<L, R, kProjected, 0>(rows_of_x, x.stride, a, units, kPiece, false, nullptr, \
-                                       acc);                                                  \
-    break;
-        switch (count) {
-          PRECIS_ROWS(1)
-          PRECIS_ROWS(2)
-          PRECIS_ROWS(3)
-          PRECIS_ROWS(4)
-          PRECIS_ROWS(5)
-          PRECIS_ROWS(6)
+        const Term term = {x.data + first * x.stride, x.stride, a, units};
+        const int64_t ranks = smaller(piece, p_.a->outputs - rank);
+        if (ranks > kNarrow) {
+          multiply_rows<L, 0>(count, &term, 1, false, nullptr, acc);
+        } else {
+          with_rows(count, [&]<int R>() {
+            // Half of the cache lines only: left to itself, the processor fetches them late.
+            multiply_tile<L, R, 2, 2>(&term, 1, kNarrow, false,
+                                      reinterpret_cast<const char*>(a + 16 * kTileOutputs), acc);
+          });
         }
-#undef PRECIS_ROWS
         for (int r = 0; r < count; r++) {
           put_ranks<L>(p_, segments_, reinterpret_cast<const float*>(acc + r * kTileOutputs),
-                       first + r, rank, kPiece);
+                       first + r, rank, ranks);
           for (int i = 0; rank == 0 && i < p_.segment_count; i++) {
             zero_padding<L>(p_.segments[i], segments_[i], first + r);
           }
@@ -480,43 +508,72 @@ class Multiplication {
     });
   }
 
-  // One thread's contiguous part of (tile, row block), tiles outside: few rows stream one part of
-  // the weights from memory, many rows find their tile in L2.
+  // One thread's contiguous part of (block of rows, tile), blocks outside: few rows stream one part
+  // of the weights from memory; many rows find their x in L2 while the tiles pass by.
   void work(const Inputs& x, bool low_rank, int thread, int threads, uint32_t* acc) {
     const PackedLayout layout = packed_layout(p_.w.outputs, p_.w.inputs, p_.w.dtype);
     const int64_t m = rows(p_.x);
     const int64_t units = (p_.w.inputs + D::kInputs - 1) / D::kInputs;
-    const Plan plan = precis::PRECIS_ISA::plan(m, layout.tiles, threads);
-    const int64_t items = plan.tiles * plan.row_blocks;
+    int64_t block_rows = kRowBlockBytes / (units * D::kXBytes);
+    if (block_rows < kMinRowBlock) block_rows = kMinRowBlock;
+    if (block_rows > kMaxRowBlock) block_rows = kMaxRowBlock;
+    auto count_blocks = [&] { return (m + block_rows - 1) / block_rows; };
+    while (block_rows > kMaxRows && layout.tiles * count_blocks() < 4 * threads) block_rows /= 2;
+    const int64_t blocks = count_blocks(), items = layout.tiles * blocks;
     const int64_t last = split(items, threads, thread + 1);
     for (int64_t item = split(items, threads, thread); item < last; item++) {
-      const int64_t tile = item / plan.row_blocks, block = item % plan.row_blocks;
-      const int64_t m0 = split(m, plan.row_blocks, block);
-      const int64_t m1 = split(m, plan.row_blocks, block + 1);
-      const uint32_t* w =
-          static_cast<const uint32_t*>(p_.w.data) + tile * layout.units * kTileOutputs;
-      const int64_t groups = (m1 - m0 + kMaxRows - 1) / kMaxRows;
-      const bool last_block = block == plan.row_blocks - 1;
-      for (int64_t u = 0; u < units; u += kChunkUnits) {
-        const int64_t count = smaller(kChunkUnits, units - u);
-        const uint32_t* wu = w + u * kTileOutputs;
-        // Several groups of rows use a chunk of weights from L2; while the first two do, the next
-        // chunk comes from memory, two of a unit's four cache lines in each.
-        const bool more = u + count < units || (last_block && item + 1 < last);
-        for (int64_t g = 0; g < groups; g++) {
-          const int64_t first = split(m1 - m0, groups, g);
-          const int rows = static_cast<int>(split(m1 - m0, groups, g + 1) - first);
-          uint32_t* sums = acc + first * kTileOutputs;
-          const char* xu = x.data + (m0 + first) * x.stride + u * D::kXBytes;
-          if (groups > 1 && g < 2 && more) {
-            const char* ahead =
-                reinterpret_cast<const char*>(wu + count * kTileOutputs) + g * count * 128;
-            multiply_rows<D, 2>(rows, xu, x.stride, wu, count, u > 0, ahead, sums);
-          } else {
-            multiply_rows<D, 0>(rows, xu, x.stride, wu, count, u > 0, nullptr, sums);
-          }
-          if (u + count == units) finish(x, low_rank, tile, m0 + first, rows, sums);
+      const int64_t block = item / layout.tiles, tile = item % layout.tiles;
+      const int64_t m0 = split(m, blocks, block), m1 = split(m, blocks, block + 1);
+      multiply_block(x, low_rank, tile, m0, m1, units, item + 1 < last, acc);
+    }
+  }
+
+  // Rows [m0, m1) times one tile. more: another tile will follow.
+  void multiply_block(const Inputs& x, bool low_rank, int64_t tile, int64_t m0, int64_t m1,
+                      int64_t units, bool more, uint32_t* acc) {
+    const PackedLayout layout = packed_layout(p_.w.outputs, p_.w.inputs, p_.w.dtype);
+    const uint32_t* w =
+        static_cast<const uint32_t*>(p_.w.data) + tile * layout.units * kTileOutputs;
+    const int64_t groups = (m1 - m0 + kMaxRows - 1) / kMaxRows;
+    // Segments that have the whole tile, up to the first that has a part of it.
+    int fused = 0;
+    if constexpr (kFused) {
+      while (low_rank && fused < p_.segment_count &&
+             overlap(p_, p_.segments[fused], tile) != Overlap::kPart) {
+        fused++;
+      }
+    }
+    for (int i = 0; low_rank && i < p_.segment_count; i++) {
+      if (overlap(p_, p_.segments[i], tile) == Overlap::kNone) continue;
+      const Term term = segment_term(p_, segments_[i], tile, m0);
+      for (int64_t u = 0; u < term.units * kTileOutputs; u += 16) __builtin_prefetch(term.w + u);
+    }
+    for (int64_t u = 0; u < units; u += kChunkUnits) {
+      const int64_t count = smaller(kChunkUnits, units - u);
+      const bool last_chunk = u + count == units;
+      // Several groups of rows use a chunk of weights from L2; while the first two do, the next
+      // chunk comes from memory, two of a unit's four cache lines in each.
+      const bool ahead = groups > 1 && (more || !last_chunk);
+      for (int64_t g = 0; g < groups; g++) {
+        const int64_t first = split(m1 - m0, groups, g), row = m0 + first;
+        const int rows = static_cast<int>(split(m1 - m0, groups, g + 1) - first);
+        // Sums that wait for the next chunk need a place each; else one place stays in L1.
+        uint32_t* sums = units > kChunkUnits ? acc + first * kTileOutputs : acc;
+        Term terms[5] = {
+            {x.data + row * x.stride + u * D::kXBytes, x.stride, w + u * kTileOutputs, count}};
+        int n = 1;
+        for (int i = 0; last_chunk && i < fused; i++) {
+          if (overlap(p_, p_.segments[i], tile) == Overlap::kNone) continue;
+          terms[n++] = segment_term(p_, segments_[i], tile, row);
         }
+        if (ahead && g < 2) {
+          multiply_rows<D, 2>(
+              rows, terms, n, u > 0,
+              reinterpret_cast<const char*>(terms[0].w + count * kTileOutputs) + g * 128, sums);
+        } else {
+          multiply_rows<D, 0>(rows, terms, n, u > 0, nullptr, sums);
+        }
+        if (last_chunk) finish(x, low_rank, fused, tile, row, rows, sums);
       }
     }
   }
@@ -588,13 +645,15 @@ class Multiplication {
             __builtin_memcpy(acc + i * kTileOutputs, sums + ((r + i) * tiles + t) * kTileOutputs,
                              kTileOutputs * 4);
           }
-          finish(x, low_rank, tile + t, m0 + r, some, acc);
+          finish(x, low_rank, 0, tile + t, m0 + r, some, acc);
         }
       }
     }
   }
 
-  void finish(const Inputs& x, bool low_rank, int64_t tile, int64_t m, int rows, uint32_t* acc) {
+  // From the sums of x W', of which the first segments may be a part already, to y.
+  void finish(const Inputs& x, bool low_rank, int segment, int64_t tile, int64_t m, int rows,
+              uint32_t* acc) {
     if constexpr (D::kInputs == 4) {
       const PackedLayout layout = packed_layout(p_.w.outputs, p_.w.inputs, p_.w.dtype);
       const char* w = static_cast<const char*>(p_.w.data);
@@ -602,7 +661,7 @@ class Multiplication {
                     reinterpret_cast<const float*>(w + layout.scales) + tile * kTileOutputs,
                     reinterpret_cast<const int32_t*>(w + layout.sums) + tile * kTileOutputs);
     }
-    for (int i = 0; low_rank && i < p_.segment_count; i++) {
+    for (int i = segment; low_rank && i < p_.segment_count; i++) {
       add_segment<L>(p_, p_.segments[i], segments_[i], tile, m, rows, acc);
     }
     store_rows(p_, acc, m, rows, tile * kTileOutputs);
