@@ -41,7 +41,7 @@ public final class NativeCache {
         return Path.of(URI.create(resource.toString()));
       }
       JarEntry entry = connection.getJarEntry();
-      Path folder = cache.resolve("%08x-%d".formatted(entry.getCrc(), entry.getSize()));
+      Path folder = cache.resolve(Long.toHexString(entry.getCrc()) + "-" + entry.getSize());
       Path target = folder.resolve(file).toAbsolutePath();
       if (!Files.isRegularFile(target) || Files.size(target) != entry.getSize()) {
         Files.createDirectories(folder);

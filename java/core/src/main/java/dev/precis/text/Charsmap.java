@@ -21,33 +21,33 @@ final class Charsmap {
 
   private Charsmap() {}
 
+  /** Plain arrays, because this runs before the JVM has compiled anything. */
   static void check(byte[] charsmap, String where) {
     ByteBuffer bytes = ByteBuffer.wrap(charsmap).order(ByteOrder.LITTLE_ENDIAN);
     long trieBytes = charsmap.length < 4 ? 0 : Integer.toUnsignedLong(bytes.getInt());
     if (trieBytes == 0 || trieBytes > charsmap.length - 4 || trieBytes % (4 * BLOCK) != 0) {
       throw damaged(where, "its trie has a wrong length");
     }
-    int units = (int) trieBytes / 4;
-    ByteBuffer replacements =
-        bytes.slice(4 + (int) trieBytes, charsmap.length - 4 - (int) trieBytes);
+    int[] units = new int[(int) trieBytes / 4];
+    bytes.asIntBuffer().get(units);
+    int start = 4 + (int) trieBytes; // of the replacements
     try {
-      StandardCharsets.UTF_8.newDecoder().decode(replacements.duplicate());
+      StandardCharsets.UTF_8.newDecoder().decode(bytes.position(start));
     } catch (CharacterCodingException e) {
       throw damaged(where, "its replacements are not UTF-8");
     }
-    for (int i = 0; i < units; i++) {
-      int unit = bytes.getInt(4 + 4 * i);
+    for (int i = 0; i < units.length; i++) {
+      int unit = units[i];
       if (unit < 0) {
         continue; // a leaf's value, never a step on the way
       }
-      long block = i ^ ((long) (unit >>> 10) << ((unit & (1 << 9)) >>> 6));
-      if (block >= units) {
+      long block = i ^ ((long) (unit >>> 10) << ((unit & 1 << 9) >>> 6));
+      if (block >= units.length) {
         throw damaged(where, "unit " + i + " of its trie points outside");
       }
-      if ((unit >>> 8 & 1) != 0) {
-        int at = bytes.getInt(4 + 4 * (int) block) & Integer.MAX_VALUE;
-        if (at > replacements.limit()
-            || at < replacements.limit() && (replacements.get(at) & 0xC0) == 0x80) {
+      if ((unit & 1 << 8) != 0) {
+        long at = start + (long) (units[(int) block] & Integer.MAX_VALUE);
+        if (at > charsmap.length || at < charsmap.length && (charsmap[(int) at] & 0xC0) == 0x80) {
           throw damaged(where, "unit " + i + " of its trie points to no replacement");
         }
       }
