@@ -11,6 +11,7 @@ import java.util.Map;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.JsonParser;
 import tools.jackson.core.JsonToken;
+import tools.jackson.core.exc.JacksonIOException;
 
 /** Objects one a line, or in a list. */
 final class JsonSource implements DialogueReader.Source {
@@ -51,7 +52,7 @@ final class JsonSource implements DialogueReader.Source {
     }
   }
 
-  private Dialogue nextOfList() {
+  private Dialogue nextOfList() throws IOException {
     try {
       if (list == null) {
         list = Json.parser(in);
@@ -75,6 +76,8 @@ final class JsonSource implements DialogueReader.Source {
       String where = name + ", line " + line;
       expectObject(token, where);
       return new Row(fields(list), where, line).toDialogue();
+    } catch (JacksonIOException e) {
+      throw e.getCause();
     } catch (JacksonException e) {
       throw Json.invalid(name, e);
     }

@@ -35,7 +35,6 @@ record Row(Map<String, Object> fields, String where, long number) {
           "%s: \"%s\" has %d characters, more than the %d that a dialogue may have"
               .formatted(where, textKey, text.length(), DialogueReader.MAX_CHARACTERS));
     }
-    checkSurrogates(text, textKey);
     String topicKey = firstOf(List.of("topic", "topic1"));
     return new Dialogue(
         id(),
@@ -62,12 +61,7 @@ record Row(Map<String, Object> fields, String where, long number) {
     List<String> summaries = new ArrayList<>();
     for (String key : List.of("summary", "summary1", "summary2", "summary3")) {
       if (fields.get(key) instanceof List<?> list) {
-        for (Object item : list) {
-          if (!(item instanceof String)) {
-            throw new InvalidInputException(where + ": \"" + key + "\" must hold texts only");
-          }
-          summaries.add((String) item);
-        }
+        list.forEach(item -> summaries.add(text(key, item, "must hold texts only")));
       } else if (fields.get(key) != null) {
         summaries.add(text(key));
       }
@@ -86,17 +80,18 @@ record Row(Map<String, Object> fields, String where, long number) {
   }
 
   private String text(String key) {
-    if (fields.get(key) instanceof String text) {
-      return text;
-    }
-    throw new InvalidInputException(where + ": \"" + key + "\" must be a text");
+    return text(key, fields.get(key), "must be a text");
   }
 
-  /** JSON can spell half a surrogate pair, which is no text. */
-  private void checkSurrogates(String text, String key) {
+  private String text(String key, Object value, String otherwise) {
+    if (!(value instanceof String text)) {
+      throw new InvalidInputException(where + ": \"" + key + "\" " + otherwise);
+    }
+    // JSON can spell half a surrogate pair, which is no text.
     if (!StandardCharsets.UTF_8.newEncoder().canEncode(text)) {
       throw new InvalidInputException(
           where + ": \"" + key + "\" has an unpaired surrogate; it was cut inside a character");
     }
+    return text;
   }
 }

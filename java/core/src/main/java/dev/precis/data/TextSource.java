@@ -1,11 +1,12 @@
 package dev.precis.data;
 
+import dev.precis.InvalidInputException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.Map;
 
-/** A file that is one dialogue, named after the file's first line. */
+/** A file that is one dialogue, with the id 1. */
 final class TextSource implements DialogueReader.Source {
   private static final int MAX_BYTES = 4 * DialogueReader.MAX_CHARACTERS;
 
@@ -25,6 +26,11 @@ final class TextSource implements DialogueReader.Source {
     }
     read = true;
     String text = new String(in.readNBytes(MAX_BYTES), StandardCharsets.UTF_8);
+    if (in.read() >= 0) {
+      throw new InvalidInputException(
+          "%s has more than the %d characters that a dialogue may have"
+              .formatted(name, DialogueReader.MAX_CHARACTERS));
+    }
     return new Row(Map.of("dialogue", text.strip()), name, 1).toDialogue();
   }
 

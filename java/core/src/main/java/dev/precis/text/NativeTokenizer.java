@@ -6,6 +6,7 @@ import java.util.Arrays;
 import java.util.concurrent.locks.ReadWriteLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.LongFunction;
+import java.util.stream.IntStream;
 
 /**
  * Hugging Face's tokenizers, by the native methods of DJL's jar.
@@ -25,7 +26,11 @@ final class NativeTokenizer implements Tokenizer {
   /** The special tokens' ids, -1 for none. */
   record SpecialTokens(int pad, int eos, int unk) {}
 
-  NativeTokenizer(long handle, Vocabulary vocabulary, SpecialTokens specialTokens) {
+  /**
+   * @param handle what {@link #create} gave; this frees it when it fails
+   * @param where its file, for the errors' sentences
+   */
+  NativeTokenizer(long handle, Vocabulary vocabulary, SpecialTokens specialTokens, String where) {
     this.library = TokenizerLibrary.get();
     this.handle = handle;
     this.vocabulary = vocabulary;
@@ -39,6 +44,11 @@ final class NativeTokenizer implements Tokenizer {
     }
     prefixLength = start;
     suffix = Arrays.copyOfRange(whole, start + bare.length, whole.length);
+    if (IntStream.of(whole).anyMatch(id -> id >= vocabulary.size())) {
+      close();
+      throw new InvalidInputException(
+          where + ": its post_processor adds an id that no token has; export the tokenizer again");
+    }
   }
 
   /**
@@ -171,7 +181,7 @@ final class NativeTokenizer implements Tokenizer {
             || i + 1 == text.length()
             || !Character.isLowSurrogate(text.charAt(i + 1))) {
           throw new InvalidInputException(
-              "The text has an unpaired surrogate (\\u%04x) at character %d; it was cut in the middle of a character"
+              "The text has an unpaired surrogate (\\u%04x) at character %d; it was cut inside one"
                   .formatted((int) text.charAt(i), i));
         }
         i++;

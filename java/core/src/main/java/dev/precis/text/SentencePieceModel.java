@@ -90,13 +90,13 @@ record SentencePieceModel(List<Piece> pieces, byte[] charsmap, boolean addDummyP
     }
     if (text.isEmpty() || !Float.isFinite(score) || !seen.add(text)) {
       throw new InvalidInputException(
-          "%s: piece %d (\"%s\", score %s) is empty, has no finite score or is there twice; fetch the file again"
+          "%s: piece %d (\"%s\", score %s) is empty, has no finite score or is there twice"
               .formatted(where, id, text, score));
     }
     boolean known = type > Type.NONE.ordinal() && type < Type.UNUSED.ordinal();
     if (!known || type == Type.USER_DEFINED.ordinal()) {
       throw new InvalidInputException(
-          "%s: piece %d (\"%s\") is of type %s, which T5's models have not; use the model's tokenizer.json"
+          "%s: piece %d (\"%s\") is of type %s, as none of T5's is; use the tokenizer.json"
               .formatted(where, id, text, type >= 0 && type <= 6 ? Type.values()[type] : type));
     }
     return new Piece(text, score, type == Type.UNKNOWN.ordinal(), type == Type.CONTROL.ordinal());

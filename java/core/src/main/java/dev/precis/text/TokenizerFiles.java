@@ -71,7 +71,7 @@ final class TokenizerFiles {
       }
       throw e;
     }
-    return new NativeTokenizer(await(engine), vocabulary, specialTokens);
+    return new NativeTokenizer(await(engine), vocabulary, specialTokens, where);
   }
 
   /** String's own decoder is several times faster than a strict one, and leaves a mark. */

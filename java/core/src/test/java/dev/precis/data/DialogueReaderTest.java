@@ -257,6 +257,9 @@ class DialogueReaderTest {
         Arguments.of("d.jsonl", "{\"dialogue\": \"A\", \"topic\": true}", "\"topic\" must be"),
         Arguments.of("d.jsonl", "{\"dialogue\": \"\\ud83d\"}", "unpaired surrogate"),
         Arguments.of(
+            "d.jsonl", "{\"dialogue\": \"A\", \"id\": \"\\ude00\"}", "\"id\" has an unpaired"),
+        Arguments.of("d.txt", " ".repeat(8_000_001), "has more than the 2000000 characters"),
+        Arguments.of(
             "d.jsonl", "{\"dialogue\": \"" + long_ + "\"}", "line 1: \"dialogue\" has 2000001"),
         Arguments.of("d.txt", long_, "has 2000001 characters"),
         Arguments.of("d.json", "{\"dialogue\": \"A\"}", "must hold a list of objects"),

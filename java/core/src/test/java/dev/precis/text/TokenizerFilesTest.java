@@ -103,6 +103,11 @@ class TokenizerFilesTest {
         lie("charsmap is damaged", json -> charsmap(json, "")),
         lie("Sequence of the type", json -> sequence(json, "Sequence of the type")),
         lie(
+            "adds an id that no token has",
+            json ->
+                ((ArrayNode) json.at("/post_processor/special_tokens/<~1s>/ids"))
+                    .set(0, json.numberNode(397))),
+        lie(
             "no usable tokenizer",
             json ->
                 json.putObject("post_processor")
