@@ -46,7 +46,12 @@ public final class ResultsTable {
 
   /** What one line is about. */
   private record Key(
-      String op, String dtype, String shape, String provider, int threads, String jdk) {}
+      String op, String dtype, String shape, String provider, int threads, String jdk) {
+    /** What providers are compared on. */
+    String subject() {
+      return op + " " + dtype + " " + shape;
+    }
+  }
 
   /** Times and how often each occurred. */
   private static final class Samples {
@@ -109,9 +114,21 @@ public final class ResultsTable {
         add(run, results);
       }
     }
+    results = bySubject(results);
     Path file = write(results, args[0], Files.createDirectories(Path.of(args[1])));
     print(results);
     System.out.println(file);
+  }
+
+  /** Providers of the same thing one below the other; else the order of the runs. */
+  private static Map<Key, Samples> bySubject(Map<Key, Samples> results) {
+    Map<String, Map<Key, Samples>> subjects = new LinkedHashMap<>();
+    results.forEach(
+        (key, samples) ->
+            subjects.computeIfAbsent(key.subject(), s -> new LinkedHashMap<>()).put(key, samples));
+    Map<Key, Samples> ordered = new LinkedHashMap<>();
+    subjects.values().forEach(ordered::putAll);
+    return ordered;
   }
 
   private static void add(JsonNode run, Map<Key, Samples> results)
@@ -226,15 +243,15 @@ public final class ResultsTable {
     results.forEach(
         (key, samples) -> {
           if (key.provider.equals("precis")) {
-            own.put(key.op + key.dtype + key.shape, samples.percentile(0.5));
+            own.put(key.subject(), samples.percentile(0.5));
           }
         });
-    String line = "%-26s %-9s %-16s %-8s %12s %-6s %10s %-9s %s%n";
+    String line = "%-28s %-9s %-16s %-8s %12s %-6s %10s %-9s %s%n";
     System.out.printf(line, "op", "dtype", "shape", "provider", "p50", "", "rate", "", "x precis");
     results.forEach(
         (key, samples) -> {
           double p50 = samples.percentile(0.5);
-          Double reference = own.get(key.op + key.dtype + key.shape);
+          Double reference = own.get(key.subject());
           System.out.printf(
               line,
               key.op,
