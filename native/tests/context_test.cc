@@ -49,8 +49,11 @@ int main() {
     std::atomic<int> served{0}, refused{0}, other{0};
     auto hammer = [&](GuardedTensor& mine) {
       precis_convert_args own = {x, mine};
-      for (int i = 0; i < 300; i++) {
+      // At least 300 calls, and until one was served: the other thread may have had all the turns.
+      bool mine_served = false;
+      for (int i = 0; i < 300 || !mine_served; i++) {
         const precis_status status = precis_convert(context, &own);
+        mine_served |= status == PRECIS_OK;
         (status == PRECIS_OK ? served : status == PRECIS_INVALID_STATE ? refused : other)++;
       }
     };
@@ -58,7 +61,7 @@ int main() {
     std::thread t1(hammer, std::ref(a)), t2(hammer, std::ref(b));
     t1.join();
     t2.join();
-    EXPECT(other == 0 && served > 0 && served + refused == 600);
+    EXPECT(other == 0 && served > 0 && served + refused >= 600);
     EXPECT(a.intact() && b.intact() && a.at(63, 4095) == 1.5f);
   }
   // The order of destruction restores the thread that called last, here none of ours: still whole.
