@@ -5,8 +5,6 @@ import dev.precis.InvalidInputException;
 import java.util.Arrays;
 import java.util.concurrent.locks.ReadWriteLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
-import java.util.function.LongFunction;
-import java.util.stream.IntStream;
 
 /**
  * Hugging Face's tokenizers, by the native methods of DJL's jar.
@@ -44,10 +42,12 @@ final class NativeTokenizer implements Tokenizer {
     }
     prefixLength = start;
     suffix = Arrays.copyOfRange(whole, start + bare.length, whole.length);
-    if (IntStream.of(whole).anyMatch(id -> id >= vocabulary.size())) {
-      close();
-      throw new InvalidInputException(
-          where + ": its post_processor adds an id that no token has; export the tokenizer again");
+    for (int id : whole) {
+      if (id >= vocabulary.size()) {
+        close();
+        throw new InvalidInputException(
+            where + ": its post_processor adds the id " + id + ", which no token has");
+      }
     }
   }
 
@@ -73,17 +73,22 @@ final class NativeTokenizer implements Tokenizer {
   @Override
   public int[] encode(String text, boolean addSpecialTokens) {
     checkSurrogates(text);
-    return call(
-        tokenizer -> {
-          long encoding = library.encode(tokenizer, text, addSpecialTokens);
-          try {
-            return Arrays.stream(library.getTokenIds(encoding))
-                .mapToInt(Math::toIntExact)
-                .toArray();
-          } finally {
-            library.deleteEncoding(encoding);
-          }
-        });
+    lock.readLock().lock();
+    try {
+      long encoding = library.encode(open(), text, addSpecialTokens);
+      try {
+        long[] ids = library.getTokenIds(encoding);
+        int[] narrow = new int[ids.length];
+        for (int i = 0; i < ids.length; i++) {
+          narrow[i] = Math.toIntExact(ids[i]);
+        }
+        return narrow;
+      } finally {
+        library.deleteEncoding(encoding);
+      }
+    } finally {
+      lock.readLock().unlock();
+    }
   }
 
   @Override
@@ -114,8 +119,12 @@ final class NativeTokenizer implements Tokenizer {
         known[count++] = id;
       }
     }
-    long[] decodable = Arrays.copyOf(known, count);
-    return call(tokenizer -> library.decode(tokenizer, decodable, skipSpecialTokens));
+    lock.readLock().lock();
+    try {
+      return library.decode(open(), Arrays.copyOf(known, count), skipSpecialTokens);
+    } finally {
+      lock.readLock().unlock();
+    }
   }
 
   @Override
@@ -161,16 +170,12 @@ final class NativeTokenizer implements Tokenizer {
     }
   }
 
-  private <T> T call(LongFunction<T> function) {
-    lock.readLock().lock();
-    try {
-      if (handle == 0) {
-        throw new IllegalStateException("The tokenizer is closed");
-      }
-      return function.apply(handle);
-    } finally {
-      lock.readLock().unlock();
+  /** The handle; with the read lock held, it stays good. */
+  private long open() {
+    if (handle == 0) {
+      throw new IllegalStateException("The tokenizer is closed");
     }
+    return handle;
   }
 
   /** Half of a surrogate pair is no character: it has no UTF-8, and no token can stand for it. */

@@ -103,7 +103,7 @@ class TokenizerFilesTest {
         lie("charsmap is damaged", json -> charsmap(json, "")),
         lie("Sequence of the type", json -> sequence(json, "Sequence of the type")),
         lie(
-            "adds an id that no token has",
+            "adds the id 397, which no token has",
             json ->
                 ((ArrayNode) json.at("/post_processor/special_tokens/<~1s>/ids"))
                     .set(0, json.numberNode(397))),
