@@ -87,7 +87,7 @@ typedef struct precis_context_info {
   char cores[256];        /* the cores the threads are pinned to, as "0,1" */
 } precis_context_info;
 
-#define PRECIS_ABI_VERSION 1
+#define PRECIS_ABI_VERSION 2
 
 PRECIS_API precis_status precis_context_create(const precis_context_args* args,
                                                precis_context** context);
@@ -127,6 +127,8 @@ typedef struct precis_matmul_pack_args {
   int32_t dtype;        /* of the packed matrix */
   void* packed;         /* aligned to 64 bytes */
   int64_t packed_bytes; /* at least what precis_matmul_pack_size says */
+  int32_t transposed;   /* each (k_i, N) instead, stacked along the inputs; not for int8 */
+  int32_t reserved;
 } precis_matmul_pack_args;
 
 /* Needs dims and dtype only; data and packed may be NULL. */
@@ -157,6 +159,8 @@ PRECIS_API precis_status precis_matmul(precis_context* context, const precis_mat
  * zero where an output has no adapter; segment i says that outputs [output_begin, output_end) use
  * ranks [rank_begin, rank_end) with scaling s. The low-rank term goes into the accumulators of x
  * W'.
+ *
+ * The gradient with respect to x is the same product: of dy, with W, B and A packed transposed.
  */
 typedef struct precis_lora_segment {
   int64_t output_begin;
@@ -173,6 +177,8 @@ typedef struct precis_lora_matmul_args {
   precis_packed_matrix a; /* R outputs, K inputs; float32 or bfloat16 */
   precis_packed_matrix b; /* N outputs, R inputs; as a */
   precis_tensor y;
+  precis_tensor lora_x; /* (M, K), optional: what A multiplies in place of x, as after dropout */
+  precis_tensor down;   /* (M, R) float32, optional, written: x A' . s; zero where no segment is */
   precis_lora_segment segments[4];
   int32_t segment_count;
   float alpha;
@@ -182,6 +188,25 @@ typedef struct precis_lora_matmul_args {
 
 PRECIS_API precis_status precis_lora_matmul(precis_context* context,
                                             const precis_lora_matmul_args* args);
+
+/*
+ * The gradient of a product's weight:  dw = alpha dy' x  or, with accumulate, dw += alpha dy' x.
+ * dy (M, N), x (M, K), float32 or bfloat16; dw (N, K) float32. dtype says what the operands are
+ * rounded to before they are multiplied. Every dw[n, k] is one float32 sum that runs through m in
+ * order, M may be 0.
+ */
+typedef struct precis_weight_gradient_args {
+  precis_tensor dy;
+  precis_tensor x;
+  precis_tensor dw;
+  float alpha;
+  int32_t dtype; /* PRECIS_FLOAT32 or PRECIS_BFLOAT16 */
+  int32_t accumulate;
+  int32_t reserved;
+} precis_weight_gradient_args;
+
+PRECIS_API precis_status precis_weight_gradient(precis_context* context,
+                                                const precis_weight_gradient_args* args);
 
 /* ------------------------------------------------------------------ element-wise and rows */
 
@@ -193,6 +218,34 @@ typedef struct precis_convert_args {
 
 PRECIS_API precis_status precis_convert(precis_context* context, const precis_convert_args* args);
 
+/* y += alpha x; x, y (M, N), float32 or bfloat16 each. */
+typedef struct precis_add_args {
+  precis_tensor x;
+  precis_tensor y;
+  float alpha;
+  int32_t reserved;
+} precis_add_args;
+
+PRECIS_API precis_status precis_add(precis_context* context, const precis_add_args* args);
+
+/*
+ * y = x . mask / (1 - probability)  or, with accumulate, y += that (Srivastava et al. 2014). The
+ * mask of element (m, n) of (M, N) is a function of (seed, offset, m N + n) alone, Philox4x32-10,
+ * so that the same call is its own backward. float32 or bfloat16 on either side (accumulate: y
+ * float32); y may be x without accumulate. 0 <= probability < 1; offset tells the calls of a step
+ * apart.
+ */
+typedef struct precis_dropout_args {
+  precis_tensor x;
+  precis_tensor y;
+  uint64_t seed;
+  uint64_t offset;
+  float probability;
+  int32_t accumulate;
+} precis_dropout_args;
+
+PRECIS_API precis_status precis_dropout(precis_context* context, const precis_dropout_args* args);
+
 /* y[t, :] = table[ids[t], :].   table (V, D), ids (T), y (T, D) float32. An id outside [0, V) is an
  * invalid argument and nothing is written. */
 typedef struct precis_embedding_args {
@@ -203,6 +256,17 @@ typedef struct precis_embedding_args {
 
 PRECIS_API precis_status precis_embedding(precis_context* context,
                                           const precis_embedding_args* args);
+
+/* dtable[ids[t], :] += dy[t, :].   ids (T), dy (T, D) float32 or bfloat16, dtable (V, D) float32.
+ */
+typedef struct precis_embedding_backward_args {
+  precis_tensor ids; /* int32, rank 1 */
+  precis_tensor dy;
+  precis_tensor dtable;
+} precis_embedding_backward_args;
+
+PRECIS_API precis_status precis_embedding_backward(precis_context* context,
+                                                   const precis_embedding_backward_args* args);
 
 /* y = x / sqrt(mean(x^2) + epsilon) * weight   (Zhang & Sennrich 2019).
  * x (M, D) float32, weight (D) float32, y (M, D) float32 or bfloat16. */
@@ -216,11 +280,77 @@ typedef struct precis_rms_norm_args {
 
 PRECIS_API precis_status precis_rms_norm(precis_context* context, const precis_rms_norm_args* args);
 
+/*
+ * The gradients of precis_rms_norm, with r = 1 / sqrt(mean(x^2) + epsilon):
+ *   dx (+)= r (weight dy - x r^2 mean(weight dy x)),   dweight += sum_m dy x r.
+ * x (M, D) float32, dy (M, D) float32 or bfloat16, dx (M, D) float32, dweight (D) float32,
+ * optional.
+ */
+typedef struct precis_rms_norm_backward_args {
+  precis_tensor x;
+  precis_tensor weight;
+  precis_tensor dy;
+  precis_tensor dx;
+  precis_tensor dweight;
+  float epsilon;
+  int32_t accumulate; /* dx is added to */
+} precis_rms_norm_backward_args;
+
+PRECIS_API precis_status precis_rms_norm_backward(precis_context* context,
+                                                  const precis_rms_norm_backward_args* args);
+
+/* y = (x - mean(x)) / sqrt(var(x) + epsilon) * weight + bias   (Ba et al. 2016).
+ * x (M, D) float32, weight, bias (D) float32, y (M, D) float32 or bfloat16. */
+typedef struct precis_layer_norm_args {
+  precis_tensor x;
+  precis_tensor weight;
+  precis_tensor bias;
+  precis_tensor y;
+  float epsilon;
+  int32_t reserved;
+} precis_layer_norm_args;
+
+PRECIS_API precis_status precis_layer_norm(precis_context* context,
+                                           const precis_layer_norm_args* args);
+
+/* The gradients of precis_layer_norm; dweight and dbias (D) float32, optional, are added to. */
+typedef struct precis_layer_norm_backward_args {
+  precis_tensor x;
+  precis_tensor weight;
+  precis_tensor dy; /* (M, D) float32 or bfloat16 */
+  precis_tensor dx; /* (M, D) float32 */
+  precis_tensor dweight;
+  precis_tensor dbias;
+  float epsilon;
+  int32_t accumulate; /* dx is added to */
+} precis_layer_norm_backward_args;
+
+PRECIS_API precis_status precis_layer_norm_backward(precis_context* context,
+                                                    const precis_layer_norm_backward_args* args);
+
+/* y[m, :] += bias;  y (M, N) float32 or bfloat16, bias (N) float32. */
+typedef struct precis_add_bias_args {
+  precis_tensor y;
+  precis_tensor bias;
+} precis_add_bias_args;
+
+PRECIS_API precis_status precis_add_bias(precis_context* context, const precis_add_bias_args* args);
+
+/* dbias[n] += sum_m dy[m, n];  dy (M, N) float32 or bfloat16, dbias (N) float32. */
+typedef struct precis_bias_gradient_args {
+  precis_tensor dy;
+  precis_tensor dbias;
+} precis_bias_gradient_args;
+
+PRECIS_API precis_status precis_bias_gradient(precis_context* context,
+                                              const precis_bias_gradient_args* args);
+
 typedef enum precis_activation_kind {
   PRECIS_RELU = 0,
   PRECIS_GELU_TANH = 1, /* 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), T5's gelu_new */
   PRECIS_GELU_ERF = 2,  /* x Phi(x) */
-  PRECIS_SILU = 3
+  PRECIS_SILU = 3,
+  PRECIS_TANH = 4
 } precis_activation_kind;
 
 /* gated: x (M, 2F), y (M, F) = act(x[:, :F]) * x[:, F:]   (Shazeer 2020).  Else y = act(x), (M, F).
@@ -234,6 +364,19 @@ typedef struct precis_activation_args {
 
 PRECIS_API precis_status precis_activation(precis_context* context,
                                            const precis_activation_args* args);
+
+/* The gradient of precis_activation with respect to x: dx has x's dims, dy those of y. float32 or
+ * bfloat16 each. Not gated, dx may be dy. */
+typedef struct precis_activation_backward_args {
+  precis_tensor x;
+  precis_tensor dy;
+  precis_tensor dx;
+  int32_t kind;
+  int32_t gated;
+} precis_activation_backward_args;
+
+PRECIS_API precis_status precis_activation_backward(precis_context* context,
+                                                    const precis_activation_backward_args* args);
 
 /* Along the rows of x (M, N) float32; y may be x. logarithm: y = x - log(sum(exp(x))). A row of
  * nothing but -inf is an invalid argument. */
@@ -267,6 +410,9 @@ PRECIS_API precis_status precis_top_k(precis_context* context, const precis_top_
  * table; the bucket is a function of key position - query position. Rows of q, k, v and out hold
  * heads x head_dim values; q, k and v share a dtype, float32 or bfloat16; scores and sums are
  * float32. causal: query i sees keys 0..i.
+ *
+ * dropout (0: none) drops probabilities after the softmax and scales the others by
+ * 1 / (1 - dropout); the mask is a function of (seed, offset, row of q, head, key position) alone.
  */
 typedef struct precis_attention_args {
   precis_tensor q;
@@ -282,10 +428,33 @@ typedef struct precis_attention_args {
   int32_t bidirectional; /* buckets for both directions (encoder) or for the past alone */
   int32_t max_distance;
   float scale;
+  precis_tensor log_sum_exp; /* (queries, heads) float32, optional, written: of the scores */
+  uint64_t seed;
+  uint64_t offset;
+  float dropout;
+  int32_t reserved;
 } precis_attention_args;
 
 PRECIS_API precis_status precis_attention(precis_context* context,
                                           const precis_attention_args* args);
+
+/*
+ * The gradients of precis_attention, from what it read and wrote (Dao et al. 2022: probabilities
+ * are computed again from log_sum_exp). forward holds the arguments of that call, log_sum_exp
+ * included; nothing in it is written. dout is as out; dq, dk and dv are as q, k and v, float32 or
+ * bfloat16, and are overwritten. dbias (buckets, heads) float32, optional, is added to.
+ */
+typedef struct precis_attention_backward_args {
+  precis_attention_args forward;
+  precis_tensor dout;
+  precis_tensor dq;
+  precis_tensor dk;
+  precis_tensor dv;
+  precis_tensor dbias;
+} precis_attention_backward_args;
+
+PRECIS_API precis_status precis_attention_backward(precis_context* context,
+                                                   const precis_attention_backward_args* args);
 
 /*
  * One new query a row over a cache of keys and values.
@@ -355,7 +524,8 @@ PRECIS_API precis_status precis_process_logits(precis_context* context,
  * token with the largest  logit / temperature + Gumbel noise.  The noise of token i in row r is a
  * function of (seed, streams[r], offsets[r], i) alone - Philox4x32-10 (Salmon et al. 2011) - so
  * that every device draws the same token.  greedy: the largest logit, the lowest index among
- * equals.
+ * equals; probabilities and warped_log_probabilities are then those of that token alone.
+ * NaN and +inf among the logits, and offsets of 2^32 or more, are an invalid argument.
  */
 typedef struct precis_sample_args {
   precis_tensor logits;
@@ -374,6 +544,118 @@ typedef struct precis_sample_args {
 } precis_sample_args;
 
 PRECIS_API precis_status precis_sample(precis_context* context, const precis_sample_args* args);
+
+/* ------------------------------------------------------------------ losses over the vocabulary */
+
+/*
+ * The cross-entropy of logits = scale x w' that never exist whole: rows go through in blocks, and
+ * one block of logits is all that is held.
+ *
+ *   losses[m] = -(1 - e) log p[labels[m]] - e / V sum_v log p[v],   e = label_smoothing
+ *   dx = grad_scale sum_m d losses[m] / dx   (written)
+ *   dw += grad_scale sum_m d losses[m] / dw
+ *
+ * A label of -100 leaves its row out: loss 0, no gradient. Any other label outside [0, V) is an
+ * invalid argument and nothing is written.
+ */
+typedef struct precis_linear_cross_entropy_args {
+  precis_tensor x;                   /* (M, D) float32 or bfloat16 */
+  precis_packed_matrix w;            /* V outputs, D inputs; float32 or bfloat16 */
+  precis_packed_matrix w_transposed; /* the same packed transposed, D outputs; needed for dx */
+  precis_tensor labels;              /* (M) int32 */
+  precis_tensor losses;              /* (M) float32, written */
+  precis_tensor dx;                  /* (M, D) float32, optional */
+  precis_tensor dw;                  /* (V, D) float32, optional */
+  float scale;
+  float label_smoothing; /* in [0, 1) */
+  float grad_scale;
+  int32_t reserved;
+} precis_linear_cross_entropy_args;
+
+PRECIS_API precis_status precis_linear_cross_entropy(precis_context* context,
+                                                     const precis_linear_cross_entropy_args* args);
+
+/* ------------------------------------------------------------------ optimizers */
+
+/* *result = sum x^2 in double precision, in a fixed order; x float32, rank 1. */
+typedef struct precis_sum_of_squares_args {
+  precis_tensor x;
+  double* result;
+} precis_sum_of_squares_args;
+
+PRECIS_API precis_status precis_sum_of_squares(precis_context* context,
+                                               const precis_sum_of_squares_args* args);
+
+/*
+ * One step of Adam (Kingma & Ba 2015) or AdamW (Loshchilov & Hutter 2019), with PyTorch's formulas:
+ *   g = gradient_scale gradient;  decoupled: p -= lr weight_decay p;  else g += weight_decay p
+ *   m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2
+ *   p -= lr / (1 - beta1^step) m / (sqrt(v / (1 - beta2^step)) + epsilon)
+ * All float32, rank 1, of one length; parameter, m and v are changed.
+ */
+typedef struct precis_adam_args {
+  precis_tensor parameter;
+  precis_tensor gradient;
+  precis_tensor m;
+  precis_tensor v;
+  int64_t step; /* from 1 */
+  float learning_rate;
+  float beta1;
+  float beta2;
+  float epsilon;
+  float weight_decay;
+  float gradient_scale;
+  int32_t decoupled;
+  int32_t reserved;
+} precis_adam_args;
+
+PRECIS_API precis_status precis_adam(precis_context* context, const precis_adam_args* args);
+
+/*
+ * One step of SGD with momentum, with PyTorch's formulas:
+ *   g = gradient_scale gradient + weight_decay p;  momentum: b = momentum b + g (step 1: b = g), g
+ * = b p -= lr g All float32, rank 1. buffer is optional when momentum is 0.
+ */
+typedef struct precis_sgd_args {
+  precis_tensor parameter;
+  precis_tensor gradient;
+  precis_tensor buffer;
+  int64_t step; /* from 1 */
+  float learning_rate;
+  float momentum;
+  float weight_decay;
+  float gradient_scale;
+} precis_sgd_args;
+
+PRECIS_API precis_status precis_sgd(precis_context* context, const precis_sgd_args* args);
+
+/*
+ * One step of Adafactor (Shazeer & Stern 2018) on one matrix or vector, with a given learning rate
+ * and without a first moment:
+ *   g = gradient_scale gradient;  b = 1 - step^decay_rate
+ *   matrix: row = b row + (1 - b) mean_k(g^2 + epsilon1), column likewise over n,
+ *           u = g / sqrt(row column / mean(row));   vector: v = b v + (1 - b)(g^2 + epsilon1), u =
+ * g / sqrt(v) u /= max(1, rms(u) / clip_threshold);  lr *= scale_parameter ? max(epsilon2, rms(p))
+ * : 1 p -= lr weight_decay p;  p -= lr u
+ */
+typedef struct precis_adafactor_args {
+  precis_tensor parameter; /* (N, K) or (N) float32 */
+  precis_tensor gradient;
+  precis_tensor row;    /* (N) float32: of a matrix the rows' moments, of a vector v */
+  precis_tensor column; /* (K) float32, of a matrix */
+  int64_t step;         /* from 1 */
+  float learning_rate;
+  float decay_rate; /* -0.8 */
+  float epsilon1;   /* 1e-30 */
+  float epsilon2;   /* 1e-3 */
+  float clip_threshold;
+  float weight_decay;
+  float gradient_scale;
+  int32_t scale_parameter;
+} precis_adafactor_args;
+
+PRECIS_API precis_status precis_adafactor(precis_context* context,
+                                          const precis_adafactor_args* args);
 
 #ifdef __cplusplus
 }

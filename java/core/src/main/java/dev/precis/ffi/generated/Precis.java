@@ -23,10 +23,10 @@ public class Precis extends Precis$shared {
     static final SymbolLookup SYMBOL_LOOKUP = SymbolLookup.loaderLookup()
             .or(Linker.nativeLinker().defaultLookup());
 
-    private static final int PRECIS_ABI_VERSION = (int)1L;
+    private static final int PRECIS_ABI_VERSION = (int)2L;
     /**
      * {@snippet lang=c :
-     * #define PRECIS_ABI_VERSION 1
+     * #define PRECIS_ABI_VERSION 2
      * }
      */
     public static int PRECIS_ABI_VERSION() {
@@ -847,6 +847,67 @@ public class Precis extends Precis$shared {
         }
     }
 
+    private static class precis_weight_gradient {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Precis.C_INT,
+            Precis.C_POINTER,
+            Precis.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("precis_weight_gradient");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * precis_status precis_weight_gradient(precis_context *context, const precis_weight_gradient_args *args)
+     * }
+     */
+    public static FunctionDescriptor precis_weight_gradient$descriptor() {
+        return precis_weight_gradient.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * precis_status precis_weight_gradient(precis_context *context, const precis_weight_gradient_args *args)
+     * }
+     */
+    public static MethodHandle precis_weight_gradient$handle() {
+        return precis_weight_gradient.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * precis_status precis_weight_gradient(precis_context *context, const precis_weight_gradient_args *args)
+     * }
+     */
+    public static MemorySegment precis_weight_gradient$address() {
+        return precis_weight_gradient.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * precis_status precis_weight_gradient(precis_context *context, const precis_weight_gradient_args *args)
+     * }
+     */
+    public static int precis_weight_gradient(MemorySegment context, MemorySegment args) {
+        var mh$ = precis_weight_gradient.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("precis_weight_gradient", context, args);
+            }
+            return (int)mh$.invokeExact(context, args);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class precis_convert {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Precis.C_INT,
@@ -899,6 +960,128 @@ public class Precis extends Precis$shared {
         try {
             if (TRACE_DOWNCALLS) {
                 traceDowncall("precis_convert", context, args);
+            }
+            return (int)mh$.invokeExact(context, args);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class precis_add {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Precis.C_INT,
+            Precis.C_POINTER,
+            Precis.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("precis_add");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * precis_status precis_add(precis_context *context, const precis_add_args *args)
+     * }
+     */
+    public static FunctionDescriptor precis_add$descriptor() {
+        return precis_add.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * precis_status precis_add(precis_context *context, const precis_add_args *args)
+     * }
+     */
+    public static MethodHandle precis_add$handle() {
+        return precis_add.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * precis_status precis_add(precis_context *context, const precis_add_args *args)
+     * }
+     */
+    public static MemorySegment precis_add$address() {
+        return precis_add.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * precis_status precis_add(precis_context *context, const precis_add_args *args)
+     * }
+     */
+    public static int precis_add(MemorySegment context, MemorySegment args) {
+        var mh$ = precis_add.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("precis_add", context, args);
+            }
+            return (int)mh$.invokeExact(context, args);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class precis_dropout {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Precis.C_INT,
+            Precis.C_POINTER,
+            Precis.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("precis_dropout");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * precis_status precis_dropout(precis_context *context, const precis_dropout_args *args)
+     * }
+     */
+    public static FunctionDescriptor precis_dropout$descriptor() {
+        return precis_dropout.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * precis_status precis_dropout(precis_context *context, const precis_dropout_args *args)
+     * }
+     */
+    public static MethodHandle precis_dropout$handle() {
+        return precis_dropout.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * precis_status precis_dropout(precis_context *context, const precis_dropout_args *args)
+     * }
+     */
+    public static MemorySegment precis_dropout$address() {
+        return precis_dropout.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * precis_status precis_dropout(precis_context *context, const precis_dropout_args *args)
+     * }
+     */
+    public static int precis_dropout(MemorySegment context, MemorySegment args) {
+        var mh$ = precis_dropout.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("precis_dropout", context, args);
             }
             return (int)mh$.invokeExact(context, args);
         } catch (Error | RuntimeException ex) {
@@ -969,6 +1152,67 @@ public class Precis extends Precis$shared {
         }
     }
 
+    private static class precis_embedding_backward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Precis.C_INT,
+            Precis.C_POINTER,
+            Precis.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("precis_embedding_backward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * precis_status precis_embedding_backward(precis_context *context, const precis_embedding_backward_args *args)
+     * }
+     */
+    public static FunctionDescriptor precis_embedding_backward$descriptor() {
+        return precis_embedding_backward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * precis_status precis_embedding_backward(precis_context *context, const precis_embedding_backward_args *args)
+     * }
+     */
+    public static MethodHandle precis_embedding_backward$handle() {
+        return precis_embedding_backward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * precis_status precis_embedding_backward(precis_context *context, const precis_embedding_backward_args *args)
+     * }
+     */
+    public static MemorySegment precis_embedding_backward$address() {
+        return precis_embedding_backward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * precis_status precis_embedding_backward(precis_context *context, const precis_embedding_backward_args *args)
+     * }
+     */
+    public static int precis_embedding_backward(MemorySegment context, MemorySegment args) {
+        var mh$ = precis_embedding_backward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("precis_embedding_backward", context, args);
+            }
+            return (int)mh$.invokeExact(context, args);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class precis_rms_norm {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Precis.C_INT,
@@ -1029,6 +1273,311 @@ public class Precis extends Precis$shared {
            throw new AssertionError("should not reach here", ex$);
         }
     }
+
+    private static class precis_rms_norm_backward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Precis.C_INT,
+            Precis.C_POINTER,
+            Precis.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("precis_rms_norm_backward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * precis_status precis_rms_norm_backward(precis_context *context, const precis_rms_norm_backward_args *args)
+     * }
+     */
+    public static FunctionDescriptor precis_rms_norm_backward$descriptor() {
+        return precis_rms_norm_backward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * precis_status precis_rms_norm_backward(precis_context *context, const precis_rms_norm_backward_args *args)
+     * }
+     */
+    public static MethodHandle precis_rms_norm_backward$handle() {
+        return precis_rms_norm_backward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * precis_status precis_rms_norm_backward(precis_context *context, const precis_rms_norm_backward_args *args)
+     * }
+     */
+    public static MemorySegment precis_rms_norm_backward$address() {
+        return precis_rms_norm_backward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * precis_status precis_rms_norm_backward(precis_context *context, const precis_rms_norm_backward_args *args)
+     * }
+     */
+    public static int precis_rms_norm_backward(MemorySegment context, MemorySegment args) {
+        var mh$ = precis_rms_norm_backward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("precis_rms_norm_backward", context, args);
+            }
+            return (int)mh$.invokeExact(context, args);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class precis_layer_norm {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Precis.C_INT,
+            Precis.C_POINTER,
+            Precis.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("precis_layer_norm");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * precis_status precis_layer_norm(precis_context *context, const precis_layer_norm_args *args)
+     * }
+     */
+    public static FunctionDescriptor precis_layer_norm$descriptor() {
+        return precis_layer_norm.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * precis_status precis_layer_norm(precis_context *context, const precis_layer_norm_args *args)
+     * }
+     */
+    public static MethodHandle precis_layer_norm$handle() {
+        return precis_layer_norm.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * precis_status precis_layer_norm(precis_context *context, const precis_layer_norm_args *args)
+     * }
+     */
+    public static MemorySegment precis_layer_norm$address() {
+        return precis_layer_norm.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * precis_status precis_layer_norm(precis_context *context, const precis_layer_norm_args *args)
+     * }
+     */
+    public static int precis_layer_norm(MemorySegment context, MemorySegment args) {
+        var mh$ = precis_layer_norm.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("precis_layer_norm", context, args);
+            }
+            return (int)mh$.invokeExact(context, args);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class precis_layer_norm_backward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Precis.C_INT,
+            Precis.C_POINTER,
+            Precis.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("precis_layer_norm_backward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * precis_status precis_layer_norm_backward(precis_context *context, const precis_layer_norm_backward_args *args)
+     * }
+     */
+    public static FunctionDescriptor precis_layer_norm_backward$descriptor() {
+        return precis_layer_norm_backward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * precis_status precis_layer_norm_backward(precis_context *context, const precis_layer_norm_backward_args *args)
+     * }
+     */
+    public static MethodHandle precis_layer_norm_backward$handle() {
+        return precis_layer_norm_backward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * precis_status precis_layer_norm_backward(precis_context *context, const precis_layer_norm_backward_args *args)
+     * }
+     */
+    public static MemorySegment precis_layer_norm_backward$address() {
+        return precis_layer_norm_backward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * precis_status precis_layer_norm_backward(precis_context *context, const precis_layer_norm_backward_args *args)
+     * }
+     */
+    public static int precis_layer_norm_backward(MemorySegment context, MemorySegment args) {
+        var mh$ = precis_layer_norm_backward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("precis_layer_norm_backward", context, args);
+            }
+            return (int)mh$.invokeExact(context, args);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class precis_add_bias {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Precis.C_INT,
+            Precis.C_POINTER,
+            Precis.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("precis_add_bias");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * precis_status precis_add_bias(precis_context *context, const precis_add_bias_args *args)
+     * }
+     */
+    public static FunctionDescriptor precis_add_bias$descriptor() {
+        return precis_add_bias.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * precis_status precis_add_bias(precis_context *context, const precis_add_bias_args *args)
+     * }
+     */
+    public static MethodHandle precis_add_bias$handle() {
+        return precis_add_bias.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * precis_status precis_add_bias(precis_context *context, const precis_add_bias_args *args)
+     * }
+     */
+    public static MemorySegment precis_add_bias$address() {
+        return precis_add_bias.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * precis_status precis_add_bias(precis_context *context, const precis_add_bias_args *args)
+     * }
+     */
+    public static int precis_add_bias(MemorySegment context, MemorySegment args) {
+        var mh$ = precis_add_bias.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("precis_add_bias", context, args);
+            }
+            return (int)mh$.invokeExact(context, args);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class precis_bias_gradient {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Precis.C_INT,
+            Precis.C_POINTER,
+            Precis.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("precis_bias_gradient");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * precis_status precis_bias_gradient(precis_context *context, const precis_bias_gradient_args *args)
+     * }
+     */
+    public static FunctionDescriptor precis_bias_gradient$descriptor() {
+        return precis_bias_gradient.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * precis_status precis_bias_gradient(precis_context *context, const precis_bias_gradient_args *args)
+     * }
+     */
+    public static MethodHandle precis_bias_gradient$handle() {
+        return precis_bias_gradient.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * precis_status precis_bias_gradient(precis_context *context, const precis_bias_gradient_args *args)
+     * }
+     */
+    public static MemorySegment precis_bias_gradient$address() {
+        return precis_bias_gradient.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * precis_status precis_bias_gradient(precis_context *context, const precis_bias_gradient_args *args)
+     * }
+     */
+    public static int precis_bias_gradient(MemorySegment context, MemorySegment args) {
+        var mh$ = precis_bias_gradient.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("precis_bias_gradient", context, args);
+            }
+            return (int)mh$.invokeExact(context, args);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
     private static final int PRECIS_RELU = (int)0L;
     /**
      * {@snippet lang=c :
@@ -1064,6 +1613,15 @@ public class Precis extends Precis$shared {
      */
     public static int PRECIS_SILU() {
         return PRECIS_SILU;
+    }
+    private static final int PRECIS_TANH = (int)4L;
+    /**
+     * {@snippet lang=c :
+     * enum precis_activation_kind.PRECIS_TANH = 4
+     * }
+     */
+    public static int PRECIS_TANH() {
+        return PRECIS_TANH;
     }
 
     private static class precis_activation {
@@ -1118,6 +1676,67 @@ public class Precis extends Precis$shared {
         try {
             if (TRACE_DOWNCALLS) {
                 traceDowncall("precis_activation", context, args);
+            }
+            return (int)mh$.invokeExact(context, args);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class precis_activation_backward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Precis.C_INT,
+            Precis.C_POINTER,
+            Precis.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("precis_activation_backward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * precis_status precis_activation_backward(precis_context *context, const precis_activation_backward_args *args)
+     * }
+     */
+    public static FunctionDescriptor precis_activation_backward$descriptor() {
+        return precis_activation_backward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * precis_status precis_activation_backward(precis_context *context, const precis_activation_backward_args *args)
+     * }
+     */
+    public static MethodHandle precis_activation_backward$handle() {
+        return precis_activation_backward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * precis_status precis_activation_backward(precis_context *context, const precis_activation_backward_args *args)
+     * }
+     */
+    public static MemorySegment precis_activation_backward$address() {
+        return precis_activation_backward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * precis_status precis_activation_backward(precis_context *context, const precis_activation_backward_args *args)
+     * }
+     */
+    public static int precis_activation_backward(MemorySegment context, MemorySegment args) {
+        var mh$ = precis_activation_backward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("precis_activation_backward", context, args);
             }
             return (int)mh$.invokeExact(context, args);
         } catch (Error | RuntimeException ex) {
@@ -1310,6 +1929,67 @@ public class Precis extends Precis$shared {
         }
     }
 
+    private static class precis_attention_backward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Precis.C_INT,
+            Precis.C_POINTER,
+            Precis.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("precis_attention_backward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * precis_status precis_attention_backward(precis_context *context, const precis_attention_backward_args *args)
+     * }
+     */
+    public static FunctionDescriptor precis_attention_backward$descriptor() {
+        return precis_attention_backward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * precis_status precis_attention_backward(precis_context *context, const precis_attention_backward_args *args)
+     * }
+     */
+    public static MethodHandle precis_attention_backward$handle() {
+        return precis_attention_backward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * precis_status precis_attention_backward(precis_context *context, const precis_attention_backward_args *args)
+     * }
+     */
+    public static MemorySegment precis_attention_backward$address() {
+        return precis_attention_backward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * precis_status precis_attention_backward(precis_context *context, const precis_attention_backward_args *args)
+     * }
+     */
+    public static int precis_attention_backward(MemorySegment context, MemorySegment args) {
+        var mh$ = precis_attention_backward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("precis_attention_backward", context, args);
+            }
+            return (int)mh$.invokeExact(context, args);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class precis_attention_decode {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Precis.C_INT,
@@ -1484,6 +2164,311 @@ public class Precis extends Precis$shared {
         try {
             if (TRACE_DOWNCALLS) {
                 traceDowncall("precis_sample", context, args);
+            }
+            return (int)mh$.invokeExact(context, args);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class precis_linear_cross_entropy {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Precis.C_INT,
+            Precis.C_POINTER,
+            Precis.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("precis_linear_cross_entropy");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * precis_status precis_linear_cross_entropy(precis_context *context, const precis_linear_cross_entropy_args *args)
+     * }
+     */
+    public static FunctionDescriptor precis_linear_cross_entropy$descriptor() {
+        return precis_linear_cross_entropy.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * precis_status precis_linear_cross_entropy(precis_context *context, const precis_linear_cross_entropy_args *args)
+     * }
+     */
+    public static MethodHandle precis_linear_cross_entropy$handle() {
+        return precis_linear_cross_entropy.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * precis_status precis_linear_cross_entropy(precis_context *context, const precis_linear_cross_entropy_args *args)
+     * }
+     */
+    public static MemorySegment precis_linear_cross_entropy$address() {
+        return precis_linear_cross_entropy.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * precis_status precis_linear_cross_entropy(precis_context *context, const precis_linear_cross_entropy_args *args)
+     * }
+     */
+    public static int precis_linear_cross_entropy(MemorySegment context, MemorySegment args) {
+        var mh$ = precis_linear_cross_entropy.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("precis_linear_cross_entropy", context, args);
+            }
+            return (int)mh$.invokeExact(context, args);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class precis_sum_of_squares {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Precis.C_INT,
+            Precis.C_POINTER,
+            Precis.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("precis_sum_of_squares");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * precis_status precis_sum_of_squares(precis_context *context, const precis_sum_of_squares_args *args)
+     * }
+     */
+    public static FunctionDescriptor precis_sum_of_squares$descriptor() {
+        return precis_sum_of_squares.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * precis_status precis_sum_of_squares(precis_context *context, const precis_sum_of_squares_args *args)
+     * }
+     */
+    public static MethodHandle precis_sum_of_squares$handle() {
+        return precis_sum_of_squares.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * precis_status precis_sum_of_squares(precis_context *context, const precis_sum_of_squares_args *args)
+     * }
+     */
+    public static MemorySegment precis_sum_of_squares$address() {
+        return precis_sum_of_squares.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * precis_status precis_sum_of_squares(precis_context *context, const precis_sum_of_squares_args *args)
+     * }
+     */
+    public static int precis_sum_of_squares(MemorySegment context, MemorySegment args) {
+        var mh$ = precis_sum_of_squares.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("precis_sum_of_squares", context, args);
+            }
+            return (int)mh$.invokeExact(context, args);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class precis_adam {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Precis.C_INT,
+            Precis.C_POINTER,
+            Precis.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("precis_adam");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * precis_status precis_adam(precis_context *context, const precis_adam_args *args)
+     * }
+     */
+    public static FunctionDescriptor precis_adam$descriptor() {
+        return precis_adam.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * precis_status precis_adam(precis_context *context, const precis_adam_args *args)
+     * }
+     */
+    public static MethodHandle precis_adam$handle() {
+        return precis_adam.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * precis_status precis_adam(precis_context *context, const precis_adam_args *args)
+     * }
+     */
+    public static MemorySegment precis_adam$address() {
+        return precis_adam.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * precis_status precis_adam(precis_context *context, const precis_adam_args *args)
+     * }
+     */
+    public static int precis_adam(MemorySegment context, MemorySegment args) {
+        var mh$ = precis_adam.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("precis_adam", context, args);
+            }
+            return (int)mh$.invokeExact(context, args);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class precis_sgd {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Precis.C_INT,
+            Precis.C_POINTER,
+            Precis.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("precis_sgd");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * precis_status precis_sgd(precis_context *context, const precis_sgd_args *args)
+     * }
+     */
+    public static FunctionDescriptor precis_sgd$descriptor() {
+        return precis_sgd.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * precis_status precis_sgd(precis_context *context, const precis_sgd_args *args)
+     * }
+     */
+    public static MethodHandle precis_sgd$handle() {
+        return precis_sgd.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * precis_status precis_sgd(precis_context *context, const precis_sgd_args *args)
+     * }
+     */
+    public static MemorySegment precis_sgd$address() {
+        return precis_sgd.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * precis_status precis_sgd(precis_context *context, const precis_sgd_args *args)
+     * }
+     */
+    public static int precis_sgd(MemorySegment context, MemorySegment args) {
+        var mh$ = precis_sgd.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("precis_sgd", context, args);
+            }
+            return (int)mh$.invokeExact(context, args);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class precis_adafactor {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Precis.C_INT,
+            Precis.C_POINTER,
+            Precis.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("precis_adafactor");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * precis_status precis_adafactor(precis_context *context, const precis_adafactor_args *args)
+     * }
+     */
+    public static FunctionDescriptor precis_adafactor$descriptor() {
+        return precis_adafactor.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * precis_status precis_adafactor(precis_context *context, const precis_adafactor_args *args)
+     * }
+     */
+    public static MethodHandle precis_adafactor$handle() {
+        return precis_adafactor.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * precis_status precis_adafactor(precis_context *context, const precis_adafactor_args *args)
+     * }
+     */
+    public static MemorySegment precis_adafactor$address() {
+        return precis_adafactor.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * precis_status precis_adafactor(precis_context *context, const precis_adafactor_args *args)
+     * }
+     */
+    public static int precis_adafactor(MemorySegment context, MemorySegment args) {
+        var mh$ = precis_adafactor.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("precis_adafactor", context, args);
             }
             return (int)mh$.invokeExact(context, args);
         } catch (Error | RuntimeException ex) {

@@ -28,6 +28,11 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int32_t bidirectional;
  *     int32_t max_distance;
  *     float scale;
+ *     precis_tensor log_sum_exp;
+ *     uint64_t seed;
+ *     uint64_t offset;
+ *     float dropout;
+ *     int32_t reserved;
  * }
  * }
  */
@@ -50,7 +55,12 @@ public class precis_attention_args {
         Precis.C_INT.withName("causal"),
         Precis.C_INT.withName("bidirectional"),
         Precis.C_INT.withName("max_distance"),
-        Precis.C_FLOAT.withName("scale")
+        Precis.C_FLOAT.withName("scale"),
+        precis_tensor.layout().withName("log_sum_exp"),
+        Precis.C_LONG.withName("seed"),
+        Precis.C_LONG.withName("offset"),
+        Precis.C_FLOAT.withName("dropout"),
+        Precis.C_INT.withName("reserved")
     ).withName("precis_attention_args");
 
     /**
@@ -630,6 +640,226 @@ public class precis_attention_args {
      */
     public static void scale(MemorySegment struct, float fieldValue) {
         struct.set(scale$LAYOUT, scale$OFFSET, fieldValue);
+    }
+
+    private static final GroupLayout log_sum_exp$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("log_sum_exp"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * precis_tensor log_sum_exp
+     * }
+     */
+    public static final GroupLayout log_sum_exp$layout() {
+        return log_sum_exp$LAYOUT;
+    }
+
+    private static final long log_sum_exp$OFFSET = $LAYOUT.byteOffset(groupElement("log_sum_exp"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * precis_tensor log_sum_exp
+     * }
+     */
+    public static final long log_sum_exp$offset() {
+        return log_sum_exp$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * precis_tensor log_sum_exp
+     * }
+     */
+    public static MemorySegment log_sum_exp(MemorySegment struct) {
+        return struct.asSlice(log_sum_exp$OFFSET, log_sum_exp$LAYOUT.byteSize());
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * precis_tensor log_sum_exp
+     * }
+     */
+    public static void log_sum_exp(MemorySegment struct, MemorySegment fieldValue) {
+        MemorySegment.copy(fieldValue, 0L, struct, log_sum_exp$OFFSET, log_sum_exp$LAYOUT.byteSize());
+    }
+
+    private static final OfLong seed$LAYOUT = (OfLong)$LAYOUT.select(groupElement("seed"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * uint64_t seed
+     * }
+     */
+    public static final OfLong seed$layout() {
+        return seed$LAYOUT;
+    }
+
+    private static final long seed$OFFSET = $LAYOUT.byteOffset(groupElement("seed"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * uint64_t seed
+     * }
+     */
+    public static final long seed$offset() {
+        return seed$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * uint64_t seed
+     * }
+     */
+    public static long seed(MemorySegment struct) {
+        return struct.get(seed$LAYOUT, seed$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * uint64_t seed
+     * }
+     */
+    public static void seed(MemorySegment struct, long fieldValue) {
+        struct.set(seed$LAYOUT, seed$OFFSET, fieldValue);
+    }
+
+    private static final OfLong offset$LAYOUT = (OfLong)$LAYOUT.select(groupElement("offset"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * uint64_t offset
+     * }
+     */
+    public static final OfLong offset$layout() {
+        return offset$LAYOUT;
+    }
+
+    private static final long offset$OFFSET = $LAYOUT.byteOffset(groupElement("offset"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * uint64_t offset
+     * }
+     */
+    public static final long offset$offset() {
+        return offset$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * uint64_t offset
+     * }
+     */
+    public static long offset(MemorySegment struct) {
+        return struct.get(offset$LAYOUT, offset$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * uint64_t offset
+     * }
+     */
+    public static void offset(MemorySegment struct, long fieldValue) {
+        struct.set(offset$LAYOUT, offset$OFFSET, fieldValue);
+    }
+
+    private static final OfFloat dropout$LAYOUT = (OfFloat)$LAYOUT.select(groupElement("dropout"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * float dropout
+     * }
+     */
+    public static final OfFloat dropout$layout() {
+        return dropout$LAYOUT;
+    }
+
+    private static final long dropout$OFFSET = $LAYOUT.byteOffset(groupElement("dropout"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * float dropout
+     * }
+     */
+    public static final long dropout$offset() {
+        return dropout$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * float dropout
+     * }
+     */
+    public static float dropout(MemorySegment struct) {
+        return struct.get(dropout$LAYOUT, dropout$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * float dropout
+     * }
+     */
+    public static void dropout(MemorySegment struct, float fieldValue) {
+        struct.set(dropout$LAYOUT, dropout$OFFSET, fieldValue);
+    }
+
+    private static final OfInt reserved$LAYOUT = (OfInt)$LAYOUT.select(groupElement("reserved"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static final OfInt reserved$layout() {
+        return reserved$LAYOUT;
+    }
+
+    private static final long reserved$OFFSET = $LAYOUT.byteOffset(groupElement("reserved"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static final long reserved$offset() {
+        return reserved$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static int reserved(MemorySegment struct) {
+        return struct.get(reserved$LAYOUT, reserved$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static void reserved(MemorySegment struct, int fieldValue) {
+        struct.set(reserved$LAYOUT, reserved$OFFSET, fieldValue);
     }
 
     /**

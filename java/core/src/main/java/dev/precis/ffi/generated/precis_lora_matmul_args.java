@@ -20,6 +20,8 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     precis_packed_matrix a;
  *     precis_packed_matrix b;
  *     precis_tensor y;
+ *     precis_tensor lora_x;
+ *     precis_tensor down;
  *     precis_lora_segment segments[4];
  *     int32_t segment_count;
  *     float alpha;
@@ -40,6 +42,8 @@ public class precis_lora_matmul_args {
         precis_packed_matrix.layout().withName("a"),
         precis_packed_matrix.layout().withName("b"),
         precis_tensor.layout().withName("y"),
+        precis_tensor.layout().withName("lora_x"),
+        precis_tensor.layout().withName("down"),
         MemoryLayout.sequenceLayout(4, precis_lora_segment.layout()).withName("segments"),
         Precis.C_INT.withName("segment_count"),
         Precis.C_FLOAT.withName("alpha"),
@@ -272,6 +276,94 @@ public class precis_lora_matmul_args {
      */
     public static void y(MemorySegment struct, MemorySegment fieldValue) {
         MemorySegment.copy(fieldValue, 0L, struct, y$OFFSET, y$LAYOUT.byteSize());
+    }
+
+    private static final GroupLayout lora_x$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("lora_x"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * precis_tensor lora_x
+     * }
+     */
+    public static final GroupLayout lora_x$layout() {
+        return lora_x$LAYOUT;
+    }
+
+    private static final long lora_x$OFFSET = $LAYOUT.byteOffset(groupElement("lora_x"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * precis_tensor lora_x
+     * }
+     */
+    public static final long lora_x$offset() {
+        return lora_x$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * precis_tensor lora_x
+     * }
+     */
+    public static MemorySegment lora_x(MemorySegment struct) {
+        return struct.asSlice(lora_x$OFFSET, lora_x$LAYOUT.byteSize());
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * precis_tensor lora_x
+     * }
+     */
+    public static void lora_x(MemorySegment struct, MemorySegment fieldValue) {
+        MemorySegment.copy(fieldValue, 0L, struct, lora_x$OFFSET, lora_x$LAYOUT.byteSize());
+    }
+
+    private static final GroupLayout down$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("down"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * precis_tensor down
+     * }
+     */
+    public static final GroupLayout down$layout() {
+        return down$LAYOUT;
+    }
+
+    private static final long down$OFFSET = $LAYOUT.byteOffset(groupElement("down"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * precis_tensor down
+     * }
+     */
+    public static final long down$offset() {
+        return down$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * precis_tensor down
+     * }
+     */
+    public static MemorySegment down(MemorySegment struct) {
+        return struct.asSlice(down$OFFSET, down$LAYOUT.byteSize());
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * precis_tensor down
+     * }
+     */
+    public static void down(MemorySegment struct, MemorySegment fieldValue) {
+        MemorySegment.copy(fieldValue, 0L, struct, down$OFFSET, down$LAYOUT.byteSize());
     }
 
     private static final SequenceLayout segments$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("segments"));

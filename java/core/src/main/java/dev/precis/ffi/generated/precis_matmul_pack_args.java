@@ -20,6 +20,8 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int32_t dtype;
  *     void *packed;
  *     int64_t packed_bytes;
+ *     int32_t transposed;
+ *     int32_t reserved;
  * }
  * }
  */
@@ -34,7 +36,9 @@ public class precis_matmul_pack_args {
         Precis.C_INT.withName("weight_count"),
         Precis.C_INT.withName("dtype"),
         Precis.C_POINTER.withName("packed"),
-        Precis.C_LONG.withName("packed_bytes")
+        Precis.C_LONG.withName("packed_bytes"),
+        Precis.C_INT.withName("transposed"),
+        Precis.C_INT.withName("reserved")
     ).withName("precis_matmul_pack_args");
 
     /**
@@ -301,6 +305,94 @@ public class precis_matmul_pack_args {
      */
     public static void packed_bytes(MemorySegment struct, long fieldValue) {
         struct.set(packed_bytes$LAYOUT, packed_bytes$OFFSET, fieldValue);
+    }
+
+    private static final OfInt transposed$LAYOUT = (OfInt)$LAYOUT.select(groupElement("transposed"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t transposed
+     * }
+     */
+    public static final OfInt transposed$layout() {
+        return transposed$LAYOUT;
+    }
+
+    private static final long transposed$OFFSET = $LAYOUT.byteOffset(groupElement("transposed"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t transposed
+     * }
+     */
+    public static final long transposed$offset() {
+        return transposed$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t transposed
+     * }
+     */
+    public static int transposed(MemorySegment struct) {
+        return struct.get(transposed$LAYOUT, transposed$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t transposed
+     * }
+     */
+    public static void transposed(MemorySegment struct, int fieldValue) {
+        struct.set(transposed$LAYOUT, transposed$OFFSET, fieldValue);
+    }
+
+    private static final OfInt reserved$LAYOUT = (OfInt)$LAYOUT.select(groupElement("reserved"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static final OfInt reserved$layout() {
+        return reserved$LAYOUT;
+    }
+
+    private static final long reserved$OFFSET = $LAYOUT.byteOffset(groupElement("reserved"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static final long reserved$offset() {
+        return reserved$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static int reserved(MemorySegment struct) {
+        return struct.get(reserved$LAYOUT, reserved$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static void reserved(MemorySegment struct, int fieldValue) {
+        struct.set(reserved$LAYOUT, reserved$OFFSET, fieldValue);
     }
 
     /**
