@@ -1,0 +1,53 @@
+// Which elements dropout keeps (Srivastava et al. 2014).
+//
+// The random word of element index is a function of (seed, offset, index) alone: word
+// (index / 16) mod 4 of Philox under the key seed at the counter
+// {index / 64 * 16 + index mod 16, offset}, 64 bits each. So sixteen counters make the words of 64
+// neighbours that start at a multiple of 64, in vectors of up to 16 lanes without a shuffle. An
+// element is kept when its word is at least dropout_threshold.
+//
+// index is m N + n for element (m, n) of an (M, N) matrix. The probabilities of attention are such
+// a matrix with a row for each row of q and head, and 2^31 columns.
+#ifndef PRECIS_RANDOM_DROPOUT_MASK_H_
+#define PRECIS_RANDOM_DROPOUT_MASK_H_
+
+#include "random/philox.h"
+
+namespace precis {
+
+// Elements with neighbouring counters.
+constexpr int64_t kDropoutGroup = 64;
+
+// probability in [0, 1), in units of 2^-32: exact, but for the part of it below 2^-32.
+PRECIS_HOST_DEVICE static inline uint32_t dropout_threshold(float probability) {
+  return static_cast<uint32_t>(probability * 0x1p32f);
+}
+
+PRECIS_HOST_DEVICE static inline Philox dropout_counter(uint64_t offset, uint64_t index) {
+  const uint64_t position = index / 64 * 16 + index % 16;
+  return {{static_cast<uint32_t>(position), static_cast<uint32_t>(position >> 32),
+           static_cast<uint32_t>(offset), static_cast<uint32_t>(offset >> 32)}};
+}
+
+PRECIS_HOST_DEVICE static inline uint32_t dropout_word(uint64_t seed, uint64_t offset,
+                                                       uint64_t index) {
+  const Philox random = philox4x32_10(dropout_counter(offset, index), static_cast<uint32_t>(seed),
+                                      static_cast<uint32_t>(seed >> 32));
+  return random.word[index / 16 % 4];
+}
+
+PRECIS_HOST_DEVICE static inline bool dropout_keeps(uint64_t seed, uint64_t offset, uint64_t index,
+                                                    uint32_t threshold) {
+  return dropout_word(seed, offset, index) >= threshold;
+}
+
+// The index of a probability of attention. row heads + head is below kMaxAttentionDropoutRows.
+constexpr int64_t kMaxAttentionDropoutRows = int64_t{1} << 33;
+PRECIS_HOST_DEVICE static inline uint64_t attention_dropout_index(int64_t row, int64_t heads,
+                                                                  int64_t head, int64_t key) {
+  return (static_cast<uint64_t>(row * heads + head) << 31) + static_cast<uint64_t>(key);
+}
+
+}  // namespace precis
+
+#endif  // PRECIS_RANDOM_DROPOUT_MASK_H_
