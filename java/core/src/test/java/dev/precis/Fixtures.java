@@ -13,23 +13,28 @@ import tools.jackson.databind.json.JsonMapper;
 
 /** The reference fixtures, and how far from them a result may be. */
 public final class Fixtures {
-  public static final Path ROOT = Path.of("src/test/resources/fixtures");
+  private static final Path RESOURCES = Path.of("src/test/resources");
 
   private Fixtures() {}
 
-  /** A model or adapter folder. */
+  /** A file or folder of the test resources. */
+  public static Path resource(String name) {
+    return RESOURCES.resolve(name);
+  }
+
+  /** A model or adapter folder among the reference fixtures. */
   public static Path folder(String name) {
-    return ROOT.resolve(name);
+    return resource("fixtures").resolve(name);
   }
 
   /** A file of arrays below golden/. */
   public static Checkpoint arrays(String name) {
-    return Checkpoint.openFile(ROOT.resolve("golden").resolve(name));
+    return Checkpoint.openFile(folder("golden").resolve(name));
   }
 
   /** A JSON file below golden/. */
   public static JsonNode json(String name) throws UncheckedIOException {
-    return JsonMapper.shared().readTree(ROOT.resolve("golden").resolve(name).toFile());
+    return JsonMapper.shared().readTree(folder("golden").resolve(name).toFile());
   }
 
   /** The integers of an int64 matrix, row by row. */

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.precis.Fixtures;
 import dev.precis.InvalidInputException;
 import dev.precis.tensor.DType;
 import java.io.IOException;
@@ -51,7 +52,7 @@ class CheckpointTest {
 
   @Test
   void readsAFolder() {
-    try (Checkpoint checkpoint = Checkpoint.open(Fixtures.path("fixtures/t5-tiny"))) {
+    try (Checkpoint checkpoint = Checkpoint.open(Fixtures.resource("fixtures/t5-tiny"))) {
       TensorView shared = checkpoint.get("shared.weight");
       assertEquals(DType.FLOAT32, shared.dtype());
       assertArrayEquals(new long[] {416, 64}, shared.shape());

@@ -2,6 +2,7 @@ package dev.precis.checkpoint;
 
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.precis.Fixtures;
 import dev.precis.InvalidInputException;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -24,7 +25,7 @@ class FuzzTest {
     "checkpoint/odd.bin, .bin, 3000, 4784",
   })
   void readsOrRefuses(String name, String extension, int from, int to) throws IOException {
-    byte[] whole = Files.readAllBytes(Fixtures.path(name));
+    byte[] whole = Files.readAllBytes(Fixtures.resource(name));
     Path file = folder.resolve("fuzz" + extension);
     Random random = new Random(20250711);
     int refused = 0;

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.precis.Fixtures;
 import dev.precis.InvalidInputException;
 import dev.precis.tensor.DType;
 import java.io.IOException;
@@ -55,7 +56,8 @@ class PeftAdapterTest {
 
   @Test
   void readsWhatPeftWrote() {
-    try (PeftAdapter adapter = PeftAdapter.open(Fixtures.path("fixtures/t5-tiny-lora-after20"))) {
+    try (PeftAdapter adapter =
+        PeftAdapter.open(Fixtures.resource("fixtures/t5-tiny-lora-after20"))) {
       assertEquals(8, adapter.rank());
       assertEquals(16, adapter.alpha());
       assertEquals(0, adapter.dropout());

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.precis.Fixtures;
 import dev.precis.InvalidInputException;
 import dev.precis.tensor.DType;
 import java.io.IOException;
@@ -68,7 +69,7 @@ class SafeTensorsTest {
         "checkpoint/odd.safetensors"
       })
   void writesTheBytesOfTheReference(String name) throws IOException {
-    Path original = Fixtures.path(name);
+    Path original = Fixtures.resource(name);
     Path copy = folder.resolve("copy.safetensors");
     try (Checkpoint checkpoint = Checkpoint.openFile(original)) {
       List<TensorView> shuffled =
@@ -207,7 +208,7 @@ class SafeTensorsTest {
 
   @Test
   void everyTruncationIsRefused() throws IOException {
-    byte[] whole = Files.readAllBytes(Fixtures.path("checkpoint/odd.safetensors"));
+    byte[] whole = Files.readAllBytes(Fixtures.resource("checkpoint/odd.safetensors"));
     Path cut = folder.resolve("cut.safetensors");
     for (int length = 0; length < whole.length; length += 3) {
       Files.write(cut, Arrays.copyOf(whole, length));

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.precis.Fixtures;
 import dev.precis.InvalidInputException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -76,9 +77,9 @@ class TorchFileTest {
   @Test
   void agreesWithSafetensors() {
     try (Checkpoint expected =
-            Checkpoint.openFile(Fixtures.path("fixtures/roberta-tiny/model.safetensors"));
+            Checkpoint.openFile(Fixtures.resource("fixtures/roberta-tiny/model.safetensors"));
         Checkpoint actual =
-            Checkpoint.openFile(Fixtures.path("fixtures/roberta-tiny/pytorch_model.bin"))) {
+            Checkpoint.openFile(Fixtures.resource("fixtures/roberta-tiny/pytorch_model.bin"))) {
       assertSameTensors(expected, actual);
       assertTrue(
           actual.names().stream().map(actual::get).allMatch(t -> t.data().isMapped()),
@@ -90,8 +91,9 @@ class TorchFileTest {
   @ParameterizedTest
   @ValueSource(strings = {"odd.bin", "odd-protocol5.bin"})
   void agreesWithPyTorch(String name) {
-    try (Checkpoint expected = Checkpoint.openFile(Fixtures.path("checkpoint/odd.safetensors"));
-        Checkpoint actual = Checkpoint.openFile(Fixtures.path("checkpoint/" + name))) {
+    try (Checkpoint expected =
+            Checkpoint.openFile(Fixtures.resource("checkpoint/odd.safetensors"));
+        Checkpoint actual = Checkpoint.openFile(Fixtures.resource("checkpoint/" + name))) {
       assertEquals(17, actual.names().size());
       for (String tensor : expected.names()) {
         assertTrue(actual.contains(tensor), tensor);
@@ -107,7 +109,7 @@ class TorchFileTest {
   void readsStoredAndCompressedArchives(int method) {
     Path file = folder.resolve("x.bin");
     try (Checkpoint expected =
-        Checkpoint.openFile(Fixtures.path("fixtures/t5-tiny-lora/adapter_model.safetensors"))) {
+        Checkpoint.openFile(Fixtures.resource("fixtures/t5-tiny-lora/adapter_model.safetensors"))) {
       PickleBytes.save(file, expected.names().stream().map(expected::get).toList(), method);
       try (Checkpoint actual = Checkpoint.openFile(file)) {
         assertSameTensors(expected, actual);
@@ -217,7 +219,7 @@ class TorchFileTest {
   /** What Python's own pickler makes of an object whose unpickling would run a command. */
   @Test
   void runsNothingOfARealMaliciousFile() {
-    String message = refusal(Fixtures.path("checkpoint/malicious.bin"));
+    String message = refusal(Fixtures.resource("checkpoint/malicious.bin"));
     assertTrue(message.contains("posix.system"), message);
     assertFalse(Files.exists(Path.of("precis-ran-a-pickle")));
   }
@@ -296,7 +298,7 @@ class TorchFileTest {
   @Test
   void namesLegacyAndForeignFormats() throws IOException {
     assertTrue(
-        refusal(Fixtures.path("checkpoint/odd-legacy.bin")).contains("torch.save(torch.load"));
+        refusal(Fixtures.resource("checkpoint/odd-legacy.bin")).contains("torch.save(torch.load"));
     Path file = folder.resolve("x.bin");
     Files.writeString(file, "version https://git-lfs.github.com/spec/v1\noid sha256:1\n");
     assertTrue(refusal(file).contains("git lfs pull"));
@@ -358,7 +360,7 @@ class TorchFileTest {
 
   @Test
   void everyTruncationIsRefused() throws IOException {
-    byte[] whole = Files.readAllBytes(Fixtures.path("checkpoint/odd.bin"));
+    byte[] whole = Files.readAllBytes(Fixtures.resource("checkpoint/odd.bin"));
     Path cut = folder.resolve("cut.bin");
     for (int length = 0; length < whole.length; length += 13) {
       Files.write(cut, Arrays.copyOf(whole, length));
@@ -369,7 +371,7 @@ class TorchFileTest {
   @Test
   void everyTruncationOfAPickleIsRefused() throws IOException {
     byte[] pickle;
-    try (ZipFile zip = new ZipFile(Fixtures.path("checkpoint/odd.bin").toFile())) {
+    try (ZipFile zip = new ZipFile(Fixtures.resource("checkpoint/odd.bin").toFile())) {
       pickle = zip.getInputStream(zip.getEntry("odd/data.pkl")).readAllBytes();
     }
     for (int length = 0; length < pickle.length; length += 5) {

@@ -7,8 +7,8 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.precis.Fixtures;
 import dev.precis.InvalidInputException;
-import dev.precis.checkpoint.Fixtures;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -51,7 +51,7 @@ class DialogueReaderTest {
 
   @Test
   void readsTheFixtures() {
-    List<Dialogue> dialogues = DialogueReader.read(Fixtures.path("fixtures/dialogues.jsonl"));
+    List<Dialogue> dialogues = DialogueReader.read(Fixtures.resource("fixtures/dialogues.jsonl"));
     assertEquals(64, dialogues.size());
     assertEquals("own_0", dialogues.get(0).id());
     assertTrue(dialogues.get(0).dialogue().startsWith("#Person1#: Good morning, I'm Priya."));
@@ -143,12 +143,13 @@ class DialogueReaderTest {
                 List.of(),
                 "travel",
                 false)),
-        DialogueReader.read(Fixtures.path("dialogues/" + compression + ".parquet")));
+        DialogueReader.read(Fixtures.resource("dialogues/" + compression + ".parquet")));
   }
 
   @Test
   void readsNumbersAndListsFromParquet() {
-    List<Dialogue> dialogues = DialogueReader.read(Fixtures.path("dialogues/references.parquet"));
+    List<Dialogue> dialogues =
+        DialogueReader.read(Fixtures.resource("dialogues/references.parquet"));
     assertEquals(List.of("7", "8"), dialogues.stream().map(Dialogue::id).toList());
     assertEquals(List.of("First.", "Second."), dialogues.get(0).summaries());
     assertEquals(List.of("Only."), dialogues.get(1).summaries());
@@ -367,7 +368,7 @@ class DialogueReaderTest {
   void damagedParquetIsRefusedOrRead() throws IOException {
     List<byte[]> whole = new ArrayList<>();
     for (String name : List.of("snappy", "references", "zstd", "gzip", "uncompressed")) {
-      whole.add(Files.readAllBytes(Fixtures.path("dialogues/" + name + ".parquet")));
+      whole.add(Files.readAllBytes(Fixtures.resource("dialogues/" + name + ".parquet")));
     }
     Random random = new Random(21);
     int refused = 0;

@@ -5,8 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.precis.Fixtures;
 import dev.precis.InvalidInputException;
-import dev.precis.checkpoint.Fixtures;
 import dev.precis.checkpoint.Json;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -32,7 +32,7 @@ import tools.jackson.databind.node.ObjectNode;
 
 /** Files that are damaged, lie, or are of other kinds. */
 class TokenizerFilesTest {
-  private static final Path T5 = Fixtures.path("fixtures/t5-tiny");
+  private static final Path T5 = Fixtures.resource("fixtures/t5-tiny");
 
   @TempDir Path folder;
 

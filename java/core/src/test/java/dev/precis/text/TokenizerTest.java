@@ -6,8 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.precis.Fixtures;
 import dev.precis.InvalidInputException;
-import dev.precis.checkpoint.Fixtures;
 import dev.precis.checkpoint.Json;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -57,11 +57,11 @@ class TokenizerTest {
 
   @BeforeAll
   static void load() throws IOException {
-    t5 = Tokenizer.load(Fixtures.path("fixtures/t5-tiny"));
+    t5 = Tokenizer.load(Fixtures.resource("fixtures/t5-tiny"));
     Path alone = Files.createDirectory(temporary.resolve("spiece-alone"));
-    Files.copy(Fixtures.path("fixtures/t5-tiny/spiece.model"), alone.resolve("spiece.model"));
+    Files.copy(Fixtures.resource("fixtures/t5-tiny/spiece.model"), alone.resolve("spiece.model"));
     sentencePiece = Tokenizer.load(alone);
-    roberta = Tokenizer.load(Fixtures.path("fixtures/roberta-tiny"));
+    roberta = Tokenizer.load(Fixtures.resource("fixtures/roberta-tiny"));
   }
 
   @AfterAll
@@ -72,7 +72,7 @@ class TokenizerTest {
   }
 
   static List<JsonNode> golden(String name) throws IOException {
-    Path file = Fixtures.path("fixtures/golden/" + name);
+    Path file = Fixtures.resource("fixtures/golden/" + name);
     return List.copyOf(Json.mapper().readTree(Files.readString(file)).values());
   }
 
@@ -301,7 +301,7 @@ class TokenizerTest {
 
   @Test
   void closingWaitsForCallsAndEndsThem() throws Exception {
-    Tokenizer tokenizer = Tokenizer.load(Fixtures.path("fixtures/t5-tiny"));
+    Tokenizer tokenizer = Tokenizer.load(Fixtures.resource("fixtures/t5-tiny"));
     try (var executor = Executors.newFixedThreadPool(3)) {
       List<Future<Integer>> running = new ArrayList<>();
       for (int t = 0; t < 3; t++) {
