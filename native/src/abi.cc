@@ -109,7 +109,11 @@ PackedLayout check_pack(const precis_matmul_pack_args& a) {
                "matmul_pack: weight_count is %d, not between 1 and 4", a.weight_count);
   PRECIS_CHECK(a.dtype == PRECIS_FLOAT32 || a.dtype == PRECIS_BFLOAT16 || a.dtype == PRECIS_INT8,
                "matmul_pack: packed cannot be %s (dtype %d)", dtype_name(a.dtype), a.dtype);
-  int64_t outputs = 0;
+  PRECIS_CHECK(!a.transposed || a.dtype != PRECIS_INT8,
+               "matmul_pack: int8 weights cannot come transposed");
+  // They are stacked along the first dimension and have the second in common.
+  const char* common = a.transposed ? "outputs" : "inputs";
+  int64_t stacked = 0;
   for (int i = 0; i < a.weight_count; i++) {
     const precis_tensor& w = a.weights[i];
     PRECIS_CHECK(w.rank == 2, "matmul_pack: weights[%d] has rank %d, not 2", i, w.rank);
@@ -121,17 +125,20 @@ PackedLayout check_pack(const precis_matmul_pack_args& a) {
         "matmul_pack: weights[%d] is %lld x %lld", i, static_cast<long long>(w.dims[0]),
         static_cast<long long>(w.dims[1]));
     PRECIS_CHECK(w.dims[1] == a.weights[0].dims[1],
-                 "matmul_pack: weights[%d] has %lld inputs, but weights[0] has %lld", i,
-                 static_cast<long long>(w.dims[1]), static_cast<long long>(a.weights[0].dims[1]));
-    outputs += w.dims[0];
+                 "matmul_pack: weights[%d] has %lld %s, but weights[0] has %lld", i,
+                 static_cast<long long>(w.dims[1]), common,
+                 static_cast<long long>(a.weights[0].dims[1]));
+    stacked += w.dims[0];
   }
-  PRECIS_CHECK(outputs <= (int64_t{1} << 46) / a.weights[0].dims[1],
-               "matmul_pack: the weights are too large");
-  PRECIS_CHECK(a.dtype != PRECIS_INT8 || a.weights[0].dims[1] <= kMaxInt8Inputs,
+  const int64_t outputs = a.transposed ? a.weights[0].dims[1] : stacked;
+  const int64_t inputs = a.transposed ? stacked : a.weights[0].dims[1];
+  PRECIS_CHECK(outputs <= (int64_t{1} << 46) / inputs, "matmul_pack: the weights are too large");
+  PRECIS_CHECK(inputs <= kMaxPackedDim, "matmul_pack: the weights have %lld inputs",
+               static_cast<long long>(inputs));
+  PRECIS_CHECK(a.dtype != PRECIS_INT8 || inputs <= kMaxInt8Inputs,
                "matmul_pack: int8 weights have at most %lld inputs, not %lld",
-               static_cast<long long>(kMaxInt8Inputs),
-               static_cast<long long>(a.weights[0].dims[1]));
-  return packed_layout(outputs, a.weights[0].dims[1], a.dtype);
+               static_cast<long long>(kMaxInt8Inputs), static_cast<long long>(inputs));
+  return packed_layout(outputs, inputs, a.dtype);
 }
 
 void check_packed(const char* op, const char* name, const precis_packed_matrix& w,

@@ -270,6 +270,63 @@ void test_layout(std::vector<TestContext>& contexts) {
   }
 }
 
+// Weights that come transposed, in parts of odd sizes and of both types, give the bits that they
+// give the other way round, padding included.
+void test_transposed(std::vector<TestContext>& contexts) {
+  Random random(9);
+  struct Case {
+    std::vector<int64_t> parts;
+    int64_t outputs;
+  };
+  const std::vector<Case> cases = {{{1}, 1},           {{33}, 64},     {{7, 1, 33, 90}, 63},
+                                   {{64, 3}, 130},     {{31, 32}, 65}, {{1, 1, 1}, 257},
+                                   {{768, 5, 768}, 96}};
+  for (const Case& c : cases) {
+    int64_t inputs = 0;
+    for (int64_t part : c.parts) inputs += part;
+    GuardedTensor whole(PRECIS_FLOAT32, {c.outputs, inputs}, 1, 3);
+    std::deque<GuardedTensor> parts;
+    precis_matmul_pack_args transposed = {}, plain = {};
+    plain.weights[0] = whole;
+    plain.weight_count = 1;
+    transposed.weight_count = static_cast<int32_t>(c.parts.size());
+    transposed.transposed = 1;
+    for (size_t i = 0, k = 0; i < c.parts.size(); i++) {
+      parts.emplace_back(i % 2 == 0 ? PRECIS_FLOAT32 : PRECIS_BFLOAT16,
+                         std::vector<int64_t>{c.parts[i], c.outputs}, i + 1, i % 2);
+      parts.back().fill_normal(random);
+      transposed.weights[i] = parts.back();
+      for (int64_t r = 0; r < c.parts[i]; r++, k++) {
+        for (int64_t n = 0; n < c.outputs; n++) {
+          store_element(whole, n, static_cast<int64_t>(k), parts.back().at(r, n));
+        }
+      }
+    }
+    for (int32_t dtype : {PRECIS_FLOAT32, PRECIS_BFLOAT16}) {
+      plain.dtype = transposed.dtype = dtype;
+      for (TestContext& context : contexts) {
+        int64_t bytes = 0, same = 0;
+        EXPECT_OK(context, precis_matmul_pack_size(context, &plain, &bytes));
+        EXPECT_OK(context, precis_matmul_pack_size(context, &transposed, &same));
+        EXPECT(bytes == same);
+        GuardedTensor want(PRECIS_UINT8, {1, bytes}), got(PRECIS_UINT8, {1, bytes});
+        std::memset(got.data<void>(), 0xff, static_cast<size_t>(bytes));
+        plain.packed = want.data<void>();
+        transposed.packed = got.data<void>();
+        plain.packed_bytes = transposed.packed_bytes = bytes;
+        EXPECT_OK(context, precis_matmul_pack(context, &plain));
+        EXPECT_OK(context, precis_matmul_pack(context, &transposed));
+        EXPECT(got.intact(), "%s", context.name());
+        EXPECT(std::memcmp(got.data<void>(), want.data<void>(), static_cast<size_t>(bytes)) == 0,
+               "%s %s: %lld outputs, %lld inputs", context.name(), dtype_text(dtype),
+               static_cast<long long>(c.outputs), static_cast<long long>(inputs));
+        EXPECT(packed_weight_ref(transposed, c.outputs - 1, inputs - 1) ==
+               packed_weight_ref(plain, c.outputs - 1, inputs - 1));
+      }
+    }
+  }
+}
+
 void test_refusals(TestContext& context) {
   Random random(8);
   Weights weights(random, {65, 3}, 33, PRECIS_BFLOAT16, PRECIS_FLOAT32);
@@ -297,6 +354,17 @@ void test_refusals(TestContext& context) {
   p = weights.args();
   p.dtype = PRECIS_INT32;
   EXPECT_REFUSED(context, precis_matmul_pack_size(context, &p, &bytes), "cannot be int32");
+  p = weights.args();
+  p.transposed = 1;
+  EXPECT_OK(context, precis_matmul_pack_size(context, &p, &bytes));
+  EXPECT(bytes == packed_layout(33, 68, PRECIS_BFLOAT16).bytes);
+  p.weights[1].dims[1] = 32;
+  EXPECT_REFUSED(context, precis_matmul_pack(context, &p), "weights[1] has 32 outputs");
+  p = weights.args();
+  p.transposed = 1;
+  p.dtype = PRECIS_INT8;
+  EXPECT_REFUSED(context, precis_matmul_pack_size(context, &p, &bytes),
+                 "int8 weights cannot come transposed");
   p = weights.args();
   p.weight_count = 5;
   EXPECT_REFUSED(context, precis_matmul_pack_size(context, &p, &bytes), "weight_count is 5");
@@ -375,6 +443,7 @@ int main() {
   test_special_values(contexts);
   test_stacked(contexts);
   test_layout(contexts);
+  test_transposed(contexts);
   test_refusals(contexts.back());
   test_choice();
   return test_result();

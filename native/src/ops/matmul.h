@@ -11,6 +11,8 @@
 // can read the same memory. Behind int8 tiles follow the scales (float32, max_k |W[n, k]| / 127)
 // and the sums over k of the quantised weights (int32), both padded to the outputs of the tiles.
 //
+// W may come transposed, (K, N): its rows are then the inputs, and W packed is the same.
+//
 // float32: x is widened to float32. bfloat16: x is rounded to bfloat16. int8: each row of x is
 // quantised with the scale max_k |x[m, k]| / 127; a row whose largest magnitude is below 2^-100
 // counts as zeros, a row with NaN or infinity gives NaN.

@@ -143,9 +143,69 @@ void pack_int8(const precis_matmul_pack_args& a, const PackedLayout& layout, int
              static_cast<uint32_t*>(a.packed) + tile * layout.units * kTileOutputs);
 }
 
+// Outputs [n, n + count) of input k of weights that come transposed, behind them zeros up to a
+// whole tile; all zeros where k is padding. part and first: where the last search for k ended.
+template <class T>
+void read_input(const precis_matmul_pack_args& a, int64_t k, int64_t n, int64_t count, int* part,
+                int64_t* first, T* to) {
+  while (*part < a.weight_count && k - *first >= a.weights[*part].dims[0]) {
+    *first += a.weights[(*part)++].dims[0];
+  }
+  auto copy = [&](const auto* from) {
+    for (int64_t i = 0; i < kTileOutputs; i += Vec::kWidth) {
+      load_some(from + i, count - i).store(to + i);
+    }
+  };
+  if (*part == a.weight_count) {
+    __builtin_memset(to, 0, kTileOutputs * sizeof(T));
+  } else if (a.weights[*part].dtype == PRECIS_BFLOAT16) {
+    copy(row<const uint16_t>(a.weights[*part], k - *first) + n);
+  } else {
+    copy(row<const float>(a.weights[*part], k - *first) + n);
+  }
+}
+
+// Packs units [begin, begin + kBlock) of a tile. An input is a row of the source and its outputs
+// lie side by side there as they do in a unit: nothing has to be transposed.
+void pack_inputs(const precis_matmul_pack_args& a, const PackedLayout& layout, int64_t outputs,
+                 int64_t tile, int64_t begin) {
+  uint32_t* to = static_cast<uint32_t*>(a.packed) + (tile * layout.units + begin) * kTileOutputs;
+  const int64_t n = tile * kTileOutputs;
+  const int64_t count = outputs - n < kTileOutputs ? outputs - n : kTileOutputs;
+  int part = 0;
+  int64_t first = 0;
+  for (int64_t u = begin; u < begin + kBlock; u++, to += kTileOutputs) {
+    if (a.dtype == PRECIS_FLOAT32) {
+      read_input(a, u, n, count, &part, &first, reinterpret_cast<float*>(to));
+      continue;
+    }
+    uint16_t even[kTileOutputs], odd[kTileOutputs];
+    read_input(a, 2 * u, n, count, &part, &first, even);
+    read_input(a, 2 * u + 1, n, count, &part, &first, odd);
+    for (int i = 0; i < kTileOutputs; i++) {
+      to[i] = even[i] | static_cast<uint32_t>(odd[i]) << 16;
+    }
+  }
+}
+
+void pack_transposed(CpuContext& context, const precis_matmul_pack_args& a) {
+  const int64_t outputs = columns(a.weights[0]);
+  int64_t inputs = 0;
+  for (int i = 0; i < a.weight_count; i++) inputs += a.weights[i].dims[0];
+  const PackedLayout layout = packed_layout(outputs, inputs, a.dtype);
+  // Tiles inside: a block of the source's rows is read from left to right.
+  const int64_t items = layout.units / kBlock * layout.tiles;
+  parallel_ranges(context.pool, items, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++) {
+      pack_inputs(a, layout, outputs, i % layout.tiles, i / layout.tiles * kBlock);
+    }
+  });
+}
+
 }  // namespace
 
 void matmul_pack_cpu(CpuContext& context, const precis_matmul_pack_args& a) {
+  if (a.transposed) return pack_transposed(context, a);
   const int64_t inputs = columns(a.weights[0]);
   int64_t outputs = 0;
   for (int i = 0; i < a.weight_count; i++) outputs += a.weights[i].dims[0];

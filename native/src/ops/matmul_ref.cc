@@ -7,10 +7,13 @@ namespace precis {
 
 namespace {
 
-const precis_tensor& part_of(const precis_matmul_pack_args& weights, int64_t& n) {
+// W[n, k] as it came.
+float source_element(const precis_matmul_pack_args& weights, int64_t n, int64_t k) {
+  int64_t& stacked = weights.transposed ? k : n;
   int i = 0;
-  while (n >= weights.weights[i].dims[0]) n -= weights.weights[i++].dims[0];
-  return weights.weights[i];
+  while (stacked >= weights.weights[i].dims[0]) stacked -= weights.weights[i++].dims[0];
+  return weights.transposed ? load_element(weights.weights[i], k, n)
+                            : load_element(weights.weights[i], n, k);
 }
 
 // Quantises a row as matmul.h says; returns its scale.
@@ -33,14 +36,12 @@ float quantise(std::vector<float>& v) {
 }  // namespace
 
 float packed_weight_ref(const precis_matmul_pack_args& weights, int64_t n, int64_t k) {
-  const precis_tensor& part = part_of(weights, n);
-  const int64_t inputs = columns(part);
   if (weights.dtype != PRECIS_INT8) {
-    const float f = load_element(part, n, k);
+    const float f = source_element(weights, n, k);
     return weights.dtype == PRECIS_BFLOAT16 ? bf16_to_float(float_to_bf16(f)) : f;
   }
-  std::vector<float> v(inputs);
-  for (int64_t i = 0; i < inputs; i++) v[i] = load_element(part, n, i);
+  std::vector<float> v(columns(weights.weights[0]));
+  for (size_t i = 0; i < v.size(); i++) v[i] = source_element(weights, n, static_cast<int64_t>(i));
   const float scale = quantise(v);
   return scale * v[k];
 }
@@ -58,10 +59,8 @@ void matmul_ref(const precis_matmul_args& a, const precis_matmul_pack_args& weig
   }
   std::vector<float> w(inputs);
   for (int64_t n = 0; n < outputs; n++) {
-    int64_t r = n;
-    const precis_tensor& part = part_of(weights, r);
     for (int64_t k = 0; k < inputs; k++) {
-      const float f = load_element(part, r, k);
+      const float f = source_element(weights, n, k);
       w[k] = weights.dtype == PRECIS_BFLOAT16 ? bf16_to_float(float_to_bf16(f)) : f;
     }
     const float w_scale = weights.dtype == PRECIS_INT8 ? quantise(w) : 1.0f;
