@@ -14,6 +14,7 @@
 #include "ops/matmul.h"
 #include "ops/op.h"
 #include "ops/relative_position.h"
+#include "random/dropout_mask.h"
 
 namespace precis {
 namespace {
@@ -209,6 +210,46 @@ void check_offsets(const char* op, const char* name, const int32_t* offsets, int
   }
   PRECIS_CHECK(offsets[sequences] == rows(t), "%s: %s ends with %d, but %s has %lld rows", op, name,
                offsets[sequences], tensor, static_cast<long long>(rows(t)));
+}
+
+// The arguments of attention, also as what op gets of them.
+void check_attention(const char* op, const precis_attention_args& a) {
+  check_tensor(op, "q", a.q, 2, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
+  check_tensor(op, "k", a.k, 2, {a.q.dtype});
+  check_tensor(op, "v", a.v, 2, {a.q.dtype});
+  check_tensor(op, "out", a.out, 2, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
+  check_dim(op, "k", a.k, 1, a.q.dims[1], "q's width");
+  check_dim(op, "v", a.v, 1, a.q.dims[1], "q's width");
+  check_dim(op, "v", a.v, 0, a.k.dims[0], "k's number of rows");
+  check_dim(op, "out", a.out, 0, a.q.dims[0], "q's number of rows");
+  check_dim(op, "out", a.out, 1, a.q.dims[1], "q's width");
+  check_apart(op, "out", a.out, "q", a.q);
+  check_apart(op, "out", a.out, "k", a.k);
+  check_apart(op, "out", a.out, "v", a.v);
+  check_heads(op, a.q, a.heads, a.scale);
+  check_relative_bias(op, a.bias, a.heads, a.bidirectional != 0, a.max_distance);
+  PRECIS_CHECK(a.sequences >= 0, "%s: sequences is %d", op, a.sequences);
+  check_offsets(op, "query_offsets", a.query_offsets, a.sequences, "q", a.q);
+  check_offsets(op, "key_offsets", a.key_offsets, a.sequences, "k", a.k);
+  for (int32_t s = 0; s < a.sequences; s++) {
+    PRECIS_CHECK(
+        a.query_offsets[s] == a.query_offsets[s + 1] || a.key_offsets[s] < a.key_offsets[s + 1],
+        "%s: sequence %d has %d queries and no keys", op, s,
+        a.query_offsets[s + 1] - a.query_offsets[s]);
+  }
+  if (a.log_sum_exp.data != nullptr) {
+    check_tensor(op, "log_sum_exp", a.log_sum_exp, 2, {PRECIS_FLOAT32});
+    check_dim(op, "log_sum_exp", a.log_sum_exp, 0, a.q.dims[0], "q's number of rows");
+    check_dim(op, "log_sum_exp", a.log_sum_exp, 1, a.heads, "heads");
+    check_apart(op, "log_sum_exp", a.log_sum_exp, "q", a.q);
+    check_apart(op, "log_sum_exp", a.log_sum_exp, "k", a.k);
+    check_apart(op, "log_sum_exp", a.log_sum_exp, "v", a.v);
+    check_apart(op, "log_sum_exp", a.log_sum_exp, "out", a.out);
+  }
+  PRECIS_CHECK(a.dropout >= 0 && a.dropout < 1, "%s: dropout is %g, not in [0, 1)", op, a.dropout);
+  PRECIS_CHECK(a.dropout == 0 || rows(a.q) <= kMaxAttentionDropoutRows / a.heads,
+               "%s: q has %lld rows of %d heads, more than dropout can tell apart", op,
+               static_cast<long long>(rows(a.q)), a.heads);
 }
 
 // That every cache row that a decode step reads or writes exists, and that none is written twice.
@@ -587,32 +628,8 @@ precis_status precis_sample(precis_context* context, const precis_sample_args* a
 
 precis_status precis_attention(precis_context* context, const precis_attention_args* args) {
   return run(context, args, [&] {
-    const precis_attention_args& a = *args;
-    const char* op = "attention";
-    check_tensor(op, "q", a.q, 2, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
-    check_tensor(op, "k", a.k, 2, {a.q.dtype});
-    check_tensor(op, "v", a.v, 2, {a.q.dtype});
-    check_tensor(op, "out", a.out, 2, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
-    check_dim(op, "k", a.k, 1, a.q.dims[1], "q's width");
-    check_dim(op, "v", a.v, 1, a.q.dims[1], "q's width");
-    check_dim(op, "v", a.v, 0, a.k.dims[0], "k's number of rows");
-    check_dim(op, "out", a.out, 0, a.q.dims[0], "q's number of rows");
-    check_dim(op, "out", a.out, 1, a.q.dims[1], "q's width");
-    check_apart(op, "out", a.out, "q", a.q);
-    check_apart(op, "out", a.out, "k", a.k);
-    check_apart(op, "out", a.out, "v", a.v);
-    check_heads(op, a.q, a.heads, a.scale);
-    check_relative_bias(op, a.bias, a.heads, a.bidirectional != 0, a.max_distance);
-    PRECIS_CHECK(a.sequences >= 0, "%s: sequences is %d", op, a.sequences);
-    check_offsets(op, "query_offsets", a.query_offsets, a.sequences, "q", a.q);
-    check_offsets(op, "key_offsets", a.key_offsets, a.sequences, "k", a.k);
-    for (int32_t s = 0; s < a.sequences; s++) {
-      PRECIS_CHECK(
-          a.query_offsets[s] == a.query_offsets[s + 1] || a.key_offsets[s] < a.key_offsets[s + 1],
-          "%s: sequence %d has %d queries and no keys", op, s,
-          a.query_offsets[s + 1] - a.query_offsets[s]);
-    }
-    context->isa.kernels->attention(context->cpu, a);
+    check_attention("attention", *args);
+    context->isa.kernels->attention(context->cpu, *args);
   });
 }
 

@@ -23,6 +23,7 @@ struct Problem {
   bool bidirectional = true;
   bool fused = false;  // q, k and v are columns of one matrix
   float scale = 1;
+  float dropout = 0;
 };
 
 // With bfloat16 operands the weights may be rounded to it too.
@@ -72,6 +73,9 @@ struct Inputs {
     args.bidirectional = p.bidirectional;
     args.max_distance = p.max_distance;
     args.scale = p.scale;
+    args.dropout = p.dropout;
+    args.seed = random.next();
+    args.offset = random.next();
   }
 
   std::vector<GuardedTensor> memory;
@@ -83,22 +87,7 @@ std::string describe(const TestContext& context, const Problem& p) {
   return std::string(context.name()) + " head_dim " + std::to_string(p.head_dim) + " of " +
          std::to_string(p.lengths[0].first) + "x" + std::to_string(p.lengths[0].second) +
          (p.dtype == PRECIS_BFLOAT16 ? " bf16" : " f32") + (p.causal ? " causal" : "") +
-         (p.fused ? " fused" : "");
-}
-
-void expect_right(const TestContext& context, const Problem& p, Random& random) {
-  Inputs in(p, random);
-  const int64_t inner = p.heads * p.head_dim;
-  GuardedTensor out(p.out_dtype, {in.query_offsets.back(), inner}, 3, 1);
-  GuardedTensor want(p.out_dtype, {in.query_offsets.back(), inner});
-  const std::string what = describe(context, p);
-  in.args.out = out;
-  EXPECT_OK(context, precis_attention(context, &in.args));
-  EXPECT(out.intact(), "%s", what.c_str());
-  for (GuardedTensor& t : in.memory) EXPECT(t.intact(), "%s", what.c_str());
-  in.args.out = want;
-  attention_ref(in.args);
-  expect_close(out, want, rounding(p.out_dtype), absolute(p.dtype), what.c_str());
+         (p.fused ? " fused" : "") + (p.dropout > 0 ? " dropout" : "");
 }
 
 bool same_rows(const GuardedTensor& a, int64_t a_row, const GuardedTensor& b, int64_t rows) {
@@ -114,14 +103,41 @@ bool same_rows(const GuardedTensor& a, int64_t a_row, const GuardedTensor& b, in
   return true;
 }
 
+void expect_right(const TestContext& context, const Problem& p, Random& random) {
+  Inputs in(p, random);
+  const int64_t inner = p.heads * p.head_dim;
+  GuardedTensor out(p.out_dtype, {in.query_offsets.back(), inner}, 3, 1);
+  GuardedTensor want(p.out_dtype, {in.query_offsets.back(), inner});
+  const std::string what = describe(context, p);
+  in.args.out = out;
+  EXPECT_OK(context, precis_attention(context, &in.args));
+  EXPECT(out.intact(), "%s", what.c_str());
+  for (GuardedTensor& t : in.memory) EXPECT(t.intact(), "%s", what.c_str());
+  GuardedTensor log_sum_exp(PRECIS_FLOAT32, {in.query_offsets.back(), p.heads}, 2, 1);
+  GuardedTensor want_log(PRECIS_FLOAT32, {in.query_offsets.back(), p.heads});
+  in.args.out = want;
+  in.args.log_sum_exp = want_log;
+  attention_ref(in.args);
+  expect_close(out, want, rounding(p.out_dtype), absolute(p.dtype) / (1 - p.dropout), what.c_str());
+  // Asking for log_sum_exp changes nothing else.
+  GuardedTensor again(p.out_dtype, {in.query_offsets.back(), inner});
+  in.args.out = again;
+  in.args.log_sum_exp = log_sum_exp;
+  EXPECT_OK(context, precis_attention(context, &in.args));
+  EXPECT(log_sum_exp.intact(), "%s", what.c_str());
+  EXPECT(same_rows(again, 0, out, in.query_offsets.back()), "%s", what.c_str());
+  expect_close(log_sum_exp, want_log, 2e-6, 4e-6, (what + ": log_sum_exp").c_str());
+}
+
 // A batch gives each sequence the bits that it gets alone, with any number of threads.
-void expect_invariant(const char* isa, int32_t dtype, bool causal) {
+void expect_invariant(const char* isa, int32_t dtype, bool causal, float dropout) {
   Random random(5);
   Problem p;
   p.lengths = {{17, 17}, {200, 200}, {0, 3}, {1, 1}, {65, 65}, {33, 33}, {2, 2}};
   p.dtype = dtype;
   p.heads = 5;
   p.causal = causal;
+  p.dropout = dropout;
   Inputs in(p, random);
   const int64_t inner = p.heads * p.head_dim;
   std::vector<TestContext> contexts;
@@ -135,6 +151,8 @@ void expect_invariant(const char* isa, int32_t dtype, bool causal) {
     in.args.out = again;
     EXPECT_OK(context, precis_attention(context, &in.args));
     EXPECT(same_rows(batch, 0, again, in.query_offsets.back()), "%s", context.name());
+    // What is dropped depends on where in the batch a sequence lies.
+    if (dropout > 0) continue;
     for (size_t s = 0; s < p.lengths.size(); s++) {
       const auto [queries, keys] = p.lengths[s];
       GuardedTensor alone(PRECIS_FLOAT32, {queries, inner});
@@ -174,13 +192,16 @@ void expect_no_overflow(const TestContext& context, int32_t dtype) {
     store_element(in.args.q, i, 0, i % 2 == 0 ? 128 : -128);
     store_element(in.args.k, i, 0, i == 7 ? 80 : i == 9 ? -80 : i % 5 - 2.0);
   }
-  GuardedTensor out(PRECIS_FLOAT32, {40, 1});
+  GuardedTensor out(PRECIS_FLOAT32, {40, 1}), log_sum_exp(PRECIS_FLOAT32, {40, 1});
   in.args.out = out;
+  in.args.log_sum_exp = log_sum_exp;
   EXPECT_OK(context, precis_attention(context, &in.args));
   for (int64_t i = 0; i < 40; i++) {
     const float want = load_element(in.args.v, i % 2 == 0 ? 7 : 9, 0);
     EXPECT(std::fabs(out.at(i, 0) - want) <= 1e-6 * std::fabs(want), "%s: row %d is %g, not %g",
            context.name(), static_cast<int>(i), out.at(i, 0), want);
+    EXPECT(log_sum_exp.at(i, 0) == 128 * 80, "%s: row %d is %g", context.name(),
+           static_cast<int>(i), log_sum_exp.at(i, 0));
   }
   // What is not finite comes out as NaN in the rows that see it, and in no other.
   for (float bad : {NAN, INFINITY}) {
@@ -189,6 +210,8 @@ void expect_no_overflow(const TestContext& context, int32_t dtype) {
     for (int64_t i = 0; i < 40; i++) {
       EXPECT(std::isnan(out.at(i, 0)) == (i == 3), "%s: row %d is %g", context.name(),
              static_cast<int>(i), out.at(i, 0));
+      EXPECT(std::isnan(log_sum_exp.at(i, 0)) == (i == 3), "%s: row %d is %g", context.name(),
+             static_cast<int>(i), log_sum_exp.at(i, 0));
     }
   }
 }
@@ -217,6 +240,15 @@ void expect_refusals(const TestContext& context) {
   refused("bias has 3 buckets", [](Args& a) { a.bias.dims[0] = 3; });
   refused("max_distance is 8", [](Args& a) { a.max_distance = 8; });
   refused("out overlaps k", [](Args& a) { a.out.data = static_cast<float*>(a.k.data) + 9; });
+  GuardedTensor log_sum_exp(PRECIS_FLOAT32, {5, 3});
+  in.args.log_sum_exp = log_sum_exp;
+  refused("log_sum_exp cannot be bfloat16", [](Args& a) { a.log_sum_exp.dtype = PRECIS_BFLOAT16; });
+  refused("log_sum_exp has 4 as dimension 0", [](Args& a) { a.log_sum_exp.dims[0] = 4; });
+  refused("log_sum_exp has 2 as dimension 1", [](Args& a) { a.log_sum_exp.dims[1] = 2; });
+  refused("log_sum_exp overlaps out", [](Args& a) { a.log_sum_exp.data = a.out.data; });
+  refused("dropout is 1,", [](Args& a) { a.dropout = 1; });
+  refused("dropout is nan", [](Args& a) { a.dropout = NAN; });
+  refused("dropout is -0.1", [](Args& a) { a.dropout = -0.1f; });
   refused("query_offsets is NULL", [](Args& a) { a.query_offsets = nullptr; });
   refused("sequences is -1", [](Args& a) { a.sequences = -1; });
   const int32_t late[] = {1, 3, 3, 5}, falling[] = {0, 4, 3, 5}, short_of[] = {0, 3, 3, 4};
@@ -234,7 +266,10 @@ void expect_refusals(const TestContext& context) {
   const int32_t none[] = {0};
   in.args.query_offsets = in.args.key_offsets = none;
   in.args.sequences = 0;
-  in.args.q.dims[0] = in.args.k.dims[0] = in.args.v.dims[0] = in.args.out.dims[0] = 0;
+  for (precis_tensor* t :
+       {&in.args.q, &in.args.k, &in.args.v, &in.args.out, &in.args.log_sum_exp}) {
+    t->dims[0] = 0;
+  }
   EXPECT_OK(context, precis_attention(context, &in.args));
 }
 
@@ -259,9 +294,13 @@ int main() {
           p.buckets = 32;
           p.fused = true;
           expect_right(context, p, random);
+          p.dropout = 0.4f;
+          expect_right(context, p, random);
           p.causal = true;
           p.bidirectional = false;
           p.max_distance = 40;
+          expect_right(context, p, random);
+          p.dropout = 0;
           expect_right(context, p, random);
         }
       }
@@ -280,7 +319,9 @@ int main() {
   }
   for (const char* isa : {"portable", "avx2", "avx512", "avx512_bf16"}) {
     for (int32_t dtype : {PRECIS_FLOAT32, PRECIS_BFLOAT16}) {
-      for (bool causal : {false, true}) expect_invariant(isa, dtype, causal);
+      for (bool causal : {false, true}) {
+        for (float dropout : {0.0f, 0.1f}) expect_invariant(isa, dtype, causal, dropout);
+      }
     }
   }
   return test_result();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "random/dropout_mask.h"
 #include "random/gumbel.h"
 #include "test.h"
 
@@ -23,6 +24,35 @@ double ulps(float got, double want) {
   return std::fabs(got - want) / std::ldexp(1.0, std::max(exponent, -125) - 24);
 }
 
+// Dropout keeps the share that it should, and masks of neighbouring streams agree by chance alone.
+void expect_dropout(float probability) {
+  const int n = 1 << 18;
+  const uint32_t threshold = dropout_threshold(probability);
+  auto keeps = [&](uint64_t seed, uint64_t offset, uint64_t first, int i) {
+    return dropout_keeps(seed, offset, first + static_cast<uint64_t>(i), threshold);
+  };
+  const double keep = 1 - static_cast<double>(probability);
+  auto expect_share = [&](int count, double share, const char* what) {
+    const double sigma = std::sqrt(n * share * (1 - share));
+    EXPECT(std::fabs(count - n * share) <= 5 * sigma, "%s: %d of %d at %g", what, count, n,
+           probability);
+  };
+  int kept = 0, next = 0, seeds = 0, offsets = 0, rows = 0;
+  for (int i = 0; i < n; i++) {
+    if (!keeps(7, 1, 0, i)) continue;
+    kept++;
+    next += keeps(7, 1, 0, i + 1);
+    seeds += keeps(8, 1, 0, i);
+    offsets += keeps(7, 2, 0, i);
+    rows += keeps(7, 1, attention_dropout_index(1, 12, 0, 0), i);
+  }
+  expect_share(kept, keep, "kept");
+  expect_share(next, keep * keep, "neighbours");
+  expect_share(seeds, keep * keep, "seeds");
+  expect_share(offsets, keep * keep, "offsets");
+  expect_share(rows, keep * keep, "rows");
+}
+
 }  // namespace
 
 int main() {
@@ -32,6 +62,14 @@ int main() {
                {{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}});
   known_answer({{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}}, 0xa4093822, 0x299f31d0,
                {{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}});
+
+  for (float probability : {0.1f, 0.5f, 0.9f}) expect_dropout(probability);
+  EXPECT(dropout_threshold(0) == 0 && dropout_threshold(0.5f) == 0x80000000u);
+  EXPECT(dropout_threshold(0.99999994f) == 0xffffff00u);
+  // Another layout of the counters would be another mask: runs could not be resumed.
+  const uint64_t seed = 0x299f31d0a4093822u, offset = 0x0370734413198a2eu;
+  EXPECT(dropout_counter(offset, 0x3c4d5e6f7a8b9cadu).word[0] == 0xdea2e72du);
+  EXPECT(dropout_word(seed, offset, 0x3c4d5e6f7a8b9cadu) == 0xdc5b5539u);
 
   // A prime step over the bit patterns: about two million values each.
   double worst_exp = 0, worst_log = 0;

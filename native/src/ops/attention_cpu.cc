@@ -1,7 +1,7 @@
 // Keys and values of one sequence and head are packed once, then blocks of queries run over them:
 //
 //   scores   a block's whole rows, scale q k' + bias, with the largest of each row on the way
-//   weights  e^(score - largest), and their sum
+//   weights  e^(score - largest), and their sum; then dropout
 //   out      weights v / sum
 //
 // Both products are one register tile, kRows rows by kVecs vectors. Their left operand is read by
@@ -15,41 +15,15 @@
 
 #include "context.h"
 #include "ops/attention.h"
-#include "ops/attention_words.h"
+#include "ops/attention_tiles.h"
 #include "ops/relative_position.h"
 
 namespace precis {
 namespace PRECIS_ISA {
 namespace {
 
-#if defined(__AVX512F__)
-constexpr int kRows = 6, kVecs = 4;  // 24 sums of 32 registers
-#elif defined(__AVX2__)
-constexpr int kRows = 6, kVecs = 2;  // 12 of 16
-#else
-constexpr int kRows = 2, kVecs = 2;
-#endif
-constexpr int kTile = kVecs * W;   // columns of a tile
 constexpr int kBlock = 4 * kRows;  // queries of a block
 constexpr float kMinusInfinity = -__builtin_inff();
-
-// c += a b for R rows and N vectors. A step is a word of a's row and kVecs or more vectors of b.
-template <class Op, int R, int N>
-inline __attribute__((always_inline)) void multiply(const float* a, int64_t a_stride,
-                                                    const float* b, int64_t b_stride, int64_t steps,
-                                                    Vec (&c)[R][N]) {
-  for (int64_t k = 0; k < steps; k++) {
-    Vec column[N];
-#pragma GCC unroll 8
-    for (int n = 0; n < N; n++) column[n] = Vec::load(b + k * b_stride + n * W);
-#pragma GCC unroll 8
-    for (int r = 0; r < R; r++) {
-      const Vec x = Vec::set1(a[r * a_stride + k]);
-#pragma GCC unroll 8
-      for (int n = 0; n < N; n++) c[r][n] = Op::multiply_add(x, column[n], c[r][n]);
-    }
-  }
-}
 
 // A tile's operands and where its results go.
 struct Tile {
@@ -146,45 +120,6 @@ void value_tile_of(int64_t rows, int64_t vecs, const Tile& t) {
     if (vecs < N) return value_tile_of<Op, Y, R, N - 1>(rows, vecs, t);
   }
   value_tile<Op, Y, R, N>(t);
-}
-
-// Swaps rows and lanes.
-void transpose(Vec (&m)[W]) {
-#if defined(__AVX512F__)
-  __m512i t[16];
-  // Within 128-bit lanes, first 32-bit, then 64-bit words; then the lanes themselves, twice.
-  for (int i = 0; i < 16; i += 2) {
-    const __m512i a = _mm512_castps_si512(m[i].v), b = _mm512_castps_si512(m[i + 1].v);
-    t[i] = _mm512_unpacklo_epi32(a, b);
-    t[i + 1] = _mm512_unpackhi_epi32(a, b);
-  }
-  __m512i u[16];
-  for (int i = 0; i < 16; i += 4) {
-    for (int j = 0; j < 2; j++) {
-      u[i + 2 * j] = _mm512_unpacklo_epi64(t[i + j], t[i + j + 2]);
-      u[i + 2 * j + 1] = _mm512_unpackhi_epi64(t[i + j], t[i + j + 2]);
-    }
-  }
-  // u[4 g + c] holds columns c, c + 4, c + 8, c + 12 of the rows 4 g .. 4 g + 3.
-  for (int c = 0; c < 4; c++) {
-    const __m512i low01 = _mm512_shuffle_i32x4(u[c], u[4 + c], 0x44);
-    const __m512i high01 = _mm512_shuffle_i32x4(u[c], u[4 + c], 0xee);
-    const __m512i low23 = _mm512_shuffle_i32x4(u[8 + c], u[12 + c], 0x44);
-    const __m512i high23 = _mm512_shuffle_i32x4(u[8 + c], u[12 + c], 0xee);
-    m[c].v = _mm512_castsi512_ps(_mm512_shuffle_i32x4(low01, low23, 0x88));
-    m[c + 4].v = _mm512_castsi512_ps(_mm512_shuffle_i32x4(low01, low23, 0xdd));
-    m[c + 8].v = _mm512_castsi512_ps(_mm512_shuffle_i32x4(high01, high23, 0x88));
-    m[c + 12].v = _mm512_castsi512_ps(_mm512_shuffle_i32x4(high01, high23, 0xdd));
-  }
-#else
-  float t[W][W];
-  for (int i = 0; i < W; i++) m[i].store(t[i]);
-  for (int i = 0; i < W; i++) {
-    float column[W];
-    for (int j = 0; j < W; j++) column[j] = t[j][i];
-    m[i] = Vec::load(column);
-  }
-#endif
 }
 
 // Where things lie in a thread's part of the scratch, in words.
@@ -341,8 +276,19 @@ class Attention {
       const int64_t rows = smaller(kRows, count - i);
       const int64_t columns = visible(s, first + i + rows - 1);
       for (int64_t r = i; r < i + rows; r++) {
-        inverse[r] = 1.0f / Op::exponentiate(scores + r * score_stride, round_up(columns, W),
-                                             Vec::load(largest + r * W).largest());
+        float* weights = scores + r * score_stride;
+        const float most = Vec::load(largest + r * W).largest();
+        if (a_.log_sum_exp.data != nullptr) {
+          float exact;
+          inverse[r] = 1.0f / Op::exponentiate(weights, round_up(columns, W), most, &exact);
+          row<float>(a_.log_sum_exp, a_.query_offsets[s] + first + r)[h] = most + logf(exact);
+        } else {
+          inverse[r] = 1.0f / Op::exponentiate(weights, round_up(columns, W), most);
+        }
+        if (a_.dropout > 0) {
+          inverse[r] *= 1.0f / (1.0f - a_.dropout);
+          drop(a_.query_offsets[s] + first + r, h, round_up(columns, W), weights);
+        }
       }
       t.a = scores + i * score_stride;
       t.steps = (columns + Op::kPerWord - 1) / Op::kPerWord;
@@ -353,6 +299,15 @@ class Attention {
         t.out = row<Y>(a_.out, a_.query_offsets[s] + first + i) + h * head_dim_ + d;
         value_tile_of<Op, Y>(rows, (smaller(head_dim_ - d, kTile) + W - 1) / W, t);
       }
+    }
+  }
+
+  void drop(int64_t query, int64_t h, int64_t n, float* weights) const {
+    const uint32_t threshold = dropout_threshold(a_.dropout);
+    for (int64_t j = 0; j < n; j += kDropoutGroup) {
+      const uint64_t bits = dropout_bits(a_.seed, a_.offset,
+                                         attention_dropout_index(query, a_.heads, h, j), threshold);
+      Op::keep(weights + j / Op::kPerWord, smaller(kDropoutGroup, n - j), bits);
     }
   }
 

@@ -4,6 +4,7 @@
 
 #include "ops/attention.h"
 #include "ops/relative_position.h"
+#include "random/dropout_mask.h"
 
 namespace precis {
 
@@ -32,7 +33,15 @@ void attention_ref(const precis_attention_args& a) {
         const double largest = *std::max_element(p.begin(), p.end());
         double sum = 0;
         for (double& x : p) sum += x = std::exp(x - largest);
+        if (a.log_sum_exp.data != nullptr) {
+          store_element(a.log_sum_exp, q0 + i, h, largest + std::log(sum));
+        }
         for (int64_t j = 0; j < visible; j++) {
+          if (a.dropout > 0) {
+            const uint64_t index = attention_dropout_index(q0 + i, a.heads, h, j);
+            const bool kept = dropout_keeps(a.seed, a.offset, index, dropout_threshold(a.dropout));
+            p[j] *= kept ? 1 / (1 - static_cast<double>(a.dropout)) : 0;
+          }
           for (int64_t d = 0; d < head_dim; d++) {
             out[d] += p[j] / sum * load_element(a.v, k0 + j, h * head_dim + d);
           }

@@ -4,7 +4,7 @@
 #ifndef PRECIS_OPS_ATTENTION_WORDS_H_
 #define PRECIS_OPS_ATTENTION_WORDS_H_
 
-#include "cpu/vec.h"
+#include "cpu/dropout_bits.h"
 
 namespace precis {
 namespace PRECIS_ISA {
@@ -38,8 +38,9 @@ struct Singles {
   static Vec load_rows(const X* x0, const X*, int64_t n) {
     return load(x0, n);
   }
-  // p = e^(p - largest), in place and as words. Returns the sum. n is a multiple of W.
-  static float exponentiate(float* p, int64_t n, float largest) {
+  // p = e^(p - largest), in place and as words. Returns the sum of the words and, in *exact if it
+  // is not NULL, that of the powers before they became words. n is a multiple of W.
+  static float exponentiate(float* p, int64_t n, float largest, float* exact = nullptr) {
     const Vec shift = Vec::set1(largest);
     Vec sum = Vec::zero();
     for (int64_t j = 0; j < n; j += W) {
@@ -47,7 +48,12 @@ struct Singles {
       e.store(p + j);
       sum = sum + e;
     }
+    if (exact != nullptr) *exact = sum.sum();
     return sum.sum();
+  }
+  // Of n elements, a multiple of W up to kDropoutGroup, those whose bit is not set become zero.
+  static void keep(float* p, int64_t n, uint64_t bits) {
+    for (int64_t j = 0; j < n; j += W) keep_lanes(Vec::load(p + j), bits >> j).store(p + j);
   }
 };
 
@@ -70,10 +76,11 @@ struct Pairs {
     return {_mm512_castsi512_ps(_mm512_or_si512(low, _mm512_slli_epi32(high, 16)))};
   }
   // The sum is of what was rounded, so that the weights still add up to one.
-  static float exponentiate(float* p, int64_t n, float largest) {
+  static float exponentiate(float* p, int64_t n, float largest, float* exact = nullptr) {
     const Vec shift = Vec::set1(largest);
     const __m512bh ones = (__m512bh)_mm512_set1_epi16(0x3f80);
     __m512 sum = _mm512_setzero_ps();
+    Vec powers = Vec::zero();
     for (int64_t j = 0; j < n; j += 2 * W) {
       const Vec low = exp(Vec::load(p + j) - shift);
       const Vec high = j + W < n ? exp(Vec::load(p + j + W) - shift) : Vec::zero();
@@ -81,8 +88,16 @@ struct Pairs {
       // Words overtake no score that is still to be read.
       _mm512_storeu_si512(p + j / 2, (__m512i)e);
       sum = _mm512_dpbf16_ps(sum, e, ones);
+      if (exact != nullptr) powers = powers + (low + high);
     }
+    if (exact != nullptr) *exact = powers.sum();
     return _mm512_reduce_add_ps(sum);
+  }
+  static void keep(float* p, int64_t n, uint64_t bits) {
+    for (int64_t j = 0; j < n; j += 2 * W) {
+      const __m512i e = _mm512_loadu_si512(p + j / 2);
+      _mm512_storeu_si512(p + j / 2, _mm512_maskz_mov_epi16(static_cast<__mmask32>(bits >> j), e));
+    }
   }
 };
 using Bf16Words = Pairs;
