@@ -304,6 +304,68 @@ void check_cache_rows(const precis_attention_decode_args& a) {
   }
 }
 
+// Both checked and of one rank.
+void check_same_dims(const char* op, const char* name, const precis_tensor& t,
+                     const char* other_name, const precis_tensor& other) {
+  for (int i = 0; i < t.rank; i++) {
+    PRECIS_CHECK(t.dims[i] == other.dims[i], "%s: %s has %lld as dimension %d, but %s's is %lld",
+                 op, name, static_cast<long long>(t.dims[i]), i, other_name,
+                 static_cast<long long>(other.dims[i]));
+  }
+}
+
+// x, weight, dy and dx of the gradient of a norm along rows.
+void check_norm_backward(const char* op, const precis_tensor& x, const precis_tensor& weight,
+                         const precis_tensor& dy, const precis_tensor& dx, float epsilon) {
+  check_tensor(op, "x", x, 2, {PRECIS_FLOAT32});
+  check_tensor(op, "weight", weight, 1, {PRECIS_FLOAT32});
+  check_tensor(op, "dy", dy, 2, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
+  check_tensor(op, "dx", dx, 2, {PRECIS_FLOAT32});
+  check_dim(op, "weight", weight, 0, x.dims[1], "x's width");
+  check_same_dims(op, "dy", dy, "x", x);
+  check_same_dims(op, "dx", dx, "x", x);
+  PRECIS_CHECK(x.dims[1] > 0, "%s: x has no columns", op);
+  PRECIS_CHECK(epsilon >= 0, "%s: epsilon is %g", op, epsilon);
+  check_apart(op, "dx", dx, "x", x);
+  check_apart(op, "dx", dx, "weight", weight);
+  check_apart(op, "dx", dx, "dy", dy);
+}
+
+struct Named {
+  const char* name;
+  const precis_tensor& tensor;
+};
+
+void check_all_apart(const char* op, const char* name, const precis_tensor& t,
+                     std::initializer_list<Named> others) {
+  for (const Named& other : others) check_apart(op, name, t, other.name, other.tensor);
+}
+
+// A vector that is added to, one element for each column of x; absent without data.
+void check_vector_gradient(const char* op, const char* name, const precis_tensor& gradient,
+                           const precis_tensor& x, std::initializer_list<Named> others) {
+  if (gradient.data == nullptr) return;
+  check_tensor(op, name, gradient, 1, {PRECIS_FLOAT32});
+  check_dim(op, name, gradient, 0, x.dims[1], "x's width");
+  check_all_apart(op, name, gradient, others);
+}
+
+// The vectors of an optimizer: float32, all of the parameter's length, none inside another.
+void check_optimizer_vectors(const char* op, std::initializer_list<Named> vectors) {
+  const Named& first = *vectors.begin();
+  for (const Named* v = vectors.begin(); v != vectors.end(); v++) {
+    check_tensor(op, v->name, v->tensor, 1, {PRECIS_FLOAT32});
+    check_dim(op, v->name, v->tensor, 0, first.tensor.dims[0], "the number of parameters");
+    for (const Named* u = vectors.begin(); u != v; u++) {
+      check_apart(op, v->name, v->tensor, u->name, u->tensor);
+    }
+  }
+}
+
+void check_finite(const char* op, const char* name, float value) {
+  PRECIS_CHECK(std::isfinite(value), "%s: %s is %g", op, name, value);
+}
+
 // Holds a context for the length of a call.
 class Entry {
  public:
@@ -542,7 +604,7 @@ precis_status precis_activation(precis_context* context, const precis_activation
     check_tensor("activation", "x", a.x, 2, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
     check_tensor("activation", "y", a.y, 2, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
     check_dim("activation", "y", a.y, 0, a.x.dims[0], "x's number of rows");
-    PRECIS_CHECK(a.kind >= PRECIS_RELU && a.kind <= PRECIS_SILU, "activation: kind %d is unknown",
+    PRECIS_CHECK(a.kind >= PRECIS_RELU && a.kind <= PRECIS_TANH, "activation: kind %d is unknown",
                  a.kind);
     if (a.gated) {
       check_dim("activation", "x", a.x, 1, 2 * a.y.dims[1], "twice y's width");
@@ -552,6 +614,53 @@ precis_status precis_activation(precis_context* context, const precis_activation
       check_same_or_apart("activation", "y", a.y, "x", a.x);
     }
     context->isa.kernels->activation(context->cpu, a);
+  });
+}
+
+precis_status precis_add(precis_context* context, const precis_add_args* args) {
+  return run(context, args, [&] {
+    const precis_add_args& a = *args;
+    check_tensor("add", "x", a.x, 2, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
+    check_tensor("add", "y", a.y, 2, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
+    check_same_dims("add", "y", a.y, "x", a.x);
+    check_apart("add", "y", a.y, "x", a.x);
+    context->isa.kernels->add(context->cpu, a);
+  });
+}
+
+precis_status precis_rms_norm_backward(precis_context* context,
+                                       const precis_rms_norm_backward_args* args) {
+  return run(context, args, [&] {
+    const precis_rms_norm_backward_args& a = *args;
+    const char* op = "rms_norm_backward";
+    check_norm_backward(op, a.x, a.weight, a.dy, a.dx, a.epsilon);
+    check_vector_gradient(op, "dweight", a.dweight, a.x,
+                          {{"x", a.x}, {"weight", a.weight}, {"dy", a.dy}, {"dx", a.dx}});
+    context->isa.kernels->rms_norm_backward(context->cpu, a);
+  });
+}
+
+precis_status precis_activation_backward(precis_context* context,
+                                         const precis_activation_backward_args* args) {
+  return run(context, args, [&] {
+    const precis_activation_backward_args& a = *args;
+    const char* op = "activation_backward";
+    check_tensor(op, "x", a.x, 2, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
+    check_tensor(op, "dy", a.dy, 2, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
+    check_tensor(op, "dx", a.dx, 2, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
+    check_same_dims(op, "dx", a.dx, "x", a.x);
+    check_dim(op, "dy", a.dy, 0, a.x.dims[0], "x's number of rows");
+    PRECIS_CHECK(a.kind >= PRECIS_RELU && a.kind <= PRECIS_TANH, "%s: kind %d is unknown", op,
+                 a.kind);
+    check_apart(op, "dx", a.dx, "x", a.x);
+    if (a.gated) {
+      check_dim(op, "x", a.x, 1, 2 * a.dy.dims[1], "twice dy's width");
+      check_apart(op, "dx", a.dx, "dy", a.dy);
+    } else {
+      check_dim(op, "dy", a.dy, 1, a.x.dims[1], "x's width");
+      check_same_or_apart(op, "dx", a.dx, "dy", a.dy);
+    }
+    context->isa.kernels->activation_backward(context->cpu, a);
   });
 }
 
@@ -666,6 +775,34 @@ precis_status precis_attention_decode(precis_context* context,
     check_relative_bias(op, a.bias, a.heads, false, a.max_distance);
     check_cache_rows(a);
     context->isa.kernels->attention_decode(context->cpu, a);
+  });
+}
+
+precis_status precis_sum_of_squares(precis_context* context,
+                                    const precis_sum_of_squares_args* args) {
+  return run(context, args, [&] {
+    const precis_sum_of_squares_args& a = *args;
+    check_tensor("sum_of_squares", "x", a.x, 1, {PRECIS_FLOAT32});
+    PRECIS_CHECK(a.result != nullptr, "sum_of_squares: result is NULL");
+    context->isa.kernels->sum_of_squares(context->cpu, a);
+  });
+}
+
+precis_status precis_adam(precis_context* context, const precis_adam_args* args) {
+  return run(context, args, [&] {
+    const precis_adam_args& a = *args;
+    const char* op = "adam";
+    check_optimizer_vectors(
+        op, {{"parameter", a.parameter}, {"gradient", a.gradient}, {"m", a.m}, {"v", a.v}});
+    PRECIS_CHECK(a.step >= 1, "%s: step is %lld, not 1 or more", op,
+                 static_cast<long long>(a.step));
+    check_finite(op, "learning_rate", a.learning_rate);
+    check_finite(op, "weight_decay", a.weight_decay);
+    check_finite(op, "gradient_scale", a.gradient_scale);
+    PRECIS_CHECK(a.beta1 >= 0 && a.beta1 < 1, "%s: beta1 is %g, not in [0, 1)", op, a.beta1);
+    PRECIS_CHECK(a.beta2 >= 0 && a.beta2 < 1, "%s: beta2 is %g, not in [0, 1)", op, a.beta2);
+    PRECIS_CHECK(a.epsilon >= 0, "%s: epsilon is %g", op, a.epsilon);
+    context->isa.kernels->adam(context->cpu, a);
   });
 }
 

@@ -148,10 +148,10 @@ class GuardedTensor {
     tensor_.dtype = dtype;
     for (size_t i = 0; i < dims.size(); i++) tensor_.dims[i] = dims[i];
     tensor_.row_stride = columns(tensor_) + gap;
-    element_ = dtype == PRECIS_INT8 || dtype == PRECIS_UINT8 ? 1
-               : dtype == PRECIS_BFLOAT16                    ? 2
-               : dtype == PRECIS_INT64                       ? 8
-                                                             : 4;
+    element_ = dtype == PRECIS_INT8 || dtype == PRECIS_UINT8         ? 1
+               : dtype == PRECIS_BFLOAT16                            ? 2
+               : dtype == PRECIS_INT64 || dtype == kReferenceFloat64 ? 8
+                                                                     : 4;
     bytes_ = kBand + (rows(tensor_) * tensor_.row_stride + offset) * element_ + kBand;
     bytes_ = (bytes_ + 63) / 64 * 64;
     memory_.reset(static_cast<uint8_t*>(std::aligned_alloc(64, bytes_)));
@@ -165,7 +165,7 @@ class GuardedTensor {
   T* data() const {
     return static_cast<T*>(tensor_.data);
   }
-  float at(int64_t r, int64_t c) const { return load_element(tensor_, r, c); }
+  double at(int64_t r, int64_t c) const { return load_element(tensor_, r, c); }
 
   GuardedTensor& fill_normal(Random& random, float scale = 1) {
     for (int64_t r = 0; r < rows(tensor_); r++) {
@@ -233,6 +233,42 @@ inline void expect_close(const precis_tensor& got, const precis_tensor& want, do
     std::printf("%s: %lld of %lld elements differ\n", what, static_cast<long long>(wrong),
                 static_cast<long long>(rows(want) * columns(want)));
   }
+}
+
+// gradient holds d loss / d x, for x in float64: each element of x is moved a little either way and
+// loss() called again, which computes in float64 what x leads to.
+template <class Loss>
+void expect_gradient(const GuardedTensor& gradient, const GuardedTensor& x, const Loss& loss,
+                     const char* what) {
+  constexpr double kStep = 1e-5, kTolerance = 1e-7;
+  int64_t wrong = 0;
+  test_checks()++;
+  for (int64_t r = 0; r < rows(x); r++) {
+    for (int64_t c = 0; c < columns(x); c++) {
+      const double before = x.at(r, c);
+      store_element(x, r, c, before + kStep);
+      const double above = loss();
+      store_element(x, r, c, before - kStep);
+      const double below = loss();
+      store_element(x, r, c, before);
+      const double want = (above - below) / (2 * kStep), got = gradient.at(r, c);
+      if (std::fabs(got - want) <= kTolerance * (1 + std::fabs(want))) continue;
+      if (++wrong <= 5) {
+        std::printf("%s: gradient [%lld, %lld] is %.9g, not %.9g\n", what,
+                    static_cast<long long>(r), static_cast<long long>(c), got, want);
+      }
+    }
+  }
+  if (wrong > 0) test_failures()++;
+}
+
+// sum a b, for losses whose gradient with respect to b is a.
+inline double inner_product(const precis_tensor& a, const precis_tensor& b) {
+  double sum = 0;
+  for (int64_t r = 0; r < rows(a); r++) {
+    for (int64_t c = 0; c < columns(a); c++) sum += load_element(a, r, c) * load_element(b, r, c);
+  }
+  return sum;
 }
 
 // Relative tolerance for a result of this type: two values on either side of a rounding boundary

@@ -1,6 +1,9 @@
 #include "cpu/kernels.h"
 
 #include "ops/activation.h"
+#include "ops/activation_backward.h"
+#include "ops/adam.h"
+#include "ops/add.h"
 #include "ops/attention.h"
 #include "ops/attention_decode.h"
 #include "ops/convert.h"
@@ -9,8 +12,10 @@
 #include "ops/matmul.h"
 #include "ops/process_logits.h"
 #include "ops/rms_norm.h"
+#include "ops/rms_norm_backward.h"
 #include "ops/sample.h"
 #include "ops/softmax.h"
+#include "ops/sum_of_squares.h"
 #include "ops/top_k.h"
 
 namespace precis {
@@ -30,6 +35,11 @@ extern const CpuKernels kernels = {
     .top_k = top_k_cpu,
     .process_logits = process_logits_cpu,
     .sample = sample_cpu,
+    .add = add_cpu,
+    .rms_norm_backward = rms_norm_backward_cpu,
+    .activation_backward = activation_backward_cpu,
+    .sum_of_squares = sum_of_squares_cpu,
+    .adam = adam_cpu,
 };
 
 }  // namespace PRECIS_ISA

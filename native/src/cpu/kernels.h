@@ -22,6 +22,11 @@ struct CpuKernels {
   void (*top_k)(CpuContext&, const precis_top_k_args&);
   void (*process_logits)(CpuContext&, const precis_process_logits_args&);
   void (*sample)(CpuContext&, const precis_sample_args&);
+  void (*add)(CpuContext&, const precis_add_args&);
+  void (*rms_norm_backward)(CpuContext&, const precis_rms_norm_backward_args&);
+  void (*activation_backward)(CpuContext&, const precis_activation_backward_args&);
+  void (*sum_of_squares)(CpuContext&, const precis_sum_of_squares_args&);
+  void (*adam)(CpuContext&, const precis_adam_args&);
 };
 
 #define PRECIS_DECLARE_ISA(isa)    \

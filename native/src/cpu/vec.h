@@ -73,6 +73,11 @@ static inline Vec scale2(Vec x, Vec n) { return {_mm512_scalef_ps(x.v, n.v)}; }
 static inline Vec round(Vec x) {
   return {_mm512_roundscale_ps(x.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
 }
+static inline Vec sqrt(Vec x) { return {_mm512_sqrt_ps(x.v)}; }
+// Where x > 0, a; elsewhere, also where x is NaN, b.
+static inline Vec if_positive(Vec x, Vec a, Vec b) {
+  return {_mm512_mask_mov_ps(b.v, _mm512_cmp_ps_mask(x.v, _mm512_setzero_ps(), _CMP_GT_OQ), a.v)};
+}
 
 #elif defined(__AVX2__)
 
@@ -147,6 +152,10 @@ static inline Vec scale2(Vec x, Vec n) {
 }
 static inline Vec round(Vec x) {
   return {_mm256_round_ps(x.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
+}
+static inline Vec sqrt(Vec x) { return {_mm256_sqrt_ps(x.v)}; }
+static inline Vec if_positive(Vec x, Vec a, Vec b) {
+  return {_mm256_blendv_ps(b.v, a.v, _mm256_cmp_ps(x.v, _mm256_setzero_ps(), _CMP_GT_OQ))};
 }
 
 #else
@@ -225,6 +234,16 @@ static inline Vec round(Vec x) {
   for (int i = 0; i < 8; i++) r.v[i] = __builtin_rintf(x.v[i]);
   return r;
 }
+static inline Vec sqrt(Vec x) {
+  Vec r;
+  for (int i = 0; i < 8; i++) r.v[i] = __builtin_sqrtf(x.v[i]);
+  return r;
+}
+static inline Vec if_positive(Vec x, Vec a, Vec b) {
+  Vec r;
+  for (int i = 0; i < 8; i++) r.v[i] = x.v[i] > 0 ? a.v[i] : b.v[i];
+  return r;
+}
 
 #endif
 
@@ -257,10 +276,10 @@ static inline Vec exp(Vec x) {
 #endif
 }
 
-// tanh x = 1 - 2 / (e^2x + 1); accurate to 1e-7 absolute, which is what gated GELU needs.
+// tanh x = 1 - 2 / (e^2x + 1); accurate to 1e-7 absolute.
 static inline Vec tanh(Vec x) {
   const Vec one = Vec::set1(1.0f);
-  const Vec e = exp(min(x + x, Vec::set1(40.0f)));
+  const Vec e = exp(min(Vec::set1(40.0f), x + x));  // NaN stays NaN
   return one - Vec::set1(2.0f) / (e + one);
 }
 

@@ -3,7 +3,7 @@
 //   y[m, f] = act(x[m, f])                   x (M, F)
 //   y[m, f] = act(x[m, f]) * x[m, F + f]     gated, x (M, 2F)
 //
-// act: ReLU, x sigmoid(x) (SiLU), x Phi(x) (GELU) or GELU's tanh form
+// act: ReLU, x sigmoid(x) (SiLU), tanh, x Phi(x) (GELU) or GELU's tanh form
 // 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))). y (M, F); float32 or bfloat16 on either side,
 // computed in float32. Not gated, y may be x.
 #ifndef PRECIS_OPS_ACTIVATION_H_

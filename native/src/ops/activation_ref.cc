@@ -14,8 +14,10 @@ double act(int32_t kind, double x) {
       return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
     case PRECIS_GELU_ERF:
       return 0.5 * x * std::erfc(-x / std::sqrt(2.0));
-    default:
+    case PRECIS_SILU:
       return x / (1 + std::exp(-x));
+    default:
+      return std::tanh(x);
   }
 }
 

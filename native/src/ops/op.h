@@ -59,17 +59,23 @@ static inline uint16_t float_to_bf16(float f) {
   return static_cast<uint16_t>(bits >> 16);
 }
 
-// One element, whichever of the two types it has: for references, not for kernels.
-static inline float load_element(const precis_tensor& t, int64_t r, int64_t c) {
-  return t.dtype == PRECIS_BFLOAT16 ? bf16_to_float(row<const uint16_t>(t, r)[c])
-                                    : row<const float>(t, r)[c];
+// References take float64 as well, so that tests can differentiate them numerically. No operation
+// does: abi.cc refuses it.
+constexpr int32_t kReferenceFloat64 = 64;
+
+// One element, whichever type it has: for references, not for kernels.
+static inline double load_element(const precis_tensor& t, int64_t r, int64_t c) {
+  if (t.dtype == PRECIS_BFLOAT16) return bf16_to_float(row<const uint16_t>(t, r)[c]);
+  if (t.dtype == kReferenceFloat64) return row<const double>(t, r)[c];
+  return row<const float>(t, r)[c];
 }
 static inline void store_element(const precis_tensor& t, int64_t r, int64_t c, double value) {
-  const float f = static_cast<float>(value);
   if (t.dtype == PRECIS_BFLOAT16) {
-    row<uint16_t>(t, r)[c] = float_to_bf16(f);
+    row<uint16_t>(t, r)[c] = float_to_bf16(static_cast<float>(value));
+  } else if (t.dtype == kReferenceFloat64) {
+    row<double>(t, r)[c] = value;
   } else {
-    row<float>(t, r)[c] = f;
+    row<float>(t, r)[c] = static_cast<float>(value);
   }
 }
 

@@ -68,7 +68,8 @@ public final class Ops implements AutoCloseable {
     RELU,
     GELU_TANH,
     GELU_ERF,
-    SILU
+    SILU,
+    TANH
   }
 
   /**
