@@ -37,7 +37,7 @@ abstract class BaseCommand implements Callable<Integer> {
 
   /** The folder of a model or an adapter: a folder as it is, or a hub id downloaded before. */
   final Path resolve(String name) {
-    return Models.resolve(name, terminal().hub());
+    return Models.resolve(name, terminal());
   }
 
   /** A note to the person at the terminal, on standard error; {@code --quiet} silences it. */

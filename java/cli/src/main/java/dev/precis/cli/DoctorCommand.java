@@ -253,7 +253,7 @@ final class DoctorCommand extends BaseCommand {
 
   private void checkHub() {
     try {
-      HubConfig hub = terminal().hub().config();
+      HubConfig hub = terminal().hubConfig();
       Path existing = hub.cache();
       while (!Files.exists(existing)) {
         existing = existing.getParent();

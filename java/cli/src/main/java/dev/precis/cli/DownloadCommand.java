@@ -38,7 +38,7 @@ final class DownloadCommand extends BaseCommand {
 
   @Override
   public Integer call() {
-    Hub hub = terminal().hub();
+    Hub hub = new Hub(terminal().hubConfig());
     Path folder;
     try (Progress progress = new Progress(terminal(), common().quiet())) {
       folder =

@@ -1,5 +1,7 @@
 package dev.precis.cli;
 
+import dev.precis.ffi.Context;
+import dev.precis.ops.Ops;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.util.LinkedHashMap;
@@ -47,10 +49,23 @@ public final class Main implements Runnable {
   }
 
   public static void main(String[] args) {
+    if (args.length > 0 && List.of("generate", "demo", "bench", "doctor").contains(args[0])) {
+      Thread.ofPlatform().daemon().start(Main::linkLibrary);
+    }
     int exitCode = run(Terminal.system(), args);
     // System.exit looks for a logger first: a good end does without these milliseconds.
     if (exitCode != BaseCommand.DONE) {
       System.exit(exitCode);
+    }
+  }
+
+  /** Loads the native library and makes its functions callable while options are being read. */
+  private static void linkLibrary() {
+    try (Context context = new Context.Options().threads(1).create();
+        Ops ops = new Ops(context)) {
+      ops.context().info();
+    } catch (RuntimeException | LinkageError e) {
+      // The command will meet it too, and report it.
     }
   }
 
@@ -84,10 +99,13 @@ public final class Main implements Runnable {
     commands.put("doctor", DoctorCommand::new);
     commands.put("bench", BenchCommand::new);
     commands.put("completion", CompletionCommand::new);
-    if (commands.containsKey(called) && !called.equals("completion")) {
-      commands.keySet().retainAll(List.of(called));
-    }
-    commands.forEach((name, command) -> line.addSubcommand(name, command.get()));
+    boolean oneIsEnough = commands.containsKey(called) && !called.equals("completion");
+    commands.forEach(
+        (name, command) -> {
+          if (!called.equals("--version") && (!oneIsEnough || name.equals(called))) {
+            line.addSubcommand(name, command.get());
+          }
+        });
   }
 
   Terminal terminal() {

@@ -14,7 +14,7 @@ final class Models {
    *
    * @throws InvalidInputException where there is neither
    */
-  static Path resolve(String name, Hub hub) {
+  static Path resolve(String name, Terminal terminal) {
     Path folder = Path.of(name);
     if (Files.isDirectory(folder)) {
       return folder;
@@ -26,6 +26,8 @@ final class Models {
     if (path || name.chars().filter(c -> c == '/').count() > 1) {
       throw new InvalidInputException("There is no folder " + name);
     }
+    // Not before it is needed: a hub prepares for encrypted connections.
+    Hub hub = new Hub(terminal.hubConfig());
     return hub.find(name, null)
         .orElseThrow(
             () ->

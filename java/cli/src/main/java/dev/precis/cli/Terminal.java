@@ -1,6 +1,5 @@
 package dev.precis.cli;
 
-import dev.precis.checkpoint.hub.Hub;
 import dev.precis.checkpoint.hub.HubConfig;
 import java.io.BufferedOutputStream;
 import java.io.FileDescriptor;
@@ -42,9 +41,9 @@ record Terminal(
         terminals.contains("2"));
   }
 
-  /** The hub as the environment describes it. */
-  Hub hub() {
-    return new Hub(HubConfig.from(environment, Path.of(System.getProperty("user.home"))));
+  /** Where the hub and its cache are, as the environment says. */
+  HubConfig hubConfig() {
+    return HubConfig.from(environment, Path.of(System.getProperty("user.home")));
   }
 
   /** Writes to standard output at once. */

@@ -1,5 +1,6 @@
 package dev.precis.ffi;
 
+import java.io.UncheckedIOException;
 import java.net.URL;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -24,11 +25,33 @@ public final class Native {
   private Native() {}
 
   private static final class Holder {
-    static final Path PATH = load();
+    static final Path PATH;
+    static final Throwable FAILURE; // kept, so that whoever asks later hears the same
+
+    static {
+      Path path = null;
+      Throwable failure = null;
+      try {
+        path = load();
+      } catch (UncheckedIOException | UnsatisfiedLinkError e) {
+        failure = e;
+      }
+      PATH = path;
+      FAILURE = failure;
+    }
   }
 
-  /** Loads the library if that has not happened yet and tells which file it came from. */
+  /**
+   * Loads the library if that has not happened yet and tells which file it came from.
+   *
+   * @throws UnsatisfiedLinkError where there is none that can be loaded
+   */
   public static Path library() {
+    if (Holder.FAILURE != null) {
+      UnsatisfiedLinkError error = new UnsatisfiedLinkError(Holder.FAILURE.getMessage());
+      error.initCause(Holder.FAILURE);
+      throw error;
+    }
     return Holder.PATH;
   }
 
