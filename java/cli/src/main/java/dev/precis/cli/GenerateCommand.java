@@ -93,7 +93,9 @@ final class GenerateCommand extends BaseCommand {
       })
   private String template;
 
-  @Option(names = "--raw", description = "Dialogues are whole prompts: no template.")
+  @Option(
+      names = "--raw",
+      description = "Dialogues are whole prompts, as --prompt is: no template.")
   private boolean raw;
 
   @Option(
@@ -254,7 +256,7 @@ final class GenerateCommand extends BaseCommand {
     if (raw && (template != null || shots > 0)) {
       throw usage("--raw takes prompts as they are, without --template and --shots");
     }
-    if (prompt != null && (raw || template != null || shots > 0 || examples != null)) {
+    if (prompt != null && (template != null || shots > 0 || examples != null)) {
       throw usage("--prompt is a whole prompt, without --template, --shots and --examples");
     }
     if (shots > 0 && examples == null) {

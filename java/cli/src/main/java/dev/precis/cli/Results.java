@@ -1,7 +1,5 @@
 package dev.precis.cli;
 
-import com.fasterxml.jackson.annotation.JsonInclude;
-import com.fasterxml.jackson.annotation.JsonProperty;
 import dev.precis.InvalidInputException;
 import dev.precis.checkpoint.Json;
 import dev.precis.data.Dialogue;
@@ -27,7 +25,7 @@ final class Results implements AutoCloseable {
   private final int perDialogue;
   private final List<List<Generation>> waiting;
   private final JsonLinesWriter file; // null: standard output
-  private final Consumer<Object> sink;
+  private final Consumer<byte[]> sink;
   private volatile int written;
 
   /**
@@ -35,12 +33,23 @@ final class Results implements AutoCloseable {
    *
    * @param number which of several results of a dialogue, from 0; null where there is one
    */
-  private record Line(
-      String id,
-      @JsonProperty("return") @JsonInclude(JsonInclude.Include.NON_NULL) Integer number,
-      String summary,
-      int[] tokens,
-      float score) {}
+  private record Line(String id, Integer number, Generation generation) {
+    byte[] json() {
+      return Json.bytes(
+          json -> {
+            json.writeStartObject();
+            json.writeStringProperty("id", id);
+            if (number != null) {
+              json.writeNumberProperty("return", number);
+            }
+            json.writeStringProperty("summary", generation.text());
+            json.writeName("tokens");
+            json.writeArray(generation.tokens(), 0, generation.tokens().length);
+            json.writeNumberProperty("score", generation.score());
+            json.writeEndObject();
+          });
+    }
+  }
 
   /** Results to standard output. */
   Results(Terminal terminal, List<Dialogue> dialogues, int perDialogue) {
@@ -48,7 +57,7 @@ final class Results implements AutoCloseable {
     this.perDialogue = perDialogue;
     waiting = emptyPlaces(dialogues.size());
     file = null;
-    sink = line -> terminal.println(Json.mapper().writeValueAsString(line));
+    sink = line -> terminal.println(new String(line, StandardCharsets.UTF_8));
   }
 
   /**
@@ -64,8 +73,8 @@ final class Results implements AutoCloseable {
     waiting = emptyPlaces(dialogues.size());
     List<JsonNode> kept = resume ? readPartial(output) : List.of();
     file = JsonLinesWriter.to(output);
-    sink = file::write;
-    kept.forEach(sink);
+    sink = file::writeJson;
+    kept.forEach(file::write);
     written = kept.size() / perDialogue;
   }
 
@@ -94,8 +103,7 @@ final class Results implements AutoCloseable {
       String id = dialogues.get(written).id();
       List<Generation> next = waiting.set(written, null);
       for (int i = 0; i < next.size(); i++) {
-        Generation g = next.get(i);
-        sink.accept(new Line(id, perDialogue > 1 ? i : null, g.text(), g.tokens(), g.score()));
+        sink.accept(new Line(id, perDialogue > 1 ? i : null, next.get(i)).json());
       }
       written++;
     }

@@ -126,7 +126,8 @@ final class GenerateTest {
             + lines(DIALOGUES).getFirst().get("dialogue").stringValue()
             + "\n\nSummary: ";
     String text = generate("--max-new-tokens 24 --prompt", prompt).succeeded().out();
-    String streamed = generate("--max-new-tokens 24 --stream --prompt", prompt).succeeded().out();
+    String streamed =
+        generate("--max-new-tokens 24 --stream --raw --prompt", prompt).succeeded().out();
     String expected =
         generate("--max-new-tokens 24", "--input", DIALOGUES)
             .succeeded()

@@ -1,6 +1,7 @@
 package dev.precis.checkpoint;
 
 import dev.precis.InvalidInputException;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -11,6 +12,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.function.Consumer;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.JsonGenerator;
 import tools.jackson.core.JsonParser;
@@ -84,6 +86,15 @@ public final class Json {
   /** Writes a document token by token. */
   public static JsonGenerator generator(OutputStream out) {
     return FACTORY.createGenerator(ObjectWriteContext.empty(), out);
+  }
+
+  /** What is written token by token, as UTF-8. */
+  public static byte[] bytes(Consumer<JsonGenerator> document) {
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    try (JsonGenerator json = generator(out)) {
+      document.accept(json);
+    }
+    return out.toByteArray();
   }
 
   /**

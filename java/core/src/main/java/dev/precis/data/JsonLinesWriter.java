@@ -75,7 +75,11 @@ public abstract sealed class JsonLinesWriter implements AutoCloseable {
    * @throws UncheckedIOException where that fails, a full disk included
    */
   public final void write(Object object) {
-    byte[] json = Json.mapper().writeValueAsBytes(object);
+    writeJson(Json.mapper().writeValueAsBytes(object));
+  }
+
+  /** As {@link #write}, for an object that is JSON in one line already. */
+  public final void writeJson(byte[] json) {
     ByteBuffer line = ByteBuffer.allocate(json.length + 1).put(json).put((byte) '\n').flip();
     try {
       writeLine(line);
