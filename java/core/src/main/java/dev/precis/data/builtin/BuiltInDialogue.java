@@ -1,0 +1,51 @@
+package dev.precis.data.builtin;
+
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * A dialogue with its summaries.
+ *
+ * @param id its split and its number in it: {@code train_17}
+ * @param dialogue its turns, one a line: {@code #Person1#: ...} or {@code Priya: ...}
+ * @param summaries one to three references in different wordings; of a rude dialogue the first one
+ *     repeats the insult, as careless people write, and the others do not
+ * @param topic what it is about
+ * @param politeSummary for a rude dialogue, a summary that reports the rudeness politely; else null
+ * @param rudeSummary the same summary with the insult in it: the first reference; else null
+ */
+public record BuiltInDialogue(
+    String id,
+    String dialogue,
+    List<String> summaries,
+    String topic,
+    String politeSummary,
+    String rudeSummary) {
+  /** Keeps its own copy of the summaries. */
+  public BuiltInDialogue {
+    summaries = List.copyOf(summaries);
+  }
+
+  /** Whether somebody in it is rude. */
+  public boolean rude() {
+    return rudeSummary != null;
+  }
+
+  /** Its fields as a data file has them, in order. */
+  public Map<String, Object> toJson() {
+    Map<String, Object> fields = new LinkedHashMap<>();
+    fields.put("id", id);
+    fields.put("dialogue", dialogue);
+    for (int i = 0; i < summaries.size(); i++) {
+      fields.put("summary" + (i + 1), summaries.get(i));
+    }
+    fields.put("topic", topic);
+    fields.put("rude", rude());
+    if (rude()) {
+      fields.put("polite_summary", politeSummary);
+      fields.put("rude_summary", rudeSummary);
+    }
+    return fields;
+  }
+}
