@@ -366,6 +366,10 @@ void check_finite(const char* op, const char* name, float value) {
   PRECIS_CHECK(std::isfinite(value), "%s: %s is %g", op, name, value);
 }
 
+void check_step(const char* op, int64_t step) {
+  PRECIS_CHECK(step >= 1, "%s: step is %lld, not 1 or more", op, static_cast<long long>(step));
+}
+
 // Holds a context for the length of a call.
 class Entry {
  public:
@@ -598,6 +602,40 @@ precis_status precis_embedding(precis_context* context, const precis_embedding_a
   });
 }
 
+precis_status precis_embedding_backward(precis_context* context,
+                                        const precis_embedding_backward_args* args) {
+  return run(context, args, [&] {
+    const precis_embedding_backward_args& a = *args;
+    const char* op = "embedding_backward";
+    check_tensor(op, "ids", a.ids, 1, {PRECIS_INT32});
+    check_tensor(op, "dy", a.dy, 2, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
+    check_tensor(op, "dtable", a.dtable, 2, {PRECIS_FLOAT32});
+    check_dim(op, "dy", a.dy, 0, a.ids.dims[0], "the number of ids");
+    check_dim(op, "dy", a.dy, 1, a.dtable.dims[1], "dtable's width");
+    check_all_apart(op, "dtable", a.dtable, {{"ids", a.ids}, {"dy", a.dy}});
+    context->isa.kernels->embedding_backward(context->cpu, a);
+  });
+}
+
+precis_status precis_dropout(precis_context* context, const precis_dropout_args* args) {
+  return run(context, args, [&] {
+    const precis_dropout_args& a = *args;
+    check_tensor("dropout", "x", a.x, 2, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
+    check_tensor("dropout", "y", a.y, 2, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
+    check_same_dims("dropout", "y", a.y, "x", a.x);
+    PRECIS_CHECK(a.probability >= 0 && a.probability < 1,
+                 "dropout: probability is %g, not in [0, 1)", a.probability);
+    PRECIS_CHECK(!a.accumulate || a.y.dtype == PRECIS_FLOAT32,
+                 "dropout: accumulate needs y in float32, not %s", dtype_name(a.y.dtype));
+    if (a.accumulate) {
+      check_apart("dropout", "y", a.y, "x", a.x);
+    } else {
+      check_same_or_apart("dropout", "y", a.y, "x", a.x);
+    }
+    context->isa.kernels->dropout(context->cpu, a);
+  });
+}
+
 precis_status precis_activation(precis_context* context, const precis_activation_args* args) {
   return run(context, args, [&] {
     const precis_activation_args& a = *args;
@@ -794,8 +832,7 @@ precis_status precis_adam(precis_context* context, const precis_adam_args* args)
     const char* op = "adam";
     check_optimizer_vectors(
         op, {{"parameter", a.parameter}, {"gradient", a.gradient}, {"m", a.m}, {"v", a.v}});
-    PRECIS_CHECK(a.step >= 1, "%s: step is %lld, not 1 or more", op,
-                 static_cast<long long>(a.step));
+    check_step(op, a.step);
     check_finite(op, "learning_rate", a.learning_rate);
     check_finite(op, "weight_decay", a.weight_decay);
     check_finite(op, "gradient_scale", a.gradient_scale);
@@ -803,6 +840,55 @@ precis_status precis_adam(precis_context* context, const precis_adam_args* args)
     PRECIS_CHECK(a.beta2 >= 0 && a.beta2 < 1, "%s: beta2 is %g, not in [0, 1)", op, a.beta2);
     PRECIS_CHECK(a.epsilon >= 0, "%s: epsilon is %g", op, a.epsilon);
     context->isa.kernels->adam(context->cpu, a);
+  });
+}
+
+precis_status precis_sgd(precis_context* context, const precis_sgd_args* args) {
+  return run(context, args, [&] {
+    const precis_sgd_args& a = *args;
+    check_optimizer_vectors("sgd", {{"parameter", a.parameter}, {"gradient", a.gradient}});
+    PRECIS_CHECK(a.momentum >= 0 && a.momentum < 1, "sgd: momentum is %g, not in [0, 1)",
+                 a.momentum);
+    if (a.momentum != 0) {
+      check_optimizer_vectors(
+          "sgd", {{"parameter", a.parameter}, {"gradient", a.gradient}, {"buffer", a.buffer}});
+    }
+    check_step("sgd", a.step);
+    check_finite("sgd", "learning_rate", a.learning_rate);
+    check_finite("sgd", "weight_decay", a.weight_decay);
+    check_finite("sgd", "gradient_scale", a.gradient_scale);
+    context->isa.kernels->sgd(context->cpu, a);
+  });
+}
+
+precis_status precis_adafactor(precis_context* context, const precis_adafactor_args* args) {
+  return run(context, args, [&] {
+    const precis_adafactor_args& a = *args;
+    const char* op = "adafactor";
+    const bool matrix = a.parameter.rank == 2;
+    check_tensor(op, "parameter", a.parameter, matrix ? 2 : 1, {PRECIS_FLOAT32});
+    check_tensor(op, "gradient", a.gradient, matrix ? 2 : 1, {PRECIS_FLOAT32});
+    check_tensor(op, "row", a.row, 1, {PRECIS_FLOAT32});
+    check_same_dims(op, "gradient", a.gradient, "parameter", a.parameter);
+    check_dim(op, "row", a.row, 0, a.parameter.dims[0], "parameter's first dimension");
+    check_apart(op, "parameter", a.parameter, "gradient", a.gradient);
+    check_all_apart(op, "row", a.row, {{"parameter", a.parameter}, {"gradient", a.gradient}});
+    if (matrix) {
+      check_tensor(op, "column", a.column, 1, {PRECIS_FLOAT32});
+      check_dim(op, "column", a.column, 0, a.parameter.dims[1], "parameter's width");
+      check_all_apart(op, "column", a.column,
+                      {{"parameter", a.parameter}, {"gradient", a.gradient}, {"row", a.row}});
+    }
+    check_step(op, a.step);
+    check_finite(op, "learning_rate", a.learning_rate);
+    check_finite(op, "weight_decay", a.weight_decay);
+    check_finite(op, "gradient_scale", a.gradient_scale);
+    PRECIS_CHECK(a.decay_rate <= 0, "%s: decay_rate is %g, not 0 or less", op, a.decay_rate);
+    PRECIS_CHECK(a.epsilon1 >= 0, "%s: epsilon1 is %g", op, a.epsilon1);
+    PRECIS_CHECK(a.epsilon2 >= 0, "%s: epsilon2 is %g", op, a.epsilon2);
+    PRECIS_CHECK(a.clip_threshold > 0, "%s: clip_threshold is %g, not above 0", op,
+                 a.clip_threshold);
+    context->isa.kernels->adafactor(context->cpu, a);
   });
 }
 

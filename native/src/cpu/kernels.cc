@@ -2,18 +2,22 @@
 
 #include "ops/activation.h"
 #include "ops/activation_backward.h"
+#include "ops/adafactor.h"
 #include "ops/adam.h"
 #include "ops/add.h"
 #include "ops/attention.h"
 #include "ops/attention_decode.h"
 #include "ops/convert.h"
+#include "ops/dropout.h"
 #include "ops/embedding.h"
+#include "ops/embedding_backward.h"
 #include "ops/lora_matmul.h"
 #include "ops/matmul.h"
 #include "ops/process_logits.h"
 #include "ops/rms_norm.h"
 #include "ops/rms_norm_backward.h"
 #include "ops/sample.h"
+#include "ops/sgd.h"
 #include "ops/softmax.h"
 #include "ops/sum_of_squares.h"
 #include "ops/top_k.h"
@@ -40,6 +44,10 @@ extern const CpuKernels kernels = {
     .activation_backward = activation_backward_cpu,
     .sum_of_squares = sum_of_squares_cpu,
     .adam = adam_cpu,
+    .embedding_backward = embedding_backward_cpu,
+    .dropout = dropout_cpu,
+    .sgd = sgd_cpu,
+    .adafactor = adafactor_cpu,
 };
 
 }  // namespace PRECIS_ISA

@@ -27,6 +27,10 @@ struct CpuKernels {
   void (*activation_backward)(CpuContext&, const precis_activation_backward_args&);
   void (*sum_of_squares)(CpuContext&, const precis_sum_of_squares_args&);
   void (*adam)(CpuContext&, const precis_adam_args&);
+  void (*embedding_backward)(CpuContext&, const precis_embedding_backward_args&);
+  void (*dropout)(CpuContext&, const precis_dropout_args&);
+  void (*sgd)(CpuContext&, const precis_sgd_args&);
+  void (*adafactor)(CpuContext&, const precis_adafactor_args&);
 };
 
 #define PRECIS_DECLARE_ISA(isa)    \
