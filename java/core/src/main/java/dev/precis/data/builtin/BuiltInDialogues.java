@@ -8,12 +8,12 @@ import java.util.List;
 import java.util.Set;
 
 /**
- * Short English dialogues in some thirty situations (a table booked, a parcel lost, a birthday
- * planned), with reference summaries, made by the project so that small models can be trained,
- * shown and tested without anybody's data. Two to four people speak, numbered or by name. Names,
- * numbers, times and places are drawn for each dialogue, so that its summary can only be had by
- * reading it; small talk has some too, which belong in no summary. About every fifth dialogue has
- * an insult in it.
+ * Short English dialogues in 27 situations (a table booked, a parcel lost, a birthday planned),
+ * with reference summaries, made by the project so that small models can be trained, shown and
+ * tested without anybody's data. Two to four people speak, numbered or by name. Names, numbers,
+ * times and places are drawn for each dialogue, so that its summary can only be had by reading it;
+ * small talk has some too, which belong in no summary. About every fifth dialogue has an insult in
+ * it.
  *
  * <p>The sentences are in {@code situations.txt} beside this class, free of rights (CC0 1.0), and
  * so is what is made of them. A seed gives the same dialogues on every machine; a larger count
