@@ -11,6 +11,7 @@
 #include "cpu/kernels.h"
 #include "error.h"
 #include "ops/attention_decode.h"
+#include "ops/linear_cross_entropy.h"
 #include "ops/matmul.h"
 #include "ops/op.h"
 #include "ops/relative_position.h"
@@ -174,6 +175,27 @@ void check_product(const char* op, const precis_tensor& x, const precis_packed_m
   check_apart(op, "y", y, "x", x);
   PRECIS_CHECK(!accumulate || y.dtype == PRECIS_FLOAT32,
                "%s: accumulate needs y in float32, not %s", op, dtype_name(y.dtype));
+}
+
+// What lora_matmul writes beside y.
+void check_down(const precis_lora_matmul_args& a) {
+  const char* op = "lora_matmul";
+  check_tensor(op, "down", a.down, 2, {PRECIS_FLOAT32});
+  check_dim(op, "down", a.down, 0, a.x.dims[0], "x's number of rows");
+  check_dim(op, "down", a.down, 1, a.a.outputs, "a's number of outputs");
+  check_apart(op, "down", a.down, "x", a.x);
+  check_apart(op, "down", a.down, "y", a.y);
+  if (a.lora_x.data != nullptr) check_apart(op, "down", a.down, "lora_x", a.lora_x);
+  for (int i = 0; i < a.segment_count; i++) {
+    for (int j = 0; j < i; j++) {
+      const precis_lora_segment &s = a.segments[j], &t = a.segments[i];
+      const int64_t first = s.rank_begin > t.rank_begin ? s.rank_begin : t.rank_begin;
+      PRECIS_CHECK(s.scaling == t.scaling || first >= s.rank_end || first >= t.rank_end,
+                   "%s: down has one column for rank %lld, but segments[%d] scales it by %g and "
+                   "segments[%d] by %g",
+                   op, static_cast<long long>(first), j, s.scaling, i, t.scaling);
+    }
+  }
 }
 
 void check_heads(const char* op, const precis_tensor& q, int32_t heads, float scale) {
@@ -370,6 +392,54 @@ void check_step(const char* op, int64_t step) {
   PRECIS_CHECK(step >= 1, "%s: step is %lld, not 1 or more", op, static_cast<long long>(step));
 }
 
+void check_linear_cross_entropy(const precis_linear_cross_entropy_args& a) {
+  const char* op = "linear_cross_entropy";
+  check_tensor(op, "x", a.x, 2, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
+  check_packed(op, "w", a.w, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
+  check_tensor(op, "labels", a.labels, 1, {PRECIS_INT32});
+  check_tensor(op, "losses", a.losses, 1, {PRECIS_FLOAT32});
+  check_dim(op, "x", a.x, 1, a.w.inputs, "w's number of inputs");
+  check_dim(op, "labels", a.labels, 0, a.x.dims[0], "x's number of rows");
+  check_dim(op, "losses", a.losses, 0, a.x.dims[0], "x's number of rows");
+  check_apart(op, "losses", a.losses, "x", a.x);
+  check_apart(op, "losses", a.losses, "labels", a.labels);
+  PRECIS_CHECK(a.w.outputs <= INT32_MAX, "%s: w has %lld outputs", op,
+               static_cast<long long>(a.w.outputs));
+  if (a.dx.data != nullptr) {
+    check_tensor(op, "dx", a.dx, 2, {PRECIS_FLOAT32});
+    check_dim(op, "dx", a.dx, 0, a.x.dims[0], "x's number of rows");
+    check_dim(op, "dx", a.dx, 1, a.x.dims[1], "x's width");
+    check_apart(op, "dx", a.dx, "x", a.x);
+    check_apart(op, "dx", a.dx, "labels", a.labels);
+    check_apart(op, "dx", a.dx, "losses", a.losses);
+    check_packed(op, "w_transposed", a.w_transposed, {a.w.dtype});
+    PRECIS_CHECK(a.w_transposed.outputs == a.w.inputs && a.w_transposed.inputs == a.w.outputs,
+                 "%s: w_transposed has %lld outputs and %lld inputs, but w has %lld and %lld", op,
+                 static_cast<long long>(a.w_transposed.outputs),
+                 static_cast<long long>(a.w_transposed.inputs), static_cast<long long>(a.w.outputs),
+                 static_cast<long long>(a.w.inputs));
+  }
+  if (a.dw.data != nullptr) {
+    check_tensor(op, "dw", a.dw, 2, {PRECIS_FLOAT32});
+    check_dim(op, "dw", a.dw, 0, a.w.outputs, "w's number of outputs");
+    check_dim(op, "dw", a.dw, 1, a.w.inputs, "w's number of inputs");
+    check_apart(op, "dw", a.dw, "x", a.x);
+    check_apart(op, "dw", a.dw, "labels", a.labels);
+    check_apart(op, "dw", a.dw, "losses", a.losses);
+    if (a.dx.data != nullptr) check_apart(op, "dw", a.dw, "dx", a.dx);
+  }
+  PRECIS_CHECK(std::isfinite(a.scale), "%s: scale is %g", op, a.scale);
+  PRECIS_CHECK(std::isfinite(a.grad_scale), "%s: grad_scale is %g", op, a.grad_scale);
+  PRECIS_CHECK(a.label_smoothing >= 0 && a.label_smoothing < 1,
+               "%s: label_smoothing is %g, not in [0, 1)", op, a.label_smoothing);
+  const int32_t* labels = static_cast<const int32_t*>(a.labels.data);
+  for (int64_t m = 0; m < a.labels.dims[0]; m++) {
+    PRECIS_CHECK(labels[m] == kIgnoredLabel || (labels[m] >= 0 && labels[m] < a.w.outputs),
+                 "%s: labels[%lld] is %d, but the vocabulary has %lld tokens", op,
+                 static_cast<long long>(m), labels[m], static_cast<long long>(a.w.outputs));
+  }
+}
+
 // Holds a context for the length of a call.
 class Entry {
  public:
@@ -461,8 +531,9 @@ precis_status precis_context_describe(precis_context* context, precis_context_in
     info->abi_version = PRECIS_ABI_VERSION;
     info->device = PRECIS_CPU;
     info->threads = context->cpu.pool.threads();
-    info->scratch_bytes = context->cpu.scratch.bytes();
-    info->allocations = context->allocations + context->cpu.scratch.allocations();
+    info->scratch_bytes = context->cpu.scratch.bytes() + context->cpu.outer.bytes();
+    info->allocations = context->allocations + context->cpu.scratch.allocations() +
+                        context->cpu.outer.allocations();
     copy_text(info->isa, sizeof info->isa, context->isa.name);
     copy_text(info->features, sizeof info->features, cpu_features());
     info->onednn = context->onednn != nullptr;
@@ -559,7 +630,42 @@ precis_status precis_lora_matmul(precis_context* context, const precis_lora_matm
                    static_cast<long long>(a.w.outputs), static_cast<long long>(s.rank_begin),
                    static_cast<long long>(s.rank_end), static_cast<long long>(a.a.outputs));
     }
+    if (a.lora_x.data != nullptr) {
+      check_tensor("lora_matmul", "lora_x", a.lora_x, 2, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
+      check_dim("lora_matmul", "lora_x", a.lora_x, 0, a.x.dims[0], "x's number of rows");
+      check_dim("lora_matmul", "lora_x", a.lora_x, 1, a.x.dims[1], "x's width");
+      check_apart("lora_matmul", "y", a.y, "lora_x", a.lora_x);
+    }
+    if (a.down.data != nullptr) check_down(a);
     context->isa.kernels->lora_matmul(context->cpu, a);
+  });
+}
+
+precis_status precis_weight_gradient(precis_context* context,
+                                     const precis_weight_gradient_args* args) {
+  return run(context, args, [&] {
+    const precis_weight_gradient_args& a = *args;
+    const char* op = "weight_gradient";
+    check_tensor(op, "dy", a.dy, 2, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
+    check_tensor(op, "x", a.x, 2, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
+    check_tensor(op, "dw", a.dw, 2, {PRECIS_FLOAT32});
+    check_dim(op, "x", a.x, 0, a.dy.dims[0], "dy's number of rows");
+    check_dim(op, "dw", a.dw, 0, a.dy.dims[1], "dy's width");
+    check_dim(op, "dw", a.dw, 1, a.x.dims[1], "x's width");
+    check_apart(op, "dw", a.dw, "dy", a.dy);
+    check_apart(op, "dw", a.dw, "x", a.x);
+    PRECIS_CHECK(a.dtype == PRECIS_FLOAT32 || a.dtype == PRECIS_BFLOAT16,
+                 "%s: the product cannot be in %s (dtype %d)", op, dtype_name(a.dtype), a.dtype);
+    context->isa.kernels->weight_gradient(context->cpu, a);
+  });
+}
+
+precis_status precis_linear_cross_entropy(precis_context* context,
+                                          const precis_linear_cross_entropy_args* args) {
+  return run(context, args, [&] {
+    const precis_linear_cross_entropy_args& a = *args;
+    check_linear_cross_entropy(a);
+    context->isa.kernels->linear_cross_entropy(context->cpu, a);
   });
 }
 

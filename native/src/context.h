@@ -45,6 +45,8 @@ struct CpuContext {
 
   ThreadPool pool;
   Scratch scratch;
+  // What an operation that is made of others holds while those use scratch.
+  Scratch outer;
   // Where the rule never applies, NULL.
   OneDnn* onednn = nullptr;
   OneDnnRule onednn_rule;

@@ -47,6 +47,18 @@ double tolerance(int64_t inputs, int64_t ranks, int32_t low_dtype) {
          (low_dtype == PRECIS_BFLOAT16 ? projected * 0x1p-8 * 0.1 * 3 * (1 + 0.02 * ranks) : 0);
 }
 
+// Whether down is defined: segments that share a rank scale it alike.
+bool one_scaling(const std::vector<precis_lora_segment>& segments) {
+  for (const auto& s : segments) {
+    for (const auto& t : segments) {
+      if (s.scaling != t.scaling && s.rank_begin < t.rank_end && t.rank_begin < s.rank_end) {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
 void test_sizes(std::vector<TestContext>& contexts) {
   Random random(1);
   const int64_t row_counts[] = {1, 2, 5, 6, 7, 8, 13, 64, 67};
@@ -65,6 +77,15 @@ void test_sizes(std::vector<TestContext>& contexts) {
       {64, 257, 65, {{0, 64, 0, 33, 1, 0}, {0, 64, 33, 65, 0.25f, 0}}},
       {1, 1, 1, {{0, 1, 0, 1, 1, 0}}},
       {100, 31, 130, {{0, 100, 1, 129, 1, 0}}},
+      // As in the gradient with respect to x: every segment has all outputs, and ranks of its own.
+      {200, 130, 64, {{0, 200, 0, 32, 2, 0}, {0, 200, 32, 64, 2, 0}}},
+      {130, 300, 45, {{0, 130, 0, 8, 1, 0}, {0, 130, 8, 21, -2, 0}, {0, 130, 30, 45, 0.5f, 0}}},
+      {67,
+       70,
+       70,
+       {{0, 67, 0, 3, 1, 0}, {0, 67, 3, 6, 2, 0}, {0, 67, 6, 37, 3, 0}, {0, 67, 37, 70, 1, 0}}},
+      // Shared ranks with one scaling, shared outputs that are a part of both tiles.
+      {100, 50, 20, {{0, 80, 0, 13, 1.5f, 0}, {20, 100, 7, 20, 1.5f, 0}}},
       {65, 64, 16, {}},
       {65, 64, 16, {{10, 10, 0, 16, 1, 0}, {0, 65, 4, 4, 1, 0}}},
   };
@@ -75,30 +96,44 @@ void test_sizes(std::vector<TestContext>& contexts) {
           const int64_t m = row_counts[random.below(9)];
           const bool accumulate = random.below(2) == 0;
           const int32_t y_type = accumulate || random.below(2) ? PRECIS_FLOAT32 : PRECIS_BFLOAT16;
+          const bool dropped = random.below(2) == 0;
+          const bool has_down = random.below(2) == 0 && one_scaling(c.segments);
           Adapted adapted(random, c.outputs, c.inputs, c.ranks, dtype, low_dtype, c.segments);
           GuardedTensor x(x_type, {m, c.inputs}, 3, 1), want(y_type, {m, c.outputs});
+          GuardedTensor low_x(random.below(2) ? PRECIS_FLOAT32 : PRECIS_BFLOAT16, {m, c.inputs}, 2);
+          GuardedTensor want_down(PRECIS_FLOAT32, {m, c.ranks});
           x.fill_normal(random);
+          low_x.fill_normal(random);
           want.fill(0.25f);
           precis_lora_matmul_args args = adapted.args(contexts[0]);
           args.x = x;
           args.y = want;
           args.accumulate = accumulate;
+          if (dropped) args.lora_x = low_x;
+          if (has_down) args.down = want_down;
           lora_matmul_ref(args, adapted.w.args(), adapted.a.args(), adapted.b.args());
           for (TestContext& context : contexts) {
             GuardedTensor y(y_type, {m, c.outputs}, 1, 3);
+            GuardedTensor down(PRECIS_FLOAT32, {m, c.ranks}, 3, 1);
             y.fill(0.25f);
             args = adapted.args(context);
             args.x = x;
             args.y = y;
             args.accumulate = accumulate;
+            if (dropped) args.lora_x = low_x;
+            if (has_down) args.down = down;
             EXPECT_OK(context, precis_lora_matmul(context, &args));
-            EXPECT(y.intact(), "%s", context.name());
+            EXPECT(y.intact() && down.intact(), "%s", context.name());
             char what[128];
             std::snprintf(what, sizeof what, "%s w %s a %s M %lld K %lld N %lld R %lld",
                           context.name(), dtype_text(dtype), dtype_text(low_dtype),
                           static_cast<long long>(m), static_cast<long long>(c.inputs),
                           static_cast<long long>(c.outputs), static_cast<long long>(c.ranks));
             expect_close(y, want, rounding(y_type), tolerance(c.inputs, c.ranks, low_dtype), what);
+            if (has_down) {
+              std::strncat(what, " down", sizeof what - std::strlen(what) - 1);
+              expect_close(down, want_down, 2e-6, sum_error(c.inputs), what);
+            }
           }
         }
       }
@@ -123,10 +158,15 @@ void test_batches() {
       const int32_t low_dtype = dtype == PRECIS_FLOAT32 ? PRECIS_FLOAT32 : PRECIS_BFLOAT16;
       Adapted adapted(random, kOutputs, kInputs, kRanks, dtype, low_dtype, segments);
       GuardedTensor x(PRECIS_FLOAT32, {kRows, kInputs}), alone(PRECIS_FLOAT32, {kRows, kOutputs});
+      GuardedTensor low_x(PRECIS_BFLOAT16, {kRows, kInputs}),
+          ranks(PRECIS_FLOAT32, {kRows, kRanks});
       x.fill_normal(random);
+      low_x.fill_normal(random);
       precis_lora_matmul_args args = adapted.args(one);
       for (int64_t r = 0; r < kRows; r++) {
         args.x = some_rows(x, r, 1);
+        args.lora_x = some_rows(low_x, r, 1);
+        args.down = some_rows(ranks, r, 1);
         args.y = some_rows(alone, r, 1);
         EXPECT_OK(one, precis_lora_matmul(one, &args));
       }
@@ -143,8 +183,10 @@ void test_batches() {
         EXPECT(y.at(r, 99) != alone.at(r, 99) && y.at(r, 150) != alone.at(r, 150));
       }
       for (int64_t m = 1; m <= kRows; m++) {
-        GuardedTensor some(PRECIS_FLOAT32, {m, kOutputs});
+        GuardedTensor some(PRECIS_FLOAT32, {m, kOutputs}), down(PRECIS_FLOAT32, {m, kRanks});
         args.x = some_rows(x, kRows - m, m);
+        args.lora_x = some_rows(low_x, kRows - m, m);
+        args.down = down;
         args.y = some;
         TestContext& context = m % 2 == 0 ? one : two;
         EXPECT_OK(context, precis_lora_matmul(context, &args));
@@ -153,8 +195,80 @@ void test_batches() {
           EXPECT(c < 0, "%s %s M %lld: row %lld differs in column %lld", context.name(),
                  dtype_text(dtype), static_cast<long long>(m), static_cast<long long>(r),
                  static_cast<long long>(c));
+          EXPECT(first_difference(ranks, kRows - m + r, down, r) < 0, "%s: row %lld of down",
+                 context.name(), static_cast<long long>(r));
         }
       }
+    }
+  }
+}
+
+// y = x W' + (x A' . s) B' for three adapters on parts of W, and its gradient with respect to x:
+// the product of dy with the same matrices packed transposed, and every segment on all outputs.
+void test_backward(std::vector<TestContext>& contexts) {
+  Random random(5);
+  constexpr int64_t kOutputs = 210, kInputs = 150, kRows = 20, kRanks = 24;
+  const std::vector<precis_lora_segment> forward = {
+      {0, 70, 0, 5, 2, 0}, {70, 140, 5, 16, 0.5f, 0}, {140, 210, 16, 24, -1, 0}};
+  Adapted adapted(random, kOutputs, kInputs, kRanks, PRECIS_FLOAT32, PRECIS_FLOAT32, forward);
+  GuardedTensor dy(PRECIS_FLOAT32, {kRows, kOutputs}), want(PRECIS_FLOAT32, {kRows, kInputs});
+  GuardedTensor want_down(PRECIS_FLOAT32, {kRows, kRanks});
+  dy.fill_normal(random);
+  const GuardedTensor &w = adapted.w.source(0), &a = adapted.a.source(0), &b = adapted.b.source(0);
+  for (int64_t m = 0; m < kRows; m++) {
+    std::vector<double> down(kRanks, 0);
+    for (const precis_lora_segment& s : forward) {
+      for (int64_t r = s.rank_begin; r < s.rank_end; r++) {
+        for (int64_t n = 0; n < kOutputs; n++) down[r] += double{dy.at(m, n)} * b.at(n, r);
+        down[r] *= s.scaling;
+        store_element(want_down, m, r, down[r]);
+      }
+    }
+    for (int64_t k = 0; k < kInputs; k++) {
+      double sum = 0;
+      for (int64_t n = 0; n < kOutputs; n++) sum += double{dy.at(m, n)} * w.at(n, k);
+      for (int64_t r = 0; r < kRanks; r++) sum += down[r] * a.at(r, k);
+      store_element(want, m, k, sum);
+    }
+  }
+  auto packed = [](precis_context* context, const GuardedTensor& source, int32_t dtype,
+                   std::unique_ptr<GuardedTensor>& memory) {
+    precis_matmul_pack_args pack = {};
+    pack.weights[0] = source;
+    pack.weight_count = 1;
+    pack.dtype = dtype;
+    pack.transposed = 1;
+    int64_t bytes = 0;
+    EXPECT_OK(context, precis_matmul_pack_size(context, &pack, &bytes));
+    memory = std::make_unique<GuardedTensor>(PRECIS_UINT8, std::vector<int64_t>{1, bytes});
+    pack.packed = memory->data<void>();
+    pack.packed_bytes = bytes;
+    EXPECT_OK(context, precis_matmul_pack(context, &pack));
+    const precis_tensor& t = source;
+    return precis_packed_matrix{pack.packed, bytes, t.dims[1], t.dims[0], dtype, 0};
+  };
+  for (TestContext& context : contexts) {
+    for (int32_t dtype : {PRECIS_FLOAT32, PRECIS_BFLOAT16}) {
+      std::unique_ptr<GuardedTensor> memory[3];
+      GuardedTensor dx(PRECIS_FLOAT32, {kRows, kInputs}, 1), down(PRECIS_FLOAT32, {kRows, kRanks});
+      precis_lora_matmul_args args = {};
+      args.x = dy;
+      args.w = packed(context, w, dtype, memory[0]);
+      args.a = packed(context, b, dtype, memory[1]);
+      args.b = packed(context, a, dtype, memory[2]);
+      args.y = dx;
+      args.down = down;
+      args.alpha = 1;
+      args.segment_count = 3;
+      for (int i = 0; i < 3; i++) {
+        args.segments[i] = forward[i];
+        args.segments[i].output_begin = 0;
+        args.segments[i].output_end = kInputs;
+      }
+      EXPECT_OK(context, precis_lora_matmul(context, &args));
+      const double error = dtype == PRECIS_FLOAT32 ? 1e-5 : 0.05;
+      expect_close(dx, want, error, error, context.name());
+      expect_close(down, want_down, error, error, context.name());
     }
   }
 }
@@ -204,6 +318,29 @@ void test_refusals(TestContext& context) {
   refused([](Args& a) { a.segments[0].rank_end = 9; }, "ranks [0, 9)");
   refused([](Args& a) { a.segments[0].rank_begin = -1; }, "ranks [-1, 8)");
   refused([](Args& a) { a.x.dims[1] = 32; }, "x has 32");
+  GuardedTensor low_x(PRECIS_BFLOAT16, {4, 33}), down(PRECIS_FLOAT32, {4, 8});
+  good.lora_x = low_x;
+  good.down = down;
+  EXPECT_OK(context, precis_lora_matmul(context, &good));
+  refused([](Args& a) { a.lora_x.dims[0] = 3; }, "lora_x has 3");
+  refused([](Args& a) { a.lora_x.dims[1] = 32; }, "lora_x has 32");
+  refused([](Args& a) { a.lora_x.dtype = PRECIS_INT8; }, "lora_x cannot be int8");
+  refused([](Args& a) { a.down.dims[1] = 7; }, "down has 7");
+  refused([](Args& a) { a.down.dims[0] = 5; }, "down has 5");
+  refused([](Args& a) { a.down.dtype = PRECIS_BFLOAT16; }, "down cannot be bfloat16");
+  refused([](Args& a) { a.down.data = a.y.data; }, "down overlaps y");
+  refused([](Args& a) { a.y.data = a.lora_x.data; }, "y overlaps lora_x");
+  refused(
+      [](Args& a) {
+        a.segment_count = 2;
+        a.segments[0] = {0, 35, 0, 5, 1, 0};
+        a.segments[1] = {35, 70, 4, 8, 2, 0};
+      },
+      "down has one column for rank 4, but segments[0] scales it by 1 and segments[1] by 2");
+  good.segment_count = 0;
+  down.fill(7);
+  EXPECT_OK(context, precis_lora_matmul(context, &good));
+  for (int64_t r = 0; r < 8; r++) EXPECT(down.at(3, r) == 0);
   EXPECT(precis_lora_matmul(context, nullptr) == PRECIS_INVALID_ARGUMENT);
 }
 
@@ -214,6 +351,7 @@ int main() {
   add_onednn(contexts);
   test_sizes(contexts);
   test_batches();
+  test_backward(contexts);
   test_isolation(contexts);
   test_refusals(contexts.back());
   return test_result();

@@ -11,6 +11,7 @@
 #include "ops/dropout.h"
 #include "ops/embedding.h"
 #include "ops/embedding_backward.h"
+#include "ops/linear_cross_entropy.h"
 #include "ops/lora_matmul.h"
 #include "ops/matmul.h"
 #include "ops/process_logits.h"
@@ -21,6 +22,7 @@
 #include "ops/softmax.h"
 #include "ops/sum_of_squares.h"
 #include "ops/top_k.h"
+#include "ops/weight_gradient.h"
 
 namespace precis {
 namespace PRECIS_ISA {
@@ -32,6 +34,8 @@ extern const CpuKernels kernels = {
     .matmul_pack = matmul_pack_cpu,
     .matmul = matmul_cpu,
     .lora_matmul = lora_matmul_cpu,
+    .weight_gradient = weight_gradient_cpu,
+    .linear_cross_entropy = linear_cross_entropy_cpu,
     .rms_norm = rms_norm_cpu,
     .embedding = embedding_cpu,
     .activation = activation_cpu,

@@ -1,11 +1,18 @@
 // The product of a layer with LoRA adapters (Hu et al. 2021), fused:
 //
 //   y[m, n] = alpha (sum_k x[m, k] W[n, k] + sum_i [n in O_i] sum_{r in R_i} (s_i t[m, r]) B[n, r])
-//   t[m, r] = sum_k x[m, k] A[r, k]                      (+ y[m, n] with accumulate)
+//   t[m, r] = sum_k z[m, k] A[r, k]                      (+ y[m, n] with accumulate)
+//   down[m, r] = s_i t[m, r], or 0 where r is in no R_i
 //
+// z is lora_x, optional, or else x.
 // x, W, y as in matmul.h; A (R, K) and B (N, R) packed float32 or bfloat16; segment i has the
-// outputs O_i, the ranks R_i and the scaling s_i. x is rounded as A's dtype asks for t, and s_i t
-// as B's dtype does. The low-rank sums continue in the accumulators of x W', segment after segment.
+// outputs O_i, the ranks R_i and the scaling s_i. z is rounded as A's dtype asks for t, and s_i t
+// as B's dtype does; down is not rounded. The low-rank sums continue in the accumulators of x W',
+// segment after segment; segments may share outputs, and ranks too. With down, segments that share
+// a rank must agree on its scaling.
+//
+// The gradient with respect to x, when no dropout is between, is this product of dy, with W, B and
+// A packed transposed and all outputs in every segment; down is then what the gradient of A needs.
 #ifndef PRECIS_OPS_LORA_MATMUL_H_
 #define PRECIS_OPS_LORA_MATMUL_H_
 

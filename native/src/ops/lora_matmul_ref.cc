@@ -14,6 +14,7 @@ void lora_matmul_ref(const precis_lora_matmul_args& args, const precis_matmul_pa
   };
   // x W' in full precision, then the adapters on top, then one rounding to y's type.
   const int64_t m_count = rows(args.x), outputs = columns(args.y);
+  const precis_tensor& low_x = args.lora_x.data != nullptr ? args.lora_x : args.x;
   std::vector<float> base(m_count * outputs);
   precis_matmul_args plain = {};
   plain.x = args.x;
@@ -24,15 +25,18 @@ void lora_matmul_ref(const precis_lora_matmul_args& args, const precis_matmul_pa
   plain.alpha = 1;
   matmul_ref(plain, w);
   for (int64_t m = 0; m < m_count; m++) {
+    for (int64_t r = 0; args.down.data != nullptr && r < columns(args.down); r++) {
+      store_element(args.down, m, r, 0);
+    }
     std::vector<double> sum(base.begin() + m * outputs, base.begin() + (m + 1) * outputs);
     for (int i = 0; i < args.segment_count; i++) {
       const precis_lora_segment& s = args.segments[i];
       for (int64_t r = s.rank_begin; r < s.rank_end; r++) {
         double t = 0;
-        for (int64_t k = 0; k < columns(args.x); k++) {
-          t +=
-              static_cast<double>(rounded(load_element(args.x, m, k))) * packed_weight_ref(a, r, k);
+        for (int64_t k = 0; k < columns(low_x); k++) {
+          t += static_cast<double>(rounded(load_element(low_x, m, k))) * packed_weight_ref(a, r, k);
         }
+        if (args.down.data != nullptr) store_element(args.down, m, r, s.scaling * t);
         const double scaled = rounded(s.scaling * t);
         for (int64_t n = s.output_begin; n < s.output_end; n++) {
           sum[n] += scaled * packed_weight_ref(b, n, r);

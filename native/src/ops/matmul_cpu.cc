@@ -331,6 +331,21 @@ void put_ranks(const MatmulProduct& p, const SegmentInputs* segments, const floa
   }
 }
 
+// Writes ranks [first, first + count) of one row of down, out of acc.
+void store_down(const MatmulProduct& p, const float* acc, int64_t m, int64_t first, int64_t count) {
+  float* to = row<float>(p.down, m) + first;
+  __builtin_memset(to, 0, static_cast<size_t>(count) * 4);
+  for (int i = 0; i < p.segment_count; i++) {
+    const precis_lora_segment& s = p.segments[i];
+    const Vec scaling = Vec::set1(s.scaling);
+    const int64_t end = smaller(s.rank_end - first, count);
+    for (int64_t k = s.rank_begin > first ? s.rank_begin - first : 0; k < end; k += W) {
+      const int n = static_cast<int>(smaller(end - k, W));
+      (Vec::load(acc + k, n) * scaling).store(to + k, n);
+    }
+  }
+}
+
 // The ranks that pad the units of a segment, in one row.
 template <class L>
 void zero_padding(const precis_lora_segment& s, const SegmentInputs& in, int64_t m) {
@@ -392,13 +407,17 @@ template <class D, class L>
 class Multiplication {
  public:
   Multiplication(CpuContext& context, const MatmulProduct& p)
-      : context_(context), p_(p), x_(p.x), low_x_(p.x) {}
+      : context_(context),
+        p_(p),
+        x_(p.x),
+        low_x_(p.lora_x.data != nullptr ? p.lora_x : p.x),
+        same_x_(kSame && p.lora_x.data == nullptr) {}
 
   void run() {
     const int64_t m = rows(p_.x);
     const int threads = context_.pool.threads();
     const bool low_rank = p_.a != nullptr && p_.segment_count > 0;
-    const bool own_low_x = low_rank && !kSame;
+    const bool own_low_x = low_rank && !same_x_;
     const bool shared = threads == 1 || m * columns(p_.x) > kPrivateInputs;
     int64_t bytes = 0;
     auto claim = [&](int64_t size) {
@@ -435,7 +454,7 @@ class Multiplication {
                       });
     }
     if (low_rank) {
-      if constexpr (kSame) {
+      if (same_x_) {
         if (!shared) x_.prepare(0, m);
         project(x_.inputs(), memory + acc_at, acc_size);
       } else {
@@ -446,7 +465,7 @@ class Multiplication {
       Preparation<D> own = x_;
       if (!shared) {
         own.place(memory + x_at + thread * x_size);
-        if (!(low_rank && kSame && thread == 0)) own.prepare(0, m);
+        if (!(low_rank && same_x_ && thread == 0)) own.prepare(0, m);
       }
       auto* acc = reinterpret_cast<uint32_t*>(memory + acc_at + thread * acc_size);
       if constexpr (is_onednn<D>()) {
@@ -463,6 +482,7 @@ class Multiplication {
   }
 
  private:
+  // Whether W and A want x in one format.
   static constexpr bool kSame = D::kInputs == L::kInputs && D::kXBytes == L::kXBytes;
   // Whether the low-rank sums can continue in the registers of x W'.
   static constexpr bool kFused = kSame && !is_onednn<D>();
@@ -502,6 +522,10 @@ class Multiplication {
                        first + r, rank, ranks);
           for (int i = 0; rank == 0 && i < p_.segment_count; i++) {
             zero_padding<L>(p_.segments[i], segments_[i], first + r);
+          }
+          if (p_.down.data != nullptr) {
+            store_down(p_, reinterpret_cast<const float*>(acc + r * kTileOutputs), first + r, rank,
+                       ranks);
           }
         }
       }
@@ -671,6 +695,7 @@ class Multiplication {
   const MatmulProduct& p_;
   Preparation<D> x_;
   Preparation<L> low_x_;
+  bool same_x_;  // A multiplies the very x that W does
   SegmentInputs segments_[4];
   OneDnnPlan onednn_plan_;
   precis_onednn_product* products_[2][2];  // by: last block of rows, larger slice

@@ -17,6 +17,8 @@ struct MatmulProduct {
   const precis_packed_matrix* b;
   const precis_lora_segment* segments;
   int segment_count;
+  precis_tensor lora_x = {}; /* what a multiplies; no data: x */
+  precis_tensor down = {};   /* optional */
 };
 
 PRECIS_DECLARE_CPU_KERNEL(matmul_product, MatmulProduct)

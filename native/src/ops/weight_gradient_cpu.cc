@@ -1,0 +1,263 @@
+// Both operands are read by units of neighbouring rows m, as precis_matmul reads units of k, and
+// neither has to be transposed for it: in a unit the columns of one operand are broadcast, one by
+// one, and those of the other are the lanes.
+//
+//   panels  the columns that are broadcast, in groups of six: [group][unit][6]; packed once, up to
+//           kPanelBytes of them at a time, by all threads
+//   tile    64 columns of lanes: [unit][64]; packed by the thread that multiplies it, kChunk units
+//           at a time, so that it stays in L1 while all groups pass by; the sums wait in L2
+//
+// Lanes are the columns of x, unless x is narrower than a tile and dy is not, as it is where LoRA
+// multiplies its input with x A': then what is wide is read only once, and dw stored transposed.
+
+#include "context.h"
+#include "cpu/dot.h"
+#include "ops/weight_gradient.h"
+
+namespace precis {
+namespace PRECIS_ISA {
+namespace {
+
+constexpr int W = Vec::kWidth;
+constexpr int kLanes = 64;      // of a tile
+constexpr int kGroup = 6;       // columns that are broadcast to one register tile
+constexpr int64_t kChunk = 64;  // units: 16 KB of a tile
+constexpr int64_t kSlice = 16;  // groups that are packed at a time
+constexpr int64_t kPackUnits = 32;
+constexpr int64_t kPartGroups = 128;  // whose sums, 192 KB, stay in L2
+constexpr int64_t kPanelBytes = 8 << 20;
+
+int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
+// Item i of count, when n things are split into count parts that differ by one at most.
+int64_t split(int64_t n, int64_t count, int64_t i) { return n * i / count; }
+
+// Columns [c, c + count) of row m, and zeros up to a whole vector; behind the last row, zeros.
+template <class To>
+void read_row(const precis_tensor& t, int64_t m, int64_t c, int64_t count, To* to) {
+  auto copy = [&](const auto* from) {
+    int64_t i = 0;
+    for (; i + W <= count; i += W) Vec::load(from + i).store(to + i);
+    if (i < count) Vec::load(from + i, static_cast<int>(count - i)).store(to + i);
+  };
+  if (m >= rows(t)) {
+    for (int64_t i = 0; i < count; i += W) Vec::zero().store(to + i);
+  } else if (t.dtype == PRECIS_BFLOAT16) {
+    copy(row<const uint16_t>(t, m) + c);
+  } else {
+    copy(row<const float>(t, m) + c);
+  }
+}
+
+// The words of one unit, and zeros up to a whole vector. to has room for kGroup * kSlice of them.
+template <class D>
+void read_unit(const precis_tensor& t, int64_t unit, int64_t c, int64_t count, uint32_t* to) {
+  if constexpr (D::kInputs == 1) {
+    read_row(t, unit, c, count, reinterpret_cast<float*>(to));
+  } else {
+    uint16_t even[kGroup * kSlice], odd[kGroup * kSlice];
+    read_row(t, 2 * unit, c, count, even);
+    read_row(t, 2 * unit + 1, c, count, odd);
+    for (int64_t i = 0; i < (count + W - 1) / W * W; i++) {
+      to[i] = even[i] | static_cast<uint32_t>(odd[i]) << 16;
+    }
+  }
+}
+
+// Words as they are broadcast: as D::input reads them.
+template <class D>
+void put_words(const uint32_t* words, int64_t count, char* to) {
+  if constexpr (D::kXBytes == 4) {
+    __builtin_memcpy(to, words, static_cast<size_t>(count) * 4);
+  } else {
+    for (int64_t i = 0; i < count; i++) {
+      const uint32_t pair[2] = {words[i] << 16, words[i] & 0xffff0000u};
+      __builtin_memcpy(to + 8 * i, pair, 8);
+    }
+  }
+}
+
+// Columns [begin, end) of the operand that is broadcast, in groups of almost equal size.
+struct Panels {
+  int64_t begin, end, units;
+  char* data;
+
+  int64_t groups() const { return (end - begin + kGroup - 1) / kGroup; }
+  int64_t column(int64_t group) const { return begin + split(end - begin, groups(), group); }
+  template <class D>
+  char* panel(int64_t group, int64_t unit) const {
+    return data + (group * units + unit) * kGroup * D::kXBytes;
+  }
+};
+
+template <class D>
+void pack_panels(CpuContext& context, const precis_tensor& t, const Panels& p) {
+  const int64_t slices = (p.groups() + kSlice - 1) / kSlice;
+  const int64_t blocks = (p.units + kPackUnits - 1) / kPackUnits;
+  parallel_ranges(context.pool, slices * blocks, 1, [&](int64_t first, int64_t last) {
+    alignas(64) uint32_t words[kPackUnits][kGroup * kSlice];
+    for (int64_t item = first; item < last; item++) {
+      const int64_t u0 = item / slices * kPackUnits, u1 = smaller(u0 + kPackUnits, p.units);
+      const int64_t g0 = item % slices * kSlice, g1 = smaller(g0 + kSlice, p.groups());
+      const int64_t c = p.column(g0), count = p.column(g1) - c;
+      for (int64_t u = u0; u < u1; u++) read_unit<D>(t, u, c, count, words[u - u0]);
+      for (int64_t g = g0; g < g1; g++) {
+        const int64_t from = p.column(g) - c, width = p.column(g + 1) - p.column(g);
+        for (int64_t u = u0; u < u1; u++) {
+          put_words<D>(words[u - u0] + from, width, p.panel<D>(g, u));
+        }
+      }
+    }
+  });
+}
+
+// Vectors of lanes of a register tile; six columns, these lanes and what is broadcast fill the
+// registers: 32 with AVX-512, 16 with AVX2 and 8, two to a vector, without.
+#if defined(__AVX512F__)
+constexpr int kVectors = 4;
+#elif defined(__AVX2__)
+constexpr int kVectors = 2;
+#else
+constexpr int kVectors = 1;
+#endif
+
+// sums[r][0, kLanes) (+)= the products of column r of the panel with the lanes.
+template <class D, int R>
+void multiply(const char* panel, const uint32_t* tile, int64_t units, bool resume, float* sums) {
+  constexpr int V = kVectors;
+  for (int n = 0; n < kLanes; n += V * W) {
+    Vec a[R][V];
+    for (int r = 0; r < R; r++) {
+      for (int v = 0; v < V; v++) {
+        a[r][v] = resume ? Vec::load(sums + r * kLanes + n + v * W) : Vec::zero();
+      }
+    }
+    const char* x = panel;
+    const uint32_t* w = tile + n;
+    for (int64_t u = units; u > 0; u--, w += kLanes, x += kGroup * D::kXBytes) {
+      auto part = [&]<int P>() __attribute__((always_inline)) {
+        decltype(D::template weights<P>(w)) b[V];
+        for (int v = 0; v < V; v++) b[v] = D::template weights<P>(w + v * W);
+        for (int r = 0; r < R; r++) {
+          const auto xr = D::template input<P>(x + r * D::kXBytes);
+          for (int v = 0; v < V; v++) a[r][v] = D::dot(a[r][v], xr, b[v]);
+        }
+      };
+      part.template operator()<0>();
+      if constexpr (D::kParts == 2) part.template operator()<1>();
+    }
+    for (int r = 0; r < R; r++) {
+      for (int v = 0; v < V; v++) a[r][v].store(sums + r * kLanes + n + v * W);
+    }
+  }
+}
+
+template <class D>
+void multiply_group(int64_t width, const char* panel, const uint32_t* tile, int64_t units,
+                    bool resume, float* sums) {
+  switch (width) {
+    case 1:
+      return multiply<D, 1>(panel, tile, units, resume, sums);
+    case 2:
+      return multiply<D, 2>(panel, tile, units, resume, sums);
+    case 3:
+      return multiply<D, 3>(panel, tile, units, resume, sums);
+    case 4:
+      return multiply<D, 4>(panel, tile, units, resume, sums);
+    case 5:
+      return multiply<D, 5>(panel, tile, units, resume, sums);
+    default:
+      return multiply<D, 6>(panel, tile, units, resume, sums);
+  }
+}
+
+// to[0, count) = alpha sums (+ to)
+void store_row(const float* sums, Vec alpha, bool accumulate, int64_t count, float* to) {
+  for (int64_t i = 0; i < count; i += W) {
+    const int n = static_cast<int>(smaller(W, count - i));
+    Vec v = Vec::load(sums + i) * alpha;
+    if (accumulate) v = v + Vec::load(to + i, n);
+    v.store(to + i, n);
+  }
+}
+
+template <class D>
+void run(CpuContext& context, const precis_weight_gradient_args& a) {
+  const bool swapped = columns(a.x) < kLanes && columns(a.dy) > columns(a.x);
+  const precis_tensor& broadcast = swapped ? a.x : a.dy;
+  const precis_tensor& lanes = swapped ? a.dy : a.x;
+  const int64_t units = (rows(a.x) + D::kInputs - 1) / D::kInputs;
+  const int64_t tiles = (columns(lanes) + kLanes - 1) / kLanes;
+  const int threads = context.pool.threads();
+  // Whole slices of groups.
+  int64_t most = kPanelBytes / ((units + 1) * kGroup * D::kXBytes) / kSlice * kSlice;
+  if (most < kSlice) most = kSlice;
+  const int64_t all_groups = (columns(broadcast) + kGroup - 1) / kGroup;
+  const int64_t passes = (all_groups + most - 1) / most;
+  const int64_t panel_bytes =
+      (smaller(most, all_groups) * units * kGroup * D::kXBytes + 63) / 64 * 64;
+  const int64_t thread_bytes = (kChunk * kLanes + kPartGroups * kGroup * kLanes) * 4;
+  char* memory = static_cast<char*>(
+      context.scratch.reserve(static_cast<size_t>(panel_bytes + threads * thread_bytes)));
+  const Vec alpha = Vec::set1(a.alpha);
+  for (int64_t pass = 0; pass < passes; pass++) {
+    const Panels p = {split(all_groups, passes, pass) * kGroup,
+                      smaller(split(all_groups, passes, pass + 1) * kGroup, columns(broadcast)),
+                      units, memory};
+    pack_panels<D>(context, broadcast, p);
+    int64_t parts = (p.groups() + kPartGroups - 1) / kPartGroups;
+    if (tiles % threads != 0)
+      parts = smaller((parts + threads - 1) / threads * threads, p.groups());
+    parallel(context.pool, [&](int thread, int count) {
+      auto* tile = reinterpret_cast<uint32_t*>(memory + panel_bytes + thread * thread_bytes);
+      float* sums = reinterpret_cast<float*>(tile + kChunk * kLanes);
+      const int64_t last = split(tiles * parts, count, thread + 1);
+      for (int64_t item = split(tiles * parts, count, thread); item < last; item++) {
+        const int64_t lane = item / parts * kLanes, part = item % parts;
+        const int64_t width = smaller(kLanes, columns(lanes) - lane);
+        const int64_t g0 = split(p.groups(), parts, part), g1 = split(p.groups(), parts, part + 1);
+        int64_t u = 0;
+        do {
+          const int64_t some = smaller(kChunk, units - u);
+          for (int64_t i = 0; i < some; i++) {
+            uint32_t* to = tile + i * kLanes;
+            read_unit<D>(lanes, u + i, lane, width, to);
+            for (int64_t n = (width + W - 1) / W * W; n < kLanes; n++) to[n] = 0;
+          }
+          for (int64_t g = g0; g < g1; g++) {
+            multiply_group<D>(p.column(g + 1) - p.column(g), p.panel<D>(g, u), tile, some, u > 0,
+                              sums + (g - g0) * kGroup * kLanes);
+          }
+          u += some;
+        } while (u < units);
+        for (int64_t g = g0; g < g1; g++) {
+          const float* from = sums + (g - g0) * kGroup * kLanes;
+          for (int64_t c = p.column(g); c < p.column(g + 1); c++, from += kLanes) {
+            if (!swapped) {
+              store_row(from, alpha, a.accumulate != 0, width, row<float>(a.dw, c) + lane);
+              continue;
+            }
+            for (int64_t i = 0; i < width; i++) {
+              float& to = row<float>(a.dw, lane + i)[c];
+              to = a.accumulate ? a.alpha * from[i] + to : a.alpha * from[i];
+            }
+          }
+        }
+      }
+    });
+  }
+}
+
+}  // namespace
+
+void weight_gradient_cpu(CpuContext& context, const precis_weight_gradient_args& a) {
+  if (columns(a.dy) == 0 || columns(a.x) == 0) return;
+  if (a.dtype == PRECIS_BFLOAT16) {
+    run<DotBfloat16>(context, a);
+  } else {
+    run<DotFloat32>(context, a);
+  }
+}
+
+}  // namespace PRECIS_ISA
+}  // namespace precis
