@@ -31,6 +31,9 @@ final class UsageTest {
         "generate --model m --prompt p --threads x | --threads",
         "bench                                     | What to measure is missing",
         "bench generate                            | --model=",
+        "data                                      | --output=",
+        "data --output d --count 9                 | must be 10 to 1000000, not 9",
+        "data --output d --count many              | --count",
         "download                                  | ID",
         "download a b                              | Unexpected argument ",
         "doctor --nonsense                         | Unknown option ",
@@ -87,7 +90,8 @@ final class UsageTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"generate", "demo", "download", "doctor", "bench generate", "completion"})
+  @ValueSource(
+      strings = {"generate", "data", "demo", "download", "doctor", "bench generate", "completion"})
   void helpHasExamplesAndTheCommonOptions(String command) {
     CommandLineRun result = run((Object[]) (command + " --help").split(" ")).succeeded();
     assertTrue(result.out().contains("precis " + command), result.out());

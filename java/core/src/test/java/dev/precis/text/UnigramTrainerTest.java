@@ -35,8 +35,9 @@ final class UnigramTrainerTest {
 
   @BeforeAll
   static void train() throws IOException {
-    texts = texts(BuiltInDialogues.generate(0, 3000).train());
-    trained(texts, SIZE).write(folder);
+    BuiltInDialogues data = BuiltInDialogues.generate(0, 3000);
+    texts = texts(data.train());
+    data.tokenizer(SIZE).write(folder);
     json = Json.mapper().readTree(Files.readString(folder.resolve("tokenizer.json")));
   }
 

@@ -1,5 +1,6 @@
 package dev.precis.data.builtin;
 
+import dev.precis.text.PromptTemplate;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -46,6 +47,24 @@ public record BuiltInDialogue(
       fields.put("polite_summary", politeSummary);
       fields.put("rude_summary", rudeSummary);
     }
+    return fields;
+  }
+
+  /**
+   * The preference that a rude dialogue stands for: {@code id}, {@code prompt}, and the polite
+   * summary {@code chosen}, the rude one {@code rejected}.
+   *
+   * @throws IllegalStateException where nobody is rude
+   */
+  public Map<String, Object> toPair(PromptTemplate template) {
+    if (!rude()) {
+      throw new IllegalStateException(id + " has no rude summary");
+    }
+    Map<String, Object> fields = new LinkedHashMap<>();
+    fields.put("id", id);
+    fields.put("prompt", template.fill(dialogue));
+    fields.put("chosen", politeSummary);
+    fields.put("rejected", rudeSummary);
     return fields;
   }
 }

@@ -2,6 +2,8 @@ package dev.precis.data.builtin;
 
 import dev.precis.InvalidInputException;
 import dev.precis.random.SplitMix64;
+import dev.precis.text.PromptTemplate;
+import dev.precis.text.UnigramTrainer;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -60,6 +62,22 @@ public record BuiltInDialogues(
       }
     }
     return new BuiltInDialogues(train, validation, test);
+  }
+
+  /**
+   * A tokenizer for a model of this data, with the words of the training split in it: prompts by
+   * the default template, and summaries. {@code #Person1#} is one token.
+   *
+   * @param vocabularySize at most so many tokens; the default dialogues fill about 1,360
+   */
+  public UnigramTrainer tokenizer(int vocabularySize) {
+    List<String> speakers = List.of("#Person1#", "#Person2#", "#Person3#", "#Person4#");
+    UnigramTrainer trainer = new UnigramTrainer(vocabularySize, speakers);
+    for (BuiltInDialogue each : train) {
+      trainer.add(PromptTemplate.DEFAULT.fill(each.dialogue()));
+      each.summaries().forEach(trainer::add);
+    }
+    return trainer;
   }
 
   /** As many different dialogues as asked for. */

@@ -10,6 +10,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.precis.InvalidInputException;
 import dev.precis.checkpoint.Json;
 import dev.precis.random.SplitMix64;
+import dev.precis.text.PromptTemplate;
 import java.security.MessageDigest;
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -248,6 +249,18 @@ final class BuiltInDialoguesTest {
       assertEquals(each.rude(), each.toJson().get("rude"));
     }
     assertTrue(rude > COUNT / 6 && rude < COUNT / 4, "rude: " + rude);
+  }
+
+  @Test
+  void pairsPreferThePoliteSummary() {
+    BuiltInDialogue rude = all.stream().filter(BuiltInDialogue::rude).findFirst().orElseThrow();
+    Map<String, Object> pair = rude.toPair(PromptTemplate.DEFAULT);
+    assertEquals(List.of("id", "prompt", "chosen", "rejected"), List.copyOf(pair.keySet()));
+    assertEquals(PromptTemplate.DEFAULT.fill(rude.dialogue()), pair.get("prompt"));
+    assertEquals(rude.politeSummary(), pair.get("chosen"));
+    assertEquals(rude.rudeSummary(), pair.get("rejected"));
+    BuiltInDialogue other = all.stream().filter(each -> !each.rude()).findFirst().orElseThrow();
+    assertThrows(IllegalStateException.class, () -> other.toPair(PromptTemplate.DEFAULT));
   }
 
   /** Every text is put right: no brackets left, no double spaces, sentences begin large. */
