@@ -694,6 +694,63 @@ precis_status precis_rms_norm(precis_context* context, const precis_rms_norm_arg
   });
 }
 
+precis_status precis_layer_norm(precis_context* context, const precis_layer_norm_args* args) {
+  return run(context, args, [&] {
+    const precis_layer_norm_args& a = *args;
+    const char* op = "layer_norm";
+    check_tensor(op, "x", a.x, 2, {PRECIS_FLOAT32});
+    check_tensor(op, "weight", a.weight, 1, {PRECIS_FLOAT32});
+    check_tensor(op, "bias", a.bias, 1, {PRECIS_FLOAT32});
+    check_tensor(op, "y", a.y, 2, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
+    check_dim(op, "weight", a.weight, 0, a.x.dims[1], "x's width");
+    check_dim(op, "bias", a.bias, 0, a.x.dims[1], "x's width");
+    check_same_dims(op, "y", a.y, "x", a.x);
+    PRECIS_CHECK(a.x.dims[1] > 0, "%s: x has no columns", op);
+    PRECIS_CHECK(a.epsilon >= 0, "%s: epsilon is %g", op, a.epsilon);
+    check_all_apart(op, "y", a.y, {{"x", a.x}, {"weight", a.weight}, {"bias", a.bias}});
+    context->isa.kernels->layer_norm(context->cpu, a);
+  });
+}
+
+precis_status precis_layer_norm_backward(precis_context* context,
+                                         const precis_layer_norm_backward_args* args) {
+  return run(context, args, [&] {
+    const precis_layer_norm_backward_args& a = *args;
+    const char* op = "layer_norm_backward";
+    check_norm_backward(op, a.x, a.weight, a.dy, a.dx, a.epsilon);
+    check_vector_gradient(op, "dweight", a.dweight, a.x,
+                          {{"x", a.x}, {"weight", a.weight}, {"dy", a.dy}, {"dx", a.dx}});
+    check_vector_gradient(op, "dbias", a.dbias, a.x,
+                          {{"x", a.x}, {"weight", a.weight}, {"dy", a.dy}, {"dx", a.dx}});
+    if (a.dweight.data != nullptr && a.dbias.data != nullptr) {
+      check_apart(op, "dbias", a.dbias, "dweight", a.dweight);
+    }
+    context->isa.kernels->layer_norm_backward(context->cpu, a);
+  });
+}
+
+precis_status precis_add_bias(precis_context* context, const precis_add_bias_args* args) {
+  return run(context, args, [&] {
+    const precis_add_bias_args& a = *args;
+    check_tensor("add_bias", "y", a.y, 2, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
+    check_tensor("add_bias", "bias", a.bias, 1, {PRECIS_FLOAT32});
+    check_dim("add_bias", "bias", a.bias, 0, a.y.dims[1], "y's width");
+    check_apart("add_bias", "y", a.y, "bias", a.bias);
+    context->isa.kernels->add_bias(context->cpu, a);
+  });
+}
+
+precis_status precis_bias_gradient(precis_context* context, const precis_bias_gradient_args* args) {
+  return run(context, args, [&] {
+    const precis_bias_gradient_args& a = *args;
+    check_tensor("bias_gradient", "dy", a.dy, 2, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
+    check_tensor("bias_gradient", "dbias", a.dbias, 1, {PRECIS_FLOAT32});
+    check_dim("bias_gradient", "dbias", a.dbias, 0, a.dy.dims[1], "dy's width");
+    check_apart("bias_gradient", "dbias", a.dbias, "dy", a.dy);
+    context->isa.kernels->bias_gradient(context->cpu, a);
+  });
+}
+
 precis_status precis_embedding(precis_context* context, const precis_embedding_args* args) {
   return run(context, args, [&] {
     const precis_embedding_args& a = *args;

@@ -31,13 +31,13 @@ static inline float* chunk_sums(CpuContext& context, int64_t count, int64_t n) {
   return sums;
 }
 
-// totals[i] += the sums of all chunks, added up in order.
-static inline void add_chunk_sums(CpuContext& context, const float* sums, int64_t count, int64_t n,
-                                  float* totals) {
+// totals[i], i < n, += the sums of all count chunks, stride elements apart, added up in order.
+static inline void add_chunk_sums(CpuContext& context, const float* sums, int64_t count,
+                                  int64_t stride, int64_t n, float* totals) {
   parallel_pieces(context.pool, 1, n, [&](int64_t, int64_t begin, int64_t end) {
     each_vector(begin, end, [&](int64_t i, auto lanes) {
       Vec total = Vec::zero();
-      for (int64_t c = 0; c < count; c++) total = total + lanes.load(sums + c * n + i);
+      for (int64_t c = 0; c < count; c++) total = total + lanes.load(sums + c * stride + i);
       lanes.store(totals + i, lanes.load(totals + i) + total);
     });
   });

@@ -5,12 +5,16 @@
 #include "ops/adafactor.h"
 #include "ops/adam.h"
 #include "ops/add.h"
+#include "ops/add_bias.h"
 #include "ops/attention.h"
 #include "ops/attention_decode.h"
+#include "ops/bias_gradient.h"
 #include "ops/convert.h"
 #include "ops/dropout.h"
 #include "ops/embedding.h"
 #include "ops/embedding_backward.h"
+#include "ops/layer_norm.h"
+#include "ops/layer_norm_backward.h"
 #include "ops/linear_cross_entropy.h"
 #include "ops/lora_matmul.h"
 #include "ops/matmul.h"
@@ -47,6 +51,10 @@ extern const CpuKernels kernels = {
     .rms_norm_backward = rms_norm_backward_cpu,
     .activation_backward = activation_backward_cpu,
     .sum_of_squares = sum_of_squares_cpu,
+    .layer_norm = layer_norm_cpu,
+    .layer_norm_backward = layer_norm_backward_cpu,
+    .add_bias = add_bias_cpu,
+    .bias_gradient = bias_gradient_cpu,
     .adam = adam_cpu,
     .embedding_backward = embedding_backward_cpu,
     .dropout = dropout_cpu,

@@ -28,6 +28,10 @@ struct CpuKernels {
   void (*rms_norm_backward)(CpuContext&, const precis_rms_norm_backward_args&);
   void (*activation_backward)(CpuContext&, const precis_activation_backward_args&);
   void (*sum_of_squares)(CpuContext&, const precis_sum_of_squares_args&);
+  void (*layer_norm)(CpuContext&, const precis_layer_norm_args&);
+  void (*layer_norm_backward)(CpuContext&, const precis_layer_norm_backward_args&);
+  void (*add_bias)(CpuContext&, const precis_add_bias_args&);
+  void (*bias_gradient)(CpuContext&, const precis_bias_gradient_args&);
   void (*adam)(CpuContext&, const precis_adam_args&);
   void (*embedding_backward)(CpuContext&, const precis_embedding_backward_args&);
   void (*dropout)(CpuContext&, const precis_dropout_args&);

@@ -52,7 +52,7 @@ void run(CpuContext& context, const precis_rms_norm_backward_args& a) {
                                                     sums + c * n);
     }
   });
-  add_chunk_sums(context, sums, chunks.count, n, static_cast<float*>(a.dweight.data));
+  add_chunk_sums(context, sums, chunks.count, n, n, static_cast<float*>(a.dweight.data));
 }
 
 template <class DY>
