@@ -83,10 +83,21 @@ int64_t element_bytes(int32_t dtype) {
   }
 }
 
+// Whether both are columns of one matrix and have none of them in common.
+bool different_columns(const precis_tensor& t, const precis_tensor& other) {
+  const auto stride = static_cast<uint64_t>(row_stride(t) * element_bytes(t.dtype));
+  if (static_cast<uint64_t>(row_stride(other) * element_bytes(other.dtype)) != stride) return false;
+  const auto a = reinterpret_cast<uintptr_t>(t.data), b = reinterpret_cast<uintptr_t>(other.data);
+  const uint64_t ahead = b >= a ? (b - a) % stride : (stride - (a - b) % stride) % stride;
+  return ahead >= static_cast<uint64_t>(columns(t) * element_bytes(t.dtype)) &&
+         ahead + static_cast<uint64_t>(columns(other) * element_bytes(other.dtype)) <= stride;
+}
+
 // Both checked: no element of one lies inside the other.
 void check_apart(const char* op, const char* name, const precis_tensor& t, const char* other_name,
                  const precis_tensor& other) {
   if (rows(t) == 0 || columns(t) == 0 || rows(other) == 0 || columns(other) == 0) return;
+  if (different_columns(t, other)) return;
   auto end = [](const precis_tensor& u) {
     return static_cast<const char*>(u.data) +
            ((rows(u) - 1) * row_stride(u) + columns(u)) * element_bytes(u.dtype);
@@ -272,6 +283,49 @@ void check_attention(const char* op, const precis_attention_args& a) {
   PRECIS_CHECK(a.dropout == 0 || rows(a.q) <= kMaxAttentionDropoutRows / a.heads,
                "%s: q has %lld rows of %d heads, more than dropout can tell apart", op,
                static_cast<long long>(rows(a.q)), a.heads);
+}
+
+void check_attention_backward(const precis_attention_backward_args& b) {
+  const char* op = "attention_backward";
+  const precis_attention_args& a = b.forward;
+  check_attention(op, a);
+  PRECIS_CHECK(a.log_sum_exp.data != nullptr || rows(a.q) == 0,
+               "%s: log_sum_exp is missing: forward must have been asked for it", op);
+  struct Named {
+    const char* name;
+    const precis_tensor& t;
+  };
+  const Named like_q[] = {{"dout", b.dout}, {"dq", b.dq}};
+  const Named like_k[] = {{"dk", b.dk}, {"dv", b.dv}};
+  for (const Named& n : like_q) {
+    check_tensor(op, n.name, n.t, 2, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
+    check_dim(op, n.name, n.t, 0, a.q.dims[0], "q's number of rows");
+    check_dim(op, n.name, n.t, 1, a.q.dims[1], "q's width");
+  }
+  for (const Named& n : like_k) {
+    check_tensor(op, n.name, n.t, 2, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
+    check_dim(op, n.name, n.t, 0, a.k.dims[0], "k's number of rows");
+    check_dim(op, n.name, n.t, 1, a.q.dims[1], "q's width");
+  }
+  if (b.dbias.data != nullptr) {
+    PRECIS_CHECK(a.bias.data != nullptr, "%s: there is a dbias, but no bias", op);
+    check_tensor(op, "dbias", b.dbias, 2, {PRECIS_FLOAT32});
+    check_dim(op, "dbias", b.dbias, 0, a.bias.dims[0], "the number of buckets");
+    check_dim(op, "dbias", b.dbias, 1, a.heads, "heads");
+  }
+  const Named outputs[] = {{"dq", b.dq}, {"dk", b.dk}, {"dv", b.dv}, {"dbias", b.dbias}};
+  const Named inputs[] = {{"q", a.q},      {"k", a.k},       {"v", a.v},
+                          {"out", a.out},  {"bias", a.bias}, {"log_sum_exp", a.log_sum_exp},
+                          {"dout", b.dout}};
+  for (const Named& output : outputs) {
+    if (output.t.data == nullptr) continue;
+    for (const Named& input : inputs) {
+      if (input.t.data != nullptr) check_apart(op, output.name, output.t, input.name, input.t);
+    }
+    for (const Named* other = outputs; other != &output; other++) {
+      if (other->t.data != nullptr) check_apart(op, output.name, output.t, other->name, other->t);
+    }
+  }
 }
 
 // That every cache row that a decode step reads or writes exists, and that none is written twice.
@@ -940,6 +994,14 @@ precis_status precis_attention(precis_context* context, const precis_attention_a
   return run(context, args, [&] {
     check_attention("attention", *args);
     context->isa.kernels->attention(context->cpu, *args);
+  });
+}
+
+precis_status precis_attention_backward(precis_context* context,
+                                        const precis_attention_backward_args* args) {
+  return run(context, args, [&] {
+    check_attention_backward(*args);
+    context->isa.kernels->attention_backward(context->cpu, *args);
   });
 }
 

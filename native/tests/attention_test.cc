@@ -2,106 +2,14 @@
 
 #include <functional>
 
-#include "test.h"
+#include "attention_cases.h"
 
 using namespace precis;
 
 namespace {
 
-// Sequences as (queries, keys), in one batch.
-using Lengths = std::vector<std::pair<int32_t, int32_t>>;
-
-struct Problem {
-  Lengths lengths;
-  int32_t heads = 3;
-  int64_t head_dim = 24;
-  int32_t dtype = PRECIS_FLOAT32;
-  int32_t out_dtype = PRECIS_FLOAT32;
-  int32_t buckets = 32;  // 0: no bias
-  int32_t max_distance = 128;
-  bool causal = false;
-  bool bidirectional = true;
-  bool fused = false;  // q, k and v are columns of one matrix
-  float scale = 1;
-  float dropout = 0;
-};
-
 // With bfloat16 operands the weights may be rounded to it too.
 double absolute(int32_t dtype) { return dtype == PRECIS_BFLOAT16 ? 8e-3 : 4e-6; }
-
-// Of q and k, so that scores are around 2 whatever the width of a head.
-float spread(int64_t head_dim) { return 1.4f / std::sqrt(std::sqrt(static_cast<float>(head_dim))); }
-
-// Tensors for a problem, and the arguments that refer to them.
-struct Inputs {
-  Inputs(const Problem& p, Random& random) {
-    query_offsets = key_offsets = {0};
-    for (const auto& [queries, keys] : p.lengths) {
-      query_offsets.push_back(query_offsets.back() + queries);
-      key_offsets.push_back(key_offsets.back() + keys);
-    }
-    const int64_t inner = p.heads * p.head_dim, m = query_offsets.back(), n = key_offsets.back();
-    if (p.fused) {
-      // Unequal counts of queries and keys cannot be one matrix.
-      memory.emplace_back(p.dtype, std::vector<int64_t>{n, 3 * inner}, 0, 1);
-      memory[0].fill_normal(random, spread(p.head_dim));
-      args.q = args.k = args.v = memory[0].tensor();
-      for (precis_tensor* t : {&args.q, &args.k, &args.v}) t->dims[1] = inner;
-      const int64_t bytes = inner * (p.dtype == PRECIS_BFLOAT16 ? 2 : 4);
-      args.k.data = static_cast<char*>(args.k.data) + bytes;
-      args.v.data = static_cast<char*>(args.v.data) + 2 * bytes;
-    } else {
-      memory.emplace_back(p.dtype, std::vector<int64_t>{m, inner}, 5, 1);
-      memory.emplace_back(p.dtype, std::vector<int64_t>{n, inner}, 3, 3);
-      memory.emplace_back(p.dtype, std::vector<int64_t>{n, inner}, 7, 0);
-      memory[0].fill_normal(random, spread(p.head_dim));
-      memory[1].fill_normal(random, spread(p.head_dim));
-      memory[2].fill_normal(random);
-      args.q = memory[0];
-      args.k = memory[1];
-      args.v = memory[2];
-    }
-    if (p.buckets > 0) {
-      memory.emplace_back(PRECIS_FLOAT32, std::vector<int64_t>{p.buckets, p.heads}, 2, 1);
-      args.bias = memory.back().fill_normal(random);
-    }
-    args.query_offsets = query_offsets.data();
-    args.key_offsets = key_offsets.data();
-    args.sequences = static_cast<int32_t>(p.lengths.size());
-    args.heads = p.heads;
-    args.causal = p.causal;
-    args.bidirectional = p.bidirectional;
-    args.max_distance = p.max_distance;
-    args.scale = p.scale;
-    args.dropout = p.dropout;
-    args.seed = random.next();
-    args.offset = random.next();
-  }
-
-  std::vector<GuardedTensor> memory;
-  std::vector<int32_t> query_offsets, key_offsets;
-  precis_attention_args args = {};
-};
-
-std::string describe(const TestContext& context, const Problem& p) {
-  return std::string(context.name()) + " head_dim " + std::to_string(p.head_dim) + " of " +
-         std::to_string(p.lengths[0].first) + "x" + std::to_string(p.lengths[0].second) +
-         (p.dtype == PRECIS_BFLOAT16 ? " bf16" : " f32") + (p.causal ? " causal" : "") +
-         (p.fused ? " fused" : "") + (p.dropout > 0 ? " dropout" : "");
-}
-
-bool same_rows(const GuardedTensor& a, int64_t a_row, const GuardedTensor& b, int64_t rows) {
-  const int64_t bytes = columns(a) * (a.tensor().dtype == PRECIS_BFLOAT16 ? 2 : 4);
-  for (int64_t r = 0; r < rows; r++) {
-    const void* x = a.tensor().dtype == PRECIS_BFLOAT16
-                        ? static_cast<void*>(row<uint16_t>(a, a_row + r))
-                        : row<float>(a, a_row + r);
-    const void* y = b.tensor().dtype == PRECIS_BFLOAT16 ? static_cast<void*>(row<uint16_t>(b, r))
-                                                        : row<float>(b, r);
-    if (std::memcmp(x, y, bytes) != 0) return false;
-  }
-  return true;
-}
 
 void expect_right(const TestContext& context, const Problem& p, Random& random) {
   Inputs in(p, random);
@@ -125,7 +33,7 @@ void expect_right(const TestContext& context, const Problem& p, Random& random) 
   in.args.log_sum_exp = log_sum_exp;
   EXPECT_OK(context, precis_attention(context, &in.args));
   EXPECT(log_sum_exp.intact(), "%s", what.c_str());
-  EXPECT(same_rows(again, 0, out, in.query_offsets.back()), "%s", what.c_str());
+  EXPECT(same_rows(again, out), "%s", what.c_str());
   expect_close(log_sum_exp, want_log, 2e-6, 4e-6, (what + ": log_sum_exp").c_str());
 }
 
@@ -150,7 +58,7 @@ void expect_invariant(const char* isa, int32_t dtype, bool causal, float dropout
     GuardedTensor again(PRECIS_FLOAT32, {in.query_offsets.back(), inner});
     in.args.out = again;
     EXPECT_OK(context, precis_attention(context, &in.args));
-    EXPECT(same_rows(batch, 0, again, in.query_offsets.back()), "%s", context.name());
+    EXPECT(same_rows(batch, again), "%s", context.name());
     // What is dropped depends on where in the batch a sequence lies.
     if (dropout > 0) continue;
     for (size_t s = 0; s < p.lengths.size(); s++) {
@@ -159,8 +67,8 @@ void expect_invariant(const char* isa, int32_t dtype, bool causal, float dropout
       const int32_t query_offsets[] = {0, queries}, key_offsets[] = {0, keys};
       precis_attention_args args = in.args;
       auto from = [&](precis_tensor t, int64_t first, int64_t count) {
-        t.data = dtype == PRECIS_BFLOAT16 ? static_cast<void*>(row<uint16_t>(t, first))
-                                          : row<float>(t, first);
+        t.data = t.dtype == PRECIS_BFLOAT16 ? static_cast<void*>(row<uint16_t>(t, first))
+                                            : row<float>(t, first);
         t.dims[0] = count;
         return t;
       };
@@ -172,8 +80,8 @@ void expect_invariant(const char* isa, int32_t dtype, bool causal, float dropout
       args.sequences = 1;
       args.out = alone;
       EXPECT_OK(context, precis_attention(context, &args));
-      EXPECT(same_rows(batch, in.query_offsets[s], alone, queries), "%s: sequence %d differs alone",
-             context.name(), static_cast<int>(s));
+      EXPECT(same_rows(from(batch, in.query_offsets[s], queries), alone),
+             "%s: sequence %d differs alone", context.name(), static_cast<int>(s));
     }
   }
 }

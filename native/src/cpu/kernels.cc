@@ -7,6 +7,7 @@
 #include "ops/add.h"
 #include "ops/add_bias.h"
 #include "ops/attention.h"
+#include "ops/attention_backward.h"
 #include "ops/attention_decode.h"
 #include "ops/bias_gradient.h"
 #include "ops/convert.h"
@@ -33,6 +34,7 @@ namespace PRECIS_ISA {
 
 extern const CpuKernels kernels = {
     .attention = attention_cpu,
+    .attention_backward = attention_backward_cpu,
     .attention_decode = attention_decode_cpu,
     .convert = convert_cpu,
     .matmul_pack = matmul_pack_cpu,

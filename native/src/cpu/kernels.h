@@ -10,6 +10,7 @@ struct CpuContext;
 
 struct CpuKernels {
   void (*attention)(CpuContext&, const precis_attention_args&);
+  void (*attention_backward)(CpuContext&, const precis_attention_backward_args&);
   void (*attention_decode)(CpuContext&, const precis_attention_decode_args&);
   void (*convert)(CpuContext&, const precis_convert_args&);
   void (*matmul_pack)(CpuContext&, const precis_matmul_pack_args&);

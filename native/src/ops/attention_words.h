@@ -51,6 +51,11 @@ struct Singles {
     if (exact != nullptr) *exact = sum.sum();
     return sum.sum();
   }
+  // x as it would be in a word.
+  static Vec rounded(Vec x) { return x; }
+  // e^(x / kPerUnit): what is given to it is in units that make it cheapest.
+  static constexpr float kPerUnit = 1;
+  static Vec power(Vec x) { return exp(x); }
   // Of n elements, a multiple of W up to kDropoutGroup, those whose bit is not set become zero.
   static void keep(float* p, int64_t n, uint64_t bits) {
     for (int64_t j = 0; j < n; j += W) keep_lanes(Vec::load(p + j), bits >> j).store(p + j);
@@ -68,12 +73,32 @@ struct Pairs {
     const __mmask32 mask = n >= 2 * W ? ~0u : n > 0 ? (1u << n) - 1 : 0;
     return {_mm512_castsi512_ps(_mm512_maskz_loadu_epi16(mask, x))};
   }
+  static Vec load(const float* x, int64_t n) {
+    return join(Singles::load(x, n), Singles::load(x + W, n - W));
+  }
   static Vec load_rows(const uint16_t* x0, const uint16_t* x1, int64_t n) {
     const __mmask16 mask = static_cast<__mmask16>(n >= W ? 0xffff : n > 0 ? (1u << n) - 1 : 0);
     const __m512i low = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, x0));
     const __m512i high =
         _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(x1 != nullptr ? mask : 0, x1));
     return {_mm512_castsi512_ps(_mm512_or_si512(low, _mm512_slli_epi32(high, 16)))};
+  }
+  static Vec load_rows(const float* x0, const float* x1, int64_t n) {
+    return interleave(join(Singles::load(x0, n), Vec::zero()),
+                      join(x1 != nullptr ? Singles::load(x1, n) : Vec::zero(), Vec::zero()), 0);
+  }
+  // 2 W neighbours as words.
+  static Vec join(Vec low, Vec high) {
+    return {_mm512_castsi512_ps((__m512i)_mm512_cvtne2ps_pbh(high.v, low.v))};
+  }
+  // W words each of which pairs an element of x0 with that of x1, both of 2 W; half 0 or 1 of them.
+  static Vec interleave(Vec x0, Vec x1, int half) {
+    const __m512i low = _mm512_setr_epi32(
+        0x200000, 0x210001, 0x220002, 0x230003, 0x240004, 0x250005, 0x260006, 0x270007, 0x280008,
+        0x290009, 0x2a000a, 0x2b000b, 0x2c000c, 0x2d000d, 0x2e000e, 0x2f000f);
+    const __m512i from = half == 0 ? low : _mm512_add_epi16(low, _mm512_set1_epi16(16));
+    return {_mm512_castsi512_ps(
+        _mm512_permutex2var_epi16(_mm512_castps_si512(x0.v), from, _mm512_castps_si512(x1.v)))};
   }
   // The sum is of what was rounded, so that the weights still add up to one.
   static float exponentiate(float* p, int64_t n, float largest, float* exact = nullptr) {
@@ -92,6 +117,23 @@ struct Pairs {
     }
     if (exact != nullptr) *exact = powers.sum();
     return _mm512_reduce_add_ps(sum);
+  }
+  static Vec rounded(Vec x) {
+    const __m256i words = (__m256i)_mm512_cvtneps_pbh(x.v);
+    return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(words), 16))};
+  }
+  // 2^x within 3e-6 relative, far below what is lost when it becomes a word.
+  static constexpr float kPerUnit = 1.44269504f;
+  static Vec power(Vec x) {
+    const Vec clamped = max(Vec::set1(-200.0f), x);
+    const Vec n = round(clamped);
+    const Vec r = clamped - n;
+    Vec p = Vec::set1(0.00957010221f);
+    p = fma(p, r, Vec::set1(0.0559178628f));
+    p = fma(p, r, Vec::set1(0.240247443f));
+    p = fma(p, r, Vec::set1(0.693121791f));
+    p = fma(p, r, Vec::set1(0.999999285f));
+    return scale2(p, n);
   }
   static void keep(float* p, int64_t n, uint64_t bits) {
     for (int64_t j = 0; j < n; j += 2 * W) {
