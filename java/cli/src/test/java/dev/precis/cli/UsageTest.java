@@ -31,6 +31,8 @@ final class UsageTest {
         "generate --model m --prompt p --threads x | --threads",
         "bench                                     | What to measure is missing",
         "bench generate                            | --model=",
+        "rouge                                     | --predictions=",
+        "rouge --predictions p.jsonl               | --references=",
         "data                                      | --output=",
         "data --output d --count 9                 | must be 10 to 1000000, not 9",
         "data --output d --count many              | --count",
@@ -91,7 +93,16 @@ final class UsageTest {
 
   @ParameterizedTest
   @ValueSource(
-      strings = {"generate", "data", "demo", "download", "doctor", "bench generate", "completion"})
+      strings = {
+        "generate",
+        "rouge",
+        "data",
+        "demo",
+        "download",
+        "doctor",
+        "bench generate",
+        "completion"
+      })
   void helpHasExamplesAndTheCommonOptions(String command) {
     CommandLineRun result = run((Object[]) (command + " --help").split(" ")).succeeded();
     assertTrue(result.out().contains("precis " + command), result.out());

@@ -34,7 +34,7 @@ final class CsvSource implements DialogueReader.Source {
   }
 
   @Override
-  public Dialogue next() throws IOException {
+  public Row next() throws IOException {
     try {
       if (header == null && records.hasNext()) {
         header = records.next().getFields().stream().map(String::strip).toList();
@@ -58,7 +58,7 @@ final class CsvSource implements DialogueReader.Source {
       for (int i = 0; i < header.size(); i++) {
         fields.put(header.get(i), emptyIsAbsent(header.get(i), record.getField(i)));
       }
-      return new Row(fields, where, line).toDialogue();
+      return new Row(fields, where, line);
     } catch (CsvParseException e) {
       Throwable cause = e.getCause();
       throw new InvalidInputException(

@@ -43,8 +43,8 @@ public final class DialogueReader {
 
   /** Gives rows until there are none. */
   interface Source extends AutoCloseable {
-    /** The next dialogue, or {@code null} at the end. */
-    Dialogue next() throws IOException;
+    /** The next row, or {@code null} at the end. */
+    Row next() throws IOException;
 
     @Override
     void close() throws IOException;
@@ -73,8 +73,17 @@ public final class DialogueReader {
    * @throws UncheckedIOException where the file cannot be read
    */
   public static Stream<Dialogue> stream(Path file) {
+    return rows(file, "dialogue").map(Row::toDialogue);
+  }
+
+  /**
+   * The rows of a file, whatever is in them.
+   *
+   * @param what the file should hold at least one of
+   */
+  static Stream<Row> rows(Path file, String what) {
     try {
-      return stream(open(file), nameOf(file));
+      return rows(open(file), nameOf(file), what);
     } catch (IOException e) {
       throw cannotRead(nameOf(file), e);
     }
@@ -114,32 +123,32 @@ public final class DialogueReader {
     return file.toString().equals("-");
   }
 
-  private static String nameOf(Path file) {
+  static String nameOf(Path file) {
     return isStandardInput(file) ? "standard input" : file.toString();
   }
 
-  private static Stream<Dialogue> stream(Source source, String name) {
-    Spliterator<Dialogue> rows =
+  private static Stream<Row> rows(Source source, String name, String what) {
+    Spliterator<Row> rows =
         new Spliterators.AbstractSpliterator<>(
             Long.MAX_VALUE, Spliterator.ORDERED | Spliterator.NONNULL) {
           private boolean any;
 
           @Override
-          public boolean tryAdvance(Consumer<? super Dialogue> action) {
-            Dialogue dialogue;
+          public boolean tryAdvance(Consumer<? super Row> action) {
+            Row row;
             try {
-              dialogue = source.next();
+              row = source.next();
             } catch (IOException e) {
               throw cannotRead(name, e);
             }
-            if (dialogue == null && !any) {
-              throw new InvalidInputException(name + " holds no dialogue");
+            if (row == null && !any) {
+              throw new InvalidInputException(name + " holds no " + what);
             }
             any = true;
-            if (dialogue != null) {
-              action.accept(dialogue);
+            if (row != null) {
+              action.accept(row);
             }
-            return dialogue != null;
+            return row != null;
           }
         };
     return StreamSupport.stream(rows, false)
@@ -153,7 +162,7 @@ public final class DialogueReader {
             });
   }
 
-  private static UncheckedIOException cannotRead(String name, IOException e) {
+  static UncheckedIOException cannotRead(String name, IOException e) {
     return new UncheckedIOException("Cannot read " + name + ": " + e.getMessage(), e);
   }
 }

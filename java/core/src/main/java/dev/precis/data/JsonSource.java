@@ -27,11 +27,11 @@ final class JsonSource implements DialogueReader.Source {
   }
 
   @Override
-  public Dialogue next() throws IOException {
+  public Row next() throws IOException {
     return lines == null ? nextOfList() : nextLine();
   }
 
-  private Dialogue nextLine() throws IOException {
+  private Row nextLine() throws IOException {
     String line = lines.next();
     while (line != null && line.isBlank()) {
       line = lines.next();
@@ -46,13 +46,13 @@ final class JsonSource implements DialogueReader.Source {
       if (parser.nextToken() != null) {
         throw new InvalidInputException(where + " holds more than one JSON object");
       }
-      return new Row(fields, where, lines.number()).toDialogue();
+      return new Row(fields, where, lines.number());
     } catch (JacksonException e) {
       throw Json.invalidLine(where, e);
     }
   }
 
-  private Dialogue nextOfList() throws IOException {
+  private Row nextOfList() throws IOException {
     try {
       if (list == null) {
         list = Json.parser(in);
@@ -75,7 +75,7 @@ final class JsonSource implements DialogueReader.Source {
       int line = list.currentTokenLocation().getLineNr();
       String where = name + ", line " + line;
       expectObject(token, where);
-      return new Row(fields(list), where, line).toDialogue();
+      return new Row(fields(list), where, line);
     } catch (JacksonIOException e) {
       throw e.getCause();
     } catch (JacksonException e) {

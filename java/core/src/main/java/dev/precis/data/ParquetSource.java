@@ -47,7 +47,7 @@ final class ParquetSource implements DialogueReader.Source {
   }
 
   @Override
-  public Dialogue next() throws IOException {
+  public Row next() throws IOException {
     Map<String, Object> fields = new LinkedHashMap<>();
     try {
       if (!rows.hasNext()) {
@@ -64,7 +64,7 @@ final class ParquetSource implements DialogueReader.Source {
     } catch (RuntimeException | OutOfMemoryError e) {
       throw unreadable(e);
     }
-    return new Row(fields, name + ", row " + number, number).toDialogue();
+    return new Row(fields, name + ", row " + number, number);
   }
 
   /** Damage inside shows as exceptions of any kind, a lying size as a lack of memory. */

@@ -44,10 +44,32 @@ record Row(Map<String, Object> fields, String where, long number) {
         !textKey.equals("dialogue"));
   }
 
+  /** What is summarised may be missing here, and a summary may be empty. */
+  Summaries toSummaries() {
+    List<String> texts = allSummaries();
+    if (texts.isEmpty()) {
+      throw new InvalidInputException(
+          "%s has no \"summary\" (nor \"summary1\"); its fields are: %s"
+              .formatted(where, fields.isEmpty() ? "none" : String.join(", ", fields.keySet())));
+    }
+    String textKey = firstOf(TEXT);
+    boolean anything = texts.stream().anyMatch(text -> !text.isBlank());
+    return new Summaries(
+        ownId(),
+        textKey == null ? null : text(textKey),
+        anything ? texts.stream().filter(text -> !text.isBlank()).toList() : List.of(""));
+  }
+
   private String id() {
+    String own = ownId();
+    return own == null ? Long.toString(number) : own;
+  }
+
+  /** The id that the row itself has, or {@code null}. */
+  private String ownId() {
     String key = firstOf(List.of("id", "fname"));
     if (key == null) {
-      return Long.toString(number);
+      return null;
     }
     return switch (fields.get(key)) {
       case Integer id -> id.toString();
@@ -58,6 +80,10 @@ record Row(Map<String, Object> fields, String where, long number) {
   }
 
   private List<String> summaries() {
+    return allSummaries().stream().filter(text -> !text.isBlank()).toList();
+  }
+
+  private List<String> allSummaries() {
     List<String> summaries = new ArrayList<>();
     for (String key : List.of("summary", "summary1", "summary2", "summary3")) {
       if (fields.get(key) instanceof List<?> list) {
@@ -66,7 +92,6 @@ record Row(Map<String, Object> fields, String where, long number) {
         summaries.add(text(key));
       }
     }
-    summaries.removeIf(String::isBlank);
     return summaries;
   }
 

@@ -20,7 +20,7 @@ final class TextSource implements DialogueReader.Source {
   }
 
   @Override
-  public Dialogue next() throws IOException {
+  public Row next() throws IOException {
     if (read) {
       return null;
     }
@@ -31,7 +31,7 @@ final class TextSource implements DialogueReader.Source {
           "%s has more than the %d characters that a dialogue may have"
               .formatted(name, DialogueReader.MAX_CHARACTERS));
     }
-    return new Row(Map.of("dialogue", text.strip()), name, 1).toDialogue();
+    return new Row(Map.of("dialogue", text.strip()), name, 1);
   }
 
   @Override

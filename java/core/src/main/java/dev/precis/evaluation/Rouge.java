@@ -112,6 +112,32 @@ public final class Rouge {
     }
   }
 
+  /** The four metrics. */
+  public enum Metric {
+    ROUGE_1("rouge1", Scores::rouge1),
+    ROUGE_2("rouge2", Scores::rouge2),
+    ROUGE_L("rougeL", Scores::rougeL),
+    ROUGE_LSUM("rougeLsum", Scores::rougeLsum);
+
+    private final String id;
+    private final Function<Scores, Score> score;
+
+    Metric(String id, Function<Scores, Score> score) {
+      this.id = id;
+      this.score = score;
+    }
+
+    /** Its name in reports. */
+    public String id() {
+      return id;
+    }
+
+    /** The metric's score among all. */
+    public Score of(Scores scores) {
+      return score.apply(scores);
+    }
+  }
+
   /** The four metrics of a prediction. */
   public record Scores(Score rouge1, Score rouge2, Score rougeL, Score rougeLsum) {}
 
@@ -149,28 +175,47 @@ public final class Rouge {
       throw new IllegalArgumentException("There is no reference");
     }
     List<Scores> all = references.stream().map(each -> score(prediction, each)).toList();
-    return new Scores(
-        combine(all, Scores::rouge1, combination),
-        combine(all, Scores::rouge2, combination),
-        combine(all, Scores::rougeL, combination),
-        combine(all, Scores::rougeLsum, combination));
+    return combination == MultiReference.MEAN ? mean(all) : perMetric(all, Rouge::best);
   }
 
-  private static Score combine(
-      List<Scores> all, Function<Scores, Score> metric, MultiReference combination) {
-    Score best = metric.apply(all.getFirst());
+  /** The mean of each number; at least one. */
+  static Scores mean(List<Scores> all) {
+    return all.size() == 1 ? all.getFirst() : perMetric(all, Rouge::mean);
+  }
+
+  private interface Combination {
+    Score of(List<Scores> all, Metric metric);
+  }
+
+  private static Scores perMetric(List<Scores> all, Combination combination) {
+    return new Scores(
+        combination.of(all, Metric.ROUGE_1),
+        combination.of(all, Metric.ROUGE_2),
+        combination.of(all, Metric.ROUGE_L),
+        combination.of(all, Metric.ROUGE_LSUM));
+  }
+
+  private static Score best(List<Scores> all, Metric metric) {
+    Score best = metric.of(all.getFirst());
+    for (Scores each : all) {
+      Score score = metric.of(each);
+      best = score.f1 > best.f1 ? score : best;
+    }
+    return best;
+  }
+
+  private static Score mean(List<Scores> all, Metric metric) {
     double precision = 0;
     double recall = 0;
     double f1 = 0;
     for (Scores each : all) {
-      Score score = metric.apply(each);
-      best = score.f1 > best.f1 ? score : best;
+      Score score = metric.of(each);
       precision += score.precision;
       recall += score.recall;
       f1 += score.f1;
     }
     int n = all.size();
-    return combination == MultiReference.MAX ? best : new Score(precision / n, recall / n, f1 / n);
+    return new Score(precision / n, recall / n, f1 / n);
   }
 
   /** The words of a text as they are compared. */

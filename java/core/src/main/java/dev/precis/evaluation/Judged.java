@@ -1,0 +1,129 @@
+package dev.precis.evaluation;
+
+import dev.precis.InvalidInputException;
+import dev.precis.data.Summaries;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * A dialogue with its references and what is to be compared with them. It is the unit of every
+ * statistic: a file may have a dialogue in several rows, one reference in each (as DialogSum's test
+ * set on the hub has), and counting rows would take three opinions on one dialogue for three
+ * dialogues.
+ *
+ * @param id the dialogue's name, its first row's where it has several; or {@code null}
+ * @param predictions one for each row of the dialogue
+ * @param references all that there are
+ */
+public record Judged(String id, List<String> predictions, List<String> references) {
+  /** Keeps its own copies. */
+  public Judged {
+    predictions = List.copyOf(predictions);
+    references = List.copyOf(references);
+  }
+
+  /**
+   * Puts predictions to references: by id where every row of both has one, else by order.
+   *
+   * @param predictionsName the file, for the errors' sentences
+   * @throws InvalidInputException where one side has what the other has not
+   */
+  public static List<Judged> match(
+      List<Summaries> predictions,
+      String predictionsName,
+      List<Summaries> references,
+      String referencesName) {
+    boolean byId = allHaveIds(predictions) && allHaveIds(references);
+    if (!byId && predictions.size() != references.size()) {
+      throw new InvalidInputException(
+          "%s has %d summaries and %s has %d; without an id in every row of both they are compared by order and must be as many"
+              .formatted(predictionsName, predictions.size(), referencesName, references.size()));
+    }
+    Map<String, Summaries> byName =
+        byId ? byId(predictions, predictionsName, references, referencesName) : null;
+    Map<Object, List<Integer>> rowsOfDialogue = new LinkedHashMap<>();
+    for (int i = 0; i < references.size(); i++) {
+      String dialogue = references.get(i).dialogue();
+      Object key = dialogue == null ? i : dialogue;
+      rowsOfDialogue.computeIfAbsent(key, any -> new ArrayList<>()).add(i);
+    }
+    List<Judged> all = new ArrayList<>();
+    for (List<Integer> rows : rowsOfDialogue.values()) {
+      List<String> predicted = new ArrayList<>();
+      List<String> referenced = new ArrayList<>();
+      for (int row : rows) {
+        Summaries reference = references.get(row);
+        Summaries prediction = byId ? byName.get(reference.id()) : predictions.get(row);
+        predicted.add(prediction.texts().getFirst());
+        referenced.addAll(reference.texts());
+      }
+      all.add(new Judged(references.get(rows.getFirst()).id(), predicted, referenced));
+    }
+    return all;
+  }
+
+  private static boolean allHaveIds(List<Summaries> rows) {
+    return rows.stream().allMatch(row -> row.id() != null);
+  }
+
+  private static Map<String, Summaries> byId(
+      List<Summaries> predictions,
+      String predictionsName,
+      List<Summaries> references,
+      String referencesName) {
+    Map<String, Summaries> predicted = unique(predictions, predictionsName);
+    Map<String, Summaries> referenced = unique(references, referencesName);
+    for (Summaries each : predictions) {
+      if (!referenced.containsKey(each.id())) {
+        throw new InvalidInputException(
+            "%s has a summary of '%s', which %s does not have"
+                .formatted(predictionsName, each.id(), referencesName));
+      }
+    }
+    long missing = references.stream().filter(row -> !predicted.containsKey(row.id())).count();
+    for (Summaries each : references) {
+      if (!predicted.containsKey(each.id())) {
+        throw new InvalidInputException(
+            "%s has no summary of '%s'%s, which %s has"
+                .formatted(
+                    predictionsName,
+                    each.id(),
+                    missing == 1 ? "" : " and %d more".formatted(missing - 1),
+                    referencesName));
+      }
+    }
+    return predicted;
+  }
+
+  private static Map<String, Summaries> unique(List<Summaries> rows, String name) {
+    Map<String, Summaries> byId = HashMap.newHashMap(rows.size());
+    for (Summaries row : rows) {
+      if (byId.put(row.id(), row) != null) {
+        throw new InvalidInputException("%s has the id '%s' twice".formatted(name, row.id()));
+      }
+    }
+    return byId;
+  }
+
+  /** The ROUGE of each metric, a row for each dialogue: the mean over its predictions. */
+  public static List<Rouge.Scores> score(
+      List<Judged> all, Rouge rouge, Rouge.MultiReference combination) {
+    return all.stream().map(each -> each.score(rouge, combination)).toList();
+  }
+
+  private Rouge.Scores score(Rouge rouge, Rouge.MultiReference combination) {
+    List<Rouge.Scores> each = new ArrayList<>();
+    // Rows of one dialogue mostly have one and the same prediction.
+    for (String prediction : predictions) {
+      int before = predictions.indexOf(prediction);
+      each.add(
+          before < each.size()
+              ? each.get(before)
+              : rouge.score(prediction, references, combination));
+    }
+    return Rouge.mean(each);
+  }
+}
