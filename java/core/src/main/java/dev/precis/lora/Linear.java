@@ -4,8 +4,12 @@ import dev.precis.checkpoint.PeftAdapter;
 import dev.precis.ops.Ops;
 import dev.precis.ops.Ops.LoraSegment;
 import dev.precis.ops.PackedMatrix;
+import dev.precis.ops.Parameters.Parameter;
+import dev.precis.ops.Tape;
+import dev.precis.ops.Variable;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
+import dev.precis.tensor.Workspace;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -13,8 +17,11 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * A frozen weight W (N, K), without bias, and the adapters that sit on it (Hu et al. 2021). Several
- * layers that read the same input are one product: their outputs lie side by side.
+ * A weight W (N, K), without bias, and the adapters that sit on it (Hu et al. 2021). Several layers
+ * that read the same input are one product: their outputs lie side by side.
+ *
+ * <p>W is frozen, or trained whole ({@link #train(List)}), or frozen under adapters that are
+ * trained ({@link #train(LoraTraining)}).
  */
 public final class Linear {
   /**
@@ -25,12 +32,180 @@ public final class Linear {
   public record Part(String name, long outputBegin, long outputEnd) {}
 
   private final PackedMatrix w;
+  private final PackedMatrix transposed;
   private final List<Part> parts;
   private LoraWeights lora;
+  private List<Parameter> weights;
+  private LoraTraining adapters;
 
   public Linear(PackedMatrix w, List<Part> parts) {
+    this(w, null, parts);
+  }
+
+  /**
+   * A weight that gradients can flow through.
+   *
+   * @param transposed W packed transposed, or null
+   */
+  public Linear(PackedMatrix w, PackedMatrix transposed, List<Part> parts) {
     this.w = w;
+    this.transposed = transposed;
     this.parts = List.copyOf(parts);
+  }
+
+  /** W, packed. */
+  public PackedMatrix packed() {
+    return w;
+  }
+
+  /** W packed transposed; null where no gradient flows. */
+  public PackedMatrix packedTransposed() {
+    return transposed;
+  }
+
+  /** W is trained: one parameter for each part. */
+  public void train(List<Parameter> weights) {
+    this.weights = List.copyOf(weights);
+  }
+
+  /** Adapters on W are trained; they are used from now on. */
+  public void train(LoraTraining adapters) {
+    this.adapters = adapters;
+    this.lora = adapters.weights();
+  }
+
+  /** The parameters of W, one for each part; null where W is frozen. */
+  public List<Parameter> weights() {
+    return weights;
+  }
+
+  /** The adapters that are trained, or null. */
+  public LoraTraining adapters() {
+    return adapters;
+  }
+
+  /** Brings what is packed up to date with the parameters, after they changed. */
+  public void update(Ops ops) {
+    if (weights != null) {
+      List<Tensor> values = weights.stream().map(Parameter::value).toList();
+      ops.repack(w, values);
+      ops.repackTransposed(transposed, values);
+    }
+    if (adapters != null) {
+      adapters.update(ops);
+    }
+  }
+
+  /** Whether the backward step needs the input's values. */
+  public boolean needsInput() {
+    return weights != null || adapters != null;
+  }
+
+  /**
+   * {@code y = x W' + adapters}, on a tape.
+   *
+   * @param y where the result goes
+   */
+  public Variable apply(Tape tape, Variable x, Tensor y) {
+    Forward forward = forward(tape, x, y, false, keptDown(tape, x));
+    Variable out = tape.variable(y, x.needsGradient() || needsInput());
+    if (out.needsGradient()) {
+      tape.record(() -> backward(tape, x, out.gradient(), forward));
+    }
+    return out;
+  }
+
+  /**
+   * The next value of a residual stream: {@code stream + dropout(x W' + adapters)}.
+   *
+   * @param dropout probability with which an element of the product is dropped
+   */
+  public Variable addTo(Tape tape, Variable x, Variable stream, float dropout) {
+    Workspace workspace = tape.workspace();
+    Tensor value =
+        workspace.tensor(DType.FLOAT32, stream.value().rows(), stream.value().columns());
+    tape.ops().convert(stream.value(), value);
+    // What the backward reads is placed before what is given back at once.
+    Tensor down = keptDown(tape, x);
+    Forward forward;
+    long mask = -1;
+    if (dropout == 0 || !tape.recording()) {
+      forward = forward(tape, x, value, true, down);
+    } else {
+      Workspace.Mark mark = workspace.mark();
+      Tensor product = workspace.tensor(x.value().dtype(), value.rows(), value.columns());
+      forward = forward(tape, x, product, false, down);
+      mask = tape.nextDropout();
+      tape.ops().dropout(product, value, dropout, tape.seed(), mask, true);
+      workspace.release(mark);
+    }
+    boolean needs = x.needsGradient() || needsInput();
+    Variable out = tape.next(stream, value, needs);
+    if (needs && tape.recording()) {
+      long offset = mask;
+      tape.record(
+          () -> {
+            Tensor dy = out.gradient();
+            if (offset >= 0 && dy != null) {
+              Tensor dropped = workspace.tensor(x.value().dtype(), dy.rows(), dy.columns());
+              tape.ops().dropout(dy, dropped, dropout, tape.seed(), offset, false);
+              dy = dropped;
+            }
+            backward(tape, x, dy, forward);
+          });
+    }
+    return out;
+  }
+
+  /**
+   * What a product leaves for its backward step.
+   *
+   * @param down (M, R): {@code x A' . s}, or null
+   * @param dropout the number of the dropout of what A read, or -1
+   */
+  record Forward(Tensor down, long dropout) {}
+
+  private Tensor keptDown(Tape tape, Variable x) {
+    return adapters == null || !tape.recording()
+        ? null
+        : tape.workspace().tensor(DType.FLOAT32, x.value().rows(), adapters.ranks());
+  }
+
+  private Forward forward(Tape tape, Variable x, Tensor y, boolean accumulate, Tensor down) {
+    if (down == null) {
+      apply(tape.ops(), x.value(), y, 1, accumulate);
+      return new Forward(null, -1);
+    }
+    Workspace.Mark mark = tape.workspace().mark();
+    long offset = adapters.dropout() > 0 ? tape.nextDropout() : -1;
+    Tensor dropped = offset < 0 ? null : adapters.dropped(tape, x.value(), offset);
+    tape.ops()
+        .loraMatmul(
+            x.value(), w, lora.a(), lora.b(), lora.segments(), dropped, down, y, 1, accumulate);
+    tape.workspace().release(mark);
+    return new Forward(down, offset);
+  }
+
+  private void backward(Tape tape, Variable x, Tensor dy, Forward forward) {
+    if (dy == null) {
+      return;
+    }
+    Ops ops = tape.ops();
+    DType dtype = w.dtype() == DType.FLOAT32 ? DType.FLOAT32 : DType.BFLOAT16;
+    if (weights != null) {
+      for (int i = 0; i < parts.size(); i++) {
+        Part part = parts.get(i);
+        Tensor share = dy.columns(part.outputBegin, part.outputEnd - part.outputBegin);
+        ops.weightGradient(share, x.value(), weights.get(i).gradient(), 1, dtype, true);
+      }
+    }
+    if (adapters != null) {
+      adapters.backward(tape, this, x, dy, forward, dtype);
+    } else if (x.needsGradient()) {
+      DType to = x.value().dtype();
+      Tensor dx = tape.gradientFor(x, to);
+      ops.matmul(dy, transposed, dx, 1, tape.collected(x));
+    }
   }
 
   /** The layers inside, in the order of their outputs. */

@@ -6,10 +6,22 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import dev.precis.ffi.Context;
 import dev.precis.ffi.generated.Precis;
 import dev.precis.ffi.generated.precis_activation_args;
+import dev.precis.ffi.generated.precis_activation_backward_args;
+import dev.precis.ffi.generated.precis_adafactor_args;
+import dev.precis.ffi.generated.precis_adam_args;
+import dev.precis.ffi.generated.precis_add_args;
+import dev.precis.ffi.generated.precis_add_bias_args;
 import dev.precis.ffi.generated.precis_attention_args;
+import dev.precis.ffi.generated.precis_attention_backward_args;
 import dev.precis.ffi.generated.precis_attention_decode_args;
+import dev.precis.ffi.generated.precis_bias_gradient_args;
 import dev.precis.ffi.generated.precis_convert_args;
+import dev.precis.ffi.generated.precis_dropout_args;
 import dev.precis.ffi.generated.precis_embedding_args;
+import dev.precis.ffi.generated.precis_embedding_backward_args;
+import dev.precis.ffi.generated.precis_layer_norm_args;
+import dev.precis.ffi.generated.precis_layer_norm_backward_args;
+import dev.precis.ffi.generated.precis_linear_cross_entropy_args;
 import dev.precis.ffi.generated.precis_logit_rules;
 import dev.precis.ffi.generated.precis_lora_matmul_args;
 import dev.precis.ffi.generated.precis_lora_segment;
@@ -18,10 +30,14 @@ import dev.precis.ffi.generated.precis_matmul_pack_args;
 import dev.precis.ffi.generated.precis_packed_matrix;
 import dev.precis.ffi.generated.precis_process_logits_args;
 import dev.precis.ffi.generated.precis_rms_norm_args;
+import dev.precis.ffi.generated.precis_rms_norm_backward_args;
 import dev.precis.ffi.generated.precis_sample_args;
+import dev.precis.ffi.generated.precis_sgd_args;
 import dev.precis.ffi.generated.precis_softmax_args;
+import dev.precis.ffi.generated.precis_sum_of_squares_args;
 import dev.precis.ffi.generated.precis_tensor;
 import dev.precis.ffi.generated.precis_top_k_args;
+import dev.precis.ffi.generated.precis_weight_gradient_args;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -52,6 +68,23 @@ public final class Ops implements AutoCloseable {
   private final MemorySegment decode = arena.allocate(precis_attention_decode_args.layout());
   private final MemorySegment process = arena.allocate(precis_process_logits_args.layout());
   private final MemorySegment sample = arena.allocate(precis_sample_args.layout());
+  private final MemorySegment activationBackward = arena.allocate(precis_activation_backward_args.layout());
+  private final MemorySegment result = arena.allocate(ValueLayout.JAVA_DOUBLE);
+  private final MemorySegment adafactor = arena.allocate(precis_adafactor_args.layout());
+  private final MemorySegment adam = arena.allocate(precis_adam_args.layout());
+  private final MemorySegment add = arena.allocate(precis_add_args.layout());
+  private final MemorySegment addBias = arena.allocate(precis_add_bias_args.layout());
+  private final MemorySegment attentionBackward = arena.allocate(precis_attention_backward_args.layout());
+  private final MemorySegment biasGradient = arena.allocate(precis_bias_gradient_args.layout());
+  private final MemorySegment dropout = arena.allocate(precis_dropout_args.layout());
+  private final MemorySegment embeddingBackward = arena.allocate(precis_embedding_backward_args.layout());
+  private final MemorySegment layerNorm = arena.allocate(precis_layer_norm_args.layout());
+  private final MemorySegment layerNormBackward = arena.allocate(precis_layer_norm_backward_args.layout());
+  private final MemorySegment linearCrossEntropy = arena.allocate(precis_linear_cross_entropy_args.layout());
+  private final MemorySegment rmsNormBackward = arena.allocate(precis_rms_norm_backward_args.layout());
+  private final MemorySegment sgd = arena.allocate(precis_sgd_args.layout());
+  private final MemorySegment sumOfSquares = arena.allocate(precis_sum_of_squares_args.layout());
+  private final MemorySegment weightGradient = arena.allocate(precis_weight_gradient_args.layout());
 
   /** Operations on a context, which must outlive this. */
   public Ops(Context context) {
@@ -104,7 +137,17 @@ public final class Ops implements AutoCloseable {
    * @param dtype float32, bfloat16 or int8 (symmetric per output)
    */
   public PackedMatrix pack(Arena owner, DType dtype, List<Tensor> weights) {
-    long outputs = packArguments(dtype, weights);
+    return pack(owner, dtype, weights, false);
+  }
+
+  /** As {@link #pack}, of the transposed: each (k_i, N), stacked along the inputs. */
+  public PackedMatrix packTransposed(Arena owner, DType dtype, List<Tensor> weights) {
+    return pack(owner, dtype, weights, true);
+  }
+
+  private PackedMatrix pack(
+      Arena owner, DType dtype, List<Tensor> weights, boolean transposed) {
+    long stacked = packArguments(dtype, weights, transposed);
     long bytes;
     try (Arena call = Arena.ofConfined()) {
       MemorySegment size = call.allocate(JAVA_LONG);
@@ -113,16 +156,25 @@ public final class Ops implements AutoCloseable {
     }
     MemorySegment memory = context.allocate(owner, bytes);
     repack(memory);
-    return new PackedMatrix(memory, outputs, weights.getFirst().columns(), dtype);
+    long other = weights.getFirst().columns();
+    return transposed
+        ? new PackedMatrix(memory, other, stacked, dtype)
+        : new PackedMatrix(memory, stacked, other, dtype);
   }
 
   /** Packs weights of the same shapes into the memory of an earlier {@link #pack}. */
   public void repack(PackedMatrix target, List<Tensor> weights) {
-    packArguments(target.dtype(), weights);
+    packArguments(target.dtype(), weights, false);
     repack(target.memory());
   }
 
-  private long packArguments(DType dtype, List<Tensor> weights) {
+  /** As {@link #repack}, into the memory of an earlier {@link #packTransposed}. */
+  public void repackTransposed(PackedMatrix target, List<Tensor> weights) {
+    packArguments(target.dtype(), weights, true);
+    repack(target.memory());
+  }
+
+  private long packArguments(DType dtype, List<Tensor> weights, boolean transposed) {
     if (weights.isEmpty() || weights.size() > 4) {
       throw new IllegalArgumentException(
           "1 to 4 weights are packed at once, not " + weights.size());
@@ -137,6 +189,7 @@ public final class Ops implements AutoCloseable {
     }
     precis_matmul_pack_args.weight_count(pack, weights.size());
     precis_matmul_pack_args.dtype(pack, dtype.ordinal());
+    precis_matmul_pack_args.transposed(pack, transposed ? 1 : 0);
     return outputs;
   }
 
@@ -166,6 +219,26 @@ public final class Ops implements AutoCloseable {
       Tensor y,
       float alpha,
       boolean accumulate) {
+    loraMatmul(x, w, a, b, segments, null, null, y, alpha, accumulate);
+  }
+
+  /**
+   * As the other, for training.
+   *
+   * @param loraX (M, K): what A multiplies in place of x, as after dropout; or null
+   * @param down (M, R) float32, written: {@code x A' . s}; or null
+   */
+  public void loraMatmul(
+      Tensor x,
+      PackedMatrix w,
+      PackedMatrix a,
+      PackedMatrix b,
+      List<LoraSegment> segments,
+      Tensor loraX,
+      Tensor down,
+      Tensor y,
+      float alpha,
+      boolean accumulate) {
     if (segments.size() > 4) {
       throw new IllegalArgumentException("At most 4 segments, not " + segments.size());
     }
@@ -174,6 +247,8 @@ public final class Ops implements AutoCloseable {
     put(loraMatmul, precis_lora_matmul_args.a$offset(), a);
     put(loraMatmul, precis_lora_matmul_args.b$offset(), b);
     put(loraMatmul, precis_lora_matmul_args.y$offset(), y);
+    put(loraMatmul, precis_lora_matmul_args.lora_x$offset(), loraX);
+    put(loraMatmul, precis_lora_matmul_args.down$offset(), down);
     for (int i = 0; i < segments.size(); i++) {
       MemorySegment to = precis_lora_matmul_args.segments(loraMatmul, i);
       LoraSegment s = segments.get(i);
@@ -263,6 +338,8 @@ public final class Ops implements AutoCloseable {
     put(attention, precis_attention_args.v$offset(), v);
     put(attention, precis_attention_args.out$offset(), out);
     put(attention, precis_attention_args.bias$offset(), bias);
+    put(attention, precis_attention_args.log_sum_exp$offset(), (Tensor) null);
+    precis_attention_args.dropout(attention, 0);
     precis_attention_args.query_offsets(attention, queryOffsets.memory());
     precis_attention_args.key_offsets(attention, keyOffsets.memory());
     precis_attention_args.sequences(attention, Math.toIntExact(queryOffsets.dim(0) - 1));
@@ -390,6 +467,368 @@ public final class Ops implements AutoCloseable {
     precis_sample_args.warped_log_probabilities(sample, memoryOrNull(warpedLogProbabilities));
     put(sample, precis_sample_args.probabilities$offset(), probabilities);
     context.check(Precis.precis_sample(handle, sample));
+  }
+
+  /**
+   * {@code dw (+)= alpha dy' x}: the gradient of a product's weight.
+   *
+   * @param dy (M, N)
+   * @param x (M, K)
+   * @param dw (N, K) float32
+   * @param dtype what the operands are rounded to: float32 or bfloat16
+   */
+  public void weightGradient(
+      Tensor dy, Tensor x, Tensor dw, float alpha, DType dtype, boolean accumulate) {
+    put(weightGradient, precis_weight_gradient_args.dy$offset(), dy);
+    put(weightGradient, precis_weight_gradient_args.x$offset(), x);
+    put(weightGradient, precis_weight_gradient_args.dw$offset(), dw);
+    precis_weight_gradient_args.alpha(weightGradient, alpha);
+    precis_weight_gradient_args.dtype(weightGradient, dtype.ordinal());
+    precis_weight_gradient_args.accumulate(weightGradient, accumulate ? 1 : 0);
+    context.check(Precis.precis_weight_gradient(handle, weightGradient));
+  }
+
+  /** {@code y += alpha x}; x, y (M, N). */
+  public void add(Tensor x, float alpha, Tensor y) {
+    put(add, precis_add_args.x$offset(), x);
+    put(add, precis_add_args.y$offset(), y);
+    precis_add_args.alpha(add, alpha);
+    context.check(Precis.precis_add(handle, add));
+  }
+
+  /**
+   * {@code y (+)= x . mask / (1 - probability)}; the mask is a function of seed, offset and the
+   * element's index alone, so that the same call is its own backward.
+   */
+  public void dropout(
+      Tensor x, Tensor y, float probability, long seed, long offset, boolean accumulate) {
+    put(dropout, precis_dropout_args.x$offset(), x);
+    put(dropout, precis_dropout_args.y$offset(), y);
+    precis_dropout_args.seed(dropout, seed);
+    precis_dropout_args.offset(dropout, offset);
+    precis_dropout_args.probability(dropout, probability);
+    precis_dropout_args.accumulate(dropout, accumulate ? 1 : 0);
+    context.check(Precis.precis_dropout(handle, dropout));
+  }
+
+  /** {@code dtable[ids[t]] += dy[t]}; ids (T) int32, dy (T, D), dtable (V, D) float32. */
+  public void embeddingBackward(Tensor ids, Tensor dy, Tensor dtable) {
+    put(embeddingBackward, precis_embedding_backward_args.ids$offset(), ids);
+    put(embeddingBackward, precis_embedding_backward_args.dy$offset(), dy);
+    put(embeddingBackward, precis_embedding_backward_args.dtable$offset(), dtable);
+    context.check(Precis.precis_embedding_backward(handle, embeddingBackward));
+  }
+
+  /**
+   * The gradients of {@link #rmsNorm}.
+   *
+   * @param dx (M, D) float32, written or added to
+   * @param dweight (D) float32, added to; or null
+   */
+  public void rmsNormBackward(
+      Tensor x,
+      Tensor weight,
+      float epsilon,
+      Tensor dy,
+      Tensor dx,
+      boolean accumulate,
+      Tensor dweight) {
+    put(rmsNormBackward, precis_rms_norm_backward_args.x$offset(), x);
+    put(rmsNormBackward, precis_rms_norm_backward_args.weight$offset(), weight);
+    put(rmsNormBackward, precis_rms_norm_backward_args.dy$offset(), dy);
+    put(rmsNormBackward, precis_rms_norm_backward_args.dx$offset(), dx);
+    put(rmsNormBackward, precis_rms_norm_backward_args.dweight$offset(), dweight);
+    precis_rms_norm_backward_args.epsilon(rmsNormBackward, epsilon);
+    precis_rms_norm_backward_args.accumulate(rmsNormBackward, accumulate ? 1 : 0);
+    context.check(Precis.precis_rms_norm_backward(handle, rmsNormBackward));
+  }
+
+  /** {@code y = (x - mean) / sqrt(var + epsilon) * weight + bias}; x, y (M, D). */
+  public void layerNorm(Tensor x, Tensor weight, Tensor bias, float epsilon, Tensor y) {
+    put(layerNorm, precis_layer_norm_args.x$offset(), x);
+    put(layerNorm, precis_layer_norm_args.weight$offset(), weight);
+    put(layerNorm, precis_layer_norm_args.bias$offset(), bias);
+    put(layerNorm, precis_layer_norm_args.y$offset(), y);
+    precis_layer_norm_args.epsilon(layerNorm, epsilon);
+    context.check(Precis.precis_layer_norm(handle, layerNorm));
+  }
+
+  /**
+   * The gradients of {@link #layerNorm}.
+   *
+   * @param dx (M, D) float32, written or added to
+   * @param dweight (D) float32, added to; or null
+   * @param dbias (D) float32, added to; or null
+   */
+  public void layerNormBackward(
+      Tensor x,
+      Tensor weight,
+      float epsilon,
+      Tensor dy,
+      Tensor dx,
+      boolean accumulate,
+      Tensor dweight,
+      Tensor dbias) {
+    put(layerNormBackward, precis_layer_norm_backward_args.x$offset(), x);
+    put(layerNormBackward, precis_layer_norm_backward_args.weight$offset(), weight);
+    put(layerNormBackward, precis_layer_norm_backward_args.dy$offset(), dy);
+    put(layerNormBackward, precis_layer_norm_backward_args.dx$offset(), dx);
+    put(layerNormBackward, precis_layer_norm_backward_args.dweight$offset(), dweight);
+    put(layerNormBackward, precis_layer_norm_backward_args.dbias$offset(), dbias);
+    precis_layer_norm_backward_args.epsilon(layerNormBackward, epsilon);
+    precis_layer_norm_backward_args.accumulate(layerNormBackward, accumulate ? 1 : 0);
+    context.check(Precis.precis_layer_norm_backward(handle, layerNormBackward));
+  }
+
+  /** {@code y[m] += bias}; y (M, N), bias (N) float32. */
+  public void addBias(Tensor y, Tensor bias) {
+    put(addBias, precis_add_bias_args.y$offset(), y);
+    put(addBias, precis_add_bias_args.bias$offset(), bias);
+    context.check(Precis.precis_add_bias(handle, addBias));
+  }
+
+  /** {@code dbias += sum over rows of dy}; dy (M, N), dbias (N) float32. */
+  public void biasGradient(Tensor dy, Tensor dbias) {
+    put(biasGradient, precis_bias_gradient_args.dy$offset(), dy);
+    put(biasGradient, precis_bias_gradient_args.dbias$offset(), dbias);
+    context.check(Precis.precis_bias_gradient(handle, biasGradient));
+  }
+
+  /** The gradient of {@link #activation} with respect to x; dx has x's shape, dy that of y. */
+  public void activationBackward(
+      Tensor x, Activation kind, boolean gated, Tensor dy, Tensor dx) {
+    put(activationBackward, precis_activation_backward_args.x$offset(), x);
+    put(activationBackward, precis_activation_backward_args.dy$offset(), dy);
+    put(activationBackward, precis_activation_backward_args.dx$offset(), dx);
+    precis_activation_backward_args.kind(activationBackward, kind.ordinal());
+    precis_activation_backward_args.gated(activationBackward, gated ? 1 : 0);
+    context.check(Precis.precis_activation_backward(handle, activationBackward));
+  }
+
+  /**
+   * What {@link #attention} is told besides its operands.
+   *
+   * @param bias (buckets, heads) float32, or null
+   * @param queryOffsets (sequences + 1) int32
+   * @param keyOffsets likewise
+   * @param dropout of the probabilities; 0: none
+   */
+  public record AttentionShape(
+      Tensor bias,
+      Tensor queryOffsets,
+      Tensor keyOffsets,
+      int heads,
+      boolean causal,
+      boolean bidirectional,
+      int maxDistance,
+      float scale,
+      float dropout,
+      long seed,
+      long offset) {}
+
+  /**
+   * As the other, for training.
+   *
+   * @param logSumExp (queries, heads) float32, written: of the scores, for the backward
+   */
+  public void attention(
+      Tensor q, Tensor k, Tensor v, Tensor out, Tensor logSumExp, AttentionShape shape) {
+    putAttention(attention, q, k, v, out, logSumExp, shape);
+    context.check(Precis.precis_attention(handle, attention));
+  }
+
+  private static void putAttention(
+      MemorySegment to,
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      Tensor out,
+      Tensor logSumExp,
+      AttentionShape shape) {
+    put(to, precis_attention_args.q$offset(), q);
+    put(to, precis_attention_args.k$offset(), k);
+    put(to, precis_attention_args.v$offset(), v);
+    put(to, precis_attention_args.out$offset(), out);
+    put(to, precis_attention_args.bias$offset(), shape.bias);
+    put(to, precis_attention_args.log_sum_exp$offset(), logSumExp);
+    precis_attention_args.query_offsets(to, shape.queryOffsets.memory());
+    precis_attention_args.key_offsets(to, shape.keyOffsets.memory());
+    precis_attention_args.sequences(to, Math.toIntExact(shape.queryOffsets.dim(0) - 1));
+    precis_attention_args.heads(to, shape.heads);
+    precis_attention_args.causal(to, shape.causal ? 1 : 0);
+    precis_attention_args.bidirectional(to, shape.bidirectional ? 1 : 0);
+    precis_attention_args.max_distance(to, shape.maxDistance);
+    precis_attention_args.scale(to, shape.scale);
+    precis_attention_args.dropout(to, shape.dropout);
+    precis_attention_args.seed(to, shape.seed);
+    precis_attention_args.offset(to, shape.offset);
+  }
+
+  /**
+   * The gradients of {@link #attention}, from what it read and wrote.
+   *
+   * @param dq as q, written; likewise dk and dv
+   * @param dbias (buckets, heads) float32, added to; or null
+   */
+  public void attentionBackward(
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      Tensor out,
+      Tensor logSumExp,
+      AttentionShape shape,
+      Tensor dout,
+      Tensor dq,
+      Tensor dk,
+      Tensor dv,
+      Tensor dbias) {
+    putAttention(
+        precis_attention_backward_args.forward(attentionBackward), q, k, v, out, logSumExp, shape);
+    put(attentionBackward, precis_attention_backward_args.dout$offset(), dout);
+    put(attentionBackward, precis_attention_backward_args.dq$offset(), dq);
+    put(attentionBackward, precis_attention_backward_args.dk$offset(), dk);
+    put(attentionBackward, precis_attention_backward_args.dv$offset(), dv);
+    put(attentionBackward, precis_attention_backward_args.dbias$offset(), dbias);
+    context.check(Precis.precis_attention_backward(handle, attentionBackward));
+  }
+
+  /**
+   * The cross-entropy of {@code logits = scale x w'}, which never exist whole, and its gradients.
+   *
+   * @param x (M, D)
+   * @param w (V, D), packed
+   * @param wTransposed the same, packed transposed; needed with dx
+   * @param labels (M) int32; -100 leaves a row out
+   * @param losses (M) float32, written
+   * @param dx (M, D) float32, written: of gradScale times the sum of the losses; or null
+   * @param dw (V, D) float32, added to; or null
+   */
+  public void linearCrossEntropy(
+      Tensor x,
+      PackedMatrix w,
+      PackedMatrix wTransposed,
+      Tensor labels,
+      float scale,
+      float labelSmoothing,
+      float gradScale,
+      Tensor losses,
+      Tensor dx,
+      Tensor dw) {
+    put(linearCrossEntropy, precis_linear_cross_entropy_args.x$offset(), x);
+    put(linearCrossEntropy, precis_linear_cross_entropy_args.w$offset(), w);
+    if (wTransposed == null) {
+      precis_linear_cross_entropy_args.w_transposed(linearCrossEntropy).fill((byte) 0);
+    } else {
+      put(
+          linearCrossEntropy,
+          precis_linear_cross_entropy_args.w_transposed$offset(),
+          wTransposed);
+    }
+    put(linearCrossEntropy, precis_linear_cross_entropy_args.labels$offset(), labels);
+    put(linearCrossEntropy, precis_linear_cross_entropy_args.losses$offset(), losses);
+    put(linearCrossEntropy, precis_linear_cross_entropy_args.dx$offset(), dx);
+    put(linearCrossEntropy, precis_linear_cross_entropy_args.dw$offset(), dw);
+    precis_linear_cross_entropy_args.scale(linearCrossEntropy, scale);
+    precis_linear_cross_entropy_args.label_smoothing(linearCrossEntropy, labelSmoothing);
+    precis_linear_cross_entropy_args.grad_scale(linearCrossEntropy, gradScale);
+    context.check(Precis.precis_linear_cross_entropy(handle, linearCrossEntropy));
+  }
+
+  /** The sum of x's squares; x float32, rank 1. */
+  public double sumOfSquares(Tensor x) {
+    put(sumOfSquares, precis_sum_of_squares_args.x$offset(), x);
+    precis_sum_of_squares_args.result(sumOfSquares, result);
+    context.check(Precis.precis_sum_of_squares(handle, sumOfSquares));
+    return result.get(ValueLayout.JAVA_DOUBLE, 0);
+  }
+
+  /**
+   * One step of Adam or, decoupled, AdamW; the formulas are those of {@code precis_adam_args}.
+   *
+   * @param step from 1
+   * @param gradientScale what the gradient is multiplied by first: clipping
+   */
+  public void adam(
+      Tensor parameter,
+      Tensor gradient,
+      Tensor m,
+      Tensor v,
+      long step,
+      float learningRate,
+      float beta1,
+      float beta2,
+      float epsilon,
+      float weightDecay,
+      float gradientScale,
+      boolean decoupled) {
+    put(adam, precis_adam_args.parameter$offset(), parameter);
+    put(adam, precis_adam_args.gradient$offset(), gradient);
+    put(adam, precis_adam_args.m$offset(), m);
+    put(adam, precis_adam_args.v$offset(), v);
+    precis_adam_args.step(adam, step);
+    precis_adam_args.learning_rate(adam, learningRate);
+    precis_adam_args.beta1(adam, beta1);
+    precis_adam_args.beta2(adam, beta2);
+    precis_adam_args.epsilon(adam, epsilon);
+    precis_adam_args.weight_decay(adam, weightDecay);
+    precis_adam_args.gradient_scale(adam, gradientScale);
+    precis_adam_args.decoupled(adam, decoupled ? 1 : 0);
+    context.check(Precis.precis_adam(handle, adam));
+  }
+
+  /** One step of SGD; the formulas are those of {@code precis_sgd_args}. */
+  public void sgd(
+      Tensor parameter,
+      Tensor gradient,
+      Tensor buffer,
+      long step,
+      float learningRate,
+      float momentum,
+      float weightDecay,
+      float gradientScale) {
+    put(sgd, precis_sgd_args.parameter$offset(), parameter);
+    put(sgd, precis_sgd_args.gradient$offset(), gradient);
+    put(sgd, precis_sgd_args.buffer$offset(), buffer);
+    precis_sgd_args.step(sgd, step);
+    precis_sgd_args.learning_rate(sgd, learningRate);
+    precis_sgd_args.momentum(sgd, momentum);
+    precis_sgd_args.weight_decay(sgd, weightDecay);
+    precis_sgd_args.gradient_scale(sgd, gradientScale);
+    context.check(Precis.precis_sgd(handle, sgd));
+  }
+
+  /**
+   * One step of Adafactor on a matrix or a vector; the formulas are those of {@code
+   * precis_adafactor_args}, the constants those of the paper.
+   *
+   * @param row (N) float32: a matrix's moments of rows, or a vector's moments
+   * @param column (K) float32: a matrix's moments of columns; null for a vector
+   * @param scaleParameter whether the learning rate is relative to the parameter's size
+   */
+  public void adafactor(
+      Tensor parameter,
+      Tensor gradient,
+      Tensor row,
+      Tensor column,
+      long step,
+      float learningRate,
+      float weightDecay,
+      float gradientScale,
+      boolean scaleParameter) {
+    put(adafactor, precis_adafactor_args.parameter$offset(), parameter);
+    put(adafactor, precis_adafactor_args.gradient$offset(), gradient);
+    put(adafactor, precis_adafactor_args.row$offset(), row);
+    put(adafactor, precis_adafactor_args.column$offset(), column);
+    precis_adafactor_args.step(adafactor, step);
+    precis_adafactor_args.learning_rate(adafactor, learningRate);
+    precis_adafactor_args.decay_rate(adafactor, -0.8f);
+    precis_adafactor_args.epsilon1(adafactor, 1e-30f);
+    precis_adafactor_args.epsilon2(adafactor, 1e-3f);
+    precis_adafactor_args.clip_threshold(adafactor, 1);
+    precis_adafactor_args.weight_decay(adafactor, weightDecay);
+    precis_adafactor_args.gradient_scale(adafactor, gradientScale);
+    precis_adafactor_args.scale_parameter(adafactor, scaleParameter ? 1 : 0);
+    context.check(Precis.precis_adafactor(handle, adafactor));
   }
 
   private static MemorySegment memoryOrNull(Tensor tensor) {

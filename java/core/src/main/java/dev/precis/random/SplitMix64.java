@@ -43,6 +43,27 @@ public final class SplitMix64 {
     return (int) Math.unsignedMultiplyHigh(next(), bound);
   }
 
+  /** A seed of its own for each part of a program, and for each step of it. */
+  public static long mix(long seed, long... parts) {
+    long mixed = new SplitMix64(seed).next();
+    for (long part : parts) {
+      mixed = new SplitMix64(mixed ^ part).next();
+    }
+    return mixed;
+  }
+
+  /** Uniform in [0, 1). */
+  public double uniform() {
+    return (next() >>> 11) * 0x1p-53;
+  }
+
+  /** Standard normal (Box and Muller 1958). */
+  public double normal() {
+    double u = 1 - uniform();
+    double v = uniform();
+    return StrictMath.sqrt(-2 * StrictMath.log(u)) * StrictMath.cos(2 * Math.PI * v);
+  }
+
   /** True in {@code percent} of 100 cases. */
   public boolean chance(int percent) {
     return below(100) < percent;

@@ -5,8 +5,10 @@ import dev.precis.checkpoint.Json;
 import dev.precis.checkpoint.JsonObject;
 import dev.precis.ops.Ops.Activation;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 
 /**
  * The shape of a T5 model, as {@code config.json} gives it.
@@ -19,6 +21,7 @@ import java.util.Locale;
  * @param relativeAttentionNumBuckets buckets of the relative position bias, of both stacks
  * @param scaleDecoderOutputs whether the decoder's output is scaled by dModel^-0.5 before the
  *     output layer: T5 v1.0 does, v1.1 and FLAN-T5 do not
+ * @param dropoutRate probability with which training drops an element, everywhere the paper does
  */
 public record T5Config(
     int vocabSize,
@@ -35,6 +38,7 @@ public record T5Config(
     boolean gated,
     boolean tieWordEmbeddings,
     boolean scaleDecoderOutputs,
+    float dropoutRate,
     int decoderStartTokenId,
     int padTokenId,
     int eosTokenId) {
@@ -78,9 +82,18 @@ public record T5Config(
         gated,
         tied,
         json.bool("scale_decoder_outputs", tied),
+        dropoutRate(json),
         json.integer("decoder_start_token_id", 0, vocab - 1, 0),
         json.integer("pad_token_id", 0, vocab - 1, 0),
         json.integer("eos_token_id", 0, vocab - 1, 1));
+  }
+
+  private static float dropoutRate(JsonObject json) {
+    double rate = json.number("dropout_rate", 0.1);
+    if (!(rate >= 0 && rate < 1)) {
+      throw json.wrong("dropout_rate", "a number from 0 up to, not including, 1");
+    }
+    return (float) rate;
   }
 
   private static Activation activation(JsonObject json, String projection, boolean gated) {
@@ -104,5 +117,52 @@ public record T5Config(
   /** What the decoder's output is multiplied by before the output layer. */
   public float outputScale() {
     return scaleDecoderOutputs ? (float) (1 / Math.sqrt(dModel)) : 1f;
+  }
+
+  /** The name and shape of every tensor of a checkpoint of this configuration. */
+  public Map<String, long[]> tensorShapes() {
+    Map<String, long[]> shapes = new LinkedHashMap<>();
+    shapes.put("shared.weight", new long[] {vocabSize, dModel});
+    stackShapes(shapes, "encoder", numLayers, false);
+    stackShapes(shapes, "decoder", numDecoderLayers, true);
+    if (!tieWordEmbeddings) {
+      shapes.put("lm_head.weight", new long[] {vocabSize, dModel});
+    }
+    return shapes;
+  }
+
+  private void stackShapes(Map<String, long[]> shapes, String stack, int layers, boolean cross) {
+    long[] in = {inner(), dModel};
+    long[] out = {dModel, inner()};
+    long[] norm = {dModel};
+    for (int i = 0; i < layers; i++) {
+      String layer = stack + ".block." + i + ".layer.";
+      attentionShapes(shapes, layer + "0.SelfAttention.", in, out);
+      if (i == 0) {
+        shapes.put(
+            layer + "0.SelfAttention.relative_attention_bias.weight",
+            new long[] {relativeAttentionNumBuckets, numHeads});
+      }
+      shapes.put(layer + "0.layer_norm.weight", norm);
+      if (cross) {
+        attentionShapes(shapes, layer + "1.EncDecAttention.", in, out);
+        shapes.put(layer + "1.layer_norm.weight", norm);
+      }
+      String forward = layer + (cross ? "2" : "1");
+      for (String name : gated ? List.of("wi_0", "wi_1") : List.of("wi")) {
+        shapes.put(forward + ".DenseReluDense." + name + ".weight", new long[] {dFf, dModel});
+      }
+      shapes.put(forward + ".DenseReluDense.wo.weight", new long[] {dModel, dFf});
+      shapes.put(forward + ".layer_norm.weight", norm);
+    }
+    shapes.put(stack + ".final_layer_norm.weight", norm);
+  }
+
+  private static void attentionShapes(
+      Map<String, long[]> shapes, String attention, long[] in, long[] out) {
+    shapes.put(attention + "q.weight", in);
+    shapes.put(attention + "k.weight", in);
+    shapes.put(attention + "v.weight", in);
+    shapes.put(attention + "o.weight", out);
   }
 }

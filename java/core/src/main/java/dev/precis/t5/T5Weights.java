@@ -6,6 +6,7 @@ import dev.precis.checkpoint.PeftAdapter;
 import dev.precis.checkpoint.TensorView;
 import dev.precis.lora.Linear;
 import dev.precis.ops.Ops;
+import dev.precis.ops.Parameters;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -75,7 +76,143 @@ public record T5Weights(
    */
   public static T5Weights load(
       Checkpoint checkpoint, T5Config config, Ops ops, Arena owner, DType dtype) {
-    return new Loader(checkpoint, config, ops, owner, dtype).load();
+    return new Loader(new FromCheckpoint(checkpoint), config, ops, owner, dtype, null).load();
+  }
+
+  /**
+   * As {@link #load}, frozen, but such that gradients can flow through: every product is packed a
+   * second time, transposed.
+   */
+  public static T5Weights loadForAdapters(
+      Checkpoint checkpoint, T5Config config, Ops ops, Arena owner, DType dtype) {
+    return new Loader(
+            new FromCheckpoint(checkpoint), config, ops, owner, dtype, new Parameters(Map.of(), ops.context(), owner))
+        .load();
+  }
+
+  /**
+   * Weights that are all trained: what is packed is a copy of the parameters, which {@link
+   * Linear#update} brings up to date; norms, biases and the embedding are the parameters
+   * themselves.
+   *
+   * @param parameters of the names and shapes of {@link T5Config#tensorShapes}
+   * @param dtype of the packed copies: float32 or bfloat16
+   */
+  public static T5Weights train(
+      Parameters parameters, T5Config config, Ops ops, Arena owner, DType dtype) {
+    return new Loader(new FromParameters(parameters), config, ops, owner, dtype, parameters).load();
+  }
+
+  /** Brings everything that is packed up to date with the parameters that are trained. */
+  public void update(Ops ops) {
+    linears().forEach(linear -> linear.update(ops));
+  }
+
+  /** Where weights come from. */
+  private interface Source {
+    boolean contains(String name);
+
+    /** A float32 or bfloat16 tensor, good until the arena is closed. */
+    Tensor read(String name, Arena call, long... shape);
+
+    /** A float32 tensor that lives as long as the weights. */
+    Tensor keep(String name, Ops ops, Arena owner, long... shape);
+
+    /** What was read is not needed any more. */
+    void release(String name);
+
+    boolean same(String name, String other);
+
+    Object origin();
+  }
+
+  private record FromParameters(Parameters parameters) implements Source {
+    @Override
+    public boolean contains(String name) {
+      return parameters.find(name) != null;
+    }
+
+    @Override
+    public Tensor read(String name, Arena call, long... shape) {
+      return parameters.find(name).value();
+    }
+
+    @Override
+    public Tensor keep(String name, Ops ops, Arena owner, long... shape) {
+      return parameters.find(name).value();
+    }
+
+    @Override
+    public void release(String name) {}
+
+    @Override
+    public boolean same(String name, String other) {
+      return false;
+    }
+
+    @Override
+    public Object origin() {
+      return "the parameters";
+    }
+  }
+
+  private record FromCheckpoint(Checkpoint checkpoint) implements Source {
+    @Override
+    public boolean contains(String name) {
+      return checkpoint.contains(name);
+    }
+
+    private TensorView view(String name, long... shape) {
+      TensorView view = checkpoint.get(name);
+      if (!Arrays.equals(view.shape(), shape)) {
+        throw new InvalidInputException(
+            checkpoint.path()
+                + ": tensor "
+                + name
+                + " is "
+                + Arrays.toString(view.shape())
+                + ", but config.json makes it "
+                + Arrays.toString(shape)
+                + ": the two are not of one model");
+      }
+      return view;
+    }
+
+    /** The file's own bytes where kernels can read them, else a float32 copy. */
+    @Override
+    public Tensor read(String name, Arena call, long... shape) {
+      TensorView view = view(name, shape);
+      if (view.dtype() == DType.FLOAT32 || view.dtype() == DType.BFLOAT16) {
+        return Tensor.of(view.data(), view.dtype(), view.shape());
+      }
+      Tensor copy = Tensor.of(call.allocate(view.elements() * 4, 64), DType.FLOAT32, view.shape());
+      view.toFloat32(copy.memory());
+      return copy;
+    }
+
+    @Override
+    public Tensor keep(String name, Ops ops, Arena owner, long... shape) {
+      TensorView view = view(name, shape);
+      Tensor tensor =
+          Tensor.of(ops.context().allocate(owner, view.elements() * 4), DType.FLOAT32, shape);
+      view.toFloat32(tensor.memory());
+      return tensor;
+    }
+
+    @Override
+    public void release(String name) {
+      checkpoint.release(checkpoint.get(name));
+    }
+
+    @Override
+    public boolean same(String name, String other) {
+      return checkpoint.get(name).data().mismatch(checkpoint.get(other).data()) == -1;
+    }
+
+    @Override
+    public Object origin() {
+      return checkpoint.path();
+    }
   }
 
   /** Every product of the model. */
@@ -137,18 +274,24 @@ public record T5Weights(
     }
   }
 
-  private record Loader(Checkpoint checkpoint, T5Config config, Ops ops, Arena owner, DType dtype) {
+  /**
+   * Makes the weights.
+   *
+   * @param trained null: gradients never flow; else what is trained of the weights, perhaps nothing
+   */
+  private record Loader(
+      Source source, T5Config config, Ops ops, Arena owner, DType dtype, Parameters trained) {
 
     T5Weights load() {
       // Files that were written by other tools may keep the table under the encoder's name alone.
-      String shared = checkpoint.contains("shared.weight") ? "shared" : "encoder.embed_tokens";
+      String shared = source.contains("shared.weight") ? "shared" : "encoder.embed_tokens";
       Tensor embedding = embedding(shared + ".weight");
       Stack encoder = stack("encoder", config.numLayers(), false);
       Stack decoder = stack("decoder", config.numDecoderLayers(), true);
       boolean own = hasOwnHead();
       if (!own && !config.tieWordEmbeddings()) {
         throw new InvalidInputException(
-            checkpoint.path()
+            source.origin()
                 + " has no tensor lm_head.weight, though config.json says that the"
                 + " output layer is not tied to the embedding: the checkpoint is incomplete");
       }
@@ -161,16 +304,12 @@ public record T5Weights(
      * Weights that differ from the embedding's count, as in transformers, whatever is configured.
      */
     private boolean hasOwnHead() {
-      if (!checkpoint.contains("lm_head.weight")) {
+      if (!source.contains("lm_head.weight")) {
         return false;
       }
       return !config.tieWordEmbeddings()
-          || !checkpoint.contains("shared.weight")
-          || checkpoint
-                  .get("lm_head.weight")
-                  .data()
-                  .mismatch(checkpoint.get("shared.weight").data())
-              != -1;
+          || !source.contains("shared.weight")
+          || !source.same("lm_head.weight", "shared.weight");
     }
 
     private Stack stack(String name, int layers, boolean cross) {
@@ -179,11 +318,11 @@ public record T5Weights(
         all.add(layer(name + ".block." + i + ".layer.", cross));
       }
       Tensor bias =
-          vector(
+          keep(
               name + ".block.0.layer.0.SelfAttention.relative_attention_bias.weight",
               config.relativeAttentionNumBuckets(),
               config.numHeads());
-      return new Stack(all, bias, vector(name + ".final_layer_norm.weight", config.dModel()));
+      return new Stack(all, bias, keep(name + ".final_layer_norm.weight", config.dModel()));
     }
 
     private Layer layer(String prefix, boolean cross) {
@@ -193,14 +332,14 @@ public record T5Weights(
       String other = prefix + "1.EncDecAttention.";
       String forward = prefix + (cross ? "2" : "1") + ".DenseReluDense.";
       return new Layer(
-          vector(prefix + "0.layer_norm.weight", d),
+          keep(prefix + "0.layer_norm.weight", d),
           linear(d, List.of(self + "q", self + "k", self + "v"), inner),
           linear(inner, List.of(self + "o"), d),
-          cross ? vector(prefix + "1.layer_norm.weight", d) : null,
+          cross ? keep(prefix + "1.layer_norm.weight", d) : null,
           cross ? linear(d, List.of(other + "q"), inner) : null,
           cross ? linear(d, List.of(other + "k", other + "v"), inner) : null,
           cross ? linear(inner, List.of(other + "o"), d) : null,
-          vector(prefix + (cross ? "2" : "1") + ".layer_norm.weight", d),
+          keep(prefix + (cross ? "2" : "1") + ".layer_norm.weight", d),
           linear(
               d,
               config.gated()
@@ -210,70 +349,46 @@ public record T5Weights(
           linear(config.dFf(), List.of(forward + "wo"), d));
     }
 
-    private TensorView view(String name, long... shape) {
-      TensorView view = checkpoint.get(name);
-      if (!Arrays.equals(view.shape(), shape)) {
-        throw new InvalidInputException(
-            checkpoint.path()
-                + ": tensor "
-                + name
-                + " is "
-                + Arrays.toString(view.shape())
-                + ", but config.json makes it "
-                + Arrays.toString(shape)
-                + ": the two are not of one model");
-      }
-      return view;
-    }
-
-    private Tensor vector(String name, long... shape) {
-      TensorView view = view(name, shape);
-      Tensor tensor =
-          Tensor.of(ops.context().allocate(owner, view.elements() * 4), DType.FLOAT32, shape);
-      view.toFloat32(tensor.memory());
-      return tensor;
+    private Tensor keep(String name, long... shape) {
+      return source.keep(name, ops, owner, shape);
     }
 
     /** A copy in our own memory: a file that is mapped can change under us. */
     private Tensor embedding(String name) {
       long[] shape = {config.vocabSize(), config.dModel()};
-      TensorView view = view(name, shape);
+      if (trained != null && trained.find(name) != null) {
+        return source.keep(name, ops, owner, shape);
+      }
       DType to = dtype == DType.FLOAT32 ? DType.FLOAT32 : DType.BFLOAT16;
       Tensor table =
-          Tensor.of(ops.context().allocate(owner, view.elements() * to.bytes()), to, shape);
+          Tensor.of(ops.context().allocate(owner, shape[0] * shape[1] * to.bytes()), to, shape);
       try (Arena call = Arena.ofConfined()) {
-        ops.convert(readable(view, call), table);
+        ops.convert(source.read(name, call, shape), table);
       }
-      checkpoint.release(view);
+      source.release(name);
       return table;
     }
 
     private Linear linear(long inputs, List<String> names, long outputs) {
       List<Tensor> weights = new ArrayList<>();
-      List<TensorView> views = new ArrayList<>();
       List<Linear.Part> parts = new ArrayList<>();
       try (Arena call = Arena.ofConfined()) {
         for (String name : names) {
-          TensorView view = view(name + ".weight", outputs, inputs);
-          views.add(view);
-          weights.add(readable(view, call));
+          weights.add(source.read(name + ".weight", call, outputs, inputs));
           parts.add(new Linear.Part(name, parts.size() * outputs, (parts.size() + 1) * outputs));
         }
-        Linear linear = new Linear(ops.pack(owner, dtype, weights), parts);
+        Linear linear =
+            new Linear(
+                ops.pack(owner, dtype, weights),
+                trained == null ? null : ops.packTransposed(owner, dtype, weights),
+                parts);
+        if (trained != null && trained.find(names.getFirst() + ".weight") != null) {
+          linear.train(names.stream().map(name -> trained.find(name + ".weight")).toList());
+        }
         // What is packed need not stay in memory a second time.
-        views.forEach(checkpoint::release);
+        names.forEach(name -> source.release(name + ".weight"));
         return linear;
       }
-    }
-
-    /** The file's own bytes where kernels can read them, else a float32 copy. */
-    private Tensor readable(TensorView view, Arena call) {
-      if (view.dtype() == DType.FLOAT32 || view.dtype() == DType.BFLOAT16) {
-        return Tensor.of(view.data(), view.dtype(), view.shape());
-      }
-      Tensor copy = Tensor.of(call.allocate(view.elements() * 4, 64), DType.FLOAT32, view.shape());
-      view.toFloat32(copy.memory());
-      return copy;
     }
   }
 }

@@ -1,0 +1,69 @@
+package dev.precis.lora;
+
+import dev.precis.InvalidInputException;
+import java.util.List;
+import java.util.regex.Pattern;
+import java.util.regex.PatternSyntaxException;
+
+/**
+ * What kind of adapters to train, by PEFT's rules.
+ *
+ * @param rank of the update, r
+ * @param alpha the update is scaled by alpha / rank
+ * @param dropout of what A reads, while training
+ * @param targetModules names of layers, such as {@code q} and {@code v}, each of which stands for
+ *     every layer whose name is that or ends with a dot and that; or one regular expression that
+ *     matches whole names; or {@code all-linear}: all but the output layer
+ * @param rankStabilised scaling alpha / sqrt(rank) (Kalajdzievski 2023)
+ */
+public record LoraConfig(
+    int rank, float alpha, float dropout, List<String> targetModules, boolean rankStabilised) {
+  /** Ranks beyond it cost more than the layer they adapt. */
+  public static final int MAX_RANK = 4096;
+
+  /** Checks the numbers. */
+  public LoraConfig {
+    targetModules = List.copyOf(targetModules);
+    if (rank < 1 || rank > MAX_RANK) {
+      throw new InvalidInputException("The rank must be 1 to " + MAX_RANK + ", not " + rank);
+    }
+    if (!(alpha > 0) || Float.isInfinite(alpha)) {
+      throw new InvalidInputException("lora-alpha must be above 0, not " + alpha);
+    }
+    if (!(dropout >= 0 && dropout < 1)) {
+      throw new InvalidInputException("lora-dropout must be at least 0 and below 1, not " + dropout);
+    }
+    if (targetModules.isEmpty()) {
+      throw new InvalidInputException("No target modules are named: q,v is usual");
+    }
+  }
+
+  /** What the update is multiplied by. */
+  public float scaling() {
+    return (float) (alpha / (rankStabilised ? Math.sqrt(rank) : rank));
+  }
+
+  /** Whether a layer is to be adapted. */
+  public boolean targets(String module) {
+    if (targetModules.size() == 1) {
+      String only = targetModules.getFirst();
+      if (only.equals("all-linear")) {
+        return !module.equals("lm_head");
+      }
+      // A bare name is no different as an expression, unless it has signs of one.
+      if (!only.matches("[A-Za-z0-9_.]+")) {
+        try {
+          return Pattern.matches(only, module);
+        } catch (PatternSyntaxException e) {
+          throw new InvalidInputException(
+              "The target modules' expression "
+                  + only
+                  + " is no regular expression: "
+                  + e.getDescription());
+        }
+      }
+    }
+    return targetModules.stream()
+        .anyMatch(target -> module.equals(target) || module.endsWith("." + target));
+  }
+}

@@ -1,0 +1,247 @@
+package dev.precis.t5;
+
+import dev.precis.lora.Linear;
+import dev.precis.ops.Ops;
+import dev.precis.ops.Ops.AttentionShape;
+import dev.precis.ops.Parameters;
+import dev.precis.ops.Tape;
+import dev.precis.ops.Variable;
+import dev.precis.t5.T5Model.Ragged;
+import dev.precis.t5.T5Weights.Layer;
+import dev.precis.tensor.DType;
+import dev.precis.tensor.Tensor;
+import dev.precis.tensor.Workspace;
+
+/**
+ * {@link T5Model} on a {@link Tape}: the same model, with dropout where the paper has it, whose
+ * gradients can be had. Whatever of the weights is trained gets its gradient, nothing else does.
+ *
+ * <p>Not for several threads.
+ */
+public final class T5Training {
+  private final T5Weights weights;
+  private final T5Config config;
+  private final Parameters parameters;
+  private final Ops ops;
+  private final DType activationType;
+  private final float dropout;
+
+  /**
+   * A model to train.
+   *
+   * @param weights loaded so that gradients can flow through
+   * @param parameters what is trained, of the weights or of adapters on them
+   * @param dtype of the packed weights: float32 or bfloat16
+   * @param dropout probability with which an element is dropped; 0: never
+   */
+  public T5Training(
+      T5Weights weights, Parameters parameters, Ops ops, DType dtype, float dropout) {
+    this.weights = weights;
+    this.config = weights.config();
+    this.parameters = parameters;
+    this.ops = ops;
+    this.activationType = dtype == DType.FLOAT32 ? DType.FLOAT32 : DType.BFLOAT16;
+    this.dropout = dropout;
+  }
+
+  public T5Config config() {
+    return config;
+  }
+
+  public T5Weights weights() {
+    return weights;
+  }
+
+  /** The encoder's output (tokens, dModel), normalised; its gradient is collected in float32. */
+  public Variable encode(Tape tape, Ragged source) {
+    Variable x = embed(tape, source.ids());
+    Tensor hidden =
+        tape.workspace().tensor(activationType, source.tokens(), config.dModel());
+    T5Weights.Stack stack = weights.encoder();
+    Scratch scratch = new Scratch(tape.workspace(), source.tokens());
+    for (Layer layer : stack.layers()) {
+      x =
+          tape.block(
+              x,
+              before ->
+                  feedForward(
+                      tape, layer, selfAttention(tape, layer, before, source, stack, false, scratch), scratch));
+    }
+    return tape.finalNorm(
+        x,
+        stack.finalNorm(),
+        gradient(stack.finalNorm()),
+        config.layerNormEpsilon(),
+        dropout(tape),
+        hidden);
+  }
+
+  /**
+   * The decoder's output (tokens, dModel), normalised, for whole target sequences.
+   *
+   * @param encoded of {@link #encode} for the source, or another variable that holds the same
+   * @param target decoder inputs: the start token first
+   */
+  public Variable decode(Tape tape, Variable encoded, Ragged source, Ragged target) {
+    if (target.sequences() != source.sequences()) {
+      throw new IllegalArgumentException(
+          target.sequences() + " targets for " + source.sequences() + " sources");
+    }
+    Variable x = embed(tape, target.ids());
+    Tensor hidden =
+        tape.workspace().tensor(activationType, target.tokens(), config.dModel());
+    T5Weights.Stack stack = weights.decoder();
+    Scratch scratch = new Scratch(tape.workspace(), target.tokens());
+    for (Layer layer : stack.layers()) {
+      x =
+          tape.block(
+              x,
+              before -> {
+                Variable y = selfAttention(tape, layer, before, target, stack, true, scratch);
+                y = crossAttention(tape, layer, y, encoded, source, target, scratch);
+                return feedForward(tape, layer, y, scratch);
+              });
+    }
+    return tape.finalNorm(
+        x,
+        stack.finalNorm(),
+        gradient(stack.finalNorm()),
+        config.layerNormEpsilon(),
+        dropout(tape),
+        hidden);
+  }
+
+  /**
+   * The cross-entropy of each label (de-facto teacher forcing), computed without the logits.
+   *
+   * @param hidden of {@link #decode}
+   * @param labels (tokens) int32; -100 leaves a token out
+   * @param gradScale the gradient that is played back is that of gradScale times the losses' sum
+   * @return (tokens) float32: the loss of each
+   */
+  public Tensor crossEntropy(
+      Tape tape, Variable hidden, Tensor labels, float labelSmoothing, float gradScale) {
+    Linear head = weights.lmHead();
+    Tensor losses = tape.workspace().tensor(DType.FLOAT32, labels.dim(0));
+    boolean recording = tape.recording();
+    Tensor dx = null;
+    if (recording && hidden.needsGradient()) {
+      dx = tape.gradientFor(hidden, DType.FLOAT32);
+      if (tape.collected(hidden)) {
+        throw new IllegalStateException("The decoder's output already has a gradient.");
+      }
+    }
+    Tensor dw =
+        recording && head.weights() != null ? head.weights().getFirst().gradient() : null;
+    ops.linearCrossEntropy(
+        hidden.value(),
+        head.packed(),
+        head.packedTransposed(),
+        labels,
+        config.outputScale(),
+        labelSmoothing,
+        gradScale,
+        losses,
+        dx,
+        dw);
+    return losses;
+  }
+
+  private float dropout(Tape tape) {
+    return tape.recording() ? dropout : 0;
+  }
+
+  private Tensor gradient(Tensor weight) {
+    return parameters.gradientOf(weight);
+  }
+
+  private Variable embed(Tape tape, Tensor ids) {
+    return tape.embedding(
+        weights.embedding(), gradient(weights.embedding()), ids, dropout(tape));
+  }
+
+  /** Memory that every layer uses anew, for what no backward step reads. */
+  private final class Scratch {
+    final Tensor normed;
+    final Tensor narrow;
+
+    Scratch(Workspace workspace, long rows) {
+      normed = workspace.tensor(activationType, rows, config.dModel());
+      narrow = workspace.tensor(activationType, rows, config.dFf());
+    }
+  }
+
+  private Variable norm(Tape tape, Variable x, Tensor weight, Linear reader, Scratch scratch) {
+    Tensor y =
+        reader.needsInput() && tape.recording()
+            ? tape.workspace().tensor(activationType, x.value().rows(), config.dModel())
+            : scratch.normed;
+    return tape.rmsNorm(x, weight, gradient(weight), config.layerNormEpsilon(), y);
+  }
+
+  private Tensor result(Tape tape, Variable x, Linear linear) {
+    return tape.workspace().tensor(activationType, x.value().rows(), linear.outputs());
+  }
+
+  private AttentionShape shape(
+      Tape tape, Tensor bias, Ragged queries, Ragged keys, boolean causal) {
+    return new AttentionShape(
+        bias,
+        queries.offsets(),
+        keys.offsets(),
+        config.numHeads(),
+        causal,
+        !causal,
+        config.relativeAttentionMaxDistance(),
+        1f,
+        dropout(tape),
+        tape.seed(),
+        dropout(tape) > 0 ? tape.nextDropout() : 0);
+  }
+
+  private Variable selfAttention(
+      Tape tape,
+      Layer layer,
+      Variable x,
+      Ragged tokens,
+      T5Weights.Stack stack,
+      boolean causal,
+      Scratch scratch) {
+    Variable normed = norm(tape, x, layer.selfNorm(), layer.qkv(), scratch);
+    Variable qkv = layer.qkv().apply(tape, normed, result(tape, x, layer.qkv()));
+    Variable mixed =
+        tape.selfAttention(
+            qkv, shape(tape, stack.bias(), tokens, tokens, causal), gradient(stack.bias()));
+    return layer.selfOut().addTo(tape, mixed, x, dropout(tape));
+  }
+
+  private Variable crossAttention(
+      Tape tape,
+      Layer layer,
+      Variable x,
+      Variable encoded,
+      Ragged source,
+      Ragged target,
+      Scratch scratch) {
+    Variable normed = norm(tape, x, layer.crossNorm(), layer.crossQuery(), scratch);
+    Variable query = layer.crossQuery().apply(tape, normed, result(tape, x, layer.crossQuery()));
+    Variable keyValue =
+        layer.crossKeyValue().apply(tape, encoded, result(tape, encoded, layer.crossKeyValue()));
+    Variable mixed =
+        tape.crossAttention(query, keyValue, shape(tape, null, target, source, false));
+    return layer.crossOut().addTo(tape, mixed, x, dropout(tape));
+  }
+
+  private Variable feedForward(Tape tape, Layer layer, Variable x, Scratch scratch) {
+    Variable normed = norm(tape, x, layer.feedForwardNorm(), layer.feedForwardIn(), scratch);
+    Variable wide =
+        layer.feedForwardIn().apply(tape, normed, result(tape, x, layer.feedForwardIn()));
+    Tensor y =
+        layer.feedForwardOut().needsInput() && tape.recording()
+            ? tape.workspace().tensor(activationType, x.value().rows(), config.dFf())
+            : scratch.narrow;
+    Variable narrow = tape.activation(wide, config.activation(), config.gated(), y);
+    narrow = tape.dropout(narrow, dropout(tape));
+    return layer.feedForwardOut().addTo(tape, narrow, x, dropout(tape));
+  }
+}

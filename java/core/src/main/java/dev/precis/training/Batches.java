@@ -1,0 +1,106 @@
+package dev.precis.training;
+
+import dev.precis.random.SplitMix64;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.List;
+
+/**
+ * Which examples each step of a run takes: a function of the seed and the step alone, so that a run
+ * can go on anywhere.
+ *
+ * <p>Shuffled, each epoch has an order of its own. Bucketed, examples of a few hundred steps are
+ * then sorted by length before they are cut into batches, and the batches shuffled: what is
+ * computed together is of about one length. In order, batch k takes the next examples, over the end
+ * and on from the first.
+ */
+public final class Batches {
+  private static final int BUCKET_BATCHES = 64;
+
+  private final List<Example> examples;
+  private final int batchSize;
+  private final boolean shuffle;
+  private final long seed;
+  private long epoch = -1;
+  private List<int[]> order;
+
+  /**
+   * Batches of examples.
+   *
+   * @param batchSize examples of one optimizer step
+   */
+  public Batches(List<Example> examples, int batchSize, boolean shuffle, long seed) {
+    if (examples.isEmpty()) {
+      throw new IllegalArgumentException("There are no examples.");
+    }
+    this.examples = examples;
+    this.batchSize = batchSize;
+    this.shuffle = shuffle;
+    this.seed = seed;
+  }
+
+  /** Steps of one pass over the examples. */
+  public long stepsPerEpoch() {
+    return Math.ceilDiv(examples.size(), batchSize);
+  }
+
+  /** The examples of a step, counted from 0. */
+  public List<Example> batch(long step) {
+    List<Example> batch = new ArrayList<>();
+    if (!shuffle) {
+      for (int i = 0; i < batchSize; i++) {
+        batch.add(examples.get((int) ((step * batchSize + i) % examples.size())));
+      }
+      return batch;
+    }
+    long itsEpoch = step / stepsPerEpoch();
+    if (itsEpoch != epoch) {
+      order = order(itsEpoch);
+      epoch = itsEpoch;
+    }
+    for (int i : order.get((int) (step % stepsPerEpoch()))) {
+      batch.add(examples.get(i));
+    }
+    return batch;
+  }
+
+  private List<int[]> order(long epoch) {
+    SplitMix64 random = new SplitMix64(SplitMix64.mix(seed, 0x65706f6368L, epoch));
+    int n = examples.size();
+    Integer[] all = new Integer[n];
+    for (int i = 0; i < n; i++) {
+      all[i] = i;
+    }
+    shuffle(all, random);
+    int bucket = BUCKET_BATCHES * batchSize;
+    Comparator<Integer> byLength =
+        Comparator.comparingInt(
+            i -> examples.get(i).source().length + examples.get(i).target().length);
+    List<int[]> batches = new ArrayList<>();
+    for (int from = 0; from < n; from += bucket) {
+      int to = Math.min(n, from + bucket);
+      Arrays.sort(all, from, to, byLength);
+      for (int at = from; at < to; at += batchSize) {
+        int[] batch = new int[Math.min(batchSize, to - at)];
+        for (int i = 0; i < batch.length; i++) {
+          batch[i] = all[at + i];
+        }
+        batches.add(batch);
+      }
+    }
+    int[][] shuffled = batches.toArray(int[][]::new);
+    shuffle(shuffled, random);
+    return List.of(shuffled);
+  }
+
+  /** Fisher and Yates. */
+  private static <T> void shuffle(T[] all, SplitMix64 random) {
+    for (int i = all.length - 1; i > 0; i--) {
+      int j = random.below(i + 1);
+      T swapped = all[i];
+      all[i] = all[j];
+      all[j] = swapped;
+    }
+  }
+}

@@ -1,0 +1,35 @@
+package dev.precis.training;
+
+/**
+ * How the learning rate runs over the steps, with transformers' formulas: linear warm-up from zero,
+ * then constant, or down to zero linearly or along half a cosine (Loshchilov and Hutter 2017).
+ *
+ * @param shape after the warm-up
+ * @param warmupSteps steps until the full rate
+ * @param totalSteps steps of the whole run
+ */
+public record Schedule(Shape shape, long warmupSteps, long totalSteps) {
+  /** After the warm-up. */
+  public enum Shape {
+    LINEAR,
+    COSINE,
+    CONSTANT
+  }
+
+  /**
+   * What the learning rate is multiplied by.
+   *
+   * @param done steps that were taken before
+   */
+  public double factor(long done) {
+    if (done < warmupSteps) {
+      return (double) done / Math.max(1, warmupSteps);
+    }
+    double progress = (double) (done - warmupSteps) / Math.max(1, totalSteps - warmupSteps);
+    return switch (shape) {
+      case CONSTANT -> 1;
+      case LINEAR -> Math.max(0, 1 - progress);
+      case COSINE -> Math.max(0, 0.5 * (1 + StrictMath.cos(Math.PI * Math.min(1, progress))));
+    };
+  }
+}

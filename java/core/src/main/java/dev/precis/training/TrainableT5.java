@@ -1,0 +1,339 @@
+package dev.precis.training;
+
+import dev.precis.InvalidInputException;
+import dev.precis.checkpoint.Checkpoint;
+import dev.precis.checkpoint.ModelFolder;
+import dev.precis.checkpoint.PeftAdapter;
+import dev.precis.checkpoint.SafeTensors;
+import dev.precis.checkpoint.TensorView;
+import dev.precis.ffi.Context;
+import dev.precis.lora.LoraAdapter;
+import dev.precis.lora.LoraConfig;
+import dev.precis.ops.Ops;
+import dev.precis.ops.Parameters;
+import dev.precis.ops.Parameters.Parameter;
+import dev.precis.random.SplitMix64;
+import dev.precis.t5.T5Config;
+import dev.precis.t5.T5Model;
+import dev.precis.t5.T5Training;
+import dev.precis.t5.T5Weights;
+import dev.precis.tensor.DType;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * A T5 that is trained: all of its weights, or adapters on frozen ones. {@link #model} generates
+ * with the weights as they are at the moment.
+ *
+ * <p>Not for several threads.
+ */
+public final class TrainableT5 implements AutoCloseable {
+  private final Path folder;
+  private final T5Config config;
+  private final DType dtype;
+  private final List<AutoCloseable> opened = new ArrayList<>();
+  private final Context context;
+  private final Ops ops;
+  private final Arena arena;
+  private T5Weights weights;
+  private Parameters parameters;
+  private LoraAdapter adapter;
+  private T5Training training;
+  private T5Model model;
+
+  /**
+   * Adapters on a frozen model, which change nothing yet.
+   *
+   * @param folder the model's
+   * @param dtype float32 or bfloat16, of the frozen weights and of what is multiplied
+   * @param dropout of the model itself; NaN: the configuration's
+   * @param seed of the adapters' initial values
+   * @throws InvalidInputException where the folder cannot be used or no layer is chosen
+   */
+  public static TrainableT5 lora(
+      Path folder,
+      LoraConfig lora,
+      DType dtype,
+      float dropout,
+      long seed,
+      Context.Options device) {
+    return built(
+        new TrainableT5(folder, dtype, device),
+        t5 -> {
+          t5.loadFrozen();
+          t5.use(LoraAdapter.create(lora, t5.weights.linears(), t5.ops, t5.arena, seed), dropout);
+        });
+  }
+
+  /**
+   * Adapters to train further.
+   *
+   * @param start a PEFT folder
+   * @param loraDropout of what A reads
+   */
+  public static TrainableT5 loraFrom(
+      Path folder,
+      Path start,
+      float loraDropout,
+      DType dtype,
+      float dropout,
+      Context.Options device) {
+    return built(
+        new TrainableT5(folder, dtype, device),
+        t5 -> {
+          t5.loadFrozen();
+          try (PeftAdapter from = PeftAdapter.open(start)) {
+            t5.use(
+                LoraAdapter.from(from, loraDropout, t5.weights.linears(), t5.ops, t5.arena),
+                dropout);
+          }
+        });
+  }
+
+  /** All weights of a model. They are trained in float32; dtype is what is multiplied in. */
+  public static TrainableT5 full(
+      Path folder, DType dtype, float dropout, Context.Options device) {
+    return built(
+        new TrainableT5(folder, dtype, device),
+        t5 -> {
+          try (Checkpoint checkpoint = Checkpoint.open(folder)) {
+            t5.readParameters(checkpoint);
+          }
+          t5.trainAll(dropout);
+        });
+  }
+
+  /**
+   * A model from nothing, with transformers' initial values (Raffel et al. 2020).
+   *
+   * @param folder with config.json, and the tokenizer's files
+   */
+  public static TrainableT5 fromScratch(
+      Path folder, DType dtype, float dropout, long seed, Context.Options device) {
+    return built(
+        new TrainableT5(folder, dtype, device),
+        t5 -> {
+          t5.parameters = new Parameters(t5.config.tensorShapes(), t5.context, t5.arena);
+          t5.initialise(seed);
+          t5.trainAll(dropout);
+        });
+  }
+
+  private interface Building {
+    void build(TrainableT5 t5);
+  }
+
+  private static TrainableT5 built(TrainableT5 t5, Building building) {
+    try {
+      building.build(t5);
+      return t5;
+    } catch (RuntimeException | Error e) {
+      t5.close();
+      throw e;
+    }
+  }
+
+  private TrainableT5(Path folder, DType dtype, Context.Options device) {
+    if (dtype != DType.FLOAT32 && dtype != DType.BFLOAT16) {
+      throw new InvalidInputException("Training is in float32 or bfloat16, not " + dtype + ".");
+    }
+    this.folder = folder;
+    this.dtype = dtype;
+    this.config = T5Config.read(folder);
+    this.context = device.create();
+    opened.add(context);
+    this.ops = new Ops(context);
+    opened.add(ops);
+    this.arena = Arena.ofShared();
+    opened.add(arena::close);
+  }
+
+  private void loadFrozen() {
+    try (Checkpoint checkpoint = Checkpoint.open(folder)) {
+      weights = T5Weights.loadForAdapters(checkpoint, config, ops, arena, dtype);
+    }
+  }
+
+  private void use(LoraAdapter adapter, float dropout) {
+    this.adapter = adapter;
+    parameters = adapter.parameters();
+    finish(dropout);
+  }
+
+  private void readParameters(Checkpoint checkpoint) {
+    Map<String, long[]> shapes = new LinkedHashMap<>(config.tensorShapes());
+    if (config.tieWordEmbeddings()
+        && checkpoint.contains("lm_head.weight")
+        && checkpoint.contains("shared.weight")
+        && checkpoint
+                .get("lm_head.weight")
+                .data()
+                .mismatch(checkpoint.get("shared.weight").data())
+            != -1) {
+      shapes.put("lm_head.weight", shapes.get("shared.weight"));
+    }
+    parameters = new Parameters(shapes, context, arena);
+    for (Parameter parameter : parameters.all()) {
+      String name = parameter.name();
+      if (name.equals("shared.weight") && !checkpoint.contains(name)) {
+        name = "encoder.embed_tokens.weight";
+      }
+      TensorView view = checkpoint.get(name);
+      long[] shape = shapes.get(parameter.name());
+      if (!Arrays.equals(view.shape(), shape)) {
+        throw new InvalidInputException(
+            checkpoint.path()
+                + ": tensor "
+                + name
+                + " is "
+                + Arrays.toString(view.shape())
+                + ", but config.json makes it "
+                + Arrays.toString(shape)
+                + ": the two are not of one model");
+      }
+      view.toFloat32(parameter.value().memory());
+      checkpoint.release(view);
+    }
+  }
+
+  /** The standard deviations of transformers' T5, with its factor of 1. */
+  private void initialise(long seed) {
+    double d = Math.pow(config.dModel(), -0.5);
+    int index = 0;
+    for (Parameter parameter : parameters.all()) {
+      String name = parameter.name();
+      double deviation;
+      if (name.endsWith("layer_norm.weight")) {
+        deviation = 0;
+      } else if (name.equals("shared.weight") || name.equals("lm_head.weight")) {
+        deviation = 1;
+      } else if (name.endsWith(".q.weight")) {
+        deviation = Math.pow((double) config.dModel() * config.dKv(), -0.5);
+      } else if (name.endsWith(".o.weight")) {
+        deviation = Math.pow(config.inner(), -0.5);
+      } else if (name.endsWith(".wo.weight")) {
+        deviation = Math.pow(config.dFf(), -0.5);
+      } else {
+        deviation = d;
+      }
+      SplitMix64 random = new SplitMix64(SplitMix64.mix(seed, index++));
+      MemorySegment memory = parameter.value().memory();
+      for (long i = 0; i < parameter.elements(); i++) {
+        double value = deviation == 0 ? 1 : random.normal() * deviation;
+        memory.setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) value);
+      }
+    }
+  }
+
+  private void trainAll(float dropout) {
+    weights = T5Weights.train(parameters, config, ops, arena, dtype);
+    finish(dropout);
+  }
+
+  private void finish(float dropout) {
+    float rate = Float.isNaN(dropout) ? config.dropoutRate() : dropout;
+    training = new T5Training(weights, parameters, ops, dtype, rate);
+    model = new T5Model(weights, ops, dtype);
+  }
+
+  /** Where the model came from. */
+  public Path folder() {
+    return folder;
+  }
+
+  public T5Config config() {
+    return config;
+  }
+
+  /** What is multiplied in. */
+  public DType dtype() {
+    return dtype;
+  }
+
+  public Context context() {
+    return context;
+  }
+
+  public Ops ops() {
+    return ops;
+  }
+
+  /** What is trained. */
+  public Parameters parameters() {
+    return parameters;
+  }
+
+  /** The adapters; null where all weights are trained. */
+  public LoraAdapter adapter() {
+    return adapter;
+  }
+
+  /** The forward pass whose gradients can be had. */
+  public T5Training training() {
+    return training;
+  }
+
+  /** The model for generation, with the weights as they are now. */
+  public T5Model model() {
+    return model;
+  }
+
+  /** All numbers of the model, adapters included, as PEFT counts them. */
+  public long parameterCount() {
+    long count = adapter == null ? 0 : parameters.count();
+    for (long[] shape : config.tensorShapes().values()) {
+      long elements = 1;
+      for (long dim : shape) {
+        elements *= dim;
+      }
+      count += elements;
+    }
+    return count;
+  }
+
+  /** Brings what is packed up to date after the parameters changed. */
+  public void update() {
+    weights.update(ops);
+  }
+
+  /**
+   * Writes what was trained: a PEFT folder, or a whole Hugging Face folder with the tokenizer.
+   */
+  public void write(Path to) {
+    if (adapter != null) {
+      adapter.write(to, folder.toString());
+      return;
+    }
+    ModelFolder.copyCompanions(folder, to);
+    List<SafeTensors.Source> tensors = new ArrayList<>();
+    for (Parameter parameter : parameters.all()) {
+      long[] shape =
+          parameter.value().rank() == 1
+              ? new long[] {parameter.value().dim(0)}
+              : new long[] {parameter.value().dim(0), parameter.value().dim(1)};
+      tensors.add(
+          new SafeTensors.Source(
+              parameter.name(), DType.FLOAT32, shape, () -> parameter.value().memory()));
+    }
+    SafeTensors.writeSources(to.resolve("model.safetensors"), tensors, Map.of("format", "pt"));
+  }
+
+  @Override
+  public void close() {
+    for (AutoCloseable each : opened.reversed()) {
+      try {
+        each.close();
+      } catch (Exception e) {
+        throw new IllegalStateException("Closing failed", e);
+      }
+    }
+    opened.clear();
+  }
+}
