@@ -22,6 +22,8 @@ public final class Workspace implements AutoCloseable {
   private final Context context;
   private final List<Piece> pieces = new ArrayList<>();
   private long used;
+  private long before;
+  private long peak;
 
   /** An empty workspace on a context, which must outlive it. */
   public Workspace(Context context) {
@@ -42,9 +44,11 @@ public final class Workspace implements AutoCloseable {
     if (pieces.isEmpty() || used + rounded > pieces.getLast().memory.byteSize()) {
       Arena arena = Arena.ofShared();
       long size = Math.max(rounded, Math.max(SMALLEST, total() / 2));
+      before = total();
       pieces.add(new Piece(arena, context.allocate(arena, size)));
       used = 0;
     }
+    peak = Math.max(peak, before + used + rounded);
     MemorySegment memory = pieces.getLast().memory.asSlice(used, bytes);
     used += rounded;
     return memory;
@@ -82,6 +86,27 @@ public final class Workspace implements AutoCloseable {
       pieces.add(new Piece(arena, context.allocate(arena, total)));
     }
     used = 0;
+    before = 0;
+  }
+
+  /** Makes the workspace one piece of at least so many bytes, and takes back everything. */
+  public void reserve(long bytes) {
+    if (pieces.size() != 1 || total() < bytes) {
+      close();
+      Arena arena = Arena.ofShared();
+      pieces.add(new Piece(arena, context.allocate(arena, Math.max(bytes, SMALLEST))));
+    }
+    reset();
+  }
+
+  /** The most that was handed out at a time since the last {@link #resetPeak}, in bytes. */
+  public long peak() {
+    return peak;
+  }
+
+  /** Begins to measure {@link #peak} anew. */
+  public void resetPeak() {
+    peak = 0;
   }
 
   /** Bytes held. */
@@ -96,5 +121,6 @@ public final class Workspace implements AutoCloseable {
     }
     pieces.clear();
     used = 0;
+    before = 0;
   }
 }

@@ -7,6 +7,7 @@ import dev.precis.checkpoint.PeftAdapter;
 import dev.precis.checkpoint.SafeTensors;
 import dev.precis.checkpoint.TensorView;
 import dev.precis.ffi.Context;
+import dev.precis.lora.Linear;
 import dev.precis.lora.LoraAdapter;
 import dev.precis.lora.LoraConfig;
 import dev.precis.ops.Ops;
@@ -296,6 +297,17 @@ public final class TrainableT5 implements AutoCloseable {
       count += elements;
     }
     return count;
+  }
+
+  /** Bytes of what is packed, the embedding included. */
+  public long weightBytes() {
+    long bytes = 0;
+    for (Linear linear : weights.linears()) {
+      bytes += linear.packed().memory().byteSize();
+      bytes += linear.packedTransposed().memory().byteSize();
+    }
+    boolean own = parameters.gradientOf(weights.embedding()) == null;
+    return own ? bytes + weights.embedding().memory().byteSize() : bytes;
   }
 
   /** Brings what is packed up to date after the parameters changed. */

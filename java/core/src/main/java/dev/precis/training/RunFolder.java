@@ -1,0 +1,317 @@
+package dev.precis.training;
+
+import dev.precis.InvalidInputException;
+import dev.precis.checkpoint.AtomicFile;
+import dev.precis.checkpoint.Json;
+import dev.precis.checkpoint.JsonObject;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
+import java.nio.channels.OverlappingFileLockException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.Stream;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * A run on disk: {@code config.json} (everything, defaults included), {@code metrics.jsonl} (one
+ * object a step, flushed) and {@code checkpoints/step-N/}. A checkpoint is written under another
+ * name, synced and renamed: one that has its name is whole.
+ *
+ * <p>Only one process may have a run open.
+ */
+public final class RunFolder implements AutoCloseable {
+  private static final String CONFIG = "config.json";
+  private static final String STEP = "step-";
+
+  private final Path folder;
+  private final FileChannel lock;
+  private FileChannel metrics;
+
+  private RunFolder(Path folder, FileChannel lock) {
+    this.folder = folder;
+    this.lock = lock;
+  }
+
+  /**
+   * A new run.
+   *
+   * @param config everything that decides what the run does; numbers, texts, objects of them
+   * @throws InvalidInputException where the folder already holds a run
+   */
+  public static RunFolder create(Path folder, ObjectNode config) {
+    if (Files.exists(folder.resolve(CONFIG))) {
+      throw new InvalidInputException(
+          folder + " already holds a run: go on with --resume, or name another --output");
+    }
+    if (Files.exists(folder) && !Files.isDirectory(folder)) {
+      throw new InvalidInputException(folder + " is a file, not a folder for a run");
+    }
+    RunFolder run = open(folder);
+    try {
+      run.write(CONFIG, config.toPrettyString() + "\n");
+      run.openMetrics(0);
+      return run;
+    } catch (RuntimeException | Error e) {
+      run.close();
+      throw e;
+    }
+  }
+
+  /**
+   * A run to go on with.
+   *
+   * @param config as it would be for a new run: what differs from the run's own is refused
+   * @throws InvalidInputException where there is no run, or another one
+   */
+  public static RunFolder resume(Path folder, ObjectNode config) {
+    if (!Files.exists(folder.resolve(CONFIG))) {
+      throw new InvalidInputException(folder + " holds no run to resume: leave out --resume");
+    }
+    JsonObject before = Json.readObject(folder.resolve(CONFIG));
+    differing("", before.node(), Json.parseObject(config.toString(), "the options").node())
+        .ifPresent(
+            what -> {
+              throw new InvalidInputException(
+                  folder + " was started with " + what + ": resume with the same options");
+            });
+    return open(folder);
+  }
+
+  private static Optional<String> differing(String path, ObjectNode before, ObjectNode now) {
+    List<String> keys = new ArrayList<>(before.propertyNames());
+    now.propertyNames().stream().filter(key -> !before.has(key)).forEach(keys::add);
+    for (String key : keys) {
+      JsonNode old = before.get(key);
+      JsonNode present = now.get(key);
+      if (old instanceof ObjectNode o && present instanceof ObjectNode p) {
+        Optional<String> inside = differing(path + key + ".", o, p);
+        if (inside.isPresent()) {
+          return inside;
+        }
+      } else if (old == null || present == null || !old.equals(present)) {
+        return Optional.of(path + key + " = " + old + ", not " + present);
+      }
+    }
+    return Optional.empty();
+  }
+
+  private static RunFolder open(Path folder) {
+    try {
+      Files.createDirectories(folder.resolve("checkpoints"));
+      FileChannel channel =
+          FileChannel.open(
+              folder.resolve(".lock"), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+      try {
+        FileLock held = channel.tryLock();
+        if (held == null) {
+          channel.close();
+          throw new InvalidInputException(folder + " is in use by another process");
+        }
+      } catch (OverlappingFileLockException e) {
+        channel.close();
+        throw new InvalidInputException(folder + " is in use by this process", e);
+      }
+      return new RunFolder(folder, channel);
+    } catch (IOException e) {
+      throw new UncheckedIOException("Cannot make the run " + folder + ": " + e.getMessage(), e);
+    }
+  }
+
+  public Path folder() {
+    return folder;
+  }
+
+  /** Writes a text file of the run atomically. */
+  public void write(String name, String text) {
+    writeText(folder.resolve(name), text);
+  }
+
+  static void writeText(Path file, String text) {
+    AtomicFile.write(
+        file,
+        channel -> {
+          ByteBuffer bytes = ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8));
+          while (bytes.hasRemaining()) {
+            channel.write(bytes);
+          }
+        });
+  }
+
+  /** Keeps the metrics up to a step, of a run that goes on from there, and opens them. */
+  public void openMetrics(long lastStep) {
+    Path file = folder.resolve("metrics.jsonl");
+    try {
+      if (Files.exists(file)) {
+        StringBuilder kept = new StringBuilder();
+        for (String line : Files.readAllLines(file)) {
+          if (step(line).filter(step -> step <= lastStep).isPresent()) {
+            kept.append(line).append('\n');
+          }
+        }
+        write("metrics.jsonl", kept.toString());
+      }
+      metrics =
+          FileChannel.open(
+              file,
+              StandardOpenOption.CREATE,
+              StandardOpenOption.WRITE,
+              StandardOpenOption.APPEND);
+    } catch (IOException e) {
+      throw new UncheckedIOException("Cannot write " + file + ": " + e.getMessage(), e);
+    }
+  }
+
+  /** The step of a line; none of one that a kill cut short. */
+  private static Optional<Long> step(String line) {
+    try {
+      return Optional.of((long) Json.parseObject(line, "metrics.jsonl").number("step"));
+    } catch (InvalidInputException e) {
+      return Optional.empty();
+    }
+  }
+
+  /** Adds a line to the metrics. */
+  public void metric(ObjectNode line) {
+    try {
+      ByteBuffer bytes =
+          ByteBuffer.wrap((line.toString() + "\n").getBytes(StandardCharsets.UTF_8));
+      while (bytes.hasRemaining()) {
+        metrics.write(bytes);
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(
+          "Cannot write " + folder.resolve("metrics.jsonl") + ": " + e.getMessage(), e);
+    }
+  }
+
+  /** The lines of the metrics so far. */
+  public List<ObjectNode> metrics() {
+    Path file = folder.resolve("metrics.jsonl");
+    try {
+      List<ObjectNode> lines = new ArrayList<>();
+      for (String line : Files.readAllLines(file)) {
+        if (step(line).isPresent()) {
+          lines.add(Json.parseObject(line, file.toString()).node());
+        }
+      }
+      return lines;
+    } catch (IOException e) {
+      throw new UncheckedIOException("Cannot read " + file + ": " + e.getMessage(), e);
+    }
+  }
+
+  /** Writes the files of a checkpoint into a folder. */
+  public interface Content {
+    void writeTo(Path folder);
+  }
+
+  /** Writes a checkpoint, which has its name only when it is whole. */
+  public void checkpoint(long step, Content content) {
+    Path target = checkpointPath(step);
+    writeFolder(target, content);
+  }
+
+  /** As a checkpoint, another folder of the run: one that is replaced is whole until the end. */
+  public void result(String name, Content content) {
+    writeFolder(folder.resolve(name), content);
+  }
+
+  private void writeFolder(Path target, Content content) {
+    Path temporary = AtomicFile.temporary(target);
+    try {
+      Files.createDirectories(temporary);
+      content.writeTo(temporary);
+      AtomicFile.syncFolder(temporary);
+      if (Files.exists(target)) {
+        Path old = AtomicFile.temporary(target);
+        Files.move(target, old, StandardCopyOption.ATOMIC_MOVE);
+        Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
+        delete(old);
+      } else {
+        Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
+      }
+      AtomicFile.syncFolder(target.getParent());
+    } catch (IOException e) {
+      throw new UncheckedIOException("Cannot write " + target + ": " + e.getMessage(), e);
+    } finally {
+      delete(temporary);
+    }
+  }
+
+  /** The folder of a checkpoint. */
+  public Path checkpointPath(long step) {
+    return folder.resolve("checkpoints").resolve(STEP + step);
+  }
+
+  /** The steps of the checkpoints there are, ascending. */
+  public List<Long> checkpoints() {
+    try (Stream<Path> all = Files.list(folder.resolve("checkpoints"))) {
+      return all.map(path -> path.getFileName().toString())
+          .filter(name -> name.matches(STEP + "\\d{1,18}"))
+          .map(name -> Long.parseLong(name.substring(STEP.length())))
+          .sorted()
+          .toList();
+    } catch (IOException e) {
+      throw new UncheckedIOException("Cannot read " + folder + ": " + e.getMessage(), e);
+    }
+  }
+
+  /** Removes what a kill left half-written, and all checkpoints but the newest and the best. */
+  public void prune(int keep, long best) {
+    List<Long> all = checkpoints();
+    for (int i = 0; i < all.size() - keep; i++) {
+      if (all.get(i) != best) {
+        delete(checkpointPath(all.get(i)));
+      }
+    }
+  }
+
+  /** Removes what a killed run left half-written. */
+  public void removeLeftovers() {
+    for (Path place : List.of(folder, folder.resolve("checkpoints"))) {
+      try (Stream<Path> all = Files.list(place)) {
+        all.filter(path -> path.getFileName().toString().matches("\\..*\\.tmp"))
+            .toList()
+            .forEach(RunFolder::delete);
+      } catch (IOException e) {
+        throw new UncheckedIOException("Cannot read " + place + ": " + e.getMessage(), e);
+      }
+    }
+  }
+
+  private static void delete(Path path) {
+    if (!Files.exists(path)) {
+      return;
+    }
+    try (Stream<Path> all = Files.walk(path)) {
+      for (Path each : all.sorted(Comparator.reverseOrder()).toList()) {
+        Files.deleteIfExists(each);
+      }
+    } catch (IOException e) {
+      // A leftover is no error of the run.
+    }
+  }
+
+  @Override
+  public void close() {
+    try {
+      if (metrics != null) {
+        metrics.close();
+      }
+      lock.close();
+    } catch (IOException e) {
+      throw new UncheckedIOException("Cannot close the run " + folder, e);
+    }
+  }
+}

@@ -1,0 +1,213 @@
+package dev.precis.training;
+
+import dev.precis.InvalidInputException;
+
+/**
+ * How a run is trained. Made by {@link #builder}; the defaults suit LoRA on FLAN-T5.
+ *
+ * @param optimizer which, and its settings
+ * @param learningRate the full one, after the warm-up
+ * @param schedule how it runs over the steps
+ * @param warmupSteps steps until the full rate
+ * @param maxGradNorm the norm of all gradients together is cut to it (Pascanu et al. 2013); 0: not
+ * @param batchSize examples that are computed at once
+ * @param gradientAccumulation batches of one optimizer step, whose gradient is exactly that of one
+ *     large batch
+ * @param epochs passes over the examples, where maxSteps is 0
+ * @param maxSteps optimizer steps; 0: as many as the epochs have
+ * @param labelSmoothing share of each target's weight that all tokens get alike
+ * @param shuffle whether each epoch has an order of its own, batched by length
+ * @param recompute whether activations are computed again for the backward: less memory
+ * @param seed of everything that is drawn
+ * @param evaluateEvery steps between evaluations; 0: after each epoch
+ * @param earlyStopping evaluations without improvement that end the run; 0: none do
+ * @param checkpointEvery steps between checkpoints; 0: after each epoch
+ * @param keepCheckpoints how many of the newest are kept
+ */
+public record TrainingOptions(
+    Optimizer.Settings optimizer,
+    float learningRate,
+    Schedule.Shape schedule,
+    long warmupSteps,
+    float maxGradNorm,
+    int batchSize,
+    int gradientAccumulation,
+    double epochs,
+    long maxSteps,
+    float labelSmoothing,
+    boolean shuffle,
+    boolean recompute,
+    long seed,
+    long evaluateEvery,
+    int earlyStopping,
+    long checkpointEvery,
+    int keepCheckpoints) {
+
+  /** Checks the numbers. */
+  public TrainingOptions {
+    require(learningRate > 0 && learningRate < 1e3f, "learning-rate", "above 0", learningRate);
+    require(
+        optimizer.weightDecay() >= 0, "weight-decay", "0 or more", optimizer.weightDecay());
+    require(warmupSteps >= 0, "warmup-steps", "0 or more", warmupSteps);
+    require(maxGradNorm >= 0, "max-grad-norm", "0 or more", maxGradNorm);
+    require(batchSize > 0, "batch-size", "1 or more", batchSize);
+    require(gradientAccumulation > 0, "gradient-accumulation", "1 or more", gradientAccumulation);
+    require(epochs > 0 && epochs < 1e6, "epochs", "above 0", epochs);
+    require(maxSteps >= 0, "max-steps", "0 or more", maxSteps);
+    require(
+        labelSmoothing >= 0 && labelSmoothing < 1,
+        "label-smoothing",
+        "at least 0 and below 1",
+        labelSmoothing);
+    require(evaluateEvery >= 0, "eval-every", "0 or more", evaluateEvery);
+    require(earlyStopping >= 0, "early-stopping", "0 or more", earlyStopping);
+    require(checkpointEvery >= 0, "checkpoint-every", "0 or more", checkpointEvery);
+    require(keepCheckpoints > 0, "keep-checkpoints", "1 or more", keepCheckpoints);
+  }
+
+  private static void require(boolean right, String name, String mustBe, Object is) {
+    if (!right) {
+      throw new InvalidInputException(name + " must be " + mustBe + ", not " + is);
+    }
+  }
+
+  /** A builder with the defaults. */
+  public static Builder builder() {
+    return new Builder();
+  }
+
+  /** Examples of one optimizer step. */
+  public int stepSize() {
+    return Math.multiplyExact(batchSize, gradientAccumulation);
+  }
+
+  /** Collects options. */
+  public static final class Builder {
+    private Optimizer.Settings optimizer = Optimizer.Settings.of(Optimizer.Kind.ADAMW, 0.01f);
+    private float learningRate = 1e-3f;
+    private Schedule.Shape schedule = Schedule.Shape.LINEAR;
+    private long warmupSteps;
+    private float maxGradNorm = 1;
+    private int batchSize = 8;
+    private int gradientAccumulation = 1;
+    private double epochs = 1;
+    private long maxSteps;
+    private float labelSmoothing;
+    private boolean shuffle = true;
+    private boolean recompute;
+    private long seed;
+    private long evaluateEvery;
+    private int earlyStopping;
+    private long checkpointEvery;
+    private int keepCheckpoints = 2;
+
+    private Builder() {}
+
+    public Builder optimizer(Optimizer.Settings optimizer) {
+      this.optimizer = optimizer;
+      return this;
+    }
+
+    public Builder learningRate(float learningRate) {
+      this.learningRate = learningRate;
+      return this;
+    }
+
+    public Builder schedule(Schedule.Shape schedule) {
+      this.schedule = schedule;
+      return this;
+    }
+
+    public Builder warmupSteps(long warmupSteps) {
+      this.warmupSteps = warmupSteps;
+      return this;
+    }
+
+    public Builder maxGradNorm(float maxGradNorm) {
+      this.maxGradNorm = maxGradNorm;
+      return this;
+    }
+
+    public Builder batchSize(int batchSize) {
+      this.batchSize = batchSize;
+      return this;
+    }
+
+    public Builder gradientAccumulation(int gradientAccumulation) {
+      this.gradientAccumulation = gradientAccumulation;
+      return this;
+    }
+
+    public Builder epochs(double epochs) {
+      this.epochs = epochs;
+      return this;
+    }
+
+    public Builder maxSteps(long maxSteps) {
+      this.maxSteps = maxSteps;
+      return this;
+    }
+
+    public Builder labelSmoothing(float labelSmoothing) {
+      this.labelSmoothing = labelSmoothing;
+      return this;
+    }
+
+    public Builder shuffle(boolean shuffle) {
+      this.shuffle = shuffle;
+      return this;
+    }
+
+    public Builder recompute(boolean recompute) {
+      this.recompute = recompute;
+      return this;
+    }
+
+    public Builder seed(long seed) {
+      this.seed = seed;
+      return this;
+    }
+
+    public Builder evaluateEvery(long evaluateEvery) {
+      this.evaluateEvery = evaluateEvery;
+      return this;
+    }
+
+    public Builder earlyStopping(int earlyStopping) {
+      this.earlyStopping = earlyStopping;
+      return this;
+    }
+
+    public Builder checkpointEvery(long checkpointEvery) {
+      this.checkpointEvery = checkpointEvery;
+      return this;
+    }
+
+    public Builder keepCheckpoints(int keepCheckpoints) {
+      this.keepCheckpoints = keepCheckpoints;
+      return this;
+    }
+
+    /** The options, checked. */
+    public TrainingOptions build() {
+      return new TrainingOptions(
+          optimizer,
+          learningRate,
+          schedule,
+          warmupSteps,
+          maxGradNorm,
+          batchSize,
+          gradientAccumulation,
+          epochs,
+          maxSteps,
+          labelSmoothing,
+          shuffle,
+          recompute,
+          seed,
+          evaluateEvery,
+          earlyStopping,
+          checkpointEvery,
+          keepCheckpoints);
+    }
+  }
+}
