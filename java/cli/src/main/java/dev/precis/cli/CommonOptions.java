@@ -98,9 +98,23 @@ final class CommonOptions {
     return new T5.LoadOptions().dtype(dtype()).threads(threads());
   }
 
+  /** The type to train in: bfloat16 on request, else float32. */
+  DType trainingType() {
+    DType type = dtype();
+    if (type == DType.INT8) {
+      throw new InvalidInputException("--dtype int8 is for generation: train in bfloat16");
+    }
+    return type == null ? DType.FLOAT32 : type;
+  }
+
+  /** How a context is made as the options ask for. */
+  Context.Options contextOptions() {
+    requireDevice();
+    return new Context.Options().threads(threads());
+  }
+
   /** A context as the options ask for. */
   Context context() {
-    requireDevice();
-    return new Context.Options().threads(threads()).create();
+    return contextOptions().create();
   }
 }

@@ -97,6 +97,8 @@ public final class Main implements Runnable {
     commands.put("rouge", RougeCommand::new);
     commands.put("data", DataCommand::new);
     commands.put("demo", DemoCommand::new);
+    commands.put("train", TrainCommand::new);
+    commands.put("merge", MergeCommand::new);
     commands.put("download", DownloadCommand::new);
     commands.put("doctor", DoctorCommand::new);
     commands.put("bench", BenchCommand::new);

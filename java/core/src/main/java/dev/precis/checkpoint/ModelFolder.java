@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.DigestInputStream;
@@ -75,19 +76,36 @@ public final class ModelFolder {
       }
       MessageDigest digest = MessageDigest.getInstance("SHA-256");
       for (Path file : weights) {
-        digest.update(file.getFileName().toString().getBytes());
-        try (InputStream in = new DigestInputStream(Files.newInputStream(file), digest)) {
-          byte[] buffer = new byte[1 << 20];
-          while (in.read(buffer) >= 0) {
-            // Reading is what updates the digest.
-          }
-        }
+        digest.update(file.getFileName().toString().getBytes(StandardCharsets.UTF_8));
+        addFile(digest, file);
       }
       return HexFormat.of().formatHex(digest.digest());
     } catch (IOException e) {
       throw new UncheckedIOException("Cannot read " + folder + ": " + Reason.of(e), e);
     } catch (NoSuchAlgorithmException e) {
       throw new IllegalStateException("Every Java has SHA-256", e);
+    }
+  }
+
+  /** The SHA-256 of a file. */
+  public static String fileHash(Path file) {
+    try {
+      MessageDigest digest = MessageDigest.getInstance("SHA-256");
+      addFile(digest, file);
+      return HexFormat.of().formatHex(digest.digest());
+    } catch (IOException e) {
+      throw new UncheckedIOException("Cannot read " + file + ": " + Reason.of(e), e);
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("Every Java has SHA-256", e);
+    }
+  }
+
+  private static void addFile(MessageDigest digest, Path file) throws IOException {
+    try (InputStream in = new DigestInputStream(Files.newInputStream(file), digest)) {
+      byte[] buffer = new byte[1 << 20];
+      while (in.read(buffer) >= 0) {
+        // Reading is what updates the digest.
+      }
     }
   }
 }

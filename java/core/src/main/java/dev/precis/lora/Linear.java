@@ -122,8 +122,7 @@ public final class Linear {
    */
   public Variable addTo(Tape tape, Variable x, Variable stream, float dropout) {
     Workspace workspace = tape.workspace();
-    Tensor value =
-        workspace.tensor(DType.FLOAT32, stream.value().rows(), stream.value().columns());
+    Tensor value = workspace.tensor(DType.FLOAT32, stream.value().rows(), stream.value().columns());
     tape.ops().convert(stream.value(), value);
     // What the backward reads is placed before what is given back at once.
     Tensor down = keptDown(tape, x);

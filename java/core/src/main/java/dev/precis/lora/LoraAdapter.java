@@ -72,7 +72,11 @@ public final class LoraAdapter {
     List<String> names = List.copyOf(start.modules().keySet());
     LoraConfig config =
         new LoraConfig(
-            start.rank(), (float) start.alpha(), dropout, start.targetModules(), start.rankStabilised());
+            start.rank(),
+            (float) start.alpha(),
+            dropout,
+            start.targetModules(),
+            start.rankStabilised());
     LoraConfig exact =
         new LoraConfig(config.rank(), config.alpha(), dropout, names, start.rankStabilised());
     LoraAdapter adapter = new LoraAdapter(exact, config, linears, ops, owner);

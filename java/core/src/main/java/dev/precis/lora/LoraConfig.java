@@ -31,7 +31,8 @@ public record LoraConfig(
       throw new InvalidInputException("lora-alpha must be above 0, not " + alpha);
     }
     if (!(dropout >= 0 && dropout < 1)) {
-      throw new InvalidInputException("lora-dropout must be at least 0 and below 1, not " + dropout);
+      throw new InvalidInputException(
+          "lora-dropout must be at least 0 and below 1, not " + dropout);
     }
     if (targetModules.isEmpty()) {
       throw new InvalidInputException("No target modules are named: q,v is usual");

@@ -56,8 +56,7 @@ public final class LoraTraining {
    * @param dropout of what A reads
    * @param owner frees what is packed
    */
-  public LoraTraining(
-      Linear linear, List<Module> modules, float dropout, Ops ops, Arena owner) {
+  public LoraTraining(Linear linear, List<Module> modules, float dropout, Ops ops, Arena owner) {
     if (modules.isEmpty() || modules.size() > 4) {
       throw new IllegalArgumentException("1 to 4 adapters fit one product, not " + modules.size());
     }
@@ -164,7 +163,15 @@ public final class LoraTraining {
     PackedMatrix w = linear.packedTransposed();
     if (dx != null && offset < 0) {
       ops.loraMatmul(
-          dy, w, transposed.a(), transposed.b(), transposed.segments(), null, dDown, dx, 1,
+          dy,
+          w,
+          transposed.a(),
+          transposed.b(),
+          transposed.segments(),
+          null,
+          dDown,
+          dx,
+          1,
           tape.collected(x));
     } else {
       ops.matmul(dy, transposed.a(), dDown, modules.getFirst().scaling, false);
@@ -192,8 +199,7 @@ public final class LoraTraining {
           1,
           dtype,
           true);
-      ops.weightGradient(
-          dDown.columns(rank, r), read, module.a.gradient(), 1, dtype, true);
+      ops.weightGradient(dDown.columns(rank, r), read, module.a.gradient(), 1, dtype, true);
       rank += r;
     }
     tape.workspace().release(mark);

@@ -68,20 +68,26 @@ public final class Ops implements AutoCloseable {
   private final MemorySegment decode = arena.allocate(precis_attention_decode_args.layout());
   private final MemorySegment process = arena.allocate(precis_process_logits_args.layout());
   private final MemorySegment sample = arena.allocate(precis_sample_args.layout());
-  private final MemorySegment activationBackward = arena.allocate(precis_activation_backward_args.layout());
+  private final MemorySegment activationBackward =
+      arena.allocate(precis_activation_backward_args.layout());
   private final MemorySegment result = arena.allocate(ValueLayout.JAVA_DOUBLE);
   private final MemorySegment adafactor = arena.allocate(precis_adafactor_args.layout());
   private final MemorySegment adam = arena.allocate(precis_adam_args.layout());
   private final MemorySegment add = arena.allocate(precis_add_args.layout());
   private final MemorySegment addBias = arena.allocate(precis_add_bias_args.layout());
-  private final MemorySegment attentionBackward = arena.allocate(precis_attention_backward_args.layout());
+  private final MemorySegment attentionBackward =
+      arena.allocate(precis_attention_backward_args.layout());
   private final MemorySegment biasGradient = arena.allocate(precis_bias_gradient_args.layout());
   private final MemorySegment dropout = arena.allocate(precis_dropout_args.layout());
-  private final MemorySegment embeddingBackward = arena.allocate(precis_embedding_backward_args.layout());
+  private final MemorySegment embeddingBackward =
+      arena.allocate(precis_embedding_backward_args.layout());
   private final MemorySegment layerNorm = arena.allocate(precis_layer_norm_args.layout());
-  private final MemorySegment layerNormBackward = arena.allocate(precis_layer_norm_backward_args.layout());
-  private final MemorySegment linearCrossEntropy = arena.allocate(precis_linear_cross_entropy_args.layout());
-  private final MemorySegment rmsNormBackward = arena.allocate(precis_rms_norm_backward_args.layout());
+  private final MemorySegment layerNormBackward =
+      arena.allocate(precis_layer_norm_backward_args.layout());
+  private final MemorySegment linearCrossEntropy =
+      arena.allocate(precis_linear_cross_entropy_args.layout());
+  private final MemorySegment rmsNormBackward =
+      arena.allocate(precis_rms_norm_backward_args.layout());
   private final MemorySegment sgd = arena.allocate(precis_sgd_args.layout());
   private final MemorySegment sumOfSquares = arena.allocate(precis_sum_of_squares_args.layout());
   private final MemorySegment weightGradient = arena.allocate(precis_weight_gradient_args.layout());
@@ -145,8 +151,7 @@ public final class Ops implements AutoCloseable {
     return pack(owner, dtype, weights, true);
   }
 
-  private PackedMatrix pack(
-      Arena owner, DType dtype, List<Tensor> weights, boolean transposed) {
+  private PackedMatrix pack(Arena owner, DType dtype, List<Tensor> weights, boolean transposed) {
     long stacked = packArguments(dtype, weights, transposed);
     long bytes;
     try (Arena call = Arena.ofConfined()) {
@@ -595,8 +600,7 @@ public final class Ops implements AutoCloseable {
   }
 
   /** The gradient of {@link #activation} with respect to x; dx has x's shape, dy that of y. */
-  public void activationBackward(
-      Tensor x, Activation kind, boolean gated, Tensor dy, Tensor dx) {
+  public void activationBackward(Tensor x, Activation kind, boolean gated, Tensor dy, Tensor dx) {
     put(activationBackward, precis_activation_backward_args.x$offset(), x);
     put(activationBackward, precis_activation_backward_args.dy$offset(), dy);
     put(activationBackward, precis_activation_backward_args.dx$offset(), dx);
@@ -719,10 +723,7 @@ public final class Ops implements AutoCloseable {
     if (wTransposed == null) {
       precis_linear_cross_entropy_args.w_transposed(linearCrossEntropy).fill((byte) 0);
     } else {
-      put(
-          linearCrossEntropy,
-          precis_linear_cross_entropy_args.w_transposed$offset(),
-          wTransposed);
+      put(linearCrossEntropy, precis_linear_cross_entropy_args.w_transposed$offset(), wTransposed);
     }
     put(linearCrossEntropy, precis_linear_cross_entropy_args.labels$offset(), labels);
     put(linearCrossEntropy, precis_linear_cross_entropy_args.losses$offset(), losses);

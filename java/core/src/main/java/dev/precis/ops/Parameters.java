@@ -56,7 +56,8 @@ public final class Parameters {
     for (Map.Entry<String, long[]> each : shapes.entrySet()) {
       long[] shape = each.getValue();
       byName.put(
-          each.getKey(), new Parameter(each.getKey(), view(values, at, shape), view(gradients, at, shape)));
+          each.getKey(),
+          new Parameter(each.getKey(), view(values, at, shape), view(gradients, at, shape)));
       at += rounded(elements(shape));
     }
   }

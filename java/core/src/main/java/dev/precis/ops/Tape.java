@@ -339,8 +339,7 @@ public final class Tape {
     long inner = qkv.value().columns() / 3;
     Tensor out = workspace.tensor(qkv.value().dtype(), qkv.value().rows(), inner);
     boolean needs = qkv.needsGradient() || (dbias != null && recording);
-    Tensor logSumExp =
-        needs ? workspace.tensor(DType.FLOAT32, out.rows(), shape.heads()) : null;
+    Tensor logSumExp = needs ? workspace.tensor(DType.FLOAT32, out.rows(), shape.heads()) : null;
     Tensor q = qkv.value().columns(0, inner);
     Tensor k = qkv.value().columns(inner, inner);
     Tensor v = qkv.value().columns(2 * inner, inner);
@@ -378,8 +377,7 @@ public final class Tape {
     long inner = query.value().columns();
     Tensor out = workspace.tensor(query.value().dtype(), query.value().rows(), inner);
     boolean needs = query.needsGradient() || keyValue.needsGradient();
-    Tensor logSumExp =
-        needs ? workspace.tensor(DType.FLOAT32, out.rows(), shape.heads()) : null;
+    Tensor logSumExp = needs ? workspace.tensor(DType.FLOAT32, out.rows(), shape.heads()) : null;
     Tensor k = keyValue.value().columns(0, inner);
     Tensor v = keyValue.value().columns(inner, inner);
     ops.attention(query.value(), k, v, out, logSumExp, shape);

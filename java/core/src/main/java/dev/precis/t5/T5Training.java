@@ -34,8 +34,7 @@ public final class T5Training {
    * @param dtype of the packed weights: float32 or bfloat16
    * @param dropout probability with which an element is dropped; 0: never
    */
-  public T5Training(
-      T5Weights weights, Parameters parameters, Ops ops, DType dtype, float dropout) {
+  public T5Training(T5Weights weights, Parameters parameters, Ops ops, DType dtype, float dropout) {
     this.weights = weights;
     this.config = weights.config();
     this.parameters = parameters;
@@ -55,8 +54,7 @@ public final class T5Training {
   /** The encoder's output (tokens, dModel), normalised; its gradient is collected in float32. */
   public Variable encode(Tape tape, Ragged source) {
     Variable x = embed(tape, source.ids());
-    Tensor hidden =
-        tape.workspace().tensor(activationType, source.tokens(), config.dModel());
+    Tensor hidden = tape.workspace().tensor(activationType, source.tokens(), config.dModel());
     T5Weights.Stack stack = weights.encoder();
     Scratch scratch = new Scratch(tape.workspace(), source.tokens());
     for (Layer layer : stack.layers()) {
@@ -65,7 +63,10 @@ public final class T5Training {
               x,
               before ->
                   feedForward(
-                      tape, layer, selfAttention(tape, layer, before, source, stack, false, scratch), scratch));
+                      tape,
+                      layer,
+                      selfAttention(tape, layer, before, source, stack, false, scratch),
+                      scratch));
     }
     return tape.finalNorm(
         x,
@@ -88,8 +89,7 @@ public final class T5Training {
           target.sequences() + " targets for " + source.sequences() + " sources");
     }
     Variable x = embed(tape, target.ids());
-    Tensor hidden =
-        tape.workspace().tensor(activationType, target.tokens(), config.dModel());
+    Tensor hidden = tape.workspace().tensor(activationType, target.tokens(), config.dModel());
     T5Weights.Stack stack = weights.decoder();
     Scratch scratch = new Scratch(tape.workspace(), target.tokens());
     for (Layer layer : stack.layers()) {
@@ -131,8 +131,7 @@ public final class T5Training {
         throw new IllegalStateException("The decoder's output already has a gradient.");
       }
     }
-    Tensor dw =
-        recording && head.weights() != null ? head.weights().getFirst().gradient() : null;
+    Tensor dw = recording && head.weights() != null ? head.weights().getFirst().gradient() : null;
     ops.linearCrossEntropy(
         hidden.value(),
         head.packed(),
@@ -156,8 +155,7 @@ public final class T5Training {
   }
 
   private Variable embed(Tape tape, Tensor ids) {
-    return tape.embedding(
-        weights.embedding(), gradient(weights.embedding()), ids, dropout(tape));
+    return tape.embedding(weights.embedding(), gradient(weights.embedding()), ids, dropout(tape));
   }
 
   /** Memory that every layer uses anew, for what no backward step reads. */
@@ -227,8 +225,7 @@ public final class T5Training {
     Variable query = layer.crossQuery().apply(tape, normed, result(tape, x, layer.crossQuery()));
     Variable keyValue =
         layer.crossKeyValue().apply(tape, encoded, result(tape, encoded, layer.crossKeyValue()));
-    Variable mixed =
-        tape.crossAttention(query, keyValue, shape(tape, null, target, source, false));
+    Variable mixed = tape.crossAttention(query, keyValue, shape(tape, null, target, source, false));
     return layer.crossOut().addTo(tape, mixed, x, dropout(tape));
   }
 

@@ -86,7 +86,12 @@ public record T5Weights(
   public static T5Weights loadForAdapters(
       Checkpoint checkpoint, T5Config config, Ops ops, Arena owner, DType dtype) {
     return new Loader(
-            new FromCheckpoint(checkpoint), config, ops, owner, dtype, new Parameters(Map.of(), ops.context(), owner))
+            new FromCheckpoint(checkpoint),
+            config,
+            ops,
+            owner,
+            dtype,
+            new Parameters(Map.of(), ops.context(), owner))
         .load();
   }
 

@@ -63,8 +63,7 @@ public abstract class Optimizer {
    *
    * @param owner frees the state
    */
-  public static Optimizer create(
-      Settings settings, Parameters parameters, Ops ops, Arena owner) {
+  public static Optimizer create(Settings settings, Parameters parameters, Ops ops, Arena owner) {
     return switch (settings.kind) {
       case ADAM, ADAMW -> new Adam(settings, parameters, ops, owner);
       case SGD -> new Sgd(settings, parameters, ops, owner);
@@ -102,8 +101,7 @@ public abstract class Optimizer {
 
   Tensor remember(String name, Context context, Arena owner, long elements) {
     Tensor tensor =
-        Tensor.of(
-            context.allocate(owner, Math.max(1, elements) * 4), DType.FLOAT32, elements);
+        Tensor.of(context.allocate(owner, Math.max(1, elements) * 4), DType.FLOAT32, elements);
     state.put(name, tensor);
     return tensor;
   }

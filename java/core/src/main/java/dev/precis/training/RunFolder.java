@@ -163,10 +163,7 @@ public final class RunFolder implements AutoCloseable {
       }
       metrics =
           FileChannel.open(
-              file,
-              StandardOpenOption.CREATE,
-              StandardOpenOption.WRITE,
-              StandardOpenOption.APPEND);
+              file, StandardOpenOption.CREATE, StandardOpenOption.WRITE, StandardOpenOption.APPEND);
     } catch (IOException e) {
       throw new UncheckedIOException("Cannot write " + file + ": " + e.getMessage(), e);
     }
@@ -184,8 +181,7 @@ public final class RunFolder implements AutoCloseable {
   /** Adds a line to the metrics. */
   public void metric(ObjectNode line) {
     try {
-      ByteBuffer bytes =
-          ByteBuffer.wrap((line.toString() + "\n").getBytes(StandardCharsets.UTF_8));
+      ByteBuffer bytes = ByteBuffer.wrap((line.toString() + "\n").getBytes(StandardCharsets.UTF_8));
       while (bytes.hasRemaining()) {
         metrics.write(bytes);
       }

@@ -59,12 +59,7 @@ public final class TrainableT5 implements AutoCloseable {
    * @throws InvalidInputException where the folder cannot be used or no layer is chosen
    */
   public static TrainableT5 lora(
-      Path folder,
-      LoraConfig lora,
-      DType dtype,
-      float dropout,
-      long seed,
-      Context.Options device) {
+      Path folder, LoraConfig lora, DType dtype, float dropout, long seed, Context.Options device) {
     return built(
         new TrainableT5(folder, dtype, device),
         t5 -> {
@@ -99,8 +94,7 @@ public final class TrainableT5 implements AutoCloseable {
   }
 
   /** All weights of a model. They are trained in float32; dtype is what is multiplied in. */
-  public static TrainableT5 full(
-      Path folder, DType dtype, float dropout, Context.Options device) {
+  public static TrainableT5 full(Path folder, DType dtype, float dropout, Context.Options device) {
     return built(
         new TrainableT5(folder, dtype, device),
         t5 -> {
@@ -173,10 +167,7 @@ public final class TrainableT5 implements AutoCloseable {
     if (config.tieWordEmbeddings()
         && checkpoint.contains("lm_head.weight")
         && checkpoint.contains("shared.weight")
-        && checkpoint
-                .get("lm_head.weight")
-                .data()
-                .mismatch(checkpoint.get("shared.weight").data())
+        && checkpoint.get("lm_head.weight").data().mismatch(checkpoint.get("shared.weight").data())
             != -1) {
       shapes.put("lm_head.weight", shapes.get("shared.weight"));
     }
@@ -315,9 +306,7 @@ public final class TrainableT5 implements AutoCloseable {
     weights.update(ops);
   }
 
-  /**
-   * Writes what was trained: a PEFT folder, or a whole Hugging Face folder with the tokenizer.
-   */
+  /** Writes what was trained: a PEFT folder, or a whole Hugging Face folder with the tokenizer. */
   public void write(Path to) {
     if (adapter != null) {
       adapter.write(to, folder.toString());

@@ -210,8 +210,7 @@ public final class Trainer implements AutoCloseable {
         listener.onCheckpoint(done);
       }
     }
-    End end =
-        done == totalSteps ? End.DONE : earlyStop() ? End.EARLY_STOPPED : End.INTERRUPTED;
+    End end = done == totalSteps ? End.DONE : earlyStop() ? End.EARLY_STOPPED : End.INTERRUPTED;
     if (end != End.INTERRUPTED) {
       finish();
     }
@@ -269,8 +268,7 @@ public final class Trainer implements AutoCloseable {
     }
     double seconds = (System.nanoTime() - start) / 1e9;
     double epoch = (double) done / batches.stepsPerEpoch();
-    return new Step(
-        done, totalSteps, epoch, loss, learningRate, norm, tokens, tokens / seconds);
+    return new Step(done, totalSteps, epoch, loss, learningRate, norm, tokens, tokens / seconds);
   }
 
   private static ObjectNode metric(Step step) {
@@ -335,10 +333,7 @@ public final class Trainer implements AutoCloseable {
                   (name, tensor) ->
                       state.add(
                           new SafeTensors.Source(
-                              name,
-                              DType.FLOAT32,
-                              new long[] {tensor.dim(0)},
-                              tensor::memory)));
+                              name, DType.FLOAT32, new long[] {tensor.dim(0)}, tensor::memory)));
           SafeTensors.writeSources(folder.resolve(OPTIMIZER), state, Map.of());
           ObjectNode json = Json.mapper().createObjectNode();
           json.put("step", done);

@@ -46,8 +46,7 @@ public record TrainingOptions(
   /** Checks the numbers. */
   public TrainingOptions {
     require(learningRate > 0 && learningRate < 1e3f, "learning-rate", "above 0", learningRate);
-    require(
-        optimizer.weightDecay() >= 0, "weight-decay", "0 or more", optimizer.weightDecay());
+    require(optimizer.weightDecay() >= 0, "weight-decay", "0 or more", optimizer.weightDecay());
     require(warmupSteps >= 0, "warmup-steps", "0 or more", warmupSteps);
     require(maxGradNorm >= 0, "max-grad-norm", "0 or more", maxGradNorm);
     require(batchSize > 0, "batch-size", "1 or more", batchSize);

@@ -1,0 +1,135 @@
+package dev.precis.lora;
+
+import dev.precis.InvalidInputException;
+import dev.precis.checkpoint.Checkpoint;
+import dev.precis.checkpoint.ModelFolder;
+import dev.precis.checkpoint.PeftAdapter;
+import dev.precis.checkpoint.SafeTensors;
+import dev.precis.checkpoint.TensorView;
+import dev.precis.ops.Ops;
+import dev.precis.tensor.DType;
+import dev.precis.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+
+/** Makes a model of a model and its adapters: {@code W + s B A}, computed in float32. */
+public final class LoraMerge {
+  private LoraMerge() {}
+
+  /**
+   * Writes the merged model's folder. Weights keep the type of the base's file; the sum is rounded
+   * to it once.
+   *
+   * @param base the model's folder
+   * @param adapters PEFT folders, whose effects add up
+   * @param to a new folder
+   * @return how many weights were changed
+   * @throws InvalidInputException where an adapter was made for another model
+   */
+  public static int merge(Path base, List<Path> adapters, Path to, Ops ops) {
+    List<PeftAdapter> opened = new ArrayList<>();
+    try (Checkpoint checkpoint = Checkpoint.open(base)) {
+      for (Path adapter : adapters) {
+        opened.add(PeftAdapter.open(adapter));
+      }
+      for (PeftAdapter adapter : opened) {
+        adapter.modules().values().forEach(module -> check(adapter, module, checkpoint));
+      }
+      int[] changed = new int[1];
+      List<SafeTensors.Source> tensors = new ArrayList<>();
+      for (String name : checkpoint.names()) {
+        TensorView view = checkpoint.get(name);
+        List<PeftAdapter.Module> on = modules(opened, name);
+        changed[0] += on.isEmpty() ? 0 : 1;
+        tensors.add(
+            new SafeTensors.Source(
+                name,
+                view.dtype(),
+                view.shape(),
+                () -> on.isEmpty() ? view.data() : merged(view, on, ops)));
+      }
+      ModelFolder.copyCompanions(base, to);
+      SafeTensors.writeSources(to.resolve("model.safetensors"), tensors, Map.of("format", "pt"));
+      return changed[0];
+    } finally {
+      opened.forEach(PeftAdapter::close);
+    }
+  }
+
+  private static void check(PeftAdapter adapter, PeftAdapter.Module module, Checkpoint base) {
+    String weight = module.name() + ".weight";
+    if (!base.contains(weight)) {
+      throw new InvalidInputException(
+          adapter.folder()
+              + " adapts "
+              + module.name()
+              + ", which this model does not have: the adapter was trained on another model");
+    }
+    TensorView view = base.get(weight);
+    long[] shape = view.shape();
+    if (shape.length != 2 || shape[0] != module.out() || shape[1] != module.in()) {
+      throw new InvalidInputException(
+          adapter.folder()
+              + " adapts "
+              + module.name()
+              + " as ("
+              + module.out()
+              + ", "
+              + module.in()
+              + "), but the model's is "
+              + view
+              + ": the adapter was trained on another model");
+    }
+    if (view.dtype() != DType.FLOAT32 && view.dtype() != DType.BFLOAT16) {
+      throw new InvalidInputException(
+          base.path() + " holds " + view + ": only float32 and bfloat16 weights are merged");
+    }
+  }
+
+  private static List<PeftAdapter.Module> modules(List<PeftAdapter> adapters, String weight) {
+    List<PeftAdapter.Module> on = new ArrayList<>();
+    if (weight.endsWith(".weight")) {
+      String name = weight.substring(0, weight.length() - ".weight".length());
+      for (PeftAdapter adapter : adapters) {
+        if (adapter.modules().get(name) != null) {
+          on.add(adapter.modules().get(name));
+        }
+      }
+    }
+    return on;
+  }
+
+  private static MemorySegment merged(TensorView weight, List<PeftAdapter.Module> on, Ops ops) {
+    try (Arena call = Arena.ofConfined()) {
+      long n = weight.shape()[0];
+      long k = weight.shape()[1];
+      Tensor sum = Tensor.of(call.allocate(n * k * 4, 64), DType.FLOAT32, n, k);
+      weight.toFloat32(sum.memory());
+      for (PeftAdapter.Module module : on) {
+        int rank = module.rank();
+        Tensor a = Tensor.of(call.allocate(rank * k * 4, 64), DType.FLOAT32, rank, k);
+        module.a().toFloat32(a.memory());
+        float[] b = module.b().toFloat32();
+        Tensor transposed = Tensor.of(call.allocate(rank * n * 4, 64), DType.FLOAT32, rank, n);
+        for (int i = 0; i < n; i++) {
+          for (int r = 0; r < rank; r++) {
+            transposed.memory().setAtIndex(ValueLayout.JAVA_FLOAT, r * n + i, b[i * rank + r]);
+          }
+        }
+        ops.weightGradient(transposed, a, sum, (float) module.scaling(), DType.FLOAT32, true);
+      }
+      MemorySegment result = MemorySegment.ofArray(new byte[(int) weight.data().byteSize()]);
+      if (weight.dtype() == DType.FLOAT32) {
+        return result.copyFrom(sum.memory());
+      }
+      Tensor rounded = Tensor.of(call.allocate(n * k * 2, 64), DType.BFLOAT16, n, k);
+      ops.convert(sum, rounded);
+      return result.copyFrom(rounded.memory());
+    }
+  }
+}

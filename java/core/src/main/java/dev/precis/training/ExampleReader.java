@@ -1,0 +1,82 @@
+package dev.precis.training;
+
+import dev.precis.InvalidInputException;
+import dev.precis.data.Dialogue;
+import dev.precis.data.DialogueReader;
+import dev.precis.text.PromptTemplate;
+import dev.precis.text.Tokenizer;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Stream;
+
+/**
+ * Makes examples of dialogues and their summaries.
+ *
+ * @param template what the model reads
+ * @param maxSourceLength tokens of a source, at most; longer dialogues are left out or cut
+ * @param maxTargetLength likewise of a summary
+ * @param truncate whether what is too long is cut rather than left out
+ * @param allReferences whether each reference summary makes an example of its own; else the first
+ */
+public record ExampleReader(
+    Tokenizer tokenizer,
+    PromptTemplate template,
+    int maxSourceLength,
+    int maxTargetLength,
+    boolean truncate,
+    boolean allReferences) {
+
+  /**
+   * What a file gave.
+   *
+   * @param leftOut pairs of a dialogue and a summary that were too long
+   */
+  public record Examples(List<Example> examples, int leftOut) {}
+
+  /**
+   * Reads a file as {@link DialogueReader} does.
+   *
+   * @throws InvalidInputException where a dialogue has no summary, or none is short enough
+   */
+  public Examples read(Path file) {
+    List<Example> examples = new ArrayList<>();
+    int leftOut = 0;
+    try (Stream<Dialogue> dialogues = DialogueReader.stream(file)) {
+      for (Dialogue dialogue : (Iterable<Dialogue>) dialogues::iterator) {
+        if (dialogue.summaries().isEmpty()) {
+          throw new InvalidInputException(
+              file + ": dialogue " + dialogue.id() + " has no summary to learn from");
+        }
+        String prompt =
+            dialogue.raw() ? dialogue.dialogue() : template.fill(dialogue.dialogue());
+        int[] source = tokenizer.encode(prompt);
+        int references = allReferences ? dialogue.summaries().size() : 1;
+        for (String summary : dialogue.summaries().subList(0, references)) {
+          int[] target = tokenizer.encode(summary);
+          boolean fits = source.length <= maxSourceLength && target.length <= maxTargetLength;
+          if (!fits && !truncate) {
+            leftOut++;
+            continue;
+          }
+          examples.add(
+              fits
+                  ? new Example(source, target)
+                  : new Example(
+                      tokenizer.encode(prompt, maxSourceLength),
+                      tokenizer.encode(summary, maxTargetLength)));
+        }
+      }
+    }
+    if (examples.isEmpty()) {
+      throw new InvalidInputException(
+          file
+              + ": every dialogue is longer than "
+              + maxSourceLength
+              + " tokens or its summary longer than "
+              + maxTargetLength
+              + ": raise --max-source-length or --max-target-length, or cut with --truncate");
+    }
+    return new Examples(examples, leftOut);
+  }
+}
