@@ -23,8 +23,8 @@ import picocli.CommandLine.Option;
       "Times forward, backward and AdamW's update of adapters on q and v, with dropout, from random"
           + " token ids: one step to warm up, then --repeats.",
       "Prints one JSON object: seconds is the fastest step, median_seconds the median,"
-          + " tokens_per_second of the fastest (source and target), peak_mb the peak resident memory"
-          + " of the process."
+          + " tokens_per_second of the fastest (source and target), peak_mb the peak resident"
+          + " memory of the process."
     },
     footer = {
       "",

@@ -30,7 +30,9 @@ import picocli.CommandLine.Option;
           + " one, on a probe of random tokens."
     },
     footer = {
-      "", "Example:", "  precis merge --model google/flan-t5-base --adapter run/adapter --output merged"
+      "",
+      "Example:",
+      "  precis merge --model google/flan-t5-base --adapter run/adapter --output merged"
     })
 final class MergeCommand extends BaseCommand {
   private static final int PROBE_SOURCE = 48;
@@ -61,7 +63,8 @@ final class MergeCommand extends BaseCommand {
   public Integer call() {
     Path base = resolve(model);
     List<Path> folders = adapters.stream().map(this::resolve).toList();
-    if (Files.exists(output) && !(Files.isDirectory(output) && output.toFile().list().length == 0)) {
+    if (Files.exists(output)
+        && !(Files.isDirectory(output) && output.toFile().list().length == 0)) {
       throw new InvalidInputException(output + " already exists: name a new folder");
     }
     int changed;
@@ -107,8 +110,7 @@ final class MergeCommand extends BaseCommand {
       }
       target[0] = t5.config().decoderStartTokenId();
       try (Workspace workspace = new Workspace(itself.ops().context())) {
-        Encoded encoded =
-            itself.encode(Ragged.of(List.of(source), vocab, workspace), workspace);
+        Encoded encoded = itself.encode(Ragged.of(List.of(source), vocab, workspace), workspace);
         Tensor hidden =
             itself.decode(encoded, Ragged.of(List.of(target), vocab, workspace), workspace);
         Tensor logits = workspace.tensor(DType.FLOAT32, PROBE_TARGET, vocab);

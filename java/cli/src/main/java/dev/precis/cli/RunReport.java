@@ -79,8 +79,7 @@ final class RunReport implements AutoCloseable {
         one.set("values", values);
       }
     }
-    String config =
-        Json.readObject(run.folder().resolve("config.json")).node().toPrettyString();
+    String config = Json.readObject(run.folder().resolve("config.json")).node().toPrettyString();
     run.write(
         "report.html",
         resource("/dev/precis/cli/report.html")

@@ -195,7 +195,8 @@ final class TrainCommand extends BaseCommand {
       paramLabel = "N",
       defaultValue = "1",
       description =
-          "Batches of one step; the gradient is that of one large batch (default: ${DEFAULT-VALUE}).")
+          "Batches of one step; the gradient is that of one large batch (default:"
+              + " ${DEFAULT-VALUE}).")
   private int gradientAccumulation;
 
   @Option(
@@ -312,7 +313,8 @@ final class TrainCommand extends BaseCommand {
 
   private void checkUsage() {
     if ((model == null) == (init == null)) {
-      throw usage(model == null ? "--model or --init is missing" : "Only one of --model and --init goes");
+      throw usage(
+          model == null ? "--model or --init is missing" : "Only one of --model and --init goes");
     }
     if (!method.equals("lora") && !method.equals("full")) {
       throw usage("--method must be lora or full, not '" + method + "'");
@@ -374,8 +376,7 @@ final class TrainCommand extends BaseCommand {
       return TrainingOptions.builder()
           .optimizer(
               new Optimizer.Settings(kind, weightDecay, 0.9f, 0.999f, 1e-8f, momentum, false))
-          .learningRate(
-              learningRate != null ? learningRate : method.equals("lora") ? 1e-3f : 1e-4f)
+          .learningRate(learningRate != null ? learningRate : method.equals("lora") ? 1e-3f : 1e-4f)
           .schedule(shape)
           .warmupSteps(warmupSteps)
           .maxGradNorm(maxGradNorm)
@@ -408,7 +409,12 @@ final class TrainCommand extends BaseCommand {
   private List<Example> examples(Tokenizer tokenizer, Path file) {
     ExampleReader.Examples read =
         new ExampleReader(
-                tokenizer, promptTemplate(), maxSourceLength, maxTargetLength, truncate, allReferences)
+                tokenizer,
+                promptTemplate(),
+                maxSourceLength,
+                maxTargetLength,
+                truncate,
+                allReferences)
             .read(file);
     if (read.leftOut() > 0) {
       note(
@@ -531,8 +537,7 @@ final class TrainCommand extends BaseCommand {
     return ModelFolder.fileHash(file);
   }
 
-  private Integer train(
-      TrainableT5 t5, Trainer trainer, RunFolder run, int examples, Path start) {
+  private Integer train(TrainableT5 t5, Trainer trainer, RunFolder run, int examples, Path start) {
     long trained = t5.parameters().count();
     note(
         "trainable params: %,d || all params: %,d || trainable%%: %.4f"
@@ -620,7 +625,8 @@ final class TrainCommand extends BaseCommand {
     public void onEvaluation(long step, double loss, boolean best) {
       report.evaluation(step, loss);
       lines.add(
-          "step %,d: evaluation loss %.4f%s".formatted(step, loss, best ? ", the best so far" : ""));
+          "step %,d: evaluation loss %.4f%s"
+              .formatted(step, loss, best ? ", the best so far" : ""));
     }
   }
 }

@@ -48,8 +48,7 @@ public record ExampleReader(
           throw new InvalidInputException(
               file + ": dialogue " + dialogue.id() + " has no summary to learn from");
         }
-        String prompt =
-            dialogue.raw() ? dialogue.dialogue() : template.fill(dialogue.dialogue());
+        String prompt = dialogue.raw() ? dialogue.dialogue() : template.fill(dialogue.dialogue());
         int[] source = tokenizer.encode(prompt);
         int references = allReferences ? dialogue.summaries().size() : 1;
         for (String summary : dialogue.summaries().subList(0, references)) {

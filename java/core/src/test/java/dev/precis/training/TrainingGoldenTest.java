@@ -39,7 +39,7 @@ class TrainingGoldenTest {
   static List<Example> dialogues() {
     try (Tokenizer tokenizer = Tokenizer.load(MODEL)) {
       List<Example> examples = new ArrayList<>();
-      for (Dialogue dialogue : DialogueReader.read(Fixtures.ROOT.resolve("dialogues.jsonl"))) {
+      for (Dialogue dialogue : DialogueReader.read(Fixtures.folder("dialogues.jsonl"))) {
         examples.add(
             new Example(
                 tokenizer.encode(PromptTemplate.DEFAULT.fill(dialogue.dialogue())),
