@@ -27,6 +27,16 @@ constexpr int vectors_for(int rows) { return rows == 1 ? 8 : rows == 2 ? 4 : 2; 
 constexpr int vectors_for(int rows) { return rows == 1 ? 4 : rows == 2 ? 2 : 1; }
 #endif
 
+// From so many rows on, x A' is computed by blocks of rows: two vectors of ranks times kTallRows
+// rows in registers, kLowUnits units at a time, so that A stays in L1 while the rows of a block
+// pass by.
+constexpr int64_t kManyRows = 64, kLowRowBlock = 96, kLowUnits = 64;
+#if defined(__AVX512F__)
+constexpr int kTallRows = 12;
+#else
+constexpr int kTallRows = kMaxRows;
+#endif
+
 int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
 // One product of those that a register tile sums up.
@@ -145,6 +155,8 @@ struct Inputs {
   const char* data;
   int64_t stride;       // bytes
   const float* scales;  // int8: one for each row
+  int64_t first;        // the row at data
+  const char* row(int64_t m) const { return data + (m - first) * stride; }
 };
 
 // Rows an odd number of cache lines long: six of them do not compete for one set of L1.
@@ -197,7 +209,8 @@ void prepare_row(const T* x, int64_t inputs, char* to, float* scale) {
   }
 }
 
-// Where prepared rows go; nothing is prepared where x can be read as it lies.
+// Where prepared rows go, all of x or those from first on; nothing is prepared where x can be read
+// as it lies.
 template <class D>
 struct Preparation {
   precis_tensor x;
@@ -205,33 +218,38 @@ struct Preparation {
   int64_t stride;
   char* data = nullptr;
   float* scales = nullptr;
+  int64_t first = 0;
 
   explicit Preparation(const precis_tensor& t) : x(t) {
     direct = !is_onednn<D>() && t.dtype == D::kX && columns(t) % D::kInputs == 0;
     stride = prepared_stride<D>(columns(t));
   }
-  int64_t padded_rows() const { return rows(x) + (is_onednn<D>() ? kOneDnnMaxRows : 0); }
-  int64_t bytes() const {
-    return direct ? 0 : padded_rows() * stride + (rows(x) * 4 + 63) / 64 * 64;
+  static int64_t padded(int64_t count) { return count + (is_onednn<D>() ? kOneDnnMaxRows : 0); }
+  // For so many rows.
+  int64_t bytes(int64_t count) const {
+    return direct ? 0 : padded(count) * stride + (count * 4 + 63) / 64 * 64;
   }
-  void place(char* memory) {
+  void place(char* memory, int64_t first_row, int64_t count) {
     data = memory;
-    scales = reinterpret_cast<float*>(memory + padded_rows() * stride);
+    scales = reinterpret_cast<float*>(memory + padded(count) * stride);
+    first = first_row;
   }
   void prepare(int64_t begin, int64_t end) const {
     if (direct) return;
     for (int64_t m = begin; m < end; m++) {
       if (x.dtype == PRECIS_BFLOAT16) {
-        prepare_row<D>(row<const uint16_t>(x, m), columns(x), data + m * stride, scales + m);
+        prepare_row<D>(row<const uint16_t>(x, m), columns(x), data + (m - first) * stride,
+                       scales + (m - first));
       } else {
-        prepare_row<D>(row<const float>(x, m), columns(x), data + m * stride, scales + m);
+        prepare_row<D>(row<const float>(x, m), columns(x), data + (m - first) * stride,
+                       scales + (m - first));
       }
     }
   }
   Inputs inputs() const {
-    if (!direct) return {data, stride, scales};
+    if (!direct) return {data, stride, scales, first};
     return {static_cast<const char*>(x.data),
-            row_stride(x) * static_cast<int64_t>(x.dtype == PRECIS_BFLOAT16 ? 2 : 4), nullptr};
+            row_stride(x) * static_cast<int64_t>(x.dtype == PRECIS_BFLOAT16 ? 2 : 4), nullptr, 0};
   }
 };
 
@@ -291,6 +309,8 @@ struct SegmentInputs {
   int64_t units;
   int64_t stride;
   char* data;
+  int64_t first;  // the row at data
+  char* row(int64_t m) const { return data + (m - first) * stride; }
 };
 
 template <class L>
@@ -301,6 +321,7 @@ SegmentInputs segment_layout(const precis_lora_segment& s) {
   if (s.rank_end <= s.rank_begin) i.units = 0;
   i.stride = (i.units * L::kXBytes + 63) / 64 * 64 + 64;
   i.data = nullptr;
+  i.first = 0;
   return i;
 }
 
@@ -312,17 +333,17 @@ void put_ranks(const MatmulProduct& p, const SegmentInputs* segments, const floa
     const precis_lora_segment& s = p.segments[i];
     const SegmentInputs& in = segments[i];
     constexpr int64_t kBytes = L::kXBytes / L::kInputs;
-    char* to = in.data + m * in.stride + (first - in.first_unit * L::kInputs) * kBytes;
+    char* to = in.row(m) + (first - in.first_unit * L::kInputs) * kBytes;
     const Vec scaling = Vec::set1(s.scaling);
     for (int64_t k = 0; k < count; k += W) {
       const int64_t rank = first + k;
       if (rank + W <= s.rank_begin || rank >= s.rank_end) continue;
-      alignas(64) char whole[W * kBytes];
-      put<L>(Vec::load(acc + k) * scaling, whole);
       if (rank >= s.rank_begin && rank + W <= s.rank_end) {
-        __builtin_memcpy(to + k * kBytes, whole, sizeof whole);
+        put<L>(Vec::load(acc + k) * scaling, to + k * kBytes);
         continue;
       }
+      alignas(64) char whole[W * kBytes];
+      put<L>(Vec::load(acc + k) * scaling, whole);
       for (int64_t j = 0; j < W; j++) {
         if (rank + j < s.rank_begin || rank + j >= s.rank_end) continue;
         __builtin_memcpy(to + (k + j) * kBytes, whole + j * kBytes, kBytes);
@@ -334,14 +355,21 @@ void put_ranks(const MatmulProduct& p, const SegmentInputs* segments, const floa
 // Writes ranks [first, first + count) of one row of down, out of acc.
 void store_down(const MatmulProduct& p, const float* acc, int64_t m, int64_t first, int64_t count) {
   float* to = row<float>(p.down, m) + first;
-  __builtin_memset(to, 0, static_cast<size_t>(count) * 4);
-  for (int i = 0; i < p.segment_count; i++) {
-    const precis_lora_segment& s = p.segments[i];
-    const Vec scaling = Vec::set1(s.scaling);
-    const int64_t end = smaller(s.rank_end - first, count);
-    for (int64_t k = s.rank_begin > first ? s.rank_begin - first : 0; k < end; k += W) {
-      const int n = static_cast<int>(smaller(end - k, W));
-      (Vec::load(acc + k, n) * scaling).store(to + k, n);
+  for (int64_t k = 0; k < count; k += W) {
+    const int n = static_cast<int>(smaller(count - k, W));
+    const int64_t rank = first + k;
+    bool whole = false;
+    for (int i = 0; i < p.segment_count && !whole; i++) {
+      const precis_lora_segment& s = p.segments[i];
+      whole = n == W && s.rank_begin <= rank && s.rank_end >= rank + W;
+      if (whole) (Vec::load(acc + k) * Vec::set1(s.scaling)).store(to + k);
+    }
+    for (int64_t j = k; j < k + n && !whole; j++) {
+      to[j] = 0;
+      for (int i = 0; i < p.segment_count; i++) {
+        const precis_lora_segment& s = p.segments[i];
+        if (first + j >= s.rank_begin && first + j < s.rank_end) to[j] = acc[j] * s.scaling;
+      }
     }
   }
 }
@@ -351,7 +379,7 @@ template <class L>
 void zero_padding(const precis_lora_segment& s, const SegmentInputs& in, int64_t m) {
   if constexpr (L::kInputs == 2) {
     constexpr int64_t kBytes = L::kXBytes / L::kInputs;
-    char* to = in.data + m * in.stride;
+    char* to = in.row(m);
     if (s.rank_begin % 2 != 0) __builtin_memset(to, 0, kBytes);
     if (s.rank_end % 2 != 0) __builtin_memset(to + (2 * in.units - 1) * kBytes, 0, kBytes);
   }
@@ -371,7 +399,7 @@ Overlap overlap(const MatmulProduct& p, const precis_lora_segment& s, int64_t ti
 // (s x A') B' of one segment, for rows from m on and one tile.
 Term segment_term(const MatmulProduct& p, const SegmentInputs& in, int64_t tile, int64_t m) {
   const PackedLayout layout = packed_layout(p.b->outputs, p.b->inputs, p.b->dtype);
-  return {in.data + m * in.stride, in.stride,
+  return {in.row(m), in.stride,
           static_cast<const uint32_t*>(p.b->data) +
               (tile * layout.units + in.first_unit) * kTileOutputs,
           in.units};
@@ -414,70 +442,13 @@ class Multiplication {
         same_x_(kSame && p.lora_x.data == nullptr) {}
 
   void run() {
-    const int64_t m = rows(p_.x);
-    const int threads = context_.pool.threads();
-    const bool low_rank = p_.a != nullptr && p_.segment_count > 0;
-    const bool own_low_x = low_rank && !same_x_;
-    const bool shared = threads == 1 || m * columns(p_.x) > kPrivateInputs;
-    int64_t bytes = 0;
-    auto claim = [&](int64_t size) {
-      const int64_t at = bytes;
-      bytes += (size + 63) / 64 * 64;
-      return at;
-    };
-    const int64_t copies = shared ? 1 : threads;
-    const int64_t x_size = (x_.bytes() + 63) / 64 * 64;
-    const int64_t x_at = claim(x_size * copies);
-    const int64_t low_x_at = own_low_x ? claim(low_x_.bytes()) : 0;
-    int64_t segments_at[4];
-    for (int i = 0; low_rank && i < p_.segment_count; i++) {
-      segments_[i] = segment_layout<L>(p_.segments[i]);
-      // Whole vectors are written, perhaps from the middle of the last unit.
-      segments_at[i] = claim(m * segments_[i].stride + 64);
-    }
-    const int64_t acc_size = is_onednn<D>()
-                                 ? (kOneDnnMaxRows * kOneDnnTiles + kMaxRows) * kTileOutputs * 4
-                                 : kMaxRowBlock * kTileOutputs * 4;
-    const int64_t acc_at = claim(acc_size * threads);
-    if constexpr (is_onednn<D>()) prepare_onednn(m, threads);
-    char* memory = static_cast<char*>(context_.scratch.reserve(static_cast<size_t>(bytes)));
-    x_.place(memory + x_at);
-    if (own_low_x) low_x_.place(memory + low_x_at);
-    for (int i = 0; low_rank && i < p_.segment_count; i++) {
-      segments_[i].data = memory + segments_at[i];
-    }
-    if ((shared && !x_.direct) || own_low_x) {
-      parallel_ranges(context_.pool, m, 1 + kPrivateInputs / columns(p_.x),
-                      [&](int64_t begin, int64_t end) {
-                        if (shared) x_.prepare(begin, end);
-                        if (own_low_x) low_x_.prepare(begin, end);
-                      });
-    }
-    if (low_rank) {
-      if (same_x_) {
-        if (!shared) x_.prepare(0, m);
-        project(x_.inputs(), memory + acc_at, acc_size);
-      } else {
-        project(low_x_.inputs(), memory + acc_at, acc_size);
-      }
-    }
-    parallel(context_.pool, [&](int thread, int count) {
-      Preparation<D> own = x_;
-      if (!shared) {
-        own.place(memory + x_at + thread * x_size);
-        if (!(low_rank && same_x_ && thread == 0)) own.prepare(0, m);
-      }
-      auto* acc = reinterpret_cast<uint32_t*>(memory + acc_at + thread * acc_size);
-      if constexpr (is_onednn<D>()) {
-        work_onednn(own.inputs(), low_rank, thread, count, acc);
-      } else {
-        work(own.inputs(), low_rank, thread, count, acc);
-      }
-    });
     if constexpr (is_onednn<D>()) {
+      run_at_once();
       if (__atomic_load_n(&onednn_failed_, __ATOMIC_RELAXED)) {
         fail(PRECIS_INTERNAL_ERROR, "matmul: oneDNN could not multiply");
       }
+    } else {
+      rows(p_.x) < kManyRows ? run_at_once() : run_by_blocks();
     }
   }
 
@@ -487,13 +458,134 @@ class Multiplication {
   // Whether the low-rank sums can continue in the registers of x W'.
   static constexpr bool kFused = kSame && !is_onednn<D>();
 
-  // The rows' s x A', by groups of rows and pieces of ranks: whole tiles, but two vectors where
+  // What the adapters have for some rows: s x A', segment by segment.
+  struct Low {
+    SegmentInputs segments[4];
+  };
+
+  // Parts of scratch, one behind the other.
+  struct Claims {
+    int64_t bytes = 0;
+    int64_t add(int64_t size) {
+      const int64_t at = bytes;
+      bytes += (size + 63) / 64 * 64;
+      return at;
+    }
+  };
+  // Of so many rows: where each segment begins; layouts into low.
+  void claim_segments(Claims& claims, int64_t count, int64_t* at, Low& low) const {
+    for (int i = 0; low_rank() && i < p_.segment_count; i++) {
+      low.segments[i] = segment_layout<L>(p_.segments[i]);
+      // Whole vectors are written, perhaps from the middle of the last unit.
+      at[i] = claims.add(count * low.segments[i].stride + 64);
+    }
+  }
+
+  bool low_rank() const { return p_.a != nullptr && p_.segment_count > 0; }
+
+  // Few rows, and oneDNN, whose products want them all: what comes before x W' is shared out, and
+  // done when that begins.
+  void run_at_once() {
+    const int64_t m = rows(p_.x);
+    const int threads = context_.pool.threads();
+    const bool own_low_x = low_rank() && !same_x_;
+    const bool shared = threads == 1 || m * columns(p_.x) > kPrivateInputs;
+    Claims claims;
+    const int64_t x_size = (x_.bytes(m) + 63) / 64 * 64;
+    const int64_t x_at = claims.add(x_size * (shared ? 1 : threads));
+    const int64_t low_x_at = own_low_x ? claims.add(low_x_.bytes(m)) : 0;
+    int64_t segments_at[4];
+    Low low;
+    claim_segments(claims, m, segments_at, low);
+    const int64_t acc_size = is_onednn<D>()
+                                 ? (kOneDnnMaxRows * kOneDnnTiles + kMaxRows) * kTileOutputs * 4
+                                 : kMaxRowBlock * kTileOutputs * 4;
+    const int64_t acc_at = claims.add(acc_size * threads);
+    if constexpr (is_onednn<D>()) prepare_onednn(m, threads);
+    char* memory = static_cast<char*>(context_.scratch.reserve(static_cast<size_t>(claims.bytes)));
+    x_.place(memory + x_at, 0, m);
+    if (own_low_x) low_x_.place(memory + low_x_at, 0, m);
+    for (int i = 0; low_rank() && i < p_.segment_count; i++) {
+      low.segments[i].data = memory + segments_at[i];
+    }
+    if ((shared && !x_.direct) || own_low_x) {
+      parallel_ranges(context_.pool, m, 1 + kPrivateInputs / columns(p_.x),
+                      [&](int64_t begin, int64_t end) {
+                        if (shared) x_.prepare(begin, end);
+                        if (own_low_x) low_x_.prepare(begin, end);
+                      });
+    }
+    if (low_rank()) {
+      if (same_x_ && !shared) x_.prepare(0, m);
+      project(same_x_ ? x_.inputs() : low_x_.inputs(), low, memory + acc_at, acc_size);
+    }
+    parallel(context_.pool, [&](int thread, int count) {
+      Preparation<D> own = x_;
+      if (!shared) {
+        own.place(memory + x_at + thread * x_size, 0, m);
+        if (!(low_rank() && same_x_ && thread == 0)) own.prepare(0, m);
+      }
+      auto* acc = reinterpret_cast<uint32_t*>(memory + acc_at + thread * acc_size);
+      if constexpr (is_onednn<D>()) {
+        work_onednn(own.inputs(), low, thread, count, acc);
+      } else {
+        work(thread, count, [&](int64_t tile, int64_t m0, int64_t m1, bool more) {
+          multiply_block(own.inputs(), low, tile, m0, m1, more, acc);
+        });
+      }
+    });
+  }
+
+  // Many rows: a thread prepares a block of them, multiplies it with A, and then with the tiles of
+  // W, while the block stays in its L2.
+  void run_by_blocks() {
+    const int64_t m = rows(p_.x);
+    const int threads = context_.pool.threads();
+    const bool own_low_x = low_rank() && !same_x_;
+    const int64_t most = (m + count_blocks(threads) - 1) / count_blocks(threads);
+    Claims claims;
+    const int64_t x_at = claims.add(x_.bytes(most));
+    const int64_t low_x_at = own_low_x ? claims.add(low_x_.bytes(most)) : 0;
+    int64_t segments_at[4];
+    Low layout;
+    claim_segments(claims, most, segments_at, layout);
+    const int64_t acc_at = claims.add(kMaxRowBlock * kTileOutputs * 4);
+    char* memory =
+        static_cast<char*>(context_.scratch.reserve(static_cast<size_t>(claims.bytes * threads)));
+    parallel(context_.pool, [&](int thread, int count) {
+      char* own = memory + thread * claims.bytes;
+      auto* acc = reinterpret_cast<uint32_t*>(own + acc_at);
+      Preparation<D> x = x_;
+      Preparation<L> low_x = low_x_;
+      Low low = layout;
+      int64_t current = -1;
+      work(thread, count, [&](int64_t tile, int64_t m0, int64_t m1, bool more) {
+        if (m0 != current) {
+          current = m0;
+          x.place(own + x_at, m0, most);
+          x.prepare(m0, m1);
+          if (own_low_x) {
+            low_x.place(own + low_x_at, m0, most);
+            low_x.prepare(m0, m1);
+          }
+          for (int i = 0; low_rank() && i < p_.segment_count; i++) {
+            low.segments[i].data = own + segments_at[i];
+            low.segments[i].first = m0;
+          }
+          // Another thread may have other tiles of this block: the one with the first writes down.
+          if (low_rank()) {
+            project_rows(same_x_ ? x.inputs() : low_x.inputs(), low, m0, m1, tile == 0, acc);
+          }
+        }
+        multiply_block(x.inputs(), low, tile, m0, m1, more, acc);
+      });
+    });
+  }
+
+  // The rows' s x A' by groups of rows and pieces of ranks: whole tiles, but two vectors where
   // there are few groups, and what is left of the ranks.
-  void project(const Inputs& x, char* memory, int64_t acc_size) {
-    const PackedLayout layout = packed_layout(p_.a->outputs, p_.a->inputs, p_.a->dtype);
+  void project(const Inputs& x, const Low& low, char* memory, int64_t acc_size) {
     const int64_t m = rows(p_.x), groups = (m + kMaxRows - 1) / kMaxRows;
-    const int64_t units = (p_.a->inputs + L::kInputs - 1) / L::kInputs;
-    constexpr int64_t kNarrow = 2 * W;
     const int64_t piece = groups < context_.pool.threads() ? kNarrow : kTileOutputs;
     const int64_t pieces = (p_.a->outputs + piece - 1) / piece;
     parallel(context_.pool, [&](int thread, int threads) {
@@ -502,74 +594,140 @@ class Multiplication {
       const int64_t last = split(items, threads, thread + 1);
       for (int64_t item = split(items, threads, thread); item < last; item++) {
         const int64_t rank = item / groups * piece, group = item % groups;
-        const int64_t first = split(m, groups, group);
-        const int count = static_cast<int>(split(m, groups, group + 1) - first);
-        const uint32_t* a = static_cast<const uint32_t*>(p_.a->data) +
-                            rank / kTileOutputs * layout.units * kTileOutputs + rank % kTileOutputs;
-        const Term term = {x.data + first * x.stride, x.stride, a, units};
         const int64_t ranks = smaller(piece, p_.a->outputs - rank);
-        if (ranks > kNarrow) {
-          multiply_rows<L, 0>(count, &term, 1, false, nullptr, acc);
-        } else {
-          with_rows(count, [&]<int R>() {
-            // Half of the cache lines only: left to itself, the processor fetches them late.
-            multiply_tile<L, R, 2, 2>(&term, 1, kNarrow, false,
-                                      reinterpret_cast<const char*>(a + 16 * kTileOutputs), acc);
-          });
-        }
-        for (int r = 0; r < count; r++) {
-          put_ranks<L>(p_, segments_, reinterpret_cast<const float*>(acc + r * kTileOutputs),
-                       first + r, rank, ranks);
-          for (int i = 0; rank == 0 && i < p_.segment_count; i++) {
-            zero_padding<L>(p_.segments[i], segments_[i], first + r);
-          }
-          if (p_.down.data != nullptr) {
-            store_down(p_, reinterpret_cast<const float*>(acc + r * kTileOutputs), first + r, rank,
-                       ranks);
-          }
-        }
+        const int64_t first = split(m, groups, group), end = split(m, groups, group + 1);
+        project_group(x, first, static_cast<int>(end - first), rank, ranks, acc);
+        put_projected(low, first, end, rank, ranks, p_.down.data != nullptr, acc);
       }
     });
   }
 
-  // One thread's contiguous part of (block of rows, tile), blocks outside: few rows stream one part
-  // of the weights from memory; many rows find their x in L2 while the tiles pass by.
-  void work(const Inputs& x, bool low_rank, int thread, int threads, uint32_t* acc) {
-    const PackedLayout layout = packed_layout(p_.w.outputs, p_.w.inputs, p_.w.dtype);
-    const int64_t m = rows(p_.x);
-    const int64_t units = (p_.w.inputs + D::kInputs - 1) / D::kInputs;
-    int64_t block_rows = kRowBlockBytes / (units * D::kXBytes);
+  // The same of rows [m0, m1) by blocks of them and pieces of two vectors of ranks.
+  void project_rows(const Inputs& x, const Low& low, int64_t m0, int64_t m1, bool down,
+                    uint32_t* acc) const {
+    const int64_t blocks = (m1 - m0 + kLowRowBlock - 1) / kLowRowBlock;
+    for (int64_t b = 0; b < blocks; b++) {
+      const int64_t first = m0 + split(m1 - m0, blocks, b),
+                    end = m0 + split(m1 - m0, blocks, b + 1);
+      for (int64_t rank = 0; rank < p_.a->outputs; rank += kNarrow) {
+        project_block(x, first, end - first, rank, acc);
+        put_projected(low, first, end, rank, smaller(kNarrow, p_.a->outputs - rank),
+                      down && p_.down.data != nullptr, acc);
+      }
+    }
+  }
+
+  // Ranks [rank, rank + ranks) of rows [first, end), out of acc to where they are used.
+  void put_projected(const Low& low, int64_t first, int64_t end, int64_t rank, int64_t ranks,
+                     bool down, const uint32_t* acc) const {
+    for (int64_t r = first; r < end; r++) {
+      const float* sums = reinterpret_cast<const float*>(acc + (r - first) * kTileOutputs);
+      put_ranks<L>(p_, low.segments, sums, r, rank, ranks);
+      for (int i = 0; rank == 0 && i < p_.segment_count; i++) {
+        zero_padding<L>(p_.segments[i], low.segments[i], r);
+      }
+      if (down) store_down(p_, sums, r, rank, ranks);
+    }
+  }
+
+  static constexpr int64_t kNarrow = 2 * W;
+
+  // A from this rank on.
+  const uint32_t* low_weights(int64_t rank) const {
+    const PackedLayout layout = packed_layout(p_.a->outputs, p_.a->inputs, p_.a->dtype);
+    return static_cast<const uint32_t*>(p_.a->data) +
+           rank / kTileOutputs * layout.units * kTileOutputs + rank % kTileOutputs;
+  }
+
+  void project_group(const Inputs& x, int64_t first, int rows, int64_t rank, int64_t ranks,
+                     uint32_t* acc) const {
+    const int64_t units = (p_.a->inputs + L::kInputs - 1) / L::kInputs;
+    const Term term = {x.row(first), x.stride, low_weights(rank), units};
+    if (ranks > kNarrow) return multiply_rows<L, 0>(rows, &term, 1, false, nullptr, acc);
+    with_rows(rows, [&]<int R>() {
+      // Half of the cache lines only: left to itself, the processor fetches them late.
+      multiply_tile<L, R, 2, 2>(&term, 1, kNarrow, false,
+                                reinterpret_cast<const char*>(term.w + 16 * kTileOutputs), acc);
+    });
+  }
+
+  void project_block(const Inputs& x, int64_t first, int64_t rows, int64_t rank,
+                     uint32_t* acc) const {
+    const int64_t units = (p_.a->inputs + L::kInputs - 1) / L::kInputs;
+    for (int64_t u = 0; u < units; u += kLowUnits) {
+      const int64_t count = smaller(kLowUnits, units - u);
+      for (int64_t r = 0; r < rows;) {
+        const char* data = x.row(first + r) + u * L::kXBytes;
+        const Term term = {data, x.stride, low_weights(rank) + u * kTileOutputs, count};
+        uint32_t* sums = acc + r * kTileOutputs;
+        const int some = static_cast<int>(smaller(rows - r, kTallRows));
+        if (u + count < units) {
+          for (int i = 0; i < some; i++) {
+            for (int64_t b = 0; b < kLowUnits * L::kXBytes; b += 64) {
+              __builtin_prefetch(data + i * x.stride + kLowUnits * L::kXBytes + b);
+            }
+          }
+        }
+        if (some == kTallRows) {
+          multiply_tile<L, kTallRows, 2, 0>(&term, 1, kNarrow, u > 0, nullptr, sums);
+          r += kTallRows;
+        } else {
+          const int few = some < kMaxRows ? some : kMaxRows;
+          with_rows(few, [&]<int R>() {
+            multiply_tile<L, R, 2, 0>(&term, 1, kNarrow, u > 0, nullptr, sums);
+          });
+          r += few;
+        }
+      }
+    }
+  }
+
+  int64_t units() const { return (p_.w.inputs + D::kInputs - 1) / D::kInputs; }
+
+  int64_t count_blocks(int threads) const {
+    const int64_t m = rows(p_.x), tiles = (p_.w.outputs + kTileOutputs - 1) / kTileOutputs;
+    int64_t block_rows = kRowBlockBytes / (units() * D::kXBytes);
     if (block_rows < kMinRowBlock) block_rows = kMinRowBlock;
     if (block_rows > kMaxRowBlock) block_rows = kMaxRowBlock;
-    auto count_blocks = [&] { return (m + block_rows - 1) / block_rows; };
-    while (block_rows > kMaxRows && layout.tiles * count_blocks() < 4 * threads) block_rows /= 2;
-    const int64_t blocks = count_blocks(), items = layout.tiles * blocks;
+    while (block_rows > kMaxRows && tiles * ((m + block_rows - 1) / block_rows) < 4 * threads) {
+      block_rows /= 2;
+    }
+    return (m + block_rows - 1) / block_rows;
+  }
+
+  // One thread's contiguous part of (block of rows, tile), blocks outside: few rows stream one part
+  // of the weights from memory; many rows find their x in L2 while the tiles pass by. Calls
+  // f(tile, first row, last, whether another tile will follow).
+  template <class F>
+  void work(int thread, int threads, const F& f) const {
+    const int64_t m = rows(p_.x), tiles = (p_.w.outputs + kTileOutputs - 1) / kTileOutputs;
+    const int64_t blocks = count_blocks(threads), items = tiles * blocks;
     const int64_t last = split(items, threads, thread + 1);
     for (int64_t item = split(items, threads, thread); item < last; item++) {
-      const int64_t block = item / layout.tiles, tile = item % layout.tiles;
-      const int64_t m0 = split(m, blocks, block), m1 = split(m, blocks, block + 1);
-      multiply_block(x, low_rank, tile, m0, m1, units, item + 1 < last, acc);
+      const int64_t block = item / tiles;
+      f(item % tiles, split(m, blocks, block), split(m, blocks, block + 1), item + 1 < last);
     }
   }
 
   // Rows [m0, m1) times one tile. more: another tile will follow.
-  void multiply_block(const Inputs& x, bool low_rank, int64_t tile, int64_t m0, int64_t m1,
-                      int64_t units, bool more, uint32_t* acc) {
+  void multiply_block(const Inputs& x, const Low& low, int64_t tile, int64_t m0, int64_t m1,
+                      bool more, uint32_t* acc) const {
     const PackedLayout layout = packed_layout(p_.w.outputs, p_.w.inputs, p_.w.dtype);
+    const int64_t units = this->units();
     const uint32_t* w =
         static_cast<const uint32_t*>(p_.w.data) + tile * layout.units * kTileOutputs;
     const int64_t groups = (m1 - m0 + kMaxRows - 1) / kMaxRows;
     // Segments that have the whole tile, up to the first that has a part of it.
     int fused = 0;
     if constexpr (kFused) {
-      while (low_rank && fused < p_.segment_count &&
+      while (low_rank() && fused < p_.segment_count &&
              overlap(p_, p_.segments[fused], tile) != Overlap::kPart) {
         fused++;
       }
     }
-    for (int i = 0; low_rank && i < p_.segment_count; i++) {
+    for (int i = 0; low_rank() && i < p_.segment_count; i++) {
       if (overlap(p_, p_.segments[i], tile) == Overlap::kNone) continue;
-      const Term term = segment_term(p_, segments_[i], tile, m0);
+      const Term term = segment_term(p_, low.segments[i], tile, m0);
       for (int64_t u = 0; u < term.units * kTileOutputs; u += 16) __builtin_prefetch(term.w + u);
     }
     for (int64_t u = 0; u < units; u += kChunkUnits) {
@@ -583,12 +741,11 @@ class Multiplication {
         const int rows = static_cast<int>(split(m1 - m0, groups, g + 1) - first);
         // Sums that wait for the next chunk need a place each; else one place stays in L1.
         uint32_t* sums = units > kChunkUnits ? acc + first * kTileOutputs : acc;
-        Term terms[5] = {
-            {x.data + row * x.stride + u * D::kXBytes, x.stride, w + u * kTileOutputs, count}};
+        Term terms[5] = {{x.row(row) + u * D::kXBytes, x.stride, w + u * kTileOutputs, count}};
         int n = 1;
         for (int i = 0; last_chunk && i < fused; i++) {
           if (overlap(p_, p_.segments[i], tile) == Overlap::kNone) continue;
-          terms[n++] = segment_term(p_, segments_[i], tile, row);
+          terms[n++] = segment_term(p_, low.segments[i], tile, row);
         }
         if (ahead && g < 2) {
           multiply_rows<D, 2>(
@@ -597,7 +754,7 @@ class Multiplication {
         } else {
           multiply_rows<D, 0>(rows, terms, n, u > 0, nullptr, sums);
         }
-        if (last_chunk) finish(x, low_rank, fused, tile, row, rows, sums);
+        if (last_chunk) finish(x, low, fused, tile, row, rows, sums);
       }
     }
   }
@@ -644,7 +801,7 @@ class Multiplication {
     }
   }
 
-  void work_onednn(const Inputs& x, bool low_rank, int thread, int threads, uint32_t* acc) {
+  void work_onednn(const Inputs& x, const Low& low, int thread, int threads, uint32_t* acc) {
     const PackedLayout layout = packed_layout(p_.w.outputs, p_.w.inputs, p_.w.dtype);
     const OneDnnPlan& plan = onednn_plan_;
     const int64_t m = rows(p_.x), items = plan.slices * plan.row_blocks;
@@ -658,7 +815,7 @@ class Multiplication {
           products_[block == plan.row_blocks - 1][tiles != plan.tiles / plan.slices];
       const uint32_t* w =
           static_cast<const uint32_t*>(p_.w.data) + tile * layout.units * kTileOutputs;
-      if (!context_.onednn->multiply(product, thread, x.data + m0 * x.stride, w, sums)) {
+      if (!context_.onednn->multiply(product, thread, x.row(m0), w, sums)) {
         __atomic_store_n(&onednn_failed_, true, __ATOMIC_RELAXED);
         return;
       }
@@ -669,24 +826,24 @@ class Multiplication {
             __builtin_memcpy(acc + i * kTileOutputs, sums + ((r + i) * tiles + t) * kTileOutputs,
                              kTileOutputs * 4);
           }
-          finish(x, low_rank, 0, tile + t, m0 + r, some, acc);
+          finish(x, low, 0, tile + t, m0 + r, some, acc);
         }
       }
     }
   }
 
   // From the sums of x W', of which the first segments may be a part already, to y.
-  void finish(const Inputs& x, bool low_rank, int segment, int64_t tile, int64_t m, int rows,
-              uint32_t* acc) {
+  void finish(const Inputs& x, const Low& low, int segment, int64_t tile, int64_t m, int rows,
+              uint32_t* acc) const {
     if constexpr (D::kInputs == 4) {
       const PackedLayout layout = packed_layout(p_.w.outputs, p_.w.inputs, p_.w.dtype);
       const char* w = static_cast<const char*>(p_.w.data);
-      dequantise<D>(acc, rows, x.scales + m,
+      dequantise<D>(acc, rows, x.scales + (m - x.first),
                     reinterpret_cast<const float*>(w + layout.scales) + tile * kTileOutputs,
                     reinterpret_cast<const int32_t*>(w + layout.sums) + tile * kTileOutputs);
     }
-    for (int i = segment; low_rank && i < p_.segment_count; i++) {
-      add_segment<L>(p_, p_.segments[i], segments_[i], tile, m, rows, acc);
+    for (int i = segment; low_rank() && i < p_.segment_count; i++) {
+      add_segment<L>(p_, p_.segments[i], low.segments[i], tile, m, rows, acc);
     }
     store_rows(p_, acc, m, rows, tile * kTileOutputs);
   }
@@ -696,7 +853,6 @@ class Multiplication {
   Preparation<D> x_;
   Preparation<L> low_x_;
   bool same_x_;  // A multiplies the very x that W does
-  SegmentInputs segments_[4];
   OneDnnPlan onednn_plan_;
   precis_onednn_product* products_[2][2];  // by: last block of rows, larger slice
   bool onednn_failed_ = false;

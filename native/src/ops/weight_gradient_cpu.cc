@@ -49,6 +49,16 @@ void read_row(const precis_tensor& t, int64_t m, int64_t c, int64_t count, To* t
   }
 }
 
+// Fetches columns [c, c + count) of rows [begin, end), those that exist: they lie too far apart for
+// the processor to see them coming.
+void fetch(const precis_tensor& t, int64_t begin, int64_t end, int64_t c, int64_t count) {
+  const int64_t element = t.dtype == PRECIS_BFLOAT16 ? 2 : 4;
+  for (int64_t m = begin; m < smaller(end, rows(t)); m++) {
+    const char* p = static_cast<const char*>(t.data) + (m * row_stride(t) + c) * element;
+    for (int64_t b = 0; b < count * element; b += 64) __builtin_prefetch(p + b);
+  }
+}
+
 // The words of one unit, and zeros up to a whole vector. to has room for kGroup * kSlice of them.
 template <class D>
 void read_unit(const precis_tensor& t, int64_t unit, int64_t c, int64_t count, uint32_t* to) {
@@ -100,7 +110,14 @@ void pack_panels(CpuContext& context, const precis_tensor& t, const Panels& p) {
       const int64_t u0 = item / slices * kPackUnits, u1 = smaller(u0 + kPackUnits, p.units);
       const int64_t g0 = item % slices * kSlice, g1 = smaller(g0 + kSlice, p.groups());
       const int64_t c = p.column(g0), count = p.column(g1) - c;
-      for (int64_t u = u0; u < u1; u++) read_unit<D>(t, u, c, count, words[u - u0]);
+      // The next item: to the right or, behind the last column, below.
+      const bool right = c + count < p.end;
+      const int64_t below = right ? 0 : kPackUnits, next = right ? c + count : p.begin;
+      for (int64_t u = u0; u < u1; u++) {
+        read_unit<D>(t, u, c, count, words[u - u0]);
+        fetch(t, (u + below) * D::kInputs, (u + below + 1) * D::kInputs, next,
+              smaller(kGroup * kSlice, p.end - next));
+      }
       for (int64_t g = g0; g < g1; g++) {
         const int64_t from = p.column(g) - c, width = p.column(g + 1) - p.column(g);
         for (int64_t u = u0; u < u1; u++) {
@@ -181,6 +198,25 @@ void store_row(const float* sums, Vec alpha, bool accumulate, int64_t count, flo
   }
 }
 
+// The sums of some broadcast columns, from column on, with as many lanes as width says.
+void store(const precis_weight_gradient_args& a, bool swapped, const float* sums, int64_t column,
+           int64_t count, int64_t lane, int64_t width) {
+  if (!swapped) {
+    for (int64_t i = 0; i < count; i++) {
+      store_row(sums + i * kLanes, Vec::set1(a.alpha), a.accumulate != 0, width,
+                row<float>(a.dw, column + i) + lane);
+    }
+    return;
+  }
+  for (int64_t n = 0; n < width; n++) {
+    float* to = row<float>(a.dw, lane + n) + column;
+    for (int64_t i = 0; i < count; i++) {
+      const float sum = a.alpha * sums[i * kLanes + n];
+      to[i] = a.accumulate ? to[i] + sum : sum;
+    }
+  }
+}
+
 template <class D>
 void run(CpuContext& context, const precis_weight_gradient_args& a) {
   const bool swapped = columns(a.x) < kLanes && columns(a.dy) > columns(a.x);
@@ -199,7 +235,6 @@ void run(CpuContext& context, const precis_weight_gradient_args& a) {
   const int64_t thread_bytes = (kChunk * kLanes + kPartGroups * kGroup * kLanes) * 4;
   char* memory = static_cast<char*>(
       context.scratch.reserve(static_cast<size_t>(panel_bytes + threads * thread_bytes)));
-  const Vec alpha = Vec::set1(a.alpha);
   for (int64_t pass = 0; pass < passes; pass++) {
     const Panels p = {split(all_groups, passes, pass) * kGroup,
                       smaller(split(all_groups, passes, pass + 1) * kGroup, columns(broadcast)),
@@ -224,25 +259,22 @@ void run(CpuContext& context, const precis_weight_gradient_args& a) {
             read_unit<D>(lanes, u + i, lane, width, to);
             for (int64_t n = (width + W - 1) / W * W; n < kLanes; n++) to[n] = 0;
           }
+          const bool more = u + some < units;
           for (int64_t g = g0; g < g1; g++) {
-            multiply_group<D>(p.column(g + 1) - p.column(g), p.panel<D>(g, u), tile, some, u > 0,
-                              sums + (g - g0) * kGroup * kLanes);
+            float* to = sums + (g - g0) * kGroup * kLanes;
+            const int64_t c = p.column(g), end = p.column(g + 1);
+            if (more) {
+              const int64_t rows = kChunk * D::kInputs, next = (u + some) * D::kInputs;
+              fetch(lanes, next + split(rows, g1 - g0, g - g0),
+                    next + split(rows, g1 - g0, g - g0 + 1), lane, width);
+            } else if (!swapped) {
+              fetch(a.dw, c, end, lane, width);
+            }
+            multiply_group<D>(end - c, p.panel<D>(g, u), tile, some, u > 0, to);
+            if (!more) store(a, swapped, to, c, end - c, lane, width);
           }
           u += some;
         } while (u < units);
-        for (int64_t g = g0; g < g1; g++) {
-          const float* from = sums + (g - g0) * kGroup * kLanes;
-          for (int64_t c = p.column(g); c < p.column(g + 1); c++, from += kLanes) {
-            if (!swapped) {
-              store_row(from, alpha, a.accumulate != 0, width, row<float>(a.dw, c) + lane);
-              continue;
-            }
-            for (int64_t i = 0; i < width; i++) {
-              float& to = row<float>(a.dw, lane + i)[c];
-              to = a.accumulate ? a.alpha * from[i] + to : a.alpha * from[i];
-            }
-          }
-        }
       }
     });
   }
