@@ -57,6 +57,16 @@ public final class FineTuning implements AutoCloseable {
     return loss(examples, false, 1, 0, 0);
   }
 
+  /** The sum of the losses as {@link #accumulate} has it, smoothed and with dropout. */
+  double smoothedLoss(List<Example> examples, long seed) {
+    return loss(examples, true, 1, labelSmoothing, seed);
+  }
+
+  /** The most memory that values and gradients took in one step so far, in bytes. */
+  long peak() {
+    return workspace.peak();
+  }
+
   /** Target tokens of examples. */
   public static long targetTokens(List<Example> examples) {
     long n = 0;
@@ -113,6 +123,7 @@ public final class FineTuning implements AutoCloseable {
     long target = measure(32, 96) - base;
     double bytes = base + source / 64.0 * (sourceTokens - 32) + target / 64.0 * (targetTokens - 32);
     // What is rounded up to whole cache lines, and the offsets of the sequences.
+    workspace.resetPeak();
     return (long) (bytes * 1.01) + (1 << 16);
   }
 

@@ -168,6 +168,11 @@ public final class Trainer implements AutoCloseable {
     return plan;
   }
 
+  /** The most memory that values and gradients took in a step, in bytes. */
+  long peak() {
+    return fineTuning.peak();
+  }
+
   /** Steps of the whole run. */
   public long totalSteps() {
     return totalSteps;
@@ -276,7 +281,8 @@ public final class Trainer implements AutoCloseable {
     line.put("step", step.step);
     line.put("epoch", step.epoch);
     line.put("loss", step.loss);
-    line.put("learning_rate", (double) step.learningRate);
+    // The shortest decimal that is this float.
+    line.put("learning_rate", Double.parseDouble(Float.toString(step.learningRate)));
     line.put("grad_norm", step.gradNorm);
     line.put("tokens", step.tokens);
     line.put("tokens_per_second", Math.round(step.tokensPerSecond * 10) / 10.0);
