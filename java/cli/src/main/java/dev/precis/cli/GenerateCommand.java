@@ -7,7 +7,6 @@ import dev.precis.data.DialogueReader;
 import dev.precis.generation.GenerationOptions;
 import dev.precis.generation.GenerationOptions.EarlyStopping;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -335,25 +334,8 @@ final class GenerateCommand extends BaseCommand {
   }
 
   private List<int[]> encode(T5 t5, List<Dialogue> dialogues, Prompts prompts) {
-    List<int[]> sources = new ArrayList<>();
-    for (Dialogue dialogue : dialogues) {
-      String text = prompts.of(dialogue);
-      int[] tokens = t5.tokenizer().encode(text);
-      if (tokens.length > maxSourceLength) {
-        if (!truncate) {
-          throw new InvalidInputException(
-              "%s: the prompt of '%s' has %d tokens, more than --max-source-length %d: raise that, or cut with --truncate"
-                  .formatted(
-                      input == null ? "--prompt" : input,
-                      dialogue.id(),
-                      tokens.length,
-                      maxSourceLength));
-        }
-        tokens = t5.tokenizer().encode(text, maxSourceLength);
-      }
-      sources.add(tokens);
-    }
-    return sources;
+    String source = input == null ? "--prompt" : input.toString();
+    return prompts.encode(t5.tokenizer(), dialogues, source, maxSourceLength, truncate);
   }
 
   /** Writes results as they come. A run that ends early says what it leaves and how to go on. */

@@ -94,6 +94,7 @@ public final class Main implements Runnable {
   private static void addCommands(CommandLine line, String called) {
     Map<String, Supplier<BaseCommand>> commands = new LinkedHashMap<>();
     commands.put("generate", GenerateCommand::new);
+    commands.put("evaluate", EvaluateCommand::new);
     commands.put("rouge", RougeCommand::new);
     commands.put("data", DataCommand::new);
     commands.put("demo", DemoCommand::new);

@@ -5,7 +5,9 @@ import dev.precis.data.Dialogue;
 import dev.precis.data.DialogueReader;
 import dev.precis.text.PromptTemplate;
 import dev.precis.text.PromptTemplate.Example;
+import dev.precis.text.Tokenizer;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 
 /** Makes prompts of dialogues as {@code --template}, {@code --shots} and {@code --examples} say. */
@@ -64,5 +66,34 @@ final class Prompts {
             .limit(shots)
             .toList();
     return template.fill(dialogue.dialogue(), others);
+  }
+
+  /**
+   * The tokens of the dialogues' prompts.
+   *
+   * @param source where the dialogues come from, for the error's sentence
+   * @param truncate whether longer prompts are cut; else they are an error
+   */
+  List<int[]> encode(
+      Tokenizer tokenizer,
+      List<Dialogue> dialogues,
+      String source,
+      int maxSourceLength,
+      boolean truncate) {
+    List<int[]> sources = new ArrayList<>();
+    for (Dialogue dialogue : dialogues) {
+      String text = of(dialogue);
+      int[] tokens = tokenizer.encode(text);
+      if (tokens.length > maxSourceLength) {
+        if (!truncate) {
+          throw new InvalidInputException(
+              "%s: the prompt of '%s' has %d tokens, more than --max-source-length %d: raise that, or cut with --truncate"
+                  .formatted(source, dialogue.id(), tokens.length, maxSourceLength));
+        }
+        tokens = tokenizer.encode(text, maxSourceLength);
+      }
+      sources.add(tokens);
+    }
+    return sources;
   }
 }

@@ -31,6 +31,8 @@ final class UsageTest {
         "generate --model m --prompt p --threads x | --threads",
         "bench                                     | What to measure is missing",
         "bench generate                            | --model=",
+        "evaluate                                  | --data=",
+        "evaluate --data d.jsonl                   | --candidate=",
         "rouge                                     | --predictions=",
         "rouge --predictions p.jsonl               | --references=",
         "data                                      | --output=",

@@ -180,6 +180,11 @@ public final class Checkpoint implements AutoCloseable {
     return path;
   }
 
+  /** The files that the tensors are in, by name. */
+  public List<Path> files() {
+    return files.values().stream().map(TensorFile::path).distinct().sorted().toList();
+  }
+
   /** The tensors' names, in the files' order. */
   public Set<String> names() {
     return Collections.unmodifiableSet(files.keySet());

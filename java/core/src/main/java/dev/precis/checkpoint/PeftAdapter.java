@@ -281,6 +281,11 @@ public final class PeftAdapter implements AutoCloseable {
   }
 
   /** Unmaps the weights; no tensor of the adapter may be used afterwards. */
+  /** The files that the matrices are in. */
+  public List<Path> files() {
+    return weights.files();
+  }
+
   @Override
   public void close() {
     weights.close();
