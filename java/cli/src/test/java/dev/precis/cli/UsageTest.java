@@ -22,7 +22,7 @@ final class UsageTest {
       value = {
         "''                                        | A command is missing; see ",
         "generat                                   | did you mean generate?",
-        "train                                     | Unknown command ",
+        "align                                     | Unknown command ",
         "generate                                  | --model=",
         "generate --model                          | --model",
         "generate --modle m --input f              | --modle",
@@ -97,6 +97,7 @@ final class UsageTest {
   @ValueSource(
       strings = {
         "generate",
+        "evaluate",
         "rouge",
         "data",
         "demo",
