@@ -34,16 +34,14 @@ class LoraAdapterTest {
   }
 
   private static TrainableT5 trainable(LoraConfig config) {
-    return TrainableT5.lora(
-        MODEL, config, DType.FLOAT32, 0, 3, new Context.Options().threads(1));
+    return TrainableT5.lora(MODEL, config, DType.FLOAT32, 0, 3, new Context.Options().threads(1));
   }
 
   @Test
   void writesTheBytesThatPeftWrites(@TempDir Path folder) throws IOException {
     Path from = Fixtures.folder("t5-tiny-lora");
     try (TrainableT5 t5 =
-        TrainableT5.loraFrom(
-            MODEL, from, 0, DType.FLOAT32, 0, new Context.Options().threads(1))) {
+        TrainableT5.loraFrom(MODEL, from, 0, DType.FLOAT32, 0, new Context.Options().threads(1))) {
       t5.write(folder);
     }
     assertArrayEquals(

@@ -69,9 +69,7 @@ class OptimizerTest {
 
   private static void fill(Tensor tensor, JsonNode values, float factor) {
     for (int i = 0; i < values.size(); i++) {
-      tensor
-          .memory()
-          .setAtIndex(ValueLayout.JAVA_FLOAT, i, values.get(i).floatValue() * factor);
+      tensor.memory().setAtIndex(ValueLayout.JAVA_FLOAT, i, values.get(i).floatValue() * factor);
     }
   }
 }

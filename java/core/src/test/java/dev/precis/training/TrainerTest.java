@@ -103,7 +103,8 @@ class TrainerTest {
   @Test
   void dropoutHasItsGradient() {
     List<Example> batch = TrainingGoldenTest.dialogues().subList(0, 2);
-    try (TrainableT5 t5 = TrainableT5.full(MODEL, DType.FLOAT32, 0.1f, TrainingGoldenTest.device());
+    try (TrainableT5 t5 =
+            TrainableT5.full(MODEL, DType.FLOAT32, 0.1f, TrainingGoldenTest.device());
         FineTuning fineTuning = new FineTuning(t5, 0.1f, false)) {
       t5.parameters().clearGradients();
       fineTuning.accumulate(batch, 1, 9);
@@ -146,8 +147,7 @@ class TrainerTest {
       parameter
           .value()
           .memory()
-          .setAtIndex(
-              ValueLayout.JAVA_FLOAT, i, values[i] + step * direction[i]);
+          .setAtIndex(ValueLayout.JAVA_FLOAT, i, values[i] + step * direction[i]);
     }
     t5.update();
     return fineTuning.smoothedLoss(batch, 9);
@@ -161,8 +161,7 @@ class TrainerTest {
     int i = 0;
     for (LoraConfig config : List.of(top, new LoraConfig(4, 8, 0, List.of("q"), false))) {
       try (TrainableT5 t5 =
-              TrainableT5.lora(
-                  MODEL, config, DType.FLOAT32, 0, 1, TrainingGoldenTest.device());
+              TrainableT5.lora(MODEL, config, DType.FLOAT32, 0, 1, TrainingGoldenTest.device());
           FineTuning fineTuning = new FineTuning(t5, 0, false)) {
         peaks[i++] = fineTuning.plan(400, 100);
       }
@@ -179,8 +178,7 @@ class TrainerTest {
         Trainer trainer =
             new Trainer(t5, options, TrainingGoldenTest.dialogues(), List.of(), run)) {
       String said =
-          assertThrows(
-                  IllegalStateException.class, () -> trainer.train(new Trainer.Listener() {}))
+          assertThrows(IllegalStateException.class, () -> trainer.train(new Trainer.Listener() {}))
               .getMessage();
       assertTrue(said.contains("lower the learning rate"), said);
     }
