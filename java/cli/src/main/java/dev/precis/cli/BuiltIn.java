@@ -11,7 +11,7 @@ import java.util.List;
 import java.util.stream.Stream;
 import tools.jackson.databind.JsonNode;
 
-/** The small model and the dialogues in the jar, unpacked into a temporary folder while in use. */
+/** A model in the jar, unpacked into a temporary folder while in use. */
 final class BuiltIn implements AutoCloseable {
   private static final List<String> MODEL =
       List.of("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json");
@@ -19,16 +19,14 @@ final class BuiltIn implements AutoCloseable {
 
   private final Path folder;
 
-  BuiltIn() {
+  private BuiltIn(String name, List<String> others) {
     try {
       folder = Files.createTempDirectory("precis-");
       for (String file : MODEL) {
-        try (InputStream in = resource("t5-tiny/" + file)) {
-          Files.copy(in, folder.resolve(file));
-        }
+        unpack(name + "/" + file, file);
       }
-      try (InputStream in = resource(DIALOGUES)) {
-        Files.copy(in, dialogues());
+      for (String file : others) {
+        unpack(file, file);
       }
     } catch (IOException e) {
       throw new UncheckedIOException(
@@ -38,22 +36,42 @@ final class BuiltIn implements AutoCloseable {
     }
   }
 
+  private void unpack(String name, String file) throws IOException {
+    try (InputStream in = resource(name)) {
+      Files.copy(in, folder.resolve(file));
+    }
+  }
+
+  /** The model that what is computed is checked with, and a few dialogues. */
+  static BuiltIn probe() {
+    return new BuiltIn("t5-tiny", List.of(DIALOGUES));
+  }
+
+  /**
+   * The model that the demo fine-tunes: 3 million parameters, which scripts/make-builtin-model
+   * trains.
+   */
+  static BuiltIn base() {
+    return new BuiltIn("base", List.of());
+  }
+
   private static InputStream resource(String name) {
     return BuiltIn.class.getResourceAsStream("demo/" + name);
   }
 
-  /** A T5 of 0.4 million parameters that has seen a few hundred dialogues. */
+  /** The model's folder. */
   Path model() {
     return folder;
   }
 
-  /** Dialogues with their summaries, as JSON lines. */
+  /** The probe's dialogues with their summaries, as JSON lines. */
   Path dialogues() {
     return folder.resolve(DIALOGUES);
   }
 
   /**
-   * What transformers generates greedily from the first dialogue: token ids, start token left out.
+   * What transformers generates greedily with the probe from its first dialogue: token ids, start
+   * token left out.
    */
   static int[] expectedTokens() {
     try (InputStream in = resource("golden/generate_t5-tiny.json")) {

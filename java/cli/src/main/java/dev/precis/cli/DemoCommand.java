@@ -1,83 +1,303 @@
 package dev.precis.cli;
 
 import dev.precis.T5;
-import dev.precis.data.Dialogue;
-import dev.precis.data.DialogueReader;
+import dev.precis.checkpoint.Json;
+import dev.precis.data.builtin.BuiltInDialogue;
+import dev.precis.data.builtin.BuiltInDialogues;
+import dev.precis.evaluation.PairedBootstrap;
+import dev.precis.evaluation.Rouge;
+import dev.precis.generation.GeneratedTokens;
 import dev.precis.generation.GenerationOptions;
+import dev.precis.lora.LoraConfig;
+import dev.precis.tensor.DType;
 import dev.precis.text.PromptTemplate;
+import dev.precis.text.Tokenizer;
+import dev.precis.training.Example;
+import dev.precis.training.Optimizer;
+import dev.precis.training.RunFolder;
+import dev.precis.training.TrainableT5;
+import dev.precis.training.Trainer;
+import dev.precis.training.TrainingOptions;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
+import java.util.Locale;
+import java.util.stream.Stream;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
 
 @Command(
     name = "demo",
-    header = "The built-in model at work, in seconds.",
+    header = "From a poor model to better ones, on built-in data, in minutes.",
     description = {
-      "Summarises built-in dialogues with the built-in model, beside the summaries that people"
-          + " wrote. Needs no download and takes seconds.",
-      "The model is tiny (0.4 million parameters, a thousandth of FLAN-T5 base): it has learnt the"
-          + " form of a summary, not the facts."
+      "First, in seconds: a small built-in model (3 million parameters, made by this program) that"
+          + " summarises poorly, beside the summaries that people would write.",
+      "Then, in minutes: LoRA adapters and all weights are trained on 4,000 built-in dialogues, and"
+          + " the three are compared by ROUGE on dialogues that none has seen. Needs no download."
     },
-    footer = {"", "Example:", "  precis demo"})
+    footer = {"", "Examples:", "  precis demo", "  precis demo --quick"})
 final class DemoCommand extends BaseCommand {
-  private static final int SHOWN = 4;
+  private static final int SHOWN = 3;
   private static final int WIDTH = 78;
   private static final int COLUMN = 37;
+  private static final int EPOCH_BATCH = 16;
+
+  @Option(names = "--quick", description = "Only the first part.")
+  private boolean quick;
+
+  @Option(
+      names = "--output",
+      paramLabel = "DIR",
+      description = "Keep the two runs in this folder (default: they are thrown away).")
+  private Path output;
+
+  /** What a model made of the test dialogues. */
+  private record Candidate(String name, List<String> summaries, double[] rouge1, double[] rougeL) {}
 
   @Override
   public Integer call() {
     long start = System.nanoTime();
-    try (BuiltIn builtIn = new BuiltIn();
-        T5 model = T5.load(builtIn.model(), common().loadOptions())) {
-      List<Dialogue> dialogues = choose(DialogueReader.read(builtIn.dialogues()));
-      List<String> prompts =
-          dialogues.stream().map(d -> PromptTemplate.DEFAULT.fill(d.dialogue())).toList();
-      GenerationOptions options = GenerationOptions.builder().maxNewTokens(60).build();
-      var summaries = model.generate(prompts, options);
-      StringBuilder page = new StringBuilder();
-      int tokens = 0;
-      for (int i = 0; i < dialogues.size(); i++) {
-        var generation = summaries.get(i).getFirst();
-        tokens += generation.tokens().length;
-        show(page, i + 1, dialogues.get(i), generation.text());
+    BuiltInDialogues data = BuiltInDialogues.generate(common().seed(), 5000);
+    Path folder = null;
+    try (BuiltIn builtIn = BuiltIn.base()) {
+      T5.LoadOptions load = new T5.LoadOptions().dtype(DType.FLOAT32).threads(common().threads());
+      common().requireDevice();
+      try (T5 base = T5.load(builtIn.model(), load)) {
+        first(base, data, start);
+        if (quick) {
+          return DONE;
+        }
+        folder = output == null ? Files.createTempDirectory("precis-demo-") : output;
+        Candidate before = candidate("base", base, data);
+        say(
+            "%nNow learning from %,d dialogues, twice: LoRA adapters, then all weights."
+                .formatted(data.train().size()));
+        Path adapter = train("lora", builtIn.model(), data, folder).resolve("adapter");
+        base.useAdapters(List.of(adapter));
+        Candidate lora = candidate("LoRA", base, data);
+        Path full = train("full", builtIn.model(), data, folder).resolve("model");
+        Candidate all;
+        try (T5 trained = T5.load(full, load)) {
+          all = candidate("full", trained, data);
+        }
+        compare(data, List.of(before, lora, all));
+        say(
+            "%nAll of it in %s%s."
+                .formatted(
+                    Progress.clock((System.nanoTime() - start) / 1e9),
+                    output == null ? "" : "; the runs, with report.html, are in " + output));
+        say("Next, a model that knows more:");
+        say("  precis download google/flan-t5-base");
+        say("  precis train --model google/flan-t5-base --data dialogues.jsonl --output run");
       }
-      page.append(
-          "%d summaries, %d tokens, %.1f s with loading, on %d %s (%s).%n"
-              .formatted(
-                  dialogues.size(),
-                  tokens,
-                  (System.nanoTime() - start) / 1e9,
-                  model.device().threads(),
-                  model.device().threads() == 1 ? "core" : "cores",
-                  model.device().isa()));
-      page.append("Next, a model that knows more:\n");
-      page.append("  precis download google/flan-t5-base\n");
-      page.append("  precis generate --model google/flan-t5-base --input dialogues.jsonl\n");
-      terminal().print(page.toString());
       return DONE;
+    } catch (IOException e) {
+      throw new UncheckedIOException("Cannot make a temporary folder: " + e.getMessage(), e);
+    } finally {
+      if (output == null && folder != null) {
+        delete(folder);
+      }
     }
   }
 
-  /** The first few that are not all about the same thing. */
-  private static List<Dialogue> choose(List<Dialogue> all) {
-    List<Dialogue> chosen = new ArrayList<>();
+  private void say(String line) {
+    terminal().println(line);
+  }
+
+  private static String prompt(BuiltInDialogue dialogue) {
+    return PromptTemplate.DEFAULT.fill(dialogue.dialogue());
+  }
+
+  /** The first few dialogues, and what the untrained model makes of them. */
+  private void first(T5 base, BuiltInDialogues data, long start) {
+    List<BuiltInDialogue> shown = data.test().subList(0, SHOWN);
+    GenerationOptions options = GenerationOptions.builder().maxNewTokens(60).build();
+    var summaries = base.generate(shown.stream().map(DemoCommand::prompt).toList(), options);
+    StringBuilder page = new StringBuilder();
     for (int i = 0; i < SHOWN; i++) {
-      chosen.add(all.get(i * all.size() / SHOWN));
+      String title = "-- Dialogue " + (i + 1) + " ";
+      page.append(title).append("-".repeat(WIDTH - title.length())).append('\n');
+      for (String line : shown.get(i).dialogue().split("\n")) {
+        TextLayout.wrap(line, WIDTH).forEach(part -> page.append(part).append('\n'));
+      }
+      page.append('\n');
+      List<String> left = new ArrayList<>(List.of("THE MODEL"));
+      left.addAll(TextLayout.wrap(summaries.get(i).getFirst().text(), COLUMN));
+      List<String> right = new ArrayList<>(List.of("A PERSON"));
+      right.addAll(TextLayout.wrap(shown.get(i).summaries().getFirst(), COLUMN));
+      page.append(TextLayout.sideBySide(left, right, COLUMN)).append('\n');
     }
-    return chosen;
+    page.append(
+        "%d summaries in %.1f s with loading, on %d %s (%s).%n"
+            .formatted(
+                SHOWN,
+                (System.nanoTime() - start) / 1e9,
+                base.device().threads(),
+                base.device().threads() == 1 ? "core" : "cores",
+                base.device().isa()));
+    terminal().print(page.toString());
   }
 
-  private static void show(StringBuilder page, int number, Dialogue dialogue, String summary) {
-    String title = "-- Dialogue " + number + " ";
-    page.append(title).append("-".repeat(WIDTH - title.length())).append('\n');
-    for (String line : dialogue.dialogue().split("\n")) {
-      TextLayout.wrap(line, WIDTH).forEach(part -> page.append(part).append('\n'));
+  /** Summaries of all test dialogues, judged against the best of three references. */
+  private Candidate candidate(String name, T5 t5, BuiltInDialogues data) {
+    List<int[]> sources = data.test().stream().map(d -> t5.tokenizer().encode(prompt(d))).toList();
+    GenerationOptions options = GenerationOptions.builder().maxNewTokens(60).build();
+    List<String> summaries = new ArrayList<>();
+    try (Progress progress = new Progress(terminal(), common().quiet())) {
+      progress.show("%s: summarising %d dialogues".formatted(name, sources.size()));
+      for (List<GeneratedTokens> each : t5.generateTokens(sources, options, 32, null)) {
+        summaries.add(t5.decode(each.getFirst()).text());
+      }
     }
-    page.append('\n');
-    List<String> left = new ArrayList<>(List.of("THE MODEL"));
-    left.addAll(TextLayout.wrap(summary, COLUMN));
-    List<String> right = new ArrayList<>(List.of("A PERSON"));
-    right.addAll(TextLayout.wrap(dialogue.summaries().getFirst(), COLUMN));
-    page.append(TextLayout.sideBySide(left, right, COLUMN)).append('\n');
+    Rouge rouge = Rouge.of(Rouge.Preset.STEMMER);
+    double[] rouge1 = new double[summaries.size()];
+    double[] rougeL = new double[summaries.size()];
+    for (int i = 0; i < rouge1.length; i++) {
+      Rouge.Scores scores =
+          rouge.score(summaries.get(i), data.test().get(i).summaries(), Rouge.MultiReference.MAX);
+      rouge1[i] = scores.rouge1().f1();
+      rougeL[i] = scores.rougeL().f1();
+    }
+    return new Candidate(name, summaries, rouge1, rougeL);
+  }
+
+  private Path train(String method, Path model, BuiltInDialogues data, Path folder) {
+    boolean lora = method.equals("lora");
+    TrainingOptions options =
+        TrainingOptions.builder()
+            .optimizer(Optimizer.Settings.of(Optimizer.Kind.ADAMW, 0))
+            .learningRate(lora ? 5e-3f : 1.5e-3f)
+            .warmupSteps(20)
+            .batchSize(EPOCH_BATCH)
+            .seed(common().seed())
+            .build();
+    List<Example> examples = new ArrayList<>();
+    try (Tokenizer tokenizer = Tokenizer.load(model)) {
+      for (BuiltInDialogue dialogue : data.train()) {
+        examples.add(
+            new Example(
+                tokenizer.encode(prompt(dialogue)),
+                tokenizer.encode(dialogue.summaries().getFirst())));
+      }
+    }
+    LoraConfig config = new LoraConfig(16, 32, 0, List.of("all-linear"), false);
+    try (RunFolder run =
+            RunFolder.create(
+                folder.resolve(method),
+                Json.mapper()
+                    .createObjectNode()
+                    .put("demo", method)
+                    .put("learning_rate", lora ? 5e-3 : 1.5e-3)
+                    .put("seed", common().seed()));
+        TrainableT5 t5 =
+            lora
+                ? TrainableT5.lora(
+                    model, config, DType.FLOAT32, 0, common().seed(), common().contextOptions())
+                : TrainableT5.full(model, DType.FLOAT32, 0, common().contextOptions());
+        Trainer trainer = new Trainer(t5, options, examples, List.of(), run);
+        Progress progress = new Progress(terminal(), common().quiet());
+        RunReport report = new RunReport(run, 0)) {
+      trainer.train(
+          new Trainer.Listener() {
+            @Override
+            public void onStep(Trainer.Step step) {
+              report.step(step);
+              progress.show(
+                  "%s: step %d/%d  loss %.3f  %,.0f tokens/s  %s"
+                      .formatted(
+                          lora ? "LoRA" : "all weights",
+                          step.step(),
+                          step.totalSteps(),
+                          step.loss(),
+                          step.tokensPerSecond(),
+                          progress.left((double) step.step() / step.totalSteps())));
+            }
+          });
+      report.write();
+      long trained = t5.parameters().count();
+      progress.close();
+      say(
+          "%-5s %,9d of %,d parameters trained in %s"
+              .formatted(
+                  lora ? "LoRA:" : "full:",
+                  trained,
+                  t5.parameterCount(),
+                  Progress.clock(progress.seconds())));
+      return run.folder();
+    }
+  }
+
+  private void compare(BuiltInDialogues data, List<Candidate> candidates) {
+    PairedBootstrap bootstrap = new PairedBootstrap(common().seed());
+    Candidate base = candidates.getFirst();
+    say("");
+    say(
+        "On %d dialogues that no model has seen, against the best of three references:"
+            .formatted(data.test().size()));
+    say("");
+    say("           rouge1  95 % interval     rougeL  rouge1 over base  95 % interval");
+    for (Candidate candidate : candidates) {
+      PairedBootstrap.Interval mean = bootstrap.mean(candidate.rouge1);
+      PairedBootstrap.Interval rougeL = bootstrap.mean(candidate.rougeL);
+      String line =
+          String.format(
+              Locale.ROOT,
+              "%-9s  %.4f  %.4f to %.4f  %.4f",
+              candidate.name,
+              mean.mean(),
+              mean.low(),
+              mean.high(),
+              rougeL.mean());
+      if (candidate != base) {
+        PairedBootstrap.Interval gain =
+            bootstrap.compare(base.rouge1, candidate.rouge1).difference();
+        line +=
+            String.format(
+                Locale.ROOT,
+                "  %+.4f (%+.0f %%)    %+.4f to %+.4f",
+                gain.mean(),
+                100 * gain.mean() / mean(base.rouge1),
+                gain.low(),
+                gain.high());
+      }
+      say(line);
+    }
+    for (int i = 0; i < SHOWN; i++) {
+      say("");
+      say("Dialogue " + (i + 1));
+      line("a person", data.test().get(i).summaries().getFirst());
+      for (Candidate candidate : candidates) {
+        line(candidate.name, candidate.summaries.get(i));
+      }
+    }
+  }
+
+  private static double mean(double[] values) {
+    double sum = 0;
+    for (double value : values) {
+      sum += value;
+    }
+    return sum / values.length;
+  }
+
+  private void line(String name, String text) {
+    List<String> lines = TextLayout.wrap(text, WIDTH - 11);
+    for (int i = 0; i < lines.size(); i++) {
+      say("%-9s  %s".formatted(i == 0 ? name : "", lines.get(i)));
+    }
+  }
+
+  private static void delete(Path folder) {
+    try (Stream<Path> all = Files.walk(folder)) {
+      for (Path each : all.sorted(Comparator.reverseOrder()).toList()) {
+        Files.deleteIfExists(each);
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException("Cannot remove " + folder + ": " + e.getMessage(), e);
+    }
   }
 }

@@ -203,7 +203,7 @@ final class DoctorCommand extends BaseCommand {
   /** The built-in model must give the tokens that transformers gives. */
   private String testSummary() {
     int[] expected = BuiltIn.expectedTokens();
-    try (BuiltIn builtIn = new BuiltIn();
+    try (BuiltIn builtIn = BuiltIn.probe();
         T5 model = T5.load(builtIn.model(), common().loadOptions().dtype(DType.FLOAT32))) {
       String dialogue = DialogueReader.read(builtIn.dialogues()).getFirst().dialogue();
       int[] tokens =

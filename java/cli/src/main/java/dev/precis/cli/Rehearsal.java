@@ -17,7 +17,7 @@ final class Rehearsal {
     Main.run(terminal, "--help");
     Main.run(terminal, "generate", "--no-such-option");
     Main.run(terminal, "doctor", "--json");
-    try (BuiltIn builtIn = new BuiltIn()) {
+    try (BuiltIn builtIn = BuiltIn.probe()) {
       String model = builtIn.model().toString();
       String dialogues = builtIn.dialogues().toString();
       String output = builtIn.model().resolve("out.jsonl").toString();

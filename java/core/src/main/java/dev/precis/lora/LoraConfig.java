@@ -49,7 +49,8 @@ public record LoraConfig(
     if (targetModules.size() == 1) {
       String only = targetModules.getFirst();
       if (only.equals("all-linear")) {
-        return !module.equals("lm_head");
+        // Tied to the embedding, the output layer bears its name.
+        return !module.equals("lm_head") && !module.equals("shared");
       }
       // A bare name is no different as an expression, unless it has signs of one.
       if (!only.matches("[A-Za-z0-9_.]+")) {

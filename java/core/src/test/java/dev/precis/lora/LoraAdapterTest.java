@@ -104,6 +104,16 @@ class LoraAdapterTest {
     LoraConfig all = config(1, "all-linear");
     assertTrue(all.targets("encoder.block.0.layer.1.DenseReluDense.wi_0"));
     assertTrue(!all.targets("lm_head"));
+    try (TrainableT5 tied =
+        TrainableT5.lora(
+            Fixtures.folder("t5-tiny-v1.0"),
+            all,
+            DType.FLOAT32,
+            0,
+            3,
+            new Context.Options().threads(1))) {
+      assertEquals(3 * 6 + 3 * 10, tied.adapter().modules().size());
+    }
     assertEquals(4, new LoraConfig(16, 16, 0, List.of("q"), true).scaling());
   }
 
