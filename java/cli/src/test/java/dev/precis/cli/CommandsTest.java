@@ -58,11 +58,11 @@ final class CommandsTest {
 
   @Test
   void demoShowsBothSummariesIn80Columns() {
-    String page = run("demo").succeeded().out();
+    String page = run("demo", "--quick").succeeded().out();
     assertTrue(page.lines().allMatch(line -> line.length() < 80), page);
-    assertTrue(page.contains("THE MODEL") && page.contains("A PERSON"), page);
-    // What transformers generates for the first dialogue, and its reference.
-    assertTrue(page.contains("Amina asks for a room for two nights  | Priya asks for"), page);
+    assertEquals(3, page.lines().filter(line -> line.contains("THE MODEL")).count(), page);
+    String likely = page.substring(page.indexOf("THE MODEL"), page.indexOf("-- Dialogue 2"));
+    assertTrue(likely.contains(" | ") && likely.contains("wants a table"), page);
   }
 
   @ParameterizedTest
