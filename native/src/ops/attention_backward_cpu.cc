@@ -109,18 +109,27 @@ void pack_rows(const Slice<X>& x, int64_t rows, int64_t width, int64_t words, fl
   }
 }
 
-// Word d of row r at to[d * kBlock + r]; zero in rows beyond the last, up to a vector of them.
+// Word d of row r at to[d * kBlock + r], up to a multiple of lanes; those beyond the last row
+// repeat it.
 template <class Op, class X>
-void pack_lanes(const Slice<X>& x, int64_t rows, int64_t width, int64_t words, float* to) {
-  for (int64_t r = 0; r < rows; r += W) {
+void pack_lanes(const Slice<X>& x, int64_t rows, int64_t lanes, int64_t width, int64_t words,
+                float* to) {
+  for (int64_t r = 0; r < round_up(rows, lanes); r += W) {
     for (int64_t d = 0; d < words; d += W) {
       Vec m[W];
+#pragma GCC unroll 16
       for (int i = 0; i < W; i++) {
-        m[i] = r + i < rows ? Op::load(x.at(r + i) + d * Op::kPerWord, width - d * Op::kPerWord)
-                            : Vec::zero();
+        m[i] =
+            Op::load(x.at(smaller(r + i, rows - 1)) + d * Op::kPerWord, width - d * Op::kPerWord);
       }
       transpose(m);
-      for (int i = 0; i < W && d + i < words; i++) m[i].store(to + (d + i) * kBlock + r);
+      float* at = to + d * kBlock + r;
+      if (d + W <= words) {
+#pragma GCC unroll 16
+        for (int i = 0; i < W; i++) m[i].store(at + i * kBlock);
+      } else {
+        for (int i = 0; i < words - d; i++) m[i].store(at + i * kBlock);
+      }
     }
   }
 }
@@ -238,6 +247,42 @@ struct Layout {
   }
 };
 
+// Brings rows that will soon be touched into the second-level cache, a few at a time: those of one
+// head lie apart, where the hardware does not guess them.
+class Prefetch {
+ public:
+  void clear() { lists_ = next_ = 0; }
+  void add(const precis_tensor& t, int64_t first, int64_t count, int64_t column, int64_t width) {
+    const int64_t element = t.dtype == PRECIS_BFLOAT16 ? 2 : 4;
+    if (count <= 0) return;
+    list_[lists_++] = {
+        static_cast<const char*>(t.data) + (first * row_stride(t) + column) * element,
+        row_stride(t) * element, width * element, count};
+  }
+  int64_t rows() const {
+    int64_t n = 0;
+    for (int i = next_; i < lists_; i++) n += list_[i].count;
+    return n;
+  }
+  // The next n rows.
+  void run(int64_t n) {
+    for (; n > 0 && next_ < lists_; n--) {
+      List& list = list_[next_];
+      for (int64_t b = 0; b < list.bytes; b += 64) __builtin_prefetch(list.at + b, 0, 2);
+      list.at += list.stride;
+      if (--list.count == 0) next_++;
+    }
+  }
+
+ private:
+  struct List {
+    const char* at;
+    int64_t stride, bytes, count;
+  };
+  List list_[16];
+  int lists_ = 0, next_ = 0;
+};
+
 template <class Op>
 class Backward {
  public:
@@ -270,7 +315,12 @@ class Backward {
         if (at < begin || at >= end) continue;
         double* sums = sums_ + (r * a_.heads + h) * buckets_;
         for (int64_t i = 0; i < buckets_; i++) sums[i] = 0;
-        for (int32_t s = first; s < last; s++) sequence(s, h, sums);
+        for (int32_t s = first; s < last; s++) {
+          // The same sequence's next head, as it will be in most batches.
+          next_head_ = s + 1 < last ? h : h + 1;
+          next_sequence_ = s + 1 < last ? s + 1 : first;
+          sequence(s, h, sums);
+        }
       }
     }
   }
@@ -290,8 +340,9 @@ class Backward {
     keys_ = keys(s);
     if (keys_ == 0) return;
     first_query_ = a_.query_offsets[s];
+    first_key_ = a_.key_offsets[s];
     head_ = h;
-    const int64_t column = h * head_dim_, first_key = a_.key_offsets[s];
+    const int64_t column = h * head_dim_, first_key = first_key_;
     with_slice(a_.k, first_key, column, [&](const auto& k) {
       pack_rows<Op>(k, keys_, head_dim_, layout_.words, scratch_ + layout_.key_rows);
       pack_columns<Op>(k, keys_, head_dim_, layout_.key_words, scratch_ + layout_.key_columns);
@@ -335,13 +386,19 @@ class Backward {
     first_ = first;
     const int64_t count = smaller(kBlock, queries_ - first);
     const int64_t row0 = first_query_ + first, column = head_ * head_dim_;
-    lanes_ = round_up(count, W);
+    lanes_ = round_up(count, W * Op::kPerWord);
     pack_queries(row0, column, count);
     const int64_t visible = a_.causal ? smaller(first + count, keys_) : keys_;
+    prefetch(first, count);
+    const int64_t tiles = (visible + kRows - 1) / kRows;
+    const int64_t rows = (prefetch_.rows() + tiles - 1) / tiles;
     for (int64_t j = 0; j < visible; j += kKeys) {
       const int64_t end = smaller(visible, j + kKeys);
       if (a_.dropout > 0) fill_kept(j, end, count);
-      for (int64_t t = j; t < end; t += kRows) tile(j, t, smaller(kRows, end - t));
+      for (int64_t t = j; t < end; t += kRows) {
+        prefetch_.run(rows);
+        tile(j, t, smaller(kRows, end - t));
+      }
       for (int64_t t = j; t < end; t += kRows)
         add_key_gradients(j, t, smaller(kRows, end - t), count);
       add_query_gradients(j, end);
@@ -349,14 +406,46 @@ class Backward {
     store_query_gradients(row0, column, count);
   }
 
+  // What will be touched after this block: the next one's rows; a share of the next head's keys;
+  // where results go.
+  void prefetch(int64_t first, int64_t count) {
+    const int64_t column = head_ * head_dim_, blocks = (queries_ + kBlock - 1) / kBlock;
+    const int64_t from = keys_ * (first / kBlock) / blocks;
+    const int64_t keys_here = keys_ * (first / kBlock + 1) / blocks - from;
+    prefetch_.clear();
+    const int64_t row0 = first_query_ + first;
+    prefetch_.add(b_.dq, row0, count, column, head_dim_);
+    prefetch_.add(b_.dk, first_key_ + from, keys_here, column, head_dim_);
+    prefetch_.add(b_.dv, first_key_ + from, keys_here, column, head_dim_);
+    int64_t next = row0 + count, next_count = smaller(kBlock, queries_ - first - count);
+    int64_t next_column = column;
+    if (next_head_ < a_.heads) {
+      const int64_t n = keys(next_sequence_);
+      const int64_t k0 = a_.key_offsets[next_sequence_] + n * (first / kBlock) / blocks;
+      const int64_t k1 = a_.key_offsets[next_sequence_] + n * (first / kBlock + 1) / blocks;
+      prefetch_.add(a_.k, k0, k1 - k0, next_head_ * head_dim_, head_dim_);
+      prefetch_.add(a_.v, k0, k1 - k0, next_head_ * head_dim_, head_dim_);
+      if (next_count == 0) {
+        next = a_.query_offsets[next_sequence_];
+        next_count = smaller(kBlock, queries(next_sequence_));
+        next_column = next_head_ * head_dim_;
+      }
+    }
+    prefetch_.add(a_.q, next, next_count, next_column, head_dim_);
+    prefetch_.add(b_.dout, next, next_count, next_column, head_dim_);
+    prefetch_.add(a_.out, next, next_count, next_column, head_dim_);
+  }
+
   void pack_queries(int64_t row0, int64_t column, int64_t count) {
     with_slice(a_.q, row0, column, [&](const auto& q) {
-      pack_lanes<Op>(q, count, head_dim_, layout_.words, scratch_ + layout_.query_lanes);
+      pack_lanes<Op>(q, count, W * Op::kPerWord, head_dim_, layout_.words,
+                     scratch_ + layout_.query_lanes);
       pack_steps<Op>(q, count, head_dim_, layout_.width, scratch_ + layout_.query_steps);
     });
     float* mean = scratch_ + layout_.mean;
     with_slice(b_.dout, row0, column, [&](const auto& dout) {
-      pack_lanes<Op>(dout, count, head_dim_, layout_.words, scratch_ + layout_.dout_lanes);
+      pack_lanes<Op>(dout, count, W * Op::kPerWord, head_dim_, layout_.words,
+                     scratch_ + layout_.dout_lanes);
       pack_steps<Op>(dout, count, head_dim_, layout_.width, scratch_ + layout_.dout_steps);
       with_slice(a_.out, row0, column, [&](const auto& out) {
         for (int64_t i = 0; i < count; i++) {
@@ -402,81 +491,96 @@ class Backward {
 
   // p and ds of the keys [j, j + count); begin: the first key of the pass.
   void tile(int64_t begin, int64_t j, int64_t count) {
-    constexpr int kPer = Op::kPerWord;
     const int64_t from = first_lane(j);
-    float* scores = scratch_ + layout_.scores;
-    float* products = scratch_ + layout_.products;
     product<Op>(count, (lanes_ - from) / W, scratch_ + layout_.key_rows + j * layout_.words,
                 layout_.words, scratch_ + layout_.query_lanes + from, kBlock, layout_.words, false,
-                scores + from, kBlock);
+                scratch_ + layout_.scores + from, kBlock);
     product<Op>(count, (lanes_ - from) / W, scratch_ + layout_.value_rows + j * layout_.words,
                 layout_.words, scratch_ + layout_.dout_lanes + from, kBlock, layout_.words, false,
-                products + from, kBlock);
-    float* p_rows = scratch_ + layout_.p + (j - begin) * (kBlock / kPer);
-    float* ds_rows = scratch_ + layout_.ds + (j - begin) * (kBlock / kPer);
-    float* steps = scratch_ + layout_.ds_steps + (j - begin) * (kBlock / kPer);
+                scratch_ + layout_.products + from, kBlock);
+    const bool masked = a_.causal && j + count - 1 > first_;
+    if (a_.dropout > 0) {
+      masked ? gradients<true, true>(begin, j, count) : gradients<true, false>(begin, j, count);
+    } else {
+      masked ? gradients<false, true>(begin, j, count) : gradients<false, false>(begin, j, count);
+    }
+  }
+
+  // The same from the scores and products of those keys. kMasked: some query does not see some key.
+  template <bool kDropout, bool kMasked>
+  void gradients(int64_t begin, int64_t j, int64_t count) {
+    constexpr int kPer = Op::kPerWord;
+    constexpr int kStride = kBlock / kPer;
+    const Vec scale = Vec::set1(a_.scale * Op::kPerUnit), inverse_keep = Vec::set1(inverse_keep_);
+    const float* log_sum_exp = scratch_ + layout_.log_sum_exp;
+    const float* mean = scratch_ + layout_.mean;
+    const auto* kept = static_cast<const uint64_t*>(static_cast<void*>(scratch_ + layout_.kept));
     for (int64_t r = 0; r < count; r += kPer) {
-      for (int64_t l = 0; l < lanes_; l += kPer * W) {
+      const int64_t key = j + r, at = (key - begin) * kStride;
+      const float* scores = scratch_ + layout_.scores + r * kBlock;
+      const float* products = scratch_ + layout_.products + r * kBlock;
+      const float* bias = scratch_ + layout_.bias + (keys_ - 1) + first_ - key;
+      // By query - first key of the tile: rows have buffers of their own, so that none reads what
+      // its neighbour has just written.
+      float* diagonals = buckets_ > 0 ? scratch_ + layout_.diagonals + r * layout_.diagonal +
+                                            (keys_ - 1) + first_ - j
+                                      : nullptr;
+      float* p_rows = scratch_ + layout_.p + at;
+      float* ds_rows = scratch_ + layout_.ds + at;
+      float* steps = scratch_ + layout_.ds_steps + at;
+      const int64_t first = kMasked ? first_lane(j) / (kPer * W) * (kPer * W) : 0;
+      for (int64_t l = 0; l < first; l += W) Vec::zero().store(steps + l);
+      for (int64_t l = first; l < lanes_; l += kPer * W) {
         Vec p[kPer][kPer], ds[kPer][kPer];  // a row, a vector of it
 #pragma GCC unroll 2
         for (int i = 0; i < kPer; i++) {
+          if (r + i == count) {
+            for (int v = 0; v < kPer; v++) p[i][v] = ds[i][v] = Vec::zero();
+            break;
+          }
 #pragma GCC unroll 2
           for (int v = 0; v < kPer; v++) {
             const int64_t lane = l + v * W;
-            if (r + i < count && lane >= from && lane < lanes_) {
-              gradient(begin, j, r + i, lane, &p[i][v], &ds[i][v]);
-            } else {
-              p[i][v] = ds[i][v] = Vec::zero();
+            const Vec shift = Vec::load(bias - i + lane) - Vec::load(log_sum_exp + lane);
+            Vec weight = Op::power(fma(Vec::load(scores + i * kBlock + lane), scale, shift));
+            Vec product = Vec::load(products + i * kBlock + lane), rest = weight;
+            if constexpr (kDropout) {
+              const uint64_t bits = kept[key + i - begin] >> lane;
+              product = keep_lanes(product * inverse_keep, bits);
+              rest = keep_lanes(rest, bits);
             }
+            Vec gradient = weight * (product - Vec::load(mean + lane));
+            if constexpr (kMasked) {
+              const int64_t hidden = larger(key + i - (first_ + lane), 0);
+              const uint64_t bits = hidden < W ? ~uint64_t{0} << hidden : 0;
+              rest = keep_lanes(rest, bits);
+              gradient = keep_lanes(gradient, bits);
+            }
+            if (diagonals != nullptr) {
+              float* diagonal = diagonals + i * layout_.diagonal + lane;
+              (Vec::load(diagonal) + gradient).store(diagonal);
+            }
+            p[i][v] = rest;
+            ds[i][v] = gradient;
           }
         }
         if constexpr (kPer == 1) {
-          p[0][0].store(p_rows + r * kBlock + l);
-          ds[0][0].store(ds_rows + r * kBlock + l);
+          p[0][0].store(p_rows + l);
+          ds[0][0].store(ds_rows + l);
         } else {
           Vec words[kPer];
 #pragma GCC unroll 2
           for (int i = 0; i < kPer; i++) {
+            Op::join(p[i][0], p[i][1]).store(p_rows + i * kStride + l / kPer);
             words[i] = Op::join(ds[i][0], ds[i][1]);
-            words[i].store(ds_rows + (r + i) * (kBlock / kPer) + l / kPer);
-            Op::join(p[i][0], p[i][1]).store(p_rows + (r + i) * (kBlock / kPer) + l / kPer);
+            words[i].store(ds_rows + i * kStride + l / kPer);
           }
 #pragma GCC unroll 2
           for (int half = 0; half < kPer; half++) {
-            Op::interleave(words[0], words[1], half)
-                .store(steps + r / kPer * kBlock + l + half * W);
+            Op::interleave(words[0], words[1], half).store(steps + l + half * W);
           }
         }
       }
-    }
-  }
-
-  // p, less what is dropped, and ds of the tile's row r, one vector of queries.
-  inline __attribute__((always_inline)) void gradient(int64_t begin, int64_t j, int64_t r,
-                                                      int64_t lane, Vec* p, Vec* ds) {
-    const int64_t key = j + r;
-    const float* bias = scratch_ + layout_.bias + (keys_ - 1) + first_ + lane - key;
-    const Vec shift = Vec::load(bias) - Vec::load(scratch_ + layout_.log_sum_exp + lane);
-    Vec product = Vec::load(scratch_ + layout_.products + r * kBlock + lane);
-    Vec weight = Op::power(fma(Vec::load(scratch_ + layout_.scores + r * kBlock + lane),
-                               Vec::set1(a_.scale * Op::kPerUnit), shift));
-    const int64_t hidden = key - (first_ + lane);
-    if (a_.causal && hidden > 0)
-      weight = keep_lanes(weight, hidden < W ? ~uint64_t{0} << hidden : 0);
-    *p = weight;
-    if (a_.dropout > 0) {
-      const auto* kept = static_cast<const uint64_t*>(static_cast<void*>(scratch_ + layout_.kept));
-      const uint64_t bits = kept[key - begin] >> lane;
-      product = keep_lanes(product * Vec::set1(inverse_keep_), bits);
-      *p = keep_lanes(weight, bits);
-    }
-    *ds = weight * (product - Vec::load(scratch_ + layout_.mean + lane));
-    if (buckets_ > 0) {
-      // By query - first key of the tile: rows have buffers of their own, so that none reads what
-      // its neighbour has just written.
-      float* diagonal =
-          scratch_ + layout_.diagonals + r * layout_.diagonal + (keys_ - 1) + first_ + lane - j;
-      (Vec::load(diagonal) + *ds).store(diagonal);
     }
   }
 
@@ -552,8 +656,11 @@ class Backward {
   const int64_t buckets_;
   const float inverse_keep_;
   // The sequence, head and block at hand; queries and keys count from the start of the sequence.
-  int64_t queries_ = 0, keys_ = 0, first_query_ = 0, head_ = 0, first_ = 0;
-  int64_t lanes_ = 0;  // queries of the block, rounded up to vectors
+  int64_t queries_ = 0, keys_ = 0, first_query_ = 0, first_key_ = 0, head_ = 0, first_ = 0;
+  int64_t next_head_ = 0;
+  int32_t next_sequence_ = 0;
+  Prefetch prefetch_;
+  int64_t lanes_ = 0;  // queries of the block, rounded up to vectors of their words
 };
 
 template <class Op>
