@@ -120,6 +120,7 @@ final class BenchSftCommand extends BaseCommand {
               Optimizer.Settings.of(Optimizer.Kind.ADAMW, 0.01f), t5.parameters(), t5.ops(), arena);
       List<Example> examples = examples(Math.min(LAST_ID, t5.config().vocabSize() - 1));
       long targets = FineTuning.targetTokens(examples);
+      fineTuning.reserve(fineTuning.plan((long) batch * source, targets));
       double[] seconds = new double[repeats];
       double loss = 0;
       for (int run = -1; run < repeats; run++) {
