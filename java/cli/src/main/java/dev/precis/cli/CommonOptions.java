@@ -98,6 +98,11 @@ final class CommonOptions {
     return new T5.LoadOptions().dtype(dtype()).threads(threads());
   }
 
+  /** Whether models are loaded as int8. */
+  boolean loadsInt8() {
+    return dtype() == DType.INT8;
+  }
+
   /** The type to train in: bfloat16 on request, else float32. */
   DType trainingType() {
     DType type = dtype();

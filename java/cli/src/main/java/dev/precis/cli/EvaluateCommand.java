@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.IntSummaryStatistics;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -66,7 +67,10 @@ final class EvaluateCommand extends BaseCommand {
       split = ",",
       paramLabel = "METRIC",
       defaultValue = "rouge",
-      description = "What to judge by: rouge (the default).")
+      description = {
+        "What to judge by: rouge (the default) or rouge,loss.",
+        "loss is the cross-entropy per token of the first reference; less is better."
+      })
   private List<String> metrics = List.of();
 
   @Mixin private RougeOptions rougeOptions = new RougeOptions();
@@ -128,7 +132,7 @@ final class EvaluateCommand extends BaseCommand {
     Prompts prompts = Prompts.of(template, 0, null);
     List<Candidate> all = parseCandidates();
     List<Dialogue> dialogues = dialogues();
-    List<Judge> judges = judges(dialogues);
+    List<Judge> judges = judges(dialogues, prompts);
     Frozen baseline = new Frozen(all.getFirst());
     List<EvaluationReport.Result> results = evaluate(all, dialogues, prompts, options, judges);
     baseline.check();
@@ -161,9 +165,12 @@ final class EvaluateCommand extends BaseCommand {
       throw usage("--max-source-length must be 2 or more, not " + maxSourceLength);
     }
     for (String metric : metrics) {
-      if (!metric.equals("rouge")) {
-        throw usage("There is no metric '" + metric + "', only rouge");
+      if (!metric.equals("rouge") && !metric.equals("loss")) {
+        throw usage("There is no metric '" + metric + "', only rouge and loss");
       }
+    }
+    if (metrics.contains("loss") && common().loadsInt8()) {
+      throw usage("--metrics loss needs --dtype float32 or bfloat16");
     }
   }
 
@@ -211,13 +218,20 @@ final class EvaluateCommand extends BaseCommand {
     return new Dialogue(first.id(), first.dialogue(), summaries, first.topic(), first.raw());
   }
 
-  private List<Judge> judges(List<Dialogue> dialogues) {
+  private List<Judge> judges(List<Dialogue> dialogues, Prompts prompts) {
     IntSummaryStatistics counts =
         dialogues.stream().mapToInt(each -> each.summaries().size()).summaryStatistics();
     var rouge = rougeOptions.rouge();
     var combination = rougeOptions.combination(this);
     String settings = RougeOptions.describe(rouge, combination, counts.getMin(), counts.getMax());
-    return List.of(new RougeJudge(rouge, combination, settings));
+    List<Judge> judges = new ArrayList<>();
+    for (String metric : new LinkedHashSet<>(metrics)) {
+      judges.add(
+          metric.equals("rouge")
+              ? new RougeJudge(rouge, combination, settings)
+              : new LossJudge(prompts, data.toString(), maxSourceLength, truncate));
+    }
+    return judges;
   }
 
   /** The candidates' results in their order; a model is loaded once for all that share it. */

@@ -12,6 +12,14 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.precis.checkpoint.Json;
+import dev.precis.data.DialogueReader;
+import dev.precis.ffi.Context;
+import dev.precis.tensor.DType;
+import dev.precis.text.PromptTemplate;
+import dev.precis.text.Tokenizer;
+import dev.precis.training.Example;
+import dev.precis.training.FineTuning;
+import dev.precis.training.TrainableT5;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -221,7 +229,7 @@ final class EvaluateTest {
         "--candidate a=MODEL --num-beams 0      | --num-beams is 0",
         "--candidate a=MODEL --max-source-length 1 | --max-source-length must be 2 or more",
         "--candidate a=MODEL --max-source-length 9 | --truncate",
-        "--candidate a=MODEL --metrics bleu     | There is no metric 'bleu', only rouge",
+        "--candidate a=MODEL --metrics bleu     | There is no metric 'bleu', only rouge and loss",
         "--candidate a=MODEL --multi best       | --multi must be max or mean, not 'best'",
         "--candidate a=MODEL --preset perl      | There is no ROUGE preset 'perl'",
         "--candidate a=MODEL --template x{}     | has no {dialogue}"
@@ -274,5 +282,43 @@ final class EvaluateTest {
     }
     frozen.check();
     assertEquals(2, Map.copyOf(frozen.hashes()).size());
+  }
+
+  /** The mean over the dialogues of what the training reports for each of them. */
+  @Test
+  void lossIsThatOfTraining() {
+    JsonNode report =
+        Json.mapper()
+            .readTree(
+                run(
+                        "evaluate",
+                        "--data",
+                        DIALOGUES,
+                        "--candidate",
+                        "base=" + MODEL,
+                        "--metrics",
+                        "rouge,loss",
+                        "--limit",
+                        5,
+                        "--max-new-tokens",
+                        2,
+                        "--json")
+                    .succeeded()
+                    .out());
+    double want = 0;
+    try (var tokenizer = Tokenizer.load(MODEL);
+        var t5 = TrainableT5.full(MODEL, DType.FLOAT32, 0, new Context.Options().threads(1));
+        var training = new FineTuning(t5, 0, false)) {
+      for (var dialogue : DialogueReader.read(DIALOGUES).subList(0, 5)) {
+        var example =
+            new Example(
+                tokenizer.encode(PromptTemplate.DEFAULT.fill(dialogue.dialogue())),
+                tokenizer.encode(dialogue.summaries().getFirst()));
+        want += training.evaluate(List.of(example)) / example.target().length / 5;
+      }
+    }
+    double got =
+        report.get("candidates").get(0).get("scores").get("loss").get("mean").doubleValue();
+    assertEquals(want, got, 1e-5 * want);
   }
 }

@@ -77,16 +77,7 @@ final class TrainTest {
   void aRunSaysWhatItDoesAndMakesAReport() throws IOException {
     Path output = folder.resolve("run");
     CommandLineRun result =
-        train(
-                output,
-                "--model",
-                MODEL,
-                "--eval-data",
-                DIALOGUES,
-                "--max-steps",
-                3,
-                "--rank",
-                4)
+        train(output, "--model", MODEL, "--eval-data", DIALOGUES, "--max-steps", 3, "--rank", 4)
             .succeeded();
     // PEFT's line: 18 modules of rank 4, on 64 inputs and 96 outputs.
     int trained = 18 * 4 * (64 + 96);
@@ -98,7 +89,8 @@ final class TrainTest {
     String report = Files.readString(output.resolve("report.html"));
     assertTrue(report.contains("uPlot") && report.contains("\"eval_loss\""));
     assertTrue(!report.contains("/*DATA*/") && !report.contains("http://"));
-    assertEquals(4, Json.readObject(output.resolve("config.json")).object("lora").integer("rank", 1, 9));
+    assertEquals(
+        4, Json.readObject(output.resolve("config.json")).object("lora").integer("rank", 1, 9));
   }
 
   @Test
@@ -126,7 +118,16 @@ final class TrainTest {
     run("generate", "--model", full.resolve("model"), "--prompt", "Hello", "--max-new-tokens", 3)
         .succeeded();
     Path scratch = folder.resolve("scratch");
-    train(scratch, "--init", MODEL, "--method", "full", "--max-steps", 2, "--optimizer", "adafactor")
+    train(
+            scratch,
+            "--init",
+            MODEL,
+            "--method",
+            "full",
+            "--max-steps",
+            2,
+            "--optimizer",
+            "adafactor")
         .succeeded();
     assertTrue(Files.exists(scratch.resolve("model/model.safetensors")));
   }
@@ -215,8 +216,22 @@ final class TrainTest {
   void benchHasThePeersKeys() {
     String out =
         run(
-                "bench", "sft", "--model", MODEL, "--dtype", "bfloat16", "--batch", 2, "--source",
-                20, "--target", 5, "--rank", 4, "--repeats", 2)
+                "bench",
+                "sft",
+                "--model",
+                MODEL,
+                "--dtype",
+                "bfloat16",
+                "--batch",
+                2,
+                "--source",
+                20,
+                "--target",
+                5,
+                "--rank",
+                4,
+                "--repeats",
+                2)
             .succeeded()
             .out();
     JsonNode result = Json.mapper().readTree(out);

@@ -197,6 +197,27 @@ public final class T5Model {
   }
 
   /**
+   * The cross-entropy of each label, without the logits.
+   *
+   * @param hidden (M, dModel), of {@link #decode}
+   * @param labels (M) int32
+   * @param losses (M) float32, written
+   */
+  public void crossEntropy(Tensor hidden, Tensor labels, Tensor losses) {
+    ops.linearCrossEntropy(
+        hidden,
+        weights.lmHead().packed(),
+        null,
+        labels,
+        config.outputScale(),
+        0,
+        1,
+        losses,
+        null,
+        null);
+  }
+
+  /**
    * Memory for decoding token by token.
    *
    * @param sources sources that are held side by side, at most

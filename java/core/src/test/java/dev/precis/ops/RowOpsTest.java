@@ -200,8 +200,7 @@ class RowOpsTest {
         dbias);
     double start = accumulate ? 2 : 0;
     assertClose(gradient(start, x, at -> product(dy, layerNorm(at, weights, biases))), values(dx));
-    assertClose(
-        gradient(3, weight, at -> product(dy, layerNorm(xs, at, biases))), values(dweight));
+    assertClose(gradient(3, weight, at -> product(dy, layerNorm(xs, at, biases))), values(dweight));
     assertClose(gradient(4, bias, at -> product(dy, layerNorm(xs, weights, at))), values(dbias));
 
     Tensor alone = tensor(filled(M * D, 2), M, D);
@@ -306,9 +305,7 @@ class RowOpsTest {
     assertClose(want, values(table));
     assertThrows(
         NativeException.class,
-        () ->
-            ops.embeddingBackward(
-                Tensor.ofInts(arena, 4), tensor(new float[D], 1, D), table));
+        () -> ops.embeddingBackward(Tensor.ofInts(arena, 4), tensor(new float[D], 1, D), table));
   }
 
   private float[] dropout(float[] x, float probability, long seed, long offset) {
@@ -435,8 +432,7 @@ class RowOpsTest {
     ops.add(half, 2, sum);
     assertArrayEquals(filled(M * D, 4), values(sum));
     NativeException refused =
-        assertThrows(
-            NativeException.class, () -> ops.dropout(x, half, 0.5f, 1, 1, true));
+        assertThrows(NativeException.class, () -> ops.dropout(x, half, 0.5f, 1, 1, true));
     assertTrue(refused.getMessage().contains("accumulate needs y in float32"), refused::getMessage);
   }
 }
