@@ -1,7 +1,6 @@
 package dev.precis.cli;
 
 import dev.precis.T5;
-import dev.precis.checkpoint.Json;
 import dev.precis.data.builtin.BuiltInDialogue;
 import dev.precis.data.builtin.BuiltInDialogues;
 import dev.precis.evaluation.PairedBootstrap;
@@ -185,14 +184,7 @@ final class DemoCommand extends BaseCommand {
       }
     }
     LoraConfig config = new LoraConfig(16, 32, 0, List.of("all-linear"), false);
-    try (RunFolder run =
-            RunFolder.create(
-                folder.resolve(method),
-                Json.mapper()
-                    .createObjectNode()
-                    .put("demo", method)
-                    .put("learning_rate", lora ? 5e-3 : 1.5e-3)
-                    .put("seed", common().seed()));
+    try (RunFolder run = RunFolder.create(folder.resolve(method), options.toJson());
         TrainableT5 t5 =
             lora
                 ? TrainableT5.lora(

@@ -44,8 +44,7 @@ record LossJudge(Prompts prompts, String source, int maxSourceLength, boolean tr
         Tensor hidden =
             model.decode(encoded, Ragged.of(List.of(input), vocab, workspace), workspace);
         Tensor labels = workspace.tensor(DType.INT32, target.length);
-        MemorySegment.copy(
-            target, 0, labels.memory(), ValueLayout.JAVA_INT, 0, target.length);
+        MemorySegment.copy(target, 0, labels.memory(), ValueLayout.JAVA_INT, 0, target.length);
         Tensor each = workspace.tensor(DType.FLOAT32, target.length);
         model.crossEntropy(hidden, labels, each);
         for (int t = 0; t < target.length; t++) {

@@ -502,26 +502,7 @@ final class TrainCommand extends BaseCommand {
     json.put("max_target_length", maxTargetLength);
     json.put("truncate", truncate);
     json.put("all_references", allReferences);
-    json.put("optimizer", optimizer);
-    json.put("learning_rate", decimal(options.learningRate()));
-    json.put("weight_decay", decimal(weightDecay));
-    json.put("momentum", decimal(momentum));
-    json.put("schedule", schedule);
-    json.put("warmup_steps", warmupSteps);
-    json.put("max_grad_norm", decimal(maxGradNorm));
-    json.put("batch_size", batchSize);
-    json.put("gradient_accumulation", gradientAccumulation);
-    if (maxSteps == null) {
-      json.put("epochs", epochs);
-    } else {
-      json.put("max_steps", maxSteps);
-    }
-    json.put("label_smoothing", decimal(labelSmoothing));
-    json.put("shuffle", !noShuffle);
-    json.put("recompute", recompute);
-    json.put("seed", common().seed());
-    json.put("eval_every", evalEvery);
-    json.put("early_stopping", earlyStopping);
+    json.setAll(options.toJson());
     return json;
   }
 

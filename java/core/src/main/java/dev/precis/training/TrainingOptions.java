@@ -1,6 +1,9 @@
 package dev.precis.training;
 
 import dev.precis.InvalidInputException;
+import dev.precis.checkpoint.Json;
+import java.util.Locale;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * How a run is trained. Made by {@link #builder}; the defaults suit LoRA on FLAN-T5.
@@ -73,6 +76,34 @@ public record TrainingOptions(
   /** A builder with the defaults. */
   public static Builder builder() {
     return new Builder();
+  }
+
+  /** All options by name, for a {@link RunFolder}. */
+  public ObjectNode toJson() {
+    ObjectNode json = Json.mapper().createObjectNode();
+    json.put("optimizer", optimizer.kind().name().toLowerCase(Locale.ROOT));
+    json.put("learning_rate", decimal(learningRate));
+    json.put("weight_decay", decimal(optimizer.weightDecay()));
+    json.put("momentum", decimal(optimizer.momentum()));
+    json.put("schedule", schedule.name().toLowerCase(Locale.ROOT));
+    json.put("warmup_steps", warmupSteps);
+    json.put("max_grad_norm", decimal(maxGradNorm));
+    json.put("batch_size", batchSize);
+    json.put("gradient_accumulation", gradientAccumulation);
+    json.put("epochs", epochs);
+    json.put("max_steps", maxSteps);
+    json.put("label_smoothing", decimal(labelSmoothing));
+    json.put("shuffle", shuffle);
+    json.put("recompute", recompute);
+    json.put("seed", seed);
+    json.put("eval_every", evaluateEvery);
+    json.put("early_stopping", earlyStopping);
+    return json;
+  }
+
+  /** The shortest decimal that is this float, so that 0.05 is written as 0.05. */
+  private static double decimal(float value) {
+    return Double.parseDouble(Float.toString(value));
   }
 
   /** Examples of one optimizer step. */
