@@ -1,8 +1,11 @@
 package dev.precis;
 
 import dev.precis.checkpoint.Checkpoint;
+import dev.precis.checkpoint.PackedWeights;
 import dev.precis.checkpoint.PeftAdapter;
+import dev.precis.checkpoint.WeightsCache;
 import dev.precis.ffi.Context;
+import dev.precis.ffi.Native;
 import dev.precis.generation.GeneratedTokens;
 import dev.precis.generation.Generation;
 import dev.precis.generation.GenerationOptions;
@@ -15,13 +18,16 @@ import dev.precis.tensor.DType;
 import dev.precis.text.TokenStream;
 import dev.precis.text.Tokenizer;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
+import java.util.function.LongFunction;
 
 /**
  * A T5 or FLAN-T5 model, from its folder to text.
@@ -38,7 +44,8 @@ import java.util.function.Consumer;
  * ends with a {@link java.util.concurrent.CancellationException}.
  *
  * <p><b>Memory.</b> Weights are copied from the checkpoint when it is loaded and freed by {@link
- * #close}.
+ * #close}; with a {@link LoadOptions#weightsCache} they can be mapped from a file of an earlier
+ * run.
  */
 public final class T5 implements AutoCloseable {
   /** Sources that are decoded side by side where a call does not say. */
@@ -48,6 +55,7 @@ public final class T5 implements AutoCloseable {
   private final Context context;
   private final Ops ops;
   private final Arena weightsArena;
+  private final PackedWeights packed;
   private final T5Weights weights;
   private final T5Model model;
   private final Generator generator;
@@ -61,6 +69,7 @@ public final class T5 implements AutoCloseable {
   public static final class LoadOptions {
     private DType dtype;
     private List<Path> adapters = List.of();
+    private WeightsCache weightsCache;
     private final Context.Options context = new Context.Options();
 
     /** float32, bfloat16 or int8; null: float32 or bfloat16, as the checkpoint is. */
@@ -79,6 +88,15 @@ public final class T5 implements AutoCloseable {
     /** Folders of PEFT adapters; the effects of several add up. */
     public LoadOptions adapters(List<Path> adapters) {
       this.adapters = List.copyOf(adapters);
+      return this;
+    }
+
+    /**
+     * Where packed weights are kept between runs, so that the next start is faster; null, the
+     * default: nowhere. The first run writes them when the model is closed.
+     */
+    public LoadOptions weightsCache(WeightsCache weightsCache) {
+      this.weightsCache = weightsCache;
       return this;
     }
 
@@ -116,7 +134,8 @@ public final class T5 implements AutoCloseable {
       opened.add(weightsArena::close);
       try (Checkpoint checkpoint = Checkpoint.open(folder)) {
         dtype = options.dtype != null ? options.dtype : ownType(checkpoint);
-        weights = T5Weights.load(checkpoint, config, ops, weightsArena, dtype);
+        packed = packedWeights(options.weightsCache, checkpoint);
+        weights = T5Weights.load(checkpoint, config, ops, weightsArena, dtype, packed);
       }
       model = new T5Model(weights, ops, dtype);
       generator = new Generator(model);
@@ -144,6 +163,21 @@ public final class T5 implements AutoCloseable {
       closeAll(opened);
       throw e;
     }
+  }
+
+  /** Weights depend on the checkpoint, its configuration, the library and the instruction set. */
+  private PackedWeights packedWeights(WeightsCache cache, Checkpoint checkpoint) {
+    LongFunction<MemorySegment> allocate = bytes -> context.allocate(weightsArena, bytes);
+    if (cache == null) {
+      return new PackedWeights(allocate);
+    }
+    List<Path> sources = new ArrayList<>(checkpoint.files());
+    sources.add(folder.resolve("config.json"));
+    sources.add(Native.library());
+    String options = dtype + " " + context.info().isa();
+    String name = folder.toAbsolutePath().normalize().getFileName() + "-" + dtype;
+    return new PackedWeights(
+        allocate, cache, sources, name.toLowerCase(Locale.ROOT), options, weightsArena);
   }
 
   private static Tokenizer await(CompletableFuture<Tokenizer> text) {
@@ -373,6 +407,7 @@ public final class T5 implements AutoCloseable {
     try {
       if (!closed) {
         closed = true;
+        packed.keep();
         closeAll(
             List.of(context, ops, weightsArena::close, generator, adapterArena::close, tokenizer));
       }

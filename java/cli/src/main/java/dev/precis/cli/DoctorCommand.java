@@ -2,6 +2,7 @@ package dev.precis.cli;
 
 import dev.precis.T5;
 import dev.precis.checkpoint.Json;
+import dev.precis.checkpoint.WeightsCache;
 import dev.precis.checkpoint.hub.HubConfig;
 import dev.precis.data.DialogueReader;
 import dev.precis.ffi.Context;
@@ -60,6 +61,7 @@ final class DoctorCommand extends BaseCommand {
     checkJava();
     checkEngine();
     checkMemory();
+    checkWeightsCache();
     checkHub();
     boolean ok = findings.stream().noneMatch(finding -> finding.level == Level.FAILED);
     if (json) {
@@ -249,6 +251,19 @@ final class DoctorCommand extends BaseCommand {
                       + " /sys/kernel/mm/transparent_hugepage/enabled"
                   : ""));
     }
+  }
+
+  private void checkWeightsCache() {
+    check(
+        "weights",
+        () ->
+            WeightsCache.of(terminal().environment())
+                .map(
+                    cache ->
+                        "packed ones are kept in %s: %s of at most %s; PRECIS_WEIGHTS_CACHE=off or 40G changes that"
+                            .formatted(
+                                cache.folder(), gigabytes(cache.size()), gigabytes(cache.limit())))
+                .orElse("packed at every start: PRECIS_WEIGHTS_CACHE is off"));
   }
 
   private void checkHub() {

@@ -2,6 +2,7 @@ package dev.precis.cli;
 
 import dev.precis.InvalidInputException;
 import dev.precis.T5;
+import dev.precis.checkpoint.WeightsCache;
 import dev.precis.data.Dialogue;
 import dev.precis.data.DialogueReader;
 import dev.precis.generation.GenerationOptions;
@@ -223,7 +224,10 @@ final class GenerateCommand extends BaseCommand {
     Prompts prompts = prompts();
     List<Dialogue> dialogues = dialogues();
     T5.LoadOptions loadOptions =
-        common().loadOptions().adapters(adapters.stream().map(this::resolve).toList());
+        common()
+            .loadOptions()
+            .adapters(adapters.stream().map(this::resolve).toList())
+            .weightsCache(WeightsCache.of(terminal().environment()).orElse(null));
     Path folder = resolve(model);
     if (stream || prompt != null && output == null) {
       try (T5 t5 = T5.load(folder, loadOptions)) {

@@ -1,7 +1,13 @@
 package dev.precis.cli;
 
+import dev.precis.T5;
+import dev.precis.checkpoint.WeightsCache;
 import java.io.ByteArrayOutputStream;
+import java.io.IOException;
 import java.io.PrintStream;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
 
 /**
  * Runs typical commands, their output thrown away. The launcher starts this once after a build, so
@@ -10,7 +16,7 @@ import java.io.PrintStream;
 final class Rehearsal {
   private Rehearsal() {}
 
-  public static void main(String[] args) {
+  public static void main(String[] args) throws IOException, InterruptedException {
     ByteArrayOutputStream ignored = new ByteArrayOutputStream();
     Terminal terminal =
         new Terminal(ignored, new PrintStream(ignored), System.getenv(), true, false);
@@ -36,6 +42,25 @@ final class Rehearsal {
           "2",
           "--max-new-tokens",
           "8");
+      Main.run(
+          terminal, "generate", "--model", model, "--input", dialogues, "--stream", "--sample");
+      findWeights(builtIn.model());
     }
+  }
+
+  /** Two starts, of which the second finds the weights that the first has packed. */
+  private static void findWeights(Path model) throws IOException, InterruptedException {
+    Path folder = Files.createTempDirectory("precis-");
+    WeightsCache cache = new WeightsCache(folder, Long.MAX_VALUE, 0);
+    Thread.sleep(2100); // weights are not kept of files that have just been written
+    for (int i = 0; i < 2; i++) {
+      T5.load(model, new T5.LoadOptions().weightsCache(cache)).close();
+    }
+    try (DirectoryStream<Path> kept = Files.newDirectoryStream(folder)) {
+      for (Path file : kept) {
+        Files.delete(file);
+      }
+    }
+    Files.delete(folder);
   }
 }

@@ -57,6 +57,21 @@ final class CommandsTest {
   }
 
   @Test
+  void doctorShowsTheWeightsCache() throws IOException {
+    Map<String, String> environment =
+        Map.of("PRECIS_CACHE_DIR", folder.toString(), "PRECIS_WEIGHTS_CACHE", "40G");
+    Path weights = Files.createDirectories(folder.resolve("weights"));
+    Files.write(weights.resolve("a-model.safetensors"), new byte[60_000_000]);
+    String shown = run(environment, "doctor", "--json").succeeded().out();
+    assertTrue(shown.contains(weights + ": 0.1 GB of at most 42.9 GB"), shown);
+    String off = run(Map.of("PRECIS_WEIGHTS_CACHE", "off"), "doctor").succeeded().out();
+    assertTrue(off.contains("PRECIS_WEIGHTS_CACHE is off"), off);
+    CommandLineRun wrong = run(Map.of("PRECIS_WEIGHTS_CACHE", "all"), "doctor");
+    assertEquals(1, wrong.exitCode());
+    assertTrue(wrong.out().contains("must be off or a size"), wrong.out());
+  }
+
+  @Test
   void demoShowsBothSummariesIn80Columns() {
     String page = run("demo", "--quick").succeeded().out();
     assertTrue(page.lines().allMatch(line -> line.length() < 80), page);

@@ -11,6 +11,9 @@ import java.util.UUID;
 
 /** Files that are either completely there or as they were before. */
 public final class AtomicFile {
+  /** How names from {@link #temporary} end. */
+  static final String TEMPORARY = ".tmp";
+
   private AtomicFile() {}
 
   /** Writes a file's content to a channel. */
@@ -27,16 +30,28 @@ public final class AtomicFile {
    * @throws UncheckedIOException where writing fails, a full disk included
    */
   public static void write(Path file, Content content) {
+    write(file, true, content);
+  }
+
+  /**
+   * As {@link #write(Path, Content)}; without {@code sync}, what a power cut leaves may have the
+   * right length and wrong bytes.
+   */
+  static void write(Path file, boolean sync, Content content) {
     Path folder = file.toAbsolutePath().getParent();
     Path temporary = temporary(file);
     try {
       try (FileChannel channel =
           FileChannel.open(temporary, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
         content.writeTo(channel);
-        channel.force(true);
+        if (sync) {
+          channel.force(true);
+        }
       }
       Files.move(temporary, file, StandardCopyOption.ATOMIC_MOVE);
-      syncFolder(folder);
+      if (sync) {
+        syncFolder(folder);
+      }
     } catch (IOException e) {
       throw new UncheckedIOException(
           "Cannot write " + file + ", which stays as it was: " + Reason.of(e), e);
@@ -51,7 +66,7 @@ public final class AtomicFile {
 
   /** A name in the same folder that nobody else uses, hidden. */
   public static Path temporary(Path file) {
-    return file.resolveSibling("." + file.getFileName() + "." + UUID.randomUUID() + ".tmp");
+    return file.resolveSibling("." + file.getFileName() + "." + UUID.randomUUID() + TEMPORARY);
   }
 
   /** Makes a rename in the folder survive a power cut, on systems where folders can be synced. */

@@ -153,13 +153,7 @@ public final class Ops implements AutoCloseable {
 
   private PackedMatrix pack(Arena owner, DType dtype, List<Tensor> weights, boolean transposed) {
     long stacked = packArguments(dtype, weights, transposed);
-    long bytes;
-    try (Arena call = Arena.ofConfined()) {
-      MemorySegment size = call.allocate(JAVA_LONG);
-      context.check(Precis.precis_matmul_pack_size(handle, pack, size));
-      bytes = size.get(JAVA_LONG, 0);
-    }
-    MemorySegment memory = context.allocate(owner, bytes);
+    MemorySegment memory = context.allocate(owner, packedBytes());
     repack(memory);
     long other = weights.getFirst().columns();
     return transposed
@@ -167,7 +161,30 @@ public final class Ops implements AutoCloseable {
         : new PackedMatrix(memory, stacked, other, dtype);
   }
 
-  /** Packs weights of the same shapes into the memory of an earlier {@link #pack}. */
+  /** Bytes of a packed matrix (N, K). */
+  public long packedBytes(DType dtype, long outputs, long inputs) {
+    long weight = precis_matmul_pack_args.weights$offset();
+    pack.set(ValueLayout.ADDRESS, weight + DATA, MemorySegment.NULL);
+    pack.set(JAVA_LONG, weight + DIMS, outputs);
+    pack.set(JAVA_LONG, weight + DIMS + 8, inputs);
+    pack.set(JAVA_LONG, weight + ROW_STRIDE, inputs);
+    pack.set(JAVA_INT, weight + RANK, 2);
+    pack.set(JAVA_INT, weight + DTYPE, DType.FLOAT32.ordinal());
+    precis_matmul_pack_args.weight_count(pack, 1);
+    precis_matmul_pack_args.dtype(pack, dtype.ordinal());
+    precis_matmul_pack_args.transposed(pack, 0);
+    return packedBytes();
+  }
+
+  private long packedBytes() {
+    try (Arena call = Arena.ofConfined()) {
+      MemorySegment size = call.allocate(JAVA_LONG);
+      context.check(Precis.precis_matmul_pack_size(handle, pack, size));
+      return size.get(JAVA_LONG, 0);
+    }
+  }
+
+  /** Packs weights into the memory of an earlier {@link #pack} of the same shapes, or new one. */
   public void repack(PackedMatrix target, List<Tensor> weights) {
     packArguments(target.dtype(), weights, false);
     repack(target.memory());
@@ -199,6 +216,9 @@ public final class Ops implements AutoCloseable {
   }
 
   private void repack(MemorySegment memory) {
+    if (memory.isReadOnly()) {
+      throw new IllegalArgumentException("These weights are a file's and cannot be packed anew.");
+    }
     precis_matmul_pack_args.packed(pack, memory);
     precis_matmul_pack_args.packed_bytes(pack, memory.byteSize());
     context.check(Precis.precis_matmul_pack(handle, pack));

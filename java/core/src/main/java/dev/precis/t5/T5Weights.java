@@ -2,14 +2,17 @@ package dev.precis.t5;
 
 import dev.precis.InvalidInputException;
 import dev.precis.checkpoint.Checkpoint;
+import dev.precis.checkpoint.PackedWeights;
 import dev.precis.checkpoint.PeftAdapter;
 import dev.precis.checkpoint.TensorView;
 import dev.precis.lora.Linear;
 import dev.precis.ops.Ops;
+import dev.precis.ops.PackedMatrix;
 import dev.precis.ops.Parameters;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -76,7 +79,27 @@ public record T5Weights(
    */
   public static T5Weights load(
       Checkpoint checkpoint, T5Config config, Ops ops, Arena owner, DType dtype) {
-    return new Loader(new FromCheckpoint(checkpoint), config, ops, owner, dtype, null).load();
+    return load(checkpoint, config, ops, owner, dtype, memory(ops, owner));
+  }
+
+  /**
+   * As above, where weights may have been packed before.
+   *
+   * @param packed gives memory for the weights, or the weights
+   */
+  public static T5Weights load(
+      Checkpoint checkpoint,
+      T5Config config,
+      Ops ops,
+      Arena owner,
+      DType dtype,
+      PackedWeights packed) {
+    return new Loader(new FromCheckpoint(checkpoint), config, ops, owner, dtype, packed, null)
+        .load();
+  }
+
+  private static PackedWeights memory(Ops ops, Arena owner) {
+    return new PackedWeights(bytes -> ops.context().allocate(owner, bytes));
   }
 
   /**
@@ -91,6 +114,7 @@ public record T5Weights(
             ops,
             owner,
             dtype,
+            memory(ops, owner),
             new Parameters(Map.of(), ops.context(), owner))
         .load();
   }
@@ -105,7 +129,15 @@ public record T5Weights(
    */
   public static T5Weights train(
       Parameters parameters, T5Config config, Ops ops, Arena owner, DType dtype) {
-    return new Loader(new FromParameters(parameters), config, ops, owner, dtype, parameters).load();
+    return new Loader(
+            new FromParameters(parameters),
+            config,
+            ops,
+            owner,
+            dtype,
+            memory(ops, owner),
+            parameters)
+        .load();
   }
 
   /** Brings everything that is packed up to date with the parameters that are trained. */
@@ -121,7 +153,7 @@ public record T5Weights(
     Tensor read(String name, Arena call, long... shape);
 
     /** A float32 tensor that lives as long as the weights. */
-    Tensor keep(String name, Ops ops, Arena owner, long... shape);
+    Tensor keep(String name, PackedWeights packed, long... shape);
 
     /** What was read is not needed any more. */
     void release(String name);
@@ -143,7 +175,7 @@ public record T5Weights(
     }
 
     @Override
-    public Tensor keep(String name, Ops ops, Arena owner, long... shape) {
+    public Tensor keep(String name, PackedWeights packed, long... shape) {
       return parameters.find(name).value();
     }
 
@@ -196,12 +228,10 @@ public record T5Weights(
     }
 
     @Override
-    public Tensor keep(String name, Ops ops, Arena owner, long... shape) {
+    public Tensor keep(String name, PackedWeights packed, long... shape) {
       TensorView view = view(name, shape);
-      Tensor tensor =
-          Tensor.of(ops.context().allocate(owner, view.elements() * 4), DType.FLOAT32, shape);
-      view.toFloat32(tensor.memory());
-      return tensor;
+      return Tensor.of(
+          packed.get(name, view.elements() * 4, view::toFloat32), DType.FLOAT32, shape);
     }
 
     @Override
@@ -285,7 +315,13 @@ public record T5Weights(
    * @param trained null: gradients never flow; else what is trained of the weights, perhaps nothing
    */
   private record Loader(
-      Source source, T5Config config, Ops ops, Arena owner, DType dtype, Parameters trained) {
+      Source source,
+      T5Config config,
+      Ops ops,
+      Arena owner,
+      DType dtype,
+      PackedWeights packed,
+      Parameters trained) {
 
     T5Weights load() {
       // Files that were written by other tools may keep the table under the encoder's name alone.
@@ -355,38 +391,49 @@ public record T5Weights(
     }
 
     private Tensor keep(String name, long... shape) {
-      return source.keep(name, ops, owner, shape);
+      return source.keep(name, packed, shape);
     }
 
     /** A copy in our own memory: a file that is mapped can change under us. */
     private Tensor embedding(String name) {
       long[] shape = {config.vocabSize(), config.dModel()};
       if (trained != null && trained.find(name) != null) {
-        return source.keep(name, ops, owner, shape);
+        return source.keep(name, packed, shape);
       }
       DType to = dtype == DType.FLOAT32 ? DType.FLOAT32 : DType.BFLOAT16;
-      Tensor table =
-          Tensor.of(ops.context().allocate(owner, shape[0] * shape[1] * to.bytes()), to, shape);
-      try (Arena call = Arena.ofConfined()) {
-        ops.convert(source.read(name, call, shape), table);
-      }
+      MemorySegment memory =
+          packed.get(
+              name,
+              shape[0] * shape[1] * to.bytes(),
+              target -> {
+                try (Arena call = Arena.ofConfined()) {
+                  ops.convert(source.read(name, call, shape), Tensor.of(target, to, shape));
+                }
+              });
       source.release(name);
-      return table;
+      return Tensor.of(memory, to, shape);
     }
 
     private Linear linear(long inputs, List<String> names, long outputs) {
-      List<Tensor> weights = new ArrayList<>();
       List<Linear.Part> parts = new ArrayList<>();
+      for (String name : names) {
+        parts.add(new Linear.Part(name, parts.size() * outputs, (parts.size() + 1) * outputs));
+      }
+      long all = names.size() * outputs;
       try (Arena call = Arena.ofConfined()) {
-        for (String name : names) {
-          weights.add(source.read(name + ".weight", call, outputs, inputs));
-          parts.add(new Linear.Part(name, parts.size() * outputs, (parts.size() + 1) * outputs));
-        }
-        Linear linear =
-            new Linear(
-                ops.pack(owner, dtype, weights),
-                trained == null ? null : ops.packTransposed(owner, dtype, weights),
-                parts);
+        MemorySegment memory =
+            packed.get(
+                String.join("+", names),
+                ops.packedBytes(dtype, all, inputs),
+                target ->
+                    ops.repack(
+                        new PackedMatrix(target, all, inputs, dtype),
+                        read(names, call, outputs, inputs)));
+        PackedMatrix transposed =
+            trained == null
+                ? null
+                : ops.packTransposed(owner, dtype, read(names, call, outputs, inputs));
+        Linear linear = new Linear(new PackedMatrix(memory, all, inputs, dtype), transposed, parts);
         if (trained != null && trained.find(names.getFirst() + ".weight") != null) {
           linear.train(names.stream().map(name -> trained.find(name + ".weight")).toList());
         }
@@ -394,6 +441,14 @@ public record T5Weights(
         names.forEach(name -> source.release(name + ".weight"));
         return linear;
       }
+    }
+
+    private List<Tensor> read(List<String> names, Arena call, long outputs, long inputs) {
+      List<Tensor> weights = new ArrayList<>();
+      for (String name : names) {
+        weights.add(source.read(name + ".weight", call, outputs, inputs));
+      }
+      return weights;
     }
   }
 }
