@@ -43,6 +43,7 @@ final class JavaProvider implements Provider {
     return switch (problem) {
       case Problem.Matmul p -> matmul(p);
       case Problem.LoraMatmul p -> loraMatmul(p);
+      case Problem.LoraBackward p -> loraBackward(p);
       case Problem.RmsNorm p -> rmsNorm(p);
       case Problem.ActivationFunction p -> activation(p);
       case Problem.Attention p -> attention(p);
@@ -152,6 +153,56 @@ final class JavaProvider implements Provider {
         },
         y,
         p.y());
+  }
+
+  private Call loraBackward(Problem.LoraBackward p) {
+    int m = Math.toIntExact(p.x().rows());
+    int k = Math.toIntExact(p.x().columns());
+    int n = Math.toIntExact(p.w().rows());
+    int rank = Math.toIntExact(p.a().rows());
+    float[] x = array(p.x());
+    float[] dy = array(p.dy());
+    float[] w = array(p.w());
+    float[] a = array(p.a());
+    float[] b = array(p.b());
+    float[] t = array(p.t());
+    float[] dt = new float[m * rank];
+    float[] dx = array(p.dx());
+    float[] da = array(p.da());
+    float[] db = array(p.db());
+    return new Call() {
+      @Override
+      public void run() {
+        Arrays.fill(dt, 0);
+        Arrays.fill(dx, 0);
+        Arrays.fill(da, 0);
+        Arrays.fill(db, 0);
+        addProduct(dy, b, dt, m, n, rank, p.scaling());
+        addProduct(dy, w, dx, m, n, k, 1);
+        addProduct(dt, a, dx, m, rank, k, 1);
+        addOuter(dt, x, da, m, rank, k);
+        addOuter(dy, t, db, m, n, rank);
+      }
+
+      @Override
+      public void publish() {
+        MemorySegment.copy(dx, 0, p.dx().memory(), ValueLayout.JAVA_FLOAT, 0, dx.length);
+        MemorySegment.copy(da, 0, p.da().memory(), ValueLayout.JAVA_FLOAT, 0, da.length);
+        MemorySegment.copy(db, 0, p.db().memory(), ValueLayout.JAVA_FLOAT, 0, db.length);
+      }
+    };
+  }
+
+  /** {@code w += u' v}; u (m, n), v (m, k), w (n, k). */
+  private static void addOuter(float[] u, float[] v, float[] w, int m, int n, int k) {
+    for (int row = 0; row < m; row++) {
+      for (int i = 0; i < n; i++) {
+        float factor = u[row * n + i];
+        for (int j = 0; j < k; j++) {
+          w[i * k + j] += factor * v[row * k + j];
+        }
+      }
+    }
   }
 
   private Call rmsNorm(Problem.RmsNorm p) {

@@ -61,6 +61,7 @@ final class PrecisProvider implements Provider {
             List.of(new Ops.LoraSegment(0, w.outputs(), 0, a.outputs(), p.scaling()));
         yield () -> ops.loraMatmul(p.x(), w, a, b, segments, p.y(), 1, false);
       }
+      case Problem.LoraBackward p -> loraBackward(p);
       case Problem.RmsNorm p -> () -> ops.rmsNorm(p.x(), p.weight(), p.epsilon(), p.y());
       case Problem.ActivationFunction p -> () -> ops.activation(p.x(), p.kind(), p.gated(), p.y());
       case Problem.Attention p ->
@@ -100,6 +101,24 @@ final class PrecisProvider implements Provider {
       case Problem.Sample p -> sample(p);
       case Problem.TopK p -> () -> ops.topK(p.x(), p.values(), p.indices());
       case Problem.Convert p -> () -> ops.convert(p.x(), p.y());
+    };
+  }
+
+  /** As {@code dev.precis.lora.LoraTraining} does it. */
+  private Call loraBackward(Problem.LoraBackward p) {
+    DType type = p.w().dtype();
+    PackedMatrix w = ops.packTransposed(arena, type, List.of(p.w()));
+    PackedMatrix b = ops.packTransposed(arena, type, List.of(p.b()));
+    PackedMatrix a = ops.packTransposed(arena, type, List.of(p.a()));
+    long rank = p.a().rows();
+    List<Ops.LoraSegment> segments =
+        List.of(new Ops.LoraSegment(0, w.outputs(), 0, rank, p.scaling()));
+    Tensor dt =
+        Tensor.of(arena.allocate(p.t().memory().byteSize(), 64), DType.FLOAT32, p.t().rows(), rank);
+    return () -> {
+      ops.loraMatmul(p.dy(), w, b, a, segments, null, dt, p.dx(), 1, false);
+      ops.weightGradient(dt, p.x(), p.da(), 1, type, false);
+      ops.weightGradient(p.dy(), p.t(), p.db(), 1, type, false);
     };
   }
 

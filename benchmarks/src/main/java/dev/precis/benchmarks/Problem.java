@@ -31,6 +31,33 @@ public sealed interface Problem {
   record LoraMatmul(Tensor x, Tensor w, Tensor a, Tensor b, float scaling, Tensor y)
       implements Problem {}
 
+  /**
+   * The gradients of {@link LoraMatmul} with a frozen W: {@code dx = dy W + dt A}, {@code da = dt'
+   * x}, {@code db = dy' t}, where {@code t = scaling x A'} and {@code dt = scaling dy B}.
+   *
+   * @param x (M, K)
+   * @param dy (M, N)
+   * @param w (N, K)
+   * @param a (R, K)
+   * @param b (N, R)
+   * @param t (M, R) float32, kept from the forward
+   * @param dx (M, K) float32
+   * @param da (R, K) float32
+   * @param db (N, R) float32
+   */
+  record LoraBackward(
+      Tensor x,
+      Tensor dy,
+      Tensor w,
+      Tensor a,
+      Tensor b,
+      float scaling,
+      Tensor t,
+      Tensor dx,
+      Tensor da,
+      Tensor db)
+      implements Problem {}
+
   /** {@code y = x / sqrt(mean(x^2) + epsilon) * weight}; x, y (M, D), weight (D). */
   record RmsNorm(Tensor x, Tensor weight, float epsilon, Tensor y) implements Problem {}
 

@@ -28,6 +28,54 @@ final class Reference {
     return y;
   }
 
+  /** A row of dx. */
+  static double[] row(Problem.LoraBackward p, long m) {
+    double[] dt = down(p, m);
+    double[] dx = new double[Math.toIntExact(p.x().columns())];
+    for (int k = 0; k < dx.length; k++) {
+      for (int n = 0; n < p.w().rows(); n++) {
+        dx[k] += p.dy().get(m, n) * p.w().get(n, k);
+      }
+      for (int r = 0; r < dt.length; r++) {
+        dx[k] += dt[r] * p.a().get(r, k);
+      }
+    }
+    return dx;
+  }
+
+  /** A row of da. */
+  static double[] rowOfA(Problem.LoraBackward p, long r) {
+    double[] da = new double[Math.toIntExact(p.x().columns())];
+    for (long m = 0; m < p.x().rows(); m++) {
+      double dt = down(p, m)[(int) r];
+      for (int k = 0; k < da.length; k++) {
+        da[k] += dt * p.x().get(m, k);
+      }
+    }
+    return da;
+  }
+
+  /** A row of db. */
+  static double[] rowOfB(Problem.LoraBackward p, long n) {
+    double[] db = new double[Math.toIntExact(p.b().columns())];
+    for (long m = 0; m < p.x().rows(); m++) {
+      for (int r = 0; r < db.length; r++) {
+        db[r] += p.dy().get(m, n) * p.t().get(m, r);
+      }
+    }
+    return db;
+  }
+
+  private static double[] down(Problem.LoraBackward p, long m) {
+    double[] dt = new double[Math.toIntExact(p.b().columns())];
+    for (int n = 0; n < p.b().rows(); n++) {
+      for (int r = 0; r < dt.length; r++) {
+        dt[r] += p.scaling() * p.dy().get(m, n) * p.b().get(n, r);
+      }
+    }
+    return dt;
+  }
+
   /** {@code x W'}; W (N, K). */
   private static double[] product(double[] x, Tensor w) {
     double[] y = new double[Math.toIntExact(w.rows())];
@@ -59,6 +107,7 @@ final class Reference {
       case RELU -> Math.max(x, 0);
       case GELU_TANH ->
           0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)));
+      case TANH -> Math.tanh(x);
       case SILU -> x / (1 + Math.exp(-x));
       case GELU_ERF -> throw new UnsupportedOperationException("Java has no erf");
     };

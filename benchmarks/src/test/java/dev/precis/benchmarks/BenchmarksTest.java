@@ -34,6 +34,7 @@ class BenchmarksTest {
           AttentionDecodeBenchmark.class,
           ConvertBenchmark.class,
           EmbeddingBenchmark.class,
+          LoraBackwardBenchmark.class,
           LoraMatmulBenchmark.class,
           MatmulBenchmark.class,
           RmsNormBenchmark.class,
