@@ -524,7 +524,7 @@ final class TrainCommand extends BaseCommand {
         "trainable params: %,d || all params: %,d || trainable%%: %.4f"
             .formatted(trained, t5.parameterCount(), 100.0 * trained / t5.parameterCount()));
     note(
-        "%,d examples, %,d steps of %d; memory %s"
+        "%,d examples, %,d steps of %d; native memory %s"
             .formatted(
                 examples,
                 trainer.totalSteps(),
