@@ -229,29 +229,39 @@ public final class T5Model {
       int sources, int sourceTokens, int slots, int slotTokens, Workspace workspace) {
     int inner = config.inner();
     int layers = config.numDecoderLayers();
-    Tensor[] crossKeyValue = new Tensor[layers];
+    Tensor[] crossKeys = new Tensor[layers];
+    Tensor[] crossValues = new Tensor[layers];
     Tensor[] keys = new Tensor[layers];
     Tensor[] values = new Tensor[layers];
     for (int i = 0; i < layers; i++) {
-      crossKeyValue[i] =
-          workspace.tensor(activationType, (long) sources * sourceTokens, 2L * inner);
+      crossKeys[i] = workspace.tensor(activationType, (long) sources * sourceTokens, inner);
+      crossValues[i] = workspace.tensor(activationType, (long) sources * sourceTokens, inner);
       keys[i] = workspace.tensor(activationType, (long) slots * slotTokens, inner);
       values[i] = workspace.tensor(activationType, (long) slots * slotTokens, inner);
     }
-    return new DecoderCache(crossKeyValue, keys, values, sources, sourceTokens, slots, slotTokens);
+    Tensor admitted = workspace.tensor(activationType, sourceTokens, 2L * inner);
+    return new DecoderCache(
+        crossKeys, crossValues, keys, values, admitted, sources, sourceTokens, slots, slotTokens);
   }
 
   /**
    * Keys and values that decoding looks back at.
    *
-   * @param crossKeyValue for each layer (sources x sourceTokens, 2 inner): the cross-attention's,
+   * <p>Keys and values are apart, because each step reads all of one and then all of the other:
+   * straight on, at the memory's speed; in turns, eight times as slowly.
+   *
+   * @param crossKeys for each layer (sources x sourceTokens, inner): the cross-attention's,
    *     computed once for each source
+   * @param crossValues likewise
    * @param keys for each layer (slots x slotTokens, inner): the self-attention's
+   * @param admitted (sourceTokens, 2 inner): keys and values of one source on their way
    */
   public record DecoderCache(
-      Tensor[] crossKeyValue,
+      Tensor[] crossKeys,
+      Tensor[] crossValues,
       Tensor[] keys,
       Tensor[] values,
+      Tensor admitted,
       int sources,
       int sourceTokens,
       int slots,
@@ -271,13 +281,14 @@ public final class T5Model {
               + cache.sourceTokens);
     }
     Tensor hidden = encoded.hidden().rows(encoded.source().begin(i), length);
+    int inner = config.inner();
+    long first = (long) place * cache.sourceTokens;
+    Tensor keyValue = cache.admitted.rows(0, length);
     List<Layer> layers = weights.decoder().layers();
     for (int l = 0; l < layers.size(); l++) {
-      layers
-          .get(l)
-          .crossKeyValue()
-          .apply(
-              ops, hidden, cache.crossKeyValue[l].rows((long) place * cache.sourceTokens, length));
+      layers.get(l).crossKeyValue().apply(ops, hidden, keyValue);
+      ops.convert(keyValue.columns(0, inner), cache.crossKeys[l].rows(first, length));
+      ops.convert(keyValue.columns(inner, inner), cache.crossValues[l].rows(first, length));
     }
   }
 
@@ -341,13 +352,12 @@ public final class T5Model {
       layer.selfOut().addTo(ops, mixed, x);
       norm(x, layer.crossNorm(), normed);
       layer.crossQuery().apply(ops, normed, crossQuery);
-      Tensor keyValue = cache.crossKeyValue[i];
       ops.attentionDecode(
           crossQuery,
           null,
           null,
-          keyValue.columns(0, inner),
-          keyValue.columns(inner, inner),
+          cache.crossKeys[i],
+          cache.crossValues[i],
           mixed,
           null,
           rows.crossStarts,
