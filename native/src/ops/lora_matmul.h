@@ -13,6 +13,8 @@
 //
 // The gradient with respect to x, when no dropout is between, is this product of dy, with W, B and
 // A packed transposed and all outputs in every segment; down is then what the gradient of A needs.
+// Of many rows, stretches of A that hold nothing but zeros are not multiplied with, not even where
+// x is infinite: with several adapters in one stacked layer, that is most of what is A there.
 #ifndef PRECIS_OPS_LORA_MATMUL_H_
 #define PRECIS_OPS_LORA_MATMUL_H_
 

@@ -550,6 +550,7 @@ class Multiplication {
     Low layout;
     claim_segments(claims, most, segments_at, layout);
     const int64_t acc_at = claims.add(kMaxRowBlock * kTileOutputs * 4);
+    const int64_t blank_at = low_rank() ? claims.add(low_pieces() * low_chunks()) : 0;
     char* memory =
         static_cast<char*>(context_.scratch.reserve(static_cast<size_t>(claims.bytes * threads)));
     parallel(context_.pool, [&](int thread, int count) {
@@ -558,6 +559,8 @@ class Multiplication {
       Preparation<D> x = x_;
       Preparation<L> low_x = low_x_;
       Low low = layout;
+      uint8_t* blank = reinterpret_cast<uint8_t*>(own + blank_at);
+      if (low_rank()) find_blanks(blank);
       int64_t current = -1;
       work(thread, count, [&](int64_t tile, int64_t m0, int64_t m1, bool more) {
         if (m0 != current) {
@@ -574,7 +577,7 @@ class Multiplication {
           }
           // Another thread may have other tiles of this block: the one with the first writes down.
           if (low_rank()) {
-            project_rows(same_x_ ? x.inputs() : low_x.inputs(), low, m0, m1, tile == 0, acc);
+            project_rows(same_x_ ? x.inputs() : low_x.inputs(), low, m0, m1, tile == 0, blank, acc);
           }
         }
         multiply_block(x.inputs(), low, tile, m0, m1, more, acc);
@@ -604,13 +607,13 @@ class Multiplication {
 
   // The same of rows [m0, m1) by blocks of them and pieces of two vectors of ranks.
   void project_rows(const Inputs& x, const Low& low, int64_t m0, int64_t m1, bool down,
-                    uint32_t* acc) const {
+                    const uint8_t* blank, uint32_t* acc) const {
     const int64_t blocks = (m1 - m0 + kLowRowBlock - 1) / kLowRowBlock;
     for (int64_t b = 0; b < blocks; b++) {
       const int64_t first = m0 + split(m1 - m0, blocks, b),
                     end = m0 + split(m1 - m0, blocks, b + 1);
       for (int64_t rank = 0; rank < p_.a->outputs; rank += kNarrow) {
-        project_block(x, first, end - first, rank, acc);
+        project_block(x, first, end - first, rank, blank + rank / kNarrow * low_chunks(), acc);
         put_projected(low, first, end, rank, smaller(kNarrow, p_.a->outputs - rank),
                       down && p_.down.data != nullptr, acc);
       }
@@ -641,8 +644,7 @@ class Multiplication {
 
   void project_group(const Inputs& x, int64_t first, int rows, int64_t rank, int64_t ranks,
                      uint32_t* acc) const {
-    const int64_t units = (p_.a->inputs + L::kInputs - 1) / L::kInputs;
-    const Term term = {x.row(first), x.stride, low_weights(rank), units};
+    const Term term = {x.row(first), x.stride, low_weights(rank), low_units()};
     if (ranks > kNarrow) return multiply_rows<L, 0>(rows, &term, 1, false, nullptr, acc);
     with_rows(rows, [&]<int R>() {
       // Half of the cache lines only: left to itself, the processor fetches them late.
@@ -651,17 +653,38 @@ class Multiplication {
     });
   }
 
+  int64_t low_units() const { return (p_.a->inputs + L::kInputs - 1) / L::kInputs; }
+  int64_t low_pieces() const { return (p_.a->outputs + kNarrow - 1) / kNarrow; }
+  int64_t low_chunks() const { return (low_units() + kLowUnits - 1) / kLowUnits; }
+
+  // Which chunks of units of a piece of ranks hold nothing but zeros. Where several adapters lie in
+  // one A, as in the gradient with respect to x, most of them do, and are left out.
+  void find_blanks(uint8_t* blank) const {
+    for (int64_t piece = 0; piece < low_pieces(); piece++) {
+      const uint32_t* w = low_weights(piece * kNarrow);
+      for (int64_t u = 0; u < low_units(); u += kLowUnits) {
+        uint32_t any = 0;
+        for (int64_t i = u; i < smaller(u + kLowUnits, low_units()); i++) {
+          for (int64_t n = 0; n < kNarrow; n++) any |= w[i * kTileOutputs + n];
+        }
+        blank[piece * low_chunks() + u / kLowUnits] = any == 0;
+      }
+    }
+  }
+
   void project_block(const Inputs& x, int64_t first, int64_t rows, int64_t rank,
-                     uint32_t* acc) const {
-    const int64_t units = (p_.a->inputs + L::kInputs - 1) / L::kInputs;
+                     const uint8_t* blank, uint32_t* acc) const {
+    const int64_t units = low_units();
+    bool resume = false;
     for (int64_t u = 0; u < units; u += kLowUnits) {
+      if (blank[u / kLowUnits]) continue;
       const int64_t count = smaller(kLowUnits, units - u);
       for (int64_t r = 0; r < rows;) {
         const char* data = x.row(first + r) + u * L::kXBytes;
         const Term term = {data, x.stride, low_weights(rank) + u * kTileOutputs, count};
         uint32_t* sums = acc + r * kTileOutputs;
         const int some = static_cast<int>(smaller(rows - r, kTallRows));
-        if (u + count < units) {
+        if (u + count < units && !blank[u / kLowUnits + 1]) {
           for (int i = 0; i < some; i++) {
             for (int64_t b = 0; b < kLowUnits * L::kXBytes; b += 64) {
               __builtin_prefetch(data + i * x.stride + kLowUnits * L::kXBytes + b);
@@ -669,17 +692,19 @@ class Multiplication {
           }
         }
         if (some == kTallRows) {
-          multiply_tile<L, kTallRows, 2, 0>(&term, 1, kNarrow, u > 0, nullptr, sums);
+          multiply_tile<L, kTallRows, 2, 0>(&term, 1, kNarrow, resume, nullptr, sums);
           r += kTallRows;
         } else {
           const int few = some < kMaxRows ? some : kMaxRows;
           with_rows(few, [&]<int R>() {
-            multiply_tile<L, R, 2, 0>(&term, 1, kNarrow, u > 0, nullptr, sums);
+            multiply_tile<L, R, 2, 0>(&term, 1, kNarrow, resume, nullptr, sums);
           });
           r += few;
         }
       }
+      resume = true;
     }
+    if (!resume) __builtin_memset(acc, 0, static_cast<size_t>(rows * kTileOutputs * 4));
   }
 
   int64_t units() const { return (p_.w.inputs + D::kInputs - 1) / D::kInputs; }

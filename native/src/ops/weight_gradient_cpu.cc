@@ -2,13 +2,15 @@
 // neither has to be transposed for it: in a unit the columns of one operand are broadcast, one by
 // one, and those of the other are the lanes.
 //
-//   panels  the columns that are broadcast, in groups of six: [group][unit][6]; packed once, up to
-//           kPanelBytes of them at a time, by all threads
+//   panels  the columns that are broadcast, in groups of six: [chunk][group][unit][6], kChunk units
+//           in a chunk; packed once, up to kPanelBytes of them at a time, by all threads
 //   tile    64 columns of lanes: [unit][64]; packed by the thread that multiplies it, kChunk units
-//           at a time, so that it stays in L1 while all groups pass by; the sums wait in L2
+//           at a time, so that it stays in L1 while the groups pass by
 //
-// Lanes are the columns of x, unless x is narrower than a tile and dy is not, as it is where LoRA
-// multiplies its input with x A': then what is wide is read only once, and dw stored transposed.
+// Several tiles go through a chunk one after the other, so that the panels are read from L2 and
+// what the tiles are made of along its rows; the sums wait in L2 meanwhile. Lanes are the columns
+// of x, unless x is narrower than a tile and dy is not, as it is where LoRA multiplies dy with x
+// A': then dw is stored transposed.
 
 #include "context.h"
 #include "cpu/dot.h"
@@ -21,10 +23,14 @@ namespace {
 constexpr int W = Vec::kWidth;
 constexpr int kLanes = 64;      // of a tile
 constexpr int kGroup = 6;       // columns that are broadcast to one register tile
-constexpr int64_t kChunk = 64;  // units: 16 KB of a tile
+constexpr int64_t kChunk = 96;  // units: 24 KB of a tile
 constexpr int64_t kSlice = 16;  // groups that are packed at a time
 constexpr int64_t kPackUnits = 32;
-constexpr int64_t kPartGroups = 128;  // whose sums, 192 KB, stay in L2
+constexpr int64_t kStrip = 8;         // slices whose columns are packed before those to the right
+constexpr int64_t kPartGroups = 128;  // that pass by a tile
+// Groups times tiles that are worked on at a time: their sums, 576 KB, stay in L2, and the part's
+// panels of one chunk beside them.
+constexpr int64_t kSums = 384;
 constexpr int64_t kPanelBytes = 8 << 20;
 
 int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -32,30 +38,38 @@ int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 // Item i of count, when n things are split into count parts that differ by one at most.
 int64_t split(int64_t n, int64_t count, int64_t i) { return n * i / count; }
 
+template <class X, class Y>
+void copy_row(const X* from, int64_t count, Y* to) {
+  int64_t i = 0;
+  for (; i + W <= count; i += W) {
+    if constexpr (sizeof(X) == sizeof(Y)) {
+      __builtin_memcpy(to + i, from + i, W * sizeof(X));
+    } else {
+      Vec::load(from + i).store(to + i);
+    }
+  }
+  if (i < count) Vec::load(from + i, static_cast<int>(count - i)).store(to + i);
+}
+
 // Columns [c, c + count) of row m, and zeros up to a whole vector; behind the last row, zeros.
 template <class To>
 void read_row(const precis_tensor& t, int64_t m, int64_t c, int64_t count, To* to) {
-  auto copy = [&](const auto* from) {
-    int64_t i = 0;
-    for (; i + W <= count; i += W) Vec::load(from + i).store(to + i);
-    if (i < count) Vec::load(from + i, static_cast<int>(count - i)).store(to + i);
-  };
   if (m >= rows(t)) {
     for (int64_t i = 0; i < count; i += W) Vec::zero().store(to + i);
   } else if (t.dtype == PRECIS_BFLOAT16) {
-    copy(row<const uint16_t>(t, m) + c);
+    copy_row(row<const uint16_t>(t, m) + c, count, to);
   } else {
-    copy(row<const float>(t, m) + c);
+    copy_row(row<const float>(t, m) + c, count, to);
   }
 }
 
-// Fetches columns [c, c + count) of rows [begin, end), those that exist: they lie too far apart for
-// the processor to see them coming.
-void fetch(const precis_tensor& t, int64_t begin, int64_t end, int64_t c, int64_t count) {
+// Reads ahead columns [c, c + count) of rows [begin, end), those that exist. Loads, because they
+// set off the processor's own prefetching; its instruction for that was no faster than nothing.
+void touch(const precis_tensor& t, int64_t begin, int64_t end, int64_t c, int64_t count) {
   const int64_t element = t.dtype == PRECIS_BFLOAT16 ? 2 : 4;
   for (int64_t m = begin; m < smaller(end, rows(t)); m++) {
-    const char* p = static_cast<const char*>(t.data) + (m * row_stride(t) + c) * element;
-    for (int64_t b = 0; b < count * element; b += 64) __builtin_prefetch(p + b);
+    const volatile char* p = static_cast<const char*>(t.data) + (m * row_stride(t) + c) * element;
+    for (int64_t b = 0; b < count * element; b += 64) (void)p[b];
   }
 }
 
@@ -74,13 +88,13 @@ void read_unit(const precis_tensor& t, int64_t unit, int64_t c, int64_t count, u
   }
 }
 
-// Words as they are broadcast: as D::input reads them.
+// The words of a group as they are broadcast: as D::input reads them.
 template <class D>
-void put_words(const uint32_t* words, int64_t count, char* to) {
+void put_words(const uint32_t* words, char* to) {
   if constexpr (D::kXBytes == 4) {
-    __builtin_memcpy(to, words, static_cast<size_t>(count) * 4);
+    __builtin_memcpy(to, words, kGroup * 4);
   } else {
-    for (int64_t i = 0; i < count; i++) {
+    for (int64_t i = 0; i < kGroup; i++) {
       const uint32_t pair[2] = {words[i] << 16, words[i] & 0xffff0000u};
       __builtin_memcpy(to + 8 * i, pair, 8);
     }
@@ -95,33 +109,44 @@ struct Panels {
   int64_t groups() const { return (end - begin + kGroup - 1) / kGroup; }
   int64_t column(int64_t group) const { return begin + split(end - begin, groups(), group); }
   template <class D>
+  static int64_t bytes(int64_t groups, int64_t units) {
+    return (units + kChunk - 1) / kChunk * kChunk * groups * kGroup * D::kXBytes;
+  }
+  template <class D>
   char* panel(int64_t group, int64_t unit) const {
-    return data + (group * units + unit) * kGroup * D::kXBytes;
+    const int64_t chunk = unit / kChunk;
+    return data +
+           ((chunk * groups() + group) * kChunk + unit % kChunk) * kGroup * int64_t{D::kXBytes};
   }
 };
 
 template <class D>
 void pack_panels(CpuContext& context, const precis_tensor& t, const Panels& p) {
-  const int64_t slices = (p.groups() + kSlice - 1) / kSlice;
+  // Strips of columns from top to bottom, blocks of units in a strip, slices of groups in a block.
+  const int64_t strips = (p.groups() + kSlice * kStrip - 1) / (kSlice * kStrip);
   const int64_t blocks = (p.units + kPackUnits - 1) / kPackUnits;
-  parallel_ranges(context.pool, slices * blocks, 1, [&](int64_t first, int64_t last) {
-    alignas(64) uint32_t words[kPackUnits][kGroup * kSlice];
+  parallel_ranges(context.pool, strips * blocks * kStrip, 1, [&](int64_t first, int64_t last) {
+    // Groups of less than six columns are copied with what lies behind them.
+    alignas(64) uint32_t words[kPackUnits][kGroup * (kSlice + 1)];
     for (int64_t item = first; item < last; item++) {
-      const int64_t u0 = item / slices * kPackUnits, u1 = smaller(u0 + kPackUnits, p.units);
-      const int64_t g0 = item % slices * kSlice, g1 = smaller(g0 + kSlice, p.groups());
+      const int64_t strip = item / kStrip / blocks, block = item / kStrip % blocks;
+      const int64_t u0 = block * kPackUnits, u1 = smaller(u0 + kPackUnits, p.units);
+      const int64_t from = smaller(strip * kStrip * kSlice, p.groups());
+      const int64_t to = smaller(from + kStrip * kSlice, p.groups());
+      const int64_t g0 = smaller(from + item % kStrip * kSlice, to), g1 = smaller(g0 + kSlice, to);
       const int64_t c = p.column(g0), count = p.column(g1) - c;
-      // The next item: to the right or, behind the last column, below.
-      const bool right = c + count < p.end;
-      const int64_t below = right ? 0 : kPackUnits, next = right ? c + count : p.begin;
-      for (int64_t u = u0; u < u1; u++) {
-        read_unit<D>(t, u, c, count, words[u - u0]);
-        fetch(t, (u + below) * D::kInputs, (u + below + 1) * D::kInputs, next,
-              smaller(kGroup * kSlice, p.end - next));
-      }
+      // The block below is read ahead, a part in every slice.
+      constexpr int64_t kRows = kPackUnits * D::kInputs;
+      const int64_t below = (u0 + kPackUnits) * D::kInputs;
+      touch(t, below + split(kRows, kStrip, item % kStrip),
+            below + split(kRows, kStrip, item % kStrip + 1), p.column(from),
+            p.column(to) - p.column(from));
+      for (int64_t u = u0; u < u1; u++) read_unit<D>(t, u, c, count, words[u - u0]);
       for (int64_t g = g0; g < g1; g++) {
-        const int64_t from = p.column(g) - c, width = p.column(g + 1) - p.column(g);
-        for (int64_t u = u0; u < u1; u++) {
-          put_words<D>(words[u - u0] + from, width, p.panel<D>(g, u));
+        const int64_t at = p.column(g) - c;
+        char* panel = p.panel<D>(g, u0);
+        for (int64_t u = u0; u < u1; u++, panel += kGroup * D::kXBytes) {
+          put_words<D>(words[u - u0] + at, panel);
         }
       }
     }
@@ -217,6 +242,51 @@ void store(const precis_weight_gradient_args& a, bool swapped, const float* sums
   }
 }
 
+// One call, as the threads see it.
+struct Work {
+  const precis_weight_gradient_args& a;
+  bool swapped;
+  const precis_tensor& lanes;
+  Panels panels;
+
+  int64_t width(int64_t tile) const { return smaller(kLanes, columns(lanes) - tile * kLanes); }
+};
+
+// Tiles [t0, t1) times groups [g0, g1).
+template <class D>
+void multiply_tiles(const Work& w, int64_t t0, int64_t t1, int64_t g0, int64_t g1, uint32_t* tile,
+                    float* sums) {
+  const Panels& p = w.panels;
+  const int64_t steps = (t1 - t0) * (g1 - g0);
+  const int64_t all_lanes = smaller(t1 * kLanes, columns(w.lanes)) - t0 * kLanes;
+  int64_t u = 0;
+  do {
+    const int64_t some = smaller(kChunk, p.units - u);
+    const bool last = u + some == p.units;
+    const int64_t below = (u + some) * D::kInputs;
+    for (int64_t t = t0; t < t1; t++) {
+      const int64_t lane = t * kLanes, width = w.width(t);
+      for (int64_t i = 0; i < some; i++) {
+        uint32_t* to = tile + i * kLanes;
+        read_unit<D>(w.lanes, u + i, lane, width, to);
+        for (int64_t n = (width + W - 1) / W * W; n < kLanes; n++) to[n] = 0;
+      }
+      for (int64_t g = g0; g < g1; g++) {
+        const int64_t step = (t - t0) * (g1 - g0) + g - g0;
+        float* to = sums + step * kGroup * kLanes;
+        const int64_t c = p.column(g), count = p.column(g + 1) - c;
+        // While groups and tiles pass by, the next chunk's rows are read ahead, some in every step.
+        touch(w.lanes, below + split(kChunk * D::kInputs, steps, step),
+              below + split(kChunk * D::kInputs, steps, step + 1), t0 * kLanes, all_lanes);
+        if (last && !w.swapped) touch(w.a.dw, c, c + count, lane, width);
+        multiply_group<D>(count, p.panel<D>(g, u), tile, some, u > 0, to);
+        if (last) store(w.a, w.swapped, to, c, count, lane, width);
+      }
+    }
+    u += some;
+  } while (u < p.units);
+}
+
 template <class D>
 void run(CpuContext& context, const precis_weight_gradient_args& a) {
   const bool swapped = columns(a.x) < kLanes && columns(a.dy) > columns(a.x);
@@ -226,55 +296,35 @@ void run(CpuContext& context, const precis_weight_gradient_args& a) {
   const int64_t tiles = (columns(lanes) + kLanes - 1) / kLanes;
   const int threads = context.pool.threads();
   // Whole slices of groups.
-  int64_t most = kPanelBytes / ((units + 1) * kGroup * D::kXBytes) / kSlice * kSlice;
+  int64_t most = kPanelBytes / (Panels::bytes<D>(1, units) + 1) / kSlice * kSlice;
   if (most < kSlice) most = kSlice;
   const int64_t all_groups = (columns(broadcast) + kGroup - 1) / kGroup;
   const int64_t passes = (all_groups + most - 1) / most;
-  const int64_t panel_bytes =
-      (smaller(most, all_groups) * units * kGroup * D::kXBytes + 63) / 64 * 64;
-  const int64_t thread_bytes = (kChunk * kLanes + kPartGroups * kGroup * kLanes) * 4;
+  const int64_t panel_bytes = (Panels::bytes<D>(smaller(most, all_groups), units) + 63) / 64 * 64;
+  const int64_t thread_bytes = (kChunk * kLanes + kSums * kGroup * kLanes) * 4;
   char* memory = static_cast<char*>(
       context.scratch.reserve(static_cast<size_t>(panel_bytes + threads * thread_bytes)));
   for (int64_t pass = 0; pass < passes; pass++) {
-    const Panels p = {split(all_groups, passes, pass) * kGroup,
-                      smaller(split(all_groups, passes, pass + 1) * kGroup, columns(broadcast)),
-                      units, memory};
-    pack_panels<D>(context, broadcast, p);
-    int64_t parts = (p.groups() + kPartGroups - 1) / kPartGroups;
-    if (tiles % threads != 0)
-      parts = smaller((parts + threads - 1) / threads * threads, p.groups());
+    const Work w = {
+        a,
+        swapped,
+        lanes,
+        {split(all_groups, passes, pass) * kGroup,
+         smaller(split(all_groups, passes, pass + 1) * kGroup, columns(broadcast)), units, memory}};
+    pack_panels<D>(context, broadcast, w.panels);
+    const int64_t groups = w.panels.groups();
+    int64_t parts = (groups + kPartGroups - 1) / kPartGroups;
+    if (tiles % threads != 0) parts = smaller((parts + threads - 1) / threads * threads, groups);
     parallel(context.pool, [&](int thread, int count) {
       auto* tile = reinterpret_cast<uint32_t*>(memory + panel_bytes + thread * thread_bytes);
       float* sums = reinterpret_cast<float*>(tile + kChunk * kLanes);
       const int64_t last = split(tiles * parts, count, thread + 1);
-      for (int64_t item = split(tiles * parts, count, thread); item < last; item++) {
-        const int64_t lane = item / parts * kLanes, part = item % parts;
-        const int64_t width = smaller(kLanes, columns(lanes) - lane);
-        const int64_t g0 = split(p.groups(), parts, part), g1 = split(p.groups(), parts, part + 1);
-        int64_t u = 0;
-        do {
-          const int64_t some = smaller(kChunk, units - u);
-          for (int64_t i = 0; i < some; i++) {
-            uint32_t* to = tile + i * kLanes;
-            read_unit<D>(lanes, u + i, lane, width, to);
-            for (int64_t n = (width + W - 1) / W * W; n < kLanes; n++) to[n] = 0;
-          }
-          const bool more = u + some < units;
-          for (int64_t g = g0; g < g1; g++) {
-            float* to = sums + (g - g0) * kGroup * kLanes;
-            const int64_t c = p.column(g), end = p.column(g + 1);
-            if (more) {
-              const int64_t rows = kChunk * D::kInputs, next = (u + some) * D::kInputs;
-              fetch(lanes, next + split(rows, g1 - g0, g - g0),
-                    next + split(rows, g1 - g0, g - g0 + 1), lane, width);
-            } else if (!swapped) {
-              fetch(a.dw, c, end, lane, width);
-            }
-            multiply_group<D>(end - c, p.panel<D>(g, u), tile, some, u > 0, to);
-            if (!more) store(a, swapped, to, c, end - c, lane, width);
-          }
-          u += some;
-        } while (u < units);
+      for (int64_t item = split(tiles * parts, count, thread); item < last;) {
+        const int64_t part = item / tiles, t0 = item % tiles;
+        const int64_t g0 = split(groups, parts, part), g1 = split(groups, parts, part + 1);
+        const int64_t t1 = smaller(smaller(t0 + kSums / (g1 - g0), tiles), t0 + last - item);
+        multiply_tiles<D>(w, t0, t1, g0, g1, tile, sums);
+        item += t1 - t0;
       }
     });
   }
