@@ -253,8 +253,8 @@ class Prefetch {
  public:
   void clear() { lists_ = next_ = 0; }
   void add(const precis_tensor& t, int64_t first, int64_t count, int64_t column, int64_t width) {
+    if (count == 0) return;
     const int64_t element = t.dtype == PRECIS_BFLOAT16 ? 2 : 4;
-    if (count <= 0) return;
     list_[lists_++] = {
         static_cast<const char*>(t.data) + (first * row_stride(t) + column) * element,
         row_stride(t) * element, width * element, count};
@@ -279,7 +279,7 @@ class Prefetch {
     const char* at;
     int64_t stride, bytes, count;
   };
-  List list_[16];
+  List list_[8];
   int lists_ = 0, next_ = 0;
 };
 
@@ -399,8 +399,9 @@ class Backward {
         prefetch_.run(rows);
         tile(j, t, smaller(kRows, end - t));
       }
-      for (int64_t t = j; t < end; t += kRows)
+      for (int64_t t = j; t < end; t += kRows) {
         add_key_gradients(j, t, smaller(kRows, end - t), count);
+      }
       add_query_gradients(j, end);
     }
     store_query_gradients(row0, column, count);
