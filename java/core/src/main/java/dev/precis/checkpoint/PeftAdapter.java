@@ -26,6 +26,9 @@ import tools.jackson.databind.JsonNode;
  * adapter is open.
  */
 public final class PeftAdapter implements AutoCloseable {
+  /** What TRL calls the value head; it is not a part of the model. */
+  private static final String VALUE_HEAD = "v_head.summary.";
+
   private static final String CONFIG = "adapter_config.json";
   private static final String PREFIX = "base_model.model.";
   private static final int MAX_RANK = 1 << 16;
@@ -167,6 +170,9 @@ public final class PeftAdapter implements AutoCloseable {
     Map<String, TensorView> a = new LinkedHashMap<>();
     Map<String, TensorView> b = new LinkedHashMap<>();
     for (String name : weights.names()) {
+      if (name.startsWith(VALUE_HEAD)) {
+        continue;
+      }
       Matcher key = KEY.matcher(name);
       if (!key.matches()) {
         throw invalid("holds tensor " + name + ", which is neither a lora_A nor a lora_B weight");
@@ -223,6 +229,13 @@ public final class PeftAdapter implements AutoCloseable {
     return patterns.keys().stream()
         .filter(key -> BoundedRegex.matches("(.*\\.)?(" + key + ")", module, patterns.where()))
         .findFirst();
+  }
+
+  /** A tensor of the value head that was saved with the adapter, such as its weight. */
+  public Optional<TensorView> valueHead(String name) {
+    return weights.contains(VALUE_HEAD + name)
+        ? Optional.of(weights.get(VALUE_HEAD + name))
+        : Optional.empty();
   }
 
   private InvalidInputException invalid(String what) {

@@ -14,6 +14,7 @@ import dev.precis.tensor.Workspace;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.CancellationException;
@@ -88,6 +89,122 @@ public final class Generator implements AutoCloseable {
           .generate(sources, batchSize, onResult);
     }
     return new Decoding(sources, options, batchSize, firstSource, onToken, onResult).run();
+  }
+
+  /**
+   * Samples from what the encoder has made already: every source side by side, numReturnSequences
+   * each, over one set of cross-attention keys and values. Draws the same tokens as {@link
+   * #generate} does.
+   *
+   * @param encoded in memory that this call does not reuse
+   * @param limits new tokens of each source, at most, in place of the options' maxNewTokens
+   * @param firstSource see {@link #generate}
+   * @return for each source, in order, numReturnSequences results
+   */
+  public List<List<SampledTokens>> sample(
+      Encoded encoded, GenerationOptions options, int[] limits, long firstSource) {
+    if (!options.sample()) {
+      throw new IllegalArgumentException("These options do not sample.");
+    }
+    lasting.reset();
+    passing.reset();
+    return new Sampling(encoded, options, limits, firstSource).run();
+  }
+
+  /** What {@link #sample} does. */
+  private final class Sampling {
+    private record Row(int source, int sequence, float[] logProbabilities, float[] warped) {}
+
+    private final GenerationOptions options;
+    private final int[] limits;
+    private final DecoderCache cache;
+    private final Buffers buffers;
+    private final List<Row> rows = new ArrayList<>();
+    private final List<List<SampledTokens>> results = new ArrayList<>();
+
+    Sampling(Encoded encoded, GenerationOptions options, int[] limits, long firstSource) {
+      this.options = options;
+      this.limits = limits;
+      int sources = encoded.source().sequences();
+      int each = options.numReturnSequences();
+      int slots = Math.multiplyExact(sources, each);
+      int most = 1;
+      for (int limit : limits) {
+        most = Math.max(most, limit);
+      }
+      cache = model.newCache(sources, encoded.source().longest(), slots, most, lasting);
+      buffers = new Buffers(slots, most + 1, model.config().vocabSize(), lasting);
+      buffers.endTokens(model.config().eosTokenId());
+      for (int i = 0; i < sources; i++) {
+        model.admit(encoded, i, cache, i);
+        results.add(new ArrayList<>(Collections.nCopies(each, null)));
+        for (int j = 0; j < each; j++) {
+          int slot = rows.size();
+          buffers.start(
+              slot,
+              model.config().decoderStartTokenId(),
+              slot * cache.slotTokens(),
+              i * cache.sourceTokens(),
+              encoded.source().length(i),
+              (firstSource + i) * 1024 + j);
+          rows.add(new Row(i, j, new float[limits[i]], new float[limits[i]]));
+        }
+      }
+    }
+
+    List<List<SampledTokens>> run() {
+      int end = model.config().eosTokenId();
+      for (int step = 0; !rows.isEmpty(); step++) {
+        checkInterrupt();
+        buffers.use(rows.size(), false);
+        passing.reset();
+        model.step(cache, buffers.rows(), buffers.logits(), passing);
+        ops.sample(
+            buffers.logits(),
+            buffers.rules(
+                options.repetitionPenalty(), options.noRepeatNgramSize(), options.minNewTokens()),
+            options.seed(),
+            buffers.streams(),
+            buffers.offsets(),
+            options.temperature(),
+            options.topK(),
+            options.topP(),
+            buffers.tokens(),
+            buffers.logProbabilities(),
+            buffers.warpedLogProbabilities(),
+            null);
+        for (int row = rows.size() - 1; row >= 0; row--) {
+          accept(row, step, end);
+        }
+      }
+      return results;
+    }
+
+    /** From the last row down: the row that takes a finished one's place has been seen to. */
+    private void accept(int row, int step, int end) {
+      Row own = rows.get(row);
+      own.logProbabilities[step] = buffers.logProbability(row);
+      own.warped[step] = buffers.warpedLogProbability(row);
+      int token = buffers.append(row);
+      if (token != end && step + 1 < limits[own.source]) {
+        return;
+      }
+      results
+          .get(own.source)
+          .set(
+              own.sequence,
+              new SampledTokens(
+                  buffers.history(row, 1, step + 1),
+                  Arrays.copyOf(own.logProbabilities, step + 1),
+                  Arrays.copyOf(own.warped, step + 1),
+                  token == end));
+      int last = rows.size() - 1;
+      if (row != last) {
+        buffers.move(last, row);
+        rows.set(row, rows.get(last));
+      }
+      rows.remove(last);
+    }
   }
 
   static void checkInterrupt() {
@@ -284,6 +401,7 @@ public final class Generator implements AutoCloseable {
     private final MemorySegment offsets;
     private final MemorySegment tokens;
     private final MemorySegment logProbabilities;
+    private final MemorySegment warpedLogProbabilities;
     private final Tensor allLogits;
     private final Tensor ends;
     private Tensor ancestors;
@@ -295,6 +413,7 @@ public final class Generator implements AutoCloseable {
     private Tensor streamRow;
     private Tensor offsetRow;
     private Tensor logProbabilityRow;
+    private Tensor warpedLogProbabilityRow;
     private LogitRules rules;
 
     Buffers(int capacity, int historyStride, int vocabSize, Workspace workspace) {
@@ -309,6 +428,7 @@ public final class Generator implements AutoCloseable {
       offsets = workspace.tensor(DType.INT64, capacity).memory();
       tokens = ints(workspace, capacity);
       logProbabilities = workspace.tensor(DType.FLOAT32, capacity).memory();
+      warpedLogProbabilities = workspace.tensor(DType.FLOAT32, capacity).memory();
       allLogits = workspace.tensor(DType.FLOAT32, capacity, vocabSize);
       ends = workspace.tensor(DType.INT32, 1);
     }
@@ -347,6 +467,7 @@ public final class Generator implements AutoCloseable {
       streamRow = Tensor.of(streams, DType.INT64, m);
       offsetRow = Tensor.of(offsets, DType.INT64, m);
       logProbabilityRow = Tensor.of(logProbabilities, DType.FLOAT32, m);
+      warpedLogProbabilityRow = Tensor.of(warpedLogProbabilities, DType.FLOAT32, m);
       rules = null;
     }
 
@@ -376,6 +497,10 @@ public final class Generator implements AutoCloseable {
 
     Tensor logProbabilities() {
       return logProbabilityRow;
+    }
+
+    Tensor warpedLogProbabilities() {
+      return warpedLogProbabilityRow;
     }
 
     LogitRules rules(float repetitionPenalty, int noRepeatNgramSize, int minNewTokens) {
@@ -422,6 +547,10 @@ public final class Generator implements AutoCloseable {
 
     float logProbability(int row) {
       return logProbabilities.getAtIndex(ValueLayout.JAVA_FLOAT, row);
+    }
+
+    float warpedLogProbability(int row) {
+      return warpedLogProbabilities.getAtIndex(ValueLayout.JAVA_FLOAT, row);
     }
 
     int[] history(int row, int from, int count) {

@@ -222,6 +222,11 @@ public final class Linear {
     return w.inputs();
   }
 
+  /** The adapters in use, or null. */
+  public LoraWeights used() {
+    return lora;
+  }
+
   /** Puts adapters on the weight, or takes them off with null. */
   public void use(LoraWeights adapters) {
     lora = adapters;

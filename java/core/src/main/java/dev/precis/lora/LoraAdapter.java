@@ -189,6 +189,11 @@ public final class LoraAdapter {
    * @param baseModel what the configuration calls the model underneath
    */
   public void write(Path folder, String baseModel) {
+    write(folder, baseModel, List.of());
+  }
+
+  /** As above, with further parameters in the same file under their own names: a value head's. */
+  public void write(Path folder, String baseModel, List<Parameter> others) {
     try {
       Files.createDirectories(folder);
     } catch (IOException e) {
@@ -203,6 +208,7 @@ public final class LoraAdapter {
               new long[] {parameter.value().dim(0), parameter.value().dim(1)},
               () -> parameter.value().memory()));
     }
+    others.forEach(parameter -> tensors.add(parameter.source()));
     SafeTensors.writeSources(
         folder.resolve("adapter_model.safetensors"), tensors, Map.of("format", "pt"));
     byte[] text =

@@ -1,5 +1,6 @@
 package dev.precis.ops;
 
+import dev.precis.checkpoint.SafeTensors;
 import dev.precis.ffi.Context;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
@@ -29,6 +30,15 @@ public final class Parameters {
     /** How many numbers it has. */
     public long elements() {
       return value.rows() * value.columns();
+    }
+
+    /** Its present value under its name, to be written to a file. */
+    public SafeTensors.Source source() {
+      long[] shape = new long[value.rank()];
+      for (int i = 0; i < shape.length; i++) {
+        shape[i] = value.dim(i);
+      }
+      return new SafeTensors.Source(name, value.dtype(), shape, value::memory);
     }
   }
 

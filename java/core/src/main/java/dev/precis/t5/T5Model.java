@@ -101,6 +101,30 @@ public final class T5Model {
       return new Ragged(ids, offsets, sequences.size(), at, longest);
     }
 
+    /**
+     * The same tokens, with what belongs to one source taken for one sequence: several targets of
+     * one source look at it side by side.
+     *
+     * @param sources how many sources there are; each has as many of the sequences, in order
+     */
+    public Ragged grouped(int sources, Workspace workspace) {
+      if (sources == sequences) {
+        return this;
+      }
+      if (sources < 1 || sequences % sources != 0) {
+        throw new IllegalArgumentException(
+            sequences + " targets are not a multiple of " + sources + " sources");
+      }
+      int each = sequences / sources;
+      Tensor groups = workspace.tensor(DType.INT32, sources + 1);
+      int most = 0;
+      for (int i = 0; i <= sources; i++) {
+        groups.memory().setAtIndex(ValueLayout.JAVA_INT, i, begin(i * each));
+        most = Math.max(most, i == 0 ? 0 : begin(i * each) - begin((i - 1) * each));
+      }
+      return new Ragged(ids, groups, sources, tokens, most);
+    }
+
     /** Where sequence i begins. */
     public int begin(int i) {
       return offsets.memory().getAtIndex(ValueLayout.JAVA_INT, i);
@@ -141,20 +165,17 @@ public final class T5Model {
   }
 
   /**
-   * Runs the decoder over whole target sequences at once, each against the source of the same index
-   * ("teacher forcing").
+   * Runs the decoder over whole target sequences at once ("teacher forcing"). Each source has as
+   * many targets, which follow one another.
    *
-   * @param target decoder inputs: the start token first
+   * @param target decoder inputs: the start token first; as many as sources, or a multiple
    * @return (tokens, dModel), normalised: what {@link #logits} takes
    */
   public Tensor decode(Encoded encoded, Ragged target, Workspace workspace) {
-    if (target.sequences() != encoded.source().sequences()) {
-      throw new IllegalArgumentException(
-          target.sequences() + " targets for " + encoded.source().sequences() + " sources");
-    }
     int inner = config.inner();
     Tensor hidden = workspace.tensor(activationType, target.tokens(), config.dModel());
     Workspace.Mark mark = workspace.mark();
+    Ragged readers = target.grouped(encoded.source().sequences(), workspace);
     Tensor x = embed(target.ids(), workspace);
     Tensor normed = workspace.tensor(activationType, target.tokens(), config.dModel());
     Tensor qkv = workspace.tensor(activationType, target.tokens(), 3L * inner);
@@ -176,7 +197,7 @@ public final class T5Model {
           keyValue.columns(inner, inner),
           mixed,
           null,
-          target.offsets(),
+          readers.offsets(),
           encoded.source().offsets(),
           config.numHeads(),
           false,

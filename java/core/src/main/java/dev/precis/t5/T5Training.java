@@ -78,16 +78,14 @@ public final class T5Training {
   }
 
   /**
-   * The decoder's output (tokens, dModel), normalised, for whole target sequences.
+   * The decoder's output (tokens, dModel), normalised, for whole target sequences. Each source has
+   * as many targets, which follow one another.
    *
    * @param encoded of {@link #encode} for the source, or another variable that holds the same
-   * @param target decoder inputs: the start token first
+   * @param target decoder inputs: the start token first; as many as sources, or a multiple
    */
   public Variable decode(Tape tape, Variable encoded, Ragged source, Ragged target) {
-    if (target.sequences() != source.sequences()) {
-      throw new IllegalArgumentException(
-          target.sequences() + " targets for " + source.sequences() + " sources");
-    }
+    Ragged readers = target.grouped(source.sequences(), tape.workspace());
     Variable x = embed(tape, target.ids());
     Tensor hidden = tape.workspace().tensor(activationType, target.tokens(), config.dModel());
     T5Weights.Stack stack = weights.decoder();
@@ -98,7 +96,7 @@ public final class T5Training {
               x,
               before -> {
                 Variable y = selfAttention(tape, layer, before, target, stack, true, scratch);
-                y = crossAttention(tape, layer, y, encoded, source, target, scratch);
+                y = crossAttention(tape, layer, y, encoded, source, readers, scratch);
                 return feedForward(tape, layer, y, scratch);
               });
     }

@@ -260,11 +260,11 @@ public record T5Weights(
   }
 
   /**
-   * Puts adapters on the weights, in place of those that were there; an empty list takes them off.
+   * Makes sure that an adapter was made for this model.
    *
-   * @throws InvalidInputException where an adapter was made for another model
+   * @throws InvalidInputException where it was not
    */
-  public void use(List<PeftAdapter> adapters, Ops ops, Arena owner) {
+  public void check(PeftAdapter adapter) {
     Map<String, Linear.Part> parts = new HashMap<>();
     Map<String, Linear> homes = new HashMap<>();
     for (Linear linear : linears()) {
@@ -273,35 +273,42 @@ public record T5Weights(
         homes.put(part.name(), linear);
       }
     }
-    for (PeftAdapter adapter : adapters) {
-      for (PeftAdapter.Module module : adapter.modules().values()) {
-        Linear.Part part = parts.get(module.name());
-        if (part == null) {
-          throw new InvalidInputException(
-              adapter.folder()
-                  + " adapts "
-                  + module.name()
-                  + ", which this model does not have: the adapter was trained on another model");
-        }
-        long outputs = part.outputEnd() - part.outputBegin();
-        long inputs = homes.get(module.name()).inputs();
-        if (module.out() != outputs || module.in() != inputs) {
-          throw new InvalidInputException(
-              adapter.folder()
-                  + " adapts "
-                  + module.name()
-                  + " as ("
-                  + module.out()
-                  + ", "
-                  + module.in()
-                  + "), but the model's is ("
-                  + outputs
-                  + ", "
-                  + inputs
-                  + "): the adapter was trained on another model");
-        }
+    for (PeftAdapter.Module module : adapter.modules().values()) {
+      Linear.Part part = parts.get(module.name());
+      if (part == null) {
+        throw new InvalidInputException(
+            adapter.folder()
+                + " adapts "
+                + module.name()
+                + ", which this model does not have: the adapter was trained on another model");
+      }
+      long outputs = part.outputEnd() - part.outputBegin();
+      long inputs = homes.get(module.name()).inputs();
+      if (module.out() != outputs || module.in() != inputs) {
+        throw new InvalidInputException(
+            adapter.folder()
+                + " adapts "
+                + module.name()
+                + " as ("
+                + module.out()
+                + ", "
+                + module.in()
+                + "), but the model's is ("
+                + outputs
+                + ", "
+                + inputs
+                + "): the adapter was trained on another model");
       }
     }
+  }
+
+  /**
+   * Puts adapters on the weights, in place of those that were there; an empty list takes them off.
+   *
+   * @throws InvalidInputException where an adapter was made for another model
+   */
+  public void use(List<PeftAdapter> adapters, Ops ops, Arena owner) {
+    adapters.forEach(this::check);
     List<Map<String, PeftAdapter.Module>> modules =
         adapters.stream().map(PeftAdapter::modules).toList();
     for (Linear linear : linears()) {

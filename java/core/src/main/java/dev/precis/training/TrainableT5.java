@@ -306,23 +306,27 @@ public final class TrainableT5 implements AutoCloseable {
     weights.update(ops);
   }
 
+  /** Whether training changes what the encoder makes of a source. */
+  public boolean trainsEncoder() {
+    return parameters.all().stream()
+        .anyMatch(p -> p.name().startsWith("encoder.") || p.name().startsWith("shared."));
+  }
+
   /** Writes what was trained: a PEFT folder, or a whole Hugging Face folder with the tokenizer. */
   public void write(Path to) {
+    write(to, List.of());
+  }
+
+  /** As {@link #write(Path)}, with further parameters in the weights' file: a value head's. */
+  public void write(Path to, List<Parameter> others) {
     if (adapter != null) {
-      adapter.write(to, folder.toString());
+      adapter.write(to, folder.toString(), others);
       return;
     }
     ModelFolder.copyCompanions(folder, to);
     List<SafeTensors.Source> tensors = new ArrayList<>();
-    for (Parameter parameter : parameters.all()) {
-      long[] shape =
-          parameter.value().rank() == 1
-              ? new long[] {parameter.value().dim(0)}
-              : new long[] {parameter.value().dim(0), parameter.value().dim(1)};
-      tensors.add(
-          new SafeTensors.Source(
-              parameter.name(), DType.FLOAT32, shape, () -> parameter.value().memory()));
-    }
+    parameters.all().forEach(parameter -> tensors.add(parameter.source()));
+    others.forEach(parameter -> tensors.add(parameter.source()));
     SafeTensors.writeSources(to.resolve("model.safetensors"), tensors, Map.of("format", "pt"));
   }
 

@@ -1,0 +1,174 @@
+package dev.precis.alignment;
+
+import dev.precis.InvalidInputException;
+import dev.precis.checkpoint.Checkpoint;
+import dev.precis.checkpoint.ModelFolder;
+import dev.precis.checkpoint.PeftAdapter;
+import dev.precis.lora.Linear;
+import dev.precis.lora.LoraWeights;
+import dev.precis.t5.T5Config;
+import dev.precis.t5.T5Model;
+import dev.precis.t5.T5Weights;
+import dev.precis.training.TrainableT5;
+import java.lang.foreign.Arena;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.IdentityHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Function;
+import java.util.function.Supplier;
+
+/**
+ * The policy that a trained one is held close to. It is named, never guessed: {@code base} is the
+ * model without adapters, {@code adapter:DIR} the model with those, {@code checkpoint:DIR} another
+ * model of the same shape. Frozen, and where it can be on the policy's own base weights.
+ *
+ * <p>Not for several threads.
+ */
+public final class Reference implements AutoCloseable {
+  private final String name;
+  private final String hash;
+  private final T5Model model;
+  private final boolean sharesEncoder;
+  private final Map<Linear, LoraWeights> adapters;
+  private final Arena arena;
+
+  private Reference(
+      String name,
+      String hash,
+      T5Model model,
+      boolean sharesEncoder,
+      Map<Linear, LoraWeights> adapters,
+      Arena arena) {
+    this.name = name;
+    this.hash = hash;
+    this.model = model;
+    this.sharesEncoder = sharesEncoder;
+    this.adapters = adapters;
+    this.arena = arena;
+  }
+
+  /**
+   * The reference of a policy.
+   *
+   * @param name {@code base}, {@code adapter:DIR} or {@code checkpoint:DIR}
+   * @param policy what is trained; for base and adapter its folder is the base
+   * @param resolve finds the folder that a name stands for
+   * @throws InvalidInputException where the name is none of these or does not fit the policy
+   */
+  public static Reference open(String name, TrainableT5 policy, Function<String, Path> resolve) {
+    if (name.equals("base")) {
+      return policy.adapter() != null
+          ? onBase(name, policy, null)
+          : otherModel(name, policy, policy.folder());
+    }
+    if (name.startsWith("adapter:")) {
+      if (policy.adapter() == null) {
+        throw new InvalidInputException(
+            "The reference "
+                + name
+                + " needs a policy of adapters: with all weights trained, merge the adapter and name"
+                + " the result checkpoint:DIR");
+      }
+      return onBase(name, policy, resolve.apply(name.substring("adapter:".length())));
+    }
+    if (name.startsWith("checkpoint:")) {
+      return otherModel(name, policy, resolve.apply(name.substring("checkpoint:".length())));
+    }
+    throw new InvalidInputException(
+        "The reference must be base, adapter:DIR or checkpoint:DIR, not '" + name + "'");
+  }
+
+  private static Reference onBase(String name, TrainableT5 policy, Path adapterFolder) {
+    Map<Linear, LoraWeights> adapters = new IdentityHashMap<>();
+    Arena arena = Arena.ofShared();
+    try {
+      boolean adaptsEncoder = policy.trainsEncoder();
+      String hash = ModelFolder.weightsHash(policy.folder());
+      List<Linear> linears = policy.training().weights().linears();
+      linears.forEach(linear -> adapters.put(linear, null));
+      if (adapterFolder != null) {
+        hash += "+" + ModelFolder.weightsHash(adapterFolder);
+        try (PeftAdapter adapter = PeftAdapter.open(adapterFolder)) {
+          policy.training().weights().check(adapter);
+          for (Linear linear : linears) {
+            adapters.put(linear, linear.pack(policy.ops(), arena, List.of(adapter.modules())));
+          }
+          adaptsEncoder |=
+              adapter.modules().keySet().stream().anyMatch(m -> m.startsWith("encoder."));
+        }
+      }
+      return new Reference(name, hash, policy.model(), !adaptsEncoder, adapters, arena);
+    } catch (RuntimeException | Error e) {
+      arena.close();
+      throw e;
+    }
+  }
+
+  private static Reference otherModel(String name, TrainableT5 policy, Path folder) {
+    T5Config config = T5Config.read(folder);
+    if (config.vocabSize() != policy.config().vocabSize()
+        || config.decoderStartTokenId() != policy.config().decoderStartTokenId()) {
+      throw new InvalidInputException(
+          folder + " has another vocabulary than the policy: it cannot be its reference");
+    }
+    Arena arena = Arena.ofShared();
+    try (Checkpoint checkpoint = Checkpoint.open(folder)) {
+      T5Weights weights =
+          T5Weights.load(checkpoint, config, policy.ops(), arena, policy.dtype());
+      T5Model model = new T5Model(weights, policy.ops(), policy.dtype());
+      return new Reference(
+          name, ModelFolder.weightsHash(folder), model, false, new IdentityHashMap<>(), arena);
+    } catch (RuntimeException | Error e) {
+      arena.close();
+      throw e;
+    }
+  }
+
+  /** As it was named. */
+  public String name() {
+    return name;
+  }
+
+  /** Of its weights: what was computed with it is good for no other. */
+  public String hash() {
+    return hash;
+  }
+
+  /** Whether what the policy's encoder made of a source is what this one's would make of it. */
+  public boolean sharesEncoder() {
+    return sharesEncoder;
+  }
+
+  /**
+   * Computes something with the reference in the policy's place. On the policy's base its adapters
+   * are exchanged meanwhile.
+   *
+   * @param work reads {@link #model}
+   */
+  public <R> R with(Supplier<R> work) {
+    List<Runnable> back = new ArrayList<>();
+    adapters.forEach(
+        (linear, own) -> {
+          LoraWeights before = linear.used();
+          back.add(() -> linear.use(before));
+          linear.use(own);
+        });
+    try {
+      return work.get();
+    } finally {
+      back.forEach(Runnable::run);
+    }
+  }
+
+  /** The model; on the policy's base it is the reference only inside {@link #with}. */
+  public T5Model model() {
+    return model;
+  }
+
+  @Override
+  public void close() {
+    arena.close();
+  }
+}

@@ -1,0 +1,133 @@
+package dev.precis.heads;
+
+import dev.precis.InvalidInputException;
+import dev.precis.checkpoint.TensorView;
+import dev.precis.lora.Linear;
+import dev.precis.ops.Ops;
+import dev.precis.ops.Parameters;
+import dev.precis.ops.Parameters.Parameter;
+import dev.precis.ops.Tape;
+import dev.precis.ops.Variable;
+import dev.precis.random.SplitMix64;
+import dev.precis.tensor.DType;
+import dev.precis.tensor.Tensor;
+import dev.precis.tensor.Workspace;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.Function;
+
+/**
+ * The critic on a policy's decoder: {@code value = hidden w' + b}, one number for each token. It
+ * reads the decoder's normalised output, as TRL's does, and has TRL's names: {@code
+ * v_head.summary.weight} and {@code v_head.summary.bias}. Always in float32.
+ */
+public final class ValueHead {
+  private static final String PREFIX = "v_head.summary.";
+
+  private final Ops ops;
+  private final Parameters parameters;
+  private final Parameter weight;
+  private final Parameter bias;
+  private final Linear linear;
+
+  /**
+   * A head with PyTorch's initial values for a linear layer: uniform in +-1/sqrt(dModel).
+   *
+   * @param owner frees it
+   */
+  public ValueHead(int dModel, Ops ops, Arena owner, long seed) {
+    this.ops = ops;
+    Map<String, long[]> shapes = new LinkedHashMap<>();
+    shapes.put(PREFIX + "weight", new long[] {1, dModel});
+    shapes.put(PREFIX + "bias", new long[] {1});
+    parameters = new Parameters(shapes, ops.context(), owner);
+    weight = parameters.find(PREFIX + "weight");
+    bias = parameters.find(PREFIX + "bias");
+    SplitMix64 random = new SplitMix64(SplitMix64.mix(seed, 0x76616c7565L));
+    double bound = 1 / Math.sqrt(dModel);
+    for (Parameter parameter : parameters.all()) {
+      MemorySegment memory = parameter.value().memory();
+      for (long i = 0; i < parameter.elements(); i++) {
+        float value = (float) ((2 * random.uniform() - 1) * bound);
+        memory.setAtIndex(ValueLayout.JAVA_FLOAT, i, value);
+      }
+    }
+    List<Tensor> values = List.of(weight.value());
+    linear =
+        new Linear(
+            ops.pack(owner, DType.FLOAT32, values),
+            ops.packTransposed(owner, DType.FLOAT32, values),
+            List.of(new Linear.Part("v_head.summary", 0, 1)));
+    linear.train(List.of(weight));
+  }
+
+  /**
+   * Takes saved values, where there are any.
+   *
+   * @param saved finds {@code weight} and {@code bias}
+   * @return whether there were
+   * @throws InvalidInputException where only one of them is there, or of another size
+   */
+  public boolean read(Function<String, Optional<TensorView>> saved) {
+    int found = 0;
+    for (Parameter parameter : parameters.all()) {
+      Optional<TensorView> view = saved.apply(parameter.name().substring(PREFIX.length()));
+      if (view.isPresent()) {
+        if (view.get().elements() != parameter.elements()) {
+          throw new InvalidInputException(
+              view.get() + " does not fit this model's value head: it was saved with another model");
+        }
+        view.get().toFloat32(parameter.value().memory());
+        found++;
+      }
+    }
+    if (found == 1) {
+      throw new InvalidInputException(
+          "Only one of " + PREFIX + "weight and " + PREFIX + "bias was saved: the file is damaged");
+    }
+    update();
+    return found == 2;
+  }
+
+  /** What is trained. */
+  public Parameters parameters() {
+    return parameters;
+  }
+
+  /** Brings what is packed up to date after the parameters changed. */
+  public void update() {
+    linear.update(ops);
+  }
+
+  /**
+   * The values of tokens.
+   *
+   * @param hidden (tokens, dModel), of the decoder
+   * @return (tokens, 1) float32
+   */
+  public Tensor values(Tensor hidden, Workspace workspace) {
+    Tensor values = workspace.tensor(DType.FLOAT32, hidden.rows(), 1);
+    linear.apply(ops, hidden, values);
+    ops.addBias(values, bias.value());
+    return values;
+  }
+
+  /** As {@link #values}, on a tape: the gradient of the result is (tokens, 1) float32. */
+  public Variable values(Tape tape, Variable hidden) {
+    Tensor values = tape.workspace().tensor(DType.FLOAT32, hidden.value().rows(), 1);
+    Variable product = linear.apply(tape, hidden, values);
+    ops.addBias(values, bias.value());
+    tape.record(
+        () -> {
+          if (product.gradient() != null) {
+            ops.biasGradient(product.gradient(), bias.gradient());
+          }
+        });
+    return product;
+  }
+}
