@@ -5,13 +5,14 @@ import java.math.BigInteger;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 
 /**
  * A row of any format, on its way to a dialogue.
  *
- * @param fields its fields in order: texts, lists of texts, whole numbers, and anything else for
- *     what is none of them
+ * @param fields its fields in order: texts, lists of texts, whole numbers, true and false, and
+ *     anything else for what is none of them
  * @param where file and line, for the errors' sentences
  * @param number its line, which is its id where it has none
  */
@@ -42,6 +43,57 @@ record Row(Map<String, Object> fields, String where, long number) {
         summaries(),
         topicKey == null ? null : text(topicKey),
         !textKey.equals("dialogue"));
+  }
+
+  /** What is asked, and two answers to it. */
+  PreferencePair toPair() {
+    Dialogue asked = toDialogue();
+    String chosen = answer("chosen", "\"chosen\" and \"rejected\"");
+    String rejected = answer("rejected", "\"chosen\" and \"rejected\"");
+    if (chosen.strip().equals(rejected.strip())) {
+      throw new InvalidInputException(
+          where + ": \"chosen\" and \"rejected\" are the same, so that nothing is preferred");
+    }
+    return new PreferencePair(asked.id(), asked.dialogue(), asked.raw(), chosen, rejected, where);
+  }
+
+  /** What is asked, and an answer that was called good or bad. */
+  Feedback toFeedback() {
+    Dialogue asked = toDialogue();
+    String completion = answer("completion", "\"completion\" and \"label\"");
+    return new Feedback(asked.id(), asked.dialogue(), asked.raw(), completion, label(), where);
+  }
+
+  private String answer(String key, String needed) {
+    if (fields.get(key) == null) {
+      throw new InvalidInputException(
+          "%s has no \"%s\"; beside the prompt it needs %s, but its fields are: %s"
+              .formatted(where, key, needed, String.join(", ", fields.keySet())));
+    }
+    String text = text(key).replace("\r\n", "\n").replace('\r', '\n');
+    if (text.isBlank()) {
+      throw new InvalidInputException(where + ": \"" + key + "\" is empty");
+    }
+    if (text.length() > DialogueReader.MAX_CHARACTERS) {
+      throw new InvalidInputException(
+          "%s: \"%s\" has %d characters, more than the %d that an answer may have"
+              .formatted(where, key, text.length(), DialogueReader.MAX_CHARACTERS));
+    }
+    return text;
+  }
+
+  private boolean label() {
+    Object label = fields.get("label");
+    if (label == null) {
+      throw new InvalidInputException(
+          "%s has no \"label\", which says whether the completion is good: true or false"
+              .formatted(where));
+    }
+    return switch (label.toString().toLowerCase(Locale.ROOT)) {
+      case "true", "1" -> true;
+      case "false", "0" -> false;
+      default -> throw new InvalidInputException(where + ": \"label\" must be true or false");
+    };
   }
 
   /** What is summarised may be missing here, and a summary may be empty. */

@@ -1,0 +1,14 @@
+package dev.precis.data;
+
+/**
+ * Two answers to a prompt, of which people prefer one.
+ *
+ * @param id as in the file; else the line
+ * @param text a dialogue, which a template is applied to, or a prompt that is used as it is
+ * @param raw whether the text is a prompt
+ * @param chosen the answer that is preferred
+ * @param rejected the other one
+ * @param where file and line, for the sentences of errors
+ */
+public record PreferencePair(
+    String id, String text, boolean raw, String chosen, String rejected, String where) {}
