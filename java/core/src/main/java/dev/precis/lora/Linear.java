@@ -17,8 +17,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * A weight W (N, K), without bias, and the adapters that sit on it (Hu et al. 2021). Several layers
- * that read the same input are one product: their outputs lie side by side.
+ * A weight W (N, K), perhaps with a bias, and the adapters that sit on it (Hu et al. 2021). Several
+ * layers that read the same input are one product: their outputs lie side by side.
  *
  * <p>W is frozen, or trained whole ({@link #train(List)}), or frozen under adapters that are
  * trained ({@link #train(LoraTraining)}).
@@ -31,9 +31,18 @@ public final class Linear {
    */
   public record Part(String name, long outputBegin, long outputEnd) {}
 
+  /**
+   * A layer's bias.
+   *
+   * @param value (outputs) float32
+   * @param gradient its gradient, or null where it is not trained
+   */
+  public record Bias(Tensor value, Tensor gradient) {}
+
   private final PackedMatrix w;
   private final PackedMatrix transposed;
   private final List<Part> parts;
+  private List<Bias> biases = List.of();
   private LoraWeights lora;
   private List<Parameter> weights;
   private LoraTraining adapters;
@@ -61,6 +70,11 @@ public final class Linear {
   /** W packed transposed; null where no gradient flows. */
   public PackedMatrix packedTransposed() {
     return transposed;
+  }
+
+  /** Every layer gets a bias: one for each part. */
+  void add(List<Bias> biases) {
+    this.biases = List.copyOf(biases);
   }
 
   /** W is trained: one parameter for each part. */
@@ -101,14 +115,18 @@ public final class Linear {
     return weights != null || adapters != null;
   }
 
+  private boolean isTrained() {
+    return needsInput() || biases.stream().anyMatch(bias -> bias.gradient != null);
+  }
+
   /**
-   * {@code y = x W' + adapters}, on a tape.
+   * {@code y = x W' + adapters + bias}, on a tape.
    *
    * @param y where the result goes
    */
   public Variable apply(Tape tape, Variable x, Tensor y) {
     Forward forward = forward(tape, x, y, false, keptDown(tape, x));
-    Variable out = tape.variable(y, x.needsGradient() || needsInput());
+    Variable out = tape.variable(y, x.needsGradient() || isTrained());
     if (out.needsGradient()) {
       tape.record(() -> backward(tape, x, out.gradient(), forward));
     }
@@ -116,7 +134,7 @@ public final class Linear {
   }
 
   /**
-   * The next value of a residual stream: {@code stream + dropout(x W' + adapters)}.
+   * The next value of a residual stream: {@code stream + dropout(x W' + adapters + bias)}.
    *
    * @param dropout probability with which an element of the product is dropped
    */
@@ -138,7 +156,7 @@ public final class Linear {
       tape.ops().dropout(product, value, dropout, tape.seed(), mask, true);
       workspace.release(mark);
     }
-    boolean needs = x.needsGradient() || needsInput();
+    boolean needs = x.needsGradient() || isTrained();
     Variable out = tape.next(stream, value, needs);
     if (needs && tape.recording()) {
       long offset = mask;
@@ -181,6 +199,7 @@ public final class Linear {
     tape.ops()
         .loraMatmul(
             x.value(), w, lora.a(), lora.b(), lora.segments(), dropped, down, y, 1, accumulate);
+    addBiases(tape.ops(), y);
     tape.workspace().release(mark);
     return new Forward(down, offset);
   }
@@ -191,11 +210,14 @@ public final class Linear {
     }
     Ops ops = tape.ops();
     DType dtype = w.dtype() == DType.FLOAT32 ? DType.FLOAT32 : DType.BFLOAT16;
+    for (int i = 0; i < biases.size(); i++) {
+      if (biases.get(i).gradient != null) {
+        ops.biasGradient(outputs(dy, i), biases.get(i).gradient);
+      }
+    }
     if (weights != null) {
       for (int i = 0; i < parts.size(); i++) {
-        Part part = parts.get(i);
-        Tensor share = dy.columns(part.outputBegin, part.outputEnd - part.outputBegin);
-        ops.weightGradient(share, x.value(), weights.get(i).gradient(), 1, dtype, true);
+        ops.weightGradient(outputs(dy, i), x.value(), weights.get(i).gradient(), 1, dtype, true);
       }
     }
     if (adapters != null) {
@@ -205,6 +227,12 @@ public final class Linear {
       Tensor dx = tape.gradientFor(x, to);
       ops.matmul(dy, transposed, dx, 1, tape.collected(x));
     }
+  }
+
+  /** The columns of a part. */
+  private Tensor outputs(Tensor y, int i) {
+    Part part = parts.get(i);
+    return y.columns(part.outputBegin, part.outputEnd - part.outputBegin);
   }
 
   /** The layers inside, in the order of their outputs. */
@@ -232,12 +260,19 @@ public final class Linear {
     lora = adapters;
   }
 
-  /** {@code y = alpha (x W' + adapters)}, or {@code y +=} that; x (M, K), y (M, N). */
+  /** {@code y = alpha (x W' + adapters) + bias}, or {@code y +=} that; x (M, K), y (M, N). */
   public void apply(Ops ops, Tensor x, Tensor y, float alpha, boolean accumulate) {
     if (lora == null) {
       ops.matmul(x, w, y, alpha, accumulate);
     } else {
       ops.loraMatmul(x, w, lora.a(), lora.b(), lora.segments(), y, alpha, accumulate);
+    }
+    addBiases(ops, y);
+  }
+
+  private void addBiases(Ops ops, Tensor y) {
+    for (int i = 0; i < biases.size(); i++) {
+      ops.addBias(outputs(y, i), biases.get(i).value);
     }
   }
 

@@ -405,4 +405,94 @@ public final class Tape {
     }
     return result;
   }
+
+  /**
+   * {@code x += table[ids]}, in place, at the beginning of a residual stream.
+   *
+   * @param dtable the table's gradient, or null where it is not trained
+   */
+  public Variable addEmbedding(Variable x, Tensor table, Tensor dtable, Tensor ids) {
+    Workspace.Mark mark = workspace.mark();
+    Tensor rows = like(x.value());
+    ops.embedding(table, ids, rows);
+    ops.add(rows, 1, x.value());
+    workspace.release(mark);
+    Variable out = next(x, x.value(), dtable != null);
+    if (recording && dtable != null) {
+      record(() -> ops.embeddingBackward(ids, out.gradient(), dtable));
+    }
+    return out;
+  }
+
+  /**
+   * {@code x += bias} for every row, in place, of a residual stream.
+   *
+   * @param dbias the bias' gradient, or null where it is not trained
+   */
+  public Variable addBias(Variable x, Tensor bias, Tensor dbias) {
+    ops.addBias(x.value(), bias);
+    Variable out = next(x, x.value(), dbias != null);
+    if (recording && dbias != null) {
+      record(() -> ops.biasGradient(out.gradient(), dbias));
+    }
+    return out;
+  }
+
+  /**
+   * {@link Ops#layerNorm} on a residual stream, as of a transformer that norms after each part: the
+   * stream goes on from its result, and the gradient of what came before takes the place of that of
+   * the result.
+   *
+   * @param dweight the weight's gradient, or null where it is not trained; likewise dbias
+   * @param dropout probability with which an element of the result is dropped
+   */
+  public Variable layerNorm(
+      Variable x,
+      Tensor weight,
+      Tensor dweight,
+      Tensor bias,
+      Tensor dbias,
+      float epsilon,
+      float dropout) {
+    Tensor y = workspace.tensor(DType.FLOAT32, x.value().rows(), x.value().columns());
+    ops.layerNorm(x.value(), weight, bias, epsilon, y);
+    long offset = drop(y, dropout);
+    Variable out = next(x, y, dweight != null || dbias != null);
+    if (out.needsGradient()) {
+      record(
+          () -> {
+            Tensor gradient = out.gradient();
+            dropAgain(gradient, dropout, offset);
+            Workspace.Mark mark = workspace.mark();
+            Tensor dy = like(gradient);
+            ops.convert(gradient, dy);
+            ops.layerNormBackward(x.value(), weight, epsilon, dy, gradient, false, dweight, dbias);
+            workspace.release(mark);
+          });
+    }
+    return out;
+  }
+
+  /**
+   * Some rows of a residual stream, each at most once, whose other rows nothing else reads.
+   *
+   * @param rows (N) int32
+   * @return (N, columns) float32
+   */
+  public Variable rows(Variable x, Tensor rows) {
+    Tensor y = workspace.tensor(DType.FLOAT32, rows.dim(0), x.value().columns());
+    ops.embedding(x.value(), rows, y);
+    Variable out = variable(y, x.needsGradient());
+    if (out.needsGradient()) {
+      record(
+          () -> {
+            Tensor dx = gradientFor(x, DType.FLOAT32);
+            if (!collected(x)) {
+              dx.memory().asSlice(0, dx.rows() * dx.columns() * 4).fill((byte) 0);
+            }
+            ops.embeddingBackward(rows, out.gradient(), dx);
+          });
+    }
+    return out;
+  }
 }

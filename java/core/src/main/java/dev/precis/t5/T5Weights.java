@@ -4,15 +4,13 @@ import dev.precis.InvalidInputException;
 import dev.precis.checkpoint.Checkpoint;
 import dev.precis.checkpoint.PackedWeights;
 import dev.precis.checkpoint.PeftAdapter;
-import dev.precis.checkpoint.TensorView;
 import dev.precis.lora.Linear;
+import dev.precis.lora.WeightLoader;
 import dev.precis.ops.Ops;
-import dev.precis.ops.PackedMatrix;
 import dev.precis.ops.Parameters;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
 import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -79,7 +77,7 @@ public record T5Weights(
    */
   public static T5Weights load(
       Checkpoint checkpoint, T5Config config, Ops ops, Arena owner, DType dtype) {
-    return load(checkpoint, config, ops, owner, dtype, memory(ops, owner));
+    return load(checkpoint, config, ops, owner, dtype, WeightLoader.memory(ops, owner));
   }
 
   /**
@@ -94,12 +92,7 @@ public record T5Weights(
       Arena owner,
       DType dtype,
       PackedWeights packed) {
-    return new Loader(new FromCheckpoint(checkpoint), config, ops, owner, dtype, packed, null)
-        .load();
-  }
-
-  private static PackedWeights memory(Ops ops, Arena owner) {
-    return new PackedWeights(bytes -> ops.context().allocate(owner, bytes));
+    return new Loader(WeightLoader.frozen(checkpoint, ops, owner, dtype, packed), config).load();
   }
 
   /**
@@ -108,15 +101,7 @@ public record T5Weights(
    */
   public static T5Weights loadForAdapters(
       Checkpoint checkpoint, T5Config config, Ops ops, Arena owner, DType dtype) {
-    return new Loader(
-            new FromCheckpoint(checkpoint),
-            config,
-            ops,
-            owner,
-            dtype,
-            memory(ops, owner),
-            new Parameters(Map.of(), ops.context(), owner))
-        .load();
+    return new Loader(WeightLoader.forAdapters(checkpoint, ops, owner, dtype), config).load();
   }
 
   /**
@@ -129,125 +114,12 @@ public record T5Weights(
    */
   public static T5Weights train(
       Parameters parameters, T5Config config, Ops ops, Arena owner, DType dtype) {
-    return new Loader(
-            new FromParameters(parameters),
-            config,
-            ops,
-            owner,
-            dtype,
-            memory(ops, owner),
-            parameters)
-        .load();
+    return new Loader(WeightLoader.trained(parameters, ops, owner, dtype), config).load();
   }
 
   /** Brings everything that is packed up to date with the parameters that are trained. */
   public void update(Ops ops) {
     linears().forEach(linear -> linear.update(ops));
-  }
-
-  /** Where weights come from. */
-  private interface Source {
-    boolean contains(String name);
-
-    /** A float32 or bfloat16 tensor, good until the arena is closed. */
-    Tensor read(String name, Arena call, long... shape);
-
-    /** A float32 tensor that lives as long as the weights. */
-    Tensor keep(String name, PackedWeights packed, long... shape);
-
-    /** What was read is not needed any more. */
-    void release(String name);
-
-    boolean same(String name, String other);
-
-    Object origin();
-  }
-
-  private record FromParameters(Parameters parameters) implements Source {
-    @Override
-    public boolean contains(String name) {
-      return parameters.find(name) != null;
-    }
-
-    @Override
-    public Tensor read(String name, Arena call, long... shape) {
-      return parameters.find(name).value();
-    }
-
-    @Override
-    public Tensor keep(String name, PackedWeights packed, long... shape) {
-      return parameters.find(name).value();
-    }
-
-    @Override
-    public void release(String name) {}
-
-    @Override
-    public boolean same(String name, String other) {
-      return false;
-    }
-
-    @Override
-    public Object origin() {
-      return "the parameters";
-    }
-  }
-
-  private record FromCheckpoint(Checkpoint checkpoint) implements Source {
-    @Override
-    public boolean contains(String name) {
-      return checkpoint.contains(name);
-    }
-
-    private TensorView view(String name, long... shape) {
-      TensorView view = checkpoint.get(name);
-      if (!Arrays.equals(view.shape(), shape)) {
-        throw new InvalidInputException(
-            checkpoint.path()
-                + ": tensor "
-                + name
-                + " is "
-                + Arrays.toString(view.shape())
-                + ", but config.json makes it "
-                + Arrays.toString(shape)
-                + ": the two are not of one model");
-      }
-      return view;
-    }
-
-    /** The file's own bytes where kernels can read them, else a float32 copy. */
-    @Override
-    public Tensor read(String name, Arena call, long... shape) {
-      TensorView view = view(name, shape);
-      if (view.dtype() == DType.FLOAT32 || view.dtype() == DType.BFLOAT16) {
-        return Tensor.of(view.data(), view.dtype(), view.shape());
-      }
-      Tensor copy = Tensor.of(call.allocate(view.elements() * 4, 64), DType.FLOAT32, view.shape());
-      view.toFloat32(copy.memory());
-      return copy;
-    }
-
-    @Override
-    public Tensor keep(String name, PackedWeights packed, long... shape) {
-      TensorView view = view(name, shape);
-      return Tensor.of(
-          packed.get(name, view.elements() * 4, view::toFloat32), DType.FLOAT32, shape);
-    }
-
-    @Override
-    public void release(String name) {
-      checkpoint.release(checkpoint.get(name));
-    }
-
-    @Override
-    public boolean same(String name, String other) {
-      return checkpoint.get(name).data().mismatch(checkpoint.get(other).data()) == -1;
-    }
-
-    @Override
-    public Object origin() {
-      return checkpoint.path();
-    }
   }
 
   /** Every product of the model. */
@@ -316,24 +188,13 @@ public record T5Weights(
     }
   }
 
-  /**
-   * Makes the weights.
-   *
-   * @param trained null: gradients never flow; else what is trained of the weights, perhaps nothing
-   */
-  private record Loader(
-      Source source,
-      T5Config config,
-      Ops ops,
-      Arena owner,
-      DType dtype,
-      PackedWeights packed,
-      Parameters trained) {
+  /** Makes the weights. */
+  private record Loader(WeightLoader source, T5Config config) {
 
     T5Weights load() {
       // Files that were written by other tools may keep the table under the encoder's name alone.
       String shared = source.contains("shared.weight") ? "shared" : "encoder.embed_tokens";
-      Tensor embedding = embedding(shared + ".weight");
+      Tensor embedding = source.embedding(shared + ".weight", config.vocabSize(), config.dModel());
       Stack encoder = stack("encoder", config.numLayers(), false);
       Stack decoder = stack("decoder", config.numDecoderLayers(), true);
       boolean own = hasOwnHead();
@@ -398,64 +259,11 @@ public record T5Weights(
     }
 
     private Tensor keep(String name, long... shape) {
-      return source.keep(name, packed, shape);
-    }
-
-    /** A copy in our own memory: a file that is mapped can change under us. */
-    private Tensor embedding(String name) {
-      long[] shape = {config.vocabSize(), config.dModel()};
-      if (trained != null && trained.find(name) != null) {
-        return source.keep(name, packed, shape);
-      }
-      DType to = dtype == DType.FLOAT32 ? DType.FLOAT32 : DType.BFLOAT16;
-      MemorySegment memory =
-          packed.get(
-              name,
-              shape[0] * shape[1] * to.bytes(),
-              target -> {
-                try (Arena call = Arena.ofConfined()) {
-                  ops.convert(source.read(name, call, shape), Tensor.of(target, to, shape));
-                }
-              });
-      source.release(name);
-      return Tensor.of(memory, to, shape);
+      return source.keep(name, shape);
     }
 
     private Linear linear(long inputs, List<String> names, long outputs) {
-      List<Linear.Part> parts = new ArrayList<>();
-      for (String name : names) {
-        parts.add(new Linear.Part(name, parts.size() * outputs, (parts.size() + 1) * outputs));
-      }
-      long all = names.size() * outputs;
-      try (Arena call = Arena.ofConfined()) {
-        MemorySegment memory =
-            packed.get(
-                String.join("+", names),
-                ops.packedBytes(dtype, all, inputs),
-                target ->
-                    ops.repack(
-                        new PackedMatrix(target, all, inputs, dtype),
-                        read(names, call, outputs, inputs)));
-        PackedMatrix transposed =
-            trained == null
-                ? null
-                : ops.packTransposed(owner, dtype, read(names, call, outputs, inputs));
-        Linear linear = new Linear(new PackedMatrix(memory, all, inputs, dtype), transposed, parts);
-        if (trained != null && trained.find(names.getFirst() + ".weight") != null) {
-          linear.train(names.stream().map(name -> trained.find(name + ".weight")).toList());
-        }
-        // What is packed need not stay in memory a second time.
-        names.forEach(name -> source.release(name + ".weight"));
-        return linear;
-      }
-    }
-
-    private List<Tensor> read(List<String> names, Arena call, long outputs, long inputs) {
-      List<Tensor> weights = new ArrayList<>();
-      for (String name : names) {
-        weights.add(source.read(name + ".weight", call, outputs, inputs));
-      }
-      return weights;
+      return source.linear(names, outputs, inputs);
     }
   }
 }
