@@ -603,11 +603,11 @@ final class TrainCommand extends BaseCommand {
     }
 
     @Override
-    public void onEvaluation(long step, double loss, boolean best) {
-      report.evaluation(step, loss);
+    public void onEvaluation(long step, Trainer.Evaluation evaluation, boolean best) {
+      report.evaluation(step, evaluation.loss());
       lines.add(
           "step %,d: evaluation loss %.4f%s"
-              .formatted(step, loss, best ? ", the best so far" : ""));
+              .formatted(step, evaluation.loss(), best ? ", the best so far" : ""));
     }
   }
 }

@@ -113,8 +113,8 @@ public final class Advantages {
   }
 
   /**
-   * Advantages of RLOO (Ahmadian et al. 2024): a sequence's score over the mean of the others of its
-   * group.
+   * Advantages of RLOO (Ahmadian et al. 2024): a sequence's score over the mean of the others of
+   * its group.
    *
    * @param scores group after group
    * @return for each sequence

@@ -68,8 +68,8 @@ public final class Reference implements AutoCloseable {
         throw new InvalidInputException(
             "The reference "
                 + name
-                + " needs a policy of adapters: with all weights trained, merge the adapter and name"
-                + " the result checkpoint:DIR");
+                + " needs a policy of adapters: with all weights trained, merge the adapter and"
+                + " name the result checkpoint:DIR");
       }
       return onBase(name, policy, resolve.apply(name.substring("adapter:".length())));
     }
@@ -115,8 +115,7 @@ public final class Reference implements AutoCloseable {
     }
     Arena arena = Arena.ofShared();
     try (Checkpoint checkpoint = Checkpoint.open(folder)) {
-      T5Weights weights =
-          T5Weights.load(checkpoint, config, policy.ops(), arena, policy.dtype());
+      T5Weights weights = T5Weights.load(checkpoint, config, policy.ops(), arena, policy.dtype());
       T5Model model = new T5Model(weights, policy.ops(), policy.dtype());
       return new Reference(
           name, ModelFolder.weightsHash(folder), model, false, new IdentityHashMap<>(), arena);

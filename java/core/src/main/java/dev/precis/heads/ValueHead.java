@@ -80,7 +80,8 @@ public final class ValueHead {
       if (view.isPresent()) {
         if (view.get().elements() != parameter.elements()) {
           throw new InvalidInputException(
-              view.get() + " does not fit this model's value head: it was saved with another model");
+              view.get()
+                  + " does not fit this model's value head: it was saved with another model");
         }
         view.get().toFloat32(parameter.value().memory());
         found++;

@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
+import java.util.function.ToIntFunction;
 
 /**
  * Which examples each step of a run takes: a function of the seed and the step alone, so that a run
@@ -15,10 +16,11 @@ import java.util.List;
  * computed together is of about one length. In order, batch k takes the next examples, over the end
  * and on from the first.
  */
-public final class Batches {
+public final class Batches<T> {
   private static final int BUCKET_BATCHES = 64;
 
-  private final List<Example> examples;
+  private final List<T> examples;
+  private final ToIntFunction<T> length;
   private final int batchSize;
   private final boolean shuffle;
   private final long seed;
@@ -28,13 +30,16 @@ public final class Batches {
   /**
    * Batches of examples.
    *
+   * @param length how long an example is, for bucketing
    * @param batchSize examples of one optimizer step
    */
-  public Batches(List<Example> examples, int batchSize, boolean shuffle, long seed) {
+  public Batches(
+      List<T> examples, ToIntFunction<T> length, int batchSize, boolean shuffle, long seed) {
     if (examples.isEmpty()) {
       throw new IllegalArgumentException("There are no examples.");
     }
     this.examples = examples;
+    this.length = length;
     this.batchSize = batchSize;
     this.shuffle = shuffle;
     this.seed = seed;
@@ -46,8 +51,8 @@ public final class Batches {
   }
 
   /** The examples of a step, counted from 0. */
-  public List<Example> batch(long step) {
-    List<Example> batch = new ArrayList<>();
+  public List<T> batch(long step) {
+    List<T> batch = new ArrayList<>();
     if (!shuffle) {
       for (int i = 0; i < batchSize; i++) {
         batch.add(examples.get((int) ((step * batchSize + i) % examples.size())));
@@ -74,9 +79,7 @@ public final class Batches {
     }
     shuffle(all, random);
     int bucket = BUCKET_BATCHES * batchSize;
-    Comparator<Integer> byLength =
-        Comparator.comparingInt(
-            i -> examples.get(i).source().length + examples.get(i).target().length);
+    Comparator<Integer> byLength = Comparator.comparingInt(i -> length.applyAsInt(examples.get(i)));
     List<int[]> batches = new ArrayList<>();
     for (int from = 0; from < n; from += bucket) {
       int to = Math.min(n, from + bucket);
@@ -95,10 +98,10 @@ public final class Batches {
   }
 
   /** Fisher and Yates. */
-  private static <T> void shuffle(T[] all, SplitMix64 random) {
+  private static <E> void shuffle(E[] all, SplitMix64 random) {
     for (int i = all.length - 1; i > 0; i--) {
       int j = random.below(i + 1);
-      T swapped = all[i];
+      E swapped = all[i];
       all[i] = all[j];
       all[j] = swapped;
     }

@@ -95,8 +95,7 @@ class SharedEncoderTest {
       List<List<GeneratedTokens>> want = generator.generate(SOURCES, options, 2, 5, null, null);
       Encoded encoded =
           t5.model().encode(Ragged.of(SOURCES, t5.config().vocabSize(), workspace), workspace);
-      List<List<SampledTokens>> got =
-          generator.sample(encoded, options, new int[] {12, 12, 3}, 5);
+      List<List<SampledTokens>> got = generator.sample(encoded, options, new int[] {12, 12, 3}, 5);
       for (int i = 0; i < 3; i++) {
         for (int j = 0; j < 2; j++) {
           int[] tokens = want.get(i).get(j).tokens();

@@ -25,10 +25,15 @@ class BatchesTest {
     return example.source().length + example.target().length;
   }
 
+  private static Batches<Example> batches(
+      List<Example> examples, int batchSize, boolean shuffle, long seed) {
+    return new Batches<>(examples, BatchesTest::length, batchSize, shuffle, seed);
+  }
+
   @Test
   void anEpochHasEachExampleOnce() {
     List<Example> examples = examples(1003);
-    Batches batches = new Batches(examples, 8, true, 1);
+    Batches<Example> batches = batches(examples, 8, true, 1);
     assertEquals(126, batches.stepsPerEpoch());
     for (int epoch = 0; epoch < 2; epoch++) {
       Map<Example, Integer> seen = new IdentityHashMap<>();
@@ -43,23 +48,23 @@ class BatchesTest {
   @Test
   void aStepIsAFunctionOfSeedAndNumber() {
     List<Example> examples = examples(500);
-    Batches forwards = new Batches(examples, 8, true, 9);
+    Batches<Example> forwards = batches(examples, 8, true, 9);
     List<List<Example>> all = new ArrayList<>();
     for (int i = 0; i < 150; i++) {
       all.add(forwards.batch(i));
     }
-    Batches backwards = new Batches(examples, 8, true, 9);
+    Batches<Example> backwards = batches(examples, 8, true, 9);
     for (int i = 149; i >= 0; i--) {
       assertEquals(all.get(i), backwards.batch(i));
     }
-    assertNotEquals(all.get(0), new Batches(examples, 8, true, 10).batch(0));
+    assertNotEquals(all.get(0), batches(examples, 8, true, 10).batch(0));
     assertNotEquals(all.get(0), all.get(63), "a new epoch has a new order");
   }
 
   @Test
   void batchesAreOfOneLength() {
     List<Example> examples = examples(2000);
-    Batches batches = new Batches(examples, 8, true, 2);
+    Batches<Example> batches = batches(examples, 8, true, 2);
     long padded = 0;
     long tokens = 0;
     for (int i = 0; i < batches.stepsPerEpoch(); i++) {
@@ -74,7 +79,7 @@ class BatchesTest {
   @Test
   void inOrderItGoesRound() {
     List<Example> examples = examples(6);
-    Batches batches = new Batches(examples, 4, false, 0);
+    Batches<Example> batches = batches(examples, 4, false, 0);
     assertEquals(examples.subList(0, 4), batches.batch(0));
     assertEquals(
         List.of(examples.get(4), examples.get(5), examples.get(0), examples.get(1)),

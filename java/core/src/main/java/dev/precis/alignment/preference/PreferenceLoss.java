@@ -66,7 +66,9 @@ public record PreferenceLoss(Kind kind, double beta, double labelSmoothing, doub
     require(margin >= 0 && margin < 1e6, "simpo-gamma", "0 or more", margin);
     if (labelSmoothing > 0 && !kind.smooths()) {
       throw new InvalidInputException(
-          "label-smoothing has no part in " + kind.name().toLowerCase(Locale.ROOT) + ": leave it 0");
+          "label-smoothing has no part in "
+              + kind.name().toLowerCase(Locale.ROOT)
+              + ": leave it 0");
     }
   }
 

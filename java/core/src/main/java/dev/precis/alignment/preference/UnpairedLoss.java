@@ -75,7 +75,6 @@ public record UnpairedLoss(double beta, double desirableWeight, double undesirab
     double away = beta * (good ? r - divergence : divergence - r);
     double weight = good ? desirableWeight : undesirableWeight;
     double slope = weight * beta * PreferenceLoss.sigmoid(away) * PreferenceLoss.sigmoid(-away);
-    return new Cost(
-        weight * PreferenceLoss.sigmoid(-away), good ? -slope : slope, beta * r);
+    return new Cost(weight * PreferenceLoss.sigmoid(-away), good ? -slope : slope, beta * r);
   }
 }

@@ -119,8 +119,7 @@ class PreferenceLossTest {
     // h = 4 log 2 + 2 log 2 = 6 log 2, of the means 2 log 2
     double up = 1 / (1 + Math.pow(2, -3));
     Cost robust = new PreferenceLoss(Kind.ROBUST, 0.5, 0.1, 0).of(c, r);
-    assertEquals(
-        (-0.9 * Math.log(up) + 0.1 * Math.log(1 - up)) / 0.8, robust.loss(), 1e-12);
+    assertEquals((-0.9 * Math.log(up) + 0.1 * Math.log(1 - up)) / 0.8, robust.loss(), 1e-12);
     Cost ipo = new PreferenceLoss(Kind.IPO, 0.5, 0, 0).of(c, r);
     assertEquals(Math.pow(2 * Math.log(2) - 1, 2), ipo.loss(), 1e-12);
     assertEquals(0.5 * Math.log(2), ipo.chosenReward(), 1e-12);
@@ -158,8 +157,7 @@ class PreferenceLossTest {
         double step = 1e-5;
         double up = loss.of(good, policy + step, -7, 0.4).loss();
         double down = loss.of(good, policy - step, -7, 0.4).loss();
-        assertEquals(
-            (up - down) / (2 * step), loss.of(good, policy, -7, 0.4).gradient(), 1e-9);
+        assertEquals((up - down) / (2 * step), loss.of(good, policy, -7, 0.4).gradient(), 1e-9);
       }
     }
   }

@@ -1,0 +1,413 @@
+package dev.precis.training;
+
+import dev.precis.InvalidInputException;
+import dev.precis.checkpoint.Checkpoint;
+import dev.precis.checkpoint.Json;
+import dev.precis.checkpoint.JsonObject;
+import dev.precis.checkpoint.SafeTensors;
+import dev.precis.checkpoint.TensorView;
+import dev.precis.ops.Parameters;
+import dev.precis.ops.Parameters.Parameter;
+import dev.precis.random.SplitMix64;
+import dev.precis.tensor.DType;
+import dev.precis.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * Optimizer steps on a T5, into a {@link RunFolder}; what they learn is the subclass's.
+ *
+ * <p>What a step does is a function of the options and the step's number alone: a run that was
+ * killed at any moment and resumed ends with the same bits as one left alone.
+ *
+ * <p>Not for several threads; {@link #stop} may come from any.
+ */
+public abstract class TrainingLoop implements AutoCloseable {
+  /** Hears how a run goes. */
+  public interface Listener {
+    /** A step is done. */
+    default void onStep(Step step) {}
+
+    /** An evaluation is done; best: none was better before. */
+    default void onEvaluation(long step, Evaluation evaluation, boolean best) {}
+
+    /** A checkpoint is on the disk. */
+    default void onCheckpoint(long step) {}
+  }
+
+  /**
+   * How one step went.
+   *
+   * @param step from 1
+   * @param loss mean over what the step learnt from
+   * @param gradNorm of all gradients together, before it is cut
+   * @param tokens source and target tokens of the step
+   * @param metrics what else was measured, by name
+   */
+  public record Step(
+      long step,
+      long totalSteps,
+      double epoch,
+      double loss,
+      float learningRate,
+      double gradNorm,
+      long tokens,
+      double tokensPerSecond,
+      Map<String, Double> metrics) {}
+
+  /**
+   * How good the model is on what it does not learn from.
+   *
+   * @param loss mean over it
+   * @param metrics what else was measured, by name
+   */
+  public record Evaluation(double loss, Map<String, Double> metrics) {}
+
+  /** Why a run ended. */
+  public enum End {
+    DONE,
+    EARLY_STOPPED,
+    INTERRUPTED
+  }
+
+  /**
+   * How a run ended.
+   *
+   * @param loss of the last step
+   * @param bestStep whose evaluation was the best; 0 where none was made
+   */
+  public record Result(End end, long steps, double loss, long bestStep, double bestLoss) {}
+
+  /**
+   * What a step's forward and backward gave.
+   *
+   * @param loss whose gradients are now those of the parameters
+   * @param tokens source and target tokens
+   */
+  protected record Learnt(double loss, long tokens, Map<String, Double> metrics) {}
+
+  private static final String OPTIMIZER = "optimizer.safetensors";
+  private static final String STATE = "state.json";
+
+  private final TrainableT5 t5;
+  private final TrainingOptions options;
+  private final long stepsPerEpoch;
+  private final boolean evaluates;
+  private final RunFolder run;
+  private final Arena arena = Arena.ofShared();
+  private final Optimizer optimizer;
+  private final Schedule schedule;
+  private final long totalSteps;
+  private volatile boolean stopped;
+  private long done;
+  private long bestStep;
+  private double bestLoss = Double.POSITIVE_INFINITY;
+  private int withoutImprovement;
+  private double lastLoss = Double.NaN;
+
+  /**
+   * A run that has not started, or goes on where its newest checkpoint is.
+   *
+   * @param examples what is learnt from
+   * @param evaluates whether there is something to evaluate on
+   * @param run where everything is written; open, and closed by its owner
+   */
+  protected TrainingLoop(
+      TrainableT5 t5, TrainingOptions options, int examples, boolean evaluates, RunFolder run) {
+    if (options.earlyStopping() > 0 && !evaluates) {
+      throw new InvalidInputException("Early stopping needs evaluation data.");
+    }
+    this.t5 = t5;
+    this.options = options;
+    this.evaluates = evaluates;
+    this.run = run;
+    stepsPerEpoch = Math.ceilDiv(examples, options.stepSize());
+    totalSteps =
+        options.maxSteps() > 0
+            ? options.maxSteps()
+            : Math.max(1, Math.round(options.epochs() * stepsPerEpoch));
+    schedule = new Schedule(options.schedule(), options.warmupSteps(), totalSteps);
+    try {
+      optimizer = Optimizer.create(options.optimizer(), t5.parameters(), t5.ops(), arena);
+    } catch (RuntimeException | Error e) {
+      arena.close();
+      throw e;
+    }
+  }
+
+  /**
+   * Adds the gradients of a step's loss to those of the parameters, which are zero.
+   *
+   * @param step from 0
+   */
+  protected abstract Learnt learn(long step);
+
+  /** Evaluates; asked only where there is something to evaluate on. */
+  protected abstract Evaluation evaluation();
+
+  /** Called before the first step of this process. */
+  protected void prepare() {}
+
+  /** What a step needs. */
+  public abstract MemoryPlan plan();
+
+  /**
+   * A plan of what every run needs.
+   *
+   * @param activations bytes of values and gradients between operations
+   */
+  protected final MemoryPlan plan(long activations) {
+    Map<String, Long> parts = new LinkedHashMap<>();
+    parts.put("weights", t5.weightBytes());
+    parts.put("trained weights and gradients", 2 * t5.parameters().values().memory().byteSize());
+    long state = 0;
+    for (Tensor tensor : optimizer.state().values()) {
+      state += tensor.memory().byteSize();
+    }
+    parts.put("optimizer", state);
+    parts.put("activations", activations);
+    parts.put("kernels", t5.context().describe().scratchBytes());
+    return new MemoryPlan(parts);
+  }
+
+  protected final TrainableT5 t5() {
+    return t5;
+  }
+
+  protected final TrainingOptions options() {
+    return options;
+  }
+
+  protected final RunFolder run() {
+    return run;
+  }
+
+  /** A seed for the dropout masks of a part of a step. */
+  protected final long dropoutSeed(long step, int part) {
+    return SplitMix64.mix(options.seed(), 0x64726f70L, step, part);
+  }
+
+  /** Steps of the whole run. */
+  public final long totalSteps() {
+    return totalSteps;
+  }
+
+  /** Steps that are done. */
+  public final long done() {
+    return done;
+  }
+
+  /** Ends the run after the step at hand, with a checkpoint. */
+  public final void stop() {
+    stopped = true;
+  }
+
+  /** Whether {@link #stop} was called. */
+  protected final boolean stopped() {
+    return stopped;
+  }
+
+  /** Goes on from the newest checkpoint; without one, from the start. */
+  public final void resume() {
+    run.removeLeftovers();
+    List<Long> all = run.checkpoints();
+    if (!all.isEmpty()) {
+      read(all.getLast());
+    }
+    run.openMetrics(done);
+  }
+
+  /** Trains to the end, or until {@link #stop}. */
+  public final Result train(Listener listener) {
+    if (done < totalSteps && !earlyStop() && !stopped) {
+      prepare();
+    }
+    while (done < totalSteps && !earlyStop() && !stopped) {
+      Step step = step();
+      listener.onStep(step);
+      run.metric(metric(step));
+      boolean last = done == totalSteps;
+      boolean epochEnds = done % stepsPerEpoch == 0;
+      boolean improved = false;
+      if (evaluates && (last || due(options.evaluateEvery(), epochEnds))) {
+        improved = evaluate(listener);
+      }
+      if (last || stopped || improved || earlyStop() || due(options.checkpointEvery(), epochEnds)) {
+        write();
+        listener.onCheckpoint(done);
+      }
+    }
+    End end = done == totalSteps ? End.DONE : earlyStop() ? End.EARLY_STOPPED : End.INTERRUPTED;
+    if (end != End.INTERRUPTED) {
+      finish();
+    }
+    return new Result(end, done, lastLoss, bestStep, bestLoss);
+  }
+
+  private boolean due(long every, boolean epochEnds) {
+    return every == 0 ? epochEnds : done % every == 0;
+  }
+
+  private boolean earlyStop() {
+    return options.earlyStopping() > 0 && withoutImprovement >= options.earlyStopping();
+  }
+
+  /**
+   * One optimizer step, for programs with a loop of their own.
+   *
+   * @throws IllegalStateException where the loss or the gradient is not a number any more; nothing
+   *     was changed then
+   */
+  public final Step step() {
+    long start = System.nanoTime();
+    Parameters parameters = t5.parameters();
+    parameters.clearGradients();
+    Learnt learnt = learn(done);
+    double norm = Math.sqrt(t5.ops().sumOfSquares(parameters.gradients()));
+    if (!Double.isFinite(learnt.loss) || !Double.isFinite(norm)) {
+      throw new IllegalStateException(
+          "The loss of step "
+              + (done + 1)
+              + " is "
+              + learnt.loss
+              + " and its gradient's norm "
+              + norm
+              + ": lower the learning rate. The last checkpoint is whole.");
+    }
+    float learningRate = (float) (options.learningRate() * schedule.factor(done));
+    double clip = options.maxGradNorm() > 0 ? options.maxGradNorm() / (norm + 1e-6) : 1;
+    done++;
+    optimizer.step(done, learningRate, (float) Math.min(1, clip));
+    t5.update();
+    lastLoss = learnt.loss;
+    double seconds = (System.nanoTime() - start) / 1e9;
+    return new Step(
+        done,
+        totalSteps,
+        (double) done / stepsPerEpoch,
+        learnt.loss,
+        learningRate,
+        norm,
+        learnt.tokens,
+        learnt.tokens / seconds,
+        learnt.metrics);
+  }
+
+  private static ObjectNode metric(Step step) {
+    ObjectNode line = Json.mapper().createObjectNode();
+    line.put("step", step.step);
+    line.put("epoch", step.epoch);
+    line.put("loss", step.loss);
+    step.metrics.forEach(line::put);
+    // The shortest decimal that is this float.
+    line.put("learning_rate", Double.parseDouble(Float.toString(step.learningRate)));
+    line.put("grad_norm", step.gradNorm);
+    line.put("tokens", step.tokens);
+    line.put("tokens_per_second", Math.round(step.tokensPerSecond * 10) / 10.0);
+    return line;
+  }
+
+  private boolean evaluate(Listener listener) {
+    Evaluation evaluation = evaluation();
+    boolean best = evaluation.loss < bestLoss;
+    if (best) {
+      bestLoss = evaluation.loss;
+      bestStep = done;
+      withoutImprovement = 0;
+    } else {
+      withoutImprovement++;
+    }
+    ObjectNode line = Json.mapper().createObjectNode();
+    line.put("step", done);
+    line.put("eval_loss", evaluation.loss);
+    evaluation.metrics.forEach((name, value) -> line.put("eval_" + name, value));
+    run.metric(line);
+    listener.onEvaluation(done, evaluation, best);
+    return best;
+  }
+
+  /** The run's result: the best weights where there was an evaluation, else the last. */
+  private void finish() {
+    if (bestStep > 0 && bestStep != done) {
+      readParameters(run.checkpointPath(bestStep));
+      t5.update();
+    }
+    run.result(t5.adapter() != null ? "adapter" : "model", t5::write);
+    run.prune(options.keepCheckpoints(), bestStep);
+  }
+
+  private void write() {
+    run.checkpoint(
+        done,
+        folder -> {
+          t5.write(folder.resolve(t5.adapter() != null ? "adapter" : "model"));
+          List<SafeTensors.Source> state = new ArrayList<>();
+          optimizer
+              .state()
+              .forEach(
+                  (name, tensor) ->
+                      state.add(
+                          new SafeTensors.Source(
+                              name, DType.FLOAT32, new long[] {tensor.dim(0)}, tensor::memory)));
+          SafeTensors.writeSources(folder.resolve(OPTIMIZER), state, Map.of());
+          ObjectNode json = Json.mapper().createObjectNode();
+          json.put("step", done);
+          json.put("loss", lastLoss);
+          json.put("best_step", bestStep);
+          if (bestStep > 0) {
+            json.put("best_loss", bestLoss);
+          }
+          json.put("without_improvement", withoutImprovement);
+          RunFolder.writeText(folder.resolve(STATE), json.toPrettyString() + "\n");
+        });
+    run.prune(options.keepCheckpoints(), bestStep);
+  }
+
+  private void read(long step) {
+    Path folder = run.checkpointPath(step);
+    readParameters(folder);
+    try (Checkpoint state = Checkpoint.openFile(folder.resolve(OPTIMIZER))) {
+      optimizer.state().forEach((name, tensor) -> copy(state.get(name), tensor.memory(), folder));
+    }
+    JsonObject json = Json.readObject(folder.resolve(STATE));
+    done = (long) json.number("step");
+    lastLoss = json.number("loss");
+    bestStep = (long) json.number("best_step");
+    bestLoss = bestStep > 0 ? json.number("best_loss") : Double.POSITIVE_INFINITY;
+    withoutImprovement = json.integer("without_improvement", 0, Integer.MAX_VALUE);
+    t5.update();
+  }
+
+  private void readParameters(Path folder) {
+    boolean lora = t5.adapter() != null;
+    Path file =
+        lora
+            ? folder.resolve("adapter").resolve("adapter_model.safetensors")
+            : folder.resolve("model").resolve("model.safetensors");
+    try (Checkpoint saved = Checkpoint.openFile(file)) {
+      for (Parameter parameter : t5.parameters().all()) {
+        String name = lora ? "base_model.model." + parameter.name() : parameter.name();
+        copy(saved.get(name), parameter.value().memory(), folder);
+      }
+    }
+  }
+
+  private static void copy(TensorView from, MemorySegment to, Path folder) {
+    if (from.dtype() != DType.FLOAT32 || from.data().byteSize() != to.byteSize()) {
+      throw new InvalidInputException(
+          folder + ": " + from + " does not fit this run: the checkpoint is another run's");
+    }
+    MemorySegment.copy(from.data(), 0, to, 0, to.byteSize());
+  }
+
+  @Override
+  public void close() {
+    arena.close();
+  }
+}
