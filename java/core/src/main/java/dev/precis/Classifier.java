@@ -209,7 +209,8 @@ public final class Classifier implements AutoCloseable {
   }
 
   /**
-   * The logits of texts, in their order; which texts are computed together changes rounding at most.
+   * The logits of texts, in their order; which texts are computed together changes rounding at
+   * most.
    *
    * @return for each text a number for each label
    * @throws InvalidInputException where they are not numbers
@@ -256,8 +257,7 @@ public final class Classifier implements AutoCloseable {
     for (int i = begin; i < end; i++) {
       batch.add(ids.get(order[i]));
     }
-    Tensor logits =
-        model.logits(tape, Ragged.of(batch, config.vocabSize(), workspace)).value();
+    Tensor logits = model.logits(tape, Ragged.of(batch, config.vocabSize(), workspace)).value();
     for (int i = begin; i < end; i++) {
       float[] row = logits.row(i - begin);
       for (float logit : row) {

@@ -51,12 +51,7 @@ public final class WeightLoader {
    * @param trained null: gradients never flow; else what is trained of the weights, perhaps nothing
    */
   private WeightLoader(
-      Source source,
-      Ops ops,
-      Arena owner,
-      DType dtype,
-      PackedWeights packed,
-      Parameters trained) {
+      Source source, Ops ops, Arena owner, DType dtype, PackedWeights packed, Parameters trained) {
     this.source = source;
     this.ops = ops;
     this.owner = owner;
@@ -81,8 +76,7 @@ public final class WeightLoader {
    * Frozen weights that gradients can flow through: every product is packed a second time,
    * transposed.
    */
-  public static WeightLoader forAdapters(
-      Checkpoint checkpoint, Ops ops, Arena owner, DType dtype) {
+  public static WeightLoader forAdapters(Checkpoint checkpoint, Ops ops, Arena owner, DType dtype) {
     return new WeightLoader(
         new FromCheckpoint(checkpoint),
         ops,

@@ -136,9 +136,7 @@ public final class RobertaClassifier {
     Workspace workspace = tape.workspace();
     long rows = x.value().rows();
     Variable qkv =
-        layer
-            .qkv()
-            .apply(tape, x, workspace.tensor(activationType, rows, layer.qkv().outputs()));
+        layer.qkv().apply(tape, x, workspace.tensor(activationType, rows, layer.qkv().outputs()));
     Variable mixed = tape.selfAttention(qkv, shape(tape, tokens), null);
     x = layer.attentionOut().addTo(tape, mixed, x, dropout);
     x = norm(tape, x, layer.attentionNorm(), 0);

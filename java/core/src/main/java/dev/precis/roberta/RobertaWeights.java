@@ -152,7 +152,8 @@ public record RobertaWeights(
 
     private Norm norm(String name) {
       return new Norm(
-          weight(name + ".weight", config.hiddenSize()), weight(name + ".bias", config.hiddenSize()));
+          weight(name + ".weight", config.hiddenSize()),
+          weight(name + ".bias", config.hiddenSize()));
     }
 
     private Weight weight(String name, long... shape) {

@@ -38,7 +38,8 @@ class RobertaGoldenTest {
   static Path copy(Path to, String... without) throws IOException {
     Files.createDirectories(to);
     for (String name :
-        List.of("config.json", "merges.txt", "vocab.json", "model.safetensors", "pytorch_model.bin")) {
+        List.of(
+            "config.json", "merges.txt", "vocab.json", "model.safetensors", "pytorch_model.bin")) {
       if (!List.of(without).contains(name)) {
         Files.copy(MODEL.resolve(name), to.resolve(name));
       }
@@ -63,7 +64,8 @@ class RobertaGoldenTest {
         }
         assertArrayEquals(ids, classifier.encode(want.get("text").stringValue()), "text " + i);
         for (int k = 0; k < 2; k++) {
-          assertEquals(want.get("logits").get(k).doubleValue(), logits.get(i)[k], 1e-4, "text " + i);
+          assertEquals(
+              want.get("logits").get(k).doubleValue(), logits.get(i)[k], 1e-4, "text " + i);
         }
       }
     }
@@ -235,8 +237,7 @@ class RobertaGoldenTest {
   void missingPartsAreNamed(@TempDir Path folder) throws IOException {
     refused(copy(folder.resolve("a"), "merges.txt"), "has no tokenizer", "merges.txt");
     refused(copy(folder.resolve("b"), "config.json"), "config.json does not exist");
-    refused(
-        copy(folder.resolve("c"), "model.safetensors", "pytorch_model.bin"), "has no weights");
+    refused(copy(folder.resolve("c"), "model.safetensors", "pytorch_model.bin"), "has no weights");
     Path bare = copy(folder.resolve("d"), "model.safetensors", "pytorch_model.bin");
     try (Checkpoint whole = Checkpoint.open(MODEL)) {
       SafeTensors.write(

@@ -174,8 +174,7 @@ class RobertaGradientTest {
   void positionsAndTokensThatAreNotThereHaveNone() {
     try (Model model = new Model(DType.FLOAT32, 0, false)) {
       model.loss(true);
-      Tensor words =
-          model.parameters.find("roberta.embeddings.word_embeddings.weight").gradient();
+      Tensor words = model.parameters.find("roberta.embeddings.word_embeddings.weight").gradient();
       Tensor positions =
           model.parameters.find("roberta.embeddings.position_embeddings.weight").gradient();
       List<Integer> read = new ArrayList<>();

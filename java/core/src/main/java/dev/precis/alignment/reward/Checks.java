@@ -1,0 +1,35 @@
+package dev.precis.alignment.reward;
+
+import dev.precis.InvalidInputException;
+import java.util.List;
+
+/** What must not reach a policy. */
+final class Checks {
+  private static final int SHOWN = 60;
+
+  private Checks() {}
+
+  /** One score for each completion. */
+  static List<Score> complete(List<Score> scores, List<Completion> completions) {
+    if (scores.size() != completions.size()) {
+      throw new IllegalStateException(
+          "The reward gave %d scores for %d completions"
+              .formatted(scores.size(), completions.size()));
+    }
+    return scores;
+  }
+
+  /** A number that is one. */
+  static void finite(String term, double value, Completion completion) {
+    if (!Double.isFinite(value)) {
+      String text = completion.text().replace('\n', ' ');
+      throw new InvalidInputException(
+          "The reward's term %s is %s for the completion of '%s' (\"%s\"): a reward must be finite"
+              .formatted(
+                  term,
+                  value,
+                  completion.id(),
+                  text.length() > SHOWN ? text.substring(0, SHOWN) + "..." : text));
+    }
+  }
+}

@@ -1,0 +1,146 @@
+package dev.precis.alignment.reward;
+
+import dev.precis.Classifier;
+import dev.precis.InvalidInputException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * What a classifier says of one of its labels. The classifier reads text, with its own tokenizer;
+ * the label is addressed by its name.
+ */
+public final class ClassifierReward implements Reward {
+  private static final String KIND = "Thank you, that is very kind of you and a great help.";
+  private static final String RUDE = "Shut up, you stupid fool, that is disgusting nonsense.";
+
+  /** Which number of the label counts. */
+  public enum Measure {
+    /** The logit: it does not level off where the classifier is sure. */
+    LOGIT,
+    /** The probability. */
+    PROBABILITY
+  }
+
+  private final Classifier classifier;
+  private final boolean owned;
+  private final int label;
+  private final Measure measure;
+  private final RewardTemplate template;
+
+  /**
+   * A reward on a classifier that stays its owner's.
+   *
+   * @param label its name; null where the classifier has one label only
+   * @param template what is read of prompt and completion
+   * @throws InvalidInputException where there is no such label
+   */
+  public ClassifierReward(
+      Classifier classifier, String label, Measure measure, RewardTemplate template) {
+    this(classifier, false, label, measure, template);
+  }
+
+  private ClassifierReward(
+      Classifier classifier,
+      boolean owned,
+      String label,
+      Measure measure,
+      RewardTemplate template) {
+    this.classifier = classifier;
+    this.owned = owned;
+    this.label = labelOf(classifier, label);
+    this.measure = measure;
+    this.template = template;
+  }
+
+  /** Loads a classifier for a reward, which closes it. */
+  public static ClassifierReward load(
+      Path folder,
+      Classifier.LoadOptions options,
+      String label,
+      Measure measure,
+      RewardTemplate template) {
+    Classifier classifier = Classifier.load(folder, options);
+    try {
+      return new ClassifierReward(classifier, true, label, measure, template);
+    } catch (RuntimeException | Error e) {
+      classifier.close();
+      throw e;
+    }
+  }
+
+  private static int labelOf(Classifier classifier, String label) {
+    List<String> labels = classifier.labels();
+    if (label == null && labels.size() == 1) {
+      return 0;
+    }
+    int index = label == null ? -1 : labels.indexOf(label);
+    if (index < 0) {
+      throw new InvalidInputException(
+          "%s has %s; its labels are: %s"
+              .formatted(
+                  classifier.folder(),
+                  label == null
+                      ? "several labels, and none is named"
+                      : "no label '" + label + "'",
+                  String.join(", ", labels)));
+    }
+    return index;
+  }
+
+  /** The label's name. */
+  public String label() {
+    return classifier.labels().get(label);
+  }
+
+  /** What is read. */
+  public RewardTemplate template() {
+    return template;
+  }
+
+  @Override
+  public List<Score> score(List<Completion> completions) {
+    List<String> texts =
+        completions.stream().map(each -> template.fill(each.prompt(), each.text())).toList();
+    List<Score> scores = new ArrayList<>();
+    for (float[] logits : classifier.logits(texts, done -> {})) {
+      double value =
+          measure == Measure.LOGIT ? logits[label] : classifier.probabilities(logits)[label];
+      scores.add(Score.of(label(), value));
+    }
+    return scores;
+  }
+
+  /**
+   * Whether the label is more probable of a kind sentence than of a rude one. A label that stands
+   * for rudeness, or one whose place was mistaken for another's, does not pass.
+   */
+  public Probe probe() {
+    return probe(KIND, RUDE);
+  }
+
+  /** As {@link #probe()}, with sentences that suit another kind of label. */
+  public Probe probe(String better, String worse) {
+    // By the probability: what all logits have in common says nothing about one label.
+    List<Score> scores =
+        new ClassifierReward(classifier, label(), Measure.PROBABILITY, template)
+            .checked(
+                List.of(
+                    new Completion("probe", "", better, List.of()),
+                    new Completion("probe", "", worse, List.of())));
+    return new Probe(
+        label(), better, scores.getFirst().value(), worse, scores.getLast().value());
+  }
+
+  @Override
+  public List<Probe> probes() {
+    return List.of(probe());
+  }
+
+  @Override
+  public void close() {
+    if (owned) {
+      classifier.close();
+    }
+  }
+}

@@ -1,0 +1,96 @@
+package dev.precis.alignment.reward;
+
+import dev.precis.InvalidInputException;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+/**
+ * The sum of other rewards, each times its weight. A score's terms are the values of the parts,
+ * before they are weighted.
+ */
+public final class WeightedReward implements Reward {
+  /**
+   * A part of the sum.
+   *
+   * @param name in the log
+   */
+  public record Part(String name, double weight, Reward reward) {}
+
+  private final List<Part> parts;
+
+  /**
+   * A sum, which closes its parts.
+   *
+   * @throws InvalidInputException where there is no part, two have one name, or a weight is no
+   *     number
+   */
+  public WeightedReward(List<Part> parts) {
+    this.parts = List.copyOf(parts);
+    if (parts.isEmpty()) {
+      throw new InvalidInputException("A weighted reward needs a part.");
+    }
+    Set<String> names = new HashSet<>();
+    for (Part part : parts) {
+      if (!names.add(part.name)) {
+        throw new InvalidInputException(
+            "Two parts of the reward are named '" + part.name + "': give them names of their own");
+      }
+      if (!Double.isFinite(part.weight)) {
+        throw new InvalidInputException(
+            "The weight of the reward's part '" + part.name + "' is " + part.weight);
+      }
+    }
+  }
+
+  /** The parts, in the order of the terms. */
+  public List<Part> parts() {
+    return parts;
+  }
+
+  @Override
+  public List<Score> score(List<Completion> completions) {
+    List<List<Score>> scores = new ArrayList<>();
+    for (Part part : parts) {
+      scores.add(Checks.complete(part.reward.score(completions), completions));
+    }
+    List<Score> sums = new ArrayList<>();
+    for (int i = 0; i < completions.size(); i++) {
+      double sum = 0;
+      Map<String, Double> terms = new LinkedHashMap<>();
+      for (int p = 0; p < parts.size(); p++) {
+        double value = scores.get(p).get(i).value();
+        terms.put(parts.get(p).name, value);
+        sum += parts.get(p).weight * value;
+      }
+      sums.add(new Score(sum, terms));
+    }
+    return sums;
+  }
+
+  /** Those of the parts, as they weigh: a label that counts against a text is asked the same way. */
+  @Override
+  public List<Probe> probes() {
+    List<Probe> all = new ArrayList<>();
+    for (Part part : parts) {
+      for (Probe probe : part.reward.probes()) {
+        all.add(
+            new Probe(
+                part.name,
+                probe.better(),
+                part.weight * probe.value(),
+                probe.worse(),
+                part.weight * probe.worseValue()));
+      }
+    }
+    return all;
+  }
+
+  @Override
+  public void close() {
+    parts.forEach(part -> part.reward.close());
+  }
+}
