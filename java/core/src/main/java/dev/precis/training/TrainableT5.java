@@ -35,7 +35,7 @@ import java.util.Map;
  *
  * <p>Not for several threads.
  */
-public final class TrainableT5 implements AutoCloseable {
+public final class TrainableT5 implements Trainable, AutoCloseable {
   private final Path folder;
   private final T5Config config;
   private final DType dtype;
@@ -249,15 +249,18 @@ public final class TrainableT5 implements AutoCloseable {
     return dtype;
   }
 
+  @Override
   public Context context() {
     return context;
   }
 
+  @Override
   public Ops ops() {
     return ops;
   }
 
   /** What is trained. */
+  @Override
   public Parameters parameters() {
     return parameters;
   }
@@ -291,6 +294,7 @@ public final class TrainableT5 implements AutoCloseable {
   }
 
   /** Bytes of what is packed, the embedding included. */
+  @Override
   public long weightBytes() {
     long bytes = 0;
     for (Linear linear : weights.linears()) {
@@ -302,6 +306,7 @@ public final class TrainableT5 implements AutoCloseable {
   }
 
   /** Brings what is packed up to date after the parameters changed. */
+  @Override
   public void update() {
     weights.update(ops);
   }
@@ -313,6 +318,7 @@ public final class TrainableT5 implements AutoCloseable {
   }
 
   /** Writes what was trained: a PEFT folder, or a whole Hugging Face folder with the tokenizer. */
+  @Override
   public void write(Path to) {
     write(to, List.of());
   }
@@ -328,6 +334,21 @@ public final class TrainableT5 implements AutoCloseable {
     parameters.all().forEach(parameter -> tensors.add(parameter.source()));
     others.forEach(parameter -> tensors.add(parameter.source()));
     SafeTensors.writeSources(to.resolve("model.safetensors"), tensors, Map.of("format", "pt"));
+  }
+
+  @Override
+  public String resultName() {
+    return adapter != null ? "adapter" : "model";
+  }
+
+  @Override
+  public String weightsFile() {
+    return adapter != null ? "adapter_model.safetensors" : "model.safetensors";
+  }
+
+  @Override
+  public String tensorName(String parameter) {
+    return adapter != null ? "base_model.model." + parameter : parameter;
   }
 
   @Override

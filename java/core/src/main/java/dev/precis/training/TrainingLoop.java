@@ -21,7 +21,7 @@ import java.util.Map;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * Optimizer steps on a T5, into a {@link RunFolder}; what they learn is the subclass's.
+ * Optimizer steps on a model, into a {@link RunFolder}; what they learn is the subclass's.
  *
  * <p>What a step does is a function of the options and the step's number alone: a run that was
  * killed at any moment and resumed ends with the same bits as one left alone.
@@ -95,7 +95,7 @@ public abstract class TrainingLoop implements AutoCloseable {
   private static final String OPTIMIZER = "optimizer.safetensors";
   private static final String STATE = "state.json";
 
-  private final TrainableT5 t5;
+  private final Trainable model;
   private final TrainingOptions options;
   private final long stepsPerEpoch;
   private final boolean evaluates;
@@ -119,11 +119,11 @@ public abstract class TrainingLoop implements AutoCloseable {
    * @param run where everything is written; open, and closed by its owner
    */
   protected TrainingLoop(
-      TrainableT5 t5, TrainingOptions options, int examples, boolean evaluates, RunFolder run) {
+      Trainable model, TrainingOptions options, int examples, boolean evaluates, RunFolder run) {
     if (options.earlyStopping() > 0 && !evaluates) {
       throw new InvalidInputException("Early stopping needs evaluation data.");
     }
-    this.t5 = t5;
+    this.model = model;
     this.options = options;
     this.evaluates = evaluates;
     this.run = run;
@@ -134,7 +134,7 @@ public abstract class TrainingLoop implements AutoCloseable {
             : Math.max(1, Math.round(options.epochs() * stepsPerEpoch));
     schedule = new Schedule(options.schedule(), options.warmupSteps(), totalSteps);
     try {
-      optimizer = Optimizer.create(options.optimizer(), t5.parameters(), t5.ops(), arena);
+      optimizer = Optimizer.create(options.optimizer(), model.parameters(), model.ops(), arena);
     } catch (RuntimeException | Error e) {
       arena.close();
       throw e;
@@ -164,20 +164,16 @@ public abstract class TrainingLoop implements AutoCloseable {
    */
   protected final MemoryPlan plan(long activations) {
     Map<String, Long> parts = new LinkedHashMap<>();
-    parts.put("weights", t5.weightBytes());
-    parts.put("trained weights and gradients", 2 * t5.parameters().values().memory().byteSize());
+    parts.put("weights", model.weightBytes());
+    parts.put("trained weights and gradients", 2 * model.parameters().values().memory().byteSize());
     long state = 0;
     for (Tensor tensor : optimizer.state().values()) {
       state += tensor.memory().byteSize();
     }
     parts.put("optimizer", state);
     parts.put("activations", activations);
-    parts.put("kernels", t5.context().describe().scratchBytes());
+    parts.put("kernels", model.context().describe().scratchBytes());
     return new MemoryPlan(parts);
-  }
-
-  protected final TrainableT5 t5() {
-    return t5;
   }
 
   protected final TrainingOptions options() {
@@ -266,10 +262,10 @@ public abstract class TrainingLoop implements AutoCloseable {
    */
   public final Step step() {
     long start = System.nanoTime();
-    Parameters parameters = t5.parameters();
+    Parameters parameters = model.parameters();
     parameters.clearGradients();
     Learnt learnt = learn(done);
-    double norm = Math.sqrt(t5.ops().sumOfSquares(parameters.gradients()));
+    double norm = Math.sqrt(model.ops().sumOfSquares(parameters.gradients()));
     if (!Double.isFinite(learnt.loss) || !Double.isFinite(norm)) {
       throw new IllegalStateException(
           "The loss of step "
@@ -284,7 +280,7 @@ public abstract class TrainingLoop implements AutoCloseable {
     double clip = options.maxGradNorm() > 0 ? options.maxGradNorm() / (norm + 1e-6) : 1;
     done++;
     optimizer.step(done, learningRate, (float) Math.min(1, clip));
-    t5.update();
+    model.update();
     lastLoss = learnt.loss;
     double seconds = (System.nanoTime() - start) / 1e9;
     return new Step(
@@ -336,9 +332,9 @@ public abstract class TrainingLoop implements AutoCloseable {
   private void finish() {
     if (bestStep > 0 && bestStep != done) {
       readParameters(run.checkpointPath(bestStep));
-      t5.update();
+      model.update();
     }
-    run.result(t5.adapter() != null ? "adapter" : "model", t5::write);
+    run.result(model.resultName(), model::write);
     run.prune(options.keepCheckpoints(), bestStep);
   }
 
@@ -346,7 +342,7 @@ public abstract class TrainingLoop implements AutoCloseable {
     run.checkpoint(
         done,
         folder -> {
-          t5.write(folder.resolve(t5.adapter() != null ? "adapter" : "model"));
+          model.write(folder.resolve(model.resultName()));
           List<SafeTensors.Source> state = new ArrayList<>();
           optimizer
               .state()
@@ -381,18 +377,14 @@ public abstract class TrainingLoop implements AutoCloseable {
     bestStep = (long) json.number("best_step");
     bestLoss = bestStep > 0 ? json.number("best_loss") : Double.POSITIVE_INFINITY;
     withoutImprovement = json.integer("without_improvement", 0, Integer.MAX_VALUE);
-    t5.update();
+    model.update();
   }
 
   private void readParameters(Path folder) {
-    boolean lora = t5.adapter() != null;
-    Path file =
-        lora
-            ? folder.resolve("adapter").resolve("adapter_model.safetensors")
-            : folder.resolve("model").resolve("model.safetensors");
+    Path file = folder.resolve(model.resultName()).resolve(model.weightsFile());
     try (Checkpoint saved = Checkpoint.openFile(file)) {
-      for (Parameter parameter : t5.parameters().all()) {
-        String name = lora ? "base_model.model." + parameter.name() : parameter.name();
+      for (Parameter parameter : model.parameters().all()) {
+        String name = model.tensorName(parameter.name());
         copy(saved.get(name), parameter.value().memory(), folder);
       }
     }

@@ -80,9 +80,7 @@ public final class ClassifierReward implements Reward {
           "%s has %s; its labels are: %s"
               .formatted(
                   classifier.folder(),
-                  label == null
-                      ? "several labels, and none is named"
-                      : "no label '" + label + "'",
+                  label == null ? "several labels, and none is named" : "no label '" + label + "'",
                   String.join(", ", labels)));
     }
     return index;
@@ -128,8 +126,7 @@ public final class ClassifierReward implements Reward {
                 List.of(
                     new Completion("probe", "", better, List.of()),
                     new Completion("probe", "", worse, List.of())));
-    return new Probe(
-        label(), better, scores.getFirst().value(), worse, scores.getLast().value());
+    return new Probe(label(), better, scores.getFirst().value(), worse, scores.getLast().value());
   }
 
   @Override

@@ -35,7 +35,7 @@ public record RewardTemplate(String text) {
         default ->
             throw new InvalidInputException(
                 "The reward's template has the unknown placeholder %s; it may have {prompt} and"
-                    .formatted(placeholder.group())
+                        .formatted(placeholder.group())
                     + " must have {completion}");
       }
     }

@@ -10,12 +10,11 @@ import java.util.List;
  *
  * @param combination how several references become one
  */
-public record RougeReward(
-    Rouge rouge, Rouge.Metric metric, Rouge.MultiReference combination) implements Reward {
+public record RougeReward(Rouge rouge, Rouge.Metric metric, Rouge.MultiReference combination)
+    implements Reward {
   /** A metric as papers print it, against the nearest reference. */
   public static RougeReward of(Rouge.Metric metric) {
-    return new RougeReward(
-        Rouge.of(Rouge.Preset.STEMMER), metric, Rouge.MultiReference.MAX);
+    return new RougeReward(Rouge.of(Rouge.Preset.STEMMER), metric, Rouge.MultiReference.MAX);
   }
 
   @Override

@@ -71,7 +71,9 @@ public final class WeightedReward implements Reward {
     return sums;
   }
 
-  /** Those of the parts, as they weigh: a label that counts against a text is asked the same way. */
+  /**
+   * Those of the parts, as they weigh: a label that counts against a text is asked the same way.
+   */
   @Override
   public List<Probe> probes() {
     List<Probe> all = new ArrayList<>();

@@ -37,8 +37,7 @@ class RewardTest {
   @Test
   void aLabelIsFoundByItsNameAndTheTextAloneIsRead() {
     try (Classifier classifier = classifier()) {
-      List<Classifier.Scores> want =
-          classifier.score(TWO.stream().map(Completion::text).toList());
+      List<Classifier.Scores> want = classifier.score(TWO.stream().map(Completion::text).toList());
       for (String label : classifier.labels()) {
         Reward logit =
             new ClassifierReward(classifier, label, Measure.LOGIT, RewardTemplate.COMPLETION);
@@ -126,8 +125,7 @@ class RewardTest {
     assertEquals(0, characters.score(List.of(emoji)).getFirst().value());
     Completion empty = new Completion("e", "", "", List.of());
     assertEquals(-1.5, words.score(List.of(empty)).getFirst().value());
-    assertTrue(
-        refused(() -> new LengthReward(LengthReward.Unit.WORDS, 3, 0)).contains("above 0"));
+    assertTrue(refused(() -> new LengthReward(LengthReward.Unit.WORDS, 3, 0)).contains("above 0"));
     assertTrue(
         refused(() -> new LengthReward(LengthReward.Unit.WORDS, -1, 1)).contains("0 or more"));
   }
@@ -168,8 +166,7 @@ class RewardTest {
   @ValueSource(doubles = {Double.NaN, Double.POSITIVE_INFINITY, Double.NEGATIVE_INFINITY})
   void whatIsNoNumberIsRefusedWithItsTermAndItsCompletion(double value) {
     Reward broken =
-        all ->
-            all.stream().map(c -> Score.of("mine", c.id().equals("b") ? value : 1)).toList();
+        all -> all.stream().map(c -> Score.of("mine", c.id().equals("b") ? value : 1)).toList();
     String said = refused(() -> broken.checked(TWO));
     assertTrue(
         said.contains("term mine") && said.contains("'b'") && said.contains("You stupid fool!"),
