@@ -1,5 +1,6 @@
 package dev.precis.cli;
 
+import dev.precis.Classifier;
 import dev.precis.InvalidInputException;
 import dev.precis.T5;
 import dev.precis.ffi.Context;
@@ -96,6 +97,16 @@ final class CommonOptions {
   T5.LoadOptions loadOptions() {
     requireDevice();
     return new T5.LoadOptions().dtype(dtype()).threads(threads());
+  }
+
+  /** How a classifier is loaded with these options. */
+  Classifier.LoadOptions classifierOptions() {
+    requireDevice();
+    if (loadsInt8()) {
+      throw new InvalidInputException(
+          "--dtype int8 is for generation: score in float32 or bfloat16");
+    }
+    return new Classifier.LoadOptions().dtype(dtype()).threads(threads());
   }
 
   /** Whether models are loaded as int8. */

@@ -49,7 +49,8 @@ public final class Main implements Runnable {
   }
 
   public static void main(String[] args) {
-    if (args.length > 0 && List.of("generate", "demo", "bench", "doctor").contains(args[0])) {
+    if (args.length > 0
+        && List.of("generate", "score", "demo", "bench", "doctor").contains(args[0])) {
       Thread.ofPlatform().daemon().start(Main::linkLibrary);
     }
     int exitCode = run(Terminal.system(), args);
@@ -96,6 +97,7 @@ public final class Main implements Runnable {
     commands.put("generate", GenerateCommand::new);
     commands.put("evaluate", EvaluateCommand::new);
     commands.put("rouge", RougeCommand::new);
+    commands.put("score", ScoreCommand::new);
     commands.put("data", DataCommand::new);
     commands.put("demo", DemoCommand::new);
     commands.put("train", TrainCommand::new);

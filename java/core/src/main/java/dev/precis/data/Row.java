@@ -96,6 +96,34 @@ record Row(Map<String, Object> fields, String where, long number) {
     };
   }
 
+  /**
+   * A text to be judged, which may be empty.
+   *
+   * @param keys where it can be, the first present one counts
+   */
+  TextRow toText(List<String> keys) {
+    String key = firstOf(keys);
+    if (key == null) {
+      throw new InvalidInputException(
+          "%s has no \"%s\"%s; its fields are: %s"
+              .formatted(
+                  where,
+                  keys.getFirst(),
+                  keys.size() == 1
+                      ? ""
+                      : " (nor \"" + String.join("\" or \"", keys.subList(1, keys.size())) + "\")",
+                  fields.isEmpty() ? "none" : String.join(", ", fields.keySet())));
+    }
+    String text = text(key).replace("\r\n", "\n").replace('\r', '\n');
+    if (text.length() > DialogueReader.MAX_CHARACTERS) {
+      throw new InvalidInputException(
+          "%s: \"%s\" has %d characters, more than the %d that a text may have"
+              .formatted(where, key, text.length(), DialogueReader.MAX_CHARACTERS));
+    }
+    String prompt = fields.get("prompt") == null || key.equals("prompt") ? null : text("prompt");
+    return new TextRow(id(), text, prompt, where);
+  }
+
   /** What is summarised may be missing here, and a summary may be empty. */
   Summaries toSummaries() {
     List<String> texts = allSummaries();

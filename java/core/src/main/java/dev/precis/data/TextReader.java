@@ -1,0 +1,60 @@
+package dev.precis.data;
+
+import dev.precis.InvalidInputException;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.stream.Stream;
+
+/**
+ * Reads texts to be judged, in the file's order: data files as {@link DialogueReader} reads them,
+ * what {@code precis generate} writes, and {@code .txt} with one text a line.
+ */
+public final class TextReader {
+  /** The fields that the text can be in, the first present one counts. */
+  static final List<String> FIELDS = List.of("text", "summary", "completion");
+
+  private TextReader() {}
+
+  /**
+   * All texts of a file.
+   *
+   * @param field the one that the text is in; null: {@code text}, {@code summary} or {@code
+   *     completion}, whichever comes first in this list
+   * @throws InvalidInputException where the file does not exist, is of no known kind, holds nothing
+   *     or a row without a text
+   * @throws java.io.UncheckedIOException where it cannot be read
+   */
+  public static List<TextRow> read(Path file, String field) {
+    if (file.toString().toLowerCase(Locale.ROOT).endsWith(".txt")) {
+      return readLines(file);
+    }
+    try (Stream<Row> rows = DialogueReader.rows(file, "text")) {
+      return rows.map(row -> row.toText(field == null ? FIELDS : List.of(field))).toList();
+    }
+  }
+
+  private static List<TextRow> readLines(Path file) {
+    String name = DialogueReader.nameOf(file);
+    List<TextRow> all = new ArrayList<>();
+    try (Utf8Stream in = new Utf8Stream(Files.newInputStream(file), name)) {
+      LineReader lines = new LineReader(in, name);
+      for (String line = lines.next(); line != null; line = lines.next()) {
+        String number = Long.toString(lines.number());
+        all.add(new TextRow(number, line, null, name + ", line " + number));
+      }
+    } catch (NoSuchFileException e) {
+      throw new InvalidInputException(file + " does not exist", e);
+    } catch (IOException e) {
+      throw DialogueReader.cannotRead(name, e);
+    }
+    if (all.isEmpty()) {
+      throw new InvalidInputException(name + " holds no text");
+    }
+    return all;
+  }
+}
