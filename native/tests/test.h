@@ -182,8 +182,10 @@ class GuardedTensor {
     return *this;
   }
 
-  // Whether nothing but the elements of the matrix was ever written.
-  bool intact() const {
+  // All of it, bands and gaps included, and which bytes of it belong to elements.
+  uint8_t* memory() const { return memory_.get(); }
+  size_t bytes() const { return bytes_; }
+  std::vector<bool> elements() const {
     std::vector<bool> inside(bytes_, false);
     const auto start = static_cast<uint8_t*>(tensor_.data) - memory_.get();
     for (int64_t r = 0; r < rows(tensor_); r++) {
@@ -191,6 +193,12 @@ class GuardedTensor {
         inside[start + r * tensor_.row_stride * element_ + b] = true;
       }
     }
+    return inside;
+  }
+
+  // Whether nothing but the elements of the matrix was ever written.
+  bool intact() const {
+    const std::vector<bool> inside = elements();
     for (size_t i = 0; i < bytes_; i++) {
       if (!inside[i] && memory_[i] != kPattern) return false;
     }

@@ -1,0 +1,244 @@
+// Runs the kernels of cuda-kernels/src on the host. device.h includes this file in place of CUDA's
+// headers when a plain C++ compiler reads a .cu source.
+//
+// A block's threads are fibers of one operating system thread. Each runs until it waits - at a
+// barrier, or in a shuffle for the other lanes - and which goes on next is drawn from a seed: a
+// kernel that needs a barrier where it has none gives a wrong result for some seed. Blocks run one
+// after the other, in shuffled order. The same seed gives the same order.
+//
+// What the hardware leaves undefined ends the launch with cudaErrorLaunchFailure, and
+// emulation_error() says what happened and where:
+//   - a barrier that not all threads of the block reach, or that they reach on different lines;
+//   - a shuffle, vote or warp barrier whose mask names a lane that has exited, does not exist or
+//     never arrives, or that reads a lane outside the mask;
+//   - an index outside shared memory (Shared<T> in device.h), a write beside it.
+// Shared memory is filled with NaN before every block. Asynchronous copies arrive when they are
+// waited for and not before; until then their destination holds NaN.
+//
+// Missing on purpose: atomics of floating-point numbers, whose order is not defined, and
+// __activemask. Not modelled: memory ordering between blocks, clocks, the widths of registers.
+#ifndef PRECIS_EMULATION_H_
+#define PRECIS_EMULATION_H_
+
+#include <math.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <source_location>
+
+#define __global__
+#define __device__
+#define __host__
+#define __forceinline__ inline
+#define __launch_bounds__(...)
+
+struct uint2 {
+  uint32_t x, y;
+};
+struct uint3 {
+  uint32_t x, y, z;
+};
+struct alignas(16) uint4 {
+  uint32_t x, y, z, w;
+};
+struct alignas(16) float4 {
+  float x, y, z, w;
+};
+struct dim3 {
+  uint32_t x, y, z;
+  constexpr dim3(uint32_t x_ = 1, uint32_t y_ = 1, uint32_t z_ = 1) : x(x_), y(y_), z(z_) {}
+};
+
+// Those of CUDA's, with its numbers.
+enum cudaError_t {
+  cudaSuccess = 0,
+  cudaErrorInvalidValue = 1,
+  cudaErrorMemoryAllocation = 2,
+  cudaErrorInvalidConfiguration = 9,
+  cudaErrorLaunchFailure = 719
+};
+using cudaStream_t = void*;
+
+inline uint3 threadIdx, blockIdx;
+inline dim3 blockDim, gridDim;
+
+namespace precis {
+
+// Where the order of threads and blocks comes from: 0 ascending, 1 descending, else drawn.
+void set_emulation_seed(uint64_t seed);
+
+// Why the last launch failed; empty when it did not.
+const char* emulation_error();
+
+namespace emulation {
+
+using Where = std::source_location;
+
+// Lets the launch fail, from inside a kernel.
+[[noreturn]] void fail(const char* format, ...) __attribute__((format(printf, 1, 2)));
+
+// What a lane brings to an operation of its warp and what it takes away.
+struct Exchange {
+  alignas(16) unsigned char in[64];
+  alignas(16) unsigned char out[32];
+};
+// Called once for each operation, when all lanes of the mask are there.
+using Resolve = void (*)(Exchange* lanes[32], uint32_t mask);
+
+void block_barrier(const Where& where);
+// Waits for the lanes of mask. Returns the caller's exchange, in filled from bytes.
+Exchange& warp_operation(const char* name, uint32_t mask, const void* bytes, size_t count,
+                         Resolve resolve, const Where& where);
+int lane();
+
+// Shared memory of the running block; the same for each thread that names the same variable.
+void* shared_variable(const void* key, size_t bytes);
+void* dynamic_shared(size_t* bytes);
+
+// source nullptr: zeros.
+void copy_async(void* to, const void* from, size_t bytes);
+void copy_async_commit();
+void copy_async_wait(int groups_left);
+
+// mma and ldmatrix; device.h says which lane holds what.
+void mma_bf16(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1,
+              const Where& where = Where::current());
+void load_matrices(const void* row, bool transposed, uint32_t (&r)[4],
+                   const Where& where = Where::current());
+
+cudaError_t run(const char* name, dim3 grid, dim3 block, size_t shared_bytes,
+                const std::function<void()>& thread);
+
+template <class T>
+T shuffle(const char* name, uint32_t mask, T value, int source, const Where& where) {
+  static_assert(sizeof(T) <= 8);
+  struct In {
+    T value;
+    int source;
+  } in = {value, source};
+  Exchange& e = warp_operation(
+      name, mask, &in, sizeof in,
+      [](Exchange* lanes[32], uint32_t present) {
+        for (int i = 0; i < 32; i++) {
+          if ((present >> i & 1) == 0) continue;
+          In mine, theirs;
+          std::memcpy(&mine, lanes[i]->in, sizeof mine);
+          if ((present >> mine.source & 1) == 0) {
+            fail("lane %d reads lane %d, which the mask %08x does not name", i, mine.source,
+                 present);
+          }
+          std::memcpy(&theirs, lanes[mine.source]->in, sizeof theirs);
+          std::memcpy(lanes[i]->out, &theirs.value, sizeof(T));
+        }
+      },
+      where);
+  T result;
+  std::memcpy(&result, e.out, sizeof result);
+  return result;
+}
+
+}  // namespace emulation
+}  // namespace precis
+
+#define PRECIS_WHERE const precis::emulation::Where& where = precis::emulation::Where::current()
+
+inline void __syncthreads(PRECIS_WHERE) { precis::emulation::block_barrier(where); }
+
+inline void __syncwarp(uint32_t mask = 0xffffffffu, PRECIS_WHERE) {
+  precis::emulation::warp_operation(
+      "__syncwarp", mask, nullptr, 0, [](precis::emulation::Exchange* [32], uint32_t) {}, where);
+}
+
+template <class T>
+T __shfl_sync(uint32_t mask, T value, int source, PRECIS_WHERE) {
+  return precis::emulation::shuffle("__shfl_sync", mask, value, source & 31, where);
+}
+template <class T>
+T __shfl_xor_sync(uint32_t mask, T value, int lanes, PRECIS_WHERE) {
+  return precis::emulation::shuffle("__shfl_xor_sync", mask, value,
+                                    (precis::emulation::lane() ^ lanes) & 31, where);
+}
+// Past either end of the warp a lane keeps its own value.
+template <class T>
+T __shfl_up_sync(uint32_t mask, T value, unsigned lanes, PRECIS_WHERE) {
+  const int me = precis::emulation::lane(), from = me - static_cast<int>(lanes);
+  return precis::emulation::shuffle("__shfl_up_sync", mask, value, from < 0 ? me : from, where);
+}
+template <class T>
+T __shfl_down_sync(uint32_t mask, T value, unsigned lanes, PRECIS_WHERE) {
+  const int me = precis::emulation::lane(), from = me + static_cast<int>(lanes);
+  return precis::emulation::shuffle("__shfl_down_sync", mask, value, from > 31 ? me : from, where);
+}
+
+inline uint32_t __ballot_sync(uint32_t mask, int predicate, PRECIS_WHERE) {
+  using precis::emulation::Exchange;
+  Exchange& e = precis::emulation::warp_operation(
+      "__ballot_sync", mask, &predicate, sizeof predicate,
+      [](Exchange* lanes[32], uint32_t present) {
+        uint32_t votes = 0;
+        for (int i = 0; i < 32; i++) {
+          int yes = 0;
+          if ((present >> i & 1) != 0) std::memcpy(&yes, lanes[i]->in, sizeof yes);
+          votes |= uint32_t{yes != 0} << i;
+        }
+        for (int i = 0; i < 32; i++) {
+          if ((present >> i & 1) != 0) std::memcpy(lanes[i]->out, &votes, sizeof votes);
+        }
+      },
+      where);
+  uint32_t votes;
+  std::memcpy(&votes, e.out, sizeof votes);
+  return votes;
+}
+inline int __any_sync(uint32_t mask, int predicate, PRECIS_WHERE) {
+  return __ballot_sync(mask, predicate, where) != 0;
+}
+inline int __all_sync(uint32_t mask, int predicate, PRECIS_WHERE) {
+  return __ballot_sync(mask, predicate, where) == mask;
+}
+
+// Integers alone: their sums and extremes do not depend on the order.
+inline uint32_t atomicAdd(uint32_t* to, uint32_t value) {
+  const uint32_t before = *to;
+  *to += value;
+  return before;
+}
+inline unsigned long long atomicAdd(unsigned long long* to, unsigned long long value) {
+  const unsigned long long before = *to;
+  *to += value;
+  return before;
+}
+inline unsigned long long atomicMin(unsigned long long* to, unsigned long long value) {
+  const unsigned long long before = *to;
+  if (value < before) *to = value;
+  return before;
+}
+
+inline uint32_t __float_as_uint(float x) {
+  uint32_t bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  return bits;
+}
+inline float __uint_as_float(uint32_t bits) {
+  float x;
+  std::memcpy(&x, &bits, sizeof x);
+  return x;
+}
+inline int __popc(uint32_t x) { return __builtin_popcount(x); }
+inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
+inline float __expf(float x) { return expf(x); }
+
+// Device memory is memory. These have the names and the calling convention of CUDA's, so that a
+// test that was compiled against them can be linked with the real ones.
+enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2 };
+extern "C" {
+cudaError_t cudaMalloc(void** memory, size_t bytes);
+cudaError_t cudaFree(void* memory);
+cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind);
+cudaError_t cudaDeviceSynchronize();
+const char* cudaGetErrorString(cudaError_t error);
+}
+
+#endif  // PRECIS_EMULATION_H_

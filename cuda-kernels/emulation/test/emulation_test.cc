@@ -1,0 +1,270 @@
+// That the emulator finds what it is for: kernels with faults of every kind, next to ones without.
+
+#include <functional>
+
+#include "device.h"
+#include "test.h"
+
+using namespace precis;
+
+namespace {
+
+constexpr int kThreads = 96;
+
+// out[i] = in of the neighbour, by way of shared memory; fault: what is left out.
+enum Fault { kNone, kFirstBarrier, kSecondBarrier };
+
+void rotate_kernel(const int* in, int* out, int fault) {
+  PRECIS_SHARED(int, values, kThreads);
+  const int next = (thread() + 1) % kThreads;
+  for (int pass = 0; pass < 3; pass++) {
+    values[thread()] = in[thread()] + pass;
+    if (fault != kFirstBarrier) __syncthreads();
+    out[pass * kThreads + thread()] = values[next] - pass;
+    if (fault != kSecondBarrier) __syncthreads();
+  }
+}
+
+bool rotates(int fault) {
+  std::vector<int> in(kThreads), out(3 * kThreads), want(3 * kThreads);
+  for (int i = 0; i < kThreads; i++) in[i] = i * i;
+  for (int i = 0; i < 3 * kThreads; i++) want[i] = in[(i + 1) % kThreads];
+  const cudaError_t error =
+      launch("rotate", rotate_kernel, 1, kThreads, 0, nullptr, in.data(), out.data(), fault);
+  EXPECT(error == cudaSuccess, "%s", emulation_error());
+  return out == want;
+}
+
+void missing_barriers() {
+  int wrong_without_first = 0, wrong_without_second = 0;
+  for (uint64_t seed = 0; seed < 8; seed++) {
+    set_emulation_seed(seed);
+    EXPECT(rotates(kNone), "order %d", static_cast<int>(seed));
+    wrong_without_first += !rotates(kFirstBarrier);
+    wrong_without_second += !rotates(kSecondBarrier);
+  }
+  EXPECT(wrong_without_first == 8, "seen in %d of 8 orders", wrong_without_first);
+  EXPECT(wrong_without_second >= 6, "seen in %d of 8 orders", wrong_without_second);
+}
+
+// One lane writes what the others of its warp read.
+void broadcast_kernel(int* out, bool with_barrier) {
+  PRECIS_SHARED(int, value, 1);
+  if (thread() == 17) value[0] = 5;
+  if (with_barrier) __syncwarp();
+  out[thread()] = value[0];
+}
+
+void missing_warp_barrier() {
+  int wrong = 0;
+  for (uint64_t seed = 0; seed < 8; seed++) {
+    set_emulation_seed(seed);
+    std::vector<int> out(32), want(32, 5);
+    (void)launch("broadcast", broadcast_kernel, 1, 32, 0, nullptr, out.data(), true);
+    EXPECT(out == want);
+    (void)launch("broadcast", broadcast_kernel, 1, 32, 0, nullptr, out.data(), false);
+    wrong += out != want;
+  }
+  EXPECT(wrong == 8, "seen in %d of 8 orders", wrong);
+}
+
+// Blocks may not depend on one another.
+void counting_kernel(int* next, int* order) { order[blockIdx.x] = (*next)++; }
+
+void block_order() {
+  std::vector<int> orders[2];
+  for (uint64_t seed : {2, 2, 3}) {
+    set_emulation_seed(seed);
+    int next = 0;
+    std::vector<int> order(20);
+    (void)launch("counting", counting_kernel, 20, 1, 0, nullptr, &next, order.data());
+    std::vector<int>& before = orders[seed - 2];
+    EXPECT(before.empty() || before == order, "a seed gives two orders");
+    before = order;
+  }
+  EXPECT(orders[0] != orders[1], "two seeds give one order");
+}
+
+// The launch fails in every order of threads, and says why.
+void expect_failure(const char* why, void (*kernel)(), size_t shared_bytes = 0) {
+  for (uint64_t seed = 0; seed < 6; seed++) {
+    set_emulation_seed(seed);
+    const cudaError_t error = launch("faulty", kernel, 2, 64, shared_bytes, nullptr);
+    EXPECT(error == cudaErrorLaunchFailure, "%s: status %d", why, error);
+    EXPECT(std::strstr(emulation_error(), why) != nullptr, "said '%s', not '%s'", emulation_error(),
+           why);
+  }
+}
+
+void undefined_behaviour() {
+  // Not all threads come.
+  expect_failure("exited", [] {
+    if (thread() != 40) __syncthreads();
+  });
+  // They come to different barriers.
+  expect_failure("__syncthreads at line", [] {
+    if (thread() < 32) {
+      __syncthreads();
+    } else {
+      __syncthreads();
+    }
+  });
+  // Half the block waits where the other half does not pass a second time.
+  expect_failure("__syncthreads", [] {
+    __syncthreads();
+    for (int i = 0; i < thread() / 32; i++) __syncthreads();
+  });
+  // A barrier in one warp, a shuffle in the other.
+  expect_failure("for ever", [] {
+    if (thread() % 32 < 16) {
+      __syncthreads();
+    } else {
+      (void)__shfl_sync(kAllLanes, thread(), 0);
+    }
+  });
+  // The lane that is read is not in the mask.
+  expect_failure("lane 0 reads lane 16, which the mask 0000ffff does not name", [] {
+    if (thread() % 32 < 16) (void)__shfl_xor_sync(0xffffu, thread(), thread() % 32 == 0 ? 16 : 1);
+  });
+  // Lanes of the mask do not take part.
+  expect_failure("__shfl_xor_sync at line", [] {
+    if (thread() % 32 < 16) (void)__shfl_xor_sync(kAllLanes, thread(), 1);
+  });
+  expect_failure("does not name the lane itself", [] { (void)__ballot_sync(0xfffeu, 1); });
+  // Lanes that differ in what they call, or in their mask.
+  expect_failure("for ever", [] {
+    if (thread() % 2 == 0) {
+      (void)__ballot_sync(kAllLanes, 1);
+    } else {
+      (void)__ballot_sync(kAllLanes, 0);
+    }
+  });
+  expect_failure("elements 64 to 65 of shared memory that holds 64", [] {
+    PRECIS_SHARED(float, values, 64);
+    if (thread() == 63) values[thread() + 1] = 0;
+  });
+#if !defined(__SANITIZE_ADDRESS__)  // which stops the program there and then
+  expect_failure("beside the shared memory", [] {
+    PRECIS_SHARED(float, values, 64);
+    if (thread() == 5) values.at(0, 64)[64] = 0;
+  });
+#endif
+  expect_failure(
+      "the launch asked for 1024",
+      [] {
+        DynamicShared dynamic;
+        (void)dynamic.take<float>(200);
+        (void)dynamic.take<float>(57);
+      },
+      1024);
+  expect_failure("asynchronous copies under way", [] {
+    static float zeros[4];
+    PRECIS_SHARED(float, values, 4);
+    if (thread() == 0) copy_async(values.at(0, 4), zeros, true);
+  });
+  EXPECT(launch(
+             "large", +[] {}, 1, 1025, 0, nullptr) == cudaErrorInvalidConfiguration);
+  EXPECT(launch(
+             "empty", +[] {}, 0, 32, 0, nullptr) == cudaErrorInvalidConfiguration);
+}
+
+// Reductions, votes and shuffles against what they should give.
+void warp_kernel(int* wrong) {
+  const int lane = thread() % 32;
+  auto check = [&](bool right) { *wrong += !right; };
+  check(warp_reduce(lane, Sum()) == 496);
+  check(__shfl_sync(kAllLanes, lane * 2, 7) == 14);
+  check(__shfl_up_sync(kAllLanes, lane, 3) == (lane < 3 ? lane : lane - 3));
+  check(__shfl_down_sync(kAllLanes, lane, 5) == (lane > 26 ? lane : lane + 5));
+  check(__shfl_xor_sync(kAllLanes, uint64_t{1} << lane, 9) == uint64_t{1} << (lane ^ 9));
+  check(__ballot_sync(kAllLanes, lane % 3 == 0) == 0x49249249u);
+  check(__any_sync(kAllLanes, lane == 8) == 1 && __all_sync(kAllLanes, lane < 32) == 1);
+  check(__all_sync(kAllLanes, lane < 31) == 0);
+  // Parts of a warp on their own.
+  const uint32_t half = lane < 16 ? 0xffffu : 0xffff0000u;
+  check(__shfl_xor_sync(half, lane, 1) == (lane ^ 1));
+  const int sum = block_reduce(thread(), Sum()) + block_reduce(1, Sum());
+  check(sum == kThreads * (kThreads - 1) / 2 + kThreads);
+  check(block_reduce(static_cast<float>(thread()), Largest()) == kThreads - 1);
+  const float nan = __uint_as_float(0x7fc00000u);
+  const float largest = block_reduce(thread() == 33 ? nan : 1.0f, Largest());
+  check(largest != largest);
+}
+
+void async_kernel(const float* from, int* wrong) {
+  PRECIS_SHARED(float, values, kThreads * 8);
+  float* mine = values.at(thread() * 8, 8);
+  copy_async(mine, from + thread() * 4, true);
+  copy_async_commit();
+  copy_async(mine + 4, from, false);
+  copy_async_commit();
+  *wrong += mine[0] == mine[0];  // not there yet
+  copy_async_wait<1>();
+  *wrong += mine[3] != from[thread() * 4 + 3] || mine[4] == mine[4];
+  copy_async_wait<0>();
+  *wrong += mine[7] != 0;
+}
+
+// a (16 x 16) b (16 x 8) through shared memory and fragments, b as rows and as columns.
+void mma_kernel(const float* a, const float* b, float* c, bool transposed) {
+  PRECIS_SHARED(Bf16, as, 16 * 24);
+  PRECIS_SHARED(Bf16, bs, 16 * 24);
+  const int lane = thread();
+  for (int i = lane; i < 256; i += 32) as[i / 16 * 24 + i % 16] = to_bf16(a[i]);
+  for (int i = lane; i < 128; i += 32) {
+    const int k = i / 8, n = i % 8;
+    bs[transposed ? k * 24 + n : n * 24 + k] = to_bf16(b[i]);
+  }
+  __syncwarp();
+  uint32_t af[4], bf[4];
+  load_matrices<false>(as.at(lane % 16 * 24 + lane / 16 * 8, 8), af);
+  if (transposed) {
+    load_matrices<true>(bs.at(lane % 16 * 24, 8), bf);
+  } else {
+    load_matrices<false>(bs.at(lane % 8 * 24 + lane / 8 % 2 * 8, 8), bf);
+  }
+  float sum[4] = {1, 1, 1, 1};
+  mma_bf16(sum, af, bf[0], bf[1]);
+  for (int i = 0; i < 4; i++) c[(lane / 4 + 8 * (i / 2)) * 8 + 2 * (lane % 4) + i % 2] = sum[i];
+}
+
+void right_results() {
+  Random random(5);
+  std::vector<float> from(kThreads * 4), a(256), b(128), c(128);
+  for (float& x : from) x = random.normal();
+  // Small integers: exact in bfloat16, and their sums in float32.
+  for (float& x : a) x = static_cast<float>(random.below(9) - 4);
+  for (float& x : b) x = static_cast<float>(random.below(9) - 4);
+  for (uint64_t seed = 0; seed < 4; seed++) {
+    set_emulation_seed(seed);
+    int wrong = 0;
+    EXPECT(launch("warp", warp_kernel, 3, kThreads, 0, nullptr, &wrong) == cudaSuccess, "%s",
+           emulation_error());
+    EXPECT(wrong == 0, "%d wrong", wrong);
+    EXPECT(
+        launch("async", async_kernel, 1, kThreads, 0, nullptr, from.data(), &wrong) == cudaSuccess,
+        "%s", emulation_error());
+    EXPECT(wrong == 0, "%d wrong", wrong);
+    for (bool transposed : {false, true}) {
+      EXPECT(launch("mma", mma_kernel, 1, 32, 0, nullptr, a.data(), b.data(), c.data(),
+                    transposed) == cudaSuccess,
+             "%s", emulation_error());
+      for (int i = 0; i < 128; i++) {
+        float want = 1;
+        for (int k = 0; k < 16; k++) want += a[i / 8 * 16 + k] * b[k * 8 + i % 8];
+        EXPECT(c[i] == want, "[%d, %d] is %g, not %g", i / 8, i % 8, c[i], want);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+int main() {
+  missing_barriers();
+  missing_warp_barrier();
+  block_order();
+  undefined_behaviour();
+  right_results();
+  return test_result();
+}

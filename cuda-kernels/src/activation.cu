@@ -1,0 +1,38 @@
+// y = act(x), or gated y[m, f] = act(x[m, f]) x[m, F + f] native/src/ops/activation.h
+//
+// Bound by memory; expf rather than __expf costs nothing that shows then, and keeps float32 to its
+// last bits.
+#include "activation_functions.cuh"
+#include "elements.cuh"
+#include "kernels.h"
+#include "ops/activation.h"
+
+namespace precis {
+namespace {
+
+template <class Act>
+struct Activation {
+  AnyMatrix x, y;
+  int64_t gate;  // columns between x and what multiplies it; 0: none
+
+  __device__ void operator()(int64_t m, int64_t n, int count) const {
+    float v[kEight], factor[kEight];
+    x.load(m, n, count, v);
+    x.load(m, gate + n, gate > 0 ? count : 0, factor);
+#pragma unroll
+    for (int i = 0; i < kEight; i++) v[i] = Act::act(v[i]) * (gate > 0 ? factor[i] : 1.0f);
+    y.save(m, n, count, v);
+  }
+};
+
+}  // namespace
+
+cudaError_t activation_cuda(CudaContext& context, const precis_activation_args& a) {
+  return with_activation(a.kind, [&](auto act) {
+    const Activation<decltype(act)> f = {any_matrix(a.x), any_matrix(a.y),
+                                         a.gated ? columns(a.y) : 0};
+    return for_elements("activation", context.stream, rows(a.y), columns(a.y), f);
+  });
+}
+
+}  // namespace precis

@@ -1,0 +1,44 @@
+// dx = dy act'(x), gated dx[m, f] = dy act'(x[m, f]) x[m, F + f], dx[m, F + f] = dy act(x[m, f])
+//                                                               native/src/ops/activation_backward.h
+#include "activation_functions.cuh"
+#include "elements.cuh"
+#include "kernels.h"
+#include "ops/activation_backward.h"
+
+namespace precis {
+namespace {
+
+template <class Act>
+struct ActivationBackward {
+  AnyMatrix x, dy, dx;
+  int64_t gate;
+
+  __device__ void operator()(int64_t m, int64_t n, int count) const {
+    float in[kEight], factor[kEight], gradient[kEight], other[kEight];
+    x.load(m, n, count, in);
+    dy.load(m, n, count, gradient);
+    x.load(m, gate + n, gate > 0 ? count : 0, factor);
+#pragma unroll
+    for (int i = 0; i < kEight; i++) {
+      float y;
+      const float slope = Act::slope(in[i], &y);
+      other[i] = gradient[i] * y;
+      gradient[i] *= slope * (gate > 0 ? factor[i] : 1.0f);
+    }
+    dx.save(m, n, count, gradient);
+    if (gate > 0) dx.save(m, gate + n, count, other);
+  }
+};
+
+}  // namespace
+
+cudaError_t activation_backward_cuda(CudaContext& context,
+                                     const precis_activation_backward_args& a) {
+  return with_activation(a.kind, [&](auto act) {
+    const ActivationBackward<decltype(act)> f = {any_matrix(a.x), any_matrix(a.dy),
+                                                 any_matrix(a.dx), a.gated ? columns(a.dy) : 0};
+    return for_elements("activation_backward", context.stream, rows(a.dy), columns(a.dy), f);
+  });
+}
+
+}  // namespace precis

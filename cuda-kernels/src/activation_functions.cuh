@@ -1,0 +1,103 @@
+// The activation functions and their slopes.
+#ifndef PRECIS_CUDA_ACTIVATION_FUNCTIONS_CUH_
+#define PRECIS_CUDA_ACTIVATION_FUNCTIONS_CUH_
+
+#include "device.h"
+
+namespace precis {
+
+// NaN passes through.
+__device__ __forceinline__ float at_least(float least, float x) { return x < least ? least : x; }
+__device__ __forceinline__ float at_most(float most, float x) { return x > most ? most : x; }
+
+// 1 / (1 + e^-u), and 1 less that: without cancellation, and nothing overflows.
+struct Sigmoid {
+  float value, rest;
+};
+__device__ __forceinline__ Sigmoid sigmoid(float u) {
+  const float e = expf(u < 0 ? u : -u), large = 1.0f / (1.0f + e), small = e * large;
+  return u < 0 ? Sigmoid{small, large} : Sigmoid{large, small};
+}
+
+struct Relu {
+  static __device__ __forceinline__ float act(float x) { return at_least(0, x); }
+  static __device__ __forceinline__ float slope(float x, float* y) {
+    *y = act(x);
+    return x > 0 ? 1.0f : 0.0f;
+  }
+};
+
+struct Silu {
+  static __device__ __forceinline__ float act(float x) { return x * sigmoid(x).value; }
+  // s (1 + x (1 - s))
+  static __device__ __forceinline__ float slope(float x, float* y) {
+    const Sigmoid s = sigmoid(x);
+    *y = x * s.value;
+    return s.value * fmaf(x, s.rest, 1.0f);
+  }
+};
+
+struct GeluTanh {
+  static constexpr float kC = 1.5957691216f, kD = 1.5957691216f * 0.044715f;
+  // 0.5 (1 + tanh u) = 1 / (1 + e^-2u)
+  static __device__ __forceinline__ float act(float x) {
+    return x * sigmoid(x * fmaf(kD, x * x, kC)).value;
+  }
+  // s (1 + x (1 - s) 2 u'); beyond 100 either s or 1 - s is 0.
+  static __device__ __forceinline__ float slope(float x, float* y) {
+    const float bounded = at_most(100, at_least(-100, x)), square = bounded * bounded;
+    const Sigmoid s = sigmoid(bounded * fmaf(kD, square, kC));
+    *y = x * s.value;
+    return s.value * fmaf(bounded * fmaf(3.0f * kD, square, kC), s.rest, 1.0f);
+  }
+};
+
+struct GeluErf {
+  // Phi(-|x|)
+  static __device__ __forceinline__ float tail(float magnitude) {
+    return 0.5f * erfcf(magnitude * 0.70710678f);
+  }
+  // x Phi(x) = max(x, 0) - |x| Phi(-|x|)
+  static __device__ __forceinline__ float act(float x) {
+    const float m = at_most(100, x < 0 ? -x : x);
+    return at_least(0, x) - m * tail(m);
+  }
+  // Phi(x) + x phi(x)
+  static __device__ __forceinline__ float slope(float x, float* y) {
+    const float m = at_most(100, x < 0 ? -x : x), t = tail(m);
+    *y = at_least(0, x) - m * t;
+    const float rest = m * (0.39894228f * expf(-0.5f * m * m)) - t;
+    return x > 0 ? 1.0f + rest : -rest;
+  }
+};
+
+struct Tanh {
+  static __device__ __forceinline__ float act(float x) { return tanhf(x); }
+  // 1 - tanh^2 = 4 e / (1 + e)^2 with e = e^-2|x|
+  static __device__ __forceinline__ float slope(float x, float* y) {
+    *y = tanhf(x);
+    const float e = expf(-2.0f * (x < 0 ? -x : x));
+    return 4.0f * e / ((1.0f + e) * (1.0f + e));
+  }
+};
+
+// Calls f with the functions of that kind.
+template <class F>
+static inline cudaError_t with_activation(int32_t kind, const F& f) {
+  switch (kind) {
+    case PRECIS_RELU:
+      return f(Relu());
+    case PRECIS_GELU_TANH:
+      return f(GeluTanh());
+    case PRECIS_GELU_ERF:
+      return f(GeluErf());
+    case PRECIS_SILU:
+      return f(Silu());
+    default:
+      return f(Tanh());
+  }
+}
+
+}  // namespace precis
+
+#endif  // PRECIS_CUDA_ACTIVATION_FUNCTIONS_CUH_

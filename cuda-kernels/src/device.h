@@ -1,0 +1,394 @@
+// What every kernel is written in: CUDA's words, the same on the GPU and under emulation/, and a
+// few of our own where CUDA's cannot be read by a C++ compiler.
+//
+//   launch("name", kernel, grid, block, shared_bytes, stream, arguments...)   for <<< >>>
+//   PRECIS_SHARED(float, sums, 32);     __shared__ float sums[32], with its bounds checked
+//   DynamicShared dynamic;              the bytes that the launch asked for, in parts:
+//   auto tile = dynamic.take<float>(n)
+//   copy_async                          cp.async, 16 bytes
+//   mma_bf16, load_matrices             the tensor cores of sm_80 and up, a warp at a time
+//
+// A block has a multiple of 32 threads in x; block_reduce and thread() take it to be flat.
+#ifndef PRECIS_CUDA_DEVICE_H_
+#define PRECIS_CUDA_DEVICE_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#if defined(__CUDACC__)
+#include <cuda_bf16.h>
+#include <cuda_runtime.h>
+#else
+#include "emulation.h"
+#endif
+
+#include "ops/op.h"
+#include "random/portable_math.h"
+
+namespace precis {
+
+constexpr uint32_t kAllLanes = 0xffffffffu;
+
+// ------------------------------------------------------------------ launches
+
+#if defined(__CUDACC__)
+template <class... P, class... A>
+cudaError_t launch(const char*, void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes,
+                   cudaStream_t stream, A... arguments) {
+  constexpr size_t kWithoutAsking = size_t{48} << 10;
+  if (shared_bytes > kWithoutAsking) {
+    const cudaError_t error = cudaFuncSetAttribute(
+        kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes));
+    if (error != cudaSuccess) return error;
+  }
+  kernel<<<grid, block, shared_bytes, stream>>>(arguments...);
+  return cudaGetLastError();
+}
+#else
+template <class... P, class... A>
+cudaError_t launch(const char* name, void (*kernel)(P...), dim3 grid, dim3 block,
+                   size_t shared_bytes, cudaStream_t, A... arguments) {
+  return emulation::run(name, grid, block, shared_bytes, [=] { kernel(arguments...); });
+}
+#endif
+
+static inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// As many blocks as there is work, but no more than a grid may have; the kernel strides.
+static inline uint32_t grid_size(int64_t blocks, int64_t most) {
+  return static_cast<uint32_t>(blocks < most ? blocks : most);
+}
+constexpr int64_t kMaxGridY = 65535;
+
+#define PRECIS_RETURN_IF_ERROR(call)          \
+  do {                                        \
+    const cudaError_t error_ = (call);        \
+    if (error_ != cudaSuccess) return error_; \
+  } while (0)
+
+// ------------------------------------------------------------------ shared memory
+
+// An array in shared memory.
+template <class T>
+class Shared {
+ public:
+#if defined(__CUDACC__)
+  __device__ Shared(T* data, int) : data_(data) {}
+  __device__ T& operator[](int i) const { return data_[i]; }
+  // Where count elements from i on lie.
+  __device__ T* at(int i, int) const { return data_ + i; }
+#else
+  Shared(T* data, int count) : data_(data), count_(count) {}
+  T& operator[](int i) const { return *at(i, 1); }
+  T* at(int i, int count) const {
+    if (i < 0 || count < 0 || i + count > count_) {
+      emulation::fail("elements %d to %d of shared memory that holds %d", i, i + count, count_);
+    }
+    return data_ + i;
+  }
+#endif
+
+ private:
+  T* data_;
+#if !defined(__CUDACC__)
+  int count_;
+#endif
+};
+
+#if defined(__CUDACC__)
+#define PRECIS_SHARED(type, name, count)            \
+  __shared__ alignas(16) type name##_memory[count]; \
+  const ::precis::Shared<type> name(name##_memory, count)
+#else
+#define PRECIS_SHARED(type, name, count)                                                     \
+  static char name##_key;                                                                    \
+  const ::precis::Shared<type> name(static_cast<type*>(::precis::emulation::shared_variable( \
+                                        &name##_key, sizeof(type) * (count))),               \
+                                    count)
+#endif
+
+#if defined(__CUDACC__)
+extern __shared__ __align__(128) unsigned char precis_dynamic_shared[];
+#endif
+
+// What a part takes, so that the launcher can add up what the kernel will take.
+template <class T>
+PRECIS_HOST_DEVICE constexpr size_t shared_bytes(int64_t count) {
+  return (static_cast<size_t>(count) * sizeof(T) + 15) / 16 * 16;
+}
+
+class DynamicShared {
+ public:
+  template <class T>
+  __device__ Shared<T> take(int count) {
+#if defined(__CUDACC__)
+    T* data = reinterpret_cast<T*>(precis_dynamic_shared + used_);
+#else
+    size_t bytes = 0;
+    void* start = emulation::dynamic_shared(&bytes);
+    if (used_ + shared_bytes<T>(count) > bytes) {
+      emulation::fail("takes %zu bytes of dynamic shared memory, the launch asked for %zu",
+                      used_ + shared_bytes<T>(count), bytes);
+    }
+    T* data = reinterpret_cast<T*>(static_cast<unsigned char*>(start) + used_);
+#endif
+    used_ += shared_bytes<T>(count);
+    return Shared<T>(data, count);
+  }
+
+ private:
+  size_t used_ = 0;
+};
+
+// ------------------------------------------------------------------ bfloat16
+
+struct Bf16 {
+  uint16_t bits;
+};
+
+__device__ __forceinline__ float to_float(float x) { return x; }
+__device__ __forceinline__ float to_float(Bf16 x) {
+  return __uint_as_float(static_cast<uint32_t>(x.bits) << 16);
+}
+
+// To nearest, ties to even; NaN stays NaN.
+__device__ __forceinline__ Bf16 to_bf16(float x) {
+#if defined(__CUDACC__)
+  return {__bfloat16_as_ushort(__float2bfloat16_rn(x))};
+#else
+  return {float_to_bf16(x)};
+#endif
+}
+__device__ __forceinline__ uint32_t pack_bf16(float low, float high) {
+#if defined(__CUDACC__)
+  const __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
+  return *reinterpret_cast<const uint32_t*>(&pair);
+#else
+  return to_bf16(low).bits | static_cast<uint32_t>(to_bf16(high).bits) << 16;
+#endif
+}
+__device__ __forceinline__ float round_to_bf16(float x) { return to_float(to_bf16(x)); }
+
+__device__ __forceinline__ void store(float* p, float x) { *p = x; }
+__device__ __forceinline__ void store(Bf16* p, float x) { *p = to_bf16(x); }
+
+// ------------------------------------------------------------------ eight elements at a time
+
+constexpr int kEight = 8;
+
+__device__ __forceinline__ bool is_aligned(const void* p) {
+  return (reinterpret_cast<uintptr_t>(p) & 15) == 0;
+}
+
+// count <= 8 elements, the others 0; 16 bytes at a time where they lie well.
+__device__ __forceinline__ void load8(const float* p, int count, float (&v)[kEight]) {
+  if (count == kEight && is_aligned(p)) {
+    const float4 a = reinterpret_cast<const float4*>(p)[0];
+    const float4 b = reinterpret_cast<const float4*>(p)[1];
+    v[0] = a.x, v[1] = a.y, v[2] = a.z, v[3] = a.w;
+    v[4] = b.x, v[5] = b.y, v[6] = b.z, v[7] = b.w;
+    return;
+  }
+#pragma unroll
+  for (int i = 0; i < kEight; i++) v[i] = i < count ? p[i] : 0.0f;
+}
+__device__ __forceinline__ void load8(const Bf16* p, int count, float (&v)[kEight]) {
+  if (count == kEight && is_aligned(p)) {
+    const uint4 a = *reinterpret_cast<const uint4*>(p);
+    const uint32_t words[4] = {a.x, a.y, a.z, a.w};
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+      v[2 * i] = __uint_as_float(words[i] << 16);
+      v[2 * i + 1] = __uint_as_float(words[i] & 0xffff0000u);
+    }
+    return;
+  }
+#pragma unroll
+  for (int i = 0; i < kEight; i++) v[i] = i < count ? to_float(p[i]) : 0.0f;
+}
+__device__ __forceinline__ void store8(float* p, int count, const float (&v)[kEight]) {
+  if (count == kEight && is_aligned(p)) {
+    reinterpret_cast<float4*>(p)[0] = {v[0], v[1], v[2], v[3]};
+    reinterpret_cast<float4*>(p)[1] = {v[4], v[5], v[6], v[7]};
+    return;
+  }
+#pragma unroll
+  for (int i = 0; i < kEight; i++) {
+    if (i < count) p[i] = v[i];
+  }
+}
+__device__ __forceinline__ void store8(Bf16* p, int count, const float (&v)[kEight]) {
+  if (count == kEight && is_aligned(p)) {
+    *reinterpret_cast<uint4*>(p) = {pack_bf16(v[0], v[1]), pack_bf16(v[2], v[3]),
+                                    pack_bf16(v[4], v[5]), pack_bf16(v[6], v[7])};
+    return;
+  }
+#pragma unroll
+  for (int i = 0; i < kEight; i++) {
+    if (i < count) p[i] = to_bf16(v[i]);
+  }
+}
+
+// A matrix as kernels see it.
+template <class T>
+struct Matrix {
+  T* data;
+  int64_t stride;
+
+  __device__ __forceinline__ T* row(int64_t m) const { return data + m * stride; }
+};
+template <class T>
+static inline Matrix<T> matrix(const precis_tensor& t) {
+  return {static_cast<T*>(t.data), row_stride(t)};
+}
+
+// A float32 or bfloat16 matrix whose type the kernel looks at: for kernels that wait for memory, so
+// that there is one of them and not one for each combination of types.
+struct AnyMatrix {
+  void* data;
+  int64_t stride;
+  bool bf16;
+
+  __device__ __forceinline__ void load(int64_t m, int64_t n, int count, float (&v)[kEight]) const {
+    if (bf16) {
+      load8(static_cast<const Bf16*>(data) + m * stride + n, count, v);
+    } else {
+      load8(static_cast<const float*>(data) + m * stride + n, count, v);
+    }
+  }
+  __device__ __forceinline__ void save(int64_t m, int64_t n, int count,
+                                       const float (&v)[kEight]) const {
+    if (bf16) {
+      store8(static_cast<Bf16*>(data) + m * stride + n, count, v);
+    } else {
+      store8(static_cast<float*>(data) + m * stride + n, count, v);
+    }
+  }
+};
+static inline AnyMatrix any_matrix(const precis_tensor& t) {
+  return {t.data, row_stride(t), t.dtype == PRECIS_BFLOAT16};
+}
+
+// Calls f with a null pointer to the element type of a float32 or bfloat16 tensor.
+template <class F>
+static inline cudaError_t with_type(int32_t dtype, const F& f) {
+  return dtype == PRECIS_BFLOAT16 ? f(static_cast<Bf16*>(nullptr))
+                                  : f(static_cast<float*>(nullptr));
+}
+// What f was called with, as a type.
+#define PRECIS_TYPE_OF(pointer) std::remove_pointer_t<decltype(pointer)>
+
+// ------------------------------------------------------------------ reductions
+
+struct Sum {
+  template <class T>
+  __device__ __forceinline__ T operator()(T a, T b) const {
+    return a + b;
+  }
+};
+// NaN when either is.
+struct Largest {
+  __device__ __forceinline__ float operator()(float a, float b) const {
+    return a != a || a > b ? a : b;
+  }
+};
+
+template <class T, class Op>
+__device__ __forceinline__ T warp_reduce(T value, const Op& op) {
+#pragma unroll
+  for (int d = 16; d > 0; d /= 2) value = op(value, __shfl_xor_sync(kAllLanes, value, d));
+  return value;
+}
+
+__device__ __forceinline__ int thread() { return static_cast<int>(threadIdx.x); }
+
+// Over all threads of the block, in an order that depends on nothing; every thread gets the result.
+template <class T, class Op>
+__device__ T block_reduce(T value, const Op& op) {
+  PRECIS_SHARED(T, partials, 32);
+  value = warp_reduce(value, op);
+  if (thread() % 32 == 0) partials[thread() / 32] = value;
+  __syncthreads();
+  T all = partials[0];
+  for (int w = 1; w < static_cast<int>(blockDim.x) / 32; w++) all = op(all, partials[w]);
+  __syncthreads();
+  return all;
+}
+
+// ------------------------------------------------------------------ asynchronous copies
+
+// 16 bytes from global to shared memory, both aligned; zeros unless wanted. The threads' own
+// copies are there after copy_async_wait, those of others after the barrier behind it.
+__device__ __forceinline__ void copy_async(void* to, const void* from, bool wanted) {
+#if defined(__CUDACC__)
+  const uint32_t address = static_cast<uint32_t>(__cvta_generic_to_shared(to));
+  const int bytes = wanted ? 16 : 0;
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(address), "l"(from), "r"(bytes)
+               : "memory");
+#else
+  emulation::copy_async(to, wanted ? from : nullptr, 16);
+#endif
+}
+__device__ __forceinline__ void copy_async_commit() {
+#if defined(__CUDACC__)
+  asm volatile("cp.async.commit_group;" ::: "memory");
+#else
+  emulation::copy_async_commit();
+#endif
+}
+// Until at most kLeft of the groups that were committed are under way.
+template <int kLeft>
+__device__ __forceinline__ void copy_async_wait() {
+#if defined(__CUDACC__)
+  asm volatile("cp.async.wait_group %0;" ::"n"(kLeft) : "memory");
+#else
+  emulation::copy_async_wait(kLeft);
+#endif
+}
+
+// ------------------------------------------------------------------ tensor cores
+
+// Four 8x8 matrices of 16-bit elements from shared memory (ldmatrix). Lane 8 i + j says where row j
+// of matrix i lies, 16 bytes aligned to 16. Lane t gets of each matrix the elements (t / 4,
+// 2 (t mod 4)) and the next in its row; transposed: of each matrix's transpose.
+template <bool kTransposed>
+__device__ __forceinline__ void load_matrices(const Bf16* row, uint32_t (&r)[4]) {
+#if defined(__CUDACC__)
+  const uint32_t address = static_cast<uint32_t>(__cvta_generic_to_shared(row));
+  if (kTransposed) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+                 : "r"(address)
+                 : "memory");
+  } else {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+                 : "r"(address)
+                 : "memory");
+  }
+#else
+  emulation::load_matrices(row, kTransposed, r);
+#endif
+}
+
+// c += a b on a warp's tile of 16 x 8 x 16, bfloat16 into float32 (mma.m16n8k16). With g = lane / 4
+// and t = lane mod 4:
+//   a[i]: row g + 8 (i mod 2), columns 2 t + 8 (i / 2) and the next     (row-major 16 x 16)
+//   b[i]: column g, rows 2 t + 8 i and the next                         (16 x 8)
+//   c[i]: row g + 8 (i / 2), column 2 t + i mod 2                       (16 x 8)
+__device__ __forceinline__ void mma_bf16(float (&c)[4], const uint32_t (&a)[4], uint32_t b0,
+                                         uint32_t b1) {
+#if defined(__CUDACC__)
+  asm volatile(
+      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
+      "{%8, %9}, {%0, %1, %2, %3};"
+      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+#else
+  emulation::mma_bf16(c, a, b0, b1);
+#endif
+}
+
+}  // namespace precis
+
+#endif  // PRECIS_CUDA_DEVICE_H_

@@ -1,0 +1,49 @@
+// y[t, :] = table[ids[t], :]                                             native/src/ops/embedding.h
+//
+// A warp for each token, 32 eights at a time. An id outside the table writes zeros and is noted as
+// the context's problem: the host does not see ids before they are used.
+#include <type_traits>
+
+#include "kernels.h"
+#include "ops/embedding.h"
+
+namespace precis {
+namespace {
+
+constexpr int kWarps = 4;
+
+template <class T>
+__global__ void __launch_bounds__(kWarps * 32)
+    embedding_kernel(Matrix<const T> table, int64_t vocabulary, const int32_t* ids, int64_t tokens,
+                     Matrix<float> y, int width, unsigned long long* problem) {
+  const int lane = thread() % 32;
+  for (int64_t t = int64_t{blockIdx.x} * kWarps + thread() / 32; t < tokens;
+       t += int64_t{gridDim.x} * kWarps) {
+    const int32_t id = ids[t];
+    const bool known = id >= 0 && id < vocabulary;
+    if (!known && lane == 0) note_problem(problem, ProblemOp::kEmbedding, t, Problem::kId);
+    const T* from = table.row(known ? id : 0);
+    for (int d = lane * kEight; d < width; d += 32 * kEight) {
+      const int count = width - d < kEight ? width - d : kEight;
+      float v[kEight];
+      load8(from + d, known ? count : 0, v);
+      store8(y.row(t) + d, count, v);
+    }
+  }
+}
+
+}  // namespace
+
+cudaError_t embedding_cuda(CudaContext& context, const precis_embedding_args& a) {
+  const int64_t tokens = a.ids.dims[0];
+  if (tokens == 0) return cudaSuccess;
+  return with_type(a.table.dtype, [&](auto* type) {
+    using T = PRECIS_TYPE_OF(type);
+    return launch("embedding", embedding_kernel<T>, grid_size(ceil_div(tokens, kWarps), 1 << 20),
+                  kWarps * 32, 0, context.stream, matrix<const T>(a.table), a.table.dims[0],
+                  static_cast<const int32_t*>(a.ids.data), tokens, matrix<float>(a.y),
+                  static_cast<int>(columns(a.y)), context.problem);
+  });
+}
+
+}  // namespace precis
