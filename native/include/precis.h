@@ -87,7 +87,7 @@ typedef struct precis_context_info {
   char cores[256];        /* the cores the threads are pinned to, as "0,1" */
 } precis_context_info;
 
-#define PRECIS_ABI_VERSION 2
+#define PRECIS_ABI_VERSION 3
 
 PRECIS_API precis_status precis_context_create(const precis_context_args* args,
                                                precis_context** context);
@@ -574,6 +574,91 @@ typedef struct precis_linear_cross_entropy_args {
 
 PRECIS_API precis_status precis_linear_cross_entropy(precis_context* context,
                                                      const precis_linear_cross_entropy_args* args);
+
+/*
+ * What a policy makes of given tokens, again of logits = scale x w' that never exist whole:
+ *
+ *   log_probabilities[m] = log p[labels[m]],   p = softmax of the row's logits
+ *   entropies[m] = -sum_v p[v] log p[v]
+ *   divergences[m] = sum_v p[v] (log p[v] - log q[v]),   q = softmax of a reference's logits
+ *   dx = sum_m dlog_probabilities[m] d log_probabilities[m] / dx   (written)
+ *   dw += sum_m dlog_probabilities[m] d log_probabilities[m] / dw
+ *
+ * The reference's logits are scale x reference_x x reference_w'.
+ *
+ * A label of -100 leaves its row out: zeros, no gradient. Any other label outside [0, V) is an
+ * invalid argument and nothing is written.
+ */
+typedef struct precis_log_probability_args {
+  precis_tensor x;                   /* (M, D) float32 or bfloat16 */
+  precis_packed_matrix w;            /* V outputs, D inputs; float32 or bfloat16 */
+  precis_packed_matrix w_transposed; /* the same packed transposed, D outputs; needed for dx */
+  precis_tensor labels;              /* (M) int32 */
+  precis_tensor log_probabilities;   /* (M) float32, written */
+  precis_tensor entropies;           /* (M) float32, written; optional */
+  precis_tensor reference_x;         /* (M, D) float32 or bfloat16; needed for divergences */
+  precis_packed_matrix reference_w;  /* as w, which it may be; needed for divergences */
+  precis_tensor divergences;         /* (M) float32, written; optional */
+  precis_tensor dlog_probabilities;  /* (M) float32; needed for dx and dw */
+  precis_tensor dx;                  /* (M, D) float32, optional */
+  precis_tensor dw;                  /* (V, D) float32, optional */
+  float scale;
+  int32_t reserved;
+} precis_log_probability_args;
+
+PRECIS_API precis_status precis_log_probability(precis_context* context,
+                                                const precis_log_probability_args* args);
+
+/*
+ * The loss of a policy's update and its gradients: PPO with clipping (Schulman et al. 2017), its
+ * values' loss, an entropy bonus and the penalty of GRPO (Shao et al. 2024). With
+ * n[m] = log p[actions[m]], logits = scale x w' that never exist whole, A = advantages,
+ * r[m] = exp(n[m] - old_log_probabilities[m]) and l[m] = reference_log_probabilities[m] - n[m]:
+ *
+ *   policy_losses[m] = max(-A[m] r[m], -A[m] clamp(r[m], 1 - clip_range_low, 1 + clip_range_high))
+ *   value_losses[m] = max((v - returns[m])^2, (clamp(v, o - e, o + e) - returns[m])^2) / 2,
+ *     v = values[m], o = old_values[m], e = clip_range_value
+ *   entropies[m] = -sum_v p[v] log p[v]
+ *   penalties[m] = exp(l[m]) - l[m] - 1
+ *   total = sum_m weights[m] (policy_losses[m] + value_coefficient value_losses[m]
+ *                             - entropy_coefficient entropies[m] + kl_coefficient penalties[m])
+ *   dx = d total / dx, dvalues = d total / dvalues   (written)
+ *   dw += d total / dw
+ *
+ * As PyTorch has it, the gradient of max is halved where both are equal, and that of clamp is 1 on
+ * its bounds. An action of -100 leaves its row out: zeros, no gradient. Any other action outside
+ * [0, V) is an invalid argument and nothing is written.
+ */
+typedef struct precis_ppo_loss_args {
+  precis_tensor x;                           /* (M, D) float32 or bfloat16 */
+  precis_packed_matrix w;                    /* V outputs, D inputs; float32 or bfloat16 */
+  precis_packed_matrix w_transposed;         /* packed transposed, D outputs; needed for dx */
+  precis_tensor actions;                     /* (M) int32 */
+  precis_tensor weights;                     /* (M) float32, and so are all below but dx, dw */
+  precis_tensor old_log_probabilities;       /* (M) */
+  precis_tensor advantages;                  /* (M) */
+  precis_tensor reference_log_probabilities; /* (M), optional; needed for kl_coefficient */
+  precis_tensor values;                      /* (M), optional, with old_values and returns */
+  precis_tensor old_values;                  /* (M) */
+  precis_tensor returns;                     /* (M) */
+  precis_tensor log_probabilities;           /* (M), written: n */
+  precis_tensor entropies;                   /* (M), written */
+  precis_tensor policy_losses;               /* (M), written */
+  precis_tensor value_losses;                /* (M), written; optional */
+  precis_tensor dx;                          /* (M, D) float32, written; optional */
+  precis_tensor dw;                          /* (V, D) float32, added to; optional */
+  precis_tensor dvalues;                     /* (M), written; optional */
+  float scale;
+  float clip_range_low;   /* 0 or more; INFINITY: not clipped */
+  float clip_range_high;  /* likewise */
+  float clip_range_value; /* likewise */
+  float value_coefficient;
+  float entropy_coefficient;
+  float kl_coefficient;
+  int32_t reserved;
+} precis_ppo_loss_args;
+
+PRECIS_API precis_status precis_ppo_loss(precis_context* context, const precis_ppo_loss_args* args);
 
 /* ------------------------------------------------------------------ optimizers */
 

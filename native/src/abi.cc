@@ -107,6 +107,29 @@ void check_apart(const char* op, const char* name, const precis_tensor& t, const
                "%s: %s overlaps %s", op, name, other_name);
 }
 
+struct Named {
+  const char* name;
+  const precis_tensor& tensor;
+};
+
+// No output lies inside an input or another output; what has no data is absent.
+void check_outputs_apart(const char* op, std::initializer_list<Named> outputs,
+                         std::initializer_list<Named> inputs) {
+  for (const Named* output = outputs.begin(); output != outputs.end(); output++) {
+    if (output->tensor.data == nullptr) continue;
+    for (const Named& input : inputs) {
+      if (input.tensor.data != nullptr) {
+        check_apart(op, output->name, output->tensor, input.name, input.tensor);
+      }
+    }
+    for (const Named* other = outputs.begin(); other != output; other++) {
+      if (other->tensor.data != nullptr) {
+        check_apart(op, output->name, output->tensor, other->name, other->tensor);
+      }
+    }
+  }
+}
+
 // As check_apart, but the two may be the same tensor.
 void check_same_or_apart(const char* op, const char* name, const precis_tensor& t,
                          const char* other_name, const precis_tensor& other) {
@@ -291,21 +314,17 @@ void check_attention_backward(const precis_attention_backward_args& b) {
   check_attention(op, a);
   PRECIS_CHECK(a.log_sum_exp.data != nullptr || rows(a.q) == 0,
                "%s: log_sum_exp is missing: forward must have been asked for it", op);
-  struct Named {
-    const char* name;
-    const precis_tensor& t;
-  };
   const Named like_q[] = {{"dout", b.dout}, {"dq", b.dq}};
   const Named like_k[] = {{"dk", b.dk}, {"dv", b.dv}};
   for (const Named& n : like_q) {
-    check_tensor(op, n.name, n.t, 2, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
-    check_dim(op, n.name, n.t, 0, a.q.dims[0], "q's number of rows");
-    check_dim(op, n.name, n.t, 1, a.q.dims[1], "q's width");
+    check_tensor(op, n.name, n.tensor, 2, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
+    check_dim(op, n.name, n.tensor, 0, a.q.dims[0], "q's number of rows");
+    check_dim(op, n.name, n.tensor, 1, a.q.dims[1], "q's width");
   }
   for (const Named& n : like_k) {
-    check_tensor(op, n.name, n.t, 2, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
-    check_dim(op, n.name, n.t, 0, a.k.dims[0], "k's number of rows");
-    check_dim(op, n.name, n.t, 1, a.q.dims[1], "q's width");
+    check_tensor(op, n.name, n.tensor, 2, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
+    check_dim(op, n.name, n.tensor, 0, a.k.dims[0], "k's number of rows");
+    check_dim(op, n.name, n.tensor, 1, a.q.dims[1], "q's width");
   }
   if (b.dbias.data != nullptr) {
     PRECIS_CHECK(a.bias.data != nullptr, "%s: there is a dbias, but no bias", op);
@@ -313,19 +332,14 @@ void check_attention_backward(const precis_attention_backward_args& b) {
     check_dim(op, "dbias", b.dbias, 0, a.bias.dims[0], "the number of buckets");
     check_dim(op, "dbias", b.dbias, 1, a.heads, "heads");
   }
-  const Named outputs[] = {{"dq", b.dq}, {"dk", b.dk}, {"dv", b.dv}, {"dbias", b.dbias}};
-  const Named inputs[] = {{"q", a.q},      {"k", a.k},       {"v", a.v},
-                          {"out", a.out},  {"bias", a.bias}, {"log_sum_exp", a.log_sum_exp},
-                          {"dout", b.dout}};
-  for (const Named& output : outputs) {
-    if (output.t.data == nullptr) continue;
-    for (const Named& input : inputs) {
-      if (input.t.data != nullptr) check_apart(op, output.name, output.t, input.name, input.t);
-    }
-    for (const Named* other = outputs; other != &output; other++) {
-      if (other->t.data != nullptr) check_apart(op, output.name, output.t, other->name, other->t);
-    }
-  }
+  check_outputs_apart(op, {{"dq", b.dq}, {"dk", b.dk}, {"dv", b.dv}, {"dbias", b.dbias}},
+                      {{"q", a.q},
+                       {"k", a.k},
+                       {"v", a.v},
+                       {"out", a.out},
+                       {"bias", a.bias},
+                       {"log_sum_exp", a.log_sum_exp},
+                       {"dout", b.dout}});
 }
 
 // That every cache row that a decode step reads or writes exists, and that none is written twice.
@@ -407,11 +421,6 @@ void check_norm_backward(const char* op, const precis_tensor& x, const precis_te
   check_apart(op, "dx", dx, "dy", dy);
 }
 
-struct Named {
-  const char* name;
-  const precis_tensor& tensor;
-};
-
 void check_all_apart(const char* op, const char* name, const precis_tensor& t,
                      std::initializer_list<Named> others) {
   for (const Named& other : others) check_apart(op, name, t, other.name, other.tensor);
@@ -446,52 +455,153 @@ void check_step(const char* op, int64_t step) {
   PRECIS_CHECK(step >= 1, "%s: step is %lld, not 1 or more", op, static_cast<long long>(step));
 }
 
+// What the losses on logits = scale x w' have in common: labels is the name of their int32 vector.
+void check_logit_rows(const char* op, const precis_tensor& x, const precis_packed_matrix& w,
+                      const precis_packed_matrix& w_transposed, const char* labels_name,
+                      const precis_tensor& labels, const precis_tensor& dx, const precis_tensor& dw,
+                      float scale) {
+  check_tensor(op, "x", x, 2, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
+  check_packed(op, "w", w, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
+  check_tensor(op, labels_name, labels, 1, {PRECIS_INT32});
+  check_dim(op, "x", x, 1, w.inputs, "w's number of inputs");
+  check_dim(op, labels_name, labels, 0, x.dims[0], "x's number of rows");
+  PRECIS_CHECK(w.outputs <= INT32_MAX, "%s: w has %lld outputs", op,
+               static_cast<long long>(w.outputs));
+  if (dx.data != nullptr) {
+    check_tensor(op, "dx", dx, 2, {PRECIS_FLOAT32});
+    check_dim(op, "dx", dx, 0, x.dims[0], "x's number of rows");
+    check_dim(op, "dx", dx, 1, x.dims[1], "x's width");
+    check_packed(op, "w_transposed", w_transposed, {w.dtype});
+    PRECIS_CHECK(w_transposed.outputs == w.inputs && w_transposed.inputs == w.outputs,
+                 "%s: w_transposed has %lld outputs and %lld inputs, but w has %lld and %lld", op,
+                 static_cast<long long>(w_transposed.outputs),
+                 static_cast<long long>(w_transposed.inputs), static_cast<long long>(w.outputs),
+                 static_cast<long long>(w.inputs));
+  }
+  if (dw.data != nullptr) {
+    check_tensor(op, "dw", dw, 2, {PRECIS_FLOAT32});
+    check_dim(op, "dw", dw, 0, w.outputs, "w's number of outputs");
+    check_dim(op, "dw", dw, 1, w.inputs, "w's number of inputs");
+  }
+  check_finite(op, "scale", scale);
+  const int32_t* label = static_cast<const int32_t*>(labels.data);
+  for (int64_t m = 0; m < labels.dims[0]; m++) {
+    PRECIS_CHECK(label[m] == kIgnoredLabel || (label[m] >= 0 && label[m] < w.outputs),
+                 "%s: %s[%lld] is %d, but the vocabulary has %lld tokens", op, labels_name,
+                 static_cast<long long>(m), label[m], static_cast<long long>(w.outputs));
+  }
+}
+
+// A float32 vector with one element for each row of x.
+void check_row_vector(const char* op, const char* name, const precis_tensor& t,
+                      const precis_tensor& x) {
+  check_tensor(op, name, t, 1, {PRECIS_FLOAT32});
+  check_dim(op, name, t, 0, x.dims[0], "x's number of rows");
+}
+
 void check_linear_cross_entropy(const precis_linear_cross_entropy_args& a) {
   const char* op = "linear_cross_entropy";
-  check_tensor(op, "x", a.x, 2, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
-  check_packed(op, "w", a.w, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
-  check_tensor(op, "labels", a.labels, 1, {PRECIS_INT32});
-  check_tensor(op, "losses", a.losses, 1, {PRECIS_FLOAT32});
-  check_dim(op, "x", a.x, 1, a.w.inputs, "w's number of inputs");
-  check_dim(op, "labels", a.labels, 0, a.x.dims[0], "x's number of rows");
-  check_dim(op, "losses", a.losses, 0, a.x.dims[0], "x's number of rows");
-  check_apart(op, "losses", a.losses, "x", a.x);
-  check_apart(op, "losses", a.losses, "labels", a.labels);
-  PRECIS_CHECK(a.w.outputs <= INT32_MAX, "%s: w has %lld outputs", op,
-               static_cast<long long>(a.w.outputs));
-  if (a.dx.data != nullptr) {
-    check_tensor(op, "dx", a.dx, 2, {PRECIS_FLOAT32});
-    check_dim(op, "dx", a.dx, 0, a.x.dims[0], "x's number of rows");
-    check_dim(op, "dx", a.dx, 1, a.x.dims[1], "x's width");
-    check_apart(op, "dx", a.dx, "x", a.x);
-    check_apart(op, "dx", a.dx, "labels", a.labels);
-    check_apart(op, "dx", a.dx, "losses", a.losses);
-    check_packed(op, "w_transposed", a.w_transposed, {a.w.dtype});
-    PRECIS_CHECK(a.w_transposed.outputs == a.w.inputs && a.w_transposed.inputs == a.w.outputs,
-                 "%s: w_transposed has %lld outputs and %lld inputs, but w has %lld and %lld", op,
-                 static_cast<long long>(a.w_transposed.outputs),
-                 static_cast<long long>(a.w_transposed.inputs), static_cast<long long>(a.w.outputs),
-                 static_cast<long long>(a.w.inputs));
-  }
-  if (a.dw.data != nullptr) {
-    check_tensor(op, "dw", a.dw, 2, {PRECIS_FLOAT32});
-    check_dim(op, "dw", a.dw, 0, a.w.outputs, "w's number of outputs");
-    check_dim(op, "dw", a.dw, 1, a.w.inputs, "w's number of inputs");
-    check_apart(op, "dw", a.dw, "x", a.x);
-    check_apart(op, "dw", a.dw, "labels", a.labels);
-    check_apart(op, "dw", a.dw, "losses", a.losses);
-    if (a.dx.data != nullptr) check_apart(op, "dw", a.dw, "dx", a.dx);
-  }
-  PRECIS_CHECK(std::isfinite(a.scale), "%s: scale is %g", op, a.scale);
-  PRECIS_CHECK(std::isfinite(a.grad_scale), "%s: grad_scale is %g", op, a.grad_scale);
+  check_logit_rows(op, a.x, a.w, a.w_transposed, "labels", a.labels, a.dx, a.dw, a.scale);
+  check_row_vector(op, "losses", a.losses, a.x);
+  check_finite(op, "grad_scale", a.grad_scale);
   PRECIS_CHECK(a.label_smoothing >= 0 && a.label_smoothing < 1,
                "%s: label_smoothing is %g, not in [0, 1)", op, a.label_smoothing);
-  const int32_t* labels = static_cast<const int32_t*>(a.labels.data);
-  for (int64_t m = 0; m < a.labels.dims[0]; m++) {
-    PRECIS_CHECK(labels[m] == kIgnoredLabel || (labels[m] >= 0 && labels[m] < a.w.outputs),
-                 "%s: labels[%lld] is %d, but the vocabulary has %lld tokens", op,
-                 static_cast<long long>(m), labels[m], static_cast<long long>(a.w.outputs));
+  check_outputs_apart(op, {{"losses", a.losses}, {"dx", a.dx}, {"dw", a.dw}},
+                      {{"x", a.x}, {"labels", a.labels}});
+}
+
+void check_log_probability(const precis_log_probability_args& a) {
+  const char* op = "log_probability";
+  check_logit_rows(op, a.x, a.w, a.w_transposed, "labels", a.labels, a.dx, a.dw, a.scale);
+  check_row_vector(op, "log_probabilities", a.log_probabilities, a.x);
+  if (a.entropies.data != nullptr) check_row_vector(op, "entropies", a.entropies, a.x);
+  if (a.divergences.data != nullptr) {
+    check_row_vector(op, "divergences", a.divergences, a.x);
+    check_tensor(op, "reference_x", a.reference_x, 2, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
+    check_same_dims(op, "reference_x", a.reference_x, "x", a.x);
+    check_packed(op, "reference_w", a.reference_w, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
+    PRECIS_CHECK(a.reference_w.outputs == a.w.outputs && a.reference_w.inputs == a.w.inputs,
+                 "%s: reference_w has %lld outputs and %lld inputs, but w has %lld and %lld", op,
+                 static_cast<long long>(a.reference_w.outputs),
+                 static_cast<long long>(a.reference_w.inputs), static_cast<long long>(a.w.outputs),
+                 static_cast<long long>(a.w.inputs));
   }
+  const bool gradient = a.dx.data != nullptr || a.dw.data != nullptr;
+  if (gradient) check_row_vector(op, "dlog_probabilities", a.dlog_probabilities, a.x);
+  PRECIS_CHECK(gradient || a.dlog_probabilities.data == nullptr,
+               "%s: there are dlog_probabilities, but neither dx nor dw", op);
+  check_outputs_apart(op,
+                      {{"log_probabilities", a.log_probabilities},
+                       {"entropies", a.entropies},
+                       {"divergences", a.divergences},
+                       {"dx", a.dx},
+                       {"dw", a.dw}},
+                      {{"x", a.x},
+                       {"labels", a.labels},
+                       {"reference_x", a.reference_x},
+                       {"dlog_probabilities", a.dlog_probabilities}});
+}
+
+void check_ppo_loss(const precis_ppo_loss_args& a) {
+  const char* op = "ppo_loss";
+  check_logit_rows(op, a.x, a.w, a.w_transposed, "actions", a.actions, a.dx, a.dw, a.scale);
+  for (const Named& n : {Named{"weights", a.weights},
+                         {"old_log_probabilities", a.old_log_probabilities},
+                         {"advantages", a.advantages},
+                         {"log_probabilities", a.log_probabilities},
+                         {"entropies", a.entropies},
+                         {"policy_losses", a.policy_losses}}) {
+    check_row_vector(op, n.name, n.tensor, a.x);
+  }
+  const bool values = a.values.data != nullptr;
+  for (const Named& n : {Named{"old_values", a.old_values}, {"returns", a.returns}}) {
+    PRECIS_CHECK(values == (n.tensor.data != nullptr),
+                 "%s: give values, old_values and returns or none of them", op);
+  }
+  for (const Named& n : {Named{"value_losses", a.value_losses}, {"dvalues", a.dvalues}}) {
+    PRECIS_CHECK(values || n.tensor.data == nullptr, "%s: there is a %s, but no values", op,
+                 n.name);
+  }
+  for (const Named& n : {Named{"reference_log_probabilities", a.reference_log_probabilities},
+                         {"values", a.values},
+                         {"old_values", a.old_values},
+                         {"returns", a.returns},
+                         {"value_losses", a.value_losses},
+                         {"dvalues", a.dvalues}}) {
+    if (n.tensor.data != nullptr) check_row_vector(op, n.name, n.tensor, a.x);
+  }
+  struct Range {
+    const char* name;
+    float value;
+  };
+  for (const Range& r : {Range{"clip_range_low", a.clip_range_low},
+                         {"clip_range_high", a.clip_range_high},
+                         {"clip_range_value", a.clip_range_value}}) {
+    PRECIS_CHECK(r.value >= 0, "%s: %s is %g, not 0 or more", op, r.name, r.value);
+  }
+  check_finite(op, "value_coefficient", a.value_coefficient);
+  check_finite(op, "entropy_coefficient", a.entropy_coefficient);
+  check_finite(op, "kl_coefficient", a.kl_coefficient);
+  PRECIS_CHECK(a.kl_coefficient == 0 || a.reference_log_probabilities.data != nullptr,
+               "%s: kl_coefficient is %g, but there are no reference_log_probabilities", op,
+               a.kl_coefficient);
+  check_outputs_apart(op,
+                      {{"log_probabilities", a.log_probabilities},
+                       {"entropies", a.entropies},
+                       {"policy_losses", a.policy_losses},
+                       {"value_losses", a.value_losses},
+                       {"dx", a.dx},
+                       {"dw", a.dw},
+                       {"dvalues", a.dvalues}},
+                      {{"x", a.x},
+                       {"actions", a.actions},
+                       {"weights", a.weights},
+                       {"old_log_probabilities", a.old_log_probabilities},
+                       {"advantages", a.advantages},
+                       {"reference_log_probabilities", a.reference_log_probabilities},
+                       {"values", a.values},
+                       {"old_values", a.old_values},
+                       {"returns", a.returns}});
 }
 
 // Holds a context for the length of a call.
@@ -720,6 +830,21 @@ precis_status precis_linear_cross_entropy(precis_context* context,
     const precis_linear_cross_entropy_args& a = *args;
     check_linear_cross_entropy(a);
     context->isa.kernels->linear_cross_entropy(context->cpu, a);
+  });
+}
+
+precis_status precis_log_probability(precis_context* context,
+                                     const precis_log_probability_args* args) {
+  return run(context, args, [&] {
+    check_log_probability(*args);
+    context->isa.kernels->log_probability(context->cpu, *args);
+  });
+}
+
+precis_status precis_ppo_loss(precis_context* context, const precis_ppo_loss_args* args) {
+  return run(context, args, [&] {
+    check_ppo_loss(*args);
+    context->isa.kernels->ppo_loss(context->cpu, *args);
   });
 }
 

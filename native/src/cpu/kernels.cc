@@ -17,8 +17,10 @@
 #include "ops/layer_norm.h"
 #include "ops/layer_norm_backward.h"
 #include "ops/linear_cross_entropy.h"
+#include "ops/log_probability.h"
 #include "ops/lora_matmul.h"
 #include "ops/matmul.h"
+#include "ops/ppo_loss.h"
 #include "ops/process_logits.h"
 #include "ops/rms_norm.h"
 #include "ops/rms_norm_backward.h"
@@ -42,6 +44,8 @@ extern const CpuKernels kernels = {
     .lora_matmul = lora_matmul_cpu,
     .weight_gradient = weight_gradient_cpu,
     .linear_cross_entropy = linear_cross_entropy_cpu,
+    .log_probability = log_probability_cpu,
+    .ppo_loss = ppo_loss_cpu,
     .rms_norm = rms_norm_cpu,
     .embedding = embedding_cpu,
     .activation = activation_cpu,

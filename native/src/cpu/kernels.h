@@ -18,6 +18,8 @@ struct CpuKernels {
   void (*lora_matmul)(CpuContext&, const precis_lora_matmul_args&);
   void (*weight_gradient)(CpuContext&, const precis_weight_gradient_args&);
   void (*linear_cross_entropy)(CpuContext&, const precis_linear_cross_entropy_args&);
+  void (*log_probability)(CpuContext&, const precis_log_probability_args&);
+  void (*ppo_loss)(CpuContext&, const precis_ppo_loss_args&);
   void (*rms_norm)(CpuContext&, const precis_rms_norm_args&);
   void (*embedding)(CpuContext&, const precis_embedding_args&);
   void (*activation)(CpuContext&, const precis_activation_args&);

@@ -22,12 +22,14 @@ import dev.precis.ffi.generated.precis_embedding_backward_args;
 import dev.precis.ffi.generated.precis_layer_norm_args;
 import dev.precis.ffi.generated.precis_layer_norm_backward_args;
 import dev.precis.ffi.generated.precis_linear_cross_entropy_args;
+import dev.precis.ffi.generated.precis_log_probability_args;
 import dev.precis.ffi.generated.precis_logit_rules;
 import dev.precis.ffi.generated.precis_lora_matmul_args;
 import dev.precis.ffi.generated.precis_lora_segment;
 import dev.precis.ffi.generated.precis_matmul_args;
 import dev.precis.ffi.generated.precis_matmul_pack_args;
 import dev.precis.ffi.generated.precis_packed_matrix;
+import dev.precis.ffi.generated.precis_ppo_loss_args;
 import dev.precis.ffi.generated.precis_process_logits_args;
 import dev.precis.ffi.generated.precis_rms_norm_args;
 import dev.precis.ffi.generated.precis_rms_norm_backward_args;
@@ -86,6 +88,8 @@ public final class Ops implements AutoCloseable {
       arena.allocate(precis_layer_norm_backward_args.layout());
   private final MemorySegment linearCrossEntropy =
       arena.allocate(precis_linear_cross_entropy_args.layout());
+  private final MemorySegment logProbability = arena.allocate(precis_log_probability_args.layout());
+  private final MemorySegment ppoLoss = arena.allocate(precis_ppo_loss_args.layout());
   private final MemorySegment rmsNormBackward =
       arena.allocate(precis_rms_norm_backward_args.layout());
   private final MemorySegment sgd = arena.allocate(precis_sgd_args.layout());
@@ -128,6 +132,25 @@ public final class Ops implements AutoCloseable {
       float repetitionPenalty,
       int noRepeatNgramSize,
       int minNewTokens) {}
+
+  /**
+   * What {@code ppoLoss} weighs its terms with; the formulas are those of {@code
+   * precis_ppo_loss_args}.
+   *
+   * @param clipRangeLow how far below 1 the ratio of probabilities still counts; infinity: any
+   * @param clipRangeHigh how far above 1
+   * @param clipRangeValue how far a value may move from the old one; infinity: any
+   * @param valueCoefficient of the values' loss
+   * @param entropyCoefficient of the entropy, which is a bonus
+   * @param klCoefficient of the penalty for leaving the reference; 0: none
+   */
+  public record PpoCoefficients(
+      float clipRangeLow,
+      float clipRangeHigh,
+      float clipRangeValue,
+      float valueCoefficient,
+      float entropyCoefficient,
+      float klCoefficient) {}
 
   /**
    * One adapter's share of a fused product: outputs {@code [outputBegin, outputEnd)} use ranks
@@ -740,11 +763,7 @@ public final class Ops implements AutoCloseable {
       Tensor dw) {
     put(linearCrossEntropy, precis_linear_cross_entropy_args.x$offset(), x);
     put(linearCrossEntropy, precis_linear_cross_entropy_args.w$offset(), w);
-    if (wTransposed == null) {
-      precis_linear_cross_entropy_args.w_transposed(linearCrossEntropy).fill((byte) 0);
-    } else {
-      put(linearCrossEntropy, precis_linear_cross_entropy_args.w_transposed$offset(), wTransposed);
-    }
+    put(linearCrossEntropy, precis_linear_cross_entropy_args.w_transposed$offset(), wTransposed);
     put(linearCrossEntropy, precis_linear_cross_entropy_args.labels$offset(), labels);
     put(linearCrossEntropy, precis_linear_cross_entropy_args.losses$offset(), losses);
     put(linearCrossEntropy, precis_linear_cross_entropy_args.dx$offset(), dx);
@@ -753,6 +772,129 @@ public final class Ops implements AutoCloseable {
     precis_linear_cross_entropy_args.label_smoothing(linearCrossEntropy, labelSmoothing);
     precis_linear_cross_entropy_args.grad_scale(linearCrossEntropy, gradScale);
     context.check(Precis.precis_linear_cross_entropy(handle, linearCrossEntropy));
+  }
+
+  /**
+   * What a policy with {@code logits = scale x w'}, which never exist whole, makes of given tokens:
+   * {@code log p[label]} and, where asked for, the entropy of p, the exact Kullback-Leibler
+   * divergence of p from a reference's q, and the gradients of the log-probabilities.
+   *
+   * @param x (M, D)
+   * @param w (V, D), packed
+   * @param wTransposed the same, packed transposed; needed with dx
+   * @param labels (M) int32; -100 leaves a row out: zeros, no gradient
+   * @param logProbabilities (M) float32, written
+   * @param entropies (M) float32, written; or null
+   * @param referenceX (M, D), needed with divergences; or null
+   * @param referenceW (V, D), packed, which may be w; needed with divergences, or null
+   * @param divergences (M) float32, written: {@code sum p (log p - log q)}; or null
+   * @param dlogProbabilities (M) float32: the loss's gradient by logProbabilities, needed with dx
+   *     and dw and refused without; or null
+   * @param dx (M, D) float32, written; or null
+   * @param dw (V, D) float32, added to; or null
+   */
+  public void logProbability(
+      Tensor x,
+      PackedMatrix w,
+      PackedMatrix wTransposed,
+      Tensor labels,
+      float scale,
+      Tensor logProbabilities,
+      Tensor entropies,
+      Tensor referenceX,
+      PackedMatrix referenceW,
+      Tensor divergences,
+      Tensor dlogProbabilities,
+      Tensor dx,
+      Tensor dw) {
+    put(logProbability, precis_log_probability_args.x$offset(), x);
+    put(logProbability, precis_log_probability_args.w$offset(), w);
+    put(logProbability, precis_log_probability_args.w_transposed$offset(), wTransposed);
+    put(logProbability, precis_log_probability_args.labels$offset(), labels);
+    put(logProbability, precis_log_probability_args.log_probabilities$offset(), logProbabilities);
+    put(logProbability, precis_log_probability_args.entropies$offset(), entropies);
+    put(logProbability, precis_log_probability_args.reference_x$offset(), referenceX);
+    put(logProbability, precis_log_probability_args.reference_w$offset(), referenceW);
+    put(logProbability, precis_log_probability_args.divergences$offset(), divergences);
+    put(logProbability, precis_log_probability_args.dlog_probabilities$offset(), dlogProbabilities);
+    put(logProbability, precis_log_probability_args.dx$offset(), dx);
+    put(logProbability, precis_log_probability_args.dw$offset(), dw);
+    precis_log_probability_args.scale(logProbability, scale);
+    context.check(Precis.precis_log_probability(handle, logProbability));
+  }
+
+  /**
+   * The loss of a policy's update by proximal policy optimization (Schulman et al. 2017) and its
+   * gradients, fused with the logits, which never exist whole; the formulas are those of {@code
+   * precis_ppo_loss_args}. The total is what the caller adds up of {@code weights[m]
+   * (policyLosses[m] + valueCoefficient valueLosses[m] - entropyCoefficient entropies[m] +
+   * klCoefficient penalties[m])}. Vectors are (M) float32 but for actions.
+   *
+   * @param x (M, D)
+   * @param w (V, D), packed
+   * @param wTransposed the same, packed transposed; needed with dx
+   * @param actions (M) int32; -100 leaves a row out: zeros, no gradient
+   * @param weights each row's share of the loss: for a mean over n tokens, 1 / n
+   * @param referenceLogProbabilities needed when klCoefficient is not 0; or null
+   * @param values what is predicted now; null together with oldValues and returns
+   * @param logProbabilities written
+   * @param entropies written
+   * @param policyLosses written, not weighted
+   * @param valueLosses written, not weighted; or null, as without values
+   * @param dx (M, D) float32, written; or null
+   * @param dw (V, D) float32, added to; or null
+   * @param dvalues written; or null, as without values
+   */
+  public void ppoLoss(
+      Tensor x,
+      PackedMatrix w,
+      PackedMatrix wTransposed,
+      Tensor actions,
+      Tensor weights,
+      Tensor oldLogProbabilities,
+      Tensor advantages,
+      Tensor referenceLogProbabilities,
+      Tensor values,
+      Tensor oldValues,
+      Tensor returns,
+      float scale,
+      PpoCoefficients coefficients,
+      Tensor logProbabilities,
+      Tensor entropies,
+      Tensor policyLosses,
+      Tensor valueLosses,
+      Tensor dx,
+      Tensor dw,
+      Tensor dvalues) {
+    put(ppoLoss, precis_ppo_loss_args.x$offset(), x);
+    put(ppoLoss, precis_ppo_loss_args.w$offset(), w);
+    put(ppoLoss, precis_ppo_loss_args.w_transposed$offset(), wTransposed);
+    put(ppoLoss, precis_ppo_loss_args.actions$offset(), actions);
+    put(ppoLoss, precis_ppo_loss_args.weights$offset(), weights);
+    put(ppoLoss, precis_ppo_loss_args.old_log_probabilities$offset(), oldLogProbabilities);
+    put(ppoLoss, precis_ppo_loss_args.advantages$offset(), advantages);
+    put(
+        ppoLoss,
+        precis_ppo_loss_args.reference_log_probabilities$offset(),
+        referenceLogProbabilities);
+    put(ppoLoss, precis_ppo_loss_args.values$offset(), values);
+    put(ppoLoss, precis_ppo_loss_args.old_values$offset(), oldValues);
+    put(ppoLoss, precis_ppo_loss_args.returns$offset(), returns);
+    put(ppoLoss, precis_ppo_loss_args.log_probabilities$offset(), logProbabilities);
+    put(ppoLoss, precis_ppo_loss_args.entropies$offset(), entropies);
+    put(ppoLoss, precis_ppo_loss_args.policy_losses$offset(), policyLosses);
+    put(ppoLoss, precis_ppo_loss_args.value_losses$offset(), valueLosses);
+    put(ppoLoss, precis_ppo_loss_args.dx$offset(), dx);
+    put(ppoLoss, precis_ppo_loss_args.dw$offset(), dw);
+    put(ppoLoss, precis_ppo_loss_args.dvalues$offset(), dvalues);
+    precis_ppo_loss_args.scale(ppoLoss, scale);
+    precis_ppo_loss_args.clip_range_low(ppoLoss, coefficients.clipRangeLow);
+    precis_ppo_loss_args.clip_range_high(ppoLoss, coefficients.clipRangeHigh);
+    precis_ppo_loss_args.clip_range_value(ppoLoss, coefficients.clipRangeValue);
+    precis_ppo_loss_args.value_coefficient(ppoLoss, coefficients.valueCoefficient);
+    precis_ppo_loss_args.entropy_coefficient(ppoLoss, coefficients.entropyCoefficient);
+    precis_ppo_loss_args.kl_coefficient(ppoLoss, coefficients.klCoefficient);
+    context.check(Precis.precis_ppo_loss(handle, ppoLoss));
   }
 
   /** The sum of x's squares; x float32, rank 1. */
@@ -890,7 +1032,12 @@ public final class Ops implements AutoCloseable {
     to.set(JAVA_INT, offset + DTYPE, t.dtype().ordinal());
   }
 
+  /** Writes a {@code precis_packed_matrix}; null is one that is not needed. */
   private static void put(MemorySegment to, long offset, PackedMatrix m) {
+    if (m == null) {
+      to.asSlice(offset, precis_packed_matrix.sizeof()).fill((byte) 0);
+      return;
+    }
     to.set(ValueLayout.ADDRESS, offset + precis_packed_matrix.data$offset(), m.memory());
     to.set(JAVA_LONG, offset + precis_packed_matrix.bytes$offset(), m.memory().byteSize());
     to.set(JAVA_LONG, offset + precis_packed_matrix.outputs$offset(), m.outputs());

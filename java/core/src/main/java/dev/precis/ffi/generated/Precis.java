@@ -23,10 +23,10 @@ public class Precis extends Precis$shared {
     static final SymbolLookup SYMBOL_LOOKUP = SymbolLookup.loaderLookup()
             .or(Linker.nativeLinker().defaultLookup());
 
-    private static final int PRECIS_ABI_VERSION = (int)2L;
+    private static final int PRECIS_ABI_VERSION = (int)3L;
     /**
      * {@snippet lang=c :
-     * #define PRECIS_ABI_VERSION 2
+     * #define PRECIS_ABI_VERSION 3
      * }
      */
     public static int PRECIS_ABI_VERSION() {
@@ -2225,6 +2225,128 @@ public class Precis extends Precis$shared {
         try {
             if (TRACE_DOWNCALLS) {
                 traceDowncall("precis_linear_cross_entropy", context, args);
+            }
+            return (int)mh$.invokeExact(context, args);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class precis_log_probability {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Precis.C_INT,
+            Precis.C_POINTER,
+            Precis.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("precis_log_probability");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * precis_status precis_log_probability(precis_context *context, const precis_log_probability_args *args)
+     * }
+     */
+    public static FunctionDescriptor precis_log_probability$descriptor() {
+        return precis_log_probability.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * precis_status precis_log_probability(precis_context *context, const precis_log_probability_args *args)
+     * }
+     */
+    public static MethodHandle precis_log_probability$handle() {
+        return precis_log_probability.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * precis_status precis_log_probability(precis_context *context, const precis_log_probability_args *args)
+     * }
+     */
+    public static MemorySegment precis_log_probability$address() {
+        return precis_log_probability.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * precis_status precis_log_probability(precis_context *context, const precis_log_probability_args *args)
+     * }
+     */
+    public static int precis_log_probability(MemorySegment context, MemorySegment args) {
+        var mh$ = precis_log_probability.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("precis_log_probability", context, args);
+            }
+            return (int)mh$.invokeExact(context, args);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class precis_ppo_loss {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Precis.C_INT,
+            Precis.C_POINTER,
+            Precis.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("precis_ppo_loss");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * precis_status precis_ppo_loss(precis_context *context, const precis_ppo_loss_args *args)
+     * }
+     */
+    public static FunctionDescriptor precis_ppo_loss$descriptor() {
+        return precis_ppo_loss.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * precis_status precis_ppo_loss(precis_context *context, const precis_ppo_loss_args *args)
+     * }
+     */
+    public static MethodHandle precis_ppo_loss$handle() {
+        return precis_ppo_loss.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * precis_status precis_ppo_loss(precis_context *context, const precis_ppo_loss_args *args)
+     * }
+     */
+    public static MemorySegment precis_ppo_loss$address() {
+        return precis_ppo_loss.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * precis_status precis_ppo_loss(precis_context *context, const precis_ppo_loss_args *args)
+     * }
+     */
+    public static int precis_ppo_loss(MemorySegment context, MemorySegment args) {
+        var mh$ = precis_ppo_loss.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("precis_ppo_loss", context, args);
             }
             return (int)mh$.invokeExact(context, args);
         } catch (Error | RuntimeException ex) {

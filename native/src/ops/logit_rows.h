@@ -1,0 +1,229 @@
+// Inside the CPU kernels: what the losses on logits = scale x w' have in common. The logits never
+// exist whole: a block of rows is gathered, multiplied with w, turned from logits into their
+// gradient where it lies, and multiplied with w once more. The block is as large as kLogitBytes
+// allow, because every block reads all of w, and with dw reads and writes all of that.
+#ifndef PRECIS_OPS_LOGIT_ROWS_H_
+#define PRECIS_OPS_LOGIT_ROWS_H_
+
+#include "context.h"
+#include "cpu/vec.h"
+#include "ops/linear_cross_entropy.h"
+#include "ops/matmul_product.h"
+#include "ops/weight_gradient.h"
+
+namespace precis {
+namespace PRECIS_ISA {
+
+constexpr int64_t kLogitBytes = 16 << 20, kLogitBytesWithWeight = 32 << 20;
+constexpr int64_t kMinLogitRows = 16, kMaxLogitRows = 256;
+constexpr int64_t kLogitRun = 512;
+
+struct LogitRows {
+  precis_tensor x;
+  precis_packed_matrix w, w_transposed;
+  const int32_t* labels; /* kIgnoredLabel: the row is left out, its dx is 0 */
+  float scale;
+  precis_tensor dx, dw; /* no data: not wanted */
+  float grad_scale;
+  precis_tensor reference_x = {}; /* no data: there is no reference */
+  precis_packed_matrix reference_w = {};
+
+  bool wants_gradient() const { return dx.data != nullptr || dw.data != nullptr; }
+  bool bf16() const { return w.dtype == PRECIS_BFLOAT16; }
+};
+
+template <class X, class Y>
+static inline void copy_row(const X* x, int64_t n, Y* y) {
+  constexpr int W = Vec::kWidth;
+  int64_t i = 0;
+  for (; i + W <= n; i += W) Vec::load(x + i).store(y + i);
+  if (i < n) Vec::load(x + i, static_cast<int>(n - i)).store(y + i, static_cast<int>(n - i));
+}
+
+// Row r of `to` is row from[r] of x, for all rows of `to`.
+static inline void gather_rows(ThreadPool& pool, const precis_tensor& x, const int64_t* from,
+                               const precis_tensor& to) {
+  const int64_t width = columns(x);
+  auto copy = [&](const auto* p, int64_t r) {
+    if (to.dtype == PRECIS_BFLOAT16) {
+      copy_row(p, width, row<uint16_t>(to, r));
+    } else {
+      copy_row(p, width, row<float>(to, r));
+    }
+  };
+  parallel_ranges(pool, rows(to), 1 + 16384 / width, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; r++) {
+      if (x.dtype == PRECIS_BFLOAT16) {
+        copy(row<const uint16_t>(x, from[r]), r);
+      } else {
+        copy(row<const float>(x, from[r]), r);
+      }
+    }
+  });
+}
+
+// finish(m, z, q) for every row m that is not left out, on any thread: z are its logits, q the
+// reference's or NULL. Where a gradient is wanted it leaves that of the logits in z, from the front
+// on and of w's dtype; dx and dw follow from it.
+template <class Finish>
+static inline void for_logit_rows(CpuContext& context, const LogitRows& a, const Finish& finish) {
+  const int64_t m = rows(a.x), width = columns(a.x), tokens = a.w.outputs;
+  const bool wants_dx = a.dx.data != nullptr, wants_dw = a.dw.data != nullptr;
+  const bool reference = a.reference_x.data != nullptr;
+  int64_t counted = 0;
+  for (int64_t i = 0; i < m; i++) {
+    counted += a.labels[i] != kIgnoredLabel;
+    if (a.labels[i] != kIgnoredLabel || !wants_dx) continue;
+    __builtin_memset(row<float>(a.dx, i), 0, static_cast<size_t>(width) * 4);
+  }
+  if (counted == 0) return;
+  // An odd number of cache lines: rows do not compete for one set of the caches.
+  const int64_t stride = ((tokens + 15) / 16 | 1) * 16;
+  int64_t most = (wants_dw ? kLogitBytesWithWeight : kLogitBytes) / (stride * (reference ? 8 : 4));
+  if (most < kMinLogitRows) most = kMinLogitRows;
+  if (most > kMaxLogitRows) most = kMaxLogitRows;
+  const int64_t blocks = (counted + most - 1) / most;
+  const int64_t block_rows = (counted + blocks - 1) / blocks;
+  int64_t bytes = 0;
+  auto claim = [&](int64_t size) {
+    const int64_t at = bytes;
+    bytes += (size + 63) / 64 * 64;
+    return at;
+  };
+  const int64_t index_at = claim(counted * 8), x_at = claim(block_rows * width * 4);
+  const int64_t dx_at = claim(wants_dx ? block_rows * width * 4 : 0);
+  const int64_t logits_at = claim(block_rows * stride * 4);
+  const int64_t reference_at = claim(reference ? block_rows * stride * 4 : 0);
+  char* memory = static_cast<char*>(context.outer.reserve(static_cast<size_t>(bytes)));
+  int64_t* index = reinterpret_cast<int64_t*>(memory + index_at);
+  for (int64_t i = 0, next = 0; i < m; i++) {
+    if (a.labels[i] != kIgnoredLabel) index[next++] = i;
+  }
+  for (int64_t b = 0; b < blocks; b++) {
+    // Blocks differ by one row at most.
+    const int64_t first = counted * b / blocks, n = counted * (b + 1) / blocks - first;
+    const int64_t* from = index + first;
+    auto matrix = [&](int64_t at, int64_t columns, int64_t row_stride, int32_t dtype) {
+      return precis_tensor{memory + at, {n, columns, 0, 0}, row_stride, 2, dtype};
+    };
+    auto multiply = [&](const precis_tensor& x, const precis_packed_matrix& w,
+                        const precis_tensor& y, float scale) {
+      matmul_product(context, {x, w, y, scale, false, nullptr, nullptr, nullptr, 0});
+    };
+    const precis_tensor logits = matrix(logits_at, tokens, stride, PRECIS_FLOAT32);
+    const precis_tensor q = matrix(reference_at, tokens, stride, PRECIS_FLOAT32);
+    if (reference) {
+      const precis_tensor x = matrix(x_at, width, 0, a.reference_w.dtype);
+      gather_rows(context.pool, a.reference_x, from, x);
+      multiply(x, a.reference_w, q, a.scale);
+    }
+    const precis_tensor x = matrix(x_at, width, 0, a.w.dtype);
+    gather_rows(context.pool, a.x, from, x);
+    multiply(x, a.w, logits, a.scale);
+    parallel_ranges(context.pool, n, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t r = begin; r < end; r++) {
+        finish(from[r], row<float>(logits, r), reference ? row<const float>(q, r) : nullptr);
+      }
+    });
+    const precis_tensor g = matrix(logits_at, tokens, a.bf16() ? 2 * stride : stride, a.w.dtype);
+    if (wants_dx) {
+      const precis_tensor dx = matrix(dx_at, width, 0, PRECIS_FLOAT32);
+      multiply(g, a.w_transposed, dx, a.grad_scale * a.scale);
+      parallel_ranges(context.pool, n, 1 + 16384 / width, [&](int64_t begin, int64_t end) {
+        for (int64_t r = begin; r < end; r++) {
+          copy_row(row<const float>(dx, r), width, row<float>(a.dx, from[r]));
+        }
+      });
+    }
+    if (wants_dw) {
+      weight_gradient_cpu(context, {g, x, a.dw, a.grad_scale * a.scale, a.w.dtype, 1, 0});
+    }
+  }
+}
+
+// A row's element of a float32 vector, for outputs that may not be wanted.
+static inline void put(const precis_tensor& t, int64_t m, double value) {
+  if (t.data != nullptr) static_cast<float*>(t.data)[m] = static_cast<float>(value);
+}
+
+// f(i, lanes) for [begin, end), by vectors.
+template <class F>
+static inline void for_vectors(int64_t begin, int64_t end, const F& f) {
+  constexpr int W = Vec::kWidth;
+  int64_t i = begin;
+  for (; i + W <= end; i += W) f(i, W);
+  if (i < end) f(i, static_cast<int>(end - i));
+}
+
+static inline Vec load_some(const float* p, int n) {
+  return n == Vec::kWidth ? Vec::load(p) : Vec::load(p, n);
+}
+template <class T>
+static inline void store_some(Vec v, T* p, int n) {
+  n == Vec::kWidth ? v.store(p) : v.store(p, n);
+}
+// Lanes from n on become 0.
+static inline Vec some_lanes(Vec v, int n) {
+  if (n == Vec::kWidth) return v;
+  float lanes[Vec::kWidth] = {};
+  v.store(lanes, n);
+  return Vec::load(lanes);
+}
+
+static inline float largest_of(const float* z, int64_t n) {
+  constexpr int W = Vec::kWidth;
+  Vec most = Vec::set1(-__builtin_inff());
+  int64_t i = 0;
+  for (; i + W <= n; i += W) most = max(most, Vec::load(z + i));
+  float largest = most.largest();
+  for (; i < n; i++) largest = z[i] > largest ? z[i] : largest;
+  return largest;
+}
+
+// A row of logits: log p[v] = z[v] - largest - log_sum.
+struct LogitSums {
+  float largest;
+  double sum; /* of exp(z - largest) */
+  double log_sum;
+  double terms;
+};
+
+// term(i, lanes, d, e) is added up too: d = z - largest, e = exp(d). Keeps e in z if asked to.
+template <class Term>
+static inline LogitSums sums_of(const float* z, int64_t n, float* keep, const Term& term) {
+  LogitSums sums = {largest_of(z, n), 0, 0, 0};
+  const Vec shift = Vec::set1(sums.largest);
+  // Short runs of float32, summed in double: thousands of small terms do not drown in a large one.
+  for (int64_t begin = 0; begin < n; begin += kLogitRun) {
+    const int64_t end = begin + kLogitRun < n ? begin + kLogitRun : n;
+    Vec exponentials = Vec::zero(), terms = Vec::zero();
+    for_vectors(begin, end, [&](int64_t i, int lanes) {
+      const Vec d = load_some(z + i, lanes) - shift, e = exp(d);
+      exponentials = exponentials + some_lanes(e, lanes);
+      terms = terms + some_lanes(term(i, lanes, d, e), lanes);
+      if (keep != nullptr) store_some(e, keep + i, lanes);
+    });
+    sums.sum += exponentials.sum();
+    sums.terms += terms.sum();
+  }
+  sums.log_sum = __builtin_log(sums.sum);
+  return sums;
+}
+
+// z[i] = f(z[i]), but at_label for the label: the gradient of a row's logits.
+template <class F>
+static inline void put_gradient(const LogitRows& a, float* z, int32_t label, double at_label,
+                                const F& f) {
+  auto put_as = [&](auto* g) {
+    for_vectors(0, a.w.outputs, [&](int64_t i, int lanes) {
+      store_some(f(load_some(z + i, lanes)), g + i, lanes);
+    });
+    Vec::set1(static_cast<float>(at_label)).store(g + label, 1);
+  };
+  a.bf16() ? put_as(reinterpret_cast<uint16_t*>(z)) : put_as(z);
+}
+
+}  // namespace PRECIS_ISA
+}  // namespace precis
+
+#endif  // PRECIS_OPS_LOGIT_ROWS_H_
