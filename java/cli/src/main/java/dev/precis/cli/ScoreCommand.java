@@ -81,9 +81,7 @@ final class ScoreCommand extends BaseCommand {
     if (output == null || output.toString().equals("-")) {
       try (Classifier classifier = Classifier.load(folder, common().classifierOptions())) {
         score(
-            classifier,
-            rows,
-            line -> terminal().println(new String(line, StandardCharsets.UTF_8)));
+            classifier, rows, line -> terminal().println(new String(line, StandardCharsets.UTF_8)));
       }
       return DONE;
     }

@@ -34,8 +34,7 @@ final class ScoreTest {
     StringBuilder lines = new StringBuilder();
     int i = 0;
     for (JsonNode each : golden()) {
-      Map<String, String> row =
-          Map.of("id", "text " + i++, field, each.get("text").stringValue());
+      Map<String, String> row = Map.of("id", "text " + i++, field, each.get("text").stringValue());
       lines.append(Json.mapper().writeValueAsString(row)).append('\n');
     }
     return Files.writeString(folder.resolve(field + ".jsonl"), lines);
