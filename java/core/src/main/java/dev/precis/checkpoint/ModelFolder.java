@@ -26,7 +26,9 @@ public final class ModelFolder {
           "tokenizer_config.json",
           "special_tokens_map.json",
           "added_tokens.json",
-          "spiece.model");
+          "spiece.model",
+          "vocab.json",
+          "merges.txt");
 
   private ModelFolder() {}
 

@@ -99,6 +99,7 @@ final class JsonSource implements DialogueReader.Source {
             case VALUE_NULL -> null;
             case VALUE_STRING -> parser.getString();
             case VALUE_NUMBER_INT -> parser.getNumberValue();
+            case VALUE_NUMBER_FLOAT -> parser.getDoubleValue();
             case VALUE_TRUE -> true;
             case VALUE_FALSE -> false;
             case START_ARRAY -> texts(parser);

@@ -8,7 +8,20 @@ package dev.precis.data;
  * @param raw whether the text is a prompt
  * @param chosen the answer that is preferred
  * @param rejected the other one
+ * @param margin how much better the chosen one was found; 0 where nobody says
  * @param where file and line, for the sentences of errors
  */
 public record PreferencePair(
-    String id, String text, boolean raw, String chosen, String rejected, String where) {}
+    String id,
+    String text,
+    boolean raw,
+    String chosen,
+    String rejected,
+    double margin,
+    String where) {
+  /** A pair of which nobody says how much better the chosen one is. */
+  public PreferencePair(
+      String id, String text, boolean raw, String chosen, String rejected, String where) {
+    this(id, text, raw, chosen, rejected, 0, where);
+  }
+}

@@ -15,7 +15,8 @@ public final class PreferenceReader {
   private PreferenceReader() {}
 
   /**
-   * Pairs of answers: {@code chosen} and {@code rejected} beside the prompt.
+   * Pairs of answers: {@code chosen} and {@code rejected} beside the prompt, perhaps {@code
+   * margin}, a number.
    *
    * @throws InvalidInputException where the file cannot be used, a field is missing or empty, or
    *     both answers are the same

@@ -54,7 +54,25 @@ record Row(Map<String, Object> fields, String where, long number) {
       throw new InvalidInputException(
           where + ": \"chosen\" and \"rejected\" are the same, so that nothing is preferred");
     }
-    return new PreferencePair(asked.id(), asked.dialogue(), asked.raw(), chosen, rejected, where);
+    return new PreferencePair(
+        asked.id(), asked.dialogue(), asked.raw(), chosen, rejected, margin(), where);
+  }
+
+  private double margin() {
+    Object margin = fields.get("margin");
+    if (margin == null) {
+      return 0;
+    }
+    try {
+      double value = Double.parseDouble(margin.toString());
+      if (value >= 0 && value < Double.POSITIVE_INFINITY) {
+        return value;
+      }
+    } catch (NumberFormatException e) {
+      // Said below.
+    }
+    throw new InvalidInputException(
+        "%s: \"margin\" must be a number of 0 or more, not %s".formatted(where, margin));
   }
 
   /** What is asked, and an answer that was called good or bad. */
@@ -122,6 +140,33 @@ record Row(Map<String, Object> fields, String where, long number) {
     }
     String prompt = fields.get("prompt") == null || key.equals("prompt") ? null : text("prompt");
     return new TextRow(id(), text, prompt, where);
+  }
+
+  /**
+   * A text and its label.
+   *
+   * @param keys where the text can be, the first present one counts
+   */
+  LabelledText toLabelledText(List<String> keys) {
+    TextRow row = toText(keys);
+    String label =
+        switch (fields.get("label")) {
+          case null ->
+              throw new InvalidInputException(
+                  "%s has no \"label\"; its fields are: %s"
+                      .formatted(where, String.join(", ", fields.keySet())));
+          case String text -> text("label", text, "must be a text").strip();
+          case Integer number -> number.toString();
+          case Long number -> number.toString();
+          case Boolean flag -> flag.toString();
+          default ->
+              throw new InvalidInputException(
+                  where + ": \"label\" must be a name or a whole number");
+        };
+    if (label.isEmpty()) {
+      throw new InvalidInputException(where + ": \"label\" is empty");
+    }
+    return new LabelledText(row.id(), row.text(), label, where);
   }
 
   /** What is summarised may be missing here, and a summary may be empty. */

@@ -38,6 +38,19 @@ public final class TextReader {
     }
   }
 
+  /**
+   * All texts of a file that have a label: {@code label}, a name or a whole number.
+   *
+   * @param field as for {@link #read}
+   * @throws InvalidInputException as {@link #read}, and where a label is missing
+   * @throws java.io.UncheckedIOException where the file cannot be read
+   */
+  public static List<LabelledText> readLabelled(Path file, String field) {
+    try (Stream<Row> rows = DialogueReader.rows(file, "text")) {
+      return rows.map(row -> row.toLabelledText(field == null ? FIELDS : List.of(field))).toList();
+    }
+  }
+
   private static List<TextRow> readLines(Path file) {
     String name = DialogueReader.nameOf(file);
     List<TextRow> all = new ArrayList<>();

@@ -159,8 +159,18 @@ public record RobertaConfig(
     return maxPositions - padTokenId - 1;
   }
 
-  /** The same shape with other classes. */
+  /** The same shape with other classes, of which one is true. */
   public RobertaConfig withLabels(List<String> labels) {
+    return with(labels, labels.size() == 1, hiddenDropout, attentionDropout, classifierDropout);
+  }
+
+  /** The same shape with one dropout everywhere. */
+  public RobertaConfig withDropout(float dropout) {
+    return with(labels, multiLabel, dropout, dropout, dropout);
+  }
+
+  private RobertaConfig with(
+      List<String> labels, boolean multiLabel, float hidden, float attention, float classifier) {
     return new RobertaConfig(
         vocabSize,
         hiddenSize,
@@ -171,12 +181,12 @@ public record RobertaConfig(
         typeVocabSize,
         layerNormEpsilon,
         activation,
-        hiddenDropout,
-        attentionDropout,
-        classifierDropout,
+        hidden,
+        attention,
+        classifier,
         padTokenId,
         labels,
-        labels.size() == 1);
+        multiLabel);
   }
 
   /** The name and shape of every tensor of a checkpoint of this configuration. */

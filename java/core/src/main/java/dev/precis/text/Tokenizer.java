@@ -27,6 +27,17 @@ public interface Tokenizer extends AutoCloseable {
   }
 
   /**
+   * The SHA-256 of the files that {@link #load} makes a folder's tokenizer of: two tokenizers with
+   * the same one cut every text alike.
+   *
+   * @throws InvalidInputException where there is no tokenizer
+   * @throws java.io.UncheckedIOException where a file cannot be read
+   */
+  static String hash(Path folder) {
+    return TokenizerFiles.hash(folder);
+  }
+
+  /**
    * The ids of a text, special tokens included ({@code ... </s>} for T5, {@code <s> ... </s>} for
    * RoBERTa). Nothing is cut.
    *

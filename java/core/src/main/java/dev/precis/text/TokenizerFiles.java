@@ -9,6 +9,10 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
@@ -34,10 +38,38 @@ final class TokenizerFiles {
     if (Files.exists(vocabulary) && Files.exists(merges)) {
       return build(ByteLevelBpe.toTokenizerJson(vocabulary, merges), vocabulary, config);
     }
-    throw new InvalidInputException(
+    throw missing(folder);
+  }
+
+  private static InvalidInputException missing(Path folder) {
+    return new InvalidInputException(
         folder
             + " has no tokenizer: neither tokenizer.json, nor spiece.model, nor vocab.json with"
             + " merges.txt");
+  }
+
+  /** See {@link Tokenizer#hash}. */
+  static String hash(Path folder) {
+    for (List<String> names :
+        List.of(
+            List.of("tokenizer.json"),
+            List.of("spiece.model"),
+            List.of("vocab.json", "merges.txt"))) {
+      if (names.stream().allMatch(name -> Files.exists(folder.resolve(name)))) {
+        return sha256(names.stream().map(folder::resolve).toList());
+      }
+    }
+    throw missing(folder);
+  }
+
+  private static String sha256(List<Path> files) {
+    try {
+      MessageDigest digest = MessageDigest.getInstance("SHA-256");
+      files.forEach(file -> digest.update(read(file)));
+      return HexFormat.of().formatHex(digest.digest());
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("Every Java has SHA-256", e);
+    }
   }
 
   /**

@@ -90,7 +90,7 @@ public abstract class TrainingLoop implements AutoCloseable {
    * @param loss whose gradients are now those of the parameters
    * @param tokens source and target tokens
    */
-  protected record Learnt(double loss, long tokens, Map<String, Double> metrics) {}
+  public record Learnt(double loss, long tokens, Map<String, Double> metrics) {}
 
   private static final String OPTIMIZER = "optimizer.safetensors";
   private static final String STATE = "state.json";

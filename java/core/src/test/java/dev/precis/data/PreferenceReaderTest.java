@@ -37,7 +37,7 @@ class PreferenceReaderTest {
             """);
     assertEquals(
         List.of(
-            new PreferencePair("7", "Say it.", true, "A\nb", "B", file + ", line 1"),
+            new PreferencePair("7", "Say it.", true, "A\nb", "B", 0.5, file + ", line 1"),
             new PreferencePair("3", "A: hi", false, "x", "y", file + ", line 3")),
         PreferenceReader.readPairs(file));
     Path csv = write("pairs.csv", "prompt,chosen,rejected\np,\"a, b\",c\n");

@@ -52,24 +52,7 @@ class RobertaGradientTest {
     final Tape tape;
 
     Model(DType dtype, float dropout, boolean recompute) {
-      RobertaConfig read = RobertaConfig.read(MODEL);
-      RobertaConfig config =
-          new RobertaConfig(
-              read.vocabSize(),
-              read.hiddenSize(),
-              read.intermediateSize(),
-              read.numLayers(),
-              read.numHeads(),
-              read.maxPositions(),
-              read.typeVocabSize(),
-              read.layerNormEpsilon(),
-              read.activation(),
-              dropout,
-              dropout,
-              dropout,
-              read.padTokenId(),
-              read.labels(),
-              false);
+      RobertaConfig config = RobertaConfig.read(MODEL).withDropout(dropout);
       parameters = new Parameters(config.tensorShapes(), context, arena);
       try (Checkpoint checkpoint = Checkpoint.open(MODEL)) {
         for (Parameter parameter : parameters.all()) {

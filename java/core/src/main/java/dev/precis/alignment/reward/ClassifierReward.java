@@ -32,8 +32,10 @@ public final class ClassifierReward implements Reward {
    * A reward on a classifier that stays its owner's.
    *
    * @param label its name; null where the classifier has one label only
-   * @param template what is read of prompt and completion
-   * @throws InvalidInputException where there is no such label
+   * @param template what is read of prompt and completion; null: what the model was trained to
+   *     read, else the completion alone
+   * @throws InvalidInputException where there is no such label, or the model was trained to read
+   *     something else
    */
   public ClassifierReward(
       Classifier classifier, String label, Measure measure, RewardTemplate template) {
@@ -50,7 +52,7 @@ public final class ClassifierReward implements Reward {
     this.owned = owned;
     this.label = labelOf(classifier, label);
     this.measure = measure;
-    this.template = template;
+    this.template = RewardModelFile.template(classifier.folder(), template);
   }
 
   /** Loads a classifier for a reward, which closes it. */

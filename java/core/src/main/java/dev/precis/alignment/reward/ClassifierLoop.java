@@ -1,0 +1,191 @@
+package dev.precis.alignment.reward;
+
+import dev.precis.InvalidInputException;
+import dev.precis.ops.Tape;
+import dev.precis.ops.Variable;
+import dev.precis.t5.T5Model.Ragged;
+import dev.precis.tensor.DType;
+import dev.precis.tensor.Tensor;
+import dev.precis.tensor.Workspace;
+import dev.precis.training.Batches;
+import dev.precis.training.MemoryPlan;
+import dev.precis.training.RunFolder;
+import dev.precis.training.TrainableRoberta;
+import dev.precis.training.TrainingLoop;
+import dev.precis.training.TrainingOptions;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.ToIntFunction;
+
+/**
+ * Trains a RoBERTa on examples of one or more sequences each, whose logits a loss reads.
+ *
+ * @param <E> an example
+ */
+abstract class ClassifierLoop<E> extends TrainingLoop {
+  private final TrainableRoberta roberta;
+  private final List<E> evaluation;
+  private final ToIntFunction<E> tokens;
+  private final Batches<E> batches;
+  private final Workspace workspace;
+  private final Tape tape;
+  private final MemoryPlan plan;
+
+  /**
+   * A run that has not started, or goes on where its newest checkpoint is.
+   *
+   * @param tokens of all sequences of an example
+   * @param sequences of an example
+   */
+  ClassifierLoop(
+      TrainableRoberta roberta,
+      TrainingOptions options,
+      List<E> training,
+      List<E> evaluation,
+      ToIntFunction<E> tokens,
+      int sequences,
+      RunFolder run) {
+    if (training.isEmpty()) {
+      throw new InvalidInputException("There is no example to train on.");
+    }
+    super(roberta, options, training.size(), !evaluation.isEmpty(), run);
+    this.roberta = roberta;
+    this.evaluation = List.copyOf(evaluation);
+    this.tokens = tokens;
+    batches =
+        new Batches<>(training, tokens, options.stepSize(), options.shuffle(), options.seed());
+    workspace = new Workspace(roberta.context());
+    tape = new Tape(roberta.ops(), workspace, options.recompute());
+    try {
+      long longest =
+          training.stream()
+              .map(tokens::applyAsInt)
+              .sorted(Comparator.reverseOrder())
+              .limit(options.batchSize())
+              .mapToLong(Integer::longValue)
+              .sum();
+      long bytes = bytes(longest, (long) sequences * options.batchSize());
+      plan = plan(bytes);
+      workspace.reserve(bytes);
+    } catch (RuntimeException | Error e) {
+      close();
+      throw e;
+    }
+  }
+
+  /** The sequences of examples, in an order that {@link #loss} knows. */
+  abstract List<int[]> sequences(List<E> examples);
+
+  /**
+   * The sum of the examples' losses.
+   *
+   * @param logits (sequences, labels)
+   * @param scale of the gradient
+   * @param gradient where that of scale times the sum goes, as logits; null: not wanted
+   * @param metrics what else was measured is added to these
+   */
+  abstract double loss(
+      List<E> examples, Tensor logits, double scale, Tensor gradient, Map<String, Double> metrics);
+
+  /** What {@link #loss} measured over so many examples, in numbers that people read. */
+  abstract Map<String, Double> measured(Map<String, Double> sums, int examples);
+
+  @Override
+  protected final Learnt learn(long step) {
+    List<E> batch = batches.batch(step);
+    Map<String, Double> sums = new LinkedHashMap<>();
+    double loss = 0;
+    long read = 0;
+    int part = 0;
+    for (int at = 0; at < batch.size(); at += options().batchSize()) {
+      List<E> micro = batch.subList(at, Math.min(batch.size(), at + options().batchSize()));
+      Variable logits = forward(sequences(micro), true, dropoutSeed(step, part++));
+      Tensor gradient = tape.gradientFor(logits, DType.FLOAT32);
+      loss += loss(micro, logits.value(), 1.0 / batch.size(), gradient, sums);
+      tape.collected(logits);
+      tape.backward();
+    }
+    for (E example : batch) {
+      read += tokens.applyAsInt(example);
+    }
+    return new Learnt(loss / batch.size(), read, measured(sums, batch.size()));
+  }
+
+  private Variable forward(List<int[]> sequences, boolean recording, long seed) {
+    workspace.reset();
+    tape.begin(recording, seed);
+    return roberta
+        .classifier()
+        .logits(tape, Ragged.of(sequences, roberta.config().vocabSize(), workspace));
+  }
+
+  /** The logits of each sequence of examples that are computed together, without dropout. */
+  final Tensor logits(List<E> examples) {
+    return forward(sequences(examples), false, 0).value();
+  }
+
+  /** What is evaluated on. */
+  final List<E> heldOut() {
+    return evaluation;
+  }
+
+  /** What the run needs; it holds whatever lengths come. */
+  @Override
+  public final MemoryPlan plan() {
+    return plan;
+  }
+
+  /** The most memory that values and gradients took in a step, in bytes. */
+  final long peak() {
+    return workspace.peak();
+  }
+
+  /**
+   * The memory that a step of so many tokens in so many sequences takes for values and gradients,
+   * which grows with both alone: measured on tiny steps. Gradients of the parameters are zero
+   * afterwards.
+   */
+  private long bytes(long tokens, long sequences) {
+    int some = Math.min(8, roberta.config().maxTokens());
+    int more = Math.min(24, roberta.config().maxTokens());
+    // Once to size the workspace: only in one piece is memory given back on the way.
+    measure(8, more);
+    long base = measure(4, some);
+    double perToken = more == some ? 0 : (measure(4, more) - base) / (4.0 * (more - some));
+    double perSequence = (measure(8, some) - base) / 4.0 - some * perToken;
+    workspace.resetPeak();
+    double all = base + perToken * (tokens - 4.0 * some) + perSequence * (sequences - 4);
+    // What is rounded up to whole cache lines.
+    return (long) (all * 1.01) + (1 << 16);
+  }
+
+  private long measure(int count, int length) {
+    List<int[]> sequences = new ArrayList<>();
+    for (int i = 0; i < count; i++) {
+      int[] sequence = new int[length];
+      Arrays.fill(sequence, roberta.config().padTokenId() == 0 ? 1 : 0);
+      sequences.add(sequence);
+    }
+    workspace.resetPeak();
+    Variable logits = forward(sequences, true, 0);
+    Tensor gradient = tape.gradientFor(logits, DType.FLOAT32);
+    for (long i = 0; i < gradient.rows() * gradient.columns(); i++) {
+      gradient.memory().setAtIndex(ValueLayout.JAVA_FLOAT, i, 1);
+    }
+    tape.collected(logits);
+    tape.backward();
+    roberta.parameters().clearGradients();
+    return workspace.peak();
+  }
+
+  @Override
+  public void close() {
+    workspace.close();
+    super.close();
+  }
+}

@@ -1,0 +1,179 @@
+package dev.precis.alignment.reward;
+
+import dev.precis.evaluation.Calibration;
+import dev.precis.tensor.Tensor;
+import dev.precis.training.RunFolder;
+import dev.precis.training.TrainableRoberta;
+import dev.precis.training.TrainingOptions;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Trains a RoBERTa on texts with labels: the mean cross-entropy of the label, {@code log sum_k
+ * exp(logit_k) - logit_label}.
+ *
+ * <p>Not for several threads; {@link #stop} may come from any.
+ */
+public final class ClassifierTrainer extends ClassifierLoop<LabelledExample> {
+  private final List<String> labels;
+
+  /**
+   * How often a classifier is right.
+   *
+   * @param loss the mean
+   * @param brier mean over the texts of sum_k (p_k - [k is the label])^2
+   * @param calibration of the label that the model names
+   * @param classes by label
+   */
+  public record Report(
+      int texts,
+      double loss,
+      double brier,
+      Calibration calibration,
+      Map<String, ClassReport> classes) {}
+
+  /**
+   * How often a label is found.
+   *
+   * @param texts that have it
+   * @param precision share of those that the model gives it to which have it; NaN: it gives none
+   * @param recall share of those that have it which the model gives it to; NaN: none has it
+   */
+  public record ClassReport(int texts, double precision, double recall) {}
+
+  /**
+   * A run that has not started, or goes on where its newest checkpoint is.
+   *
+   * @param evaluation texts to evaluate on; may be empty
+   * @param run where everything is written; open, and closed by its owner
+   */
+  public ClassifierTrainer(
+      TrainableRoberta roberta,
+      TrainingOptions options,
+      List<LabelledExample> training,
+      List<LabelledExample> evaluation,
+      RunFolder run) {
+    super(roberta, options, training, evaluation, each -> each.tokens().length, 1, run);
+    labels = roberta.config().labels();
+  }
+
+  @Override
+  List<int[]> sequences(List<LabelledExample> examples) {
+    List<int[]> all = new ArrayList<>(examples.size());
+    examples.forEach(each -> all.add(each.tokens()));
+    return all;
+  }
+
+  @Override
+  double loss(
+      List<LabelledExample> examples,
+      Tensor logits,
+      double scale,
+      Tensor gradient,
+      Map<String, Double> metrics) {
+    double sum = 0;
+    double right = 0;
+    double[] p = new double[labels.size()];
+    for (int i = 0; i < examples.size(); i++) {
+      int label = examples.get(i).label();
+      sum += probabilities(logits, i, label, p);
+      right += best(p) == label ? 1 : 0;
+      for (int k = 0; k < p.length && gradient != null; k++) {
+        gradient
+            .memory()
+            .setAtIndex(
+                ValueLayout.JAVA_FLOAT,
+                (long) i * p.length + k,
+                (float) (scale * (p[k] - (k == label ? 1 : 0))));
+      }
+    }
+    metrics.merge("accuracy", right, Double::sum);
+    return sum;
+  }
+
+  /** Fills in the softmax of a row and returns the label's loss. */
+  private static double probabilities(Tensor logits, int row, int label, double[] p) {
+    double largest = Double.NEGATIVE_INFINITY;
+    for (int k = 0; k < p.length; k++) {
+      largest = Math.max(largest, logits.get(row, k));
+    }
+    double sum = 0;
+    for (int k = 0; k < p.length; k++) {
+      p[k] = Math.exp(logits.get(row, k) - largest);
+      sum += p[k];
+    }
+    for (int k = 0; k < p.length; k++) {
+      p[k] /= sum;
+    }
+    return Math.log(sum) + largest - logits.get(row, label);
+  }
+
+  private static int best(double[] p) {
+    int best = 0;
+    for (int k = 1; k < p.length; k++) {
+      best = p[k] > p[best] ? k : best;
+    }
+    return best;
+  }
+
+  @Override
+  Map<String, Double> measured(Map<String, Double> sums, int examples) {
+    Map<String, Double> means = new LinkedHashMap<>();
+    sums.forEach((name, sum) -> means.put(name, sum / examples));
+    return means;
+  }
+
+  @Override
+  protected Evaluation evaluation() {
+    Report report = report();
+    Map<String, Double> metrics = new LinkedHashMap<>();
+    metrics.put("accuracy", report.calibration.accuracy());
+    metrics.put("ece", report.calibration.ece());
+    metrics.put("brier", report.brier);
+    return new Evaluation(report.loss, metrics);
+  }
+
+  /** The model as it is now, on the texts that it was not trained on. */
+  public Report report() {
+    List<LabelledExample> texts = heldOut();
+    int n = texts.size();
+    double[] confidences = new double[n];
+    double[] right = new double[n];
+    int[] present = new int[labels.size()];
+    int[] named = new int[labels.size()];
+    int[] found = new int[labels.size()];
+    double loss = 0;
+    double brier = 0;
+    double[] p = new double[labels.size()];
+    for (int at = 0; at < n; at += options().batchSize()) {
+      List<LabelledExample> micro = texts.subList(at, Math.min(n, at + options().batchSize()));
+      Tensor logits = logits(micro);
+      for (int i = 0; i < micro.size(); i++) {
+        int label = micro.get(i).label();
+        loss += probabilities(logits, i, label, p);
+        int best = best(p);
+        confidences[at + i] = p[best];
+        right[at + i] = best == label ? 1 : 0;
+        present[label]++;
+        named[best]++;
+        found[label] += best == label ? 1 : 0;
+        for (int k = 0; k < p.length; k++) {
+          double error = p[k] - (k == label ? 1 : 0);
+          brier += error * error;
+        }
+      }
+    }
+    Map<String, ClassReport> classes = new LinkedHashMap<>();
+    for (int k = 0; k < p.length; k++) {
+      classes.put(
+          labels.get(k),
+          new ClassReport(
+              present[k], (double) found[k] / named[k], (double) found[k] / present[k]));
+    }
+    return new Report(
+        n, loss / n, brier / n, Calibration.of(1.0 / labels.size(), confidences, right), classes);
+  }
+}

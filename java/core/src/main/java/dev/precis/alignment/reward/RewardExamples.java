@@ -1,0 +1,110 @@
+package dev.precis.alignment.reward;
+
+import dev.precis.InvalidInputException;
+import dev.precis.data.LabelledText;
+import dev.precis.data.PreferencePair;
+import dev.precis.random.SplitMix64;
+import dev.precis.text.PromptTemplate;
+import dev.precis.text.Tokenizer;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.TreeSet;
+
+/**
+ * Makes examples of what people preferred or named, as the model will read them.
+ *
+ * @param template what is made of prompt and answer
+ * @param maxTokens of a sequence, special tokens included: what is longer is cut at its end
+ */
+public record RewardExamples(Tokenizer tokenizer, RewardTemplate template, int maxTokens) {
+  /**
+   * Examples for training and those that are held out.
+   *
+   * @param <E> an example
+   */
+  public record Split<E>(List<E> training, List<E> heldOut) {}
+
+  /**
+   * Examples of pairs.
+   *
+   * @param dialogues makes prompts of pairs that have a dialogue, where the template reads them
+   * @throws InvalidInputException where both sides of a pair are the same to the model
+   */
+  public List<PairExample> pairs(List<PreferencePair> pairs, PromptTemplate dialogues) {
+    List<PairExample> all = new ArrayList<>(pairs.size());
+    for (PreferencePair pair : pairs) {
+      String prompt = pair.raw() ? pair.text() : dialogues.fill(pair.text());
+      int[] chosen = tokenizer.encode(template.fill(prompt, pair.chosen()), maxTokens);
+      int[] rejected = tokenizer.encode(template.fill(prompt, pair.rejected()), maxTokens);
+      if (Arrays.equals(chosen, rejected)) {
+        throw new InvalidInputException(
+            "%s: \"chosen\" and \"rejected\" are the same in the %d tokens that the model reads"
+                .formatted(pair.where(), maxTokens));
+      }
+      all.add(new PairExample(chosen, rejected, pair.margin()));
+    }
+    return all;
+  }
+
+  /**
+   * Examples of texts with labels.
+   *
+   * @param labels of the model
+   * @throws InvalidInputException where a text has another one
+   */
+  public List<LabelledExample> texts(List<LabelledText> texts, List<String> labels) {
+    List<LabelledExample> all = new ArrayList<>(texts.size());
+    for (LabelledText text : texts) {
+      int label = labels.indexOf(text.label());
+      if (label < 0) {
+        throw new InvalidInputException(
+            "%s has the label '%s', but the model's labels are: %s"
+                .formatted(text.where(), text.label(), String.join(", ", labels)));
+      }
+      all.add(
+          new LabelledExample(tokenizer.encode(template.fill("", text.text()), maxTokens), label));
+    }
+    return all;
+  }
+
+  /**
+   * The labels for a model of these texts: the model's own where they name all texts, else those of
+   * the texts in alphabetical order.
+   *
+   * @param own of the model that training starts from
+   * @throws InvalidInputException where all texts have the same one
+   */
+  public static List<String> labels(List<LabelledText> texts, List<String> own, String file) {
+    TreeSet<String> found = new TreeSet<>();
+    texts.forEach(text -> found.add(text.label()));
+    if (found.size() < 2) {
+      throw new InvalidInputException(
+          "%s: every text has the label '%s', so that there is nothing to tell apart"
+              .formatted(file, found.first()));
+    }
+    return own.size() > 1 && own.containsAll(found) ? own : List.copyOf(found);
+  }
+
+  /**
+   * Holds some examples out, drawn by the seed.
+   *
+   * @param share from 0 up to, not including, 1
+   */
+  public static <E> Split<E> split(List<E> all, double share, long seed) {
+    int held = (int) Math.round(all.size() * share);
+    int[] order = new int[all.size()];
+    Arrays.setAll(order, i -> i);
+    new SplitMix64(SplitMix64.mix(seed, 0x68656c64L)).shuffle(order);
+    boolean[] out = new boolean[all.size()];
+    for (int i = 0; i < held; i++) {
+      out[order[i]] = true;
+    }
+    List<E> training = new ArrayList<>();
+    List<E> heldOut = new ArrayList<>();
+    for (int i = 0; i < out.length; i++) {
+      (out[i] ? heldOut : training).add(all.get(i));
+    }
+    return new Split<>(training, heldOut);
+  }
+}

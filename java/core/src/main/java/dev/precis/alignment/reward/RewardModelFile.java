@@ -1,0 +1,90 @@
+package dev.precis.alignment.reward;
+
+import dev.precis.InvalidInputException;
+import dev.precis.checkpoint.AtomicFile;
+import dev.precis.checkpoint.Json;
+import dev.precis.checkpoint.JsonObject;
+import dev.precis.text.Tokenizer;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Optional;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * What a reward model was trained to read, kept beside its weights in {@code reward.json}: scores
+ * of anything else mean nothing.
+ *
+ * @param template what is made of prompt and completion
+ * @param tokenizerHash of the tokenizer that cut it, see {@link Tokenizer#hash}
+ */
+public record RewardModelFile(RewardTemplate template, String tokenizerHash) {
+  private static final String NAME = "reward.json";
+
+  /**
+   * What a model's folder says; empty where it says nothing, as a classifier from elsewhere.
+   *
+   * @throws InvalidInputException where the folder's tokenizer is not the one that the model was
+   *     trained with
+   */
+  public static Optional<RewardModelFile> read(Path folder) {
+    Path file = folder.resolve(NAME);
+    if (!Files.exists(file)) {
+      return Optional.empty();
+    }
+    JsonObject json = Json.readObject(file);
+    RewardModelFile read =
+        new RewardModelFile(
+            new RewardTemplate(json.text("template")), json.text("tokenizer_sha256"));
+    String present = Tokenizer.hash(folder);
+    if (!present.equals(read.tokenizerHash)) {
+      throw new InvalidInputException(
+          "%s: the reward model was trained with the tokenizer %s, but its folder has %s: put the tokenizer's files back"
+              .formatted(file, shown(read.tokenizerHash), shown(present)));
+    }
+    return Optional.of(read);
+  }
+
+  private static String shown(String hash) {
+    return hash.substring(0, Math.min(12, hash.length()));
+  }
+
+  /**
+   * The template to score a model's folder with.
+   *
+   * @param wanted null: the model's own, or the completion alone where it has none
+   * @throws InvalidInputException where the model was trained to read something else than is wanted
+   */
+  public static RewardTemplate template(Path folder, RewardTemplate wanted) {
+    RewardTemplate own = read(folder).map(RewardModelFile::template).orElse(null);
+    if (own == null) {
+      return wanted == null ? RewardTemplate.COMPLETION : wanted;
+    }
+    if (wanted != null && !wanted.equals(own)) {
+      throw new InvalidInputException(
+          "%s was trained to read \"%s\", not \"%s\": leave the template out"
+              .formatted(folder, shown(own), shown(wanted)));
+    }
+    return own;
+  }
+
+  private static String shown(RewardTemplate template) {
+    return template.text().replace("\n", "\\n");
+  }
+
+  /** Writes the file into a model's folder. */
+  public void write(Path folder) {
+    ObjectNode json = Json.mapper().createObjectNode();
+    json.put("template", template.text());
+    json.put("tokenizer_sha256", tokenizerHash);
+    byte[] bytes = (json.toPrettyString() + "\n").getBytes(StandardCharsets.UTF_8);
+    AtomicFile.write(
+        folder.resolve(NAME),
+        channel -> {
+          for (ByteBuffer rest = ByteBuffer.wrap(bytes); rest.hasRemaining(); ) {
+            channel.write(rest);
+          }
+        });
+  }
+}

@@ -1,0 +1,148 @@
+package dev.precis.alignment.reward;
+
+import dev.precis.evaluation.Calibration;
+import dev.precis.tensor.Tensor;
+import dev.precis.training.RunFolder;
+import dev.precis.training.TrainableRoberta;
+import dev.precis.training.TrainingOptions;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Trains a reward model, a RoBERTa with one logit, on pairs of which one side is preferred: the
+ * mean of {@link BradleyTerry}.
+ *
+ * <p>Not for several threads; {@link #stop} may come from any.
+ */
+public final class RewardTrainer extends ClassifierLoop<PairExample> {
+  private final double centring;
+
+  /**
+   * How often a reward model prefers what people preferred.
+   *
+   * @param loss the mean
+   * @param brier mean of (1 - p)^2, where p is the probability that it gives the chosen side
+   * @param chosen the mean reward of the chosen side
+   * @param rejected likewise
+   * @param calibration of the preferred side's probability, from a half on
+   */
+  public record Report(
+      int pairs,
+      double loss,
+      double brier,
+      double chosen,
+      double rejected,
+      Calibration calibration) {}
+
+  /**
+   * A run that has not started, or goes on where its newest checkpoint is.
+   *
+   * @param evaluation pairs to evaluate on; may be empty
+   * @param centring see {@link BradleyTerry}; 0: none
+   * @param run where everything is written; open, and closed by its owner
+   */
+  public RewardTrainer(
+      TrainableRoberta roberta,
+      TrainingOptions options,
+      List<PairExample> training,
+      List<PairExample> evaluation,
+      double centring,
+      RunFolder run) {
+    super(roberta, options, training, evaluation, PairExample::tokens, 2, run);
+    this.centring = centring;
+  }
+
+  /** All chosen sides, then all rejected ones. */
+  @Override
+  List<int[]> sequences(List<PairExample> examples) {
+    List<int[]> all = new ArrayList<>(2 * examples.size());
+    examples.forEach(each -> all.add(each.chosen()));
+    examples.forEach(each -> all.add(each.rejected()));
+    return all;
+  }
+
+  @Override
+  double loss(
+      List<PairExample> examples,
+      Tensor logits,
+      double scale,
+      Tensor gradient,
+      Map<String, Double> metrics) {
+    double sum = 0;
+    double right = 0;
+    double margin = 0;
+    int n = examples.size();
+    for (int i = 0; i < n; i++) {
+      double chosen = logits.get(i, 0);
+      double rejected = logits.get(n + i, 0);
+      BradleyTerry loss = BradleyTerry.of(chosen, rejected, examples.get(i).margin(), centring);
+      sum += loss.loss();
+      right += right(chosen, rejected);
+      margin += chosen - rejected;
+      if (gradient != null) {
+        gradient.memory().setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) (scale * loss.dChosen()));
+        gradient
+            .memory()
+            .setAtIndex(ValueLayout.JAVA_FLOAT, n + i, (float) (scale * loss.dRejected()));
+      }
+    }
+    metrics.merge("accuracy", right, Double::sum);
+    metrics.merge("margin", margin, Double::sum);
+    return sum;
+  }
+
+  private static double right(double chosen, double rejected) {
+    return chosen > rejected ? 1 : chosen < rejected ? 0 : 0.5;
+  }
+
+  @Override
+  Map<String, Double> measured(Map<String, Double> sums, int examples) {
+    Map<String, Double> means = new LinkedHashMap<>();
+    sums.forEach((name, sum) -> means.put(name, sum / examples));
+    return means;
+  }
+
+  @Override
+  protected Evaluation evaluation() {
+    Report report = report();
+    Map<String, Double> metrics = new LinkedHashMap<>();
+    metrics.put("accuracy", report.calibration.accuracy());
+    metrics.put("margin", report.chosen - report.rejected);
+    metrics.put("ece", report.calibration.ece());
+    metrics.put("brier", report.brier);
+    return new Evaluation(report.loss, metrics);
+  }
+
+  /** The model as it is now, on the pairs that it was not trained on. */
+  public Report report() {
+    List<PairExample> pairs = heldOut();
+    double[] confidences = new double[pairs.size()];
+    double[] right = new double[pairs.size()];
+    double loss = 0;
+    double brier = 0;
+    double chosen = 0;
+    double rejected = 0;
+    for (int at = 0; at < pairs.size(); at += options().batchSize()) {
+      List<PairExample> micro =
+          pairs.subList(at, Math.min(pairs.size(), at + options().batchSize()));
+      Tensor logits = logits(micro);
+      for (int i = 0; i < micro.size(); i++) {
+        double c = logits.get(i, 0);
+        double r = logits.get(micro.size() + i, 0);
+        double p = BradleyTerry.probability(c, r);
+        confidences[at + i] = Math.max(p, 1 - p);
+        right[at + i] = right(c, r);
+        loss += BradleyTerry.of(c, r, micro.get(i).margin(), centring).loss();
+        brier += (1 - p) * (1 - p);
+        chosen += c;
+        rejected += r;
+      }
+    }
+    int n = pairs.size();
+    return new Report(
+        n, loss / n, brier / n, chosen / n, rejected / n, Calibration.of(0.5, confidences, right));
+  }
+}

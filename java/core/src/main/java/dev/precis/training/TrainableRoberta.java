@@ -1,0 +1,300 @@
+package dev.precis.training;
+
+import dev.precis.InvalidInputException;
+import dev.precis.checkpoint.AtomicFile;
+import dev.precis.checkpoint.Checkpoint;
+import dev.precis.checkpoint.Json;
+import dev.precis.checkpoint.ModelFolder;
+import dev.precis.checkpoint.SafeTensors;
+import dev.precis.checkpoint.TensorView;
+import dev.precis.ffi.Context;
+import dev.precis.lora.Linear;
+import dev.precis.lora.WeightLoader;
+import dev.precis.ops.Ops;
+import dev.precis.ops.Parameters;
+import dev.precis.ops.Parameters.Parameter;
+import dev.precis.random.SplitMix64;
+import dev.precis.roberta.RobertaClassifier;
+import dev.precis.roberta.RobertaConfig;
+import dev.precis.roberta.RobertaWeights;
+import dev.precis.tensor.DType;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Consumer;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * A RoBERTa that is trained to classify: all of its weights, in float32.
+ *
+ * <p>Not for several threads.
+ */
+public final class TrainableRoberta implements Trainable, AutoCloseable {
+  private static final String HEAD = "classifier.out_proj.";
+
+  private final Path folder;
+  private final RobertaConfig config;
+  private final DType dtype;
+  private final List<AutoCloseable> opened = new ArrayList<>();
+  private final Context context;
+  private final Ops ops;
+  private final Arena arena;
+  private final Parameters parameters;
+  private final Consumer<Path> companion;
+  private final double deviation;
+  private boolean freshHead;
+  private RobertaWeights weights;
+  private RobertaClassifier classifier;
+
+  /**
+   * How a model begins.
+   *
+   * @param labels of its head
+   * @param dtype what is multiplied in: float32 or bfloat16
+   * @param dropout of everything; NaN: as the configuration has it
+   * @param seed of weights that are drawn
+   * @param companion writes what else belongs into the model's folder
+   */
+  public record Options(
+      List<String> labels, DType dtype, float dropout, long seed, Consumer<Path> companion) {
+    /** Keeps its own copy of the labels. */
+    public Options {
+      labels = List.copyOf(labels);
+      if (dtype != DType.FLOAT32 && dtype != DType.BFLOAT16) {
+        throw new InvalidInputException("Training is in float32 or bfloat16, not " + dtype + ".");
+      }
+    }
+  }
+
+  /**
+   * A model from its folder. Its head stays where it has the same labels or, of one label each, is
+   * of the same shape; else the head's last layer is drawn anew, and of a RoBERTa without a head
+   * both layers.
+   *
+   * @throws InvalidInputException where the folder cannot be used
+   */
+  public static TrainableRoberta of(Path folder, Options options, Context.Options device) {
+    return built(
+        new TrainableRoberta(folder, options, device),
+        roberta -> {
+          try (Checkpoint checkpoint = Checkpoint.open(folder)) {
+            roberta.read(checkpoint, options.seed);
+          }
+        },
+        options);
+  }
+
+  /**
+   * A model from nothing, with transformers' initial values.
+   *
+   * @param folder with config.json, and the tokenizer's files
+   */
+  public static TrainableRoberta fromScratch(Path folder, Options options, Context.Options device) {
+    return built(
+        new TrainableRoberta(folder, options, device),
+        roberta -> {
+          roberta.parameters.all().forEach(each -> roberta.initialise(each, options.seed));
+          roberta.freshHead = true;
+        },
+        options);
+  }
+
+  private static TrainableRoberta built(
+      TrainableRoberta roberta, Consumer<TrainableRoberta> values, Options options) {
+    try {
+      values.accept(roberta);
+      roberta.weights =
+          RobertaWeights.train(
+              roberta.parameters, roberta.config, roberta.ops, roberta.arena, options.dtype);
+      roberta.classifier = new RobertaClassifier(roberta.weights, roberta.ops, options.dtype, true);
+      return roberta;
+    } catch (RuntimeException | Error e) {
+      roberta.close();
+      throw e;
+    }
+  }
+
+  private TrainableRoberta(Path folder, Options options, Context.Options device) {
+    this.folder = folder;
+    this.dtype = options.dtype;
+    this.companion = options.companion;
+    RobertaConfig read = RobertaConfig.read(folder).withLabels(options.labels);
+    this.config = Float.isNaN(options.dropout) ? read : read.withDropout(options.dropout);
+    deviation = Json.readObject(folder.resolve("config.json")).number("initializer_range", 0.02);
+    this.context = device.create();
+    opened.add(context);
+    this.ops = new Ops(context);
+    opened.add(ops);
+    this.arena = Arena.ofShared();
+    opened.add(arena::close);
+    this.parameters = new Parameters(config.tensorShapes(), context, arena);
+  }
+
+  private void read(Checkpoint checkpoint, long seed) {
+    List<String> before = RobertaConfig.read(folder).labels();
+    boolean sameHead =
+        before.equals(config.labels()) || before.size() == 1 && config.labels().size() == 1;
+    boolean noHead = !checkpoint.contains("classifier.dense.weight");
+    freshHead = noHead || !sameHead;
+    Map<String, long[]> shapes = config.tensorShapes();
+    for (Parameter parameter : parameters.all()) {
+      String name = parameter.name();
+      if (name.startsWith(HEAD) && freshHead || name.startsWith("classifier.") && noHead) {
+        initialise(parameter, seed);
+        continue;
+      }
+      TensorView view = WeightLoader.view(checkpoint, name, shapes.get(name));
+      view.toFloat32(parameter.value().memory());
+      checkpoint.release(view);
+    }
+  }
+
+  /** The standard deviation of transformers' RoBERTa; norms are 1, biases 0. */
+  private void initialise(Parameter parameter, long seed) {
+    String name = parameter.name();
+    MemorySegment memory = parameter.value().memory();
+    if (name.endsWith(".bias")) {
+      memory.fill((byte) 0);
+      return;
+    }
+    boolean norm = name.endsWith("LayerNorm.weight");
+    SplitMix64 random =
+        new SplitMix64(
+            SplitMix64.mix(seed, Arrays.hashCode(name.getBytes(StandardCharsets.UTF_8))));
+    for (long i = 0; i < parameter.elements(); i++) {
+      double value = norm ? 1 : random.normal() * deviation;
+      memory.setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) value);
+    }
+  }
+
+  /** Where the model came from. */
+  public Path folder() {
+    return folder;
+  }
+
+  public RobertaConfig config() {
+    return config;
+  }
+
+  /** What is multiplied in. */
+  public DType dtype() {
+    return dtype;
+  }
+
+  /** Whether the head's last layer was drawn, not read. */
+  public boolean freshHead() {
+    return freshHead;
+  }
+
+  /** The model on a tape, with its weights as they are now. */
+  public RobertaClassifier classifier() {
+    return classifier;
+  }
+
+  @Override
+  public Context context() {
+    return context;
+  }
+
+  @Override
+  public Ops ops() {
+    return ops;
+  }
+
+  @Override
+  public Parameters parameters() {
+    return parameters;
+  }
+
+  @Override
+  public long weightBytes() {
+    long bytes = 0;
+    for (Linear linear : weights.linears()) {
+      bytes += linear.packed().memory().byteSize();
+      bytes += linear.packedTransposed().memory().byteSize();
+    }
+    return bytes;
+  }
+
+  @Override
+  public void update() {
+    weights.update(ops);
+  }
+
+  @Override
+  public String resultName() {
+    return "model";
+  }
+
+  @Override
+  public String weightsFile() {
+    return "model.safetensors";
+  }
+
+  @Override
+  public String tensorName(String parameter) {
+    return parameter;
+  }
+
+  /** Writes a Hugging Face folder with the tokenizer; its config.json has the head's labels. */
+  @Override
+  public void write(Path to) {
+    ModelFolder.copyCompanions(folder, to);
+    writeConfig(to);
+    companion.accept(to);
+    List<SafeTensors.Source> tensors = new ArrayList<>();
+    Map<String, long[]> shapes = config.tensorShapes();
+    for (Parameter parameter : parameters.all()) {
+      tensors.add(
+          new SafeTensors.Source(
+              parameter.name(),
+              DType.FLOAT32,
+              shapes.get(parameter.name()),
+              () -> parameter.value().memory()));
+    }
+    SafeTensors.writeSources(to.resolve(weightsFile()), tensors, Map.of("format", "pt"));
+  }
+
+  private void writeConfig(Path to) {
+    ObjectNode json = Json.readObject(folder.resolve("config.json")).node();
+    ArrayNode architectures = json.putArray("architectures");
+    architectures.add("RobertaForSequenceClassification");
+    json.put("model_type", "roberta");
+    json.remove(List.of("num_labels", "problem_type", "torch_dtype", "dtype"));
+    json.put("dtype", "float32");
+    ObjectNode names = json.putObject("id2label");
+    ObjectNode ids = json.putObject("label2id");
+    for (int i = 0; i < config.labels().size(); i++) {
+      names.put(Integer.toString(i), config.labels().get(i));
+      ids.put(config.labels().get(i), i);
+    }
+    byte[] bytes = (json.toPrettyString() + "\n").getBytes(StandardCharsets.UTF_8);
+    AtomicFile.write(
+        to.resolve("config.json"),
+        channel -> {
+          for (ByteBuffer rest = ByteBuffer.wrap(bytes); rest.hasRemaining(); ) {
+            channel.write(rest);
+          }
+        });
+  }
+
+  @Override
+  public void close() {
+    for (AutoCloseable each : opened.reversed()) {
+      try {
+        each.close();
+      } catch (Exception e) {
+        throw new IllegalStateException("Closing failed", e);
+      }
+    }
+    opened.clear();
+  }
+}
