@@ -31,6 +31,9 @@ import tools.jackson.databind.node.ObjectNode;
 public abstract class TrainingLoop implements AutoCloseable {
   /** Hears how a run goes. */
   public interface Listener {
+    /** What has to be done once before the first step goes on. */
+    default void onPreparation(long done, long total) {}
+
     /** A step is done. */
     default void onStep(Step step) {}
 
@@ -151,8 +154,8 @@ public abstract class TrainingLoop implements AutoCloseable {
   /** Evaluates; asked only where there is something to evaluate on. */
   protected abstract Evaluation evaluation();
 
-  /** Called before the first step of this process. */
-  protected void prepare() {}
+  /** Does what has to be done before this process' first step; {@link #stopped} ends it. */
+  protected void prepare(Listener listener) {}
 
   /** What a step needs. */
   public abstract MemoryPlan plan();
@@ -222,7 +225,7 @@ public abstract class TrainingLoop implements AutoCloseable {
   /** Trains to the end, or until {@link #stop}. */
   public final Result train(Listener listener) {
     if (done < totalSteps && !earlyStop() && !stopped) {
-      prepare();
+      prepare(listener);
     }
     while (done < totalSteps && !earlyStop() && !stopped) {
       Step step = step();

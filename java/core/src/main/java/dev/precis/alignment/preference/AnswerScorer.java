@@ -1,0 +1,228 @@
+package dev.precis.alignment.preference;
+
+import dev.precis.alignment.Reference;
+import dev.precis.lora.Linear;
+import dev.precis.ops.Tape;
+import dev.precis.ops.Variable;
+import dev.precis.t5.T5Model;
+import dev.precis.t5.T5Model.Encoded;
+import dev.precis.t5.T5Model.Ragged;
+import dev.precis.t5.T5Training;
+import dev.precis.tensor.DType;
+import dev.precis.tensor.Tensor;
+import dev.precis.tensor.Workspace;
+import dev.precis.training.TrainableT5;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/**
+ * The log-probabilities that a policy and its reference give to whole answers, each the sum over
+ * its tokens; and the policy's gradients. A prompt is encoded once for all of its answers.
+ *
+ * <p>Not for several threads.
+ */
+final class AnswerScorer implements AutoCloseable {
+  /** Finds what the loss' gradient is with respect to each answer's log-probability. */
+  interface Gradients {
+    /**
+     * @param sums for each item, those of its answers
+     * @return likewise; null: there is none
+     */
+    double[][] of(double[][] sums);
+  }
+
+  private final TrainableT5 t5;
+  private final Workspace workspace;
+  private final Tape tape;
+
+  /**
+   * @param recompute see {@link Tape}
+   */
+  AnswerScorer(TrainableT5 t5, boolean recompute) {
+    this.t5 = t5;
+    workspace = new Workspace(t5.context());
+    tape = new Tape(t5.ops(), workspace, recompute);
+  }
+
+  /** Items in native memory: the answers from first to last, an item's one behind the other. */
+  private final class Inputs {
+    final int perItem;
+    final Ragged source;
+    final Ragged target;
+    final Tensor labels;
+
+    Inputs(List<Item> items, int first, int last) {
+      perItem = last - first;
+      int vocab = t5.config().vocabSize();
+      int start = t5.config().decoderStartTokenId();
+      List<int[]> sources = new ArrayList<>();
+      List<int[]> answers = new ArrayList<>();
+      List<int[]> inputs = new ArrayList<>();
+      for (Item item : items) {
+        sources.add(item.source());
+        for (int i = first; i < last; i++) {
+          int[] answer = item.answers()[i];
+          int[] input = new int[answer.length];
+          input[0] = start;
+          System.arraycopy(answer, 0, input, 1, answer.length - 1);
+          answers.add(answer);
+          inputs.add(input);
+        }
+      }
+      source = Ragged.of(sources, vocab, workspace);
+      target = Ragged.of(inputs, vocab, workspace);
+      labels = workspace.tensor(DType.INT32, target.tokens());
+      int at = 0;
+      for (int[] answer : answers) {
+        MemorySegment.copy(
+            answer, 0, labels.memory(), ValueLayout.JAVA_INT, at * 4L, answer.length);
+        at += answer.length;
+      }
+    }
+
+    /** The sums of each answer's losses, negated. */
+    double[][] sums(Tensor losses) {
+      double[][] sums = new double[target.sequences() / perItem][perItem];
+      for (int i = 0; i < target.sequences(); i++) {
+        double sum = 0;
+        for (int t = target.begin(i); t < target.begin(i + 1); t++) {
+          sum -= losses.memory().getAtIndex(ValueLayout.JAVA_FLOAT, t);
+        }
+        sums[i / perItem][i % perItem] = sum;
+      }
+      return sums;
+    }
+  }
+
+  /** What the policy gives to the answers from first to last (exclusive), without dropout. */
+  double[][] policy(List<Item> items, int first, int last) {
+    workspace.reset();
+    tape.begin(false, 0);
+    Inputs inputs = new Inputs(items, first, last);
+    Variable hidden = hidden(inputs);
+    return inputs.sums(losses(hidden.value(), inputs, t5.model()));
+  }
+
+  /** What the reference gives to them. */
+  double[][] reference(Reference reference, List<Item> items, int first, int last) {
+    return reference.with(
+        () -> {
+          workspace.reset();
+          Inputs inputs = new Inputs(items, first, last);
+          T5Model model = reference.model();
+          Encoded encoded = model.encode(inputs.source, workspace);
+          return inputs.sums(losses(model.decode(encoded, inputs.target, workspace), inputs, model));
+        });
+  }
+
+  /**
+   * Adds the policy's gradients to those of the parameters.
+   *
+   * @param seed of the dropout masks
+   * @return what the policy gives to the answers
+   */
+  double[][] accumulate(List<Item> items, int first, int last, long seed, Gradients gradients) {
+    workspace.reset();
+    tape.begin(true, seed);
+    Inputs inputs = new Inputs(items, first, last);
+    Variable hidden = hidden(inputs);
+    double[][] sums = inputs.sums(losses(hidden.value(), inputs, t5.model()));
+    double[][] found = gradients.of(sums);
+    if (found != null) {
+      backward(hidden, inputs, found);
+      tape.backward();
+    }
+    return sums;
+  }
+
+  private Variable hidden(Inputs inputs) {
+    T5Training model = t5.training();
+    Variable encoded = model.encode(tape, inputs.source);
+    return model.decode(tape, encoded, inputs.source, inputs.target);
+  }
+
+  private Tensor losses(Tensor hidden, Inputs inputs, T5Model model) {
+    Tensor losses = workspace.tensor(DType.FLOAT32, inputs.target.tokens());
+    model.crossEntropy(hidden, inputs.labels, losses);
+    return losses;
+  }
+
+  private void backward(Variable hidden, Inputs inputs, double[][] gradients) {
+    Linear head = t5.training().weights().lmHead();
+    Tensor dx = null;
+    if (hidden.needsGradient()) {
+      dx = tape.gradientFor(hidden, DType.FLOAT32);
+      tape.collected(hidden);
+    }
+    Tensor dw = head.weights() != null ? head.weights().getFirst().gradient() : null;
+    Tensor losses = workspace.tensor(DType.FLOAT32, inputs.target.tokens());
+    for (int i = 0; i < inputs.target.sequences(); i++) {
+      int begin = inputs.target.begin(i);
+      int length = inputs.target.length(i);
+      t5.ops()
+          .linearCrossEntropy(
+              hidden.value().rows(begin, length),
+              head.packed(),
+              head.packedTransposed(),
+              Tensor.of(inputs.labels.memory().asSlice(begin * 4L), DType.INT32, length),
+              t5.config().outputScale(),
+              0,
+              (float) -gradients[i / inputs.perItem][i % inputs.perItem],
+              Tensor.of(losses.memory().asSlice(begin * 4L), DType.FLOAT32, length),
+              dx == null ? null : dx.rows(begin, length),
+              dw);
+    }
+  }
+
+  /**
+   * The memory that a step of so many tokens takes between operations, which grows with the tokens
+   * alone: measured on three tiny steps. Gradients of the parameters are zero afterwards.
+   *
+   * @param reference is scored with too; or null
+   * @return bytes
+   */
+  long plan(Reference reference, long sourceTokens, long answerTokens) {
+    // Once to size the workspace: only in one piece is memory given back on the way.
+    measure(reference, 96, 96);
+    long base = measure(reference, 32, 32);
+    long source = measure(reference, 96, 32) - base;
+    long target = measure(reference, 32, 96) - base;
+    double bytes = base + source / 64.0 * (sourceTokens - 32) + target / 64.0 * (answerTokens - 32);
+    // What is rounded up to whole cache lines, and the offsets of the sequences.
+    workspace.resetPeak();
+    return (long) (bytes * 1.01) + (1 << 16);
+  }
+
+  private long measure(Reference reference, int sourceTokens, int answerTokens) {
+    int[] source = new int[sourceTokens];
+    int[] half = new int[answerTokens / 2];
+    Arrays.fill(source, t5.config().eosTokenId());
+    Arrays.fill(half, t5.config().eosTokenId());
+    List<Item> items = List.of(new Item(0, source, new int[][] {half, half}, true));
+    workspace.resetPeak();
+    accumulate(items, 0, 2, 0, sums -> new double[][] {{1, -1}});
+    t5.parameters().clearGradients();
+    if (reference != null) {
+      reference(reference, items, 0, 2);
+    }
+    return workspace.peak();
+  }
+
+  /** Takes the memory of a plan at once. */
+  void reserve(long bytes) {
+    workspace.reserve(bytes);
+  }
+
+  /** The most memory that was taken between operations since the plan, in bytes. */
+  long peak() {
+    return workspace.peak();
+  }
+
+  @Override
+  public void close() {
+    workspace.close();
+  }
+}

@@ -1,0 +1,144 @@
+package dev.precis.alignment.preference;
+
+import dev.precis.InvalidInputException;
+import dev.precis.alignment.preference.PreferenceLoss.Answer;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/** What is learnt of items: how many of their answers take part, and what they cost. */
+sealed interface Objective {
+  boolean needsReference();
+
+  /** How many answers of an item have a gradient: the first ones. */
+  int learnt();
+
+  /** Whether a step begins with how far the policy is from the reference on the others. */
+  boolean measuresDivergence();
+
+  /**
+   * What an item costs.
+   *
+   * @param policy the sums of the answers that are learnt from
+   * @param reference likewise; null where none is needed
+   * @param divergence of the step; 0 where it is not measured
+   * @return the cost's derivatives with respect to policy
+   */
+  double[] cost(Item item, double[] policy, double[] reference, double divergence, Tally tally);
+
+  /** Refuses what nothing can be learnt from. */
+  private static void check(int[] source, int[][] answers, String what) {
+    if (source.length == 0 || answers[0].length == 0 || answers[1].length == 0) {
+      throw new InvalidInputException(
+          what + " has an empty " + (source.length == 0 ? "prompt" : "answer"));
+    }
+  }
+
+  /** Pairs: the first answer is the chosen one. */
+  record Pairs(PreferenceLoss loss) implements Objective {
+    static List<Item> items(List<PreferenceExample> examples, int firstIndex) {
+      List<Item> items = new ArrayList<>();
+      for (PreferenceExample each : examples) {
+        int[][] answers = {each.chosen(), each.rejected()};
+        check(each.source(), answers, "Pair " + (items.size() + 1));
+        if (Arrays.equals(answers[0], answers[1])) {
+          throw new InvalidInputException(
+              "Both answers of pair " + (items.size() + 1) + " are the same: nothing is preferred");
+        }
+        items.add(new Item(firstIndex + items.size(), each.source(), answers, true));
+      }
+      return items;
+    }
+
+    @Override
+    public boolean needsReference() {
+      return loss.kind().needsReference();
+    }
+
+    @Override
+    public int learnt() {
+      return 2;
+    }
+
+    @Override
+    public boolean measuresDivergence() {
+      return false;
+    }
+
+    @Override
+    public double[] cost(
+        Item item, double[] policy, double[] reference, double divergence, Tally tally) {
+      int chosenTokens = item.answers()[0].length;
+      int rejectedTokens = item.answers()[1].length;
+      PreferenceLoss.Cost cost =
+          loss.of(
+              new Answer(policy[0], reference == null ? 0 : reference[0], chosenTokens),
+              new Answer(policy[1], reference == null ? 0 : reference[1], rejectedTokens));
+      boolean mean = loss.kind().averages();
+      tally.cost(cost.loss());
+      tally.chosen(cost.chosenReward(), policy[0] / (mean ? chosenTokens : 1));
+      tally.rejected(cost.rejectedReward(), policy[1] / (mean ? rejectedTokens : 1));
+      tally.pair(cost.right());
+      return new double[] {cost.chosenGradient(), cost.rejectedGradient()};
+    }
+  }
+
+  /** Judged answers; beside each an answer to another prompt, which measures the divergence. */
+  record Unpaired(UnpairedLoss loss) implements Objective {
+    /**
+     * The other answer is that of the next example with another prompt, the last one's that of the
+     * first: a matter of the data alone, whatever batch an example comes to be in.
+     */
+    static List<Item> items(List<FeedbackExample> examples, int firstIndex) {
+      List<Item> items = new ArrayList<>();
+      int n = examples.size();
+      // Where the run of equal prompts that an example is in ends; prompts often follow themselves.
+      int other = 0;
+      for (int i = 0; i < n; i++) {
+        other = Math.max(other, i + 1);
+        while (Arrays.equals(examples.get(i).source(), examples.get(other % n).source())) {
+          if (++other - i >= n) {
+            throw new InvalidInputException(
+                "All examples have the same prompt: how far the policy moves is measured with"
+                    + " answers to other prompts");
+          }
+        }
+        int[][] answers = {examples.get(i).completion(), examples.get(other % n).completion()};
+        check(examples.get(i).source(), answers, "Example " + (i + 1));
+        items.add(
+            new Item(firstIndex + i, examples.get(i).source(), answers, examples.get(i).good()));
+      }
+      return items;
+    }
+
+    @Override
+    public boolean needsReference() {
+      return true;
+    }
+
+    @Override
+    public int learnt() {
+      return 1;
+    }
+
+    @Override
+    public boolean measuresDivergence() {
+      return true;
+    }
+
+    @Override
+    public double[] cost(
+        Item item, double[] policy, double[] reference, double divergence, Tally tally) {
+      UnpairedLoss.Cost cost = loss.of(item.good(), policy[0], reference[0], divergence);
+      tally.cost(cost.loss());
+      if (item.good()) {
+        tally.chosen(cost.reward(), policy[0]);
+      } else {
+        tally.rejected(cost.reward(), policy[0]);
+      }
+      tally.judged(item.good(), cost.reward());
+      tally.divergence(divergence);
+      return new double[] {cost.gradient()};
+    }
+  }
+}

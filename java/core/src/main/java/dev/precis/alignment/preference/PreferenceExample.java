@@ -1,0 +1,6 @@
+package dev.precis.alignment.preference;
+
+/**
+ * A prompt and two answers to it as token ids, end tokens included; people prefer the chosen one.
+ */
+public record PreferenceExample(int[] source, int[] chosen, int[] rejected) {}

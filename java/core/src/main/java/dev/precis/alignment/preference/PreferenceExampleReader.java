@@ -1,0 +1,111 @@
+package dev.precis.alignment.preference;
+
+import dev.precis.InvalidInputException;
+import dev.precis.data.Feedback;
+import dev.precis.data.PreferencePair;
+import dev.precis.data.PreferenceReader;
+import dev.precis.text.PromptTemplate;
+import dev.precis.text.Tokenizer;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/**
+ * Makes examples of what people preferred.
+ *
+ * @param template what the model reads of a dialogue; a prompt is read as it is
+ * @param maxSourceLength tokens of a prompt, at most; longer ones are left out or cut
+ * @param maxTargetLength likewise of an answer
+ * @param truncate whether what is too long is cut rather than left out
+ */
+public record PreferenceExampleReader(
+    Tokenizer tokenizer,
+    PromptTemplate template,
+    int maxSourceLength,
+    int maxTargetLength,
+    boolean truncate) {
+
+  /**
+   * What a file gave.
+   *
+   * @param leftOut how many were too long
+   */
+  public record Examples<T>(List<T> examples, int leftOut) {}
+
+  /**
+   * Reads pairs as {@link PreferenceReader#readPairs} does.
+   *
+   * @throws InvalidInputException also where both answers of a pair are the same tokens, or no pair
+   *     is short enough
+   */
+  public Examples<PreferenceExample> readPairs(Path file) {
+    List<PreferenceExample> examples = new ArrayList<>();
+    int leftOut = 0;
+    for (PreferencePair pair : PreferenceReader.readPairs(file)) {
+      int[] source = source(pair.text(), pair.raw());
+      int[] chosen = tokens(pair.chosen(), maxTargetLength);
+      int[] rejected = tokens(pair.rejected(), maxTargetLength);
+      if (source == null || chosen == null || rejected == null) {
+        leftOut++;
+        continue;
+      }
+      if (Arrays.equals(chosen, rejected)) {
+        throw new InvalidInputException(
+            pair.where()
+                + ": \"chosen\" and \"rejected\" are the same "
+                + chosen.length
+                + " tokens, so that nothing is preferred"
+                + (truncate ? ": raise --max-target-length where they were cut" : ""));
+      }
+      examples.add(new PreferenceExample(source, chosen, rejected));
+    }
+    return checked(file, examples, leftOut);
+  }
+
+  /**
+   * Reads judged answers as {@link PreferenceReader#readFeedback} does.
+   *
+   * @throws InvalidInputException also where none is short enough
+   */
+  public Examples<FeedbackExample> readFeedback(Path file) {
+    List<FeedbackExample> examples = new ArrayList<>();
+    int leftOut = 0;
+    for (Feedback feedback : PreferenceReader.readFeedback(file)) {
+      int[] source = source(feedback.text(), feedback.raw());
+      int[] completion = tokens(feedback.completion(), maxTargetLength);
+      if (source == null || completion == null) {
+        leftOut++;
+        continue;
+      }
+      examples.add(new FeedbackExample(source, completion, feedback.good()));
+    }
+    return checked(file, examples, leftOut);
+  }
+
+  private int[] source(String text, boolean raw) {
+    return tokens(raw ? text : template.fill(text), maxSourceLength);
+  }
+
+  /** Null where there are too many and they are not cut. */
+  private int[] tokens(String text, int most) {
+    int[] all = tokenizer.encode(text);
+    if (all.length <= most) {
+      return all;
+    }
+    return truncate ? tokenizer.encode(text, most) : null;
+  }
+
+  private <T> Examples<T> checked(Path file, List<T> examples, int leftOut) {
+    if (examples.isEmpty()) {
+      throw new InvalidInputException(
+          file
+              + ": every prompt is longer than "
+              + maxSourceLength
+              + " tokens or its answer longer than "
+              + maxTargetLength
+              + ": raise --max-source-length or --max-target-length, or cut with --truncate");
+    }
+    return new Examples<>(examples, leftOut);
+  }
+}

@@ -1,0 +1,304 @@
+package dev.precis.alignment.preference;
+
+import dev.precis.InvalidInputException;
+import dev.precis.alignment.Reference;
+import dev.precis.training.Batches;
+import dev.precis.training.MemoryPlan;
+import dev.precis.training.RunFolder;
+import dev.precis.training.TrainableT5;
+import dev.precis.training.TrainingLoop;
+import dev.precis.training.TrainingOptions;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.function.ToIntFunction;
+
+/**
+ * Aligns a T5 with what people preferred, without a reward model: DPO and its family on pairs, KTO
+ * on single answers. A prompt is encoded once for both of its answers, and what the reference gives
+ * to all answers is computed once, before the first step, and kept in the run's folder.
+ *
+ * <p>A step's loss is the mean over its examples, however many batches it is computed in. Metrics
+ * have TRL's names: rewards/chosen, rewards/rejected, rewards/accuracies, rewards/margins,
+ * logps/chosen, logps/rejected and, for KTO, kl; an evaluation's begin with eval_. Log-probabilities
+ * are sums over an answer's tokens, or means where the loss takes means. The accuracy of KTO is the
+ * share of all good answers beside all bad ones of a batch that have the greater reward.
+ *
+ * <p>Not for several threads; {@link #stop} may come from any.
+ */
+public final class PreferenceTrainer extends TrainingLoop {
+  private final Objective objective;
+  private final Reference reference;
+  private final boolean startsAtReference;
+  private final List<Item> training;
+  private final List<Item> evaluation;
+  private final Batches<Item> batches;
+  private final AnswerScorer scorer;
+  private final MemoryPlan plan;
+  private double[][] referenceScores;
+
+  /**
+   * A run on pairs that has not started, or goes on where its newest checkpoint is.
+   *
+   * @param evaluation pairs to evaluate on; may be empty
+   * @param reference what the policy is held close to; null where the loss needs none
+   * @param startsAtReference whether an untrained policy is the reference: a run does not start
+   *     unless all margins are exactly zero then
+   * @param run where everything is written; open, and closed by its owner, as is the reference
+   */
+  public static PreferenceTrainer onPairs(
+      TrainableT5 t5,
+      TrainingOptions options,
+      PreferenceLoss loss,
+      List<PreferenceExample> training,
+      List<PreferenceExample> evaluation,
+      Reference reference,
+      boolean startsAtReference,
+      RunFolder run) {
+    return new PreferenceTrainer(
+        t5,
+        options,
+        new Objective.Pairs(loss),
+        Objective.Pairs.items(training, 0),
+        Objective.Pairs.items(evaluation, training.size()),
+        reference,
+        startsAtReference,
+        run);
+  }
+
+  /** As {@link #onPairs}, on single answers: KTO. */
+  public static PreferenceTrainer onFeedback(
+      TrainableT5 t5,
+      TrainingOptions options,
+      UnpairedLoss loss,
+      List<FeedbackExample> training,
+      List<FeedbackExample> evaluation,
+      Reference reference,
+      boolean startsAtReference,
+      RunFolder run) {
+    return new PreferenceTrainer(
+        t5,
+        options,
+        new Objective.Unpaired(loss),
+        Objective.Unpaired.items(training, 0),
+        Objective.Unpaired.items(evaluation, training.size()),
+        reference,
+        startsAtReference,
+        run);
+  }
+
+  private PreferenceTrainer(
+      TrainableT5 t5,
+      TrainingOptions options,
+      Objective objective,
+      List<Item> training,
+      List<Item> evaluation,
+      Reference reference,
+      boolean startsAtReference,
+      RunFolder run) {
+    if (training.isEmpty()) {
+      throw new InvalidInputException("There is no example to learn from.");
+    }
+    if (objective.needsReference() && reference == null) {
+      throw new InvalidInputException("This loss compares the policy with a reference: name one.");
+    }
+    super(t5, options, training.size(), !evaluation.isEmpty(), run);
+    this.objective = objective;
+    this.reference = objective.needsReference() ? reference : null;
+    this.startsAtReference = startsAtReference;
+    this.training = training;
+    this.evaluation = evaluation;
+    batches =
+        new Batches<>(
+            training, Item::tokens, options.stepSize(), options.shuffle(), options.seed());
+    scorer = new AnswerScorer(t5, options.recompute());
+    try {
+      long workspace =
+          scorer.plan(
+              this.reference, longest(i -> i.source().length), longest(Item::answerTokens));
+      plan = plan(workspace);
+      scorer.reserve(workspace);
+    } catch (RuntimeException | Error e) {
+      close();
+      throw e;
+    }
+  }
+
+  /** The most tokens that the items of one batch can have. */
+  private long longest(ToIntFunction<Item> length) {
+    List<Item> all = new ArrayList<>(training);
+    all.addAll(evaluation);
+    return all.stream()
+        .map(length::applyAsInt)
+        .sorted(Comparator.reverseOrder())
+        .limit(options().batchSize())
+        .mapToLong(Integer::longValue)
+        .sum();
+  }
+
+  /** What the run needs; it holds whatever lengths come. */
+  @Override
+  public MemoryPlan plan() {
+    return plan;
+  }
+
+  /** The most memory that values and gradients took in a step, in bytes. */
+  long peak() {
+    return scorer.peak();
+  }
+
+  /**
+   * Computes or reads the reference's scores, and makes sure that a policy that starts as its
+   * reference has no margin.
+   *
+   * @throws InvalidInputException where it has
+   */
+  @Override
+  protected void prepare(Listener listener) {
+    prepare(
+        (done, total) -> {
+          listener.onPreparation(done, total);
+          return !stopped();
+        });
+  }
+
+  private interface Going {
+    boolean on(long done, long total);
+  }
+
+  private void prepare(Going going) {
+    if (reference == null || referenceScores != null) {
+      return;
+    }
+    List<Item> all = new ArrayList<>(training);
+    all.addAll(evaluation);
+    double[][] scores =
+        ReferenceScores.of(
+            run(),
+            t5(),
+            scorer,
+            reference,
+            all,
+            options().batchSize(),
+            at -> going.on(at, all.size()));
+    if (scores == null) {
+      return;
+    }
+    if (done() == 0 && startsAtReference) {
+      checkStart(scores);
+    }
+    referenceScores = scores;
+  }
+
+  private void checkStart(double[][] scores) {
+    List<Item> first = batches.batch(0);
+    for (int at = 0; at < first.size(); at += options().batchSize()) {
+      List<Item> batch = first.subList(at, Math.min(first.size(), at + options().batchSize()));
+      double[][] policy = scorer.policy(batch, 0, 2);
+      for (int i = 0; i < policy.length; i++) {
+        double[] wanted = scores[batch.get(i).index()];
+        for (int j = 0; j < 2; j++) {
+          if (policy[i][j] != wanted[j]) {
+            throw new InvalidInputException(
+                "The policy should start as the reference "
+                    + reference.name()
+                    + ", but it gives an answer of example "
+                    + (batch.get(i).index() + 1)
+                    + " a log-probability of "
+                    + policy[i][j]
+                    + ", the reference "
+                    + wanted[j]
+                    + ": they are not the same weights, or not computed alike");
+          }
+        }
+      }
+    }
+  }
+
+  private double[] referenceOf(Item item) {
+    return reference == null ? null : referenceScores[item.index()];
+  }
+
+  @Override
+  protected Learnt learn(long step) {
+    prepare((done, total) -> true);
+    List<Item> batch = batches.batch(step);
+    double divergence = divergence(batch);
+    Tally tally = new Tally();
+    int part = 0;
+    long tokens = 0;
+    for (int at = 0; at < batch.size(); at += options().batchSize()) {
+      List<Item> micro = batch.subList(at, Math.min(batch.size(), at + options().batchSize()));
+      scorer.accumulate(
+          micro,
+          0,
+          objective.learnt(),
+          dropoutSeed(step, part++),
+          sums -> gradients(micro, sums, divergence, batch.size(), tally));
+    }
+    for (Item item : batch) {
+      tokens += item.tokens();
+    }
+    return new Learnt(tally.loss(), tokens, tally.metrics());
+  }
+
+  /** Of the mean over a step's examples; null where that is not a number any more. */
+  private double[][] gradients(
+      List<Item> items, double[][] sums, double divergence, int examples, Tally tally) {
+    double[][] gradients = new double[sums.length][];
+    for (int i = 0; i < sums.length; i++) {
+      Item item = items.get(i);
+      gradients[i] = objective.cost(item, sums[i], referenceOf(item), divergence, tally);
+      for (int j = 0; j < gradients[i].length; j++) {
+        gradients[i][j] /= examples;
+      }
+    }
+    return Double.isFinite(tally.loss()) ? gradients : null;
+  }
+
+  /** How far the policy is from the reference, by answers to other prompts. */
+  private double divergence(List<Item> items) {
+    if (!objective.measuresDivergence()) {
+      return 0;
+    }
+    double sum = 0;
+    for (int at = 0; at < items.size(); at += options().batchSize()) {
+      List<Item> batch = items.subList(at, Math.min(items.size(), at + options().batchSize()));
+      double[][] policy = scorer.policy(batch, 1, 2);
+      for (int i = 0; i < policy.length; i++) {
+        sum += policy[i][0] - referenceOf(batch.get(i))[1];
+      }
+    }
+    return UnpairedLoss.divergence(sum, items.size());
+  }
+
+  @Override
+  protected Evaluation evaluation() {
+    return evaluate(evaluation);
+  }
+
+  /** Loss and metrics of the policy as it is now on the examples that it learns from. */
+  public Evaluation evaluateTraining() {
+    return evaluate(training);
+  }
+
+  private Evaluation evaluate(List<Item> items) {
+    prepare((done, total) -> true);
+    double divergence = divergence(items);
+    Tally tally = new Tally();
+    for (int at = 0; at < items.size(); at += options().batchSize()) {
+      List<Item> batch = items.subList(at, Math.min(items.size(), at + options().batchSize()));
+      double[][] sums = scorer.policy(batch, 0, objective.learnt());
+      for (int i = 0; i < sums.length; i++) {
+        objective.cost(batch.get(i), sums[i], referenceOf(batch.get(i)), divergence, tally);
+      }
+    }
+    return new Evaluation(tally.loss(), tally.metrics());
+  }
+
+  @Override
+  public void close() {
+    scorer.close();
+    super.close();
+  }
+}
