@@ -1,73 +1,30 @@
 #include "ops/linear_cross_entropy.h"
 
-#include "matmul_cases.h"
+#include "logit_cases.h"
 
 using namespace precis;
 
 namespace {
 
-constexpr int32_t kTypes[] = {PRECIS_FLOAT32, PRECIS_BFLOAT16};
-
-// A layer, rows with labels, some of them ignored, and what a call needs.
-struct Case {
+struct Case : LogitCase {
   Case(Random& random, int64_t rows, int64_t width, int64_t tokens, int32_t dtype, int32_t x_type,
-       double ignored)
-      : w(random, {tokens}, width, dtype, PRECIS_FLOAT32, 0.3f),
-        x(x_type, {rows, width}, random.below(4), random.below(4)),
-        labels(PRECIS_INT32, {rows}) {
-    x.fill_normal(random);
-    for (int64_t m = 0; m < rows; m++) {
-      labels.data<int32_t>()[m] =
-          random.uniform() < ignored ? kIgnoredLabel : static_cast<int32_t>(random.below(tokens));
-    }
-  }
+       double left_out)
+      : LogitCase(random, {rows, width, tokens}, dtype, x_type, left_out) {}
 
-  // Packs w both ways.
   precis_linear_cross_entropy_args args(precis_context* context) {
     precis_linear_cross_entropy_args args = {};
-    args.x = x;
-    args.w = w.pack(context);
-    precis_matmul_pack_args pack = {};
-    GuardedTensor& source = w.source(0);
-    const int64_t tokens = args.w.outputs, width = args.w.inputs;
-    pack.weights[0] = source;
-    pack.weight_count = 1;
-    pack.dtype = args.w.dtype;
-    pack.transposed = 1;
-    int64_t bytes = 0;
-    EXPECT_OK(context, precis_matmul_pack_size(context, &pack, &bytes));
-    transposed = std::make_unique<GuardedTensor>(PRECIS_UINT8, std::vector<int64_t>{1, bytes});
-    pack.packed = transposed->data<void>();
-    pack.packed_bytes = bytes;
-    EXPECT_OK(context, precis_matmul_pack(context, &pack));
-    args.w_transposed = {pack.packed, bytes, width, tokens, pack.dtype, 0};
+    put(context, args);
     args.labels = labels;
-    args.scale = 1;
     args.grad_scale = 1;
     return args;
   }
-
-  Weights w;
-  GuardedTensor x, labels;
-  std::unique_ptr<GuardedTensor> transposed;
 };
 
 void test_sizes(std::vector<TestContext>& contexts) {
   Random random(1);
-  struct Shape {
-    int64_t rows, width, tokens;
-  };
-  for (const Shape& s : {Shape{1, 1, 1},
-                         {3, 16, 5},
-                         {7, 33, 64},
-                         {20, 48, 65},
-                         {40, 31, 130},
-                         {5, 64, 1003},
-                         {2, 130, 777},
-                         {300, 8, 70},
-                         {0, 4, 9}}) {
-    for (int32_t dtype : kTypes) {
-      for (int32_t x_type : kTypes) {
+  for (const LogitShape& s : kLogitShapes) {
+    for (int32_t dtype : kLogitTypes) {
+      for (int32_t x_type : kLogitTypes) {
         for (int wanted = 0; wanted < 4; wanted++) {
           const bool has_dx = wanted % 2 == 1, has_dw = wanted / 2 == 1;
           Case c(random, s.rows, s.width, s.tokens, dtype, x_type, wanted == 0 ? 0 : 0.4);
@@ -179,7 +136,7 @@ void test_blocks() {
   for (const char* isa : {"portable", "avx2", "avx512", "avx512_bf16"}) {
     TestContext one(isa, 1), two(isa, 2);
     if (one.status() != PRECIS_OK) continue;
-    for (int32_t dtype : kTypes) {
+    for (int32_t dtype : kLogitTypes) {
       Case c(random, kRows, kWidth, kTokens, dtype, PRECIS_FLOAT32, 0.1);
       GuardedTensor losses(PRECIS_FLOAT32, {kRows}), dx(PRECIS_FLOAT32, {kRows, kWidth});
       GuardedTensor dw(PRECIS_FLOAT32, {kTokens, kWidth}), again(PRECIS_FLOAT32, {kTokens, kWidth});
@@ -239,7 +196,7 @@ void test_blocks() {
 void test_special_values(std::vector<TestContext>& contexts) {
   Random random(4);
   constexpr int64_t kRows = 5, kWidth = 20, kTokens = 70;
-  for (int32_t dtype : kTypes) {
+  for (int32_t dtype : kLogitTypes) {
     Case c(random, kRows, kWidth, kTokens, dtype, PRECIS_FLOAT32, 0);
     store_element(c.x, 1, 3, NAN);
     // Logits of thousands: nothing overflows.
