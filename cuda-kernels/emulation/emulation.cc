@@ -398,21 +398,16 @@ Exchange& warp_operation(const char* name, uint32_t mask, const void* bytes, siz
   me.operation = name;
   me.mask = mask;
   if (count > 0) std::memcpy(me.exchange.in, bytes, count);
+  if (first + 32 > l.count && (mask >> (l.count - first)) != 0) {
+    fail("%s at line %u: the mask %08x names lanes that do not exist", name, where.line(), mask);
+  }
   Exchange* lanes[32] = {};
   bool complete = true;
-  for (int i = 0; i < 32; i++) {
+  for (int i = 0; i < 32 && complete; i++) {
     if ((mask >> i & 1) == 0) continue;
-    if (first + i >= l.count) {
-      fail("%s at line %u: the mask %08x names lane %d, which does not exist", name, where.line(),
-           mask, i);
-    }
     Thread& t = *l.threads[static_cast<size_t>(first + i)];
-    if (t.state == State::kDone) {
-      fail("%s at line %u: the mask %08x names lane %d, which has exited", name, where.line(), mask,
-           i);
-    }
-    complete &= t.state == State::kWarp && t.mask == mask && t.operation == name &&
-                t.where.line() == where.line();
+    complete = t.state == State::kWarp && t.mask == mask && t.operation == name &&
+               t.where.line() == where.line();
     lanes[i] = &t.exchange;
   }
   if (complete) {
@@ -436,7 +431,29 @@ void* dynamic_shared(size_t* bytes) {
   return launch_state.dynamic.data;
 }
 
+namespace {
+
+void check_aligned(const void* p) {
+  if (reinterpret_cast<uintptr_t>(p) % 16 != 0) fail("the address %p is not aligned to 16", p);
+}
+
+}  // namespace
+
+uint4 load16(const void* p) {
+  check_aligned(p);
+  uint4 v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+
+void store16(void* p, uint4 v) {
+  check_aligned(p);
+  std::memcpy(p, &v, sizeof v);
+}
+
 void copy_async(void* to, const void* from, size_t bytes) {
+  check_aligned(to);
+  if (from != nullptr) check_aligned(from);
   std::memset(to, kPoison, bytes);
   self().copies.push_back({to, from, bytes, self().groups});
 }
@@ -507,7 +524,7 @@ void load_matrices(const void* row, bool transposed, uint32_t (&r)[4], const Whe
     const void* row;
     bool transposed;
   } in = {row, transposed};
-  if (reinterpret_cast<uintptr_t>(row) % 16 != 0) fail("ldmatrix of a row that is not aligned");
+  check_aligned(row);
   Exchange& e = warp_operation(
       "ldmatrix", 0xffffffffu, &in, sizeof in,
       [](Exchange* lanes[32], uint32_t) {

@@ -11,6 +11,7 @@
 //   - a barrier that not all threads of the block reach, or that they reach on different lines;
 //   - a shuffle, vote or warp barrier whose mask names a lane that has exited, does not exist or
 //     never arrives, or that reads a lane outside the mask;
+//   - an address that is not aligned for what is read or written there;
 //   - an index outside shared memory (Shared<T> in device.h), a write beside it.
 // Shared memory is filled with NaN before every block. Asynchronous copies arrive when they are
 // waited for and not before; until then their destination holds NaN.
@@ -42,9 +43,6 @@ struct uint3 {
 };
 struct alignas(16) uint4 {
   uint32_t x, y, z, w;
-};
-struct alignas(16) float4 {
-  float x, y, z, w;
 };
 struct dim3 {
   uint32_t x, y, z;
@@ -96,6 +94,10 @@ int lane();
 // Shared memory of the running block; the same for each thread that names the same variable.
 void* shared_variable(const void* key, size_t bytes);
 void* dynamic_shared(size_t* bytes);
+
+// An address that is not aligned is an error, as it is on a GPU.
+uint4 load16(const void* p);
+void store16(void* p, uint4 v);
 
 // source nullptr: zeros.
 void copy_async(void* to, const void* from, size_t bytes);

@@ -180,13 +180,29 @@ __device__ __forceinline__ bool is_aligned(const void* p) {
   return (reinterpret_cast<uintptr_t>(p) & 15) == 0;
 }
 
+// 16 bytes at once, aligned to as many.
+__device__ __forceinline__ uint4 load16(const void* p) {
+#if defined(__CUDACC__)
+  return *static_cast<const uint4*>(p);
+#else
+  return emulation::load16(p);
+#endif
+}
+__device__ __forceinline__ void store16(void* p, uint4 v) {
+#if defined(__CUDACC__)
+  *static_cast<uint4*>(p) = v;
+#else
+  emulation::store16(p, v);
+#endif
+}
+
 // count <= 8 elements, the others 0; 16 bytes at a time where they lie well.
 __device__ __forceinline__ void load8(const float* p, int count, float (&v)[kEight]) {
   if (count == kEight && is_aligned(p)) {
-    const float4 a = reinterpret_cast<const float4*>(p)[0];
-    const float4 b = reinterpret_cast<const float4*>(p)[1];
-    v[0] = a.x, v[1] = a.y, v[2] = a.z, v[3] = a.w;
-    v[4] = b.x, v[5] = b.y, v[6] = b.z, v[7] = b.w;
+    const uint4 a = load16(p), b = load16(p + 4);
+    const uint32_t words[kEight] = {a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w};
+#pragma unroll
+    for (int i = 0; i < kEight; i++) v[i] = __uint_as_float(words[i]);
     return;
   }
 #pragma unroll
@@ -194,7 +210,7 @@ __device__ __forceinline__ void load8(const float* p, int count, float (&v)[kEig
 }
 __device__ __forceinline__ void load8(const Bf16* p, int count, float (&v)[kEight]) {
   if (count == kEight && is_aligned(p)) {
-    const uint4 a = *reinterpret_cast<const uint4*>(p);
+    const uint4 a = load16(p);
     const uint32_t words[4] = {a.x, a.y, a.z, a.w};
 #pragma unroll
     for (int i = 0; i < 4; i++) {
@@ -208,8 +224,11 @@ __device__ __forceinline__ void load8(const Bf16* p, int count, float (&v)[kEigh
 }
 __device__ __forceinline__ void store8(float* p, int count, const float (&v)[kEight]) {
   if (count == kEight && is_aligned(p)) {
-    reinterpret_cast<float4*>(p)[0] = {v[0], v[1], v[2], v[3]};
-    reinterpret_cast<float4*>(p)[1] = {v[4], v[5], v[6], v[7]};
+    uint32_t words[kEight];
+#pragma unroll
+    for (int i = 0; i < kEight; i++) words[i] = __float_as_uint(v[i]);
+    store16(p, {words[0], words[1], words[2], words[3]});
+    store16(p + 4, {words[4], words[5], words[6], words[7]});
     return;
   }
 #pragma unroll
@@ -219,8 +238,8 @@ __device__ __forceinline__ void store8(float* p, int count, const float (&v)[kEi
 }
 __device__ __forceinline__ void store8(Bf16* p, int count, const float (&v)[kEight]) {
   if (count == kEight && is_aligned(p)) {
-    *reinterpret_cast<uint4*>(p) = {pack_bf16(v[0], v[1]), pack_bf16(v[2], v[3]),
-                                    pack_bf16(v[4], v[5]), pack_bf16(v[6], v[7])};
+    store16(p, {pack_bf16(v[0], v[1]), pack_bf16(v[2], v[3]), pack_bf16(v[4], v[5]),
+                pack_bf16(v[6], v[7])});
     return;
   }
 #pragma unroll

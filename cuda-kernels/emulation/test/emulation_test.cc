@@ -158,7 +158,7 @@ void undefined_behaviour() {
       },
       1024);
   expect_failure("asynchronous copies under way", [] {
-    static float zeros[4];
+    alignas(16) static float zeros[4];
     PRECIS_SHARED(float, values, 4);
     if (thread() == 0) copy_async(values.at(0, 4), zeros, true);
   });
@@ -230,7 +230,8 @@ void mma_kernel(const float* a, const float* b, float* c, bool transposed) {
 
 void right_results() {
   Random random(5);
-  std::vector<float> from(kThreads * 4), a(256), b(128), c(128);
+  alignas(16) static float from[kThreads * 4];
+  std::vector<float> a(256), b(128), c(128);
   for (float& x : from) x = random.normal();
   // Small integers: exact in bfloat16, and their sums in float32.
   for (float& x : a) x = static_cast<float>(random.below(9) - 4);
@@ -241,9 +242,8 @@ void right_results() {
     EXPECT(launch("warp", warp_kernel, 3, kThreads, 0, nullptr, &wrong) == cudaSuccess, "%s",
            emulation_error());
     EXPECT(wrong == 0, "%d wrong", wrong);
-    EXPECT(
-        launch("async", async_kernel, 1, kThreads, 0, nullptr, from.data(), &wrong) == cudaSuccess,
-        "%s", emulation_error());
+    EXPECT(launch("async", async_kernel, 1, kThreads, 0, nullptr, from, &wrong) == cudaSuccess,
+           "%s", emulation_error());
     EXPECT(wrong == 0, "%d wrong", wrong);
     for (bool transposed : {false, true}) {
       EXPECT(launch("mma", mma_kernel, 1, 32, 0, nullptr, a.data(), b.data(), c.data(),

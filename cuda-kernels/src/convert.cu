@@ -1,0 +1,28 @@
+// y = x between float32 and bfloat16                                       native/src/ops/convert.h
+//
+// NaN becomes some NaN: the processor keeps its bits, this does not.
+#include "elements.cuh"
+#include "kernels.h"
+#include "ops/convert.h"
+
+namespace precis {
+namespace {
+
+struct Convert {
+  AnyMatrix x, y;
+
+  __device__ void operator()(int64_t m, int64_t n, int count) const {
+    float v[kEight];
+    x.load(m, n, count, v);
+    y.save(m, n, count, v);
+  }
+};
+
+}  // namespace
+
+cudaError_t convert_cuda(CudaContext& context, const precis_convert_args& a) {
+  const Convert f = {any_matrix(a.x), any_matrix(a.y)};
+  return for_elements("convert", context.stream, rows(a.y), columns(a.y), f);
+}
+
+}  // namespace precis

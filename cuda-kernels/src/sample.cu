@@ -1,0 +1,385 @@
+// One token a row from logits (M, V); the rules, masses, order and noise are those of
+// native/src/ops/sample.h, so that the token is the one that the CPU draws.
+//
+// A block for each row, which lies in shared memory from the first read on where it fits (32128
+// logits do, in 126 KiB); else it is read again from L2. Nothing is sorted: top-k and top-p both
+// want a threshold, which four rounds of a histogram find - of how far below the largest the logits
+// are, then of 11, 11 and 10 bits of the logits themselves. top-k's histogram counts, top-p's adds
+// up masses, which are integers: the order of the atomics changes nothing. Logits equal to the
+// threshold are told apart by a prefix sum over the threads.
+//
+// The noise of tokens i, i + 16, i + 32 and i + 48 comes from one call of Philox, so a thread has
+// these four.
+//
+// Tried: nothing else yet. Likely to matter: leaving the noise out where an estimate shows that it
+// cannot win, as the CPU does for groups; two blocks in a cluster for the two halves of a row at
+// batch 1.
+#include "kernels.h"
+#include "ops/sample.h"
+
+namespace precis {
+namespace {
+
+constexpr int kMaxThreads = 1024;
+constexpr int kBins = 2048;
+constexpr int kRounds = 4;
+
+using Mass = unsigned long long;
+
+__device__ __forceinline__ int threads() { return static_cast<int>(blockDim.x); }
+
+struct Arguments {
+  precis_sample_args a;
+  Matrix<float> logits;
+  Matrix<float> probabilities;
+  float* originals;  // (M, history_stride): what the history's tokens had before the penalty
+  unsigned long long* problem;
+  int n;
+};
+
+// A row, in shared memory or not.
+template <bool kInShared>
+struct Row {
+  const Shared<float>& copy;
+  const float* memory;
+
+  __device__ __forceinline__ float operator[](int i) const {
+    if constexpr (kInShared) {
+      return copy[i];
+    } else {
+      return memory[i];
+    }
+  }
+};
+
+// Ascending with the value.
+__device__ __forceinline__ uint32_t order_bits(float x) {
+  const uint32_t bits = __float_as_uint(x + 0.0f);  // -0 is 0
+  return (bits & 0x80000000u) != 0 ? ~bits : bits | 0x80000000u;
+}
+
+// What a logit is sorted by in a round, ascending with it. z <= 0 is (logit - largest) /
+// temperature.
+__device__ __forceinline__ uint32_t digit(int round, float logit, float z) {
+  if (round == 0) {
+    const float below = z * -64.0f;
+    return kBins - 1 - static_cast<uint32_t>(below < kBins - 1.0f ? below : kBins - 1.0f);
+  }
+  const uint32_t bits = order_bits(logit);
+  return round == 1 ? bits >> 21 : round == 2 ? bits >> 10 & 2047u : bits & 1023u;
+}
+
+// Which bin holds the boundary, and what lies before it.
+struct Boundary {
+  int bin;
+  Mass before;
+};
+
+// The first bin b with before + bins[0] + ... + bins[b] > limit; ascending, or from the last bin
+// down. There is one.
+__device__ Boundary find_boundary(const Shared<Mass>& bins, Mass before, Mass limit,
+                                  bool descending) {
+  PRECIS_SHARED(Mass, warp_sums, 32);
+  PRECIS_SHARED(Boundary, found, 1);
+  const int lane = thread() % 32, warp = thread() / 32;
+  const int share = kBins / threads(), first = thread() * share;
+  auto bin = [&](int i) { return descending ? kBins - 1 - i : i; };
+  Mass mine = 0;
+  for (int i = first; i < first + share; i++) mine += bins[bin(i)];
+  Mass sum = mine;
+#pragma unroll
+  for (int d = 1; d < 32; d *= 2) {
+    const Mass left = __shfl_up_sync(kAllLanes, sum, static_cast<unsigned>(d));
+    if (lane >= d) sum += left;
+  }
+  if (lane == 31) warp_sums[warp] = sum;
+  __syncthreads();
+  for (int w = 0; w < warp; w++) before += warp_sums[w];
+  before += sum - mine;  // of all bins ahead of this thread's
+  if (before <= limit && before + mine > limit) {
+    int i = first;
+    while (before + bins[bin(i)] <= limit) before += bins[bin(i++)];
+    found[0] = {bin(i), before};
+  }
+  __syncthreads();
+  return found[0];
+}
+
+// Of the logits that are at least least: the one of which limit are larger, counting equal ones; by
+// mass, the lowest that stays when the lowest are dropped as long as they are together at most
+// limit. *before: how many are larger than it, or the mass of those that are smaller.
+template <bool kMass, bool kInShared>
+__device__ float find_threshold(const Row<kInShared>& row, int n, float largest, float temperature,
+                                float least, Mass limit, const Shared<Mass>& bins, Mass* before) {
+  uint32_t prefix[kRounds] = {};
+  Boundary boundary = {0, 0};
+  for (int round = 0; round < kRounds; round++) {
+    for (int i = thread(); i < kBins; i += threads()) bins[i] = 0;
+    __syncthreads();
+    for (int i = thread(); i < n; i += threads()) {
+      const float x = row[i];
+      if (x < least) continue;
+      const float z = (x - largest) / temperature;
+      bool candidate = true;
+      for (int r = 0; r < round; r++) candidate &= digit(r, x, z) == prefix[r];
+      if (!candidate) continue;
+      const Mass weight = kMass ? sample_mass(z) : 1;
+      if (weight > 0) atomicAdd(bins.at(static_cast<int>(digit(round, x, z)), 1), weight);
+    }
+    __syncthreads();
+    boundary = find_boundary(bins, boundary.before, limit, !kMass);
+    prefix[round] = static_cast<uint32_t>(boundary.bin);
+    __syncthreads();
+  }
+  *before = boundary.before;
+  const uint32_t bits = prefix[1] << 21 | prefix[2] << 10 | prefix[3];
+  return __uint_as_float((bits & 0x80000000u) != 0 ? bits & 0x7fffffffu : ~bits);
+}
+
+// The index of the logit number `skipped`, from 0, among those equal to value.
+template <bool kInShared>
+__device__ int find_equal(const Row<kInShared>& row, int n, float value, uint32_t skipped) {
+  PRECIS_SHARED(uint32_t, warp_counts, 32);
+  PRECIS_SHARED(int, found, 1);
+  const int lane = thread() % 32, warp = thread() / 32;
+  const int share = (n + threads() - 1) / threads();
+  const int begin = thread() * share, end = begin + share < n ? begin + share : n;
+  uint32_t mine = 0;
+  for (int i = begin; i < end; i++) mine += row[i] == value;
+  uint32_t sum = mine;
+#pragma unroll
+  for (int d = 1; d < 32; d *= 2) {
+    const uint32_t left = __shfl_up_sync(kAllLanes, sum, static_cast<unsigned>(d));
+    if (lane >= d) sum += left;
+  }
+  if (lane == 31) warp_counts[warp] = sum;
+  __syncthreads();
+  uint32_t before = sum - mine;
+  for (int w = 0; w < warp; w++) before += warp_counts[w];
+  if (before <= skipped && skipped < before + mine) {
+    int i = begin;
+    for (uint32_t left = skipped - before;; i++) {
+      if (row[i] == value && left-- == 0) break;
+    }
+    found[0] = i;
+  }
+  __syncthreads();
+  return found[0];
+}
+
+// A score and its token; the larger one wins, the lower token among equals.
+struct Drawn {
+  float score;
+  int token;
+};
+struct Better {
+  __device__ __forceinline__ Drawn operator()(const Drawn& a, const Drawn& b) const {
+    return a.score > b.score || (a.score == b.score && a.token < b.token) ? a : b;
+  }
+};
+__device__ Drawn best_of_block(Drawn mine) {
+  PRECIS_SHARED(Drawn, partials, 32);
+#pragma unroll
+  for (int d = 16; d > 0; d /= 2) {
+    mine = Better()(mine, {__shfl_xor_sync(kAllLanes, mine.score, d),
+                           __shfl_xor_sync(kAllLanes, mine.token, d)});
+  }
+  if (thread() % 32 == 0) partials[thread() / 32] = mine;
+  __syncthreads();
+  Drawn all = partials[0];
+  for (int w = 1; w < threads() / 32; w++) all = Better()(all, partials[w]);
+  __syncthreads();
+  return all;
+}
+
+// precis_logit_rules on the row in global memory.
+__device__ void apply_rules(const precis_logit_rules& rules, int64_t r, float* scores,
+                            float* originals) {
+  const int32_t* history =
+      rules.history == nullptr ? nullptr : rules.history + r * rules.history_stride;
+  const int32_t length = rules.history_lengths[r];
+  if (rules.repetition_penalty != 1) {
+    // All are read before any is written: a token that occurs twice is penalised once.
+    for (int32_t h = thread(); h < length; h += threads()) originals[h] = scores[history[h]];
+    __syncthreads();
+    for (int32_t h = thread(); h < length; h += threads()) {
+      const float s = originals[h];
+      scores[history[h]] = s < 0 ? s * rules.repetition_penalty : s / rules.repetition_penalty;
+    }
+    __syncthreads();
+  }
+  const int32_t n = rules.no_repeat_ngram_size;
+  if (n > 0) {
+    const int32_t* last = history + length - (n - 1);
+    for (int32_t i = thread(); i + n <= length; i += threads()) {
+      int32_t same = 0;
+      while (same < n - 1 && history[i + same] == last[same]) same++;
+      if (same == n - 1) scores[history[i + n - 1]] = -INFINITY;
+    }
+    __syncthreads();
+  }
+  if (rules.min_new_tokens > 0 && length - 1 < rules.min_new_tokens) {
+    for (int32_t i = thread(); i < rules.end_token_count; i += threads()) {
+      scores[rules.end_tokens[i]] = -INFINITY;
+    }
+  }
+  __syncthreads();
+}
+
+template <bool kInShared>
+__global__ void __launch_bounds__(kMaxThreads) sample_kernel(Arguments args) {
+  const precis_sample_args& a = args.a;
+  const int64_t r = blockIdx.x;
+  const int n = args.n;
+  float* logits = args.logits.row(r);
+  DynamicShared dynamic;
+  const Shared<float> copy = dynamic.take<float>(kInShared ? n : 0);
+  const Shared<Mass> bins = dynamic.take<Mass>(kBins);
+  const Row<kInShared> row = {copy, logits};
+  const bool ruled = a.rules.repetition_penalty != 1 || a.rules.no_repeat_ngram_size > 0 ||
+                     a.rules.min_new_tokens > 0;
+
+  // The row into shared memory; its largest value, which every thread gets.
+  auto read = [&] {
+    float largest = -INFINITY;
+    for (int i = thread(); i < n; i += threads()) {
+      const float x = logits[i];
+      if constexpr (kInShared) copy[i] = x;
+      largest = Largest()(largest, x);
+    }
+    return block_reduce(largest, Largest());
+  };
+  auto is_bad = [&](float largest) {
+    if (largest > -INFINITY && largest < INFINITY) return false;
+    if (thread() == 0) {
+      note_problem(args.problem, ProblemOp::kSample, r,
+                   largest != largest ? Problem::kNan
+                   : largest > 0      ? Problem::kPositiveInfinity
+                                      : Problem::kNothingFinite);
+      a.tokens[r] = 0;
+    }
+    return true;
+  };
+  auto mass_of_row = [&](float largest, float temperature, float least) {
+    Mass sum = 0;
+    for (int i = thread(); i < n; i += threads()) {
+      const float x = row[i];
+      if (x >= least) sum += sample_mass((x - largest) / temperature);
+    }
+    return block_reduce(sum, Sum());
+  };
+
+  float largest = read();
+  if (is_bad(largest)) return;
+  const bool wants_raw = a.log_probabilities != nullptr;
+  const float raw_largest = largest;
+  const Mass raw_mass = wants_raw ? mass_of_row(largest, 1.0f, -INFINITY) : 0;
+  float* originals = args.originals + r * a.rules.history_stride;
+  if (ruled) {
+    apply_rules(a.rules, r, logits, originals);
+    largest = read();
+    if (is_bad(largest)) return;
+  }
+
+  const float temperature = a.greedy ? 1.0f : a.temperature;
+  float least = -INFINITY;  // what is below is not drawn
+  int first = 0;            // nor what is equal to it and lies before this index
+  Mass mass = 0;
+  Drawn drawn = {-INFINITY, n};
+  if (a.greedy) {
+    for (int i = thread(); i < n; i += threads()) drawn = Better()(drawn, {row[i], i});
+  } else {
+    Mass before = 0;
+    if (a.top_k > 0 && a.top_k < n) {
+      least = find_threshold<false>(row, n, largest, temperature, least,
+                                    static_cast<Mass>(a.top_k - 1), bins, &before);
+    }
+    if (a.top_p < 1 || a.warped_log_probabilities != nullptr || a.probabilities.data != nullptr) {
+      mass = mass_of_row(largest, temperature, least);
+    }
+    if (a.top_p < 1) {
+      const Mass droppable = sample_droppable(a.top_p, mass);
+      least = find_threshold<true>(row, n, largest, temperature, least, droppable, bins, &before);
+      const Mass each = sample_mass((least - largest) / temperature);
+      const Mass dropped_equals = (droppable - before) / each;
+      if (dropped_equals > 0) {
+        first = find_equal(row, n, least, static_cast<uint32_t>(dropped_equals));
+      }
+      mass -= before + dropped_equals * each;
+    }
+    const uint32_t key0 = static_cast<uint32_t>(a.seed);
+    const uint32_t key1 = static_cast<uint32_t>(a.seed >> 32);
+    const uint64_t stream = a.streams[r], offset = a.offsets[r];
+    const int counters = (n + 63) / 64 * 16;
+    for (int c = thread(); c < counters; c += threads()) {
+      const int i = c / 16 * 64 + c % 16;
+      bool any = false;
+#pragma unroll
+      for (int j = 0; j < 4; j++) any |= i + 16 * j < n && row[i + 16 * j] >= least;
+      if (!any) continue;
+      const Philox random =
+          philox4x32_10(gumbel_counter(stream, offset, static_cast<uint32_t>(c)), key0, key1);
+#pragma unroll
+      for (int j = 0; j < 4; j++) {
+        const int token = i + 16 * j;
+        if (token >= n) break;
+        const float x = row[token];
+        if (x < least || (x == least && token < first)) continue;
+        const float score = (x - largest) / temperature + gumbel_of_bits(random.word[j]);
+        drawn = Better()(drawn, {score, token});
+      }
+    }
+  }
+  const int token = best_of_block(drawn).token;
+
+  if (thread() == 0) {
+    a.tokens[r] = token;
+    if (wants_raw) {
+      float x = row[token];
+      for (int32_t h = 0; a.rules.repetition_penalty != 1 && h < a.rules.history_lengths[r]; h++) {
+        if (a.rules.history[r * a.rules.history_stride + h] == token) x = originals[h];
+      }
+      a.log_probabilities[r] = (x - raw_largest) - sample_log_mass(raw_mass);
+    }
+    if (a.warped_log_probabilities != nullptr) {
+      a.warped_log_probabilities[r] =
+          a.greedy ? 0.0f : (row[token] - largest) / temperature - sample_log_mass(mass);
+    }
+  }
+  if (a.probabilities.data == nullptr) return;
+  float* probabilities = args.probabilities.row(r);
+  const float sum = static_cast<float>(mass) * 0x1p-40f;
+  for (int i = thread(); i < n; i += threads()) {
+    const float x = row[i];
+    const bool kept = a.greedy ? i == token : x > least || (x == least && i >= first);
+    const float p = a.greedy ? 1.0f : portable_exp((x - largest) / temperature) / sum;
+    probabilities[i] = kept ? p : 0.0f;
+  }
+}
+
+}  // namespace
+
+cudaError_t sample_cuda(CudaContext& context, const precis_sample_args& a) {
+  const int64_t m = rows(a.logits), n = columns(a.logits);
+  if (m == 0) return cudaSuccess;
+  if (n > INT32_MAX / 2) return cudaErrorInvalidValue;
+  void* memory = nullptr;
+  if (a.rules.repetition_penalty != 1) {
+    PRECIS_RETURN_IF_ERROR(context.scratch.reserve(
+        static_cast<size_t>(m * a.rules.history_stride) * sizeof(float), &memory));
+  }
+  const Arguments args = {a,
+                          matrix<float>(a.logits),
+                          matrix<float>(a.probabilities),
+                          static_cast<float*>(memory),
+                          context.problem,
+                          static_cast<int>(n)};
+  constexpr int64_t kOther = 4096;  // what reductions take
+  const size_t bins = shared_bytes<Mass>(kBins), bytes = shared_bytes<float>(n) + bins;
+  const bool fits = static_cast<int64_t>(bytes) + kOther <= context.block_shared_bytes;
+  const int threads = n <= 4096 ? 128 : kMaxThreads;
+  return launch("sample", fits ? sample_kernel<true> : sample_kernel<false>,
+                static_cast<uint32_t>(m), threads, fits ? bytes : bins, context.stream, args);
+}
+
+}  // namespace precis

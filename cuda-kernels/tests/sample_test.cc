@@ -1,0 +1,198 @@
+// The kernel against sample_ref bit for bit, which the CPU's kernels equal too: the same tokens on
+// every device. That the draws follow the distribution is tested there.
+
+#include "ops/sample.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "device_test.h"
+
+using namespace precis;
+
+namespace {
+
+struct Options {
+  float temperature = 1;
+  int32_t top_k = 0;
+  float top_p = 1;
+  int32_t greedy = 0;
+  float repetition_penalty = 1;
+  int32_t no_repeat_ngram_size = 0;
+  int32_t min_new_tokens = 0;
+};
+
+const Options kOptions[] = {
+    {},
+    {.temperature = 0.7f},
+    {.top_k = 10},
+    {.top_p = 0.9f},
+    {.temperature = 1.5f, .top_k = 50, .top_p = 0.8f},
+    {.top_p = 0.05f},
+    {.temperature = 0.9f, .top_p = 0.95f, .repetition_penalty = 1.4f},
+    {.top_k = 1},
+    {.top_p = 0},
+    {.top_k = 700, .top_p = 0.999999f, .no_repeat_ngram_size = 2, .min_new_tokens = 9},
+    {.temperature = 1e-30f},
+    {.temperature = 1e30f, .top_p = 0.5f},
+    {.greedy = 1},
+    {.greedy = 1, .repetition_penalty = 2, .min_new_tokens = 9},
+};
+
+constexpr int64_t kHistory = 23;
+
+// Several kinds of logits, a history of few distinct tokens, any offsets; on the host.
+struct Input {
+  Input(int64_t m, int64_t v, int kind, Random& random)
+      : logits(PRECIS_FLOAT32, {m, v}, 3, 1),
+        streams(m),
+        offsets(m),
+        history(m * kHistory),
+        lengths(m),
+        ends({0}) {
+    std::iota(streams.begin(), streams.end(), uint64_t{1} << 33);
+    for (int64_t r = 0; r < m; r++) {
+      float* x = row<float>(logits, r);
+      for (int64_t i = 0; i < v; i++) {
+        x[i] = kind == 0   ? random.normal() * 3
+               : kind == 1 ? static_cast<float>(random.below(4) - 1) * -0.5f  // ties, and -0
+               : kind == 2 ? (random.below(3) == 0 ? -INFINITY : random.normal() - 30)
+                           : random.normal() * 40;  // most have no mass
+      }
+      if (kind == 2) x[random.below(v)] = 2;
+      offsets[r] = random.next() >> 33;
+      lengths[r] = static_cast<int32_t>(random.below(kHistory + 1));
+      for (int32_t h = 0; h < lengths[r]; h++) {
+        history[r * kHistory + h] = static_cast<int32_t>(random.below(std::min<int64_t>(v, 5)));
+      }
+    }
+  }
+
+  GuardedTensor logits;
+  std::vector<uint64_t> streams, offsets;
+  std::vector<int32_t> history, lengths, ends;
+};
+
+precis_sample_args arguments(const Options& o) {
+  precis_sample_args args = {};
+  args.rules.history_stride = kHistory;
+  args.rules.end_token_count = 1;
+  args.rules.repetition_penalty = o.repetition_penalty;
+  args.rules.no_repeat_ngram_size = o.no_repeat_ngram_size;
+  args.rules.min_new_tokens = o.min_new_tokens;
+  args.seed = 42;
+  args.temperature = o.temperature;
+  args.top_k = o.top_k;
+  args.top_p = o.top_p;
+  args.greedy = o.greedy;
+  return args;
+}
+
+void same_as_reference(TestDevice& device, int64_t v, const Options& o, int kind, Random& random) {
+  const int64_t m = v > 5000 ? 1 : 2;
+  Input in(m, v, kind, random);
+  GuardedTensor probabilities(PRECIS_FLOAT32, {m, v}, 1, 3),
+      want_probabilities(PRECIS_FLOAT32, {m, v});
+  OnDevice logits_(in.logits), probabilities_(probabilities);
+  DeviceArray<uint64_t> streams(in.streams), offsets(in.offsets);
+  DeviceArray<int32_t> history(in.history), lengths(in.lengths), ends(in.ends);
+  DeviceArray<int32_t> tokens(std::vector<int32_t>(m, -7)),
+      bare_tokens(std::vector<int32_t>(m, -7));
+  DeviceArray<float> raw(std::vector<float>(m, 7)), warped(std::vector<float>(m, 7));
+
+  precis_sample_args args = arguments(o);
+  args.logits = logits_;
+  args.rules.history = history;
+  args.rules.history_lengths = lengths;
+  args.rules.end_tokens = ends;
+  args.streams = streams;
+  args.offsets = offsets;
+  // The outputs that are asked for do not change the token.
+  args.tokens = bare_tokens;
+  EXPECT_RUN(device, sample_cuda(device.context(), args));
+  logits_.upload();
+  args.tokens = tokens;
+  args.log_probabilities = raw;
+  args.warped_log_probabilities = warped;
+  args.probabilities = probabilities_;
+  EXPECT_RUN(device, sample_cuda(device.context(), args));
+  EXPECT(device.problem() == kNoProblem);
+
+  GuardedTensor want_logits(PRECIS_FLOAT32, {m, v});
+  for (int64_t r = 0; r < m; r++) {
+    std::memcpy(row<float>(want_logits, r), row<float>(in.logits, r), v * sizeof(float));
+  }
+  std::vector<int32_t> want_tokens(m);
+  std::vector<float> want_raw(m), want_warped(m);
+  precis_sample_args want = arguments(o);
+  want.logits = want_logits;
+  want.rules.history = in.history.data();
+  want.rules.history_lengths = in.lengths.data();
+  want.rules.end_tokens = in.ends.data();
+  want.streams = in.streams.data();
+  want.offsets = in.offsets.data();
+  want.tokens = want_tokens.data();
+  want.log_probabilities = want_raw.data();
+  want.warped_log_probabilities = want_warped.data();
+  want.probabilities = want_probabilities;
+  sample_ref(want);
+
+  const std::string what = std::string(device.name()) + " v " + std::to_string(v) + " options " +
+                           std::to_string(&o - kOptions) + " kind " + std::to_string(kind);
+  EXPECT(tokens.get() == want_tokens && bare_tokens.get() == want_tokens, "%s", what.c_str());
+  EXPECT(raw.get() == want_raw && warped.get() == want_warped, "%s", what.c_str());
+  probabilities_.download();
+  expect_close(probabilities, want_probabilities, 0, 0, what.c_str());
+  logits_.download();  // as the rules left them
+  expect_close(in.logits, want_logits, 0, 0, what.c_str());
+}
+
+void refusals(TestDevice& device, Random& random) {
+  const struct {
+    float value;
+    unsigned long long problem;
+  } bad[] = {{NAN, 1}, {INFINITY, 2}, {-INFINITY, 3}};
+  for (const auto& b : bad) {
+    Input in(4, 70, 0, random);
+    for (int64_t i = 0; i < 70; i++) {
+      if (i == 17 || b.problem == 3) store_element(in.logits, 2, i, b.value);
+    }
+    OnDevice logits(in.logits);
+    DeviceArray<int32_t> tokens(std::vector<int32_t>(4, -7));
+    precis_sample_args args = arguments({.greedy = 1});
+    args.logits = logits;
+    args.tokens = tokens;
+    EXPECT_RUN(device, sample_cuda(device.context(), args));
+    EXPECT(device.problem() == (4ull << 56 | 2 << 8 | b.problem));
+    const std::vector<int32_t> got = tokens.get();
+    EXPECT(got[0] >= 0 && got[2] == 0 && got[3] >= 0);
+  }
+}
+
+}  // namespace
+
+int main() {
+  TestDevice device;
+  if (!device.open()) return device.skip();
+  while (device.next_order(3)) {
+    Random random(8);
+    const int64_t shared_bytes = device.context().block_shared_bytes;
+    for (int64_t v : {1, 2, 64, 65, 257, 5000, 32128}) {
+      for (const Options& o : kOptions) {
+        for (int kind = 0; kind < 4; kind++) {
+          // Long rows are slow to emulate: one kind for each.
+          if (v >= 5000 && kind != (&o - kOptions) % 4) continue;
+          if (v < 6 && (o.no_repeat_ngram_size > 0 || o.min_new_tokens > 0)) continue;
+          same_as_reference(device, v, o, kind, random);
+          if (v != 257) continue;
+          // As if the row did not fit into shared memory.
+          device.context().block_shared_bytes = 0;
+          same_as_reference(device, v, o, kind, random);
+          device.context().block_shared_bytes = shared_bytes;
+        }
+      }
+    }
+    refusals(device, random);
+  }
+  return test_result();
+}
