@@ -10,9 +10,7 @@ import dev.precis.text.PromptTemplate;
 import dev.precis.text.Tokenizer;
 import dev.precis.training.Example;
 import dev.precis.training.ExampleReader;
-import dev.precis.training.Optimizer;
 import dev.precis.training.RunFolder;
-import dev.precis.training.Schedule;
 import dev.precis.training.TrainableT5;
 import dev.precis.training.Trainer;
 import dev.precis.training.TrainingOptions;
@@ -22,6 +20,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
@@ -140,74 +139,13 @@ final class TrainCommand extends BaseCommand {
   private Float learningRate;
 
   @Option(
-      names = "--optimizer",
-      paramLabel = "NAME",
-      defaultValue = "adamw",
-      description = "adamw, adam, sgd or adafactor (default: ${DEFAULT-VALUE}).")
-  private String optimizer;
-
-  @Option(
-      names = "--weight-decay",
-      paramLabel = "X",
-      defaultValue = "0.01",
-      description =
-          "Decoupled for adamw and adafactor, L2 for adam and sgd (default: ${DEFAULT-VALUE}).")
-  private float weightDecay;
-
-  @Option(
-      names = "--momentum",
-      paramLabel = "X",
-      defaultValue = "0",
-      description = "Of sgd (default: ${DEFAULT-VALUE}).")
-  private float momentum;
-
-  @Option(
-      names = "--schedule",
-      paramLabel = "NAME",
-      defaultValue = "linear",
-      description =
-          "After the warm-up: linear or cosine down to 0, or constant (default: ${DEFAULT-VALUE}).")
-  private String schedule;
-
-  @Option(
-      names = "--warmup-steps",
-      paramLabel = "N",
-      defaultValue = "0",
-      description = "Steps until the full learning rate (default: ${DEFAULT-VALUE}).")
-  private long warmupSteps;
-
-  @Option(
-      names = "--max-grad-norm",
-      paramLabel = "X",
-      defaultValue = "1",
-      description = "The gradients' norm is cut to it; 0: not (default: ${DEFAULT-VALUE}).")
-  private float maxGradNorm;
-
-  @Option(
       names = "--batch-size",
       paramLabel = "N",
       defaultValue = "8",
       description = "Examples that are computed at once (default: ${DEFAULT-VALUE}).")
   private int batchSize;
 
-  @Option(
-      names = "--gradient-accumulation",
-      paramLabel = "N",
-      defaultValue = "1",
-      description =
-          "Batches of one step; the gradient is that of one large batch (default:"
-              + " ${DEFAULT-VALUE}).")
-  private int gradientAccumulation;
-
-  @Option(
-      names = "--epochs",
-      paramLabel = "N",
-      defaultValue = "1",
-      description = "Passes over the data (default: ${DEFAULT-VALUE}).")
-  private double epochs;
-
-  @Option(names = "--max-steps", paramLabel = "N", description = "Steps, instead of --epochs.")
-  private Long maxSteps;
+  @Mixin private TrainingFlags flags = new TrainingFlags();
 
   @Option(
       names = "--label-smoothing",
@@ -221,16 +159,6 @@ final class TrainCommand extends BaseCommand {
       paramLabel = "P",
       description = "Of the model itself (default: dropout_rate in its config.json).")
   private Float dropout;
-
-  @Option(
-      names = "--no-shuffle",
-      description = "Take the data in its order, instead of shuffled and batched by length.")
-  private boolean noShuffle;
-
-  @Option(
-      names = "--recompute",
-      description = "Compute activations again for the backward: less memory, a third more time.")
-  private boolean recompute;
 
   @Option(
       names = "--template",
@@ -260,34 +188,6 @@ final class TrainCommand extends BaseCommand {
       description = "Learn from each reference summary of a dialogue, not the first alone.")
   private boolean allReferences;
 
-  @Option(
-      names = "--eval-every",
-      paramLabel = "N",
-      defaultValue = "0",
-      description = "Steps between evaluations; 0: each epoch (default: ${DEFAULT-VALUE}).")
-  private long evalEvery;
-
-  @Option(
-      names = "--early-stopping",
-      paramLabel = "N",
-      defaultValue = "0",
-      description = "Stop after N evaluations without improvement; 0: never (default: 0).")
-  private int earlyStopping;
-
-  @Option(
-      names = "--checkpoint-every",
-      paramLabel = "N",
-      defaultValue = "0",
-      description = "Steps between checkpoints; 0: each epoch (default: ${DEFAULT-VALUE}).")
-  private long checkpointEvery;
-
-  @Option(
-      names = "--keep-checkpoints",
-      paramLabel = "N",
-      defaultValue = "2",
-      description = "Of the newest, beside the best (default: ${DEFAULT-VALUE}).")
-  private int keepCheckpoints;
-
   @Override
   public Integer call() {
     checkUsage();
@@ -307,7 +207,7 @@ final class TrainCommand extends BaseCommand {
       if (resume) {
         trainer.resume();
       }
-      return train(t5, trainer, run, training.size(), start);
+      return train(t5, trainer, run, training.size(), options, start);
     }
   }
 
@@ -339,15 +239,7 @@ final class TrainCommand extends BaseCommand {
         && (given("--rank") || given("--lora-alpha") || given("--target-modules") || rslora)) {
       throw usage("--init-adapter brings its own rank, alpha and target modules");
     }
-    if (maxSteps != null && given("--epochs")) {
-      throw usage("Only one of --epochs and --max-steps goes");
-    }
-    if (momentum != 0 && !optimizer.equals("sgd")) {
-      throw usage("--momentum needs --optimizer sgd");
-    }
-    if (evalData == null && (given("--eval-every") || earlyStopping > 0)) {
-      throw usage("--eval-every and --early-stopping need --eval-data");
-    }
+    flags.check(this, evalData != null);
     if (maxSourceLength < 2 || maxTargetLength < 2) {
       throw usage("--max-source-length and --max-target-length must be 2 or more");
     }
@@ -356,46 +248,9 @@ final class TrainCommand extends BaseCommand {
     }
   }
 
-  private <E extends Enum<E>> E choice(Class<E> kind, String option, String value, String names) {
-    try {
-      return Enum.valueOf(kind, value.toUpperCase(Locale.ROOT));
-    } catch (IllegalArgumentException e) {
-      throw usage(option + " must be " + names + ", not '" + value + "'");
-    }
-  }
-
   private TrainingOptions options() {
-    Optimizer.Kind kind =
-        choice(Optimizer.Kind.class, "--optimizer", optimizer, "adamw, adam, sgd or adafactor");
-    Schedule.Shape shape =
-        choice(Schedule.Shape.class, "--schedule", schedule, "linear, cosine or constant");
-    if (maxSteps != null && maxSteps < 1) {
-      throw usage("--max-steps must be 1 or more, not " + maxSteps);
-    }
-    try {
-      return TrainingOptions.builder()
-          .optimizer(
-              new Optimizer.Settings(kind, weightDecay, 0.9f, 0.999f, 1e-8f, momentum, false))
-          .learningRate(learningRate != null ? learningRate : method.equals("lora") ? 1e-3f : 1e-4f)
-          .schedule(shape)
-          .warmupSteps(warmupSteps)
-          .maxGradNorm(maxGradNorm)
-          .batchSize(batchSize)
-          .gradientAccumulation(gradientAccumulation)
-          .epochs(epochs)
-          .maxSteps(maxSteps == null ? 0 : maxSteps)
-          .labelSmoothing(labelSmoothing)
-          .shuffle(!noShuffle)
-          .recompute(recompute)
-          .seed(common().seed())
-          .evaluateEvery(evalEvery)
-          .earlyStopping(earlyStopping)
-          .checkpointEvery(checkpointEvery)
-          .keepCheckpoints(keepCheckpoints)
-          .build();
-    } catch (InvalidInputException e) {
-      throw usage("--" + e.getMessage());
-    }
+    float rate = learningRate != null ? learningRate : method.equals("lora") ? 1e-3f : 1e-4f;
+    return flags.options(this, rate, batchSize, labelSmoothing);
   }
 
   private PromptTemplate promptTemplate() {
@@ -518,7 +373,13 @@ final class TrainCommand extends BaseCommand {
     return ModelFolder.fileHash(file);
   }
 
-  private Integer train(TrainableT5 t5, Trainer trainer, RunFolder run, int examples, Path start) {
+  private Integer train(
+      TrainableT5 t5,
+      Trainer trainer,
+      RunFolder run,
+      int examples,
+      TrainingOptions options,
+      Path start) {
     long trained = t5.parameters().count();
     note(
         "trainable params: %,d || all params: %,d || trainable%%: %.4f"
@@ -526,10 +387,7 @@ final class TrainCommand extends BaseCommand {
     note(
         "%,d examples, %,d steps of %d; native memory %s"
             .formatted(
-                examples,
-                trainer.totalSteps(),
-                batchSize * gradientAccumulation,
-                MemoryText.of(trainer.plan())));
+                examples, trainer.totalSteps(), options.stepSize(), MemoryText.of(trainer.plan())));
     if (trainer.done() > 0) {
       note("Going on after step %,d.".formatted(trainer.done()));
     }
