@@ -101,6 +101,7 @@ public final class Main implements Runnable {
     commands.put("data", DataCommand::new);
     commands.put("demo", DemoCommand::new);
     commands.put("train", TrainCommand::new);
+    commands.put("align", AlignCommand::new);
     commands.put("merge", MergeCommand::new);
     commands.put("download", DownloadCommand::new);
     commands.put("doctor", DoctorCommand::new);

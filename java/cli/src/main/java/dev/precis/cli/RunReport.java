@@ -16,23 +16,50 @@ import tools.jackson.databind.node.ObjectNode;
 
 /** The curves of a run: TensorBoard events as it goes, one HTML page at the end. */
 final class RunReport implements AutoCloseable {
-  /** What has a curve: the key in metrics.jsonl, and how it is called. */
-  private static final Map<String, String> CURVES = new LinkedHashMap<>();
+  /** What has a curve in fine-tuning: the key in metrics.jsonl, and how it is called. */
+  static final Map<String, String> FINE_TUNING = new LinkedHashMap<>();
+
+  /** What has a curve when a policy is aligned to a reward. */
+  static final Map<String, String> POLICY = new LinkedHashMap<>();
 
   static {
-    CURVES.put("loss", "Loss");
-    CURVES.put("eval_loss", "Evaluation loss");
-    CURVES.put("grad_norm", "Gradient norm");
-    CURVES.put("learning_rate", "Learning rate");
-    CURVES.put("tokens_per_second", "Tokens per second");
+    FINE_TUNING.put("loss", "Loss");
+    FINE_TUNING.put("eval_loss", "Evaluation loss");
+    FINE_TUNING.put("grad_norm", "Gradient norm");
+    FINE_TUNING.put("learning_rate", "Learning rate");
+    FINE_TUNING.put("tokens_per_second", "Tokens per second");
+    POLICY.put("ppo/mean_scores", "Mean score");
+    POLICY.put("objective/kl", "KL from the reference, a response");
+    POLICY.put("objective/kl_coef", "KL coefficient");
+    POLICY.put("ppo/policy/entropy", "Entropy, a token");
+    POLICY.put("ppo/loss/policy", "Policy loss");
+    POLICY.put("ppo/loss/value", "Value loss");
+    POLICY.put("ppo/val/var_explained", "Variance explained by the values");
+    POLICY.put("ppo/policy/clipfrac", "Share of clipped ratios");
+    POLICY.put("ppo/policy/approxkl", "KL of a step's updates, a token");
+    POLICY.put("tokens/responses_len_mean", "Tokens of a response");
+    POLICY.put("grad_norm", "Gradient norm");
+    POLICY.put("time/ppo/total", "Seconds a step");
   }
 
   private final RunFolder run;
+  private final Map<String, String> curves;
   private final EventFile events;
+  private final StringBuilder sections = new StringBuilder();
 
-  /** Begins the events anew with what the run's metrics hold already. */
+  /** As below, of fine-tuning. */
   RunReport(RunFolder run, long done) {
+    this(run, done, FINE_TUNING);
+  }
+
+  /**
+   * Begins the events anew with what the run's metrics hold already.
+   *
+   * @param curves what is shown: a title for each key in metrics.jsonl
+   */
+  RunReport(RunFolder run, long done, Map<String, String> curves) {
     this.run = run;
+    this.curves = curves;
     events = new EventFile(run.folder().resolve("events.out.tfevents.precis"));
     if (done > 0) {
       run.metrics().forEach(this::points);
@@ -41,7 +68,7 @@ final class RunReport implements AutoCloseable {
 
   private void points(ObjectNode line) {
     long step = line.get("step").longValue();
-    for (String key : CURVES.keySet()) {
+    for (String key : curves.keySet()) {
       if (line.has(key)) {
         events.scalar(key, step, line.get(key).doubleValue());
       }
@@ -59,11 +86,23 @@ final class RunReport implements AutoCloseable {
     events.scalar("eval_loss", step, loss);
   }
 
+  /** Takes what was measured in a step, by its name in metrics.jsonl. */
+  void values(long step, Map<String, Double> values) {
+    values.forEach((name, value) -> events.scalar(name, step, value));
+  }
+
+  /**
+   * Adds a part to the page, below the curves: HTML in which what comes from elsewhere is escaped.
+   */
+  void section(String html) {
+    sections.append(html);
+  }
+
   /** Writes report.html: nothing in it comes from elsewhere when it is opened. */
   void write() {
     List<ObjectNode> lines = run.metrics();
     ObjectNode data = Json.mapper().createObjectNode();
-    for (Map.Entry<String, String> curve : CURVES.entrySet()) {
+    for (Map.Entry<String, String> curve : curves.entrySet()) {
       ArrayNode steps = Json.mapper().createArrayNode();
       ArrayNode values = Json.mapper().createArrayNode();
       for (ObjectNode line : lines) {
@@ -86,6 +125,7 @@ final class RunReport implements AutoCloseable {
             .replace("/*STYLE*/", resource(UPLOT + "uPlot.min.css"))
             .replace("/*UPLOT*/", resource(UPLOT + "uPlot.iife.min.js"))
             .replace("/*DATA*/", inScript(data.toString()))
+            .replace("<!--SECTIONS-->", sections)
             .replace("<!--CONFIG-->", escaped(config)));
   }
 
@@ -96,7 +136,8 @@ final class RunReport implements AutoCloseable {
     return json.replace("<", "\\u003c");
   }
 
-  private static String escaped(String text) {
+  /** Text in which no tag can begin. */
+  static String escaped(String text) {
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;");
   }
 

@@ -239,6 +239,65 @@ public final class T5Model {
   }
 
   /**
+   * What the model makes of given tokens, without the logits.
+   *
+   * @param hidden (M, dModel), of {@link #decode}
+   * @param labels (M) int32
+   * @param logProbabilities (M) float32, written
+   * @param entropies (M) float32, written: of the distribution that each token is one of; or null
+   */
+  public void logProbabilities(
+      Tensor hidden, Tensor labels, Tensor logProbabilities, Tensor entropies) {
+    ops.logProbability(
+        hidden,
+        weights.lmHead().packed(),
+        null,
+        labels,
+        config.outputScale(),
+        logProbabilities,
+        entropies,
+        null,
+        null,
+        null,
+        null,
+        null,
+        null);
+  }
+
+  /**
+   * The divergence of this model's distribution from another's, for each token: {@code sum_v p (log
+   * p - log q)}.
+   *
+   * @param hidden (M, dModel), of this model's {@link #decode}
+   * @param otherHidden (M, dModel), of the other's
+   * @param labels (M) int32
+   * @param logProbabilities (M) float32, written: this model's, of the labels
+   * @param divergences (M) float32, written
+   */
+  public void divergences(
+      Tensor hidden,
+      T5Model other,
+      Tensor otherHidden,
+      Tensor labels,
+      Tensor logProbabilities,
+      Tensor divergences) {
+    ops.logProbability(
+        hidden,
+        weights.lmHead().packed(),
+        null,
+        labels,
+        config.outputScale(),
+        logProbabilities,
+        null,
+        otherHidden,
+        other.weights.lmHead().packed(),
+        divergences,
+        null,
+        null,
+        null);
+  }
+
+  /**
    * Memory for decoding token by token.
    *
    * @param sources sources that are held side by side, at most

@@ -144,6 +144,70 @@ public final class T5Training {
     return losses;
   }
 
+  /**
+   * The loss of a policy's update, computed without the logits; see {@link Ops#ppoLoss} for what is
+   * read and written. What is played back is the gradient of the whole loss.
+   *
+   * @param hidden of {@link #decode}
+   * @param values of the critic, (tokens, 1); or null
+   */
+  public void ppoLoss(
+      Tape tape,
+      Variable hidden,
+      Variable values,
+      Tensor actions,
+      Tensor weights,
+      Tensor oldLogProbabilities,
+      Tensor advantages,
+      Tensor referenceLogProbabilities,
+      Tensor oldValues,
+      Tensor returns,
+      Ops.PpoCoefficients coefficients,
+      Tensor logProbabilities,
+      Tensor entropies,
+      Tensor policyLosses,
+      Tensor valueLosses) {
+    Linear head = this.weights.lmHead();
+    ops.ppoLoss(
+        hidden.value(),
+        head.packed(),
+        head.packedTransposed(),
+        actions,
+        weights,
+        oldLogProbabilities,
+        advantages,
+        referenceLogProbabilities,
+        values == null ? null : vector(values.value()),
+        oldValues,
+        returns,
+        config.outputScale(),
+        coefficients,
+        logProbabilities,
+        entropies,
+        policyLosses,
+        valueLosses,
+        written(tape, hidden),
+        tape.recording() && head.weights() != null ? head.weights().getFirst().gradient() : null,
+        values == null ? null : vector(written(tape, values)));
+  }
+
+  /** Where the gradient of a variable goes that has none yet; null where it needs none. */
+  private static Tensor written(Tape tape, Variable variable) {
+    if (!tape.recording() || !variable.needsGradient()) {
+      return null;
+    }
+    Tensor gradient = tape.gradientFor(variable, DType.FLOAT32);
+    if (tape.collected(variable)) {
+      throw new IllegalStateException("What the loss reads already has a gradient.");
+    }
+    return gradient;
+  }
+
+  /** A column as a vector. */
+  private static Tensor vector(Tensor column) {
+    return column == null ? null : Tensor.of(column.memory(), column.dtype(), column.rows());
+  }
+
   private float dropout(Tape tape) {
     return tape.recording() ? dropout : 0;
   }

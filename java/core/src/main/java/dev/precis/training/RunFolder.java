@@ -36,7 +36,7 @@ public final class RunFolder implements AutoCloseable {
 
   private final Path folder;
   private final FileChannel lock;
-  private FileChannel metrics;
+  private StepLog metrics;
 
   private RunFolder(Path folder, FileChannel lock) {
     this.folder = folder;
@@ -137,7 +137,7 @@ public final class RunFolder implements AutoCloseable {
     writeText(folder.resolve(name), text);
   }
 
-  static void writeText(Path file, String text) {
+  public static void writeText(Path file, String text) {
     AtomicFile.write(
         file,
         channel -> {
@@ -150,61 +150,29 @@ public final class RunFolder implements AutoCloseable {
 
   /** Keeps the metrics up to a step, of a run that goes on from there, and opens them. */
   public void openMetrics(long lastStep) {
-    Path file = folder.resolve("metrics.jsonl");
-    try {
-      if (Files.exists(file)) {
-        StringBuilder kept = new StringBuilder();
-        for (String line : Files.readAllLines(file)) {
-          if (step(line).filter(step -> step <= lastStep).isPresent()) {
-            kept.append(line).append('\n');
-          }
-        }
-        write("metrics.jsonl", kept.toString());
-      }
-      metrics =
-          FileChannel.open(
-              file, StandardOpenOption.CREATE, StandardOpenOption.WRITE, StandardOpenOption.APPEND);
-    } catch (IOException e) {
-      throw new UncheckedIOException("Cannot write " + file + ": " + e.getMessage(), e);
+    if (metrics != null) {
+      metrics.close();
     }
+    metrics = log("metrics.jsonl", lastStep);
   }
 
-  /** The step of a line; none of one that a kill cut short. */
-  private static Optional<Long> step(String line) {
-    try {
-      return Optional.of((long) Json.parseObject(line, "metrics.jsonl").number("step"));
-    } catch (InvalidInputException e) {
-      return Optional.empty();
-    }
+  /**
+   * Another file of one object a line, each with its {@code step}.
+   *
+   * @param lastStep what is there already is kept up to this step
+   */
+  public StepLog log(String name, long lastStep) {
+    return StepLog.open(folder.resolve(name), lastStep);
   }
 
   /** Adds a line to the metrics. */
   public void metric(ObjectNode line) {
-    try {
-      ByteBuffer bytes = ByteBuffer.wrap((line.toString() + "\n").getBytes(StandardCharsets.UTF_8));
-      while (bytes.hasRemaining()) {
-        metrics.write(bytes);
-      }
-    } catch (IOException e) {
-      throw new UncheckedIOException(
-          "Cannot write " + folder.resolve("metrics.jsonl") + ": " + e.getMessage(), e);
-    }
+    metrics.add(line);
   }
 
   /** The lines of the metrics so far. */
   public List<ObjectNode> metrics() {
-    Path file = folder.resolve("metrics.jsonl");
-    try {
-      List<ObjectNode> lines = new ArrayList<>();
-      for (String line : Files.readAllLines(file)) {
-        if (step(line).isPresent()) {
-          lines.add(Json.parseObject(line, file.toString()).node());
-        }
-      }
-      return lines;
-    } catch (IOException e) {
-      throw new UncheckedIOException("Cannot read " + file + ": " + e.getMessage(), e);
-    }
+    return StepLog.read(folder.resolve("metrics.jsonl"));
   }
 
   /** Writes the files of a checkpoint into a folder. */

@@ -1,0 +1,96 @@
+package dev.precis.training;
+
+import dev.precis.InvalidInputException;
+import dev.precis.checkpoint.Json;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import tools.jackson.databind.node.ObjectNode;
+
+/** A file of one JSON object a line, each with the {@code step} it tells of, flushed. */
+public final class StepLog implements AutoCloseable {
+  private final Path file;
+  private final FileChannel channel;
+
+  private StepLog(Path file, FileChannel channel) {
+    this.file = file;
+    this.channel = channel;
+  }
+
+  /** Keeps what is there up to a step, and opens the file for more. */
+  static StepLog open(Path file, long lastStep) {
+    try {
+      if (Files.exists(file)) {
+        StringBuilder kept = new StringBuilder();
+        for (String line : Files.readAllLines(file)) {
+          if (step(line).filter(step -> step <= lastStep).isPresent()) {
+            kept.append(line).append('\n');
+          }
+        }
+        RunFolder.writeText(file, kept.toString());
+      }
+      return new StepLog(
+          file,
+          FileChannel.open(
+              file,
+              StandardOpenOption.CREATE,
+              StandardOpenOption.WRITE,
+              StandardOpenOption.APPEND));
+    } catch (IOException e) {
+      throw new UncheckedIOException("Cannot write " + file + ": " + e.getMessage(), e);
+    }
+  }
+
+  /** The step of a line; none of one that a kill cut short. */
+  private static Optional<Long> step(String line) {
+    try {
+      return Optional.of((long) Json.parseObject(line, "the line").number("step"));
+    } catch (InvalidInputException e) {
+      return Optional.empty();
+    }
+  }
+
+  /** The whole lines of a file. */
+  public static List<ObjectNode> read(Path file) {
+    try {
+      List<ObjectNode> lines = new ArrayList<>();
+      for (String line : Files.readAllLines(file)) {
+        if (step(line).isPresent()) {
+          lines.add(Json.parseObject(line, file.toString()).node());
+        }
+      }
+      return lines;
+    } catch (IOException e) {
+      throw new UncheckedIOException("Cannot read " + file + ": " + e.getMessage(), e);
+    }
+  }
+
+  /** Adds a line. */
+  public void add(ObjectNode line) {
+    try {
+      ByteBuffer bytes = ByteBuffer.wrap((line.toString() + "\n").getBytes(StandardCharsets.UTF_8));
+      while (bytes.hasRemaining()) {
+        channel.write(bytes);
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException("Cannot write " + file + ": " + e.getMessage(), e);
+    }
+  }
+
+  @Override
+  public void close() {
+    try {
+      channel.close();
+    } catch (IOException e) {
+      throw new UncheckedIOException("Cannot close " + file, e);
+    }
+  }
+}

@@ -1,0 +1,165 @@
+package dev.precis.alignment;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.precis.checkpoint.Json;
+import dev.precis.random.SplitMix64;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import tools.jackson.databind.node.ObjectNode;
+
+/** An alignment that ends early, by whatever, and goes on, ends with the same bits. */
+class PpoResumeTest {
+  private static final int KILLS = 6;
+  private static final PpoTrainer.Listener NOBODY = new PpoTrainer.Listener() {};
+
+  private static Process start(Path folder) throws IOException {
+    return new ProcessBuilder(
+            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+            "--enable-native-access=ALL-UNNAMED",
+            "-XX:TieredStopAtLevel=1",
+            "-cp",
+            System.getProperty("java.class.path"),
+            PolicyProcess.class.getName(),
+            folder.toString())
+        .redirectErrorStream(true)
+        .redirectOutput(folder.resolveSibling("output.txt").toFile())
+        .start();
+  }
+
+  private static byte[] result(Path run) throws IOException {
+    return Files.readAllBytes(run.resolve("adapter/adapter_model.safetensors"));
+  }
+
+  private static List<String> lines(Path file) throws IOException {
+    List<String> lines = new ArrayList<>();
+    for (String line : Files.readAllLines(file)) {
+      ObjectNode object = Json.parseObject(line, "a line").node();
+      object
+          .propertyNames()
+          .stream()
+          .filter(name -> name.startsWith("time/"))
+          .toList()
+          .forEach(object::remove);
+      lines.add(object.toString());
+    }
+    return lines;
+  }
+
+  private static void assertSame(Path whole, Path other) throws IOException {
+    assertArrayEquals(result(whole), result(other));
+    assertEquals(
+        lines(whole.resolve("metrics.jsonl")), lines(other.resolve("metrics.jsonl")));
+    assertEquals(
+        lines(whole.resolve("rollouts.jsonl")), lines(other.resolve("rollouts.jsonl")));
+  }
+
+  @Test
+  void killedAtRandomMoments(@TempDir Path folder) throws Exception {
+    Path whole = folder.resolve("whole");
+    PolicyProcess.align(whole, PolicyProcess.options().build(), NOBODY, false);
+    Path killed = folder.resolve("killed");
+    SplitMix64 random = new SplitMix64(System.nanoTime());
+    int kills = 0;
+    while (kills < KILLS) {
+      Process process = start(killed);
+      Path metrics = killed.resolve("metrics.jsonl");
+      while (process.isAlive() && !Files.exists(metrics)) {
+        Thread.sleep(5);
+      }
+      Thread.sleep(300 + random.below(900));
+      if (process.isAlive()) {
+        process.destroyForcibly().waitFor();
+        kills++;
+        continue;
+      }
+      if (process.exitValue() == 0) {
+        break;
+      }
+      throw new AssertionError(Files.readString(folder.resolve("output.txt")));
+    }
+    Process last = start(killed);
+    assertTrue(last.waitFor(120, TimeUnit.SECONDS));
+    assertEquals(0, last.exitValue(), Files.readString(folder.resolve("output.txt")));
+    assertTrue(kills > 0, "no run lived long enough to be killed");
+    assertSame(whole, killed);
+  }
+
+  @Test
+  void stoppedAfterEachStep(@TempDir Path folder) throws IOException {
+    Path whole = folder.resolve("whole");
+    PpoOptions options = PolicyProcess.options().maxSteps(4).build();
+    PolicyProcess.align(whole, options, NOBODY, false);
+    Path stopped = folder.resolve("stopped");
+    int runs = 1;
+    while (PolicyProcess.align(stopped, options, NOBODY, true).end()
+        == PpoTrainer.End.INTERRUPTED) {
+      runs++;
+    }
+    assertEquals(4, runs);
+    assertSame(whole, stopped);
+  }
+
+  /** The watchdog's rollback is a part of the run like any other. */
+  @Test
+  void aRollbackIsExactToo(@TempDir Path folder) throws IOException {
+    // So large a rate that the policy runs away in a few steps.
+    PpoOptions options =
+        PolicyProcess.options()
+            .maxSteps(6)
+            .learningRate(2e-2f)
+            .klLimit(2)
+            .klCoefficient(0)
+            .ratioThreshold(0)
+            .maxRollbacks(20)
+            .build();
+    List<String> reasons = new ArrayList<>();
+    PpoTrainer.Listener listener =
+        new PpoTrainer.Listener() {
+          @Override
+          public void onRollback(long toStep, String reason) {
+            reasons.add(toStep + " " + reason);
+          }
+        };
+    Path whole = folder.resolve("whole");
+    PpoTrainer.Result result = PolicyProcess.align(whole, options, listener, false);
+    assertTrue(result.rollbacks() > 0);
+    assertTrue(reasons.getFirst().contains("KL"), reasons.toString());
+    Path stopped = folder.resolve("stopped");
+    PpoTrainer.Result last;
+    do {
+      last = PolicyProcess.align(stopped, options, NOBODY, true);
+    } while (last.end() == PpoTrainer.End.INTERRUPTED);
+    assertEquals(6, last.steps());
+    assertTrue(Files.readString(whole.resolve("metrics.jsonl")).contains("watchdog"));
+  }
+
+  @Test
+  void theWatchdogEndsARunThatIsLost(@TempDir Path folder) throws IOException {
+    PpoOptions options =
+        PolicyProcess.options()
+            .learningRate(5e-2f)
+            .klLimit(0.5)
+            .klCoefficient(0)
+            .ratioThreshold(0)
+            .maxRollbacks(1)
+            .build();
+    Path run = folder.resolve("run");
+    String said =
+        assertThrows(
+                IllegalStateException.class,
+                () -> PolicyProcess.align(run, options, NOBODY, false))
+            .getMessage();
+    assertTrue(said.contains("after 1 rollbacks") && said.contains("KL"), said);
+    assertTrue(Files.isDirectory(run.resolve("checkpoints")));
+  }
+}
