@@ -133,7 +133,11 @@ final class AlignCommand extends BaseCommand {
   public Integer call() {
     if (!POLICY_ALGORITHMS.contains(algorithm)) {
       throw usage(
-          "--algorithm must be " + String.join(", ", POLICY_ALGORITHMS) + ", not '" + algorithm + "'");
+          "--algorithm must be "
+              + String.join(", ", POLICY_ALGORITHMS)
+              + ", not '"
+              + algorithm
+              + "'");
     }
     if (!method.equals("lora") && !method.equals("full")) {
       throw usage("--method must be lora or full, not '" + method + "'");

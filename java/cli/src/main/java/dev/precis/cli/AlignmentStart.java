@@ -46,8 +46,7 @@ record AlignmentStart(
       return TrainableT5.loraFrom(
           folder, command.resolve(adapter), dropout, dtype, dropout, device);
     }
-    return TrainableT5.lora(
-        folder, config(), dtype, dropout, command.common().seed(), device);
+    return TrainableT5.lora(folder, config(), dtype, dropout, command.common().seed(), device);
   }
 
   private LoraConfig config() {

@@ -29,8 +29,7 @@ record ComparisonTable(Comparison comparison) {
     comparison.guard().ifPresent(lines::add);
     for (Row row : comparison.rows().subList(0, Math.min(rows, comparison.rows().size()))) {
       lines.add("");
-      lines.add(
-          format("%s: reward %.3f -> %.3f", row.id(), row.rewardBefore(), row.rewardAfter()));
+      lines.add(format("%s: reward %.3f -> %.3f", row.id(), row.rewardBefore(), row.rewardAfter()));
       wrapped("before", row.responseBefore(), lines);
       wrapped("after", row.responseAfter(), lines);
     }
@@ -103,14 +102,16 @@ record ComparisonTable(Comparison comparison) {
   /** A section of report.html. */
   String html() {
     StringBuilder page = new StringBuilder("<h2>Before and after</h2>\n<table>\n");
-    page.append("<tr><th></th><th>before</th><th>after</th><th>after - before</th><th>95 %</th></tr>");
+    page.append(
+        "<tr><th></th><th>before</th><th>after</th><th>after - before</th><th>95 %</th></tr>");
     comparison
         .measures()
         .forEach(
             (name, p) ->
                 page.append(
                     format(
-                        "%n<tr><td>%s</td><td>%.4f &plusmn; %.4f</td><td>%.4f &plusmn; %.4f</td><td>%+.4f</td><td>%+.4f to %+.4f</td></tr>",
+                        "%n<tr><td>%s</td><td>%.4f &plusmn; %.4f</td><td>%.4f &plusmn;"
+                            + " %.4f</td><td>%+.4f</td><td>%+.4f to %+.4f</td></tr>",
                         RunReport.escaped(name),
                         p.meanBefore(),
                         p.deviationBefore(),

@@ -439,8 +439,7 @@ final class PolicyAlignment {
     boolean ppo = start.algorithm().equals("ppo");
     try {
       return PpoOptions.builder()
-          .algorithm(
-              PpoOptions.Algorithm.valueOf(start.algorithm().toUpperCase(Locale.ROOT)))
+          .algorithm(PpoOptions.Algorithm.valueOf(start.algorithm().toUpperCase(Locale.ROOT)))
           .mode(itsMode)
           .batchSize(batchSize)
           .miniBatchSize(miniBatchSize)
@@ -533,7 +532,8 @@ final class PolicyAlignment {
                   ClassifierReward.Measure.PROBABILITY,
                   RewardTemplate.COMPLETION);
           measures.put("probability of " + other, toxicity);
-          measures.put("probability of " + other + ", prompt", prompts -> ofPrompts(toxicity, prompts));
+          measures.put(
+              "probability of " + other + ", prompt", prompts -> ofPrompts(toxicity, prompts));
         }
       }
       for (String spec : rewards) {
@@ -551,9 +551,7 @@ final class PolicyAlignment {
   /** What people said is told apart from what the model made of it. */
   private static List<Score> ofPrompts(Reward reward, List<Completion> completions) {
     return reward.score(
-        completions.stream()
-            .map(c -> new Completion(c.id(), "", c.prompt(), List.of()))
-            .toList());
+        completions.stream().map(c -> new Completion(c.id(), "", c.prompt(), List.of())).toList());
   }
 
   private WeightedReward.Part part(String spec) {
@@ -578,8 +576,8 @@ final class PolicyAlignment {
           "length", weight, new LengthReward(LengthReward.Unit.WORDS, target, 1));
     }
     throw command.usage(
-        "--reward must be rouge:rouge1, rouge:rouge2, rouge:rougeL, rouge:rougeLsum or length:WORDS,"
-            + " with =WEIGHT after it, not '"
+        "--reward must be rouge:rouge1, rouge:rouge2, rouge:rougeL, rouge:rougeLsum or"
+            + " length:WORDS, with =WEIGHT after it, not '"
             + spec
             + "'");
   }
@@ -605,9 +603,7 @@ final class PolicyAlignment {
     int leftOut = 0;
     for (Dialogue dialogue : DialogueReader.read(file)) {
       String text =
-          dialogue.raw()
-              ? dialogue.dialogue()
-              : start.promptTemplate().fill(dialogue.dialogue());
+          dialogue.raw() ? dialogue.dialogue() : start.promptTemplate().fill(dialogue.dialogue());
       int[] tokens = tokenizer.encode(text);
       if (tokens.length > start.maxSourceLength()) {
         leftOut++;
@@ -729,11 +725,7 @@ final class PolicyAlignment {
 
   /** Responses of the policy as it starts: made once, and kept with the run. */
   private List<String> before(
-      TrainableT5 t5,
-      RunFolder run,
-      Tokenizer tokenizer,
-      Data prompts,
-      GenerationOptions sampled) {
+      TrainableT5 t5, RunFolder run, Tokenizer tokenizer, Data prompts, GenerationOptions sampled) {
     Path file = run.folder().resolve("before.json");
     if (Files.exists(file)) {
       List<String> before = new ArrayList<>();

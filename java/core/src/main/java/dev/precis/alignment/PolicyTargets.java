@@ -37,10 +37,7 @@ record PolicyTargets(
           penalised[i] -= klCoefficient * penalties[i];
         }
         yield sequences(
-            rollout,
-            Advantages.leaveOneOut(penalised, rollout.perPrompt()),
-            scores,
-            klCoefficient);
+            rollout, Advantages.leaveOneOut(penalised, rollout.perPrompt()), scores, klCoefficient);
       }
     };
   }

@@ -30,8 +30,8 @@ import java.util.Map;
 
 /**
  * Proximal policy optimisation of a T5 (Schulman et al. 2017; Ziegler et al. 2019), and GRPO and
- * RLOO, a step at a time: {@link #rollout}, a score for each response from wherever it comes, {@link
- * #update}. {@link PpoTrainer} makes a run of it.
+ * RLOO, a step at a time: {@link #rollout}, a score for each response from wherever it comes,
+ * {@link #update}. {@link PpoTrainer} makes a run of it.
  *
  * <p>Policy, reference and critic share one frozen base where they can, and the encoder runs once
  * for a prompt wherever its weights do not change between them.
@@ -199,8 +199,7 @@ public final class Ppo implements AutoCloseable {
     prompts.reset();
     passing.reset();
     Ragged source =
-        Ragged.of(
-            batch.stream().map(Prompt::source).toList(), t5.config().vocabSize(), prompts);
+        Ragged.of(batch.stream().map(Prompt::source).toList(), t5.config().vocabSize(), prompts);
     Encoded encoded = t5.model().encode(source, prompts);
     List<SampledTokens> samples = new ArrayList<>();
     for (int[] tokens : responses) {
@@ -349,8 +348,7 @@ public final class Ppo implements AutoCloseable {
       }
     }
     PpoStatistics statistics = new PpoStatistics(rollout, scores, options, kl.coefficient());
-    PolicyTargets targets =
-        PolicyTargets.of(rollout, processed(scores), options, kl.coefficient());
+    PolicyTargets targets = PolicyTargets.of(rollout, processed(scores), options, kl.coefficient());
     statistics.rewards(targets);
     double prepared = seconds(start);
     passes(rollout, targets, statistics);
@@ -496,8 +494,7 @@ public final class Ppo implements AutoCloseable {
 
   /** What the encoder made of some of the prompts, side by side. */
   private Tensor rows(Encoded all, int[] part, Ragged source) {
-    Tensor rows =
-        updating.tensor(all.hidden().dtype(), source.tokens(), all.hidden().columns());
+    Tensor rows = updating.tensor(all.hidden().dtype(), source.tokens(), all.hidden().columns());
     for (int i = 0; i < part.length; i++) {
       int length = source.length(i);
       Tensor from = all.hidden().rows(all.source().begin(part[i]), length);

@@ -35,20 +35,25 @@ import tools.jackson.databind.node.ObjectNode;
  * @param scaleScores whether scores are divided by the deviation of all so far
  * @param centreScores whether the mean of all scores so far is taken off too
  * @param scoreClip scores are cut to +- this; 0: not
- * @param earlyStopKl the step's passes end when the policy moved 1.5 times this far from where it began, in nats for each token; 0: never
+ * @param earlyStopKl the step's passes end when the policy moved 1.5 times this far from where it
+ *     began, in nats for each token; 0: never
  * @param ratioThreshold a mini-batch whose mean ratio is above this is left out; 0: none is
  * @param maxNewTokens of a response
  * @param minNewTokens no end token before so many
- * @param shortestLimit each response has a limit of its own, drawn from here to maxNewTokens; 0: maxNewTokens
+ * @param shortestLimit each response has a limit of its own, drawn from here to maxNewTokens; 0:
+ *     maxNewTokens
  * @param temperature of sampling
  * @param topK draw among so many most probable tokens; 0: all
  * @param topP draw among the most probable tokens whose mass reaches it; 1: all
  * @param seed of everything that is drawn
  * @param checkpointEvery steps between checkpoints
  * @param keepCheckpoints how many of the newest are kept
- * @param maxRollbacks how often the watchdog goes back to the last checkpoint, at half the learning rate, before it ends the run
- * @param klLimit the watchdog acts when the KL of a whole sequence is above this; 0: 10 times the target, or 60 where it is fixed
- * @param scoreDrop the watchdog acts when the mean score of 5 steps is this far below the best such mean; 0: never
+ * @param maxRollbacks how often the watchdog goes back to the last checkpoint, at half the learning
+ *     rate, before it ends the run
+ * @param klLimit the watchdog acts when the KL of a whole sequence is above this; 0: 10 times the
+ *     target, or 60 where it is fixed
+ * @param scoreDrop the watchdog acts when the mean score of 5 steps is this far below the best such
+ *     mean; 0: never
  */
 public record PpoOptions(
     Algorithm algorithm,
@@ -540,7 +545,45 @@ public record PpoOptions(
     /** The options, checked. */
     public PpoOptions build() {
       return new PpoOptions(
-          algorithm, mode, batchSize, miniBatchSize, gradientAccumulation, ppoEpochs, groupSize, maxSteps, learningRate, maxGradNorm, klPenalty, adaptiveKl, klCoefficient, klTarget, klHorizon, gamma, lambda, clipRange, clipRangeValue, valueCoefficient, entropyCoefficient, whitenRewards, scaleScores, centreScores, scoreClip, earlyStopKl, ratioThreshold, maxNewTokens, minNewTokens, shortestLimit, temperature, topK, topP, seed, checkpointEvery, keepCheckpoints, maxRollbacks, klLimit, scoreDrop);
+          algorithm,
+          mode,
+          batchSize,
+          miniBatchSize,
+          gradientAccumulation,
+          ppoEpochs,
+          groupSize,
+          maxSteps,
+          learningRate,
+          maxGradNorm,
+          klPenalty,
+          adaptiveKl,
+          klCoefficient,
+          klTarget,
+          klHorizon,
+          gamma,
+          lambda,
+          clipRange,
+          clipRangeValue,
+          valueCoefficient,
+          entropyCoefficient,
+          whitenRewards,
+          scaleScores,
+          centreScores,
+          scoreClip,
+          earlyStopKl,
+          ratioThreshold,
+          maxNewTokens,
+          minNewTokens,
+          shortestLimit,
+          temperature,
+          topK,
+          topP,
+          seed,
+          checkpointEvery,
+          keepCheckpoints,
+          maxRollbacks,
+          klLimit,
+          scoreDrop);
     }
   }
 }

@@ -128,8 +128,7 @@ final class PpoStatistics {
       largestRatio = Math.max(largestRatio, ratio[i]);
       square[i] = 0.5 * d * d;
       moved[i] = -d;
-      double bounded =
-          Math.clamp(ratio[i], 1.0 - options.clipRange(), 1.0 + options.clipRange());
+      double bounded = Math.clamp(ratio[i], 1.0 - options.clipRange(), 1.0 + options.clipRange());
       clipped[i] = -advantage * bounded > -advantage * ratio[i] ? 1 : 0;
       policy[i] = MiniBatch.at(batch.policyLosses(), i);
       entropy[i] = MiniBatch.at(batch.entropies(), i);
@@ -242,8 +241,7 @@ final class PpoStatistics {
     sums.forEach((name, sum) -> all.put(name, sum / miniBatches));
     if (all.containsKey("ppo/val/error")) {
       double variance = all.get("ppo/returns/var");
-      all.put(
-          "ppo/val/var_explained", variance == 0 ? 0 : 1 - all.get("ppo/val/error") / variance);
+      all.put("ppo/val/var_explained", variance == 0 ? 0 : 1 - all.get("ppo/val/error") / variance);
     }
     all.put("ppo/policy/ratio_max", largestRatio);
     all.put("ppo/mini_batches_left_out", (double) leftOut);

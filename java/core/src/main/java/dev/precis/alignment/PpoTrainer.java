@@ -56,8 +56,7 @@ public final class PpoTrainer implements AutoCloseable {
    * @param step from 1
    * @param statistics by TRL's names
    */
-  public record Step(
-      long step, long totalSteps, double seconds, Map<String, Double> statistics) {}
+  public record Step(long step, long totalSteps, double seconds, Map<String, Double> statistics) {}
 
   /** Why a run ended. */
   public enum End {
@@ -152,6 +151,7 @@ public final class PpoTrainer implements AutoCloseable {
     }
     while (done < options.maxSteps() && !stopped) {
       Optional<String> wrong = Optional.empty();
+      long at = done + 1;
       try {
         Step step = step();
         listener.onStep(step);
@@ -160,7 +160,7 @@ public final class PpoTrainer implements AutoCloseable {
         wrong = Optional.of(e.getMessage());
       }
       if (wrong.isPresent()) {
-        rollBack(wrong.get(), listener);
+        rollBack(at, wrong.get(), listener);
       } else if (done == options.maxSteps() || stopped || done % options.checkpointEvery() == 0) {
         write();
         listener.onCheckpoint(done);
@@ -183,21 +183,27 @@ public final class PpoTrainer implements AutoCloseable {
     return Preflight.of(ppo, ppo.rollout(batch(0), 0), reward, sameAsReference);
   }
 
-  private void rollBack(String reason, Listener listener) {
-    long at = done + 1;
+  private void rollBack(long at, String reason, Listener listener) {
     if (rollbacks == options.maxRollbacks()) {
       throw new IllegalStateException(
           "Stopped at step %,d after %d rollbacks: %s. The last checkpoint is whole."
               .formatted(at, rollbacks, reason));
     }
     int before = rollbacks;
+    List<Long> checkpoints = run.checkpoints();
+    if (checkpoints.size() > 1 && at <= checkpoints.getLast() + 1) {
+      // The first step from this checkpoint is wrong already: so is the checkpoint.
+      run.removeCheckpoint(checkpoints.getLast());
+    }
     read(run.checkpoints().getLast());
     rollbacks = before + 1;
     restore(ppo.updates());
+    // Kept at once, so that a run that is stopped here does not do the same again.
+    write();
     run.openMetrics(done);
     openRollouts();
     ObjectNode line = Json.mapper().createObjectNode();
-    line.put("step", done + 1);
+    line.put("step", done);
     line.put("watchdog", reason);
     line.put("at_step", at);
     run.metric(line);
@@ -245,8 +251,7 @@ public final class PpoTrainer implements AutoCloseable {
     for (int i = 0; i < rollout.texts().size(); i++) {
       Prompt prompt = rollout.prompts().get(i / rollout.perPrompt());
       completions.add(
-          new Completion(
-              prompt.id(), prompt.text(), rollout.texts().get(i), prompt.references()));
+          new Completion(prompt.id(), prompt.text(), rollout.texts().get(i), prompt.references()));
     }
     return reward.checked(completions);
   }
@@ -307,8 +312,7 @@ public final class PpoTrainer implements AutoCloseable {
   }
 
   private void writeWeights(Path folder) {
-    List<Parameter> head =
-        ppo.head() == null ? List.of() : ppo.head().parameters().all();
+    List<Parameter> head = ppo.head() == null ? List.of() : ppo.head().parameters().all();
     ppo.policy().write(folder, head);
   }
 

@@ -147,8 +147,7 @@ public record Preflight(List<Check> checks) {
       if (!check.passed()) {
         failed.add(
             "%s is %s, but may be %s at most: %s"
-                .formatted(
-                    check.name, number(check.value), number(check.limit), check.sentence));
+                .formatted(check.name, number(check.value), number(check.limit), check.sentence));
       }
     }
     if (!failed.isEmpty()) {

@@ -241,6 +241,11 @@ public final class RunFolder implements AutoCloseable {
     }
   }
 
+  /** Removes one checkpoint. */
+  public void removeCheckpoint(long step) {
+    delete(checkpointPath(step));
+  }
+
   /** Removes what a killed run left half-written. */
   public void removeLeftovers() {
     for (Path place : List.of(folder, folder.resolve("checkpoints"))) {

@@ -61,8 +61,7 @@ final class PolicyProcess {
     List<Prompt> prompts = new ArrayList<>();
     for (Dialogue dialogue : DialogueReader.read(Fixtures.folder("dialogues.jsonl"))) {
       String text = PromptTemplate.DEFAULT.fill(dialogue.dialogue());
-      prompts.add(
-          new Prompt(dialogue.id(), text, tokenizer.encode(text), dialogue.summaries()));
+      prompts.add(new Prompt(dialogue.id(), text, tokenizer.encode(text), dialogue.summaries()));
     }
     return prompts;
   }

@@ -155,8 +155,7 @@ class PpoTest {
   @CsvSource({"FLOAT32, true", "BFLOAT16, true", "BFLOAT16, false"})
   void thePolicyThatTrainsIsTheOneThatSampled(DType dtype, boolean encoderToo) {
     List<String> targets = encoderToo ? List.of("q", "v") : List.of("decoder\\..*\\.(q|v)");
-    PpoOptions options =
-        PolicyProcess.options().batchSize(6).miniBatchSize(6).ppoEpochs(1).build();
+    PpoOptions options = PolicyProcess.options().batchSize(6).miniBatchSize(6).ppoEpochs(1).build();
     ppo(
         options,
         dtype,
@@ -228,8 +227,7 @@ class PpoTest {
 
   @Test
   void theFirstTokenIsLeftOutAsInTrl() {
-    PpoOptions options =
-        PolicyProcess.options().mode(Mode.TRL_CLASSIC).scaleScores(false).build();
+    PpoOptions options = PolicyProcess.options().mode(Mode.TRL_CLASSIC).scaleScores(false).build();
     ppo(
         options,
         DType.FLOAT32,
@@ -308,8 +306,7 @@ class PpoTest {
           List.of("q", "v"),
           (ppo, prompts) -> {
             ppo.update(ppo.rollout(prompts.subList(0, 4), 0), new double[] {3, 1, 2, 7});
-            all.add(
-                ppo.policy().parameters().gradients().memory().toArray(ValueLayout.JAVA_FLOAT));
+            all.add(ppo.policy().parameters().gradients().memory().toArray(ValueLayout.JAVA_FLOAT));
           });
     }
     assertTrue(Fixtures.relativeError(all.get(1), all.get(0)) < 1e-4);
@@ -352,8 +349,7 @@ class PpoTest {
     Reward nan = all -> all.stream().map(c -> Score.of("broken", Double.NaN)).toList();
     String said =
         assertThrows(
-                InvalidInputException.class,
-                () -> trainer(folder.resolve("a"), nan, false, true))
+                InvalidInputException.class, () -> trainer(folder.resolve("a"), nan, false, true))
             .getMessage();
     assertTrue(said.contains("broken") && said.contains("own_"), said);
     assertTrue(Files.isDirectory(folder.resolve("a/checkpoints/step-0")), "nothing is lost");
@@ -375,8 +371,7 @@ class PpoTest {
         };
     String said =
         assertThrows(
-                InvalidInputException.class,
-                () -> trainer(folder.resolve("a"), wrong, false, true))
+                InvalidInputException.class, () -> trainer(folder.resolve("a"), wrong, false, true))
             .getMessage();
     assertTrue(said.contains("reward_order_hate") && said.contains("label"), said);
   }
