@@ -27,6 +27,7 @@ import java.util.function.ToIntFunction;
  * <p>Not for several threads; {@link #stop} may come from any.
  */
 public final class PreferenceTrainer extends TrainingLoop {
+  private final TrainableT5 t5;
   private final Objective objective;
   private final Reference reference;
   private final boolean startsAtReference;
@@ -103,6 +104,7 @@ public final class PreferenceTrainer extends TrainingLoop {
       throw new InvalidInputException("This loss compares the policy with a reference: name one.");
     }
     super(t5, options, training.size(), !evaluation.isEmpty(), run);
+    this.t5 = t5;
     this.objective = objective;
     this.reference = objective.needsReference() ? reference : null;
     this.startsAtReference = startsAtReference;
@@ -175,7 +177,7 @@ public final class PreferenceTrainer extends TrainingLoop {
     double[][] scores =
         ReferenceScores.of(
             run(),
-            t5(),
+            t5,
             scorer,
             reference,
             all,
