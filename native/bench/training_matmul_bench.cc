@@ -1,6 +1,6 @@
 // What training adds to matrix products, at FLAN-T5-base's shapes: the LoRA product and its
 // gradient against the frozen product and the gradient of that, the gradients of weights, the
-// cross-entropy over the vocabulary, and packing. Every result is compared with the reference
+// losses over the vocabulary, and packing. Every result is compared with the reference
 // before it is timed; contenders take short turns, of which the best and the median are printed.
 //
 //   training_matmul_bench [--threads T] [--rounds R] [--only lora|gradient|loss|pack]
@@ -10,9 +10,10 @@
 #include <functional>
 
 #include "bench.h"
-#include "matmul_cases.h"
-#include "ops/linear_cross_entropy.h"
+#include "logit_cases.h"
+#include "ops/log_probability.h"
 #include "ops/lora_matmul.h"
+#include "ops/ppo_loss.h"
 #include "ops/weight_gradient.h"
 
 using namespace precis;
@@ -219,47 +220,137 @@ void bench_loss(precis_context* context, int threads, int rounds) {
   constexpr int64_t kRows = 512, kWidth = 768, kTokens = 32128;
   const GuardedTensor w = filled(PRECIS_FLOAT32, kTokens, kWidth, 1, 0.1f);
   const GuardedTensor x = filled(PRECIS_BFLOAT16, kRows, kWidth, 2, 1);
+  const GuardedTensor reference_x = filled(PRECIS_BFLOAT16, kRows, kWidth, 3, 1);
   const Packed pw(context, w, false), tw(context, w, true);
   GuardedTensor labels(PRECIS_INT32, {kRows}), losses(PRECIS_FLOAT32, {kRows});
   GuardedTensor dx(PRECIS_FLOAT32, {kRows, kWidth}), dw(PRECIS_FLOAT32, {kTokens, kWidth});
   GuardedTensor logits(PRECIS_FLOAT32, {kRows, kTokens});
   dw.fill(0);
+  std::deque<GuardedTensor> vectors;
+  auto vector = [&](float value) -> GuardedTensor& {
+    return vectors.emplace_back(PRECIS_FLOAT32, std::vector<int64_t>{kRows}).fill(value);
+  };
   for (int64_t m = 0; m < kRows; m++) {
     labels.data<int32_t>()[m] = static_cast<int32_t>(m * 61 % kTokens);
   }
-  precis_linear_cross_entropy_args args = {};
-  args.x = x;
-  args.w = pw.matrix;
-  args.w_transposed = tw.matrix;
-  args.labels = labels;
-  args.losses = losses;
-  args.scale = 1;
-  args.grad_scale = 1.0f / kRows;
-  precis_linear_cross_entropy_args with_dx = args, with_both = args;
-  with_dx.dx = with_both.dx = dx;
-  with_both.dw = dw;
-  auto call = [context](const precis_linear_cross_entropy_args& a) {
+  GuardedTensor want(PRECIS_FLOAT32, {1}), want_dx(PRECIS_FLOAT32, {1, kWidth});
+  // What the three have in common, and of their last row what they come to.
+  auto layer = [&](auto args) {
+    args.x = x;
+    args.w = pw.matrix;
+    args.w_transposed = tw.matrix;
+    args.scale = 1;
+    return args;
+  };
+  auto check = [&](const GuardedTensor& loss, const char* name) {
+    expect_close(some_rows(dx, kRows - 1, 1), want_dx, 1e-2, 1e-6, name);
+    EXPECT(std::fabs(loss.data<float>()[kRows - 1] - want.data<float>()[0]) < 1e-4, "%s", name);
+  };
+  auto only_last = [&](precis_tensor& t) {
+    if (t.data == nullptr) return;
+    t.data = static_cast<float*>(t.data) + (kRows - 1);
+    t.dims[0] = 1;
+  };
+
+  auto loss = layer(precis_linear_cross_entropy_args{});
+  loss.labels = labels;
+  loss.losses = losses;
+  loss.grad_scale = 1.0f / kRows;
+  auto loss_dx = loss;
+  loss_dx.dx = dx;
+  auto loss_dw = loss_dx;
+  loss_dw.dw = dw;
+  auto call_loss = [context](const precis_linear_cross_entropy_args& a) {
     return [context, a] { EXPECT_OK(context, precis_linear_cross_entropy(context, &a)); };
   };
-  call(with_dx)();
-  GuardedTensor want(PRECIS_FLOAT32, {1}), want_dx(PRECIS_FLOAT32, {1, kWidth});
-  precis_linear_cross_entropy_args last = with_dx;
-  last.x = some_rows(x, kRows - 1, 1);
-  last.labels.data = labels.data<int32_t>() + (kRows - 1);
-  last.labels.dims[0] = 1;
-  last.losses = want;
-  last.dx = want_dx;
-  linear_cross_entropy_ref(last, pw.pack);
-  expect_close(some_rows(dx, kRows - 1, 1), want_dx, 1e-2, 1e-6, "linear_cross_entropy");
-  EXPECT(std::fabs(losses.data<float>()[kRows - 1] - want.data<float>()[0]) < 1e-4);
+  call_loss(loss_dx)();
+  auto last_loss = loss_dx;
+  last_loss.x = some_rows(x, kRows - 1, 1);
+  only_last(last_loss.labels);
+  last_loss.losses = want;
+  last_loss.dx = want_dx;
+  linear_cross_entropy_ref(last_loss, pw.pack);
+  check(losses, "linear_cross_entropy");
+
+  auto policy = layer(precis_log_probability_args{});
+  policy.labels = labels;
+  policy.log_probabilities = losses;
+  auto policy_entropy = policy;
+  policy_entropy.entropies = vector(0);
+  auto policy_reference = policy_entropy;
+  policy_reference.reference_x = reference_x;
+  policy_reference.reference_w = pw.matrix;
+  policy_reference.divergences = vector(0);
+  auto policy_dx = policy;
+  policy_dx.dlog_probabilities = vector(1.0f / kRows);
+  policy_dx.dx = dx;
+  auto policy_dw = policy_dx;
+  policy_dw.dw = dw;
+  auto call_policy = [context](const precis_log_probability_args& a) {
+    return [context, a] { EXPECT_OK(context, precis_log_probability(context, &a)); };
+  };
+  call_policy(policy_dx)();
+  auto last_policy = policy_dx;
+  last_policy.x = some_rows(x, kRows - 1, 1);
+  only_last(last_policy.labels);
+  only_last(last_policy.dlog_probabilities);
+  last_policy.log_probabilities = want;
+  last_policy.dx = want_dx;
+  log_probability_ref(last_policy, pw.pack, pw.pack);
+  check(losses, "log_probability");
+
+  auto ppo = layer(precis_ppo_loss_args{});
+  ppo.actions = labels;
+  ppo.weights = vector(1.0f / kRows);
+  ppo.old_log_probabilities = vector(0);
+  copy_elements(losses, ppo.old_log_probabilities);
+  ppo.advantages = vector(0.5f);
+  ppo.log_probabilities = losses;
+  ppo.entropies = vector(0);
+  ppo.policy_losses = vector(0);
+  ppo.clip_range_low = ppo.clip_range_high = 0.2f;
+  auto ppo_dx = ppo;
+  ppo_dx.dx = dx;
+  auto ppo_bonus = ppo_dx;
+  ppo_bonus.entropy_coefficient = 0.01f;
+  auto ppo_dw = ppo_bonus;
+  ppo_dw.dw = dw;
+  auto call_ppo = [context](const precis_ppo_loss_args& a) {
+    return [context, a] { EXPECT_OK(context, precis_ppo_loss(context, &a)); };
+  };
+  for (const precis_ppo_loss_args& args : {ppo_dx, ppo_bonus}) {
+    call_ppo(args)();
+    auto last = args;
+    last.x = some_rows(x, kRows - 1, 1);
+    only_last(last.actions);
+    only_last(last.weights);
+    only_last(last.old_log_probabilities);
+    only_last(last.advantages);
+    last.log_probabilities = want;
+    only_last(last.entropies);
+    only_last(last.policy_losses);
+    last.dx = want_dx;
+    ppo_loss_ref(last, pw.pack);
+    check(losses, "ppo_loss");
+  }
+
   const double flops = 2.0 * kRows * static_cast<double>(kTokens * kWidth);
   const precis_matmul_args product = {x, pw.matrix, logits, 1, 0};
   race("loss M 512 D 768 V 32128",
        {{"logits alone", flops,
          [context, product] { EXPECT_OK(context, precis_matmul(context, &product)); }},
-        {"loss", flops, call(args)},
-        {"loss, dx", 2 * flops, call(with_dx)},
-        {"loss, dx, dw", 3 * flops, call(with_both)}},
+        {"cross-entropy", flops, call_loss(loss)},
+        {"log-probability", flops, call_policy(policy)},
+        {"with entropy", flops, call_policy(policy_entropy)},
+        {"with divergence", 2 * flops, call_policy(policy_reference)},
+        {"PPO", flops, call_ppo(ppo)},
+        {"cross-entropy, dx", 2 * flops, call_loss(loss_dx)},
+        {"log-probability, dx", 2 * flops, call_policy(policy_dx)},
+        {"PPO, dx", 2 * flops, call_ppo(ppo_dx)},
+        {"PPO with bonus, dx", 2 * flops, call_ppo(ppo_bonus)},
+        {"cross-entropy, dx, dw", 3 * flops, call_loss(loss_dw)},
+        {"log-probability, dx, dw", 3 * flops, call_policy(policy_dw)},
+        {"PPO with bonus, dx, dw", 3 * flops, call_ppo(ppo_dw)}},
        threads, (rounds + 2) / 3);
 }
 

@@ -114,7 +114,8 @@ final class AnswerScorer implements AutoCloseable {
           Inputs inputs = new Inputs(items, first, last);
           T5Model model = reference.model();
           Encoded encoded = model.encode(inputs.source, workspace);
-          return inputs.sums(losses(model.decode(encoded, inputs.target, workspace), inputs, model));
+          return inputs.sums(
+              losses(model.decode(encoded, inputs.target, workspace), inputs, model));
         });
   }
 

@@ -20,9 +20,10 @@ import java.util.function.ToIntFunction;
  *
  * <p>A step's loss is the mean over its examples, however many batches it is computed in. Metrics
  * have TRL's names: rewards/chosen, rewards/rejected, rewards/accuracies, rewards/margins,
- * logps/chosen, logps/rejected and, for KTO, kl; an evaluation's begin with eval_. Log-probabilities
- * are sums over an answer's tokens, or means where the loss takes means. The accuracy of KTO is the
- * share of all good answers beside all bad ones of a batch that have the greater reward.
+ * logps/chosen, logps/rejected and, for KTO, kl; an evaluation's begin with eval_.
+ * Log-probabilities are sums over an answer's tokens, or means where the loss takes means. The
+ * accuracy of KTO is the share of all good answers beside all bad ones of a batch that have the
+ * greater reward.
  *
  * <p>Not for several threads; {@link #stop} may come from any.
  */
@@ -116,8 +117,7 @@ public final class PreferenceTrainer extends TrainingLoop {
     scorer = new AnswerScorer(t5, options.recompute());
     try {
       long workspace =
-          scorer.plan(
-              this.reference, longest(i -> i.source().length), longest(Item::answerTokens));
+          scorer.plan(this.reference, longest(i -> i.source().length), longest(Item::answerTokens));
       plan = plan(workspace);
       scorer.reserve(workspace);
     } catch (RuntimeException | Error e) {

@@ -430,13 +430,11 @@ class PreferenceTrainerTest {
       refused(
           "pair 2 are the same",
           () ->
-              PreferenceTrainer.onPairs(
-                  t5, options, DPO, equal, List.of(), reference, true, run));
+              PreferenceTrainer.onPairs(t5, options, DPO, equal, List.of(), reference, true, run));
       refused(
           "Pair 1 has an empty answer",
           () ->
-              PreferenceTrainer.onPairs(
-                  t5, options, DPO, empty, List.of(), reference, true, run));
+              PreferenceTrainer.onPairs(t5, options, DPO, empty, List.of(), reference, true, run));
       refused(
           "no example",
           () ->
