@@ -191,6 +191,39 @@ public final class T5Training {
         values == null ? null : vector(written(tape, values)));
   }
 
+  /**
+   * The log-probabilities of labels, computed without the logits. What is played back is the
+   * gradient of a loss that reads them: the second pass, after one of {@link
+   * T5Model#logProbabilities} for the loss.
+   *
+   * @param hidden of {@link #decode}
+   * @param labels (tokens) int32
+   * @param dlogProbabilities (tokens) float32: the loss's gradient by them
+   * @param logProbabilities (tokens) float32, written: the same as in the first pass
+   */
+  public void logProbabilities(
+      Tape tape,
+      Variable hidden,
+      Tensor labels,
+      Tensor dlogProbabilities,
+      Tensor logProbabilities) {
+    Linear head = weights.lmHead();
+    ops.logProbability(
+        hidden.value(),
+        head.packed(),
+        head.packedTransposed(),
+        labels,
+        config.outputScale(),
+        logProbabilities,
+        null,
+        null,
+        null,
+        null,
+        dlogProbabilities,
+        written(tape, hidden),
+        tape.recording() && head.weights() != null ? head.weights().getFirst().gradient() : null);
+  }
+
   /** Where the gradient of a variable goes that has none yet; null where it needs none. */
   private static Tensor written(Tape tape, Variable variable) {
     if (!tape.recording() || !variable.needsGradient()) {

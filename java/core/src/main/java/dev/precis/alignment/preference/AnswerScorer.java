@@ -1,7 +1,6 @@
 package dev.precis.alignment.preference;
 
 import dev.precis.alignment.Reference;
-import dev.precis.lora.Linear;
 import dev.precis.ops.Tape;
 import dev.precis.ops.Variable;
 import dev.precis.t5.T5Model;
@@ -83,13 +82,13 @@ final class AnswerScorer implements AutoCloseable {
       }
     }
 
-    /** The sums of each answer's losses, negated. */
-    double[][] sums(Tensor losses) {
+    /** The sums of each answer's tokens. */
+    double[][] sums(Tensor scores) {
       double[][] sums = new double[target.sequences() / perItem][perItem];
       for (int i = 0; i < target.sequences(); i++) {
         double sum = 0;
         for (int t = target.begin(i); t < target.begin(i + 1); t++) {
-          sum -= losses.memory().getAtIndex(ValueLayout.JAVA_FLOAT, t);
+          sum += scores.memory().getAtIndex(ValueLayout.JAVA_FLOAT, t);
         }
         sums[i / perItem][i % perItem] = sum;
       }
@@ -103,7 +102,7 @@ final class AnswerScorer implements AutoCloseable {
     tape.begin(false, 0);
     Inputs inputs = new Inputs(items, first, last);
     Variable hidden = hidden(inputs);
-    return inputs.sums(losses(hidden.value(), inputs, t5.model()));
+    return inputs.sums(scores(hidden.value(), inputs, t5.model()));
   }
 
   /** What the reference gives to them. */
@@ -115,7 +114,7 @@ final class AnswerScorer implements AutoCloseable {
           T5Model model = reference.model();
           Encoded encoded = model.encode(inputs.source, workspace);
           return inputs.sums(
-              losses(model.decode(encoded, inputs.target, workspace), inputs, model));
+              scores(model.decode(encoded, inputs.target, workspace), inputs, model));
         });
   }
 
@@ -130,10 +129,11 @@ final class AnswerScorer implements AutoCloseable {
     tape.begin(true, seed);
     Inputs inputs = new Inputs(items, first, last);
     Variable hidden = hidden(inputs);
-    double[][] sums = inputs.sums(losses(hidden.value(), inputs, t5.model()));
+    Tensor scores = scores(hidden.value(), inputs, t5.model());
+    double[][] sums = inputs.sums(scores);
     double[][] found = gradients.of(sums);
     if (found != null) {
-      backward(hidden, inputs, found);
+      backward(hidden, inputs, scores, found);
       tape.backward();
     }
     return sums;
@@ -145,37 +145,22 @@ final class AnswerScorer implements AutoCloseable {
     return model.decode(tape, encoded, inputs.source, inputs.target);
   }
 
-  private Tensor losses(Tensor hidden, Inputs inputs, T5Model model) {
-    Tensor losses = workspace.tensor(DType.FLOAT32, inputs.target.tokens());
-    model.crossEntropy(hidden, inputs.labels, losses);
-    return losses;
+  private Tensor scores(Tensor hidden, Inputs inputs, T5Model model) {
+    Tensor scores = workspace.tensor(DType.FLOAT32, inputs.target.tokens());
+    model.logProbabilities(hidden, inputs.labels, scores, null);
+    return scores;
   }
 
-  private void backward(Variable hidden, Inputs inputs, double[][] gradients) {
-    Linear head = t5.training().weights().lmHead();
-    Tensor dx = null;
-    if (hidden.needsGradient()) {
-      dx = tape.gradientFor(hidden, DType.FLOAT32);
-      tape.collected(hidden);
-    }
-    Tensor dw = head.weights() != null ? head.weights().getFirst().gradient() : null;
-    Tensor losses = workspace.tensor(DType.FLOAT32, inputs.target.tokens());
+  /** An answer's gradient is that of each of its tokens. */
+  private void backward(Variable hidden, Inputs inputs, Tensor scores, double[][] gradients) {
+    Tensor dscores = workspace.tensor(DType.FLOAT32, inputs.target.tokens());
     for (int i = 0; i < inputs.target.sequences(); i++) {
-      int begin = inputs.target.begin(i);
-      int length = inputs.target.length(i);
-      t5.ops()
-          .linearCrossEntropy(
-              hidden.value().rows(begin, length),
-              head.packed(),
-              head.packedTransposed(),
-              Tensor.of(inputs.labels.memory().asSlice(begin * 4L), DType.INT32, length),
-              t5.config().outputScale(),
-              0,
-              (float) -gradients[i / inputs.perItem][i % inputs.perItem],
-              Tensor.of(losses.memory().asSlice(begin * 4L), DType.FLOAT32, length),
-              dx == null ? null : dx.rows(begin, length),
-              dw);
+      float gradient = (float) gradients[i / inputs.perItem][i % inputs.perItem];
+      for (int t = inputs.target.begin(i); t < inputs.target.begin(i + 1); t++) {
+        dscores.memory().setAtIndex(ValueLayout.JAVA_FLOAT, t, gradient);
+      }
     }
+    t5.training().logProbabilities(tape, hidden, inputs.labels, dscores, scores);
   }
 
   /**
