@@ -8,10 +8,10 @@ import picocli.CommandLine.Command;
     description = "Measures this machine; a JSON object on standard output.",
     synopsisSubcommandLabel = "WHAT",
     commandListHeading = "%nWhat:%n",
-    subcommands = {BenchGenerateCommand.class, BenchSftCommand.class})
+    subcommands = {BenchGenerateCommand.class, BenchSftCommand.class, BenchPpoCommand.class})
 final class BenchCommand extends BaseCommand {
   @Override
   public Integer call() {
-    throw usage("What to measure is missing: generate or sft");
+    throw usage("What to measure is missing: generate, sft or ppo");
   }
 }

@@ -70,7 +70,7 @@ public final class Ppo implements AutoCloseable {
    *
    * @param t5 the policy; its owner closes it
    * @param reference what it is held close to; its owner closes it
-   * @param tokenizer the policy's, which turns responses into text
+   * @param tokenizer the policy's, which turns responses into text; null: they have no text
    */
   public Ppo(TrainableT5 t5, Reference reference, Tokenizer tokenizer, PpoOptions options) {
     this.t5 = t5;
@@ -232,7 +232,7 @@ public final class Ppo implements AutoCloseable {
     List<String> texts = new ArrayList<>();
     for (int i = 0; i < samples.size(); i++) {
       offsets[i + 1] = offsets[i] + samples.get(i).tokens().length;
-      texts.add(tokenizer.decode(samples.get(i).tokens(), true));
+      texts.add(tokenizer == null ? "" : tokenizer.decode(samples.get(i).tokens(), true));
     }
     boolean[] mask = new boolean[offsets[samples.size()]];
     Arrays.fill(mask, true);
