@@ -43,8 +43,8 @@ import picocli.CommandLine.Option;
     name = "ppo",
     header = "Times a step of PPO.",
     description = {
-      "Times a whole step: responses are sampled to random prompts, a RoBERTa-base of random weights"
-          + " scores their tokens, policy, reference and critic score them, and one pass of"
+      "Times a whole step: responses are sampled to random prompts, a RoBERTa-base of random"
+          + " weights scores their tokens, policy, reference and critic score them, and one pass of"
           + " mini-batches updates adapters and value head. One step to warm up, then --repeats.",
       "Prints one JSON object: seconds is the fastest step, median_seconds the median,"
           + " tokens_per_second of the fastest (new tokens), parts the fastest of each part,"
