@@ -22,7 +22,7 @@ final class UsageTest {
       value = {
         "''                                        | A command is missing; see ",
         "generat                                   | did you mean generate?",
-        "align                                     | Unknown command ",
+        "allign                                    | Unknown command ",
         "generate                                  | --model=",
         "generate --model                          | --model",
         "generate --modle m --input f              | --modle",
