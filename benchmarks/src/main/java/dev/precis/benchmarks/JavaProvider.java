@@ -1,6 +1,7 @@
 package dev.precis.benchmarks;
 
 import dev.precis.ops.Ops.Activation;
+import dev.precis.ops.Ops.PpoCoefficients;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
@@ -44,6 +45,8 @@ final class JavaProvider implements Provider {
       case Problem.Matmul p -> matmul(p);
       case Problem.LoraMatmul p -> loraMatmul(p);
       case Problem.LoraBackward p -> loraBackward(p);
+      case Problem.PpoLoss p -> ppoLoss(p);
+      case Problem.Gae p -> gae(p);
       case Problem.RmsNorm p -> rmsNorm(p);
       case Problem.ActivationFunction p -> activation(p);
       case Problem.Attention p -> attention(p);
@@ -203,6 +206,131 @@ final class JavaProvider implements Provider {
         }
       }
     }
+  }
+
+  private Call ppoLoss(Problem.PpoLoss p) {
+    int m = Math.toIntExact(p.x().rows());
+    int d = Math.toIntExact(p.x().columns());
+    int v = Math.toIntExact(p.w().rows());
+    PpoCoefficients c = p.coefficients();
+    float[] x = array(p.x());
+    float[] w = array(p.w());
+    float[] transposed = transposed(p.w());
+    int[] actions = ints(p.actions());
+    float[] weights = array(p.weights());
+    float[] old = array(p.oldLogProbabilities());
+    float[] advantages = array(p.advantages());
+    float[] values = array(p.values());
+    float[] oldValues = array(p.oldValues());
+    float[] returns = array(p.returns());
+    float[] logProbabilities = array(p.logProbabilities());
+    float[] entropies = array(p.entropies());
+    float[] policyLosses = array(p.policyLosses());
+    float[] valueLosses = array(p.valueLosses());
+    float[] dvalues = array(p.dvalues());
+    float[] dx = array(p.dx());
+    float[] logits = new float[m * v];
+    return new Call() {
+      @Override
+      public void run() {
+        Arrays.fill(logits, 0);
+        Arrays.fill(dx, 0);
+        addProduct(x, transposed, logits, m, d, v, 1);
+        for (int row = 0; row < m; row++) {
+          int at = row * v;
+          double logOfSum = logOfSum(logits, at, v);
+          double entropy = 0;
+          for (int i = 0; i < v; i++) {
+            double logP = logits[at + i] - logOfSum;
+            entropy -= Math.exp(logP) * logP;
+          }
+          double logP = logits[at + actions[row]] - logOfSum;
+          logProbabilities[row] = (float) logP;
+          entropies[row] = (float) entropy;
+
+          double ratio = Math.exp(logP - old[row]);
+          double plain = -advantages[row] * ratio;
+          double near = Math.clamp(ratio, 1 - c.clipRangeLow(), 1 + c.clipRangeHigh());
+          policyLosses[row] = (float) Math.max(plain, -advantages[row] * near);
+          boolean counts = near == ratio || plain > -advantages[row] * near;
+          double slope = counts ? weights[row] * plain : 0;
+
+          double error = values[row] - returns[row];
+          double clipped =
+              Math.clamp(
+                  values[row],
+                  oldValues[row] - c.clipRangeValue(),
+                  oldValues[row] + c.clipRangeValue());
+          double other = clipped - returns[row];
+          valueLosses[row] = (float) (Math.max(error * error, other * other) / 2);
+          boolean moves = clipped == values[row] || error * error > other * other;
+          dvalues[row] = moves ? (float) (weights[row] * c.valueCoefficient() * error) : 0;
+
+          double bonus = weights[row] * c.entropyCoefficient();
+          for (int i = 0; i < v; i++) {
+            double l = logits[at + i] - logOfSum;
+            logits[at + i] = (float) (Math.exp(l) * (bonus * (l + entropy) - slope));
+          }
+          logits[at + actions[row]] += (float) slope;
+        }
+        addProduct(logits, w, dx, m, v, d, 1);
+      }
+
+      @Override
+      public void publish() {
+        copy(logProbabilities, p.logProbabilities());
+        copy(entropies, p.entropies());
+        copy(policyLosses, p.policyLosses());
+        copy(valueLosses, p.valueLosses());
+        copy(dvalues, p.dvalues());
+        copy(dx, p.dx());
+      }
+    };
+  }
+
+  private static void copy(float[] from, Tensor to) {
+    MemorySegment.copy(from, 0, to.memory(), ValueLayout.JAVA_FLOAT, 0, from.length);
+  }
+
+  private static double logOfSum(float[] values, int at, int n) {
+    float largest = Float.NEGATIVE_INFINITY;
+    for (int i = 0; i < n; i++) {
+      largest = Math.max(largest, values[at + i]);
+    }
+    double sum = 0;
+    for (int i = 0; i < n; i++) {
+      sum += Math.exp(values[at + i] - largest);
+    }
+    return largest + Math.log(sum);
+  }
+
+  /** Over padded rows, as batches come. */
+  private Call gae(Problem.Gae p) {
+    int sequences = Math.toIntExact(p.rewards().rows());
+    int length = Math.toIntExact(p.rewards().columns());
+    int[] lengths = ints(p.lengths());
+    float[] rewards = array(p.rewards());
+    float[] values = array(p.values());
+    float[] advantages = array(p.advantages());
+    float gamma = (float) p.gamma();
+    float decay = (float) (p.gamma() * p.lambda());
+    return call(
+        () -> {
+          for (int s = 0; s < sequences; s++) {
+            float next = 0;
+            float last = 0;
+            for (int t = length - 1; t >= 0; t--) {
+              int at = s * length + t;
+              float value = t < lengths[s] ? values[at] : 0;
+              float reward = t < lengths[s] ? rewards[at] : 0;
+              last = reward + gamma * next - value + decay * last;
+              advantages[at] = last;
+              next = value;
+            }
+          }
+        },
+        advantages,
+        p.advantages());
   }
 
   private Call rmsNorm(Problem.RmsNorm p) {

@@ -1,5 +1,6 @@
 package dev.precis.benchmarks;
 
+import dev.precis.alignment.Advantages;
 import dev.precis.ffi.Context;
 import dev.precis.ops.Ops;
 import dev.precis.ops.PackedMatrix;
@@ -8,6 +9,7 @@ import dev.precis.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 
@@ -62,6 +64,8 @@ final class PrecisProvider implements Provider {
         yield () -> ops.loraMatmul(p.x(), w, a, b, segments, p.y(), 1, false);
       }
       case Problem.LoraBackward p -> loraBackward(p);
+      case Problem.PpoLoss p -> ppoLoss(p);
+      case Problem.Gae p -> gae(p);
       case Problem.RmsNorm p -> () -> ops.rmsNorm(p.x(), p.weight(), p.epsilon(), p.y());
       case Problem.ActivationFunction p -> () -> ops.activation(p.x(), p.kind(), p.gated(), p.y());
       case Problem.Attention p ->
@@ -119,6 +123,74 @@ final class PrecisProvider implements Provider {
       ops.loraMatmul(p.dy(), w, b, a, segments, null, dt, p.dx(), 1, false);
       ops.weightGradient(dt, p.x(), p.da(), 1, type, false);
       ops.weightGradient(p.dy(), p.t(), p.db(), 1, type, false);
+    };
+  }
+
+  private Call ppoLoss(Problem.PpoLoss p) {
+    PackedMatrix w = pack(p.w().dtype(), p.w());
+    PackedMatrix transposed = ops.packTransposed(arena, p.w().dtype(), List.of(p.w()));
+    return () ->
+        ops.ppoLoss(
+            p.x(),
+            w,
+            transposed,
+            p.actions(),
+            p.weights(),
+            p.oldLogProbabilities(),
+            p.advantages(),
+            null,
+            p.values(),
+            p.oldValues(),
+            p.returns(),
+            1,
+            p.coefficients(),
+            p.logProbabilities(),
+            p.entropies(),
+            p.policyLosses(),
+            p.valueLosses(),
+            p.dx(),
+            null,
+            p.dvalues());
+  }
+
+  /** As {@code dev.precis.alignment.Ppo} has it: Java, over sequences that lie without padding. */
+  private static Call gae(Problem.Gae p) {
+    int sequences = Math.toIntExact(p.rewards().rows());
+    int[] offsets = new int[sequences + 1];
+    for (int s = 0; s < sequences; s++) {
+      offsets[s + 1] = offsets[s] + p.lengths().memory().getAtIndex(ValueLayout.JAVA_INT, s);
+    }
+    int tokens = offsets[sequences];
+    double[] rewards = new double[tokens];
+    double[] values = new double[tokens];
+    double[] advantages = new double[tokens];
+    boolean[] mask = new boolean[tokens];
+    Arrays.fill(mask, true);
+    for (int s = 0; s < sequences; s++) {
+      for (int t = offsets[s]; t < offsets[s + 1]; t++) {
+        rewards[t] = p.rewards().get(s, t - offsets[s]);
+        values[t] = p.values().get(s, t - offsets[s]);
+      }
+    }
+    return new Call() {
+      @Override
+      public void run() {
+        Advantages.gae(rewards, values, mask, offsets, p.gamma(), p.lambda(), advantages);
+      }
+
+      @Override
+      public void publish() {
+        long length = p.advantages().columns();
+        p.advantages().memory().fill((byte) 0);
+        for (int s = 0; s < sequences; s++) {
+          for (int t = offsets[s]; t < offsets[s + 1]; t++) {
+            p.advantages()
+                .memory()
+                .setAtIndex(
+                    ValueLayout.JAVA_FLOAT, s * length + t - offsets[s], (float) advantages[t]);
+          }
+        }
+      }
     };
   }
 

@@ -1,6 +1,7 @@
 package dev.precis.benchmarks;
 
 import dev.precis.ops.Ops.Activation;
+import dev.precis.ops.Ops.PpoCoefficients;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
 
@@ -56,6 +57,44 @@ public sealed interface Problem {
       Tensor dx,
       Tensor da,
       Tensor db)
+      implements Problem {}
+
+  /**
+   * The loss of PPO's update of a policy with {@code logits = x W'}, and its gradients.
+   *
+   * @param x (M, D)
+   * @param w (V, D)
+   * @param actions (M) int32
+   * @param weights (M) float32, and so are all below but dx: each row's share of the loss
+   * @param dx (M, D) float32
+   */
+  record PpoLoss(
+      Tensor x,
+      Tensor w,
+      Tensor actions,
+      Tensor weights,
+      Tensor oldLogProbabilities,
+      Tensor advantages,
+      Tensor values,
+      Tensor oldValues,
+      Tensor returns,
+      PpoCoefficients coefficients,
+      Tensor logProbabilities,
+      Tensor entropies,
+      Tensor policyLosses,
+      Tensor valueLosses,
+      Tensor dx,
+      Tensor dvalues)
+      implements Problem {}
+
+  /**
+   * Generalised advantage estimation.
+   *
+   * @param rewards (sequences, length) float32, as are values and advantages
+   * @param lengths (sequences) int32: how much of each counts; what is behind is padding
+   */
+  record Gae(
+      Tensor rewards, Tensor values, Tensor lengths, double gamma, double lambda, Tensor advantages)
       implements Problem {}
 
   /** {@code y = x / sqrt(mean(x^2) + epsilon) * weight}; x, y (M, D), weight (D). */

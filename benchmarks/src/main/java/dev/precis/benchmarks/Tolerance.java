@@ -21,6 +21,11 @@ final class Tolerance {
     };
   }
 
+  /** libtorch rounds the logits to bfloat16 before it takes their softmax. */
+  static double ofPpoLoss(DType type) {
+    return type == DType.BFLOAT16 ? 5e-2 : of(type);
+  }
+
   /** libtorch takes the bias in bfloat16, and rounds weights before they meet the values. */
   static double ofAttention(DType type) {
     return type == DType.BFLOAT16 ? 3e-2 : of(type);

@@ -1,0 +1,53 @@
+package dev.precis.benchmarks;
+
+import dev.precis.tensor.DType;
+import java.util.SplittableRandom;
+import org.openjdk.jmh.annotations.Param;
+
+/** Advantages of a rollout's tokens, which {@code dev.precis.alignment} computes in Java. */
+public class GaeBenchmark extends KernelBenchmark {
+  /** Sequences x tokens of the longest. */
+  @Param({"64x48", "64x512"})
+  String shape;
+
+  @Override
+  Problem problem(int copy) {
+    SplittableRandom random = new SplittableRandom(3);
+    int[] lengths = random.ints(size(0), size(1) / 2, size(1) + 1).toArray();
+    lengths[0] = size(1);
+    return new Problem.Gae(
+        random(DType.FLOAT32, 1, 1, size(0), size(1)),
+        random(DType.FLOAT32, 1, 2, size(0), size(1)),
+        ints(lengths),
+        0.99,
+        0.95,
+        output(DType.FLOAT32, size(0), size(1)));
+  }
+
+  @Override
+  void verify(Problem problem) {
+    Problem.Gae p = (Problem.Gae) problem;
+    verifyRows(p.advantages(), s -> Reference.row(p, s), Tolerance.of(DType.FLOAT32));
+  }
+
+  /** Nobody shares out so little. */
+  @Override
+  int threads() {
+    return 1;
+  }
+
+  @Override
+  String dtype() {
+    return "float32";
+  }
+
+  @Override
+  String shape() {
+    return shape;
+  }
+
+  @Override
+  Work work() {
+    return Work.bytes(12.0 * size(0) * size(1));
+  }
+}

@@ -1,0 +1,129 @@
+package dev.precis.benchmarks;
+
+import dev.precis.ops.Ops.PpoCoefficients;
+import dev.precis.tensor.DType;
+import dev.precis.tensor.Tensor;
+import java.lang.foreign.ValueLayout;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.SplittableRandom;
+import java.util.function.LongToDoubleFunction;
+import org.openjdk.jmh.annotations.Param;
+
+/**
+ * The loss of PPO's update and its gradients by the rows that meet the output layer and by the
+ * predicted values, over the vocabulary of T5. MatmulBenchmark at M x D x V is what the logits
+ * alone cost, which is half of the arithmetic.
+ */
+public class PpoLossBenchmark extends KernelBenchmark {
+  private static final PpoCoefficients COEFFICIENTS =
+      new PpoCoefficients(0.2f, 0.2f, 0.2f, 0.1f, 0.01f, 0);
+
+  /** Rows x width x vocabulary. */
+  @Param({"16x768x32128", "512x768x32128"})
+  String shape;
+
+  @Param({"float32", "bfloat16"})
+  String dtype;
+
+  private Problem.PpoLoss first;
+
+  @Override
+  Problem problem(int copy) {
+    if (copy > 0) {
+      return new Problem.PpoLoss(
+          first.x(),
+          copyOf(first.w()),
+          first.actions(),
+          first.weights(),
+          first.oldLogProbabilities(),
+          first.advantages(),
+          first.values(),
+          first.oldValues(),
+          first.returns(),
+          COEFFICIENTS,
+          first.logProbabilities(),
+          first.entropies(),
+          first.policyLosses(),
+          first.valueLosses(),
+          first.dx(),
+          first.dvalues());
+    }
+    int m = size(0);
+    int d = size(1);
+    int v = size(2);
+    SplittableRandom random = new SplittableRandom(9);
+    int[] actions = random.ints(m, 0, v).toArray();
+    Tensor weights = output(DType.FLOAT32, m);
+    Tensor old = output(DType.FLOAT32, m);
+    for (int i = 0; i < m; i++) {
+      weights.memory().setAtIndex(ValueLayout.JAVA_FLOAT, i, 1.0f / m);
+      // What a token of logit 0 has: with logits of deviation 1, some ratios are clipped either
+      // way.
+      old.memory().setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) -(Math.log(v) + 0.5));
+    }
+    first =
+        new Problem.PpoLoss(
+            random(activationType(), 1, 1, m, d),
+            random(activationType(), 1 / Math.sqrt(d), 2, v, d),
+            ints(actions),
+            weights,
+            old,
+            random(DType.FLOAT32, 1, 3, m),
+            random(DType.FLOAT32, 1, 4, m),
+            random(DType.FLOAT32, 1, 5, m),
+            random(DType.FLOAT32, 1, 6, m),
+            COEFFICIENTS,
+            output(DType.FLOAT32, m),
+            output(DType.FLOAT32, m),
+            output(DType.FLOAT32, m),
+            output(DType.FLOAT32, m),
+            output(DType.FLOAT32, m, d),
+            output(DType.FLOAT32, m));
+    return first;
+  }
+
+  @Override
+  long coldBytes() {
+    return (long) size(1) * size(2) * activationType().bytes();
+  }
+
+  @Override
+  void verify(Problem problem) {
+    Problem.PpoLoss p = (Problem.PpoLoss) problem;
+    double tolerance = Tolerance.ofPpoLoss(activationType());
+    Map<Long, Reference.PpoRow> rows = new HashMap<>();
+    verifyRows(p.dx(), m -> row(rows, p, m).dx(), tolerance);
+    verify(p.logProbabilities(), m -> row(rows, p, m).logProbability(), tolerance);
+    verify(p.entropies(), m -> row(rows, p, m).entropy(), tolerance);
+    verify(p.policyLosses(), m -> row(rows, p, m).policyLoss(), tolerance);
+    verify(p.valueLosses(), m -> row(rows, p, m).valueLoss(), tolerance);
+    verify(p.dvalues(), m -> row(rows, p, m).dvalue(), tolerance);
+  }
+
+  private static Reference.PpoRow row(
+      Map<Long, Reference.PpoRow> rows, Problem.PpoLoss p, long row) {
+    return rows.computeIfAbsent(row, m -> Reference.row(p, m));
+  }
+
+  /** A vector has one element a row. */
+  private void verify(Tensor vector, LongToDoubleFunction reference, double tolerance) {
+    Tensor column = Tensor.of(vector.memory(), vector.dtype(), vector.columns(), 1);
+    verifyRows(column, m -> new double[] {reference.applyAsDouble(m)}, tolerance);
+  }
+
+  @Override
+  String dtype() {
+    return dtype;
+  }
+
+  @Override
+  String shape() {
+    return shape;
+  }
+
+  @Override
+  Work work() {
+    return Work.flops(4.0 * size(0) * size(1) * size(2));
+  }
+}
