@@ -174,6 +174,7 @@ else:
     trl = import_trl(sys.argv[1])
     if sys.argv[2] == "lab":
         runs = [run(trl, "lab", 5, ppo_epochs=2)]
+        runs += [run(trl, "lab-early-stop", 2, early_stopping=True, target_kl=0.02)]
     else:
         runs = [run(trl, "classic", 5)]
         for penalty in ("abs", "mse", "full"):

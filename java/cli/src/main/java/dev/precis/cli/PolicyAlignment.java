@@ -103,7 +103,7 @@ final class PolicyAlignment {
       defaultValue = "full-mask",
       description = {
         "ppo: full-mask (every generated token is trained), trl-classic (TRL 0.11.4 to the number)"
-            + " or lab (whitening in each mini-batch) (default: ${DEFAULT-VALUE})."
+            + " or lab (the same with whitening in each mini-batch) (default: ${DEFAULT-VALUE})."
       })
   private String mode;
 
@@ -773,7 +773,7 @@ final class PolicyAlignment {
               .formatted(
                   step.step(),
                   step.totalSteps(),
-                  step.statistics().get("ppo/mean_scores"),
+                  step.statistics().get("env/reward_mean"),
                   step.statistics().get("objective/kl"),
                   step.seconds(),
                   progress.left((double) (step.step() - from) / (step.totalSteps() - from))));

@@ -28,7 +28,7 @@ final class RunReport implements AutoCloseable {
     FINE_TUNING.put("grad_norm", "Gradient norm");
     FINE_TUNING.put("learning_rate", "Learning rate");
     FINE_TUNING.put("tokens_per_second", "Tokens per second");
-    POLICY.put("ppo/mean_scores", "Mean score");
+    POLICY.put("env/reward_mean", "Mean score");
     POLICY.put("objective/kl", "KL from the reference, a response");
     POLICY.put("objective/kl_coef", "KL coefficient");
     POLICY.put("ppo/policy/entropy", "Entropy, a token");

@@ -236,7 +236,7 @@ public final class Ppo implements AutoCloseable {
     }
     boolean[] mask = new boolean[offsets[samples.size()]];
     Arrays.fill(mask, true);
-    if (options.mode() == Mode.TRL_CLASSIC) {
+    if (options.mode() != Mode.FULL_MASK) {
       for (int i = 0; i < samples.size(); i++) {
         mask[offsets[i]] = false;
       }
@@ -347,8 +347,10 @@ public final class Ppo implements AutoCloseable {
                 .formatted(rollout.prompts().get(i / rollout.perPrompt()).id(), scores[i]));
       }
     }
-    PpoStatistics statistics = new PpoStatistics(rollout, scores, options, kl.coefficient());
-    PolicyTargets targets = PolicyTargets.of(rollout, processed(scores), options, kl.coefficient());
+    double[] processed = processed(scores);
+    PpoStatistics statistics =
+        new PpoStatistics(rollout, scores, processed, options, kl.coefficient());
+    PolicyTargets targets = PolicyTargets.of(rollout, processed, options, kl.coefficient());
     statistics.rewards(targets);
     double prepared = seconds(start);
     passes(rollout, targets, statistics);
@@ -427,7 +429,6 @@ public final class Ppo implements AutoCloseable {
 
   private boolean tooFar(PpoStatistics statistics) {
     return options.earlyStopKl() > 0
-        && options.mode() != Mode.LAB
         && statistics.lastPolicyKl() > STOP_FACTOR * options.earlyStopKl();
   }
 
@@ -483,13 +484,9 @@ public final class Ppo implements AutoCloseable {
             batch.entropies(),
             batch.policyLosses(),
             batch.valueLosses());
-    double ratio = statistics.miniBatch(batch, values == null ? null : values.value(), targets);
-    boolean guarded = options.mode() != Mode.LAB && options.ratioThreshold() > 0;
-    if (guarded && ratio > options.ratioThreshold()) {
-      statistics.leftOut();
-      return;
+    if (statistics.miniBatch(batch, values == null ? null : values.value(), targets)) {
+      tape.backward();
     }
-    tape.backward();
   }
 
   /** What the encoder made of some of the prompts, side by side. */

@@ -118,8 +118,8 @@ public record PpoOptions(
     /** As TRL 0.11.4: the first generated token has no reward, no value and no gradient. */
     TRL_CLASSIC,
     /**
-     * As TRL at the commit that the DeepLearning.AI course's lab uses (25fa1bd): advantages are
-     * whitened inside each mini-batch, and no ratio is too large.
+     * As TRL at the commit that the DeepLearning.AI course's lab uses (25fa1bd): the first token is
+     * left out as well, advantages are whitened inside each mini-batch, and no ratio is too large.
      */
     LAB;
 

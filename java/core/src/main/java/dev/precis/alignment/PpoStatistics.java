@@ -26,7 +26,18 @@ final class PpoStatistics {
   private double largestRatio;
   private boolean stoppedEarly;
 
-  PpoStatistics(Rollout rollout, double[] scores, PpoOptions options, double klCoefficient) {
+  /**
+   * Of a step that begins.
+   *
+   * @param scores as they were given
+   * @param processed as they are trained: scaled and cut where the options say so
+   */
+  PpoStatistics(
+      Rollout rollout,
+      double[] scores,
+      double[] processed,
+      PpoOptions options,
+      double klCoefficient) {
     this.rollout = rollout;
     this.options = options;
     double[] penalties = rollout.sequencePenalties();
@@ -54,8 +65,8 @@ final class PpoStatistics {
     step.put("objective/kl_k3", third);
     step.put("objective/kl_coef", klCoefficient);
     step.put("objective/entropy", entropy);
-    step.put("ppo/mean_scores", mean(scores));
-    step.put("ppo/std_scores", deviation(scores));
+    step.put("ppo/mean_scores", mean(processed));
+    step.put("ppo/std_scores", deviation(processed));
     double[] queries = new double[rollout.prompts().size()];
     for (int i = 0; i < queries.length; i++) {
       queries[i] = rollout.prompts().get(i).source().length;
@@ -98,12 +109,13 @@ final class PpoStatistics {
   }
 
   /**
-   * Takes in what the kernel wrote for a mini-batch.
+   * Takes in what the kernel wrote for a mini-batch. One whose mean ratio of new to old probability
+   * is above the threshold counts with a loss of 0.
    *
    * @param values the critic's present ones, or null
-   * @return the mean ratio of new to old probability
+   * @return whether it is trained on
    */
-  double miniBatch(MiniBatch batch, Tensor values, PolicyTargets targets) {
+  boolean miniBatch(MiniBatch batch, Tensor values, PolicyTargets targets) {
     int n = batch.tokens().length;
     boolean[] mask = new boolean[n];
     double[] ratio = new double[n];
@@ -142,30 +154,34 @@ final class PpoStatistics {
         penalty += weight * (Math.exp(l) - l - 1);
       }
     }
+    double meanRatio = or0(Advantages.mean(ratio, mask));
+    boolean guarded = options.mode() != Mode.LAB && options.ratioThreshold() > 0;
+    boolean trained = !guarded || !(meanRatio > options.ratioThreshold());
     double total = weighted - options.entropyCoefficient() * entropyShare;
     total += batch.coefficients().klCoefficient() * penalty;
-    lastPolicyKl = or0(Advantages.mean(moved, mask));
-    add("ppo/loss/policy", weighted);
     if (options.algorithm() == Algorithm.PPO) {
-      total += options.valueCoefficient() * values(batch, values, targets, mask);
+      total += options.valueCoefficient() * values(batch, values, targets, mask, trained);
     }
-    add("ppo/loss/total", total);
+    add("ppo/loss/policy", trained ? weighted : 0);
+    add("ppo/loss/total", trained ? total : 0);
     if (options.algorithm() == Algorithm.GRPO) {
-      add("ppo/loss/kl", penalty);
+      add("ppo/loss/kl", trained ? penalty : 0);
     }
+    lastPolicyKl = or0(Advantages.mean(moved, mask));
     add("ppo/policy/entropy", or0(Advantages.mean(entropy, mask)));
     add("ppo/policy/approxkl", or0(Advantages.mean(square, mask)));
     add("ppo/policy/policykl", lastPolicyKl);
     add("ppo/policy/clipfrac", or0(Advantages.mean(clipped, mask)));
     add("ppo/policy/advantages_mean", or0(Advantages.mean(batch.advantages(), mask)));
-    double meanRatio = or0(Advantages.mean(ratio, mask));
     add("ppo/policy/ratio", meanRatio);
     lastLoss = total;
     miniBatches++;
-    return meanRatio;
+    leftOut += trained ? 0 : 1;
+    return trained;
   }
 
-  private double values(MiniBatch batch, Tensor values, PolicyTargets targets, boolean[] mask) {
+  private double values(
+      MiniBatch batch, Tensor values, PolicyTargets targets, boolean[] mask, boolean trained) {
     int n = mask.length;
     double[] now = new double[n];
     double[] old = new double[n];
@@ -188,7 +204,7 @@ final class PpoStatistics {
       loss[i] = MiniBatch.at(batch.valueLosses(), i);
     }
     double mean = or0(Advantages.mean(loss, mask));
-    add("ppo/loss/value", mean);
+    add("ppo/loss/value", trained ? mean : 0);
     add("ppo/returns/mean", or0(Advantages.mean(returns, mask)));
     add("ppo/returns/var", Advantages.variance(returns, mask));
     add("ppo/val/vpred", or0(Advantages.mean(now, mask)));
@@ -206,10 +222,6 @@ final class PpoStatistics {
 
   private void add(String name, double value) {
     sums.merge(name, value, Double::sum);
-  }
-
-  void leftOut() {
-    leftOut++;
   }
 
   void stoppedEarly() {

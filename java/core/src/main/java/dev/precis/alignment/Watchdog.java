@@ -40,7 +40,7 @@ final class Watchdog {
           "the mean ratio of new to old probability is %.2f, above %.2f: a smaller --learning-rate or fewer --ppo-epochs keeps it down"
               .formatted(ratio, options.ratioThreshold()));
     }
-    scores.addLast(statistics.get("ppo/mean_scores"));
+    scores.addLast(statistics.get("env/reward_mean"));
     if (scores.size() > WINDOW) {
       scores.removeFirst();
     }

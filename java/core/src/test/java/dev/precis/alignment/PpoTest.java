@@ -278,7 +278,7 @@ class PpoTest {
                 PpoTrainer.score(rollout, PolicyProcess.REWARD).stream()
                     .mapToDouble(Score::value)
                     .toArray();
-            double mean = ppo.update(rollout, scores).get("ppo/mean_scores");
+            double mean = ppo.update(rollout, scores).get("env/reward_mean");
             first += step < 4 ? mean / 4 : 0;
             last += step >= steps - 4 ? mean / 4 : 0;
           }

@@ -6,7 +6,6 @@ import dev.precis.checkpoint.TensorView;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
-import java.util.function.DoubleSupplier;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -14,7 +13,7 @@ import tools.jackson.databind.json.JsonMapper;
  * T5 (Raffel et al. 2020) of one sequence at a time in double precision, with LoRA adapters and a
  * value head: nothing is padded, so that nothing has to be masked but the decoder's future.
  */
-final class DoubleT5 {
+public final class DoubleT5 {
   private static final double EPSILON = 1e-6;
   private static final int BUCKETS = 32;
   private static final int MAX_DISTANCE = 128;
@@ -31,7 +30,7 @@ final class DoubleT5 {
   private Node headWeight;
   private Node headBias;
 
-  DoubleT5(Path folder) {
+  public DoubleT5(Path folder) {
     JsonNode config = JsonMapper.shared().readTree(folder.resolve("config.json").toFile());
     heads = config.get("num_heads").intValue();
     encoderLayers = config.get("num_layers").intValue();
@@ -60,7 +59,7 @@ final class DoubleT5 {
   }
 
   /** Adds the adapters of a PEFT folder: y = x W' + alpha / r (x A') B'. */
-  void adapt(Path folder) {
+  public void adapt(Path folder) {
     JsonNode config = JsonMapper.shared().readTree(folder.resolve("adapter_config.json").toFile());
     scaling = config.get("lora_alpha").doubleValue() / config.get("r").doubleValue();
     try (Checkpoint file = Checkpoint.openFile(folder.resolve("adapter_model.safetensors"))) {
@@ -72,22 +71,9 @@ final class DoubleT5 {
   }
 
   /** Adds a value head: v = h w + b of the decoder's last hidden state. */
-  void valueHead(double[] weight, double bias) {
+  public void valueHead(double[] weight, double bias) {
     headWeight = DoubleTape.parameter(DoubleTape.transposed(new double[][] {weight}));
     headBias = DoubleTape.parameter(new double[][] {{bias}});
-  }
-
-  /** Standard normal numbers times a factor, for a value head. */
-  static double[] vector(int length, double factor, DoubleSupplier normal) {
-    double[] values = new double[length];
-    for (int i = 0; i < length; i++) {
-      values[i] = factor * normal.getAsDouble();
-    }
-    return values;
-  }
-
-  int width() {
-    return weights.get("shared.weight")[0].length;
   }
 
   /** What is trained, by PEFT's name, each matrix as (in, out): the transpose of the file's. */

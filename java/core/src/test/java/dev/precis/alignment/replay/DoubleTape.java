@@ -15,6 +15,7 @@ final class DoubleTape {
   static final class Node {
     final double[][] value;
     final double[][] gradient;
+    private double[][] transposed;
 
     private Node(double[][] value, boolean differentiable) {
       this.value = value;
@@ -31,6 +32,17 @@ final class DoubleTape {
 
     double scalar() {
       return value[0][0];
+    }
+
+    /** The transpose, which a constant keeps: most of them are weights that are used again. */
+    private double[][] transposed() {
+      if (gradient != null) {
+        return DoubleTape.transposed(value);
+      }
+      if (transposed == null) {
+        transposed = DoubleTape.transposed(value);
+      }
+      return transposed;
     }
 
     void clearGradient() {
@@ -77,10 +89,10 @@ final class DoubleTape {
         y,
         () -> {
           if (a.gradient != null) {
-            addProduct(y.gradient, transposed(b.value), a.gradient);
+            addProduct(y.gradient, b.transposed(), a.gradient);
           }
           if (b.gradient != null) {
-            addProduct(transposed(a.value), y.gradient, b.gradient);
+            addProduct(a.transposed(), y.gradient, b.gradient);
           }
         });
   }

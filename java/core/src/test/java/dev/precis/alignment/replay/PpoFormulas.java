@@ -13,11 +13,11 @@ import java.util.function.DoubleUnaryOperator;
  * PPO's formulas as TRL 0.11.4 has them, on arrays of (sequence, token) whose rows end where their
  * sequence ends, and with masks of zeros and ones.
  */
-final class PpoFormulas {
+public final class PpoFormulas {
   private PpoFormulas() {}
 
   /** How far the policy is from its reference, by a token's two log-probabilities. */
-  enum Penalty {
+  public enum Penalty {
     KL((p, r) -> p - r),
     ABS((p, r) -> Math.abs(p - r)),
     MSE((p, r) -> 0.5 * (p - r) * (p - r)),

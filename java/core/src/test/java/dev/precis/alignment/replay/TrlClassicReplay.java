@@ -17,40 +17,43 @@ import java.util.Map;
  * double precision: the reference is the same model without its adapters. Everything that TRL draws
  * (responses, the order of mini-batches) is given, so that two implementations can be compared.
  */
-final class TrlClassicReplay {
+public final class TrlClassicReplay {
   /** TRL's defaults; what a test wants otherwise it sets. */
-  static final class Settings {
+  public static final class Settings {
     /** Whether the first generated token is left out, as TRL's mask has it. */
-    boolean masksFirst = true;
+    public boolean masksFirst = true;
 
     /** Whether advantages are whitened in each mini-batch, not once in the batch. */
-    boolean whitensMiniBatches;
+    public boolean whitensMiniBatches;
 
-    double ratioThreshold = 10;
-    Penalty penalty = Penalty.KL;
-    double learningRate = 1.41e-5;
-    int miniBatch = 1;
-    double gamma = 1;
-    double lambda = 0.95;
-    double clipRange = 0.2;
-    double clipRangeValue = 0.2;
-    double valueCoefficient = 0.1;
-    double entropyCoefficient;
-    boolean whitensRewards;
+    public double ratioThreshold = 10;
+    public Penalty penalty = Penalty.KL;
+    public double learningRate = 1.41e-5;
+    public int miniBatch = 1;
+    public double gamma = 1;
+    public double lambda = 0.95;
+    public double clipRange = 0.2;
+    public double clipRangeValue = 0.2;
+    public double valueCoefficient = 0.1;
+    public double entropyCoefficient;
+    public boolean whitensRewards;
 
     /** Whether the scores' running mean is taken off, and they are divided by their deviation. */
-    boolean normalisesScores;
+    public boolean normalisesScores;
 
-    double scoreClip = Double.POSITIVE_INFINITY;
+    public double scoreClip = Double.POSITIVE_INFINITY;
 
-    /** The step ends after an epoch whose last update moved the policy 1.5 times as far. */
-    double earlyStopKl = Double.POSITIVE_INFINITY;
+    /** The step ends after an epoch whose last update left the policy 1.5 times as far away. */
+    public double earlyStopKl = Double.POSITIVE_INFINITY;
 
-    double maxGradNorm = Double.POSITIVE_INFINITY;
-    boolean adaptiveKl = true;
-    double klCoefficient = 0.2;
-    double klTarget = 6;
-    double klHorizon = 10000;
+    /** Whether it ends after any such update. */
+    public boolean stopsInEpochs;
+
+    public double maxGradNorm = Double.POSITIVE_INFINITY;
+    public boolean adaptiveKl = true;
+    public double klCoefficient = 0.2;
+    public double klTarget = 6;
+    public double klHorizon = 10000;
   }
 
   /**
@@ -61,7 +64,8 @@ final class TrlClassicReplay {
    * @param scores of the responses
    * @param orders a permutation of the batch for each epoch
    */
-  record Batch(List<int[]> prompts, List<int[]> responses, double[] scores, int[][] orders) {}
+  public record Batch(
+      List<int[]> prompts, List<int[]> responses, double[] scores, int[][] orders) {}
 
   private static final double BETA1 = 0.9;
   private static final double BETA2 = 0.999;
@@ -75,7 +79,7 @@ final class TrlClassicReplay {
   private double klCoefficient;
   private int updates;
 
-  TrlClassicReplay(DoubleT5 model, Settings settings) {
+  public TrlClassicReplay(DoubleT5 model, Settings settings) {
     this.model = model;
     this.settings = settings;
     klCoefficient = settings.klCoefficient;
@@ -86,7 +90,7 @@ final class TrlClassicReplay {
   }
 
   /** Trains on a batch and returns TRL's statistics of it by their names. */
-  Map<String, Double> step(Batch batch) {
+  public Map<String, Double> step(Batch batch) {
     int n = batch.prompts().size();
     double[][] mask = new double[n][];
     double[][] old = new double[n][];
@@ -126,13 +130,13 @@ final class TrlClassicReplay {
             returns,
             mask);
     List<Map<String, Double>> updated = new ArrayList<>();
-    for (int[] order : batch.orders()) {
-      for (int at = 0; at < n; at += settings.miniBatch) {
-        int[] sequences = Arrays.copyOfRange(order, at, Math.min(n, at + settings.miniBatch));
+    boolean stop = false;
+    for (int epoch = 0; epoch < batch.orders().length && !stop; epoch++) {
+      for (int at = 0; at < n && !(stop && settings.stopsInEpochs); at += settings.miniBatch) {
+        int[] sequences =
+            Arrays.copyOfRange(batch.orders()[epoch], at, Math.min(n, at + settings.miniBatch));
         updated.add(update(batch, sequences, targets.of(sequences)));
-      }
-      if (updated.getLast().get("policy/policykl") > 1.5 * settings.earlyStopKl) {
-        break;
+        stop = updated.getLast().get("policy/policykl") > 1.5 * settings.earlyStopKl;
       }
     }
     return statistics(batch, scores, mask, old, penalties, updated);

@@ -33,8 +33,9 @@ class TrlRecordingsTest {
     Settings settings = new Settings();
     settings.learningRate = 1e-3;
     settings.miniBatch = 2;
-    if (run.get("name").stringValue().equals("lab")) {
+    if (run.get("name").stringValue().startsWith("lab")) {
       settings.whitensMiniBatches = true;
+      settings.stopsInEpochs = true;
       settings.ratioThreshold = Double.POSITIVE_INFINITY;
     }
     run.get("settings")
