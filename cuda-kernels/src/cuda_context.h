@@ -41,11 +41,11 @@ struct CudaContext {
 // reads the word when it waits anyway. The lowest code stays, so that what is reported does not
 // depend on the order of blocks.
 enum class ProblemOp : uint32_t { kEmbedding = 1, kEmbeddingBackward, kSoftmax, kSample };
-enum class Problem : uint32_t { kNan = 1, kPositiveInfinity = 2, kNothingFinite = 3, kId = 4 };
+enum class ProblemKind : uint32_t { kNan = 1, kPositiveInfinity = 2, kNothingFinite = 3, kId = 4 };
 constexpr unsigned long long kNoProblem = ~0ull;
 
 __device__ __forceinline__ void note_problem(unsigned long long* word, ProblemOp op, int64_t row,
-                                             Problem problem) {
+                                             ProblemKind problem) {
   atomicMin(word, static_cast<unsigned long long>(op) << 56 |
                       static_cast<unsigned long long>(row) << 8 |
                       static_cast<unsigned long long>(problem));

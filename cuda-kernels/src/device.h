@@ -77,6 +77,7 @@ class Shared {
   __device__ T& operator[](int i) const { return data_[i]; }
   // Where count elements from i on lie.
   __device__ T* at(int i, int) const { return data_ + i; }
+  __device__ Shared part(int i, int count) const { return Shared(data_ + i, count); }
 #else
   Shared(T* data, int count) : data_(data), count_(count) {}
   T& operator[](int i) const { return *at(i, 1); }
@@ -86,6 +87,7 @@ class Shared {
     }
     return data_ + i;
   }
+  Shared part(int i, int count) const { return Shared(at(i, count), count); }
 #endif
 
  private:
@@ -268,6 +270,18 @@ struct AnyMatrix {
   int64_t stride;
   bool bf16;
 
+  __device__ __forceinline__ float get(int64_t m, int64_t n) const {
+    return bf16 ? to_float(static_cast<const Bf16*>(data)[m * stride + n])
+                : static_cast<const float*>(data)[m * stride + n];
+  }
+  __device__ __forceinline__ void set(int64_t m, int64_t n, float v) const {
+    if (bf16) {
+      static_cast<Bf16*>(data)[m * stride + n] = to_bf16(v);
+    } else {
+      static_cast<float*>(data)[m * stride + n] = v;
+    }
+  }
+  // count <= 8 elements from there on.
   __device__ __forceinline__ void load(int64_t m, int64_t n, int count, float (&v)[kEight]) const {
     if (bf16) {
       load8(static_cast<const Bf16*>(data) + m * stride + n, count, v);

@@ -29,11 +29,8 @@ __global__ void __launch_bounds__(kThreads)
 #pragma unroll
     for (int i = 0; i < 4; i++) {
       if (first + i * kLanes >= elements) break;
-      float v[kEight], before[kEight];
-      x.load(m, n, 1, v);
-      y.load(m, n, accumulate ? 1 : 0, before);
-      v[0] = (random.word[i] >= threshold ? v[0] * scale : 0.0f) + before[0];
-      y.save(m, n, 1, v);
+      const float kept = random.word[i] >= threshold ? x.get(m, n) * scale : 0.0f;
+      y.set(m, n, accumulate ? y.get(m, n) + kept : kept);
       for (n += kLanes; n >= width; n -= width) m++;
     }
   }

@@ -21,7 +21,7 @@ __global__ void __launch_bounds__(kWarps * 32)
        t += int64_t{gridDim.x} * kWarps) {
     const int32_t id = ids[t];
     const bool known = id >= 0 && id < vocabulary;
-    if (!known && lane == 0) note_problem(problem, ProblemOp::kEmbedding, t, Problem::kId);
+    if (!known && lane == 0) note_problem(problem, ProblemOp::kEmbedding, t, ProblemKind::kId);
     const T* from = table.row(known ? id : 0);
     for (int d = lane * kEight; d < width; d += 32 * kEight) {
       const int count = width - d < kEight ? width - d : kEight;

@@ -22,7 +22,7 @@ __global__ void __launch_bounds__(kThreads)
   const int32_t id = ids[mine];
   if (id < 0 || id >= vocabulary) {
     if (thread() == 0 && blockIdx.y == 0) {
-      note_problem(problem, ProblemOp::kEmbeddingBackward, mine, Problem::kId);
+      note_problem(problem, ProblemOp::kEmbeddingBackward, mine, ProblemKind::kId);
     }
     return;
   }
@@ -37,9 +37,7 @@ __global__ void __launch_bounds__(kThreads)
     __syncthreads();
     for (int w = 0; w < kThreads / 32; w++) {
       for (uint32_t left = found[w]; left != 0; left &= left - 1) {
-        float v[kEight];
-        dy.load(first + w * 32 + __popc((left & (0u - left)) - 1), d, d < width ? 1 : 0, v);
-        sum += v[0];
+        if (d < width) sum += dy.get(first + w * 32 + __popc((left & (0u - left)) - 1), d);
       }
     }
     __syncthreads();

@@ -22,6 +22,34 @@ cudaError_t adam_cuda(CudaContext& context, const precis_adam_args& a);
 cudaError_t sum_of_squares_cuda(CudaContext& context, const precis_sum_of_squares_args& a);
 cudaError_t sample_cuda(CudaContext& context, const precis_sample_args& a);
 
+// A packed weight on this device: rows of outputs, K contiguous, both padded with zeros to
+// multiples of 64. It is what cuBLASLt and the copy engine read, and no copy of a tile needs a
+// bound in K.
+struct CudaPackedLayout {
+  int64_t rows;
+  int64_t stride;
+  int64_t bytes;
+};
+constexpr int64_t kCudaPackMultiple = 64;
+static inline CudaPackedLayout cuda_packed_layout(int64_t outputs, int64_t inputs, int32_t dtype) {
+  CudaPackedLayout p;
+  p.rows = ceil_div(outputs, kCudaPackMultiple) * kCudaPackMultiple;
+  p.stride = ceil_div(inputs, kCudaPackMultiple) * kCudaPackMultiple;
+  p.bytes = p.rows * p.stride * (dtype == PRECIS_BFLOAT16 ? 2 : 4);
+  return p;
+}
+// Not for int8.
+cudaError_t matmul_pack_cuda(CudaContext& context, const precis_matmul_pack_args& a);
+cudaError_t matmul_cuda(CudaContext& context, const precis_matmul_args& a);
+// bfloat16 weights take up to 128 ranks together.
+constexpr int64_t kMaxLoraRanks = 128;
+cudaError_t lora_matmul_cuda(CudaContext& context, const precis_lora_matmul_args& a);
+
+// Heads are at most this wide, in attention too.
+constexpr int kMaxHeadDim = 256;
+cudaError_t attention_cuda(CudaContext& context, const precis_attention_args& a);
+cudaError_t attention_decode_cuda(CudaContext& context, const precis_attention_decode_args& a);
+
 }  // namespace precis
 
 #endif  // PRECIS_CUDA_KERNELS_H_

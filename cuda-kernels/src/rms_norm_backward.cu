@@ -66,9 +66,7 @@ __global__ void __launch_bounds__(kColumns)
   const int64_t end = first + stripe_rows < rows ? first + stripe_rows : rows;
   float sum = 0;
   for (int64_t m = first; m < end; m++) {
-    float g[kEight];
-    dy.load(m, d, 1, g);
-    sum += g[0] * x.row(m)[d] * scales[m];
+    sum += dy.get(m, d) * x.row(m)[d] * scales[m];
   }
   sums[int64_t{blockIdx.y} * width + d] = sum;
 }

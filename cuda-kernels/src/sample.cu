@@ -253,9 +253,9 @@ __global__ void __launch_bounds__(kMaxThreads) sample_kernel(Arguments args) {
     if (largest > -INFINITY && largest < INFINITY) return false;
     if (thread() == 0) {
       note_problem(args.problem, ProblemOp::kSample, r,
-                   largest != largest ? Problem::kNan
-                   : largest > 0      ? Problem::kPositiveInfinity
-                                      : Problem::kNothingFinite);
+                   largest != largest ? ProblemKind::kNan
+                   : largest > 0      ? ProblemKind::kPositiveInfinity
+                                      : ProblemKind::kNothingFinite);
       a.tokens[r] = 0;
     }
     return true;

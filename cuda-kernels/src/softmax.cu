@@ -40,9 +40,9 @@ __global__ void __launch_bounds__(512)
   if (!(all > -INFINITY && all < INFINITY)) {  // the same for all threads
     if (thread() == 0) {
       note_problem(problem, ProblemOp::kSoftmax, m,
-                   all != all ? Problem::kNan
-                   : all > 0  ? Problem::kPositiveInfinity
-                              : Problem::kNothingFinite);
+                   all != all ? ProblemKind::kNan
+                   : all > 0  ? ProblemKind::kPositiveInfinity
+                              : ProblemKind::kNothingFinite);
     }
     return;
   }

@@ -1,0 +1,188 @@
+// out[r, h] = sum_p softmax_p(scale q[r, h] . k[at(r, p), h] + bias[bucket(p - last), h])
+//             v[at(r, p), h],   p = 0..last                      native/src/ops/attention_decode.h
+//
+// A block for each row and head; eight lanes for each key, so that 64 elements of a head are 16
+// bytes a lane in bfloat16. Each of the 16 groups of eight walks through every 16th key with a
+// running maximum and sum (Milakov & Gimelshein 2018); the groups are put together in order at the
+// end. Keys and values are read once. What decides is how many loads are on their way: a group has
+// those of four keys.
+//
+// The new key and value of a row are written to the cache by its own block, which takes them from
+// where they come from: a row may not read what another row stores in the same call.
+//
+// Tried: nothing else yet. At batch 1 there are no more blocks than heads; splitting the keys over
+// several blocks would fill the GPU, but costs a second kernel.
+#include "kernels.h"
+#include "ops/attention_decode.h"
+#include "relative_bias.cuh"
+
+namespace precis {
+namespace {
+
+constexpr int kThreads = 128;
+constexpr int kLanes = 8;  // of a group
+constexpr int kGroups = kThreads / kLanes;
+constexpr int kTableSize = 1024;  // distances whose bias is looked up ahead
+
+struct Arguments {
+  AnyMatrix q, k_new, v_new, out;
+  const int32_t* key_starts;
+  const int32_t* lengths;
+  const int32_t* ancestors;
+  int64_t ancestor_stride;
+  int64_t slot_rows;
+  BiasTable bias;
+  float scale;
+  int head_dim;
+};
+
+// kChunks: of 64 elements, enough for a head.
+template <class T, int kChunks>
+__global__ void __launch_bounds__(kThreads)
+    attention_decode_kernel(Arguments a, Matrix<T> k_cache, Matrix<T> v_cache) {
+  constexpr int kKeys = 4 / kChunks;  // at once, for each group
+  PRECIS_SHARED(float, maxima, kGroups);
+  PRECIS_SHARED(float, sums, kGroups);
+  PRECIS_SHARED(float, partials, kGroups* kChunks * 64);
+  PRECIS_SHARED(float, table, kTableSize);
+  const int64_t r = blockIdx.x;
+  const int head = static_cast<int>(blockIdx.y), group = thread() / kLanes;
+  const int column = head * a.head_dim, lane = thread() % kLanes;
+  const int length = a.lengths[r], last = length - 1;
+  auto row_of = [&](int p) {
+    return a.ancestors != nullptr ? a.ancestors[r * a.ancestor_stride + p] * a.slot_rows + p
+                                  : int64_t{a.key_starts[r]} + p;
+  };
+  // Elements of the head that the lane has of a chunk.
+  auto count_of = [&](int chunk) {
+    const int left = a.head_dim - chunk * 64 - lane * kEight;
+    return left < 0 ? 0 : left < kEight ? left : kEight;
+  };
+
+  const int known = last < kTableSize - 1 ? last : kTableSize - 1;
+  if (a.bias.data != nullptr) {
+    for (int d = thread(); d <= known; d += kThreads) table[d] = a.bias.at(-d, head);
+  }
+  const bool append = a.k_new.data != nullptr;
+  if (append && group < kChunks) {
+    const int d = group * 64 + lane * kEight, count = count_of(group);
+    float k[kEight], v[kEight];
+    a.k_new.load(r, column + d, count, k);
+    a.v_new.load(r, column + d, count, v);
+    store8(k_cache.row(row_of(last)) + column + d, count, k);
+    store8(v_cache.row(row_of(last)) + column + d, count, v);
+  }
+  float q[kChunks][kEight];
+#pragma unroll
+  for (int c = 0; c < kChunks; c++) {
+    a.q.load(r, column + c * 64 + lane * kEight, count_of(c), q[c]);
+  }
+  __syncthreads();  // the table, and what was appended
+
+  float largest = -INFINITY, sum = 0, out[kChunks][kEight] = {};
+  for (int first = 0; first < length; first += kGroups * kKeys) {
+    float k[kKeys][kChunks][kEight], v[kKeys][kChunks][kEight], score[kKeys];
+#pragma unroll
+    for (int i = 0; i < kKeys; i++) {
+      const int p = first + i * kGroups + group;
+      const int64_t from = row_of(p < length ? p : last);
+#pragma unroll
+      for (int c = 0; c < kChunks; c++) {
+        const int d = column + c * 64 + lane * kEight;
+        load8(k_cache.row(from) + d, count_of(c), k[i][c]);
+        load8(v_cache.row(from) + d, count_of(c), v[i][c]);
+      }
+    }
+#pragma unroll
+    for (int i = 0; i < kKeys; i++) {
+      float dot = 0;
+#pragma unroll
+      for (int c = 0; c < kChunks; c++) {
+#pragma unroll
+        for (int j = 0; j < kEight; j++) dot = fmaf(q[c][j], k[i][c][j], dot);
+      }
+#pragma unroll
+      for (int d = kLanes / 2; d > 0; d /= 2) dot += __shfl_xor_sync(kAllLanes, dot, d);
+      score[i] = dot * a.scale;
+    }
+#pragma unroll
+    for (int i = 0; i < kKeys; i++) {
+      const int p = first + i * kGroups + group;
+      if (p >= length) continue;
+      if (a.bias.data != nullptr) {
+        score[i] += last - p <= known ? table[last - p] : a.bias.at(p - last, head);
+      }
+      const float most = score[i] > largest ? score[i] : largest;
+      const float keep = largest == -INFINITY ? 0.0f : expf(largest - most);
+      const float weight = expf(score[i] - most);
+      largest = most;
+      sum = sum * keep + weight;
+#pragma unroll
+      for (int c = 0; c < kChunks; c++) {
+#pragma unroll
+        for (int j = 0; j < kEight; j++) out[c][j] = fmaf(weight, v[i][c][j], out[c][j] * keep);
+      }
+    }
+  }
+
+  if (lane == 0) {
+    maxima[group] = largest;
+    sums[group] = sum;
+  }
+#pragma unroll
+  for (int c = 0; c < kChunks; c++) {
+#pragma unroll
+    for (int j = 0; j < kEight; j++) {
+      partials[(group * kChunks + c) * 64 + lane * kEight + j] = out[c][j];
+    }
+  }
+  __syncthreads();
+  float all = maxima[0];
+  for (int g = 1; g < kGroups; g++) all = maxima[g] > all ? maxima[g] : all;
+  for (int d = thread(); d < a.head_dim; d += kThreads) {
+    float total = 0, value = 0;
+    for (int g = 0; g < kGroups; g++) {
+      if (g >= length) break;  // a group without keys
+      const float weight = expf(maxima[g] - all);
+      total = fmaf(weight, sums[g], total);
+      value = fmaf(weight, partials[g * kChunks * 64 + d], value);
+    }
+    a.out.set(r, column + d, value / total);
+  }
+}
+
+template <int kChunks>
+cudaError_t run(CudaContext& context, const precis_attention_decode_args& a,
+                const Arguments& args) {
+  const dim3 grid(static_cast<uint32_t>(rows(a.q)), static_cast<uint32_t>(a.heads));
+  return with_type(a.k_cache.dtype, [&](auto* type) {
+    using T = PRECIS_TYPE_OF(type);
+    return launch("attention_decode", attention_decode_kernel<T, kChunks>, grid, kThreads, 0,
+                  context.stream, args, matrix<T>(a.k_cache), matrix<T>(a.v_cache));
+  });
+}
+
+}  // namespace
+
+cudaError_t attention_decode_cuda(CudaContext& context, const precis_attention_decode_args& a) {
+  if (rows(a.q) == 0) return cudaSuccess;
+  const int head_dim = static_cast<int>(columns(a.q) / a.heads);
+  const Arguments args = {any_matrix(a.q),
+                          any_matrix(a.k_new),
+                          any_matrix(a.v_new),
+                          any_matrix(a.out),
+                          a.key_starts,
+                          a.lengths,
+                          a.ancestors,
+                          a.ancestor_stride,
+                          a.slot_rows,
+                          bias_table(a.bias, a.max_distance, false),
+                          a.scale,
+                          head_dim};
+  if (head_dim <= 64) return run<1>(context, a, args);
+  if (head_dim <= 128) return run<2>(context, a, args);
+  if (head_dim <= kMaxHeadDim) return run<4>(context, a, args);
+  return cudaErrorInvalidValue;
+}
+
+}  // namespace precis

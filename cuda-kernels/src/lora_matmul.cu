@@ -1,0 +1,477 @@
+// y = alpha (x W' + sum_i (s_i z A') B' over segment i) (+ y)          native/src/ops/lora_matmul.h
+// and with no adapters y = alpha x W' (+ y)                                 native/src/ops/matmul.h
+//
+// bfloat16: the portable tensor core path, for sm_80 and up. A block has a tile of kRows x kColumns
+// of y. Along K, in steps of 32, it multiplies its rows of x with W and, from the same tile in
+// shared memory, with A: t = x A' stays in registers. Behind the loop t is scaled, rounded and put
+// into shared memory, and its product with B goes into the accumulators of x W'. So x is read once
+// and y written once. x is converted on its way from registers to shared memory, weights come by
+// cp.async; both are double buffered with one barrier a step. Rows in shared memory are 80 bytes
+// apart: the eight rows of a fragment lie in different banks.
+//
+// Two tiles, 128 x 128 for eight warps and 16 x 64 for four, the latter when there are few rows.
+// Every sum runs through k in steps of 16 in either, so a row's bits do not depend on the batch.
+//
+// A costs R / kColumns more products than x W': 12.5 % for 16 ranks, 25 % for 32, because every
+// block of a row computes t again.
+//
+// float32: plain fused multiply-adds, tiles of 64 x 64, for reference and not for speed.
+//
+// Not tried yet: three or four stages, 256 columns, and for sm_90a wgmma with TMA, without which a
+// Hopper GPU reaches about 60 % of its rate; a kernel for few rows that splits K over the warps,
+// because 16 x 64 leaves most of a large GPU idle when N is 768.
+#include "kernels.h"
+#include "ops/lora_matmul.h"
+#include "ops/matmul.h"
+
+namespace precis {
+namespace {
+
+// What both kernels get. Without adapters segment_count is 0 and a and b are empty.
+struct Product {
+  AnyMatrix x, z, y;
+  float* down;
+  int64_t down_stride;
+  const void* w;
+  const void* a;
+  const void* b;
+  int64_t w_stride, a_stride, b_stride;  // in elements
+  int64_t w_rows, a_rows;                // padding included
+  int64_t rows, outputs, inputs;
+  int ranks;
+  int segment_count;
+  precis_lora_segment segments[4];
+  float alpha;
+  bool accumulate;
+  bool separate_z;
+};
+
+// The factor of a column of down: that of the segments that have the rank.
+__device__ float scaling_of_rank(const Product& p, int rank) {
+  for (int i = 0; i < p.segment_count; i++) {
+    const precis_lora_segment& s = p.segments[i];
+    if (rank >= s.rank_begin && rank < s.rank_end) return s.scaling;
+  }
+  return 0;
+}
+
+__device__ __forceinline__ void store_result(const Product& p, int64_t m, int64_t n, float sum) {
+  if (m >= p.rows || n >= p.outputs) return;
+  p.y.set(m, n, (p.accumulate ? p.y.get(m, n) : 0.0f) + p.alpha * sum);
+}
+
+// ------------------------------------------------------------------ bfloat16
+
+constexpr int kDepth = 32;           // of K, a step
+constexpr int kStride = kDepth + 8;  // of its rows in shared memory, in elements
+constexpr int kPerRow = kDepth / kEight;
+
+PRECIS_HOST_DEVICE constexpr int rank_stride(int ranks) { return ranks + 8; }
+
+// Elements of shared memory: two stages of x, z, W and A; later the scaled t and B.
+PRECIS_HOST_DEVICE constexpr int64_t stage_elements(int rows, int columns, int ranks,
+                                                    bool separate_z) {
+  return int64_t{kStride} * (rows + (separate_z ? rows : 0) + columns + ranks);
+}
+PRECIS_HOST_DEVICE constexpr int64_t shared_elements(int rows, int columns, int ranks,
+                                                     bool separate_z) {
+  const int64_t stages = 2 * stage_elements(rows, columns, ranks, separate_z);
+  const int64_t low = int64_t{rank_stride(ranks)} * (rows + columns);
+  return ranks > 0 && low > stages ? low : stages;
+}
+
+// A fragment of 16 x 16 with its upper left corner there (the operand a of mma_bf16).
+__device__ __forceinline__ void load_a(const Shared<Bf16>& tile, int stride, int row, int column,
+                                       uint32_t (&f)[4]) {
+  const int lane = thread() % 32;
+  load_matrices<false>(tile.at((row + lane % 16) * stride + column + lane / 16 * kEight, kEight),
+                       f);
+}
+// Two operands b, of the outputs [row, row + 8) and the next eight: f[0], f[1] and f[2], f[3].
+__device__ __forceinline__ void load_b(const Shared<Bf16>& tile, int stride, int row, int column,
+                                       uint32_t (&f)[4]) {
+  const int lane = thread() % 32;
+  load_matrices<false>(
+      tile.at((row + lane % 8 + lane / 16 * 8) * stride + column + lane / 8 % 2 * kEight, kEight),
+      f);
+}
+
+template <int kRows, int kColumns, int kWarpsM, int kWarpsN, int kRanks>
+__global__ void __launch_bounds__(kWarpsM* kWarpsN * 32) lora_matmul_kernel(Product p) {
+  constexpr int kWarps = kWarpsM * kWarpsN, kThreads = kWarps * 32;
+  constexpr int kTilesM = kRows / kWarpsM / 16, kTilesN = kColumns / kWarpsN / 8;
+  // t: the warps share the tiles of 16 rows and 16 ranks evenly.
+  constexpr int kBandsM = kRows / 16, kBandsR = kRanks / 16;
+  constexpr int kSpread = kWarps / kBandsM;  // warps that share 16 rows
+  constexpr int kTilesR = kRanks > 0 ? (kBandsR + kSpread - 1) / kSpread : 1;
+  static_assert(kWarps % kBandsM == 0 && kTilesN % 2 == 0);
+  // Eights of x that a thread brings.
+  constexpr int kBring = (kRows * kPerRow + kThreads - 1) / kThreads;
+
+  DynamicShared dynamic;
+  const int z_rows = p.separate_z ? kRows : 0;
+  const Shared<Bf16> memory =
+      dynamic.take<Bf16>(static_cast<int>(shared_elements(kRows, kColumns, kRanks, p.separate_z)));
+  auto x_tile = [&](int stage) {
+    return memory.part(
+        stage * static_cast<int>(stage_elements(kRows, kColumns, kRanks, z_rows > 0)),
+        kStride * (kRows + z_rows));
+  };
+  auto w_tile = [&](int stage) {
+    return memory.part(
+        stage * static_cast<int>(stage_elements(kRows, kColumns, kRanks, z_rows > 0)) +
+            kStride * (kRows + z_rows),
+        kStride * (kColumns + kRanks));
+  };
+  const int64_t m0 = int64_t{blockIdx.y} * kRows, n0 = int64_t{blockIdx.x} * kColumns;
+  const int warp = thread() / 32, lane = thread() % 32;
+  const int warp_m = warp / kWarpsN * (kRows / kWarpsM);
+  const int warp_n = warp % kWarpsN * (kColumns / kWarpsN);
+  const int band_m = warp % kBandsM * 16, first_r = warp / kBandsM;
+
+  // x and z, to registers and later to shared memory.
+  float brought[kBring][kEight], brought_z[kBring][kEight];
+  auto load_x = [&](int64_t k0) {
+#pragma unroll
+    for (int i = 0; i < kBring; i++) {
+      const int e = thread() + i * kThreads, row = e / kPerRow;
+      const int64_t m = m0 + row, k = k0 + e % kPerRow * kEight;
+      const int64_t left = row < kRows && m < p.rows ? p.inputs - k : 0;
+      const int count = left < 0 ? 0 : left < kEight ? static_cast<int>(left) : kEight;
+      p.x.load(m, k, count, brought[i]);
+      if (p.separate_z) p.z.load(m, k, count, brought_z[i]);
+    }
+  };
+  auto store_x = [&](int stage) {
+    const Shared<Bf16> tile = x_tile(stage);
+#pragma unroll
+    for (int i = 0; i < kBring; i++) {
+      const int e = thread() + i * kThreads, row = e / kPerRow;
+      if (row >= kRows) break;
+      const int at = row * kStride + e % kPerRow * kEight;
+      store8(tile.at(at, kEight), kEight, brought[i]);
+      if (p.separate_z) store8(tile.at(at + kRows * kStride, kEight), kEight, brought_z[i]);
+    }
+  };
+  // W's rows, and below them A's.
+  auto copy_w = [&](int stage, int64_t k0) {
+    const Shared<Bf16> tile = w_tile(stage);
+    for (int e = thread(); e < (kColumns + kRanks) * kPerRow; e += kThreads) {
+      const int row = e / kPerRow, column = e % kPerRow * kEight;
+      const bool of_w = row < kColumns;
+      const int64_t n = of_w ? n0 + row : row - kColumns;
+      const bool wanted = n < (of_w ? p.w_rows : p.a_rows);
+      const Bf16* from = static_cast<const Bf16*>(of_w ? p.w : p.a) +
+                         (wanted ? n : 0) * (of_w ? p.w_stride : p.a_stride) + k0 + column;
+      copy_async(tile.at(row * kStride + column, kEight), from, wanted);
+    }
+    copy_async_commit();
+  };
+
+  float sum[kTilesM][kTilesN][4] = {};
+  float low[kTilesR][2][4] = {};
+  const int steps = static_cast<int>((p.inputs + kDepth - 1) / kDepth);
+  load_x(0);
+  store_x(0);
+  copy_w(0, 0);
+  for (int step = 0; step < steps; step++) {
+    const int stage = step % 2;
+    copy_async_wait<0>();
+    __syncthreads();  // this stage is there, and nobody reads the other one any more
+    if (step + 1 < steps) {
+      copy_w(1 - stage, int64_t{step + 1} * kDepth);
+      load_x(int64_t{step + 1} * kDepth);
+    }
+    const Shared<Bf16> xs = x_tile(stage), ws = w_tile(stage);
+#pragma unroll
+    for (int k = 0; k < kDepth; k += 16) {
+      uint32_t a[kTilesM][4], b[4];
+#pragma unroll
+      for (int i = 0; i < kTilesM; i++) load_a(xs, kStride, warp_m + i * 16, k, a[i]);
+#pragma unroll
+      for (int j = 0; j < kTilesN; j += 2) {
+        load_b(ws, kStride, warp_n + j * 8, k, b);
+#pragma unroll
+        for (int i = 0; i < kTilesM; i++) {
+          mma_bf16(sum[i][j], a[i], b[0], b[1]);
+          mma_bf16(sum[i][j + 1], a[i], b[2], b[3]);
+        }
+      }
+      if constexpr (kRanks > 0) {
+        uint32_t z[4];
+        load_a(xs, kStride, (p.separate_z ? kRows : 0) + band_m, k, z);
+#pragma unroll
+        for (int r = 0; r < kTilesR; r++) {
+          const int band = first_r + r * kSpread;
+          if (band >= kBandsR) break;
+          load_b(ws, kStride, kColumns + band * 16, k, b);
+          mma_bf16(low[r][0], z, b[0], b[1]);
+          mma_bf16(low[r][1], z, b[2], b[3]);
+        }
+      }
+    }
+    if (step + 1 < steps) store_x(1 - stage);
+  }
+
+  if constexpr (kRanks > 0) {
+    constexpr int kLow = rank_stride(kRanks);
+    const Shared<Bf16> ts = memory.part(0, kRows * kLow);
+    const Shared<Bf16> bs = memory.part(kRows * kLow, kColumns * kLow);
+    // Calls f(row of the tile, rank, t) for what the warp has of t.
+    auto each_low = [&](auto f) {
+#pragma unroll
+      for (int r = 0; r < kTilesR; r++) {
+        const int band = first_r + r * kSpread;
+        if (band >= kBandsR) break;
+#pragma unroll
+        for (int i = 0; i < 8; i++) {
+          f(band_m + lane / 4 + i % 4 / 2 * 8, band * 16 + i / 4 * 8 + lane % 4 * 2 + i % 2,
+            low[r][i / 4][i % 4]);
+        }
+      }
+    };
+    if (p.down != nullptr && blockIdx.x == 0) {
+      each_low([&](int row, int rank, float t) {
+        if (m0 + row < p.rows && rank < p.ranks) {
+          p.down[(m0 + row) * p.down_stride + rank] = scaling_of_rank(p, rank) * t;
+        }
+      });
+    }
+    for (int i = 0; i < p.segment_count; i++) {
+      const precis_lora_segment s = p.segments[i];
+      if (s.output_end <= n0 || s.output_begin >= n0 + kColumns || s.rank_begin >= s.rank_end) {
+        continue;  // the same for all threads
+      }
+      __syncthreads();  // nobody reads the stages, or the last segment's tiles, any more
+      each_low([&](int row, int rank, float t) {
+        const bool mine = rank >= s.rank_begin && rank < s.rank_end;
+        ts[row * kLow + rank] = to_bf16(mine ? s.scaling * t : 0.0f);
+      });
+      for (int e = thread(); e < kColumns * (kRanks / kEight); e += kThreads) {
+        const int row = e / (kRanks / kEight), column = e % (kRanks / kEight) * kEight;
+        const int64_t n = n0 + row;
+        const bool wanted = n >= s.output_begin && n < s.output_end && column < p.b_stride;
+        float v[kEight];
+        load8(static_cast<const Bf16*>(p.b) + (wanted ? n * p.b_stride + column : 0),
+              wanted ? kEight : 0, v);
+#pragma unroll
+        for (int j = 0; j < kEight; j++) {
+          // Not 0 times what another adapter has there, which may be NaN.
+          if (column + j < s.rank_begin || column + j >= s.rank_end) v[j] = 0;
+        }
+        store8(bs.at(row * kLow + column, kEight), kEight, v);
+      }
+      __syncthreads();
+      const int end = static_cast<int>(s.rank_end);
+      for (int k = static_cast<int>(s.rank_begin) / 16 * 16; k < end; k += 16) {
+        uint32_t a[kTilesM][4], b[4];
+#pragma unroll
+        for (int t = 0; t < kTilesM; t++) load_a(ts, kLow, warp_m + t * 16, k, a[t]);
+#pragma unroll
+        for (int j = 0; j < kTilesN; j += 2) {
+          load_b(bs, kLow, warp_n + j * 8, k, b);
+#pragma unroll
+          for (int h = 0; h < 2; h++) {
+            const int64_t n = n0 + warp_n + (j + h) * 8;
+            if (n >= s.output_end || n + 8 <= s.output_begin) continue;
+            const bool whole = n >= s.output_begin && n + 8 <= s.output_end;
+#pragma unroll
+            for (int t = 0; t < kTilesM; t++) {
+              if (whole) {
+                mma_bf16(sum[t][j + h], a[t], b[2 * h], b[2 * h + 1]);
+                continue;
+              }
+              // Where a segment ends, the outputs behind it get nothing, not even NaN times 0.
+              float part[4] = {};
+              mma_bf16(part, a[t], b[2 * h], b[2 * h + 1]);
+#pragma unroll
+              for (int e = 0; e < 4; e++) {
+                const int64_t output = n + lane % 4 * 2 + e % 2;
+                if (output >= s.output_begin && output < s.output_end) sum[t][j + h][e] += part[e];
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+
+#pragma unroll
+  for (int i = 0; i < kTilesM; i++) {
+#pragma unroll
+    for (int j = 0; j < kTilesN; j++) {
+#pragma unroll
+      for (int e = 0; e < 4; e++) {
+        store_result(p, m0 + warp_m + i * 16 + lane / 4 + e / 2 * 8,
+                     n0 + warp_n + j * 8 + lane % 4 * 2 + e % 2, sum[i][j][e]);
+      }
+    }
+  }
+}
+
+template <int kRows, int kColumns, int kWarpsM, int kWarpsN, int kRanks>
+cudaError_t run(CudaContext& context, const Product& p) {
+  const size_t bytes = shared_bytes<Bf16>(shared_elements(kRows, kColumns, kRanks, p.separate_z));
+  const dim3 grid(static_cast<uint32_t>(ceil_div(p.outputs, kColumns)),
+                  static_cast<uint32_t>(ceil_div(p.rows, kRows)));
+  return launch("lora_matmul", lora_matmul_kernel<kRows, kColumns, kWarpsM, kWarpsN, kRanks>, grid,
+                kWarpsM * kWarpsN * 32, bytes, context.stream, p);
+}
+
+// Few rows: as many as a decode step has.
+constexpr int64_t kFewRows = 32;
+
+template <int kRanks>
+cudaError_t run_bf16(CudaContext& context, const Product& p) {
+  return p.rows <= kFewRows ? run<16, 64, 1, 4, kRanks>(context, p)
+                            : run<128, 128, 2, 4, kRanks>(context, p);
+}
+
+// ------------------------------------------------------------------ float32
+
+constexpr int kTile = 64, kTileDepth = 16, kTilePad = kTile + 4;
+
+// Adds rows of x times rows of w, sixteen of K at a time, for 4 x 4 results a thread: those of rows
+// 4 (thread / 16) and columns 4 (thread mod 16). x(m, k) and w(n, k) give 0 outside.
+template <class X, class W>
+__device__ void add_product(const Shared<float>& xs, const Shared<float>& ws, int64_t depth,
+                            const X& x, const W& w, float (&sum)[4][4]) {
+  const int row = thread() / 16 * 4, column = thread() % 16 * 4;
+  for (int64_t k0 = 0; k0 < depth; k0 += kTileDepth) {
+    __syncthreads();
+    for (int e = thread(); e < kTile * kTileDepth; e += 256) {
+      const int i = e / kTileDepth, k = e % kTileDepth;
+      xs[k * kTilePad + i] = k0 + k < depth ? x(i, k0 + k) : 0.0f;
+      ws[k * kTilePad + i] = k0 + k < depth ? w(i, k0 + k) : 0.0f;
+    }
+    __syncthreads();
+    for (int k = 0; k < kTileDepth; k++) {
+#pragma unroll
+      for (int i = 0; i < 4; i++) {
+#pragma unroll
+        for (int j = 0; j < 4; j++) {
+          sum[i][j] = fmaf(xs[k * kTilePad + row + i], ws[k * kTilePad + column + j], sum[i][j]);
+        }
+      }
+    }
+  }
+}
+
+__global__ void __launch_bounds__(256) lora_matmul_float_kernel(Product p) {
+  PRECIS_SHARED(float, xs, kTileDepth* kTilePad);
+  PRECIS_SHARED(float, ws, kTileDepth* kTilePad);
+  PRECIS_SHARED(float, ts, kTile* kTile);
+  const int64_t m0 = int64_t{blockIdx.y} * kTile, n0 = int64_t{blockIdx.x} * kTile;
+  const int row = thread() / 16 * 4, column = thread() % 16 * 4;
+  auto rows_of = [&](const AnyMatrix& t) {
+    return [&p, &t, m0](int i, int64_t k) { return m0 + i < p.rows ? t.get(m0 + i, k) : 0.0f; };
+  };
+  float sum[4][4] = {};
+  auto w = [&](int i, int64_t k) {
+    return n0 + i < p.outputs ? static_cast<const float*>(p.w)[(n0 + i) * p.w_stride + k] : 0.0f;
+  };
+  add_product(xs, ws, p.inputs, rows_of(p.x), w, sum);
+  // Sixty-four ranks at a time.
+  for (int r0 = 0; r0 < p.ranks; r0 += kTile) {
+    float low[4][4] = {};
+    auto a = [&](int i, int64_t k) {
+      return r0 + i < p.ranks ? static_cast<const float*>(p.a)[(r0 + i) * p.a_stride + k] : 0.0f;
+    };
+    add_product(xs, ws, p.inputs, rows_of(p.separate_z ? p.z : p.x), a, low);
+    __syncthreads();  // the last ranks' t is read no more
+    for (int i = 0; i < 4; i++) {
+      for (int j = 0; j < 4; j++) {
+        ts[(row + i) * kTile + column + j] = low[i][j];
+        if (p.down != nullptr && blockIdx.x == 0 && m0 + row + i < p.rows &&
+            r0 + column + j < p.ranks) {
+          p.down[(m0 + row + i) * p.down_stride + r0 + column + j] =
+              scaling_of_rank(p, r0 + column + j) * low[i][j];
+        }
+      }
+    }
+    __syncthreads();
+    for (int i = 0; i < p.segment_count; i++) {
+      const precis_lora_segment& s = p.segments[i];
+      auto t = [&](int m, int64_t r) {
+        const bool mine = r0 + r >= s.rank_begin && r0 + r < s.rank_end;
+        return mine ? s.scaling * ts[m * kTile + static_cast<int>(r)] : 0.0f;
+      };
+      auto b = [&](int n, int64_t r) {
+        const bool mine = n0 + n >= s.output_begin && n0 + n < s.output_end &&
+                          r0 + r >= s.rank_begin && r0 + r < s.rank_end;
+        return mine ? static_cast<const float*>(p.b)[(n0 + n) * p.b_stride + r0 + r] : 0.0f;
+      };
+      float part[4][4] = {};
+      add_product(xs, ws, kTile, t, b, part);
+      for (int j = 0; j < 4; j++) {
+        const int64_t n = n0 + column + j;
+        if (n < s.output_begin || n >= s.output_end) continue;  // not even NaN times 0
+        for (int k = 0; k < 4; k++) sum[k][j] += part[k][j];
+      }
+    }
+  }
+  for (int i = 0; i < 4; i++) {
+    for (int j = 0; j < 4; j++) store_result(p, m0 + row + i, n0 + column + j, sum[i][j]);
+  }
+}
+
+cudaError_t run_product(CudaContext& context, const Product& p, int32_t dtype) {
+  if (p.rows == 0) return cudaSuccess;
+  if (ceil_div(p.rows, kTile) > kMaxGridY) return cudaErrorInvalidValue;
+  if (dtype == PRECIS_FLOAT32) {
+    const dim3 grid(static_cast<uint32_t>(ceil_div(p.outputs, kTile)),
+                    static_cast<uint32_t>(ceil_div(p.rows, kTile)));
+    return launch("lora_matmul, float32", lora_matmul_float_kernel, grid, 256, 0, context.stream,
+                  p);
+  }
+  if (dtype != PRECIS_BFLOAT16 || p.ranks > kMaxLoraRanks) return cudaErrorInvalidValue;
+  if (p.ranks == 0) return run_bf16<0>(context, p);
+  if (p.ranks <= 32) return run_bf16<32>(context, p);
+  return run_bf16<128>(context, p);
+}
+
+Product product(const precis_tensor& x, const precis_packed_matrix& w, const precis_tensor& y,
+                float alpha, int32_t accumulate) {
+  Product p = {};
+  const CudaPackedLayout layout = cuda_packed_layout(w.outputs, w.inputs, w.dtype);
+  p.x = any_matrix(x);
+  p.y = any_matrix(y);
+  p.w = w.data;
+  p.w_stride = layout.stride;
+  p.w_rows = layout.rows;
+  p.rows = rows(x);
+  p.outputs = w.outputs;
+  p.inputs = w.inputs;
+  p.alpha = alpha;
+  p.accumulate = accumulate != 0;
+  return p;
+}
+
+}  // namespace
+
+cudaError_t matmul_cuda(CudaContext& context, const precis_matmul_args& a) {
+  return run_product(context, product(a.x, a.w, a.y, a.alpha, a.accumulate), a.w.dtype);
+}
+
+cudaError_t lora_matmul_cuda(CudaContext& context, const precis_lora_matmul_args& l) {
+  // The low-rank part in another type than W is not worth a kernel of its own.
+  if (l.a.dtype != l.w.dtype || l.b.dtype != l.w.dtype) return cudaErrorInvalidValue;
+  Product p = product(l.x, l.w, l.y, l.alpha, l.accumulate);
+  const CudaPackedLayout a = cuda_packed_layout(l.a.outputs, l.a.inputs, l.a.dtype);
+  const CudaPackedLayout b = cuda_packed_layout(l.b.outputs, l.b.inputs, l.b.dtype);
+  p.separate_z = l.lora_x.data != nullptr;
+  p.z = any_matrix(l.lora_x);
+  p.down = static_cast<float*>(l.down.data);
+  p.down_stride = row_stride(l.down);
+  p.a = l.a.data;
+  p.a_stride = a.stride;
+  p.a_rows = a.rows;
+  p.b = l.b.data;
+  p.b_stride = b.stride;
+  p.ranks = static_cast<int>(l.a.outputs);
+  p.segment_count = l.segment_count;
+  for (int i = 0; i < l.segment_count; i++) p.segments[i] = l.segments[i];
+  return run_product(context, p, l.w.dtype);
+}
+
+}  // namespace precis

@@ -1,0 +1,52 @@
+// Packs stacked weights (n_i, K), or transposed (k_i, N), into the layout of kernels.h, rounded to
+// bfloat16 where that is wanted. Done once for each weight: a thread for each eight elements of the
+// result, whatever order that reads the source in.
+#include "elements.cuh"
+#include "kernels.h"
+#include "ops/matmul.h"
+
+namespace precis {
+namespace {
+
+struct Pack {
+  AnyMatrix source[4];
+  int64_t end[4];  // of each source, in the dimension in which they are stacked
+  AnyMatrix packed;
+  int64_t outputs, inputs;
+  int sources;
+  bool transposed;
+
+  __device__ float at(int64_t n, int64_t k) const {
+    int64_t stacked = transposed ? k : n;
+    int i = 0;
+    while (i + 1 < sources && stacked >= end[i]) i++;
+    stacked -= i > 0 ? end[i - 1] : 0;
+    return source[i].get(stacked, transposed ? n : k);
+  }
+  __device__ void operator()(int64_t n, int64_t k, int count) const {
+    float v[kEight];
+    for (int i = 0; i < kEight; i++) v[i] = n < outputs && k + i < inputs ? at(n, k + i) : 0.0f;
+    packed.save(n, k, count, v);
+  }
+};
+
+}  // namespace
+
+cudaError_t matmul_pack_cuda(CudaContext& context, const precis_matmul_pack_args& a) {
+  if (a.dtype == PRECIS_INT8) return cudaErrorInvalidValue;
+  Pack f = {};
+  int64_t stacked = 0;
+  for (int i = 0; i < a.weight_count; i++) {
+    f.source[i] = any_matrix(a.weights[i]);
+    f.end[i] = stacked += a.weights[i].dims[0];
+  }
+  f.sources = a.weight_count;
+  f.transposed = a.transposed != 0;
+  f.outputs = a.transposed ? a.weights[0].dims[1] : stacked;
+  f.inputs = a.transposed ? stacked : a.weights[0].dims[1];
+  const CudaPackedLayout layout = cuda_packed_layout(f.outputs, f.inputs, a.dtype);
+  f.packed = {a.packed, layout.stride, a.dtype == PRECIS_BFLOAT16};
+  return for_elements("matmul_pack", context.stream, layout.rows, layout.stride, f);
+}
+
+}  // namespace precis

@@ -1,0 +1,163 @@
+#include "ops/attention_decode.h"
+
+#include "device_test.h"
+
+using namespace precis;
+
+namespace {
+
+struct Problem {
+  int64_t m = 3;
+  int32_t heads = 3;
+  int64_t head_dim = 24;
+  int32_t dtype = PRECIS_FLOAT32;
+  int32_t out_dtype = PRECIS_FLOAT32;
+  int32_t length = 17;  // of the first row; the others' differ
+  bool ancestors = false;
+  bool append = true;
+  bool bias = true;
+  int32_t max_distance = 128;
+};
+
+void check(TestDevice& device, const Problem& p, Random& random) {
+  const int64_t inner = p.heads * p.head_dim, slot_rows = p.length + 10;
+  // Vectors where the width of a head allows them.
+  const int64_t gap = p.head_dim % 8, spread_at = p.head_dim;
+  const float spread = 1.4f / std::sqrt(std::sqrt(static_cast<float>(spread_at)));
+  GuardedTensor k_cache(p.dtype, {p.m * slot_rows, inner}, gap, gap);
+  GuardedTensor v_cache(p.dtype, {p.m * slot_rows, inner}, gap, gap);
+  GuardedTensor qkv(p.dtype, {p.m, 3 * inner}, 0, gap), bias(PRECIS_FLOAT32, {32, p.heads}, 1);
+  GuardedTensor out(p.out_dtype, {p.m, inner}, 3, 1), want(p.out_dtype, {p.m, inner});
+  k_cache.fill_normal(random, spread);
+  v_cache.fill_normal(random);
+  qkv.fill_normal(random, spread);
+  bias.fill_normal(random);
+  std::vector<int32_t> lengths, starts, ancestors;
+  for (int64_t r = 0; r < p.m; r++) {
+    lengths.push_back(r == 0 || p.ancestors ? p.length
+                                            : static_cast<int32_t>(1 + random.below(p.length)));
+    starts.push_back(static_cast<int32_t>(r * slot_rows + random.below(10)));
+    // A row's past comes from any slot; what it stores goes into its own.
+    for (int64_t pos = 0; pos < slot_rows; pos++) {
+      ancestors.push_back(static_cast<int32_t>(pos + 1 == p.length ? r : random.below(p.m)));
+    }
+  }
+  auto arguments = [&](const precis_tensor& all, const precis_tensor& k, const precis_tensor& v,
+                       const precis_tensor& b, const precis_tensor& o) {
+    precis_attention_decode_args args = {};
+    const int64_t bytes = inner * (p.dtype == PRECIS_BFLOAT16 ? 2 : 4);
+    args.q = args.k_new = args.v_new = all;
+    args.q.dims[1] = args.k_new.dims[1] = args.v_new.dims[1] = inner;
+    args.k_new.data = p.append ? static_cast<char*>(all.data) + bytes : nullptr;
+    args.v_new.data = p.append ? static_cast<char*>(all.data) + 2 * bytes : nullptr;
+    args.k_cache = k;
+    args.v_cache = v;
+    args.out = o;
+    if (p.bias) args.bias = b;
+    args.ancestor_stride = args.slot_rows = slot_rows;
+    args.heads = p.heads;
+    args.max_distance = p.max_distance;
+    args.scale = 0.75f;
+    return args;
+  };
+  OnDevice k_(k_cache), v_(v_cache), qkv_(qkv), bias_(bias), out_(out);
+  DeviceArray<int32_t> lengths_(lengths), starts_(starts), ancestors_(ancestors);
+  precis_attention_decode_args args = arguments(qkv_, k_, v_, bias_, out_);
+  args.lengths = lengths_;
+  args.key_starts = p.ancestors ? nullptr : static_cast<int32_t*>(starts_);
+  args.ancestors = p.ancestors ? static_cast<int32_t*>(ancestors_) : nullptr;
+  EXPECT_RUN(device, attention_decode_cuda(device.context(), args));
+  out_.download();
+
+  args = arguments(qkv, k_cache, v_cache, bias, want);
+  args.lengths = lengths.data();
+  args.key_starts = p.ancestors ? nullptr : starts.data();
+  args.ancestors = p.ancestors ? ancestors.data() : nullptr;
+  attention_decode_ref(args);
+  const std::string what = std::string(device.name()) + " head_dim " + std::to_string(p.head_dim) +
+                           " length " + std::to_string(p.length);
+  expect_close(out, want, rounding(p.out_dtype), 4e-6, what.c_str());
+  // The caches as the reference left them.
+  GuardedTensor k_want(p.dtype, {p.m * slot_rows, inner}),
+      v_want(p.dtype, {p.m * slot_rows, inner});
+  for (int64_t i = 0; i < p.m * slot_rows; i++) {
+    for (int64_t d = 0; d < inner; d++) {
+      store_element(k_want, i, d, k_cache.at(i, d));
+      store_element(v_want, i, d, v_cache.at(i, d));
+    }
+  }
+  k_.download();
+  v_.download();
+  expect_close(k_cache, k_want, 0, 0, what.c_str());
+  expect_close(v_cache, v_want, 0, 0, what.c_str());
+}
+
+// A row gets the bits that it gets alone.
+void check_alone(TestDevice& device, Random& random) {
+  const int64_t m = 4, inner = 128;
+  GuardedTensor q(PRECIS_FLOAT32, {m, inner}), k(PRECIS_BFLOAT16, {200, inner});
+  GuardedTensor v(PRECIS_BFLOAT16, {200, inner}), out(PRECIS_FLOAT32, {m, inner});
+  GuardedTensor alone(PRECIS_FLOAT32, {1, inner});
+  q.fill_normal(random);
+  k.fill_normal(random);
+  v.fill_normal(random);
+  OnDevice q_(q), k_(k), v_(v), out_(out), alone_(alone);
+  DeviceArray<int32_t> starts({0, 10, 30, 60}), lengths({10, 20, 30, 140});
+  precis_attention_decode_args args = {};
+  args.q = q_;
+  args.k_cache = k_;
+  args.v_cache = v_;
+  args.out = out_;
+  args.key_starts = starts;
+  args.lengths = lengths;
+  args.heads = 2;
+  args.scale = 0.1f;
+  EXPECT_RUN(device, attention_decode_cuda(device.context(), args));
+  out_.download();
+  for (int64_t r = 0; r < m; r++) {
+    args.q.dims[0] = 1;
+    args.q.data = row<float>(q_, r);
+    args.out = alone_;
+    args.key_starts = starts + r;
+    args.lengths = lengths + r;
+    EXPECT_RUN(device, attention_decode_cuda(device.context(), args));
+    alone_.download();
+    EXPECT(std::memcmp(alone.data<float>(), row<float>(out, r), inner * 4) == 0, "row %d differs",
+           static_cast<int>(r));
+  }
+}
+
+}  // namespace
+
+int main() {
+  TestDevice device;
+  if (!device.open()) return device.skip();
+  while (device.next_order()) {
+    Random random(10);
+    for (int32_t dtype : {PRECIS_FLOAT32, PRECIS_BFLOAT16}) {
+      for (int64_t head_dim : {1, 24, 64, 65, 128, 200}) {
+        for (int32_t length : {1, 15, 17, 150}) {
+          Problem p;
+          p.dtype = dtype;
+          p.out_dtype = length == 17 ? PRECIS_BFLOAT16 : PRECIS_FLOAT32;
+          p.head_dim = head_dim;
+          p.length = length;
+          p.ancestors = head_dim == 24 || length == 15;
+          p.append = length != 150;
+          p.bias = head_dim != 65;
+          p.max_distance = length == 150 ? 40 : 128;
+          check(device, p, random);
+        }
+      }
+      Problem far;  // beyond the table of biases
+      far.dtype = dtype;
+      far.m = far.heads = 1;
+      far.head_dim = 8;
+      far.length = 1200;
+      far.max_distance = 2000;
+      check(device, far, random);
+    }
+    check_alone(device, random);
+  }
+  return test_result();
+}
