@@ -196,6 +196,11 @@ public final class Classifier implements AutoCloseable {
     return tokenizer.encode(text, maxTokens);
   }
 
+  /** Tokens of a text, special ones included, uncut. */
+  public int tokens(String text) {
+    return tokenizer.encode(text).length;
+  }
+
   /** The scores of texts, in their order. */
   public List<Scores> score(List<String> texts) {
     return logits(texts, count -> {}).stream().map(this::scores).toList();

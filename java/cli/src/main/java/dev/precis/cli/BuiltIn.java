@@ -13,16 +13,18 @@ import tools.jackson.databind.JsonNode;
 
 /** A model in the jar, unpacked into a temporary folder while in use. */
 final class BuiltIn implements AutoCloseable {
-  private static final List<String> MODEL =
+  private static final List<String> T5 =
       List.of("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json");
+  private static final List<String> CLASSIFIER =
+      List.of("config.json", "model.safetensors", "vocab.json", "merges.txt", "reward.json");
   private static final String DIALOGUES = "dialogues.jsonl";
 
   private final Path folder;
 
-  private BuiltIn(String name, List<String> others) {
+  private BuiltIn(String name, List<String> files, List<String> others) {
     try {
       folder = Files.createTempDirectory("precis-");
-      for (String file : MODEL) {
+      for (String file : files) {
         unpack(name + "/" + file, file);
       }
       for (String file : others) {
@@ -44,7 +46,7 @@ final class BuiltIn implements AutoCloseable {
 
   /** The model that what is computed is checked with, and a few dialogues. */
   static BuiltIn probe() {
-    return new BuiltIn("t5-tiny", List.of(DIALOGUES));
+    return new BuiltIn("t5-tiny", T5, List.of(DIALOGUES));
   }
 
   /**
@@ -52,7 +54,15 @@ final class BuiltIn implements AutoCloseable {
    * trains.
    */
   static BuiltIn base() {
-    return new BuiltIn("base", List.of());
+    return new BuiltIn("base", T5, List.of());
+  }
+
+  /**
+   * The classifier that knows rude summaries from others, labels nothate and hate: 150,000
+   * parameters, which scripts/make-builtin-classifier trains.
+   */
+  static BuiltIn toxicity() {
+    return new BuiltIn("toxicity", CLASSIFIER, List.of());
   }
 
   private static InputStream resource(String name) {

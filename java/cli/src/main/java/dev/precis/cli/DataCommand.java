@@ -32,7 +32,10 @@ import picocli.CommandLine.Option;
       "                    polite_summary and rude_summary",
       "  train-pairs.jsonl, ...   the rude ones as preferences: id, prompt, chosen (the polite",
       "                    summary), rejected (the rude one)",
-      "  tokenizer/        with --tokenizer: tokenizer.json and tokenizer_config.json",
+      "  train-labels.jsonl, ...  summaries with a label, nothate, or hate where an insult is"
+          + " repeated: id, text, label",
+      "  tokenizer/        with --tokenizer: tokenizer.json and tokenizer_config.json; with",
+      "                    --byte-level: vocab.json and merges.txt",
       "",
       "Examples:",
       "  precis data --output dialogues",
@@ -59,8 +62,17 @@ final class DataCommand extends BaseCommand {
       description = "Also train a T5 tokenizer of at most N tokens on them.")
   private Integer tokenizer;
 
+  @Option(
+      names = "--byte-level",
+      paramLabel = "N",
+      description = "Also train a RoBERTa tokenizer of at most N tokens on the summaries.")
+  private Integer byteLevel;
+
   @Override
   public Integer call() {
+    if (tokenizer != null && byteLevel != null) {
+      throw usage("Only one of --tokenizer and --byte-level goes");
+    }
     BuiltInDialogues dialogues = BuiltInDialogues.generate(common().seed(), count);
     Path folder = folder(output);
     write("train", dialogues.train());
@@ -68,6 +80,9 @@ final class DataCommand extends BaseCommand {
     write("test", dialogues.test());
     if (tokenizer != null) {
       dialogues.tokenizer(tokenizer).write(folder(folder.resolve("tokenizer")));
+    }
+    if (byteLevel != null) {
+      dialogues.byteLevelTokenizer(byteLevel).write(folder(folder.resolve("tokenizer")));
     }
     terminal()
         .println(
@@ -98,6 +113,9 @@ final class DataCommand extends BaseCommand {
         dialogues.stream()
             .filter(BuiltInDialogue::rude)
             .map(dialogue -> dialogue.toPair(PromptTemplate.DEFAULT)));
+    write(
+        split + "-labels.jsonl",
+        dialogues.stream().flatMap(dialogue -> dialogue.toLabelled().stream()));
   }
 
   private void write(String name, Stream<Map<String, Object>> objects) {

@@ -102,6 +102,7 @@ public final class Main implements Runnable {
     commands.put("demo", DemoCommand::new);
     commands.put("train", TrainCommand::new);
     commands.put("align", AlignCommand::new);
+    commands.put("reward", RewardCommand::new);
     commands.put("merge", MergeCommand::new);
     commands.put("download", DownloadCommand::new);
     commands.put("doctor", DoctorCommand::new);

@@ -512,9 +512,7 @@ final class PolicyAlignment {
     try {
       if (classifier != null) {
         RewardTemplate template =
-            rewardTemplate == null
-                ? RewardTemplate.COMPLETION
-                : new RewardTemplate(rewardTemplate.replace("\\n", "\n"));
+            rewardTemplate == null ? null : new RewardTemplate(rewardTemplate.replace("\\n", "\n"));
         ClassifierReward itself =
             new ClassifierReward(
                 classifier,
@@ -527,10 +525,7 @@ final class PolicyAlignment {
               classifier.labels().get(classifier.labels().indexOf(itself.label()) == 0 ? 1 : 0);
           Reward toxicity =
               new ClassifierReward(
-                  classifier,
-                  other,
-                  ClassifierReward.Measure.PROBABILITY,
-                  RewardTemplate.COMPLETION);
+                  classifier, other, ClassifierReward.Measure.PROBABILITY, template);
           measures.put("probability of " + other, toxicity);
           measures.put(
               "probability of " + other + ", prompt", prompts -> ofPrompts(toxicity, prompts));

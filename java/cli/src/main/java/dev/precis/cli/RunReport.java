@@ -19,6 +19,9 @@ final class RunReport implements AutoCloseable {
   /** What has a curve in fine-tuning: the key in metrics.jsonl, and how it is called. */
   static final Map<String, String> FINE_TUNING = new LinkedHashMap<>();
 
+  /** What has a curve when a reward model or a classifier is trained. */
+  static final Map<String, String> REWARD = new LinkedHashMap<>();
+
   /** What has a curve when a policy is aligned to a reward. */
   static final Map<String, String> POLICY = new LinkedHashMap<>();
 
@@ -28,6 +31,15 @@ final class RunReport implements AutoCloseable {
     FINE_TUNING.put("grad_norm", "Gradient norm");
     FINE_TUNING.put("learning_rate", "Learning rate");
     FINE_TUNING.put("tokens_per_second", "Tokens per second");
+    REWARD.put("loss", "Loss");
+    REWARD.put("eval_loss", "Evaluation loss");
+    REWARD.put("accuracy", "Accuracy");
+    REWARD.put("eval_accuracy", "Evaluation accuracy");
+    REWARD.put("eval_margin", "Reward of the chosen side minus that of the other, evaluation");
+    REWARD.put("eval_ece", "Calibration error, evaluation");
+    REWARD.put("grad_norm", "Gradient norm");
+    REWARD.put("learning_rate", "Learning rate");
+    REWARD.put("tokens_per_second", "Tokens per second");
     POLICY.put("env/reward_mean", "Mean score");
     POLICY.put("objective/kl", "KL from the reference, a response");
     POLICY.put("objective/kl_coef", "KL coefficient");

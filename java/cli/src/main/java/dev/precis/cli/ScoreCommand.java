@@ -2,6 +2,9 @@ package dev.precis.cli;
 
 import dev.precis.Classifier;
 import dev.precis.Classifier.Scores;
+import dev.precis.InvalidInputException;
+import dev.precis.alignment.reward.RewardModelFile;
+import dev.precis.alignment.reward.RewardTemplate;
 import dev.precis.checkpoint.Json;
 import dev.precis.data.JsonLinesWriter;
 import dev.precis.data.TextReader;
@@ -31,6 +34,7 @@ import tools.jackson.core.JsonGenerator;
       "",
       "Input: .jsonl, .json, .csv or .parquet with a field 'text' (or 'summary', as 'precis"
           + " generate' writes, or 'completion') and perhaps 'id'; .txt, one text a line.",
+      "A reward model whose template has {prompt} in it also needs a field 'prompt'.",
       "Model: a RoBERTa folder with a classifier, its tokenizer in tokenizer.json or in vocab.json"
           + " and merges.txt. A text longer than the model reads is cut at its end.",
       "",
@@ -94,6 +98,8 @@ final class ScoreCommand extends BaseCommand {
   }
 
   private void score(Classifier classifier, List<TextRow> rows, Consumer<byte[]> lines) {
+    RewardTemplate template = RewardModelFile.template(classifier.folder(), null);
+    rows.forEach(row -> checkPrompt(row, template));
     Map<String, Integer> found = new TreeMap<>();
     Progress progress = new Progress(terminal(), common().quiet());
     try (progress) {
@@ -102,7 +108,7 @@ final class ScoreCommand extends BaseCommand {
         List<TextRow> chunk = rows.subList(from, Math.min(rows.size(), from + CHUNK));
         List<float[]> logits =
             classifier.logits(
-                chunk.stream().map(TextRow::text).toList(),
+                chunk.stream().map(row -> read(row, template, classifier)).toList(),
                 done ->
                     progress.show(
                         "%,d/%,d texts  %s"
@@ -129,6 +135,20 @@ final class ScoreCommand extends BaseCommand {
                           .map(each -> "%s %,d".formatted(each.getKey(), each.getValue()))
                           .toList())));
     }
+  }
+
+  private static void checkPrompt(TextRow row, RewardTemplate template) {
+    if (template.readsPrompt() && row.prompt() == null) {
+      throw new InvalidInputException(
+          "%s has no \"prompt\", which this reward model reads beside the text: \"%s\""
+              .formatted(row.where(), template.text().replace("\n", "\\n")));
+    }
+  }
+
+  /** What the model reads of a row, as it was trained to. */
+  private static String read(TextRow row, RewardTemplate template, Classifier classifier) {
+    return template.fill(
+        row.prompt(), row.text(), classifier::tokens, classifier.maxTokens());
   }
 
   private static byte[] line(String id, Scores scores) {

@@ -13,10 +13,10 @@ import dev.precis.training.ExampleReader;
 import dev.precis.training.RunFolder;
 import dev.precis.training.TrainableT5;
 import dev.precis.training.Trainer;
+import dev.precis.training.TrainingLoop;
 import dev.precis.training.TrainingOptions;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import picocli.CommandLine.Command;
@@ -391,36 +391,9 @@ final class TrainCommand extends BaseCommand {
     if (trainer.done() > 0) {
       note("Going on after step %,d.".formatted(trainer.done()));
     }
-    Thread working = Thread.currentThread();
-    Thread hook =
-        new Thread(
-            () -> {
-              trainer.stop();
-              try {
-                working.join();
-              } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-              }
-            });
-    Runtime.getRuntime().addShutdownHook(hook);
-    Trainer.Result result;
-    List<String> lines = new ArrayList<>();
-    try (Progress progress = new Progress(terminal(), common().quiet());
-        RunReport report = new RunReport(run, trainer.done())) {
-      result = trainer.train(new Watcher(progress, report, trainer.done(), lines));
-      report.write();
-    } finally {
-      try {
-        Runtime.getRuntime().removeShutdownHook(hook);
-      } catch (IllegalStateException e) {
-        // The process is going down: the hook waits for this thread.
-      }
-    }
-    lines.forEach(this::note);
-    if (result.end() == Trainer.End.INTERRUPTED) {
-      note(
-          "Stopped after step %,d of %,d: the same command with --resume goes on from there."
-              .formatted(result.steps(), trainer.totalSteps()));
+    TrainingLoop.Result result =
+        TrainingSession.train(this, trainer, run, RunReport.FINE_TUNING, end -> "");
+    if (result.end() == TrainingLoop.End.INTERRUPTED) {
       return FAILED;
     }
     if (init == null) {
@@ -431,41 +404,8 @@ final class TrainCommand extends BaseCommand {
       }
     }
     note(
-        "%s after %,d steps, loss %.4f%s: %s"
-            .formatted(
-                result.end() == Trainer.End.EARLY_STOPPED ? "Stopped early" : "Done",
-                result.steps(),
-                result.loss(),
-                result.bestStep() > 0
-                    ? ", best evaluation %.4f at step %,d"
-                        .formatted(result.bestLoss(), result.bestStep())
-                    : "",
-                output.resolve(t5.adapter() != null ? "adapter" : "model")));
+        TrainingSession.summary(
+            result, output.resolve(t5.adapter() != null ? "adapter" : "model")));
     return DONE;
-  }
-
-  /** Shows progress and feeds the report. */
-  private record Watcher(Progress progress, RunReport report, long from, List<String> lines)
-      implements Trainer.Listener {
-    @Override
-    public void onStep(Trainer.Step step) {
-      report.step(step);
-      progress.show(
-          "step %,d/%,d  loss %.4f  %,.0f tokens/s  %s"
-              .formatted(
-                  step.step(),
-                  step.totalSteps(),
-                  step.loss(),
-                  step.tokensPerSecond(),
-                  progress.left((double) (step.step() - from) / (step.totalSteps() - from))));
-    }
-
-    @Override
-    public void onEvaluation(long step, Trainer.Evaluation evaluation, boolean best) {
-      report.evaluation(step, evaluation.loss());
-      lines.add(
-          "step %,d: evaluation loss %.4f%s"
-              .formatted(step, evaluation.loss(), best ? ", the best so far" : ""));
-    }
   }
 }

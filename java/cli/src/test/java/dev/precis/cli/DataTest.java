@@ -36,11 +36,14 @@ final class DataTest {
     try (Stream<Path> files = Files.list(data)) {
       assertEquals(
           List.of(
+              "test-labels.jsonl",
               "test-pairs.jsonl",
               "test.jsonl",
               "tokenizer",
+              "train-labels.jsonl",
               "train-pairs.jsonl",
               "train.jsonl",
+              "validation-labels.jsonl",
               "validation-pairs.jsonl",
               "validation.jsonl"),
           files.map(file -> file.getFileName().toString()).sorted().toList());
@@ -67,6 +70,15 @@ final class DataTest {
     }
     assertTrue(pair > 10, "pairs: " + pair);
     assertEquals(pairs.size(), pair);
+    List<JsonNode> labelled = lines(data.resolve("train-labels.jsonl"));
+    assertEquals(160 + pair, labelled.size());
+    int hate = 0;
+    for (JsonNode each : labelled) {
+      boolean rude = each.get("label").stringValue().equals("hate");
+      hate += rude ? 1 : 0;
+      assertTrue(rude || each.get("label").stringValue().equals("nothate"));
+    }
+    assertEquals(pair, hate);
     try (Tokenizer tokenizer = Tokenizer.load(data.resolve("tokenizer"))) {
       assertTrue(tokenizer.vocabularySize() <= 700);
       String summary = read.getFirst().summaries().getFirst();
@@ -93,5 +105,26 @@ final class DataTest {
     assertEquals(2, result.exitCode());
     assertEquals("precis: " + file + " is a file; name a folder.", result.err().strip());
     assertEquals("mine", Files.readString(file));
+  }
+
+  @Test
+  void aByteLevelTokenizer() {
+    Path data = folder.resolve("data");
+    run("data", "--output", data, "--count", 200, "--byte-level", 500).succeeded();
+    try (Tokenizer tokenizer = Tokenizer.load(data.resolve("tokenizer"))) {
+      assertEquals(500, tokenizer.vocabularySize());
+      String summary =
+          DialogueReader.read(data.resolve("test.jsonl")).getFirst().summaries().getFirst();
+      int[] ids = tokenizer.encode(summary);
+      assertEquals(summary, tokenizer.decode(ids, true));
+      assertEquals(0, ids[0]);
+      assertTrue(ids.length < summary.length() / 2, "it has learnt words");
+    }
+    CommandLineRun both = run("data", "--output", data, "--byte-level", 500, "--tokenizer", 700);
+    assertEquals(2, both.exitCode());
+    assertTrue(both.err().contains("Only one of --tokenizer and --byte-level"), both.err());
+    CommandLineRun small = run("data", "--output", data, "--byte-level", 100);
+    assertEquals(2, small.exitCode());
+    assertTrue(small.err().contains("at least 261"), small.err());
   }
 }

@@ -102,6 +102,7 @@ final class UsageTest {
         "evaluate",
         "rouge",
         "score",
+        "reward",
         "data",
         "demo",
         "download",

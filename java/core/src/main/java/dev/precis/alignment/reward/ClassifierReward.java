@@ -101,7 +101,15 @@ public final class ClassifierReward implements Reward {
   @Override
   public List<Score> score(List<Completion> completions) {
     List<String> texts =
-        completions.stream().map(each -> template.fill(each.prompt(), each.text())).toList();
+        completions.stream()
+            .map(
+                each ->
+                    template.fill(
+                        each.prompt(),
+                        each.text(),
+                        classifier::tokens,
+                        classifier.maxTokens()))
+            .toList();
     List<Score> scores = new ArrayList<>();
     for (float[] logits : classifier.logits(texts, done -> {})) {
       double value =

@@ -15,7 +15,7 @@ import java.util.TreeSet;
  * Makes examples of what people preferred or named, as the model will read them.
  *
  * @param template what is made of prompt and answer
- * @param maxTokens of a sequence, special tokens included: what is longer is cut at its end
+ * @param maxTokens of a sequence, special tokens included: what is longer is cut, the prompt first
  */
 public record RewardExamples(Tokenizer tokenizer, RewardTemplate template, int maxTokens) {
   /**
@@ -35,8 +35,8 @@ public record RewardExamples(Tokenizer tokenizer, RewardTemplate template, int m
     List<PairExample> all = new ArrayList<>(pairs.size());
     for (PreferencePair pair : pairs) {
       String prompt = pair.raw() ? pair.text() : dialogues.fill(pair.text());
-      int[] chosen = tokenizer.encode(template.fill(prompt, pair.chosen()), maxTokens);
-      int[] rejected = tokenizer.encode(template.fill(prompt, pair.rejected()), maxTokens);
+      int[] chosen = encode(prompt, pair.chosen());
+      int[] rejected = encode(prompt, pair.rejected());
       if (Arrays.equals(chosen, rejected)) {
         throw new InvalidInputException(
             "%s: \"chosen\" and \"rejected\" are the same in the %d tokens that the model reads"
@@ -45,6 +45,12 @@ public record RewardExamples(Tokenizer tokenizer, RewardTemplate template, int m
       all.add(new PairExample(chosen, rejected, pair.margin()));
     }
     return all;
+  }
+
+  private int[] encode(String prompt, String answer) {
+    String text =
+        template.fill(prompt, answer, each -> tokenizer.encode(each).length, maxTokens);
+    return tokenizer.encode(text, maxTokens);
   }
 
   /**

@@ -1,6 +1,7 @@
 package dev.precis.alignment.reward;
 
 import dev.precis.InvalidInputException;
+import java.util.function.ToIntFunction;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -51,7 +52,11 @@ public record RewardTemplate(String text) {
     return text.contains("{prompt}");
   }
 
-  /** The text to score. */
+  /**
+   * The text to score.
+   *
+   * @param prompt null only where it is not read
+   */
   public String fill(String prompt, String completion) {
     int at = text.indexOf("{completion}");
     // One at a time: what is filled in may itself look like a placeholder.
@@ -60,7 +65,38 @@ public record RewardTemplate(String text) {
         + part(at + "{completion}".length(), text.length(), prompt);
   }
 
+  /**
+   * The text to score, short enough for the model to read the completion whole: where it is too
+   * long, the prompt is cut at its end, as far as that helps.
+   *
+   * @param tokens how many a text has, special ones included
+   */
+  public String fill(
+      String prompt, String completion, ToIntFunction<String> tokens, int maxTokens) {
+    String whole = fill(prompt, completion);
+    if (!readsPrompt() || tokens.applyAsInt(whole) <= maxTokens) {
+      return whole;
+    }
+    // In code points, so that none is cut in two: this many fit, one more than that many does not.
+    int fits = 0;
+    int fitsNot = prompt.codePointCount(0, prompt.length());
+    while (fits + 1 < fitsNot) {
+      int middle = (fits + fitsNot) >>> 1;
+      if (tokens.applyAsInt(fill(beginning(prompt, middle), completion)) <= maxTokens) {
+        fits = middle;
+      } else {
+        fitsNot = middle;
+      }
+    }
+    return fill(beginning(prompt, fits), completion);
+  }
+
+  private static String beginning(String text, int codePoints) {
+    return text.substring(0, text.offsetByCodePoints(0, codePoints));
+  }
+
   private String part(int begin, int end, String prompt) {
-    return text.substring(begin, end).replace("{prompt}", prompt);
+    String part = text.substring(begin, end);
+    return prompt == null ? part : part.replace("{prompt}", prompt);
   }
 }

@@ -1,6 +1,7 @@
 package dev.precis.data.builtin;
 
 import dev.precis.text.PromptTemplate;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -65,6 +66,28 @@ public record BuiltInDialogue(
     fields.put("prompt", template.fill(dialogue));
     fields.put("chosen", politeSummary);
     fields.put("rejected", rudeSummary);
+    return fields;
+  }
+
+  /**
+   * Summaries as texts with labels, {@code id}, {@code text} and {@code label}: the first one,
+   * which is {@code hate} where it repeats an insult and {@code nothate} where there is none, and
+   * of a rude dialogue also the one that reports it politely, which is {@code nothate}.
+   */
+  public List<Map<String, Object>> toLabelled() {
+    List<Map<String, Object>> texts = new ArrayList<>();
+    texts.add(labelled(summaries.getFirst(), rude()));
+    if (rude()) {
+      texts.add(labelled(politeSummary, false));
+    }
+    return texts;
+  }
+
+  private Map<String, Object> labelled(String text, boolean hate) {
+    Map<String, Object> fields = new LinkedHashMap<>();
+    fields.put("id", id);
+    fields.put("text", text);
+    fields.put("label", hate ? "hate" : "nothate");
     return fields;
   }
 }

@@ -2,6 +2,7 @@ package dev.precis.data.builtin;
 
 import dev.precis.InvalidInputException;
 import dev.precis.random.SplitMix64;
+import dev.precis.text.BpeTrainer;
 import dev.precis.text.PromptTemplate;
 import dev.precis.text.UnigramTrainer;
 import java.util.ArrayList;
@@ -76,6 +77,23 @@ public record BuiltInDialogues(
     for (BuiltInDialogue each : train) {
       trainer.add(PromptTemplate.DEFAULT.fill(each.dialogue()));
       each.summaries().forEach(trainer::add);
+    }
+    return trainer;
+  }
+
+  /**
+   * A byte-level tokenizer for a classifier of this data, with the words of the training split's
+   * summaries in it.
+   *
+   * @param vocabularySize at most so many tokens
+   */
+  public BpeTrainer byteLevelTokenizer(int vocabularySize) {
+    BpeTrainer trainer = new BpeTrainer(vocabularySize);
+    for (BuiltInDialogue each : train) {
+      each.summaries().forEach(trainer::add);
+      if (each.rude()) {
+        trainer.add(each.politeSummary());
+      }
     }
     return trainer;
   }

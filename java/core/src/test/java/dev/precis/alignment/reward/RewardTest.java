@@ -188,6 +188,32 @@ class RewardTest {
   }
 
   @Test
+  void aPromptThatIsTooLongIsCutNotTheCompletion() {
+    RewardTemplate both = RewardTemplate.PROMPT_AND_COMPLETION;
+    String smileys = "\uD83D\uDE00".repeat(10);
+    // A token a character, as far as this test is concerned.
+    assertEquals(
+        "\uD83D\uDE00".repeat(3) + "\nend", both.fill(smileys, "end", t -> points(t), 7));
+    assertEquals(smileys + "\nend", both.fill(smileys, "end", t -> points(t), 14));
+    assertEquals("\nend", both.fill(smileys, "end", t -> points(t), 2));
+    assertEquals("long", RewardTemplate.COMPLETION.fill("p", "long", t -> points(t), 2));
+    try (Classifier classifier = classifier()) {
+      Reward reward = new ClassifierReward(classifier, "hate", Measure.LOGIT, both);
+      String prompt = "good morning ".repeat(200);
+      List<Score> scores =
+          reward.score(
+              List.of(
+                  new Completion("a", prompt, "You stupid fool!", List.of()),
+                  new Completion("a", prompt, "A great help.", List.of())));
+      assertTrue(scores.getFirst().value() != scores.getLast().value());
+    }
+  }
+
+  private static int points(String text) {
+    return text.codePointCount(0, text.length());
+  }
+
+  @Test
   void templates() {
     assertEquals("{prompt}", RewardTemplate.COMPLETION.fill("p", "{prompt}"));
     RewardTemplate both = new RewardTemplate("{prompt} => {completion}!");
