@@ -147,8 +147,7 @@ final class ScoreCommand extends BaseCommand {
 
   /** What the model reads of a row, as it was trained to. */
   private static String read(TextRow row, RewardTemplate template, Classifier classifier) {
-    return template.fill(
-        row.prompt(), row.text(), classifier::tokens, classifier.maxTokens());
+    return template.fill(row.prompt(), row.text(), classifier::tokens, classifier.maxTokens());
   }
 
   private static byte[] line(String id, Scores scores) {

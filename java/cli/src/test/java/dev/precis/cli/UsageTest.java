@@ -31,6 +31,7 @@ final class UsageTest {
         "generate --model m --prompt p --threads x | --threads",
         "bench                                     | What to measure is missing",
         "bench generate                            | --model=",
+        "reward                                    | --output=",
         "evaluate                                  | --data=",
         "evaluate --data d.jsonl                   | --candidate=",
         "rouge                                     | --predictions=",

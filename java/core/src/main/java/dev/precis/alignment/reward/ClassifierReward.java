@@ -105,10 +105,7 @@ public final class ClassifierReward implements Reward {
             .map(
                 each ->
                     template.fill(
-                        each.prompt(),
-                        each.text(),
-                        classifier::tokens,
-                        classifier.maxTokens()))
+                        each.prompt(), each.text(), classifier::tokens, classifier.maxTokens()))
             .toList();
     List<Score> scores = new ArrayList<>();
     for (float[] logits : classifier.logits(texts, done -> {})) {

@@ -48,8 +48,7 @@ public record RewardExamples(Tokenizer tokenizer, RewardTemplate template, int m
   }
 
   private int[] encode(String prompt, String answer) {
-    String text =
-        template.fill(prompt, answer, each -> tokenizer.encode(each).length, maxTokens);
+    String text = template.fill(prompt, answer, each -> tokenizer.encode(each).length, maxTokens);
     return tokenizer.encode(text, maxTokens);
   }
 

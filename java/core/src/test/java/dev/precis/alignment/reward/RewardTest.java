@@ -192,8 +192,7 @@ class RewardTest {
     RewardTemplate both = RewardTemplate.PROMPT_AND_COMPLETION;
     String smileys = "\uD83D\uDE00".repeat(10);
     // A token a character, as far as this test is concerned.
-    assertEquals(
-        "\uD83D\uDE00".repeat(3) + "\nend", both.fill(smileys, "end", t -> points(t), 7));
+    assertEquals("\uD83D\uDE00".repeat(3) + "\nend", both.fill(smileys, "end", t -> points(t), 7));
     assertEquals(smileys + "\nend", both.fill(smileys, "end", t -> points(t), 14));
     assertEquals("\nend", both.fill(smileys, "end", t -> points(t), 2));
     assertEquals("long", RewardTemplate.COMPLETION.fill("p", "long", t -> points(t), 2));
