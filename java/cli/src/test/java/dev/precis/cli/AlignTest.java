@@ -114,7 +114,8 @@ final class AlignTest {
     assertEquals(6, compared.size());
     for (int i = 1; i < 6; i++) {
       assertTrue(
-          compared.get(i - 1).get("gain").doubleValue() >= compared.get(i).get("gain").doubleValue());
+          compared.get(i - 1).get("gain").doubleValue()
+              >= compared.get(i).get("gain").doubleValue());
     }
     JsonNode measures = json(output.resolve("comparison.json")).get("measures");
     JsonNode toxicity = measures.get("probability of hate");
@@ -128,8 +129,18 @@ final class AlignTest {
     assertFalse(report.contains("http://") && report.contains("<script src"));
     assertTrue(Files.isDirectory(output.resolve("checkpoints/step-3/adapter")));
     // Generation takes the adapter, and the next alignment its value head too.
-    run("generate", "--model", MODEL, "--adapter", output.resolve("adapter"), "--input", DIALOGUES,
-            "--output", folder.resolve("out.jsonl"), "--max-new-tokens", 2)
+    run(
+            "generate",
+            "--model",
+            MODEL,
+            "--adapter",
+            output.resolve("adapter"),
+            "--input",
+            DIALOGUES,
+            "--output",
+            folder.resolve("out.jsonl"),
+            "--max-new-tokens",
+            2)
         .succeeded();
     CommandLineRun next =
         classified(
@@ -143,7 +154,9 @@ final class AlignTest {
             .succeeded();
     assertTrue(next.err().contains("value head that was saved"), next.err());
     assertTrue(next.err().contains("kl_at_start = 0.00"), next.err());
-    assertEquals(0, lines(folder.resolve("next/metrics.jsonl")).getFirst().get("objective/kl").doubleValue());
+    assertEquals(
+        0,
+        lines(folder.resolve("next/metrics.jsonl")).getFirst().get("objective/kl").doubleValue());
     byte[] done = adapter(output);
     classified(output, "--max-steps", 3, "--checkpoint-every", 2, "--resume").succeeded();
     assertArrayEquals(done, adapter(output));
@@ -163,18 +176,17 @@ final class AlignTest {
       String algorithm, String method, String reference, String dtype) {
     Path output = folder.resolve("run");
     List<Object> more =
-        new ArrayList<>(
-            List.of("--algorithm", algorithm, "--method", method, "--dtype", dtype));
+        new ArrayList<>(List.of("--algorithm", algorithm, "--method", method, "--dtype", dtype));
     more.addAll(List.of("--reward", "rouge:rouge1=2", "--reward", "length:12=0.1"));
     more.addAll(List.of("--max-steps", 2));
-    more.addAll(
-        List.of("--reference", reference.equals("base") ? "base" : "checkpoint:" + MODEL));
+    more.addAll(List.of("--reference", reference.equals("base") ? "base" : "checkpoint:" + MODEL));
     align(output, more.toArray()).succeeded();
     JsonNode first = lines(output.resolve("metrics.jsonl")).getFirst();
     assertEquals(0, first.get("objective/kl").doubleValue());
     assertEquals(1, first.get("ppo/policy/ratio").doubleValue(), 1e-6);
     assertEquals(
-        2 * first.get("reward/rouge1").doubleValue() + 0.1 * first.get("reward/length").doubleValue(),
+        2 * first.get("reward/rouge1").doubleValue()
+            + 0.1 * first.get("reward/length").doubleValue(),
         first.get("ppo/mean_scores").doubleValue(),
         1e-9);
     assertTrue(
@@ -194,7 +206,12 @@ final class AlignTest {
     refused("--reward must be", "--reward", "rouge:rouge9");
     refused("the weight after =", "--reward", "rouge:rouge1=much");
     refused("reference must be", "--reference", "mine", "--reward", "rouge:rouge1");
-    refused("--reference is missing", "--adapter", FIXTURES.resolve("t5-tiny-lora"), "--reward", "rouge:rouge1");
+    refused(
+        "--reference is missing",
+        "--adapter",
+        FIXTURES.resolve("t5-tiny-lora"),
+        "--reward",
+        "rouge:rouge1");
     refused("--clip-range must be above 0", "--clip-range", 0, "--reward", "rouge:rouge1");
     refused("empty.jsonl", "--data", empty, "--reward", "rouge:rouge1");
   }
@@ -217,8 +234,22 @@ final class AlignTest {
   void aStepIsTimed() {
     JsonNode result =
         run(
-                "bench", "ppo", "--model", MODEL, "--batch", 2, "--minibatch", 1, "--source", 12,
-                "--new", 4, "--rank", 4, "--repeats", 1)
+                "bench",
+                "ppo",
+                "--model",
+                MODEL,
+                "--batch",
+                2,
+                "--minibatch",
+                1,
+                "--source",
+                12,
+                "--new",
+                4,
+                "--rank",
+                4,
+                "--repeats",
+                1)
             .succeeded()
             .lines()
             .getFirst();

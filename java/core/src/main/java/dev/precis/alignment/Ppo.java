@@ -189,6 +189,7 @@ public final class Ppo implements AutoCloseable {
    * As {@link #rollout(List, long)}, of responses that are there already.
    *
    * @param responses token ids for each prompt in turn, without the start token
+   * @throws InvalidInputException where one has no tokens or is outside the vocabulary
    */
   public Rollout rollout(List<Prompt> batch, List<int[]> responses, long step) {
     if (responses.size() != batch.size() * options.groupSize()) {
@@ -196,10 +197,24 @@ public final class Ppo implements AutoCloseable {
           "%d responses to %d prompts: %d of each are needed"
               .formatted(responses.size(), batch.size(), options.groupSize()));
     }
+    int vocab = t5.config().vocabSize();
+    for (int i = 0; i < responses.size(); i++) {
+      String to = batch.get(i / options.groupSize()).id();
+      if (responses.get(i).length == 0) {
+        throw new InvalidInputException(
+            "The response to %s has no tokens: give it the end token at least".formatted(to));
+      }
+      for (int token : responses.get(i)) {
+        if (token < 0 || token >= vocab) {
+          throw new InvalidInputException(
+              "The response to %s has the token id %d, but the model's vocabulary has %d"
+                  .formatted(to, token, vocab));
+        }
+      }
+    }
     prompts.reset();
     passing.reset();
-    Ragged source =
-        Ragged.of(batch.stream().map(Prompt::source).toList(), t5.config().vocabSize(), prompts);
+    Ragged source = Ragged.of(batch.stream().map(Prompt::source).toList(), vocab, prompts);
     Encoded encoded = t5.model().encode(source, prompts);
     List<SampledTokens> samples = new ArrayList<>();
     for (int[] tokens : responses) {

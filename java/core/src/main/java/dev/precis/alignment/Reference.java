@@ -13,6 +13,7 @@ import dev.precis.training.TrainableT5;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
@@ -27,6 +28,9 @@ import java.util.function.Supplier;
  * <p>Not for several threads.
  */
 public final class Reference implements AutoCloseable {
+  /** By its own name, and where it is the embedding. */
+  private static final List<String> OUTPUT_LAYER = List.of("lm_head", "shared");
+
   private final String name;
   private final String hash;
   private final T5Model model;
@@ -92,6 +96,12 @@ public final class Reference implements AutoCloseable {
         hash += "+" + ModelFolder.weightsHash(adapterFolder);
         try (PeftAdapter adapter = PeftAdapter.open(adapterFolder)) {
           policy.training().weights().check(adapter);
+          if (!Collections.disjoint(adapter.modules().keySet(), OUTPUT_LAYER)) {
+            throw new InvalidInputException(
+                name
+                    + " adapts the output layer, whose logits never exist whole: merge it, and name"
+                    + " the result checkpoint:DIR");
+          }
           for (Linear linear : linears) {
             adapters.put(linear, linear.pack(policy.ops(), arena, List.of(adapter.modules())));
           }

@@ -15,6 +15,7 @@ import dev.precis.alignment.reward.Reward;
 import dev.precis.alignment.reward.Score;
 import dev.precis.checkpoint.Checkpoint;
 import dev.precis.checkpoint.Json;
+import dev.precis.checkpoint.SafeTensors;
 import dev.precis.checkpoint.TensorView;
 import dev.precis.generation.SampledTokens;
 import dev.precis.ops.Parameters.Parameter;
@@ -22,6 +23,7 @@ import dev.precis.tensor.DType;
 import dev.precis.text.Tokenizer;
 import dev.precis.training.RunFolder;
 import dev.precis.training.TrainableT5;
+import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
@@ -310,6 +312,52 @@ class PpoTest {
           });
     }
     assertTrue(Fixtures.relativeError(all.get(1), all.get(0)) < 1e-4);
+  }
+
+  @ParameterizedTest
+  @EnumSource(Mode.class)
+  void responsesThatCannotBeAreRefused(Mode mode) {
+    ppo(
+        PolicyProcess.options().mode(mode).build(),
+        DType.FLOAT32,
+        List.of("q", "v"),
+        (ppo, prompts) -> {
+          List<Prompt> two = prompts.subList(0, 2);
+          for (int[] wrong : new int[][] {{}, {5, 416}, {-1, 1}}) {
+            String said =
+                assertThrows(
+                        InvalidInputException.class,
+                        () -> ppo.rollout(two, List.of(new int[] {5, 1}, wrong), 0))
+                    .getMessage();
+            assertTrue(said.contains(two.get(1).id()), said);
+          }
+        });
+  }
+
+  @Test
+  void aReferenceThatAdaptsTheOutputLayerIsRefused(@TempDir Path folder) throws IOException {
+    Path start = Fixtures.folder("t5-tiny-lora");
+    Files.copy(start.resolve("adapter_config.json"), folder.resolve("adapter_config.json"));
+    SafeTensors.write(
+        folder.resolve("adapter_model.safetensors"),
+        List.of(matrix("lm_head.lora_A", 8, 64), matrix("lm_head.lora_B", 416, 8)),
+        Map.of("format", "pt"));
+    try (TrainableT5 t5 = PolicyProcess.policy(DType.FLOAT32, "q", "v")) {
+      String said =
+          assertThrows(
+                  InvalidInputException.class,
+                  () -> Reference.open("adapter:" + folder, t5, Path::of))
+              .getMessage();
+      assertTrue(said.contains("output layer"), said);
+    }
+  }
+
+  private static TensorView matrix(String module, int rows, int columns) {
+    return new TensorView(
+        "base_model.model." + module + ".weight",
+        DType.FLOAT32,
+        new long[] {rows, columns},
+        MemorySegment.ofArray(new float[rows * columns]));
   }
 
   private static void trainer(Path folder, Reward reward, boolean moved, boolean same) {
