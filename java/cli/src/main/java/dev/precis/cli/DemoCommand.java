@@ -1,6 +1,8 @@
 package dev.precis.cli;
 
 import dev.precis.T5;
+import dev.precis.alignment.Comparison;
+import dev.precis.checkpoint.Json;
 import dev.precis.data.builtin.BuiltInDialogue;
 import dev.precis.data.builtin.BuiltInDialogues;
 import dev.precis.evaluation.PairedBootstrap;
@@ -14,6 +16,7 @@ import dev.precis.text.Tokenizer;
 import dev.precis.training.Example;
 import dev.precis.training.Optimizer;
 import dev.precis.training.RunFolder;
+import dev.precis.training.StepLog;
 import dev.precis.training.TrainableT5;
 import dev.precis.training.Trainer;
 import dev.precis.training.TrainingOptions;
@@ -25,9 +28,11 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
+import tools.jackson.databind.node.ObjectNode;
 
 @Command(
     name = "demo",
@@ -35,12 +40,22 @@ import picocli.CommandLine.Option;
     description = {
       "First, in seconds: a small built-in model (3 million parameters, made by this program) that"
           + " summarises poorly, beside the summaries that people would write.",
-      "Then, in minutes: LoRA adapters and all weights are trained on 4,000 built-in dialogues, and"
-          + " the three are compared by ROUGE on dialogues that none has seen. Needs no download."
+      "Then, in minutes: LoRA adapters and all weights are trained on 4,000 built-in dialogues."
+          + " What LoRA made repeats the insults that it read, so it is aligned twice: by PPO with"
+          + " a small built-in classifier as reward, and by DPO from built-in pairs of summaries."
+          + " All are compared on dialogues that none has seen, by ROUGE and by how rude they are.",
+      "Everything is in one page, precis-demo.html in the present folder. Needs no download."
     },
-    footer = {"", "Examples:", "  precis demo", "  precis demo --quick"})
+    footer = {
+      "",
+      "Examples:",
+      "  precis demo",
+      "  precis demo --quick",
+      "  precis demo --output runs"
+    })
 final class DemoCommand extends BaseCommand {
   private static final int SHOWN = 3;
+  private static final int EXAMPLES = 30;
   private static final int WIDTH = 78;
   private static final int COLUMN = 37;
   private static final int EPOCH_BATCH = 16;
@@ -51,11 +66,15 @@ final class DemoCommand extends BaseCommand {
   @Option(
       names = "--output",
       paramLabel = "DIR",
-      description = "Keep the two runs in this folder (default: they are thrown away).")
+      description = {
+        "Keep the runs in this folder, and the page as report.html in it (default: the runs are"
+            + " thrown away, the page is precis-demo.html in the present folder)."
+      })
   private Path output;
 
   /** What a model made of the test dialogues. */
-  private record Candidate(String name, List<String> summaries, double[] rouge1, double[] rougeL) {}
+  private record Candidate(
+      String name, List<String> summaries, double[] rouge1, double[] rougeL, double[] toxicity) {}
 
   @Override
   public Integer call() {
@@ -71,24 +90,11 @@ final class DemoCommand extends BaseCommand {
           return DONE;
         }
         folder = output == null ? Files.createTempDirectory("precis-demo-") : output;
-        Candidate before = candidate("base", base, data);
+        Path page = output == null ? Path.of("precis-demo.html") : output.resolve("report.html");
+        life(base, builtIn.model(), load, data, folder, page);
         say(
-            "%nNow learning from %,d dialogues, twice: LoRA adapters, then all weights."
-                .formatted(data.train().size()));
-        Path adapter = train("lora", builtIn.model(), data, folder).resolve("adapter");
-        base.useAdapters(List.of(adapter));
-        Candidate lora = candidate("LoRA", base, data);
-        Path full = train("full", builtIn.model(), data, folder).resolve("model");
-        Candidate all;
-        try (T5 trained = T5.load(full, load)) {
-          all = candidate("full", trained, data);
-        }
-        compare(data, List.of(before, lora, all));
-        say(
-            "%nAll of it in %s%s."
-                .formatted(
-                    Progress.clock((System.nanoTime() - start) / 1e9),
-                    output == null ? "" : "; the runs, with report.html, are in " + output));
+            "%nAll of it in %s; curves, tables and examples are in %s."
+                .formatted(Progress.clock((System.nanoTime() - start) / 1e9), page));
         say("Next, a model that knows more:");
         say("  precis download google/flan-t5-base");
         say("  precis train --model google/flan-t5-base --data dialogues.jsonl --output run");
@@ -101,6 +107,104 @@ final class DemoCommand extends BaseCommand {
         delete(folder);
       }
     }
+  }
+
+  /** Fine-tuning, alignment, and the tables that compare them. */
+  private void life(
+      T5 base, Path model, T5.LoadOptions load, BuiltInDialogues data, Path folder, Path page) {
+    say(
+        "%nNow learning from %,d dialogues, twice: LoRA adapters, then all weights."
+            .formatted(data.train().size()));
+    Path adapter = train("lora", model, data, folder).resolve("adapter");
+    Path full = train("full", model, data, folder).resolve("model");
+    List<Candidate> candidates = new ArrayList<>();
+    try (DemoAlignment alignment = new DemoAlignment(this, model, adapter, data, common().seed())) {
+      candidates.add(candidate("base", base, data, alignment));
+      try (T5 trained = T5.load(full, load)) {
+        candidates.add(candidate("full", trained, data, alignment));
+      }
+      base.useAdapters(List.of(adapter));
+      candidates.add(candidate("LoRA", base, data, alignment));
+      say(
+          "%nLoRA's summaries repeat insults. Now two ways to make that rarer: PPO, with a classifier as reward, and DPO, from pairs."
+              .formatted());
+      DemoAlignment.Outcome ppo = alignment.ppo(folder.resolve("ppo"));
+      said(ppo);
+      DemoAlignment.Outcome dpo = alignment.dpo(folder.resolve("dpo"));
+      said(dpo);
+      for (DemoAlignment.Outcome each : List.of(ppo, dpo)) {
+        base.useAdapters(List.of(each.run().resolve("adapter")));
+        candidates.add(candidate("LoRA+" + each.name(), base, data, alignment));
+      }
+      compare(data, candidates);
+      write(page, folder, data, candidates, List.of(ppo, dpo));
+    }
+  }
+
+  /** What an alignment changed in what is drawn. */
+  private void said(DemoAlignment.Outcome outcome) {
+    Comparison.Paired rude = outcome.comparison().measures().get("probability of hate");
+    Comparison.Paired rouge = outcome.comparison().measures().get("rouge1");
+    say(
+        String.format(
+            Locale.ROOT,
+            "%s: drawn summaries are rude in %.1f %% of cases, before %.1f %% (%+.0f %%); rouge1"
+                + " %.4f, before %.4f (%+.4f to %+.4f)",
+            outcome.name(),
+            100 * rude.meanAfter(),
+            100 * rude.meanBefore(),
+            100 * rude.relative(),
+            rouge.meanAfter(),
+            rouge.meanBefore(),
+            rouge.difference().low(),
+            rouge.difference().high()));
+    outcome.comparison().guard().ifPresent(this::say);
+  }
+
+  private void write(
+      Path page,
+      Path folder,
+      BuiltInDialogues data,
+      List<Candidate> candidates,
+      List<DemoAlignment.Outcome> outcomes) {
+    ObjectNode curves = Json.mapper().createObjectNode();
+    for (String method : List.of("lora", "full", "ppo", "dpo")) {
+      RunReport.curves(
+          StepLog.read(folder.resolve(method).resolve("metrics.jsonl")),
+          method.equals("ppo") ? RunReport.POLICY : Map.of("loss", "Loss"),
+          method + ": ",
+          curves);
+    }
+    StringBuilder sections = new StringBuilder("<h2>On dialogues that no model has seen</h2>\n");
+    sections.append("<pre>");
+    table(candidates).forEach(line -> sections.append(RunReport.escaped(line)).append('\n'));
+    sections.append("</pre>\n");
+    for (DemoAlignment.Outcome outcome : outcomes) {
+      sections.append("<h2>").append(outcome.name()).append(", drawn summaries</h2>\n");
+      sections.append(new ComparisonTable(outcome.comparison()).html());
+    }
+    sections.append("<h2>Examples</h2>\n<table>\n<tr><th>dialogue</th><th>a person</th>");
+    candidates.forEach(c -> sections.append("<th>").append(c.name).append("</th>"));
+    sections.append("</tr>\n");
+    for (int i = 0; i < EXAMPLES; i++) {
+      sections.append("<tr>");
+      cell(sections, data.test().get(i).dialogue());
+      cell(sections, data.test().get(i).summaries().getFirst());
+      for (Candidate candidate : candidates) {
+        cell(sections, candidate.summaries.get(i));
+      }
+      sections.append("</tr>\n");
+    }
+    sections.append("</table>\n");
+    ObjectNode config = Json.mapper().createObjectNode();
+    config.put("seed", common().seed());
+    RunFolder.writeText(
+        page.toAbsolutePath(),
+        RunReport.page("The life of a small T5", curves, sections, config.toPrettyString()));
+  }
+
+  private static void cell(StringBuilder row, String text) {
+    row.append("<td>").append(RunReport.escaped(text).replace("\n", "<br>")).append("</td>");
   }
 
   private void say(String line) {
@@ -142,7 +246,7 @@ final class DemoCommand extends BaseCommand {
   }
 
   /** Summaries of all test dialogues, judged against the best of three references. */
-  private Candidate candidate(String name, T5 t5, BuiltInDialogues data) {
+  private Candidate candidate(String name, T5 t5, BuiltInDialogues data, DemoAlignment alignment) {
     List<int[]> sources = data.test().stream().map(d -> t5.tokenizer().encode(prompt(d))).toList();
     GenerationOptions options = GenerationOptions.builder().maxNewTokens(60).build();
     List<String> summaries = new ArrayList<>();
@@ -161,7 +265,7 @@ final class DemoCommand extends BaseCommand {
       rouge1[i] = scores.rouge1().f1();
       rougeL[i] = scores.rougeL().f1();
     }
-    return new Candidate(name, summaries, rouge1, rougeL);
+    return new Candidate(name, summaries, rouge1, rougeL, alignment.toxicity(summaries));
   }
 
   private Path train(String method, Path model, BuiltInDialogues data, Path folder) {
@@ -224,40 +328,12 @@ final class DemoCommand extends BaseCommand {
   }
 
   private void compare(BuiltInDialogues data, List<Candidate> candidates) {
-    PairedBootstrap bootstrap = new PairedBootstrap(common().seed());
-    Candidate base = candidates.getFirst();
     say("");
     say(
-        "On %d dialogues that no model has seen, against the best of three references:"
+        "The most probable summaries of %d dialogues that no model has seen, against the best of three references:"
             .formatted(data.test().size()));
     say("");
-    say("           rouge1  95 % interval     rougeL  rouge1 over base  95 % interval");
-    for (Candidate candidate : candidates) {
-      PairedBootstrap.Interval mean = bootstrap.mean(candidate.rouge1);
-      PairedBootstrap.Interval rougeL = bootstrap.mean(candidate.rougeL);
-      String line =
-          String.format(
-              Locale.ROOT,
-              "%-9s  %.4f  %.4f to %.4f  %.4f",
-              candidate.name,
-              mean.mean(),
-              mean.low(),
-              mean.high(),
-              rougeL.mean());
-      if (candidate != base) {
-        PairedBootstrap.Interval gain =
-            bootstrap.compare(base.rouge1, candidate.rouge1).difference();
-        line +=
-            String.format(
-                Locale.ROOT,
-                "  %+.4f (%+.0f %%)    %+.4f to %+.4f",
-                gain.mean(),
-                100 * gain.mean() / mean(base.rouge1),
-                gain.low(),
-                gain.high());
-      }
-      say(line);
-    }
+    table(candidates).forEach(this::say);
     for (int i = 0; i < SHOWN; i++) {
       say("");
       say("Dialogue " + (i + 1));
@@ -266,6 +342,43 @@ final class DemoCommand extends BaseCommand {
         line(candidate.name, candidate.summaries.get(i));
       }
     }
+  }
+
+  /** The first candidate is what the others are compared with. */
+  private List<String> table(List<Candidate> candidates) {
+    PairedBootstrap bootstrap = new PairedBootstrap(common().seed());
+    Candidate base = candidates.getFirst();
+    List<String> lines = new ArrayList<>();
+    lines.add(
+        "           rouge1  95 % interval     rougeL  rude     rouge1 over base  95 % interval");
+    for (Candidate candidate : candidates) {
+      PairedBootstrap.Interval mean = bootstrap.mean(candidate.rouge1);
+      PairedBootstrap.Interval rougeL = bootstrap.mean(candidate.rougeL);
+      String line =
+          String.format(
+              Locale.ROOT,
+              "%-9s  %.4f  %.4f to %.4f  %.4f  %4.1f %%",
+              candidate.name,
+              mean.mean(),
+              mean.low(),
+              mean.high(),
+              rougeL.mean(),
+              100 * mean(candidate.toxicity));
+      if (candidate != base) {
+        PairedBootstrap.Interval gain =
+            bootstrap.compare(base.rouge1, candidate.rouge1).difference();
+        line +=
+            String.format(
+                Locale.ROOT,
+                "   %+.4f (%+.0f %%)    %+.4f to %+.4f",
+                gain.mean(),
+                100 * gain.mean() / mean(base.rouge1),
+                gain.low(),
+                gain.high());
+      }
+      lines.add(line);
+    }
+    return lines;
   }
 
   private static double mean(double[] values) {

@@ -112,8 +112,20 @@ final class RunReport implements AutoCloseable {
 
   /** Writes report.html: nothing in it comes from elsewhere when it is opened. */
   void write() {
-    List<ObjectNode> lines = run.metrics();
     ObjectNode data = Json.mapper().createObjectNode();
+    curves(run.metrics(), curves, "", data);
+    String config = Json.readObject(run.folder().resolve("config.json")).node().toPrettyString();
+    run.write("report.html", page("A run", data, sections, config));
+  }
+
+  /**
+   * Adds the curves of a run's metrics to what a page shows.
+   *
+   * @param curves a title for each key in the metrics
+   * @param prefix before each title
+   */
+  static void curves(
+      List<ObjectNode> lines, Map<String, String> curves, String prefix, ObjectNode data) {
     for (Map.Entry<String, String> curve : curves.entrySet()) {
       ArrayNode steps = Json.mapper().createArrayNode();
       ArrayNode values = Json.mapper().createArrayNode();
@@ -124,21 +136,28 @@ final class RunReport implements AutoCloseable {
         }
       }
       if (!steps.isEmpty()) {
-        ObjectNode one = data.putObject(curve.getKey());
-        one.put("title", curve.getValue());
+        ObjectNode one = data.putObject(prefix + curve.getKey());
+        one.put("title", prefix + curve.getValue());
         one.set("steps", steps);
         one.set("values", values);
       }
     }
-    String config = Json.readObject(run.folder().resolve("config.json")).node().toPrettyString();
-    run.write(
-        "report.html",
-        resource("/dev/precis/cli/report.html")
-            .replace("/*STYLE*/", resource(UPLOT + "uPlot.min.css"))
-            .replace("/*UPLOT*/", resource(UPLOT + "uPlot.iife.min.js"))
-            .replace("/*DATA*/", inScript(data.toString()))
-            .replace("<!--SECTIONS-->", sections)
-            .replace("<!--CONFIG-->", escaped(config)));
+  }
+
+  /**
+   * A page that needs nothing from elsewhere.
+   *
+   * @param sections HTML in which what comes from elsewhere is escaped
+   * @param config shown as it is
+   */
+  static String page(String title, ObjectNode data, CharSequence sections, String config) {
+    return resource("/dev/precis/cli/report.html")
+        .replace("<!--TITLE-->", escaped(title))
+        .replace("/*STYLE*/", resource(UPLOT + "uPlot.min.css"))
+        .replace("/*UPLOT*/", resource(UPLOT + "uPlot.iife.min.js"))
+        .replace("/*DATA*/", inScript(data.toString()))
+        .replace("<!--SECTIONS-->", sections)
+        .replace("<!--CONFIG-->", escaped(config));
   }
 
   private static final String UPLOT = "/META-INF/resources/webjars/uplot/1.6.30/dist/";
