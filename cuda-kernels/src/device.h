@@ -25,6 +25,13 @@
 #include "ops/op.h"
 #include "random/portable_math.h"
 
+// For what is rarely called and large.
+#if defined(__CUDACC__)
+#define PRECIS_NOINLINE __noinline__
+#else
+#define PRECIS_NOINLINE __attribute__((noinline))
+#endif
+
 namespace precis {
 
 constexpr uint32_t kAllLanes = 0xffffffffu;

@@ -378,7 +378,6 @@ __global__ void __launch_bounds__(256) lora_matmul_float_kernel(Product p) {
       return r0 + i < p.ranks ? static_cast<const float*>(p.a)[(r0 + i) * p.a_stride + k] : 0.0f;
     };
     add_product(xs, ws, p.inputs, rows_of(p.separate_z ? p.z : p.x), a, low);
-    __syncthreads();  // the last ranks' t is read no more
     for (int i = 0; i < 4; i++) {
       for (int j = 0; j < 4; j++) {
         ts[(row + i) * kTile + column + j] = low[i][j];
@@ -389,7 +388,7 @@ __global__ void __launch_bounds__(256) lora_matmul_float_kernel(Product p) {
         }
       }
     }
-    __syncthreads();
+    // The barriers in add_product stand between writing and reading t.
     for (int i = 0; i < p.segment_count; i++) {
       const precis_lora_segment& s = p.segments[i];
       auto t = [&](int m, int64_t r) {

@@ -8,6 +8,13 @@
 
 namespace precis {
 
+// Takes a logarithm in double. By value: a kernel argument whose address is taken is copied.
+PRECIS_NOINLINE __device__ inline float far_bias(const float* column, int64_t stride,
+                                                 int32_t buckets, int32_t max_distance,
+                                                 bool bidirectional, int relative) {
+  return column[relative_position_bucket(relative, buckets, max_distance, bidirectional) * stride];
+}
+
 struct BiasTable {
   const float* data;  // (buckets, heads); nullptr: no bias
   int64_t stride;
@@ -16,8 +23,8 @@ struct BiasTable {
   bool bidirectional;
 
   __device__ __forceinline__ float at(int64_t relative, int64_t head) const {
-    return data[relative_position_bucket(relative, buckets, max_distance, bidirectional) * stride +
-                head];
+    return far_bias(data + head, stride, buckets, max_distance, bidirectional,
+                    static_cast<int>(relative));
   }
 };
 

@@ -129,7 +129,6 @@ __device__ float find_threshold(const Row<kInShared>& row, int n, float largest,
     __syncthreads();
     boundary = find_boundary(bins, boundary.before, limit, !kMass);
     prefix[round] = static_cast<uint32_t>(boundary.bin);
-    __syncthreads();
   }
   *before = boundary.before;
   const uint32_t bits = prefix[1] << 21 | prefix[2] << 10 | prefix[3];
@@ -177,6 +176,7 @@ struct Better {
     return a.score > b.score || (a.score == b.score && a.token < b.token) ? a : b;
   }
 };
+// Called once: its shared memory is not written again.
 __device__ Drawn best_of_block(Drawn mine) {
   PRECIS_SHARED(Drawn, partials, 32);
 #pragma unroll
@@ -188,7 +188,6 @@ __device__ Drawn best_of_block(Drawn mine) {
   __syncthreads();
   Drawn all = partials[0];
   for (int w = 1; w < threads() / 32; w++) all = Better()(all, partials[w]);
-  __syncthreads();
   return all;
 }
 
@@ -216,7 +215,6 @@ __device__ void apply_rules(const precis_logit_rules& rules, int64_t r, float* s
       while (same < n - 1 && history[i + same] == last[same]) same++;
       if (same == n - 1) scores[history[i + n - 1]] = -INFINITY;
     }
-    __syncthreads();
   }
   if (rules.min_new_tokens > 0 && length - 1 < rules.min_new_tokens) {
     for (int32_t i = thread(); i < rules.end_token_count; i += threads()) {

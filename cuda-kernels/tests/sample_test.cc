@@ -49,7 +49,7 @@ struct Input {
         offsets(m),
         history(m * kHistory),
         lengths(m),
-        ends({0}) {
+        ends({0, 3, 1}) {
     std::iota(streams.begin(), streams.end(), uint64_t{1} << 33);
     for (int64_t r = 0; r < m; r++) {
       float* x = row<float>(logits, r);
@@ -76,7 +76,7 @@ struct Input {
 precis_sample_args arguments(const Options& o) {
   precis_sample_args args = {};
   args.rules.history_stride = kHistory;
-  args.rules.end_token_count = 1;
+  args.rules.end_token_count = 3;
   args.rules.repetition_penalty = o.repetition_penalty;
   args.rules.no_repeat_ngram_size = o.no_repeat_ngram_size;
   args.rules.min_new_tokens = o.min_new_tokens;
