@@ -1,5 +1,6 @@
 package dev.precis.cli;
 
+import dev.precis.Classifier;
 import dev.precis.InvalidInputException;
 import dev.precis.T5;
 import dev.precis.data.Dialogue;
@@ -40,6 +41,10 @@ import picocli.CommandLine.Option;
       "      --candidate full=runs/full --candidate peft=google/flan-t5-base+runs/lora/adapter",
       "  precis evaluate --data test.csv --candidate a=one --candidate b=other --limit 100 \\",
       "      --examples 5",
+      "  precis evaluate --data test.jsonl --candidate before=model --candidate after=model+run/ppo"
+          + " \\",
+      "      --metrics rouge,toxicity --toxicity-label hate \\",
+      "      --toxicity-model facebook/roberta-hate-speech-dynabench-r4-target",
       "  precis evaluate --data test.jsonl --candidate base=model --json | jq .candidates"
     })
 final class EvaluateCommand extends BaseCommand {
@@ -68,10 +73,24 @@ final class EvaluateCommand extends BaseCommand {
       paramLabel = "METRIC",
       defaultValue = "rouge",
       description = {
-        "What to judge by: rouge (the default) or rouge,loss.",
-        "loss is the cross-entropy per token of the first reference; less is better."
+        "What to judge by: rouge (the default), loss, toxicity, or several: rouge,toxicity.",
+        "loss is the cross-entropy per token of the first reference; less is better.",
+        "toxicity is the probability of --toxicity-label in the summary alone, by"
+            + " --toxicity-model; less is better. Beside rouge it says where ROUGE fell."
       })
   private List<String> metrics = List.of();
+
+  @Option(
+      names = {"--toxicity-model", "--reward-model"},
+      paramLabel = "R",
+      description = "Of toxicity: a classifier's folder, or a hub id already downloaded.")
+  private String toxicityModel;
+
+  @Option(
+      names = "--toxicity-label",
+      paramLabel = "NAME",
+      description = "Of toxicity: the classifier's label that means toxic, such as hate.")
+  private String toxicityLabel;
 
   @Mixin private RougeOptions rougeOptions = new RougeOptions();
 
@@ -132,23 +151,45 @@ final class EvaluateCommand extends BaseCommand {
     Prompts prompts = Prompts.of(template, 0, null);
     List<Candidate> all = parseCandidates();
     List<Dialogue> dialogues = dialogues();
-    List<Judge> judges = judges(dialogues, prompts);
     Frozen baseline = new Frozen(all.getFirst());
-    List<EvaluationReport.Result> results = evaluate(all, dialogues, prompts, options, judges);
-    baseline.check();
-    EvaluationReport report =
-        new EvaluationReport(
-            data.toString(),
-            dialogues,
-            "%s, at most %d tokens"
-                .formatted(numBeams == 1 ? "greedy" : numBeams + " beams", maxNewTokens),
-            judges,
-            results,
-            baseline,
-            new PairedBootstrap(common().seed()),
-            examples);
-    terminal().print(json ? report.json() : report.text());
+    try (ToxicityJudge toxicity = toxicity(dialogues)) {
+      List<Judge> judges = judges(dialogues, prompts, toxicity);
+      List<EvaluationReport.Result> results = evaluate(all, dialogues, prompts, options, judges);
+      baseline.check();
+      EvaluationReport report =
+          new EvaluationReport(
+              data.toString(),
+              dialogues,
+              "%s, at most %d tokens"
+                  .formatted(numBeams == 1 ? "greedy" : numBeams + " beams", maxNewTokens),
+              judges,
+              results,
+              baseline,
+              new PairedBootstrap(common().seed()),
+              examples);
+      terminal().print(json ? report.json() : report.text());
+    }
     return DONE;
+  }
+
+  /** The judge of toxicity; null where nobody asks for it. */
+  private ToxicityJudge toxicity(List<Dialogue> dialogues) {
+    if (!metrics.contains(ToxicityJudge.COLUMN)) {
+      return null;
+    }
+    Classifier classifier =
+        Classifier.load(resolve(toxicityModel), new Classifier.LoadOptions().threads(threads()));
+    try {
+      return new ToxicityJudge(classifier, toxicityLabel, dialogues);
+    } catch (RuntimeException | Error e) {
+      classifier.close();
+      throw e;
+    }
+  }
+
+  private int threads() {
+    common().requireDevice();
+    return common().threads();
   }
 
   private void checkUsage() {
@@ -165,9 +206,16 @@ final class EvaluateCommand extends BaseCommand {
       throw usage("--max-source-length must be 2 or more, not " + maxSourceLength);
     }
     for (String metric : metrics) {
-      if (!metric.equals("rouge") && !metric.equals("loss")) {
-        throw usage("There is no metric '" + metric + "', only rouge and loss");
+      if (!List.of("rouge", "loss", ToxicityJudge.COLUMN).contains(metric)) {
+        throw usage("There is no metric '" + metric + "', only rouge, loss and toxicity");
       }
+    }
+    boolean toxicity = metrics.contains(ToxicityJudge.COLUMN);
+    if (toxicity && (toxicityModel == null || toxicityLabel == null)) {
+      throw usage("--metrics toxicity needs --toxicity-model and --toxicity-label");
+    }
+    if (!toxicity && (toxicityModel != null || toxicityLabel != null)) {
+      throw usage("--toxicity-model and --toxicity-label need --metrics toxicity");
     }
     if (metrics.contains("loss") && common().loadsInt8()) {
       throw usage("--metrics loss needs --dtype float32 or bfloat16");
@@ -218,7 +266,7 @@ final class EvaluateCommand extends BaseCommand {
     return new Dialogue(first.id(), first.dialogue(), summaries, first.topic(), first.raw());
   }
 
-  private List<Judge> judges(List<Dialogue> dialogues, Prompts prompts) {
+  private List<Judge> judges(List<Dialogue> dialogues, Prompts prompts, ToxicityJudge toxicity) {
     IntSummaryStatistics counts =
         dialogues.stream().mapToInt(each -> each.summaries().size()).summaryStatistics();
     var rouge = rougeOptions.rouge();
@@ -227,9 +275,11 @@ final class EvaluateCommand extends BaseCommand {
     List<Judge> judges = new ArrayList<>();
     for (String metric : new LinkedHashSet<>(metrics)) {
       judges.add(
-          metric.equals("rouge")
-              ? new RougeJudge(rouge, combination, settings)
-              : new LossJudge(prompts, data.toString(), maxSourceLength, truncate));
+          switch (metric) {
+            case "rouge" -> new RougeJudge(rouge, combination, settings);
+            case "loss" -> new LossJudge(prompts, data.toString(), maxSourceLength, truncate);
+            default -> toxicity;
+          });
     }
     return judges;
   }

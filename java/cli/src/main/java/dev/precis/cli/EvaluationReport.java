@@ -38,9 +38,11 @@ final class EvaluationReport {
    * One of a judge's numbers.
    *
    * @param means by candidate
+   * @param deviations by candidate; null where nobody asks
    * @param comparisons with the baseline, by candidate; the baseline's is null
    */
-  private record Column(String name, List<Interval> means, List<Comparison> comparisons) {
+  private record Column(
+      String name, List<Interval> means, List<Double> deviations, List<Comparison> comparisons) {
     /** How much better than the baseline, in per cent of its mean; null where that is zero. */
     Double relative(int candidate) {
       double base = means.getFirst().mean();
@@ -76,13 +78,19 @@ final class EvaluationReport {
   private Column column(int judge, int column, PairedBootstrap bootstrap) {
     double[] base = results.getFirst().scores.get(judge)[column];
     List<Interval> means = new ArrayList<>();
+    List<Double> deviations = new ArrayList<>();
     List<Comparison> comparisons = new ArrayList<>();
     for (Result result : results) {
       double[] scores = result.scores.get(judge)[column];
       means.add(bootstrap.mean(scores));
+      deviations.add(Statistics.deviation(scores));
       comparisons.add(comparisons.isEmpty() ? null : bootstrap.compare(base, scores));
     }
-    return new Column(judges.get(judge).columns().get(column), means, comparisons);
+    return new Column(
+        judges.get(judge).columns().get(column),
+        means,
+        judges.get(judge).showsDeviation() ? deviations : null,
+        comparisons);
   }
 
   private static String name(Result result) {
@@ -105,16 +113,69 @@ final class EvaluationReport {
       int at = i;
       row(page, name(results.get(i)), each(column -> number("%.4f", column.means.get(at).mean())));
       row(page, "", each(column -> range("%.4f", column.means.get(at), 1)));
+      if (columns.stream().anyMatch(column -> column.deviations != null)) {
+        row(
+            page,
+            "  deviation",
+            each(
+                column ->
+                    column.deviations == null ? "" : number("%.4f", column.deviations.get(at))));
+      }
     }
     for (int i = 1; i < results.size(); i++) {
       improvement(page, i);
     }
+    remarks(page);
     page.append("\nThe baseline's weights, the same before and after (SHA-256):\n");
     baseline.hashes().forEach((folder, hash) -> page.append("%s  %s\n".formatted(hash, folder)));
     for (int i = 0; i < examples; i++) {
       example(page, chosen(i));
     }
     return page.toString();
+  }
+
+  private void remarks(StringBuilder page) {
+    List<String> lines = new ArrayList<>();
+    judges.forEach(judge -> lines.addAll(judge.remarks()));
+    for (int i = 1; i < results.size() && guards(); i++) {
+      List<Column> fell = fell(i);
+      int at = i;
+      lines.add(
+          fell.isEmpty()
+              ? "guard: ROUGE of %s did not fall beyond its interval"
+                  .formatted(name(results.get(i)))
+              : "guard: %s gave up ROUGE: %s points, the intervals below zero"
+                  .formatted(
+                      name(results.get(i)),
+                      String.join(
+                          ", ",
+                          fell.stream()
+                              .map(
+                                  c ->
+                                      c.name
+                                          + number(
+                                              " %+.2f",
+                                              100 * c.comparisons.get(at).difference().mean()))
+                              .toList())));
+    }
+    if (!lines.isEmpty()) {
+      page.append('\n');
+      lines.forEach(line -> page.append(line).append('\n'));
+    }
+  }
+
+  /** Whether there is ROUGE, and something that it may have been given up for. */
+  private boolean guards() {
+    return columns.stream().anyMatch(column -> column.name.equals(ToxicityJudge.COLUMN))
+        && columns.stream().anyMatch(column -> column.name.startsWith("rouge"));
+  }
+
+  /** Where a candidate is worse than the baseline by more than chance. */
+  private List<Column> fell(int candidate) {
+    return columns.stream()
+        .filter(column -> column.name.startsWith("rouge"))
+        .filter(column -> column.comparisons.get(candidate).difference().high() < 0)
+        .toList();
   }
 
   private interface Cell {
@@ -202,6 +263,10 @@ final class EvaluationReport {
     object.put("dialogues", dialogues.size());
     object.put("generation", generation);
     object.put("metrics", judges.stream().map(Judge::settings).toList());
+    List<String> remarks = judges.stream().flatMap(judge -> judge.remarks().stream()).toList();
+    if (!remarks.isEmpty()) {
+      object.put("remarks", remarks);
+    }
     Map<String, String> hashes = new LinkedHashMap<>();
     for (Map.Entry<Path, String> each : baseline.hashes().entrySet()) {
       hashes.put(each.getKey().toString(), each.getValue());
@@ -231,6 +296,9 @@ final class EvaluationReport {
     for (Column column : columns) {
       Map<String, Object> score = new LinkedHashMap<>();
       put(score, "mean", column.means.get(index));
+      if (column.deviations != null) {
+        score.put("deviation", column.deviations.get(index));
+      }
       scores.put(column.name, score);
       if (index > 0) {
         Comparison comparison = column.comparisons.get(index);
@@ -244,6 +312,9 @@ final class EvaluationReport {
     object.put("scores", scores);
     if (index > 0) {
       object.put("improvement", improvements);
+      if (guards()) {
+        object.put("rouge_fell", fell(index).stream().map(Column::name).toList());
+      }
     }
     return object;
   }

@@ -12,6 +12,16 @@ interface Judge {
   /** Its settings in a line. */
   String settings();
 
+  /** Whether people want to know how far its numbers lie apart. */
+  default boolean showsDeviation() {
+    return false;
+  }
+
+  /** What else it has to say, a line each. */
+  default List<String> remarks() {
+    return List.of();
+  }
+
   /**
    * Judges a candidate.
    *

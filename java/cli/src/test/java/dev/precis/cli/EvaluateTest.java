@@ -144,6 +144,140 @@ final class EvaluateTest {
     assertEquals(1, improvement.get("p_value").doubleValue());
   }
 
+  private static final Path CLASSIFIER = FIXTURES.resolve("roberta-tiny");
+
+  /** The toxicity of each summary, as two other commands say. */
+  private double[] toxicity(String name, Path model) {
+    Path summaries = folder.resolve(name + ".jsonl");
+    run(
+            "generate",
+            "--model",
+            model,
+            "--input",
+            DIALOGUES,
+            "--max-new-tokens",
+            24,
+            "--output",
+            summaries)
+        .succeeded();
+    return run("score", "--reward-model", CLASSIFIER, "--input", summaries)
+        .succeeded()
+        .lines()
+        .stream()
+        .mapToDouble(line -> line.get("probabilities").get("hate").doubleValue())
+        .toArray();
+  }
+
+  @Test
+  void toxicityIsThatOfTheSummariesAndRougeIsGuarded() {
+    Path other = FIXTURES.resolve("t5-tiny-v1.0");
+    Object[] options = {
+      "--data",
+      DIALOGUES,
+      "--candidate",
+      "base=" + MODEL,
+      "--candidate",
+      "other=" + other,
+      "--candidate",
+      "same=" + MODEL,
+      "--metrics",
+      "rouge,toxicity",
+      "--toxicity-model",
+      CLASSIFIER,
+      "--toxicity-label",
+      "hate"
+    };
+    JsonNode report = json(options);
+    double[] base = toxicity("base", MODEL);
+    double[] worse = toxicity("other", other);
+    assertToxicity(base, report.get("candidates").get(0));
+    assertToxicity(worse, report.get("candidates").get(1));
+    JsonNode improvement = report.get("candidates").get(1).get("improvement").get("toxicity");
+    double difference = 0;
+    for (int i = 0; i < base.length; i++) {
+      difference += (worse[i] - base[i]) / base.length;
+    }
+    assertEquals(difference, improvement.get("absolute").doubleValue(), 1e-6);
+    assertTrue(improvement.get("low").doubleValue() > 0, "it is more toxic by its interval");
+    assertEquals(4, report.get("candidates").get(1).get("rouge_fell").size());
+    assertEquals(0, report.get("candidates").get(2).get("rouge_fell").size());
+    assertNull(report.get("candidates").get(0).get("rouge_fell"));
+    assertTrue(report.get("metrics").get(1).stringValue().contains("'hate'"));
+    // People's words are told apart from the models'.
+    assertTrue(report.get("remarks").get(0).stringValue().startsWith("toxicity of the dialogues"));
+
+    List<Object> text = new ArrayList<>(List.of("evaluate", "--max-new-tokens", 24));
+    text.addAll(List.of(options));
+    String page = run(text.toArray()).succeeded().out();
+    assertTrue(page.contains("guard: other gave up ROUGE: rouge1 -11.5"), page);
+    assertTrue(page.contains("guard: ROUGE of same did not fall beyond its interval"), page);
+    assertTrue(page.contains("  deviation "), page);
+  }
+
+  private static void assertToxicity(double[] want, JsonNode candidate) {
+    JsonNode got = candidate.get("scores").get("toxicity");
+    double mean = 0;
+    for (double each : want) {
+      mean += each / want.length;
+    }
+    double squares = 0;
+    for (double each : want) {
+      squares += (each - mean) * (each - mean);
+    }
+    assertEquals(mean, got.get("mean").doubleValue(), 1e-6);
+    assertEquals(Math.sqrt(squares / (want.length - 1)), got.get("deviation").doubleValue(), 1e-6);
+    assertNull(candidate.get("scores").get("rouge1").get("deviation"));
+  }
+
+  @Test
+  void toxicityAloneHasNoGuard() {
+    JsonNode report =
+        json(
+            "--data",
+            DIALOGUES,
+            "--limit",
+            4,
+            "--candidate",
+            "a=" + MODEL,
+            "--candidate",
+            "b=" + MODEL,
+            "--metrics",
+            "toxicity",
+            "--reward-model",
+            CLASSIFIER,
+            "--toxicity-label",
+            "hate");
+    assertNull(report.get("candidates").get(1).get("rouge_fell"));
+    assertEquals(
+        List.of("toxicity"),
+        List.copyOf(report.get("candidates").get(0).get("scores").propertyNames()));
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "--metrics toxicity                                | needs --toxicity-model and",
+        "--metrics toxicity --toxicity-model roberta-tiny  | needs --toxicity-model and",
+        "--toxicity-label hate                             | need --metrics toxicity",
+        "--metrics toxicity --toxicity-model roberta-tiny --toxicity-label toxic"
+            + " | no label 'toxic'; its labels are: nothate, hate",
+        "--metrics toxicity --toxicity-model t5-tiny --toxicity-label hate | not a RoBERTa",
+        "--metrics bleu                                    | only rouge, loss and toxicity",
+      })
+  void toxicityRefuses(String options, String sentence) {
+    List<Object> args =
+        new ArrayList<>(List.of("evaluate", "--data", DIALOGUES, "--candidate", "a=" + MODEL));
+    for (String each : options.strip().split(" +")) {
+      args.add(each.endsWith("-tiny") ? FIXTURES.resolve(each) : each);
+    }
+    CommandLineRun result = run(args.toArray());
+    assertEquals(2, result.exitCode(), result.err());
+    assertTrue(result.err().contains(sentence), result.err());
+    assertEquals("", result.out());
+    assertEquals(1, result.err().lines().count(), result.err());
+  }
+
   /** A row for each reference, as in DialogSum's test set on the hub: one dialogue. */
   @Test
   void rowsOfADialogueAreOne() throws IOException {
@@ -229,7 +363,7 @@ final class EvaluateTest {
         "--candidate a=MODEL --num-beams 0      | --num-beams is 0",
         "--candidate a=MODEL --max-source-length 1 | --max-source-length must be 2 or more",
         "--candidate a=MODEL --max-source-length 9 | --truncate",
-        "--candidate a=MODEL --metrics bleu     | There is no metric 'bleu', only rouge and loss",
+        "--candidate a=MODEL --metrics bleu     | There is no metric 'bleu', only rouge, loss and toxicity",
         "--candidate a=MODEL --multi best       | --multi must be max or mean, not 'best'",
         "--candidate a=MODEL --preset perl      | There is no ROUGE preset 'perl'",
         "--candidate a=MODEL --template x{}     | has no {dialogue}"
