@@ -69,8 +69,7 @@ final class DemoAlignment implements AutoCloseable {
    *
    * @param start the adapter that fine-tuning made
    */
-  DemoAlignment(
-      BaseCommand command, Path model, Path start, BuiltInDialogues data, long seed) {
+  DemoAlignment(BaseCommand command, Path model, Path start, BuiltInDialogues data, long seed) {
     this.command = command;
     this.model = model;
     this.start = start;
@@ -104,8 +103,7 @@ final class DemoAlignment implements AutoCloseable {
     List<Prompt> prompts = new ArrayList<>();
     for (BuiltInDialogue dialogue : dialogues) {
       String text = PromptTemplate.DEFAULT.fill(dialogue.dialogue());
-      prompts.add(
-          new Prompt(dialogue.id(), text, tokenizer.encode(text), dialogue.summaries()));
+      prompts.add(new Prompt(dialogue.id(), text, tokenizer.encode(text), dialogue.summaries()));
     }
     return prompts;
   }
@@ -168,8 +166,7 @@ final class DemoAlignment implements AutoCloseable {
         TrainableT5 policy = policy();
         Reference reference = reference(policy);
         Ppo ppo = new Ppo(policy, reference, tokenizer, options);
-        PpoTrainer trainer =
-            new PpoTrainer(ppo, prompts(data.train()), reward(), run, true);
+        PpoTrainer trainer = new PpoTrainer(ppo, prompts(data.train()), reward(), run, true);
         Progress progress = new Progress(command.terminal(), command.common().quiet());
         RunReport report = new RunReport(run, 0, RunReport.POLICY)) {
       Comparison comparison =
@@ -188,8 +185,7 @@ final class DemoAlignment implements AutoCloseable {
                                       step.totalSteps(),
                                       step.statistics().get("env/reward_mean"),
                                       step.statistics().get("objective/kl"),
-                                      progress.left(
-                                          (double) step.step() / step.totalSteps())));
+                                      progress.left((double) step.step() / step.totalSteps())));
                         }
                       }));
       new ComparisonTable(comparison).writeTo(run);
@@ -249,8 +245,7 @@ final class DemoAlignment implements AutoCloseable {
                                       step.step(),
                                       step.totalSteps(),
                                       step.loss(),
-                                      progress.left(
-                                          (double) step.step() / step.totalSteps())));
+                                      progress.left((double) step.step() / step.totalSteps())));
                         }
                       }));
       new ComparisonTable(comparison).writeTo(run);

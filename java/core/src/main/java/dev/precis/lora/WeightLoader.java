@@ -212,6 +212,11 @@ public final class WeightLoader {
     return source.keep(name, packed, shape);
   }
 
+  /** What products are packed as. */
+  public DType dtype() {
+    return dtype;
+  }
+
   /** The gradient of a weight that {@link #keep} or {@link #embedding} gave; null: not trained. */
   public Tensor gradientOf(Tensor kept) {
     return trained == null ? null : trained.gradientOf(kept);
@@ -252,6 +257,16 @@ public final class WeightLoader {
 
   /** As {@link #linear(List, long, long)}, packed as another type. */
   public Linear linear(List<String> names, long outputs, long inputs, DType dtype) {
+    return linear(names, outputs, inputs, dtype, true);
+  }
+
+  /**
+   * As above.
+   *
+   * @param backward whether a gradient can flow through to the input, where any flows
+   */
+  public Linear linear(
+      List<String> names, long outputs, long inputs, DType dtype, boolean backward) {
     List<Linear.Part> parts = new ArrayList<>();
     for (String name : names) {
       parts.add(new Linear.Part(name, parts.size() * outputs, (parts.size() + 1) * outputs));
@@ -267,7 +282,7 @@ public final class WeightLoader {
                       new PackedMatrix(target, all, inputs, dtype),
                       read(names, call, outputs, inputs)));
       PackedMatrix transposed =
-          trained == null
+          trained == null || !backward
               ? null
               : ops.packTransposed(owner, dtype, read(names, call, outputs, inputs));
       Linear linear = new Linear(new PackedMatrix(memory, all, inputs, dtype), transposed, parts);

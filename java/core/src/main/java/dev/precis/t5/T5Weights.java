@@ -16,6 +16,7 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Predicate;
 
 /**
  * The weights of a T5, packed for the kernels.
@@ -92,16 +93,67 @@ public record T5Weights(
       Arena owner,
       DType dtype,
       PackedWeights packed) {
-    return new Loader(WeightLoader.frozen(checkpoint, ops, owner, dtype, packed), config).load();
+    return new Loader(
+            WeightLoader.frozen(checkpoint, ops, owner, dtype, packed),
+            config,
+            new Flow(name -> false, false))
+        .load();
   }
 
   /**
-   * As {@link #load}, frozen, but such that gradients can flow through: every product is packed a
-   * second time, transposed.
+   * As {@link #load}, frozen, but such that gradients can flow down to the lowest adapter: every
+   * product above it is packed a second time, transposed.
+   *
+   * @param adapted whether a layer, by its module name, has an adapter
    */
   public static T5Weights loadForAdapters(
-      Checkpoint checkpoint, T5Config config, Ops ops, Arena owner, DType dtype) {
-    return new Loader(WeightLoader.forAdapters(checkpoint, ops, owner, dtype), config).load();
+      Checkpoint checkpoint,
+      T5Config config,
+      Ops ops,
+      Arena owner,
+      DType dtype,
+      Predicate<String> adapted) {
+    return new Loader(
+            WeightLoader.forAdapters(checkpoint, ops, owner, dtype),
+            config,
+            new Flow(adapted, false))
+        .load();
+  }
+
+  /** Where gradients flow, asked product by product in the order of the forward pass. */
+  private static final class Flow {
+    private final Predicate<String> adapted;
+    private boolean encoder;
+    private boolean decoder;
+
+    /**
+     * Of a model.
+     *
+     * @param embedding whether the embedding, which everything reads, is trained
+     */
+    Flow(Predicate<String> adapted, boolean embedding) {
+      this.adapted = adapted;
+      encoder = embedding;
+      decoder = embedding;
+    }
+
+    /** Whether anything that is trained lies upstream of a product's input. */
+    boolean reaches(List<String> names) {
+      boolean own = names.stream().anyMatch(adapted);
+      boolean before;
+      if (names.getFirst().startsWith("encoder.block.")) {
+        before = encoder;
+        encoder |= own;
+      } else if (names.getFirst().endsWith(".EncDecAttention.k")) {
+        // It reads the encoder's output, and what comes after it reads both.
+        before = encoder;
+        decoder |= encoder || own;
+      } else {
+        before = decoder;
+        decoder |= own;
+      }
+      return before;
+    }
   }
 
   /**
@@ -114,7 +166,11 @@ public record T5Weights(
    */
   public static T5Weights train(
       Parameters parameters, T5Config config, Ops ops, Arena owner, DType dtype) {
-    return new Loader(WeightLoader.trained(parameters, ops, owner, dtype), config).load();
+    return new Loader(
+            WeightLoader.trained(parameters, ops, owner, dtype),
+            config,
+            new Flow(name -> true, true))
+        .load();
   }
 
   /** Brings everything that is packed up to date with the parameters that are trained. */
@@ -189,7 +245,7 @@ public record T5Weights(
   }
 
   /** Makes the weights. */
-  private record Loader(WeightLoader source, T5Config config) {
+  private record Loader(WeightLoader source, T5Config config, Flow flow) {
 
     T5Weights load() {
       // Files that were written by other tools may keep the table under the encoder's name alone.
@@ -263,7 +319,7 @@ public record T5Weights(
     }
 
     private Linear linear(long inputs, List<String> names, long outputs) {
-      return source.linear(names, outputs, inputs);
+      return source.linear(names, outputs, inputs, source.dtype(), flow.reaches(names));
     }
   }
 }

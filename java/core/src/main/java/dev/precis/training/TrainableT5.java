@@ -28,6 +28,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Predicate;
 
 /**
  * A T5 that is trained: all of its weights, or adapters on frozen ones. {@link #model} generates
@@ -63,7 +64,7 @@ public final class TrainableT5 implements Trainable, AutoCloseable {
     return built(
         new TrainableT5(folder, dtype, device),
         t5 -> {
-          t5.loadFrozen();
+          t5.loadFrozen(lora::targets);
           t5.use(LoraAdapter.create(lora, t5.weights.linears(), t5.ops, t5.arena, seed), dropout);
         });
   }
@@ -84,8 +85,8 @@ public final class TrainableT5 implements Trainable, AutoCloseable {
     return built(
         new TrainableT5(folder, dtype, device),
         t5 -> {
-          t5.loadFrozen();
           try (PeftAdapter from = PeftAdapter.open(start)) {
+            t5.loadFrozen(from.modules()::containsKey);
             t5.use(
                 LoraAdapter.from(from, loraDropout, t5.weights.linears(), t5.ops, t5.arena),
                 dropout);
@@ -150,9 +151,9 @@ public final class TrainableT5 implements Trainable, AutoCloseable {
     opened.add(arena::close);
   }
 
-  private void loadFrozen() {
+  private void loadFrozen(Predicate<String> adapted) {
     try (Checkpoint checkpoint = Checkpoint.open(folder)) {
-      weights = T5Weights.loadForAdapters(checkpoint, config, ops, arena, dtype);
+      weights = T5Weights.loadForAdapters(checkpoint, config, ops, arena, dtype, adapted);
     }
   }
 
@@ -299,7 +300,9 @@ public final class TrainableT5 implements Trainable, AutoCloseable {
     long bytes = 0;
     for (Linear linear : weights.linears()) {
       bytes += linear.packed().memory().byteSize();
-      bytes += linear.packedTransposed().memory().byteSize();
+      if (linear.packedTransposed() != null) {
+        bytes += linear.packedTransposed().memory().byteSize();
+      }
     }
     boolean own = parameters.gradientOf(weights.embedding()) == null;
     return own ? bytes + weights.embedding().memory().byteSize() : bytes;
