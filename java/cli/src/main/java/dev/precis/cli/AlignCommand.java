@@ -4,6 +4,8 @@ import java.nio.file.Path;
 import java.util.List;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Option;
 
 @Command(
@@ -14,10 +16,14 @@ import picocli.CommandLine.Option;
           + " model learns to get more, held close to a reference that is named, not guessed."
           + " Checks come first, each with a number, and a watchdog goes back to the last"
           + " checkpoint when the run goes wrong.",
-      "A run folder holds config.json (everything, defaults included), preflight.json,"
-          + " metrics.jsonl (TRL's names), rollouts.jsonl (every response and its score),"
-          + " comparison.jsonl (responses before and after, sorted by gain), report.html,"
-          + " checkpoints/step-N, and the result in adapter or model.",
+      "dpo, cdpo, robust, ipo, hinge, orpo, simpo and kto: the model learns from pairs of answers"
+          + " of which people prefer one (kto: from answers that they called good or bad), without"
+          + " a reward model.",
+      "A run folder holds config.json (everything, defaults included), metrics.jsonl (TRL's names),"
+          + " report.html, checkpoints/step-N, and the result in adapter or model; of ppo, grpo and"
+          + " rloo also preflight.json, rollouts.jsonl (every response and its score) and"
+          + " comparison.jsonl (responses before and after, sorted by gain); of the others"
+          + " reference.json (what the reference gives to each answer).",
       "A run that is killed at any moment and resumed ends with the same bits as one left alone."
     },
     footer = {
@@ -29,16 +35,22 @@ import picocli.CommandLine.Option;
       "      --reward-label nothate --output run",
       "  precis align --algorithm grpo --group-size 4 --model google/flan-t5-base \\",
       "      --reference base --data dialogues.jsonl --reward rouge:rougeL --output run",
+      "  precis align --algorithm dpo --model google/flan-t5-base --adapter sft/adapter \\",
+      "      --reference adapter:sft/adapter --pairs pairs.jsonl --output run",
       "  precis align ... --output run --resume"
     })
 final class AlignCommand extends BaseCommand {
-  static final List<String> POLICY_ALGORITHMS = List.of("ppo", "grpo", "rloo");
+  private static final List<String> POLICY_ALGORITHMS = List.of("ppo", "grpo", "rloo");
+  private static final String POLICY = "%nppo, grpo, rloo:%n";
 
   @Option(
       names = "--algorithm",
       paramLabel = "A",
       defaultValue = "ppo",
-      description = "ppo, grpo or rloo (default: ${DEFAULT-VALUE}).")
+      description = {
+        "ppo, grpo or rloo; dpo, cdpo, robust, ipo, hinge, orpo, simpo or kto (default:"
+            + " ${DEFAULT-VALUE})."
+      })
   private String algorithm;
 
   @Option(
@@ -126,18 +138,32 @@ final class AlignCommand extends BaseCommand {
       description = "Longer prompts are left out (default: ${DEFAULT-VALUE} tokens).")
   private int maxSourceLength;
 
-  @ArgGroup(validate = false, heading = "%nppo, grpo, rloo:%n", order = 10)
+  @Mixin private AlignmentFlags steps = new AlignmentFlags();
+
+  @ArgGroup(validate = false, heading = POLICY, order = 10)
   private PolicyAlignment policy = new PolicyAlignment();
+
+  @ArgGroup(validate = false, heading = PreferenceAlignment.HEADING, order = 20)
+  private PreferenceAlignment preference = new PreferenceAlignment();
 
   @Override
   public Integer call() {
-    if (!POLICY_ALGORITHMS.contains(algorithm)) {
+    boolean toReward = POLICY_ALGORITHMS.contains(algorithm);
+    if (!toReward && !PreferenceAlignment.ALGORITHMS.contains(algorithm)) {
       throw usage(
-          "--algorithm must be "
-              + String.join(", ", POLICY_ALGORITHMS)
-              + ", not '"
-              + algorithm
-              + "'");
+          "--algorithm must be one of %s, %s, not '%s'"
+              .formatted(
+                  String.join(", ", POLICY_ALGORITHMS),
+                  String.join(", ", PreferenceAlignment.ALGORITHMS),
+                  algorithm));
+    }
+    refuse(
+        toReward
+            ? List.of(PreferenceAlignment.HEADING, PreferenceAlignment.LEARNING)
+            : List.of(POLICY));
+    boolean compares = toReward || PreferenceAlignment.needsReference(algorithm);
+    if (!compares && reference != null) {
+      throw usage("--reference has no part in " + algorithm);
     }
     if (!method.equals("lora") && !method.equals("full")) {
       throw usage("--method must be lora or full, not '" + method + "'");
@@ -149,7 +175,7 @@ final class AlignCommand extends BaseCommand {
         && (given("--rank") || given("--lora-alpha") || given("--target-modules"))) {
       throw usage("--adapter brings its own rank, alpha and target modules");
     }
-    if (adapter != null && reference == null) {
+    if (adapter != null && reference == null && compares) {
       throw usage(
           "--reference is missing: base holds the policy close to the model without the adapter,"
               + " adapter:"
@@ -159,13 +185,12 @@ final class AlignCommand extends BaseCommand {
     if (!(dropout >= 0 && dropout < 1)) {
       throw usage("--dropout must be at least 0 and below 1, not " + dropout);
     }
-    return policy.run(
-        this,
+    AlignmentStart start =
         new AlignmentStart(
             algorithm,
             model,
             adapter,
-            reference == null ? "base" : reference,
+            !compares ? "none" : reference == null ? "base" : reference,
             method,
             output,
             resume,
@@ -174,6 +199,16 @@ final class AlignCommand extends BaseCommand {
             targetModules,
             dropout,
             template,
-            maxSourceLength));
+            maxSourceLength);
+    return toReward ? policy.run(this, start, steps) : preference.run(this, start, steps);
+  }
+
+  /** Refuses options that belong to other algorithms. */
+  private void refuse(List<String> headings) {
+    for (OptionSpec option : spec.commandLine().getParseResult().matchedOptionsSet()) {
+      if (option.group() != null && headings.contains(option.group().heading())) {
+        throw usage(option.longestName() + " has no part in " + algorithm);
+      }
+    }
   }
 }

@@ -1,5 +1,6 @@
 package dev.precis.cli;
 
+import dev.precis.InvalidInputException;
 import dev.precis.checkpoint.Json;
 import dev.precis.checkpoint.ModelFolder;
 import dev.precis.checkpoint.PeftAdapter;
@@ -81,6 +82,19 @@ record AlignmentStart(
     return adapter == null
         && ModelFolder.weightsHash(command.resolve(reference.substring("checkpoint:".length())))
             .equals(ModelFolder.weightsHash(command.resolve(model)));
+  }
+
+  /**
+   * Makes sure that the result belongs to the model, once the run is over.
+   *
+   * @throws InvalidInputException where the model is not what it was
+   */
+  void checkModelUnchanged(BaseCommand command) {
+    String hash = Json.readObject(output.resolve("config.json")).text("model_sha256");
+    if (!hash.equals(ModelFolder.weightsHash(command.resolve(model)))) {
+      throw new InvalidInputException(
+          model + " changed while it was aligned: the result does not belong to it");
+    }
   }
 
   PromptTemplate promptTemplate() {

@@ -50,14 +50,6 @@ final class PolicyAlignment {
   private Path data;
 
   @Option(
-      names = "--eval-data",
-      paramLabel = "FILE",
-      description =
-          "Dialogues that responses before and after are compared on (default: the last tenth of"
-              + " --data, at most 256, which are then not trained on).")
-  private Path evalData;
-
-  @Option(
       names = "--reward-model",
       paramLabel = "R",
       description =
@@ -108,32 +100,11 @@ final class PolicyAlignment {
   private String mode;
 
   @Option(
-      names = "--max-steps",
-      paramLabel = "N",
-      defaultValue = "100",
-      description = "Steps (default: ${DEFAULT-VALUE}).")
-  private long maxSteps;
-
-  @Option(
-      names = "--batch-size",
-      paramLabel = "N",
-      defaultValue = "16",
-      description = "Responses of a step (default: ${DEFAULT-VALUE}).")
-  private int batchSize;
-
-  @Option(
       names = "--mini-batch-size",
       paramLabel = "N",
       defaultValue = "4",
       description = "Responses that are computed at once (default: ${DEFAULT-VALUE}).")
   private int miniBatchSize;
-
-  @Option(
-      names = "--gradient-accumulation",
-      paramLabel = "N",
-      defaultValue = "1",
-      description = "Mini-batches of one optimizer step (default: ${DEFAULT-VALUE}).")
-  private int gradientAccumulation;
 
   @Option(
       names = "--group-size",
@@ -148,20 +119,6 @@ final class PolicyAlignment {
       defaultValue = "4",
       description = "Passes over the responses of a step (default: ${DEFAULT-VALUE}).")
   private int ppoEpochs;
-
-  @Option(
-      names = "--learning-rate",
-      paramLabel = "X",
-      defaultValue = "1.41e-5",
-      description = "Of Adam, constant (default: ${DEFAULT-VALUE}).")
-  private float learningRate;
-
-  @Option(
-      names = "--max-grad-norm",
-      paramLabel = "X",
-      defaultValue = "0",
-      description = "The gradients' norm is cut to it; 0: not (default: ${DEFAULT-VALUE}).")
-  private float maxGradNorm;
 
   @Option(
       names = "--kl-penalty",
@@ -341,30 +298,18 @@ final class PolicyAlignment {
       description = "Draw among the most probable whose mass reaches P (default: 1).")
   private float topP;
 
-  @Option(
-      names = "--checkpoint-every",
-      paramLabel = "N",
-      defaultValue = "10",
-      description = "Steps between checkpoints (default: ${DEFAULT-VALUE}).")
-  private long checkpointEvery;
-
-  @Option(
-      names = "--keep-checkpoints",
-      paramLabel = "N",
-      defaultValue = "2",
-      description = "Of the newest (default: ${DEFAULT-VALUE}).")
-  private int keepCheckpoints;
-
   private BaseCommand command;
   private AlignmentStart start;
+  private AlignmentFlags steps;
 
   /** What the run learns from and is compared on. */
   private record Data(List<Prompt> training, List<Prompt> compared) {}
 
   /** Aligns; returns the exit code. */
-  int run(BaseCommand command, AlignmentStart start) {
+  int run(BaseCommand command, AlignmentStart start, AlignmentFlags steps) {
     this.command = command;
     this.start = start;
+    this.steps = steps;
     checkUsage();
     PpoOptions options = options();
     if (options.warped()) {
@@ -441,14 +386,14 @@ final class PolicyAlignment {
       return PpoOptions.builder()
           .algorithm(PpoOptions.Algorithm.valueOf(start.algorithm().toUpperCase(Locale.ROOT)))
           .mode(itsMode)
-          .batchSize(batchSize)
+          .batchSize(steps.batchSize(16))
           .miniBatchSize(miniBatchSize)
-          .gradientAccumulation(gradientAccumulation)
+          .gradientAccumulation(steps.gradientAccumulation())
           .ppoEpochs(ppoEpochs)
           .groupSize(groupSize > 0 ? groupSize : ppo ? 1 : 4)
-          .maxSteps(maxSteps)
-          .learningRate(learningRate)
-          .maxGradNorm(maxGradNorm)
+          .maxSteps(steps.maxSteps() == null ? 100 : steps.maxSteps())
+          .learningRate(steps.learningRate(1.41e-5f))
+          .maxGradNorm(steps.maxGradNorm(0))
           .klPenalty(penalty)
           .adaptiveKl(!fixedKl)
           .klCoefficient(klCoef)
@@ -476,8 +421,8 @@ final class PolicyAlignment {
           .topK(topK)
           .topP(topP)
           .seed(command.common().seed())
-          .checkpointEvery(checkpointEvery)
-          .keepCheckpoints(keepCheckpoints)
+          .checkpointEvery(steps.checkpointEvery(10))
+          .keepCheckpoints(steps.keepCheckpoints())
           .build();
     } catch (InvalidInputException e) {
       throw command.usage("--" + e.getMessage());
@@ -579,8 +524,8 @@ final class PolicyAlignment {
 
   private Data prompts(Tokenizer tokenizer) {
     List<Prompt> all = read(tokenizer, data);
-    if (evalData != null) {
-      return new Data(all, read(tokenizer, evalData));
+    if (steps.evalData() != null) {
+      return new Data(all, read(tokenizer, steps.evalData()));
     }
     int compared = Math.min(COMPARED, all.size() / 10);
     if (compared == 0) {
@@ -623,9 +568,9 @@ final class PolicyAlignment {
     start.writeTo(json, command);
     json.put("data", data.toString());
     json.put("data_sha256", ModelFolder.fileHash(data));
-    if (evalData != null) {
-      json.put("eval_data", evalData.toString());
-      json.put("eval_data_sha256", ModelFolder.fileHash(evalData));
+    if (steps.evalData() != null) {
+      json.put("eval_data", steps.evalData().toString());
+      json.put("eval_data_sha256", ModelFolder.fileHash(steps.evalData()));
     }
     if (rewardModel != null) {
       json.put("reward_model", rewardModel);
@@ -699,7 +644,7 @@ final class PolicyAlignment {
       progress.close();
       new ComparisonTable(comparison).text(SHOWN).forEach(command.terminal()::println);
     }
-    checkModelUnchanged();
+    start.checkModelUnchanged(command);
     command.note(
         "Done after %,d steps: %s"
             .formatted(result.steps(), start.output().resolve(trainer.resultName())));
@@ -739,14 +684,6 @@ final class PolicyAlignment {
     before.forEach(responses::add);
     run.write("before.json", json + "\n");
     return before;
-  }
-
-  private void checkModelUnchanged() {
-    String hash = Json.readObject(start.output().resolve("config.json")).text("model_sha256");
-    if (!hash.equals(ModelFolder.weightsHash(command.resolve(start.model())))) {
-      throw new InvalidInputException(
-          start.model() + " changed while it was aligned: the result does not belong to it");
-    }
   }
 
   /** Shows progress and feeds the report. */

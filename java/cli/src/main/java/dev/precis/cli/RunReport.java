@@ -25,6 +25,9 @@ final class RunReport implements AutoCloseable {
   /** What has a curve when a policy is aligned to a reward. */
   static final Map<String, String> POLICY = new LinkedHashMap<>();
 
+  /** What has a curve when it is aligned to what people prefer. */
+  static final Map<String, String> PREFERENCES = new LinkedHashMap<>();
+
   static {
     FINE_TUNING.put("loss", "Loss");
     FINE_TUNING.put("eval_loss", "Evaluation loss");
@@ -40,6 +43,20 @@ final class RunReport implements AutoCloseable {
     REWARD.put("grad_norm", "Gradient norm");
     REWARD.put("learning_rate", "Learning rate");
     REWARD.put("tokens_per_second", "Tokens per second");
+    PREFERENCES.put("loss", "Loss");
+    PREFERENCES.put("eval_loss", "Evaluation loss");
+    PREFERENCES.put("rewards/accuracies", "Share in the right order");
+    PREFERENCES.put("eval_rewards/accuracies", "Share in the right order, evaluation");
+    PREFERENCES.put("rewards/margins", "Reward margin");
+    PREFERENCES.put("eval_rewards/margins", "Reward margin, evaluation");
+    PREFERENCES.put("rewards/chosen", "Reward of the chosen answers");
+    PREFERENCES.put("rewards/rejected", "Reward of the rejected answers");
+    PREFERENCES.put("logps/chosen", "Log-probability of the chosen answers");
+    PREFERENCES.put("logps/rejected", "Log-probability of the rejected answers");
+    PREFERENCES.put("kl", "Divergence from the reference");
+    PREFERENCES.put("grad_norm", "Gradient norm");
+    PREFERENCES.put("learning_rate", "Learning rate");
+    PREFERENCES.put("tokens_per_second", "Tokens per second");
     POLICY.put("env/reward_mean", "Mean score");
     POLICY.put("objective/kl", "KL from the reference, a response");
     POLICY.put("objective/kl_coef", "KL coefficient");

@@ -150,6 +150,21 @@ public final class Reference implements AutoCloseable {
     return sharesEncoder;
   }
 
+  /** Bytes of its weights, beside those that it shares with the policy. */
+  public long weightBytes() {
+    long bytes = 0;
+    if (adapters.isEmpty()) {
+      bytes += model.weights().embedding().memory().byteSize();
+      for (Linear linear : model.weights().linears()) {
+        bytes += linear.packed().memory().byteSize();
+      }
+    }
+    for (LoraWeights own : adapters.values()) {
+      bytes += own == null ? 0 : own.a().memory().byteSize() + own.b().memory().byteSize();
+    }
+    return bytes;
+  }
+
   /**
    * Computes something with the reference in the policy's place. On the policy's base its adapters
    * are exchanged meanwhile.

@@ -10,7 +10,9 @@ import dev.precis.training.TrainingLoop;
 import dev.precis.training.TrainingOptions;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.function.ToIntFunction;
 
 /**
@@ -118,7 +120,11 @@ public final class PreferenceTrainer extends TrainingLoop {
     try {
       long workspace =
           scorer.plan(this.reference, longest(i -> i.source().length), longest(Item::answerTokens));
-      plan = plan(workspace);
+      Map<String, Long> parts = new LinkedHashMap<>(plan(workspace).parts());
+      if (this.reference != null) {
+        parts.put("reference", this.reference.weightBytes());
+      }
+      plan = new MemoryPlan(parts);
       scorer.reserve(workspace);
     } catch (RuntimeException | Error e) {
       close();
