@@ -5,6 +5,7 @@ import java.util.List;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.ArgGroupSpec;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Option;
 
@@ -157,10 +158,7 @@ final class AlignCommand extends BaseCommand {
                   String.join(", ", PreferenceAlignment.ALGORITHMS),
                   algorithm));
     }
-    refuse(
-        toReward
-            ? List.of(PreferenceAlignment.HEADING, PreferenceAlignment.LEARNING)
-            : List.of(POLICY));
+    refuse(toReward ? PreferenceAlignment.HEADING : POLICY);
     boolean compares = toReward || PreferenceAlignment.needsReference(algorithm);
     if (!compares && reference != null) {
       throw usage("--reference has no part in " + algorithm);
@@ -204,10 +202,12 @@ final class AlignCommand extends BaseCommand {
   }
 
   /** Refuses options that belong to other algorithms. */
-  private void refuse(List<String> headings) {
+  private void refuse(String heading) {
     for (OptionSpec option : spec.commandLine().getParseResult().matchedOptionsSet()) {
-      if (option.group() != null && headings.contains(option.group().heading())) {
-        throw usage(option.longestName() + " has no part in " + algorithm);
+      for (ArgGroupSpec group = option.group(); group != null; group = group.parentGroup()) {
+        if (heading.equals(group.heading())) {
+          throw usage(option.longestName() + " has no part in " + algorithm);
+        }
       }
     }
   }

@@ -8,7 +8,6 @@ import dev.precis.alignment.preference.PreferenceExampleReader;
 import dev.precis.alignment.preference.PreferenceLoss;
 import dev.precis.alignment.preference.PreferenceTrainer;
 import dev.precis.alignment.preference.UnpairedLoss;
-import dev.precis.checkpoint.Json;
 import dev.precis.checkpoint.ModelFolder;
 import dev.precis.text.Tokenizer;
 import dev.precis.training.RunFolder;
@@ -20,25 +19,26 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
-import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Option;
 import tools.jackson.databind.node.ObjectNode;
 
 /** {@code precis align} with what people preferred: DPO and its family, and KTO. */
-final class PreferenceAlignment {
+final class PreferenceAlignment extends LearningFlags {
   static final List<String> ALGORITHMS =
       List.of("dpo", "cdpo", "robust", "ipo", "hinge", "orpo", "simpo", "kto");
 
-  /** Headings in the help. */
+  /** In the help. */
   static final String HEADING = "%ndpo, cdpo, robust, ipo, hinge, orpo, simpo, kto:%n";
 
-  static final String LEARNING = "%nand for their steps:%n";
+  /** In the help, before the options that are inherited. */
+  private static final int FIRST = -2;
 
   private static final Set<String> WITHOUT_REFERENCE = Set.of("orpo", "simpo");
   private static final Set<String> SMOOTHED = Set.of("cdpo", "robust");
 
   @Option(
       names = "--pairs",
+      order = FIRST,
       paramLabel = "FILE",
       description = {
         "What is learnt from: chosen and rejected, with the prompt (as it is) or the dialogue that"
@@ -48,6 +48,7 @@ final class PreferenceAlignment {
 
   @Option(
       names = "--feedback",
+      order = FIRST,
       paramLabel = "FILE",
       description = {
         "kto, instead of --pairs: completion and label (true: good), with the prompt or the"
@@ -57,6 +58,7 @@ final class PreferenceAlignment {
 
   @Option(
       names = "--beta",
+      order = FIRST,
       paramLabel = "X",
       description = {
         "How closely the policy is held to the reference (default: 0.1); orpo: the weight of the"
@@ -66,12 +68,14 @@ final class PreferenceAlignment {
 
   @Option(
       names = "--label-smoothing",
+      order = FIRST,
       paramLabel = "X",
       description = "cdpo, robust: the share of pairs that are in the wrong order (default: 0.1).")
   private Double labelSmoothing;
 
   @Option(
       names = "--simpo-gamma",
+      order = FIRST,
       paramLabel = "X",
       defaultValue = "1",
       description = "simpo: by how much the chosen reward should lead (default: ${DEFAULT-VALUE}).")
@@ -79,6 +83,7 @@ final class PreferenceAlignment {
 
   @Option(
       names = "--desirable-weight",
+      order = FIRST,
       paramLabel = "X",
       defaultValue = "1",
       description = "kto: of the good answers (default: ${DEFAULT-VALUE}).")
@@ -86,6 +91,7 @@ final class PreferenceAlignment {
 
   @Option(
       names = "--undesirable-weight",
+      order = FIRST,
       paramLabel = "X",
       defaultValue = "1",
       description = "kto: of the bad ones (default: ${DEFAULT-VALUE}).")
@@ -93,16 +99,17 @@ final class PreferenceAlignment {
 
   @Option(
       names = "--max-target-length",
+      order = FIRST,
       paramLabel = "N",
       defaultValue = "256",
       description = "Longer answers are left out (default: ${DEFAULT-VALUE} tokens).")
   private int maxTargetLength;
 
-  @Option(names = "--truncate", description = "Cut what is too long instead of leaving it out.")
+  @Option(
+      names = "--truncate",
+      order = FIRST,
+      description = "Cut what is too long instead of leaving it out.")
   private boolean truncate;
-
-  @ArgGroup(validate = false, heading = LEARNING, order = 30)
-  private LearningFlags learning = new LearningFlags();
 
   private BaseCommand command;
   private AlignmentStart start;
@@ -168,7 +175,7 @@ final class PreferenceAlignment {
     only("--simpo-gamma", Set.of("simpo"), "simpo");
     only("--desirable-weight", Set.of("kto"), "kto");
     only("--undesirable-weight", Set.of("kto"), "kto");
-    learning.check(command, flags.maxSteps(), flags.evalData() != null);
+    check(command, flags.maxSteps(), flags.evalData() != null);
     if (start.maxSourceLength() < 2 || maxTargetLength < 2) {
       throw command.usage("--max-source-length and --max-target-length must be 2 or more");
     }
@@ -181,8 +188,8 @@ final class PreferenceAlignment {
   }
 
   private TrainingOptions options(AlignmentFlags flags) {
-    LearningFlags.Steps steps =
-        new LearningFlags.Steps(
+    Steps steps =
+        new Steps(
             flags.maxSteps(),
             flags.batchSize(8),
             flags.gradientAccumulation(),
@@ -190,7 +197,7 @@ final class PreferenceAlignment {
             flags.maxGradNorm(1),
             flags.checkpointEvery(0),
             flags.keepCheckpoints());
-    return learning.options(command, steps, 0);
+    return options(command, steps, 0);
   }
 
   private double beta() {
@@ -198,9 +205,7 @@ final class PreferenceAlignment {
   }
 
   private double smoothing() {
-    return labelSmoothing != null
-        ? labelSmoothing
-        : SMOOTHED.contains(start.algorithm()) ? 0.1 : 0;
+    return labelSmoothing != null ? labelSmoothing : SMOOTHED.contains(start.algorithm()) ? 0.1 : 0;
   }
 
   /** A {@link PreferenceLoss}, or kto's {@link UnpairedLoss}. */
@@ -237,14 +242,7 @@ final class PreferenceAlignment {
     return switch (loss) {
       case UnpairedLoss unpaired ->
           PreferenceTrainer.onFeedback(
-              t5,
-              options,
-              unpaired,
-              data.feedback,
-              data.evaluationFeedback,
-              reference,
-              same,
-              run);
+              t5, options, unpaired, data.feedback, data.evaluationFeedback, reference, same, run);
       case PreferenceLoss paired ->
           PreferenceTrainer.onPairs(
               t5, options, paired, data.pairs, data.evaluationPairs, reference, same, run);

@@ -125,7 +125,10 @@ public final class Reference implements AutoCloseable {
     }
     Arena arena = Arena.ofShared();
     try (Checkpoint checkpoint = Checkpoint.open(folder)) {
-      T5Weights weights = T5Weights.load(checkpoint, config, policy.ops(), arena, policy.dtype());
+      T5Weights weights =
+          policy.adapter() == null
+              ? T5Weights.loadAsTrained(checkpoint, config, policy.ops(), arena, policy.dtype())
+              : T5Weights.load(checkpoint, config, policy.ops(), arena, policy.dtype());
       T5Model model = new T5Model(weights, policy.ops(), policy.dtype());
       return new Reference(
           name, ModelFolder.weightsHash(folder), model, false, new IdentityHashMap<>(), arena);

@@ -42,20 +42,29 @@ public final class WeightLoader {
   private final Ops ops;
   private final Arena owner;
   private final DType dtype;
+  private final DType tableType;
   private final PackedWeights packed;
   private final Parameters trained;
 
   /**
    * A loader.
    *
+   * @param tableType of embeddings that are not trained
    * @param trained null: gradients never flow; else what is trained of the weights, perhaps nothing
    */
   private WeightLoader(
-      Source source, Ops ops, Arena owner, DType dtype, PackedWeights packed, Parameters trained) {
+      Source source,
+      Ops ops,
+      Arena owner,
+      DType dtype,
+      DType tableType,
+      PackedWeights packed,
+      Parameters trained) {
     this.source = source;
     this.ops = ops;
     this.owner = owner;
     this.dtype = dtype;
+    this.tableType = tableType;
     this.packed = packed;
     this.trained = trained;
   }
@@ -69,7 +78,23 @@ public final class WeightLoader {
    */
   public static WeightLoader frozen(
       Checkpoint checkpoint, Ops ops, Arena owner, DType dtype, PackedWeights packed) {
-    return new WeightLoader(new FromCheckpoint(checkpoint), ops, owner, dtype, packed, null);
+    return new WeightLoader(
+        new FromCheckpoint(checkpoint), ops, owner, dtype, tableType(dtype), packed, null);
+  }
+
+  /**
+   * As {@link #frozen}, to the bit what {@link #trained} makes of the same values: what is a
+   * parameter there is float32 here too.
+   */
+  public static WeightLoader frozenAsTrained(
+      Checkpoint checkpoint, Ops ops, Arena owner, DType dtype) {
+    return new WeightLoader(
+        new FromCheckpoint(checkpoint), ops, owner, dtype, DType.FLOAT32, memory(ops, owner), null);
+  }
+
+  /** What flows between operations where products are of a type. */
+  private static DType tableType(DType dtype) {
+    return dtype == DType.FLOAT32 ? DType.FLOAT32 : DType.BFLOAT16;
   }
 
   /**
@@ -82,6 +107,7 @@ public final class WeightLoader {
         ops,
         owner,
         dtype,
+        tableType(dtype),
         memory(ops, owner),
         new Parameters(Map.of(), ops.context(), owner));
   }
@@ -92,7 +118,13 @@ public final class WeightLoader {
    */
   public static WeightLoader trained(Parameters parameters, Ops ops, Arena owner, DType dtype) {
     return new WeightLoader(
-        new FromParameters(parameters), ops, owner, dtype, memory(ops, owner), parameters);
+        new FromParameters(parameters),
+        ops,
+        owner,
+        dtype,
+        tableType(dtype),
+        memory(ops, owner),
+        parameters);
   }
 
   /** Memory for weights that no file keeps. */
@@ -231,18 +263,17 @@ public final class WeightLoader {
     if (trained != null && trained.find(name) != null) {
       return source.keep(name, packed, shape);
     }
-    DType to = dtype == DType.FLOAT32 ? DType.FLOAT32 : DType.BFLOAT16;
     MemorySegment memory =
         packed.get(
             name,
-            rows * columns * to.bytes(),
+            rows * columns * tableType.bytes(),
             target -> {
               try (Arena call = Arena.ofConfined()) {
-                ops.convert(source.read(name, call, shape), Tensor.of(target, to, shape));
+                ops.convert(source.read(name, call, shape), Tensor.of(target, tableType, shape));
               }
             });
     source.release(name);
-    return Tensor.of(memory, to, shape);
+    return Tensor.of(memory, tableType, shape);
   }
 
   /**

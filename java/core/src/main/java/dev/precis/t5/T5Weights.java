@@ -173,6 +173,12 @@ public record T5Weights(
         .load();
   }
 
+  /** Frozen, but to the bit what {@link #train} makes of the same values: to compare with it. */
+  public static T5Weights loadAsTrained(
+      Checkpoint checkpoint, T5Config config, Ops ops, Arena owner, DType dtype) {
+    return new Loader(WeightLoader.frozenAsTrained(checkpoint, ops, owner, dtype), config).load();
+  }
+
   /** Brings everything that is packed up to date with the parameters that are trained. */
   public void update(Ops ops) {
     linears().forEach(linear -> linear.update(ops));

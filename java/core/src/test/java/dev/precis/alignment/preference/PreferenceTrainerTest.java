@@ -43,6 +43,9 @@ class PreferenceTrainerTest {
   private static final Path TRAINED = Fixtures.folder("t5-tiny-lora-after20");
   private static final PreferenceLoss DPO = new PreferenceLoss(Kind.SIGMOID, 0.1, 0, 0);
 
+  private static final List<String> ADAPTERS =
+      List.of("lora_A", "lora_B", "decoder.block.1.layer.1.EncDecAttention.q", "encoder.block.0.");
+
   @TempDir private Path folder;
 
   private static TrainableT5 fresh(DType dtype) {
@@ -104,7 +107,33 @@ class PreferenceTrainerTest {
       t5.parameters().clearGradients();
       double learnt = trainer.learn(0).loss();
       assertEquals(learnt, trainer.evaluateTraining().loss(), 1e-9 * Math.abs(learnt));
-      checkGradients(t5, () -> trainer.evaluateTraining().loss());
+      checkGradients(t5, ADAPTERS, () -> trainer.evaluateTraining().loss());
+    }
+  }
+
+  /** With all weights trained, the output layer has its gradient from the log-probabilities. */
+  @Test
+  void theGradientOfAllWeights() {
+    try (TrainableT5 t5 =
+            TrainableT5.full(MODEL, DType.FLOAT32, 0, new Context.Options().threads(2));
+        Reference reference = reference(t5, "base");
+        RunFolder run = run("run");
+        PreferenceTrainer trainer =
+            PreferenceTrainer.onPairs(
+                t5,
+                options().build(),
+                DPO,
+                PreferenceData.pairs().subList(0, 4),
+                List.of(),
+                reference,
+                true,
+                run)) {
+      t5.parameters().clearGradients();
+      trainer.learn(0);
+      checkGradients(
+          t5,
+          List.of("lm_head.weight", "shared.weight", "decoder.block.0.layer.0.SelfAttention.k"),
+          () -> trainer.evaluateTraining().loss());
     }
   }
 
@@ -112,13 +141,11 @@ class PreferenceTrainerTest {
     double now();
   }
 
-  /** Of all A and of all B together, and of one pair of them alone. */
-  private static void checkGradients(TrainableT5 t5, Loss loss) {
+  /** Along the gradient of all parameters that have a name in theirs. */
+  private static void checkGradients(TrainableT5 t5, List<String> names, Loss loss) {
     float[] all = floats(t5.parameters().gradients());
     float[] values = floats(t5.parameters().values());
-    for (String which :
-        List.of(
-            "lora_A", "lora_B", "decoder.block.1.layer.1.EncDecAttention.q", "encoder.block.0.")) {
+    for (String which : names) {
       float[] direction = new float[all.length];
       int at = 0;
       double squares = 0;
@@ -188,7 +215,7 @@ class PreferenceTrainerTest {
             return total / 6;
           };
       assertEquals(still.now(), learnt, 1e-9);
-      checkGradients(t5, still);
+      checkGradients(t5, ADAPTERS, still);
     }
   }
 
@@ -241,20 +268,27 @@ class PreferenceTrainerTest {
   /** Before the first update all margins are zero, to the bit, whatever the arithmetic. */
   @ParameterizedTest
   @CsvSource({
-    "FLOAT32, false, base",
-    "BFLOAT16, false, base",
-    "FLOAT32, true, adapter",
-    "BFLOAT16, true, adapter",
-    "BFLOAT16, false, checkpoint"
+    "FLOAT32, fresh, base",
+    "BFLOAT16, fresh, base",
+    "FLOAT32, trained, adapter",
+    "BFLOAT16, trained, adapter",
+    "BFLOAT16, fresh, checkpoint",
+    "FLOAT32, full, base",
+    "BFLOAT16, full, base"
   })
-  void aPolicyThatIsItsReferenceHasNoMargin(DType dtype, boolean further, String kind) {
+  void aPolicyThatIsItsReferenceHasNoMargin(DType dtype, String policy, String kind) {
     String name =
         switch (kind) {
           case "adapter" -> "adapter:" + TRAINED;
           case "checkpoint" -> "checkpoint:" + MODEL;
           default -> kind;
         };
-    try (TrainableT5 t5 = further ? trained(dtype) : fresh(dtype);
+    try (TrainableT5 t5 =
+            switch (policy) {
+              case "fresh" -> fresh(dtype);
+              case "trained" -> trained(dtype);
+              default -> TrainableT5.full(MODEL, dtype, 0, new Context.Options().threads(2));
+            };
         Reference reference = reference(t5, name);
         RunFolder run = run("run");
         PreferenceTrainer trainer =
