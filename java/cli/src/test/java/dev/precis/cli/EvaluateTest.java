@@ -363,7 +363,8 @@ final class EvaluateTest {
         "--candidate a=MODEL --num-beams 0      | --num-beams is 0",
         "--candidate a=MODEL --max-source-length 1 | --max-source-length must be 2 or more",
         "--candidate a=MODEL --max-source-length 9 | --truncate",
-        "--candidate a=MODEL --metrics bleu     | There is no metric 'bleu', only rouge, loss and toxicity",
+        "--candidate a=MODEL --metrics bleu     | There is no metric 'bleu', only rouge, loss and"
+            + " toxicity",
         "--candidate a=MODEL --multi best       | --multi must be max or mean, not 'best'",
         "--candidate a=MODEL --preset perl      | There is no ROUGE preset 'perl'",
         "--candidate a=MODEL --template x{}     | has no {dialogue}"

@@ -207,7 +207,18 @@ final class PreferenceAlignTest {
     assertEquals(2, again.exitCode());
     assertTrue(again.err().contains("--resume"), again.err());
     CommandLineRun other =
-        align("dpo", output, "--pairs", pairs, "--max-steps", 2, "--rank", 2, "--beta", 3, "--resume");
+        align(
+            "dpo",
+            output,
+            "--pairs",
+            pairs,
+            "--max-steps",
+            2,
+            "--rank",
+            2,
+            "--beta",
+            3,
+            "--resume");
     assertEquals(2, other.exitCode());
     assertTrue(other.err().contains("beta = 0.1, not 3.0"), other.err());
     align("dpo", output, "--pairs", pairs, "--max-steps", 2, "--rank", 2, "--resume").succeeded();
@@ -232,7 +243,8 @@ final class PreferenceAlignTest {
         "ppo | --data P --beta 2 | --beta has no part in ppo",
         "ppo | --data P --warmup-steps 2 | --warmup-steps has no part in ppo",
         "orpo | --pairs P --reference base | --reference has no part in orpo",
-        "dpo | --pairs P --label-smoothing 0.1 | --label-smoothing needs --algorithm cdpo or robust",
+        "dpo | --pairs P --label-smoothing 0.1 | --label-smoothing needs --algorithm cdpo or"
+            + " robust",
         "cdpo | --pairs P --label-smoothing 0.7 | --label-smoothing must be at least 0",
         "dpo | --pairs P --simpo-gamma 1 | --simpo-gamma needs --algorithm simpo",
         "dpo | --pairs P --desirable-weight 2 | --desirable-weight needs --algorithm kto",

@@ -176,7 +176,11 @@ public record T5Weights(
   /** Frozen, but to the bit what {@link #train} makes of the same values: to compare with it. */
   public static T5Weights loadAsTrained(
       Checkpoint checkpoint, T5Config config, Ops ops, Arena owner, DType dtype) {
-    return new Loader(WeightLoader.frozenAsTrained(checkpoint, ops, owner, dtype), config).load();
+    return new Loader(
+            WeightLoader.frozenAsTrained(checkpoint, ops, owner, dtype),
+            config,
+            new Flow(name -> false, false))
+        .load();
   }
 
   /** Brings everything that is packed up to date with the parameters that are trained. */
