@@ -304,7 +304,7 @@ __global__ void __launch_bounds__(kFloatThreads) attention_float_kernel(Argument
 #pragma unroll
     for (int d = 1; d < kShare; d *= 2) tile_sum += __shfl_xor_sync(kAllLanes, tile_sum, d);
     sum = sum * keep + tile_sum;
-    __syncwarp();  // a query's threads are of one warp
+    __syncwarp();  // a query's threads are of one warp; the shuffles above order no memory
 #pragma unroll
     for (int i = 0; i < kDim / kShare; i++) {
       out[i] *= keep;

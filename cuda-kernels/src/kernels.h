@@ -43,7 +43,10 @@ cudaError_t matmul_pack_cuda(CudaContext& context, const precis_matmul_pack_args
 cudaError_t matmul_cuda(CudaContext& context, const precis_matmul_args& a);
 // bfloat16 weights take up to 128 ranks together.
 constexpr int64_t kMaxLoraRanks = 128;
+// Its gradient with respect to x is this product too, of dy and the weights packed transposed;
+// those with respect to A and B are weight_gradient's, of down.
 cudaError_t lora_matmul_cuda(CudaContext& context, const precis_lora_matmul_args& a);
+cudaError_t weight_gradient_cuda(CudaContext& context, const precis_weight_gradient_args& a);
 
 // Heads are at most this wide, in attention too.
 constexpr int kMaxHeadDim = 256;
