@@ -36,6 +36,23 @@ final class PreferenceData {
     return pairs;
   }
 
+  /** The first pairs of {@code precis data --count 400}, whole. */
+  static List<PreferenceExample> wholePairs(int count) {
+    List<PreferenceExample> pairs = new ArrayList<>();
+    try (Tokenizer tokenizer = Tokenizer.load(Fixtures.folder("t5-tiny"))) {
+      for (BuiltInDialogue each : BuiltInDialogues.generate(0, 400).train()) {
+        if (each.rude() && pairs.size() < count) {
+          pairs.add(
+              new PreferenceExample(
+                  tokenizer.encode(PromptTemplate.DEFAULT.fill(each.dialogue())),
+                  tokenizer.encode(each.politeSummary()),
+                  tokenizer.encode(each.rudeSummary())));
+        }
+      }
+    }
+    return pairs;
+  }
+
   private static int[] part(int[] tokens, int from) {
     int[] part = Arrays.copyOfRange(tokens, from, Math.min(tokens.length, from + MOST_ANSWER));
     part[part.length - 1] = tokens[tokens.length - 1];

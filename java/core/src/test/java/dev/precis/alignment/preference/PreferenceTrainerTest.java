@@ -15,6 +15,7 @@ import dev.precis.lora.LoraConfig;
 import dev.precis.ops.Parameters.Parameter;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
+import dev.precis.training.Optimizer;
 import dev.precis.training.RunFolder;
 import dev.precis.training.Schedule;
 import dev.precis.training.TrainableT5;
@@ -90,6 +91,48 @@ class PreferenceTrainerTest {
 
   private static float[] floats(Tensor tensor) {
     return tensor.memory().toArray(ValueLayout.JAVA_FLOAT);
+  }
+
+  /** Three steps of DPO by PyTorch, transformers and PEFT in float32, AdamW without decay. */
+  @Test
+  void theRunOfPyTorch() {
+    double[][] wanted = {
+      {0.6536190, 5.588281, -660.31677, -687.08698, 0.1427895},
+      {0.6317551, 3.262769, -653.42737, -761.58685, 0.1766701},
+      {0.6034440, 4.153739, -618.98383, -681.14587, 0.2438816}
+    };
+    TrainingOptions options =
+        TrainingOptions.builder()
+            .optimizer(Optimizer.Settings.of(Optimizer.Kind.ADAMW, 0))
+            .learningRate(1e-3f)
+            .schedule(Schedule.Shape.CONSTANT)
+            .batchSize(4)
+            .gradientAccumulation(2)
+            .shuffle(false)
+            .maxSteps(3)
+            .build();
+    try (TrainableT5 t5 = trained(DType.FLOAT32);
+        Reference reference = reference(t5, "base");
+        RunFolder run = run("run");
+        PreferenceTrainer trainer =
+            PreferenceTrainer.onPairs(
+                t5,
+                options,
+                DPO,
+                PreferenceData.wholePairs(24),
+                List.of(),
+                reference,
+                false,
+                run)) {
+      for (double[] want : wanted) {
+        Step step = trainer.step();
+        assertEquals(want[0], step.loss(), 1e-4 * want[0]);
+        assertEquals(want[1], step.gradNorm(), 1e-3 * want[1]);
+        assertEquals(want[2], step.metrics().get("logps/chosen"), 1e-5 * -want[2]);
+        assertEquals(want[3], step.metrics().get("logps/rejected"), 1e-5 * -want[3]);
+        assertEquals(want[4], step.metrics().get("rewards/margins"), 1e-3 * want[4]);
+      }
+    }
   }
 
   /** The gradient of the whole step, along itself, against differences of the loss. */
