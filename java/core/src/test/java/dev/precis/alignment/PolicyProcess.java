@@ -1,6 +1,7 @@
 package dev.precis.alignment;
 
 import dev.precis.Fixtures;
+import dev.precis.Killing;
 import dev.precis.alignment.reward.Reward;
 import dev.precis.alignment.reward.Score;
 import dev.precis.checkpoint.Json;
@@ -100,8 +101,15 @@ final class PolicyProcess {
   }
 
   public static void main(String[] args) {
-    PpoTrainer.Result result =
-        align(Path.of(args[0]), options().build(), new PpoTrainer.Listener() {}, false);
+    Killing.started();
+    PpoTrainer.Listener listener =
+        new PpoTrainer.Listener() {
+          @Override
+          public void onStep(PpoTrainer.Step step) {
+            Killing.stepped(step.step(), step.totalSteps());
+          }
+        };
+    PpoTrainer.Result result = align(Path.of(args[0]), options().build(), listener, false);
     System.exit(result.end() == PpoTrainer.End.DONE ? 0 : 3);
   }
 }

@@ -5,14 +5,13 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.precis.Killing;
 import dev.precis.checkpoint.Json;
-import dev.precis.random.SplitMix64;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -23,20 +22,6 @@ import tools.jackson.databind.node.ObjectNode;
 class PpoResumeTest {
   private static final int KILLS = 4;
   private static final PpoTrainer.Listener NOBODY = new PpoTrainer.Listener() {};
-
-  private static Process start(Path folder) throws IOException {
-    return new ProcessBuilder(
-            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-            "--enable-native-access=ALL-UNNAMED",
-            "-XX:TieredStopAtLevel=1",
-            "-cp",
-            System.getProperty("java.class.path"),
-            PolicyProcess.class.getName(),
-            folder.toString())
-        .redirectErrorStream(true)
-        .redirectOutput(folder.resolveSibling("output.txt").toFile())
-        .start();
-  }
 
   private static byte[] result(Path run) throws IOException {
     return Files.readAllBytes(run.resolve("adapter/adapter_model.safetensors"));
@@ -66,29 +51,7 @@ class PpoResumeTest {
     Path whole = folder.resolve("whole");
     PolicyProcess.align(whole, PolicyProcess.options().build(), NOBODY, false);
     Path killed = folder.resolve("killed");
-    SplitMix64 random = new SplitMix64(System.nanoTime());
-    int kills = 0;
-    while (kills < KILLS) {
-      Process process = start(killed);
-      Path metrics = killed.resolve("metrics.jsonl");
-      while (process.isAlive() && !Files.exists(metrics)) {
-        Thread.sleep(5);
-      }
-      Thread.sleep(300 + random.below(900));
-      if (process.isAlive()) {
-        process.destroyForcibly().waitFor();
-        kills++;
-        continue;
-      }
-      if (process.exitValue() == 0) {
-        break;
-      }
-      throw new AssertionError(Files.readString(folder.resolve("output.txt")));
-    }
-    Process last = start(killed);
-    assertTrue(last.waitFor(120, TimeUnit.SECONDS));
-    assertEquals(0, last.exitValue(), Files.readString(folder.resolve("output.txt")));
-    assertTrue(kills > 0, "no run lived long enough to be killed");
+    Killing.run(PolicyProcess.class, KILLS, folder, killed.toString());
     assertSame(whole, killed);
   }
 

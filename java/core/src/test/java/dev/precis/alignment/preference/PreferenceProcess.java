@@ -1,6 +1,7 @@
 package dev.precis.alignment.preference;
 
 import dev.precis.Fixtures;
+import dev.precis.Killing;
 import dev.precis.alignment.Reference;
 import dev.precis.checkpoint.Json;
 import dev.precis.ffi.Context;
@@ -66,6 +67,7 @@ final class PreferenceProcess {
 
             @Override
             public void onStep(Step step) {
+              Killing.stepped(step.step(), step.totalSteps());
               if (++steps == atMost) {
                 trainer.stop();
               }
@@ -91,6 +93,7 @@ final class PreferenceProcess {
   }
 
   public static void main(String[] args) {
+    Killing.started();
     Result result = train(Path.of(args[0]), Boolean.parseBoolean(args[1]), STEPS + 1);
     System.exit(result.end() == End.DONE ? 0 : 3);
   }

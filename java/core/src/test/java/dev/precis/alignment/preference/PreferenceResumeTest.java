@@ -4,17 +4,15 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.precis.Killing;
 import dev.precis.checkpoint.Json;
-import dev.precis.random.SplitMix64;
 import dev.precis.training.TrainingLoop.End;
 import dev.precis.training.TrainingLoop.Result;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.attribute.FileTime;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -59,65 +57,16 @@ class PreferenceResumeTest {
     assertEquals(metrics(whole), metrics(stopped));
   }
 
-  private Process start(Path run) throws IOException {
-    return new ProcessBuilder(
-            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-            "--enable-native-access=ALL-UNNAMED",
-            "-XX:TieredStopAtLevel=1",
-            "-cp",
-            System.getProperty("java.class.path"),
-            PreferenceProcess.class.getName(),
-            run.toString(),
-            "false")
-        .redirectErrorStream(true)
-        .redirectOutput(folder.resolve("output.txt").toFile())
-        .start();
-  }
-
   @Test
   void killedAtRandomMoments() throws Exception {
     Path whole = folder.resolve("whole");
     PreferenceProcess.train(whole, false, PreferenceProcess.STEPS);
     Path killed = folder.resolve("killed");
-    SplitMix64 random = new SplitMix64(System.nanoTime());
-    int kills = 0;
-    while (kills < KILLS) {
-      FileTime before = metricsTime(killed);
-      Process process = start(killed);
-      // Each process opens the metrics, then scores with the reference, then trains.
-      while (process.isAlive() && metricsTime(killed).equals(before)) {
-        Thread.sleep(5);
-      }
-      Thread.sleep(100 + random.below(900));
-      if (process.isAlive()) {
-        process.destroyForcibly().waitFor();
-        kills++;
-        continue;
-      }
-      assertEquals(0, process.exitValue(), () -> read(folder.resolve("output.txt")));
-      break;
-    }
-    Process last = start(killed);
-    assertTrue(last.waitFor(120, TimeUnit.SECONDS));
-    assertEquals(0, last.exitValue(), () -> read(folder.resolve("output.txt")));
-    assertTrue(kills > 0, "no run lived long enough to be killed");
+    Killing.run(PreferenceProcess.class, KILLS, folder, killed.toString(), "false");
     assertArrayEquals(result(whole), result(killed));
     assertEquals(metrics(whole), metrics(killed));
     try (Stream<Path> left = Files.walk(killed)) {
       assertTrue(left.noneMatch(p -> p.toString().endsWith(".tmp")));
-    }
-  }
-
-  private static FileTime metricsTime(Path run) throws IOException {
-    Path metrics = run.resolve("metrics.jsonl");
-    return Files.exists(metrics) ? Files.getLastModifiedTime(metrics) : FileTime.fromMillis(0);
-  }
-
-  private static String read(Path file) {
-    try {
-      return Files.readString(file);
-    } catch (IOException e) {
-      return e.toString();
     }
   }
 }

@@ -1,6 +1,7 @@
 package dev.precis.alignment.reward;
 
 import dev.precis.Fixtures;
+import dev.precis.Killing;
 import dev.precis.checkpoint.Json;
 import dev.precis.ffi.Context;
 import dev.precis.random.SplitMix64;
@@ -80,11 +81,18 @@ final class RewardProcess {
       if (going) {
         trainer.resume();
       }
-      return trainer.train(new TrainingLoop.Listener() {});
+      return trainer.train(
+          new TrainingLoop.Listener() {
+            @Override
+            public void onStep(TrainingLoop.Step step) {
+              Killing.stepped(step.step(), step.totalSteps());
+            }
+          });
     }
   }
 
   public static void main(String[] args) {
+    Killing.started();
     System.exit(train(Path.of(args[0])).end() == TrainingLoop.End.DONE ? 0 : 3);
   }
 }

@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.precis.Classifier;
 import dev.precis.Fixtures;
 import dev.precis.InvalidInputException;
+import dev.precis.Killing;
 import dev.precis.alignment.reward.ClassifierReward.Measure;
 import dev.precis.checkpoint.Checkpoint;
 import dev.precis.checkpoint.Json;
@@ -36,7 +37,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -204,43 +204,9 @@ class RewardTrainerTest {
     Path whole = folder.resolve("whole");
     RewardProcess.train(whole);
     Path killed = folder.resolve("killed");
-    SplitMix64 random = new SplitMix64(System.nanoTime());
-    int kills = 0;
-    Process process;
-    do {
-      process = start(killed);
-      Path metrics = killed.resolve("metrics.jsonl");
-      while (process.isAlive() && !Files.exists(metrics)) {
-        Thread.sleep(5);
-      }
-      if (kills == 4) {
-        assertTrue(process.waitFor(120, TimeUnit.SECONDS));
-      } else {
-        Thread.sleep(100 + random.below(400));
-        if (process.isAlive()) {
-          process.destroyForcibly().waitFor();
-          kills++;
-        }
-      }
-    } while (process.exitValue() != 0 && process.exitValue() != 1);
-    assertEquals(0, process.exitValue(), Files.readString(folder.resolve("output.txt")));
-    assertTrue(kills > 0, "no run lived long enough to be killed");
+    Killing.run(RewardProcess.class, 4, folder, killed.toString());
     assertArrayEquals(result(whole), result(killed));
     assertEquals(metrics(whole), metrics(killed));
-  }
-
-  private static Process start(Path folder) throws IOException {
-    return new ProcessBuilder(
-            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-            "--enable-native-access=ALL-UNNAMED",
-            "-XX:TieredStopAtLevel=1",
-            "-cp",
-            System.getProperty("java.class.path"),
-            RewardProcess.class.getName(),
-            folder.toString())
-        .redirectErrorStream(true)
-        .redirectOutput(folder.resolveSibling("output.txt").toFile())
-        .start();
   }
 
   @Test
