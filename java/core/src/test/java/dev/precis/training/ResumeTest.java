@@ -23,6 +23,10 @@ class ResumeTest {
   private static final int KILLS = 8;
 
   private static Process start(Path folder, String... before) throws IOException {
+    return start(folder, false, before);
+  }
+
+  private static Process start(Path folder, boolean dawdle, String... before) throws IOException {
     List<String> command = new ArrayList<>(List.of(before));
     command.addAll(
         List.of(
@@ -32,7 +36,8 @@ class ResumeTest {
             "-cp",
             System.getProperty("java.class.path"),
             TrainingProcess.class.getName(),
-            folder.toString()));
+            folder.toString(),
+            dawdle ? "dawdle" : "hurry"));
     if (before.length > 0) {
       // What comes before is a shell's script, which runs what follows as its arguments.
       command.add(before.length, "precis");
@@ -65,8 +70,9 @@ class ResumeTest {
     SplitMix64 random = new SplitMix64(System.nanoTime());
     int kills = 0;
     while (kills < KILLS) {
-      Process process = start(killed);
-      // Most of the kills shall come while it trains, which begins when there are metrics.
+      Process process = start(killed, true);
+      // Most of the kills shall come while it trains, which begins when there are metrics. Nothing
+      // but a checkpoint of the last step lets a process end before it is killed.
       Path metrics = killed.resolve("metrics.jsonl");
       while (process.isAlive() && !Files.exists(metrics)) {
         Thread.sleep(5);

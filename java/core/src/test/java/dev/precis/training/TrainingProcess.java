@@ -52,8 +52,27 @@ final class TrainingProcess {
     }
   }
 
+  /**
+   * A run that takes its time over each step and never gets beyond the last: it has to be killed.
+   */
+  private static Trainer.Listener dawdling() {
+    return new Trainer.Listener() {
+      @Override
+      public void onStep(Trainer.Step step) {
+        try {
+          Thread.sleep(step.step() < STEPS ? 20 : Long.MAX_VALUE);
+        } catch (InterruptedException e) {
+          Thread.currentThread().interrupt();
+        }
+      }
+    };
+  }
+
+  /** The run's folder, and {@code dawdle} where it is to be killed. */
   public static void main(String[] args) {
-    Trainer.Result result = train(Path.of(args[0]), new Trainer.Listener() {});
+    boolean dawdle = args.length > 1 && args[1].equals("dawdle");
+    Trainer.Result result =
+        train(Path.of(args[0]), dawdle ? dawdling() : new Trainer.Listener() {});
     System.exit(result.end() == Trainer.End.DONE ? 0 : 3);
   }
 }
