@@ -40,8 +40,21 @@ struct CudaContext {
 // What a kernel finds wrong with its input. The host would have to wait to be told at once; it
 // reads the word when it waits anyway. The lowest code stays, so that what is reported does not
 // depend on the order of blocks.
-enum class ProblemOp : uint32_t { kEmbedding = 1, kEmbeddingBackward, kSoftmax, kSample };
-enum class ProblemKind : uint32_t { kNan = 1, kPositiveInfinity = 2, kNothingFinite = 3, kId = 4 };
+enum class ProblemOp : uint32_t {
+  kEmbedding = 1,
+  kEmbeddingBackward,
+  kSoftmax,
+  kSample,
+  kProcessLogits,
+  kTopK
+};
+enum class ProblemKind : uint32_t {
+  kNan = 1,
+  kPositiveInfinity = 2,
+  kNothingFinite = 3,
+  kId = 4,     // outside the table or the vocabulary
+  kLength = 5  // of a history, beyond its stride
+};
 constexpr unsigned long long kNoProblem = ~0ull;
 
 __device__ __forceinline__ void note_problem(unsigned long long* word, ProblemOp op, int64_t row,

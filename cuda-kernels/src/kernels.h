@@ -21,6 +21,15 @@ cudaError_t softmax_cuda(CudaContext& context, const precis_softmax_args& a);
 cudaError_t adam_cuda(CudaContext& context, const precis_adam_args& a);
 cudaError_t sum_of_squares_cuda(CudaContext& context, const precis_sum_of_squares_args& a);
 cudaError_t sample_cuda(CudaContext& context, const precis_sample_args& a);
+cudaError_t process_logits_cuda(CudaContext& context, const precis_process_logits_args& a);
+cudaError_t top_k_cuda(CudaContext& context, const precis_top_k_args& a);
+cudaError_t layer_norm_cuda(CudaContext& context, const precis_layer_norm_args& a);
+cudaError_t layer_norm_backward_cuda(CudaContext& context,
+                                     const precis_layer_norm_backward_args& a);
+cudaError_t add_bias_cuda(CudaContext& context, const precis_add_bias_args& a);
+cudaError_t bias_gradient_cuda(CudaContext& context, const precis_bias_gradient_args& a);
+cudaError_t sgd_cuda(CudaContext& context, const precis_sgd_args& a);
+cudaError_t adafactor_cuda(CudaContext& context, const precis_adafactor_args& a);
 
 // A packed weight on this device: rows of outputs, K contiguous, both padded with zeros to
 // multiples of 64. It is what cuBLASLt and the copy engine read, and no copy of a tile needs a

@@ -15,16 +15,17 @@
 // cannot win, as the CPU does for groups; two blocks in a cluster for the two halves of a row at
 // batch 1.
 #include "kernels.h"
+#include "logit_rules.cuh"
 #include "ops/sample.h"
+#include "select.cuh"
 
 namespace precis {
 namespace {
 
 constexpr int kMaxThreads = 1024;
-constexpr int kBins = 2048;
 constexpr int kRounds = 4;
 
-using Mass = unsigned long long;
+using Mass = BinSum;
 
 __device__ __forceinline__ int threads() { return static_cast<int>(blockDim.x); }
 
@@ -35,6 +36,7 @@ struct Arguments {
   float* originals;  // (M, history_stride): what the history's tokens had before the penalty
   unsigned long long* problem;
   int n;
+  bool ruled;
 };
 
 // A row, in shared memory or not.
@@ -52,12 +54,6 @@ struct Row {
   }
 };
 
-// Ascending with the value.
-__device__ __forceinline__ uint32_t order_bits(float x) {
-  const uint32_t bits = __float_as_uint(x + 0.0f);  // -0 is 0
-  return (bits & 0x80000000u) != 0 ? ~bits : bits | 0x80000000u;
-}
-
 // What a logit is sorted by in a round, ascending with it. z <= 0 is (logit - largest) /
 // temperature.
 __device__ __forceinline__ uint32_t digit(int round, float logit, float z) {
@@ -67,42 +63,6 @@ __device__ __forceinline__ uint32_t digit(int round, float logit, float z) {
   }
   const uint32_t bits = order_bits(logit);
   return round == 1 ? bits >> 21 : round == 2 ? bits >> 10 & 2047u : bits & 1023u;
-}
-
-// Which bin holds the boundary, and what lies before it.
-struct Boundary {
-  int bin;
-  Mass before;
-};
-
-// The first bin b with before + bins[0] + ... + bins[b] > limit; ascending, or from the last bin
-// down. There is one.
-__device__ Boundary find_boundary(const Shared<Mass>& bins, Mass before, Mass limit,
-                                  bool descending) {
-  PRECIS_SHARED(Mass, warp_sums, 32);
-  PRECIS_SHARED(Boundary, found, 1);
-  const int lane = thread() % 32, warp = thread() / 32;
-  const int share = kBins / threads(), first = thread() * share;
-  auto bin = [&](int i) { return descending ? kBins - 1 - i : i; };
-  Mass mine = 0;
-  for (int i = first; i < first + share; i++) mine += bins[bin(i)];
-  Mass sum = mine;
-#pragma unroll
-  for (int d = 1; d < 32; d *= 2) {
-    const Mass left = __shfl_up_sync(kAllLanes, sum, static_cast<unsigned>(d));
-    if (lane >= d) sum += left;
-  }
-  if (lane == 31) warp_sums[warp] = sum;
-  __syncthreads();
-  for (int w = 0; w < warp; w++) before += warp_sums[w];
-  before += sum - mine;  // of all bins ahead of this thread's
-  if (before <= limit && before + mine > limit) {
-    int i = first;
-    while (before + bins[bin(i)] <= limit) before += bins[bin(i++)];
-    found[0] = {bin(i), before};
-  }
-  __syncthreads();
-  return found[0];
 }
 
 // Of the logits that are at least least: the one of which limit are larger, counting equal ones; by
@@ -191,39 +151,6 @@ __device__ Drawn best_of_block(Drawn mine) {
   return all;
 }
 
-// precis_logit_rules on the row in global memory.
-__device__ void apply_rules(const precis_logit_rules& rules, int64_t r, float* scores,
-                            float* originals) {
-  const int32_t* history =
-      rules.history == nullptr ? nullptr : rules.history + r * rules.history_stride;
-  const int32_t length = rules.history_lengths[r];
-  if (rules.repetition_penalty != 1) {
-    // All are read before any is written: a token that occurs twice is penalised once.
-    for (int32_t h = thread(); h < length; h += threads()) originals[h] = scores[history[h]];
-    __syncthreads();
-    for (int32_t h = thread(); h < length; h += threads()) {
-      const float s = originals[h];
-      scores[history[h]] = s < 0 ? s * rules.repetition_penalty : s / rules.repetition_penalty;
-    }
-    __syncthreads();
-  }
-  const int32_t n = rules.no_repeat_ngram_size;
-  if (n > 0) {
-    const int32_t* last = history + length - (n - 1);
-    for (int32_t i = thread(); i + n <= length; i += threads()) {
-      int32_t same = 0;
-      while (same < n - 1 && history[i + same] == last[same]) same++;
-      if (same == n - 1) scores[history[i + n - 1]] = -INFINITY;
-    }
-  }
-  if (rules.min_new_tokens > 0 && length - 1 < rules.min_new_tokens) {
-    for (int32_t i = thread(); i < rules.end_token_count; i += threads()) {
-      scores[rules.end_tokens[i]] = -INFINITY;
-    }
-  }
-  __syncthreads();
-}
-
 template <bool kInShared>
 __global__ void __launch_bounds__(kMaxThreads) sample_kernel(Arguments args) {
   const precis_sample_args& a = args.a;
@@ -234,8 +161,6 @@ __global__ void __launch_bounds__(kMaxThreads) sample_kernel(Arguments args) {
   const Shared<float> copy = dynamic.take<float>(kInShared ? n : 0);
   const Shared<Mass> bins = dynamic.take<Mass>(kBins);
   const Row<kInShared> row = {copy, logits};
-  const bool ruled = a.rules.repetition_penalty != 1 || a.rules.no_repeat_ngram_size > 0 ||
-                     a.rules.min_new_tokens > 0;
 
   // The row into shared memory; its largest value, which every thread gets.
   auto read = [&] {
@@ -273,7 +198,11 @@ __global__ void __launch_bounds__(kMaxThreads) sample_kernel(Arguments args) {
   const float raw_largest = largest;
   const Mass raw_mass = wants_raw ? mass_of_row(largest, 1.0f, -INFINITY) : 0;
   float* originals = args.originals + r * a.rules.history_stride;
-  if (ruled) {
+  if (args.ruled) {
+    if (!rules_fit(a.rules, r, n, ProblemOp::kSample, args.problem)) {
+      if (thread() == 0) a.tokens[r] = 0;
+      return;
+    }
     apply_rules(a.rules, r, logits, originals);
     largest = read();
     if (is_bad(largest)) return;
@@ -362,16 +291,15 @@ cudaError_t sample_cuda(CudaContext& context, const precis_sample_args& a) {
   if (m == 0) return cudaSuccess;
   if (n > INT32_MAX / 2) return cudaErrorInvalidValue;
   void* memory = nullptr;
-  if (a.rules.repetition_penalty != 1) {
-    PRECIS_RETURN_IF_ERROR(context.scratch.reserve(
-        static_cast<size_t>(m * a.rules.history_stride) * sizeof(float), &memory));
-  }
+  PRECIS_RETURN_IF_ERROR(context.scratch.reserve(
+      static_cast<size_t>(originals_floats(a.rules, m)) * sizeof(float), &memory));
   const Arguments args = {a,
                           matrix<float>(a.logits),
                           matrix<float>(a.probabilities),
                           static_cast<float*>(memory),
                           context.problem,
-                          static_cast<int>(n)};
+                          static_cast<int>(n),
+                          has_rules(a.rules)};
   constexpr int64_t kOther = 4096;  // what reductions take
   const size_t bins = shared_bytes<Mass>(kBins), bytes = shared_bytes<float>(n) + bins;
   const bool fits = static_cast<int64_t>(bytes) + kOther <= context.block_shared_bytes;

@@ -167,6 +167,21 @@ void refusals(TestDevice& device, Random& random) {
     const std::vector<int32_t> got = tokens.get();
     EXPECT(got[0] >= 0 && got[2] == 0 && got[3] >= 0);
   }
+  // A history that names what is no token.
+  Input in(2, 70, 0, random);
+  in.lengths = {2, 3};
+  in.history[kHistory + 2] = 70;
+  OnDevice logits(in.logits);
+  DeviceArray<int32_t> tokens({-7, -7}), history(in.history), lengths(in.lengths), ends(in.ends);
+  precis_sample_args args = arguments({.greedy = 1, .repetition_penalty = 2});
+  args.logits = logits;
+  args.rules.history = history;
+  args.rules.history_lengths = lengths;
+  args.rules.end_tokens = ends;
+  args.tokens = tokens;
+  EXPECT_RUN(device, sample_cuda(device.context(), args));
+  EXPECT(device.problem() == (4ull << 56 | 1 << 8 | static_cast<unsigned>(ProblemKind::kId)));
+  EXPECT(tokens.get()[0] >= 0 && tokens.get()[1] == 0);
 }
 
 }  // namespace

@@ -1,0 +1,75 @@
+// Sums down the columns of a matrix, in an order that depends on its shape alone: the rows in
+// stripes, a block for each stripe and 256 columns, a column for each thread; then the stripes'
+// sums one after the other.
+//
+//   f(m, d, terms)     adds what row m has for column d to the kSums terms
+//   finish(d, sums)    gets the sums of column d
+#ifndef PRECIS_CUDA_COLUMN_SUMS_CUH_
+#define PRECIS_CUDA_COLUMN_SUMS_CUH_
+
+#include "device.h"
+
+namespace precis {
+
+constexpr int kSumColumns = 256;
+
+struct ColumnStripes {
+  int64_t rows = 64;  // of a stripe
+  int64_t count;
+
+  explicit ColumnStripes(int64_t m) {
+    constexpr int64_t kMost = 512;
+    while (ceil_div(m, rows) > kMost) rows *= 2;
+    count = ceil_div(m, rows);
+  }
+  // Floats that the stripes' sums take.
+  int64_t floats(int sums, int64_t width) const { return count * sums * width; }
+};
+
+template <int kSums, class F>
+__global__ void __launch_bounds__(kSumColumns)
+    column_sums_kernel(F f, int64_t rows, int64_t stripe_rows, int width, float* stripes) {
+  const int d = static_cast<int>(blockIdx.x) * kSumColumns + thread();
+  if (d >= width) return;
+  const int64_t first = int64_t{blockIdx.y} * stripe_rows;
+  const int64_t end = first + stripe_rows < rows ? first + stripe_rows : rows;
+  float sums[kSums] = {};
+#pragma unroll 4
+  for (int64_t m = first; m < end; m++) f(m, d, sums);
+#pragma unroll
+  for (int s = 0; s < kSums; s++) {
+    stripes[(int64_t{blockIdx.y} * kSums + s) * width + d] = sums[s];
+  }
+}
+
+template <int kSums, class Finish>
+__global__ void __launch_bounds__(kSumColumns)
+    column_finish_kernel(Finish finish, const float* stripes, int count, int width) {
+  const int d = static_cast<int>(blockIdx.x) * kSumColumns + thread();
+  if (d >= width) return;
+  float sums[kSums] = {};
+  for (int i = 0; i < count; i++) {
+#pragma unroll
+    for (int s = 0; s < kSums; s++) sums[s] += stripes[(int64_t{i} * kSums + s) * width + d];
+  }
+  finish(d, sums);
+}
+
+// memory: ColumnStripes(rows).floats(kSums, width) floats.
+template <int kSums, class F, class Finish>
+static inline cudaError_t column_sums(const char* name, cudaStream_t stream, int64_t rows,
+                                      int64_t width, float* memory, const F& f,
+                                      const Finish& finish) {
+  const ColumnStripes stripes(rows);
+  const uint32_t blocks = static_cast<uint32_t>(ceil_div(width, kSumColumns));
+  PRECIS_RETURN_IF_ERROR(launch(name, column_sums_kernel<kSums, F>,
+                                dim3(blocks, static_cast<uint32_t>(stripes.count)), kSumColumns, 0,
+                                stream, f, rows, stripes.rows, static_cast<int>(width), memory));
+  return launch(name, column_finish_kernel<kSums, Finish>, blocks, kSumColumns, 0, stream, finish,
+                static_cast<const float*>(memory), static_cast<int>(stripes.count),
+                static_cast<int>(width));
+}
+
+}  // namespace precis
+
+#endif  // PRECIS_CUDA_COLUMN_SUMS_CUH_

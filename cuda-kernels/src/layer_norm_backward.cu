@@ -1,0 +1,123 @@
+// With c = x - mean, r = 1 / sqrt(mean_d(c^2) + epsilon), g = weight dy, all of row m:
+//                                                              native/src/ops/layer_norm_backward.h
+//   dx[m, d] (+)= r (g[d] - mean_d(g[d]) - c[d] r^2 mean_d(g[d] c[d]))
+//   dweight[d] += sum_m dy[m, d] c[m, d] r[m]
+//   dbias[d] += sum_m dy[m, d]
+//
+// dx: a warp for each row, which is read three times, the later times from L1. It leaves mean and r
+// behind. dweight and dbias: column_sums.cuh, in one pass.
+#include "column_sums.cuh"
+#include "kernels.h"
+#include "ops/layer_norm_backward.h"
+
+namespace precis {
+namespace {
+
+constexpr int kWarps = 4;
+
+struct Moments {
+  float mean, r;
+};
+
+__global__ void __launch_bounds__(kWarps * 32)
+    layer_norm_dx_kernel(Matrix<const float> x, const float* weight, AnyMatrix dy, Matrix<float> dx,
+                         Moments* moments, int64_t rows, int width, float epsilon,
+                         bool accumulate) {
+  const int lane = thread() % 32;
+  const float share = 1.0f / static_cast<float>(width);
+  for (int64_t m = int64_t{blockIdx.x} * kWarps + thread() / 32; m < rows;
+       m += int64_t{gridDim.x} * kWarps) {
+    float sum = 0;
+    for (int d = lane * kEight; d < width; d += 32 * kEight) {
+      float v[kEight];
+      load8(x.row(m) + d, width - d < kEight ? width - d : kEight, v);
+#pragma unroll
+      for (int i = 0; i < kEight; i++) sum += v[i];
+    }
+    const float mean = warp_reduce(sum, Sum()) / static_cast<float>(width);
+    float squares = 0, gradients = 0, products = 0;
+    for (int d = lane * kEight; d < width; d += 32 * kEight) {
+      const int count = width - d < kEight ? width - d : kEight;
+      float v[kEight], g[kEight], w[kEight];
+      load8(x.row(m) + d, count, v);
+      dy.load(m, d, count, g);
+      load8(weight + d, count, w);
+#pragma unroll
+      for (int i = 0; i < kEight; i++) {
+        const float c = i < count ? v[i] - mean : 0.0f;
+        squares += c * c;
+        gradients += w[i] * g[i];
+        products += w[i] * g[i] * c;
+      }
+    }
+    squares = warp_reduce(squares, Sum());
+    gradients = warp_reduce(gradients, Sum()) * share;
+    products = warp_reduce(products, Sum()) * share;
+    const float r = 1.0f / sqrtf(squares / static_cast<float>(width) + epsilon);
+    // r^2 alone may overflow.
+    const float shift = r * (r * products);
+    for (int d = lane * kEight; d < width; d += 32 * kEight) {
+      const int count = width - d < kEight ? width - d : kEight;
+      float v[kEight], g[kEight], w[kEight], before[kEight];
+      load8(x.row(m) + d, count, v);
+      dy.load(m, d, count, g);
+      load8(weight + d, count, w);
+      load8(dx.row(m) + d, accumulate ? count : 0, before);
+#pragma unroll
+      for (int i = 0; i < kEight; i++) {
+        before[i] += r * (w[i] * g[i] - gradients - (v[i] - mean) * shift);
+      }
+      store8(dx.row(m) + d, count, before);
+    }
+    if (moments != nullptr && lane == 0) moments[m] = {mean, r};
+  }
+}
+
+struct Element {
+  Matrix<const float> x;
+  AnyMatrix dy;
+  const Moments* moments;
+
+  __device__ __forceinline__ void operator()(int64_t m, int d, float (&sums)[2]) const {
+    const float g = dy.get(m, d);
+    sums[0] += g * ((x.row(m)[d] - moments[m].mean) * moments[m].r);
+    sums[1] += g;
+  }
+};
+struct AddTo {
+  float* dweight;
+  float* dbias;
+
+  __device__ __forceinline__ void operator()(int d, const float (&sums)[2]) const {
+    if (dweight != nullptr) dweight[d] += sums[0];
+    if (dbias != nullptr) dbias[d] += sums[1];
+  }
+};
+
+}  // namespace
+
+cudaError_t layer_norm_backward_cuda(CudaContext& context,
+                                     const precis_layer_norm_backward_args& a) {
+  const int64_t m = rows(a.x), width = columns(a.x);
+  if (m == 0) return cudaSuccess;
+  const bool wants_sums = a.dweight.data != nullptr || a.dbias.data != nullptr;
+  void* memory = nullptr;
+  if (wants_sums) {
+    const size_t floats = static_cast<size_t>(ColumnStripes(m).floats(2, width));
+    PRECIS_RETURN_IF_ERROR(context.scratch.reserve(
+        static_cast<size_t>(m) * sizeof(Moments) + floats * sizeof(float), &memory));
+  }
+  Moments* moments = static_cast<Moments*>(memory);
+  PRECIS_RETURN_IF_ERROR(
+      launch("layer_norm_backward", layer_norm_dx_kernel, grid_size(ceil_div(m, kWarps), 1 << 20),
+             kWarps * 32, 0, context.stream, matrix<const float>(a.x),
+             static_cast<const float*>(a.weight.data), any_matrix(a.dy), matrix<float>(a.dx),
+             moments, m, static_cast<int>(width), a.epsilon, a.accumulate != 0));
+  if (!wants_sums) return cudaSuccess;
+  return column_sums<2>(
+      "layer_norm_backward, sums", context.stream, m, width, reinterpret_cast<float*>(moments + m),
+      Element{matrix<const float>(a.x), any_matrix(a.dy), moments},
+      AddTo{static_cast<float*>(a.dweight.data), static_cast<float*>(a.dbias.data)});
+}
+
+}  // namespace precis

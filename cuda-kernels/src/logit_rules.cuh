@@ -1,0 +1,77 @@
+// precis_logit_rules on one row of scores, by a block: what process_logits and sample share.
+#ifndef PRECIS_CUDA_LOGIT_RULES_CUH_
+#define PRECIS_CUDA_LOGIT_RULES_CUH_
+
+#include "cuda_context.h"
+
+namespace precis {
+
+static inline bool has_rules(const precis_logit_rules& rules) {
+  return rules.repetition_penalty != 1 || rules.no_repeat_ngram_size > 0 ||
+         rules.min_new_tokens > 0;
+}
+
+// Scores that the history's tokens had before the penalty: (rows, history_stride) floats.
+static inline int64_t originals_floats(const precis_logit_rules& rules, int64_t rows) {
+  return rules.repetition_penalty != 1 ? rows * rules.history_stride : 0;
+}
+
+// Whether the row's length and ids fit; the host does not see them. Else the problem is noted.
+__device__ inline bool rules_fit(const precis_logit_rules& rules, int64_t r, int vocabulary,
+                                 ProblemOp op, unsigned long long* problem) {
+  const int32_t length = rules.history_lengths[r];
+  const bool fits = length >= 0 && length <= rules.history_stride;
+  const bool reads_history = rules.repetition_penalty != 1 || rules.no_repeat_ngram_size > 0;
+  const int threads = static_cast<int>(blockDim.x);
+  auto is_token = [&](int32_t id) { return id >= 0 && id < vocabulary; };
+  int unknown = 0;
+  for (int32_t h = thread(); fits && reads_history && h < length; h += threads) {
+    unknown += !is_token(rules.history[r * rules.history_stride + h]);
+  }
+  for (int32_t i = thread(); rules.min_new_tokens > 0 && i < rules.end_token_count; i += threads) {
+    unknown += !is_token(rules.end_tokens[i]);
+  }
+  unknown = block_reduce(unknown, Sum());
+  if (fits && unknown == 0) return true;
+  if (thread() == 0) note_problem(problem, op, r, fits ? ProblemKind::kId : ProblemKind::kLength);
+  return false;
+}
+
+// Applies the rules, which fit, to row r in global memory; originals[h] receives the score that
+// token h of the history had. The block may read the row when this returns.
+__device__ inline void apply_rules(const precis_logit_rules& rules, int64_t r, float* scores,
+                                   float* originals) {
+  const int threads = static_cast<int>(blockDim.x);
+  const int32_t* history =
+      rules.history == nullptr ? nullptr : rules.history + r * rules.history_stride;
+  const int32_t length = rules.history_lengths[r];
+  if (rules.repetition_penalty != 1) {
+    // All are read before any is written: a token that occurs twice is penalised once.
+    for (int32_t h = thread(); h < length; h += threads) originals[h] = scores[history[h]];
+    __syncthreads();
+    for (int32_t h = thread(); h < length; h += threads) {
+      const float s = originals[h];
+      scores[history[h]] = s < 0 ? s * rules.repetition_penalty : s / rules.repetition_penalty;
+    }
+    __syncthreads();
+  }
+  const int32_t n = rules.no_repeat_ngram_size;
+  if (n > 0) {
+    const int32_t* last = history + length - (n - 1);  // used only where length >= n
+    for (int32_t i = thread(); i + n <= length; i += threads) {
+      int32_t same = 0;
+      while (same < n - 1 && history[i + same] == last[same]) same++;
+      if (same == n - 1) scores[history[i + n - 1]] = -INFINITY;
+    }
+  }
+  if (rules.min_new_tokens > 0 && length - 1 < rules.min_new_tokens) {
+    for (int32_t i = thread(); i < rules.end_token_count; i += threads) {
+      scores[rules.end_tokens[i]] = -INFINITY;
+    }
+  }
+  __syncthreads();
+}
+
+}  // namespace precis
+
+#endif  // PRECIS_CUDA_LOGIT_RULES_CUH_

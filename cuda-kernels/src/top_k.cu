@@ -1,0 +1,181 @@
+// The k largest of each row, largest first, the lower index first among equals
+//                                                                            native/src/ops/top_k.h
+// A block for each row. Value and index make one integer, so that no two are equal. Each thread's
+// largest is found first; the k-th largest of those bounds the k-th largest of the row from below,
+// and what reaches it, seldom more than 2 k elements, is collected and sorted (bitonic). So a row
+// is read twice, the second time from L2. Where too many reach the bound - or k is larger than the
+// block, so that there is none - the k-th largest itself is found digit by digit (select.cuh).
+// Atomics say where an element is collected, but sorting makes their order not matter.
+#include "kernels.h"
+#include "ops/top_k.h"
+#include "select.cuh"
+
+namespace precis {
+namespace {
+
+using Key = unsigned long long;  // ascending with the value and with lower indices; 0: none
+
+constexpr int kMaxThreads = 1024;
+constexpr int kInShared = 2048;  // keys that are collected in shared memory
+
+// The key of which k - 1 are larger, its lowest digits left 0 where that makes no difference.
+// each(f) calls f for this thread's keys, which are below 2^bits.
+template <class Each>
+__device__ Key kth_largest(int k, int bits, const Shared<BinSum>& bins, const Each& each) {
+  Key prefix = 0;
+  BinSum before = 0;
+  bool all = false;  // of those that have the prefix, all are wanted
+  for (int shift = bits; shift > 0 && !all;) {
+    const int width = shift < kDigitBits ? shift : kDigitBits, above = shift;
+    shift -= width;
+    for (int i = thread(); i < kBins; i += static_cast<int>(blockDim.x)) bins[i] = 0;
+    __syncthreads();
+    each([&](Key key) {
+      if (key >> above != prefix) return;
+      const int digit = static_cast<int>(key >> shift & ((1u << width) - 1));
+      atomicAdd(bins.at(digit, 1), BinSum{1});
+    });
+    __syncthreads();
+    const Boundary boundary = find_boundary(bins, before, static_cast<BinSum>(k - 1), true);
+    before = boundary.before;
+    prefix = prefix << width | static_cast<Key>(boundary.bin);
+    all = before + bins[boundary.bin] == static_cast<BinSum>(k);
+    __syncthreads();  // the bins have been read
+    if (all || shift == 0) prefix <<= shift;
+  }
+  return prefix;
+}
+
+struct Arguments {
+  Matrix<const float> x;
+  Matrix<float> values;
+  Matrix<int32_t> indices;
+  Key* memory;   // (M, capacity), where they do not fit into shared memory
+  int capacity;  // a power of two
+  int n, k;
+  int index_bits;
+  unsigned long long* problem;
+};
+
+template <bool kShared>
+__global__ void __launch_bounds__(kMaxThreads) top_k_kernel(Arguments a) {
+  const int64_t m = blockIdx.x;
+  const int threads = static_cast<int>(blockDim.x), bits = 32 + a.index_bits;
+  const uint32_t mask = (1u << a.index_bits) - 1;
+  const float* x = a.x.row(m);
+  DynamicShared dynamic;
+  const Shared<BinSum> bins = dynamic.take<BinSum>(kBins);
+  const Shared<Key> in_shared = dynamic.take<Key>(kShared ? a.capacity : 0);
+  PRECIS_SHARED(uint32_t, counter, 1);
+  auto collected = [&](int i) -> Key& {
+    if constexpr (kShared) {
+      return in_shared[i];
+    } else {
+      return a.memory[m * a.capacity + i];
+    }
+  };
+  auto key_of = [&](float value, int i) {
+    return static_cast<Key>(order_bits(value)) << a.index_bits | (mask - static_cast<uint32_t>(i));
+  };
+
+  Key largest = 0;
+  int bad = 0;
+  for (int i = thread(); i < a.n; i += threads) {
+    const float value = x[i];
+    bad |= value != value;
+    const Key key = key_of(value, i);
+    largest = key > largest ? key : largest;
+  }
+  if (block_reduce(bad, Sum()) > 0) {
+    if (thread() == 0) note_problem(a.problem, ProblemOp::kTopK, m, ProblemKind::kNan);
+    return;
+  }
+
+  Key bound = 0;
+  auto kth_of_row = [&] {
+    return kth_largest(a.k, bits, bins, [&](const auto& f) {
+      for (int i = thread(); i < a.n; i += threads) {
+        const Key key = key_of(x[i], i);
+        if (key >= bound) f(key);
+      }
+    });
+  };
+  // How many reach the bound; the first of them to arrive are kept.
+  auto collect = [&] {
+    if (thread() == 0) counter[0] = 0;
+    __syncthreads();
+    for (int i = thread(); i < a.n; i += threads) {
+      const Key key = key_of(x[i], i);
+      if (key < bound) continue;
+      const int at = static_cast<int>(atomicAdd(counter.at(0, 1), 1u));
+      if (at < a.capacity) collected(at) = key;
+    }
+    __syncthreads();
+    return static_cast<int>(counter[0]);
+  };
+  if (a.k <= threads) {
+    bound = kth_largest(a.k, bits, bins, [&](const auto& f) {
+      if (largest != 0) f(largest);
+    });
+  } else if (a.n > a.capacity) {
+    bound = kth_of_row();
+  }
+  int count = collect();
+  if (count > a.capacity) {
+    bound = kth_of_row();
+    count = collect();
+  }
+
+  int length = 1;
+  while (length < count) length *= 2;
+  for (int i = count + thread(); i < length; i += threads) collected(i) = 0;
+  __syncthreads();
+  for (int size = 2; size <= length; size *= 2) {
+    for (int distance = size / 2; distance > 0; distance /= 2) {
+      for (int e = thread(); e < length / 2; e += threads) {
+        const int i = 2 * e - (e & (distance - 1)), j = i + distance;
+        const Key one = collected(i), other = collected(j);
+        if ((one < other) != ((i & size) == 0)) continue;
+        collected(i) = other;
+        collected(j) = one;
+      }
+      __syncthreads();
+    }
+  }
+  for (int j = thread(); j < a.k; j += threads) {
+    const int i = static_cast<int>(mask - static_cast<uint32_t>(collected(j) & mask));
+    a.indices.row(m)[j] = i;
+    a.values.row(m)[j] = x[i];
+  }
+}
+
+}  // namespace
+
+cudaError_t top_k_cuda(CudaContext& context, const precis_top_k_args& a) {
+  const int64_t m = rows(a.x), n = columns(a.x), k = columns(a.values);
+  if (m == 0) return cudaSuccess;
+  if (n > INT32_MAX / 2) return cudaErrorInvalidValue;
+  Arguments args = {};
+  args.x = matrix<const float>(a.x);
+  args.values = matrix<float>(a.values);
+  args.indices = matrix<int32_t>(a.indices);
+  args.n = static_cast<int>(n);
+  args.k = static_cast<int>(k);
+  while (int64_t{1} << args.index_bits < n) args.index_bits++;
+  args.problem = context.problem;
+  args.capacity = kInShared;
+  while (args.capacity < k) args.capacity *= 2;
+  const bool shared = args.capacity == kInShared;
+  if (!shared) {
+    void* memory = nullptr;
+    PRECIS_RETURN_IF_ERROR(context.scratch.reserve(
+        static_cast<size_t>(m) * static_cast<size_t>(args.capacity) * sizeof(Key), &memory));
+    args.memory = static_cast<Key*>(memory);
+  }
+  const size_t bytes = shared_bytes<BinSum>(kBins) + (shared ? shared_bytes<Key>(kInShared) : 0);
+  return launch("top_k", shared ? top_k_kernel<true> : top_k_kernel<false>,
+                static_cast<uint32_t>(m), n <= 4096 ? 128 : kMaxThreads, bytes, context.stream,
+                args);
+}
+
+}  // namespace precis
