@@ -24,7 +24,7 @@ import picocli.CommandLine.Option;
           + " report.html, checkpoints/step-N, and the result in adapter or model; of ppo, grpo and"
           + " rloo also preflight.json, rollouts.jsonl (every response and its score) and"
           + " comparison.jsonl (responses before and after, sorted by gain); of the others"
-          + " reference.json (what the reference gives to each answer).",
+          + " reference.jsonl (what the reference gives to each answer).",
       "A run that is killed at any moment and resumed ends with the same bits as one left alone."
     },
     footer = {

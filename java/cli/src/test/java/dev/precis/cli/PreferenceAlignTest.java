@@ -105,7 +105,7 @@ final class PreferenceAlignTest {
     }
     String report = Files.readString(output.resolve("report.html"));
     assertTrue(report.contains("Share in the right order, evaluation"));
-    assertTrue(Files.exists(output.resolve("reference.json")));
+    assertTrue(Files.exists(output.resolve("reference.jsonl")));
     assertEquals("base", config(output).get("reference").stringValue());
     assertEquals(0.1, config(output).get("beta").doubleValue());
     run("generate", "--model", MODEL, "--adapter", output.resolve("adapter"), "--prompt", "Hello")
@@ -129,7 +129,7 @@ final class PreferenceAlignTest {
     assertEquals(smoothing, config(output).get("label_smoothing").doubleValue());
     boolean alone = algorithm.equals("orpo") || algorithm.equals("simpo");
     assertEquals(alone ? "none" : "base", config(output).get("reference").stringValue());
-    assertEquals(!alone, Files.exists(output.resolve("reference.json")));
+    assertEquals(!alone, Files.exists(output.resolve("reference.jsonl")));
     assertEquals(2, lines(output.resolve("metrics.jsonl")).size());
   }
 

@@ -3,28 +3,35 @@ package dev.precis.alignment.preference;
 import dev.precis.InvalidInputException;
 import dev.precis.alignment.Reference;
 import dev.precis.checkpoint.Json;
-import dev.precis.checkpoint.JsonObject;
+import dev.precis.checkpoint.Reason;
 import dev.precis.training.RunFolder;
 import dev.precis.training.TrainableT5;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
-import java.nio.file.Files;
+import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.function.IntPredicate;
 import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * What the reference gives to all answers, computed once and kept in the run's folder for when it
- * is resumed. The file names the weights, the token ids and the arithmetic that its numbers come
- * from; those of anything else are computed anew.
+ * What the reference gives to all answers, computed once and kept in the run's folder as it comes,
+ * for when the run is resumed. The file's first line names the weights, the token ids and the
+ * arithmetic that its numbers come from; those of anything else are computed anew. Each further
+ * line is one example's: what a kill or a full disk cut short ends what is read.
  */
 final class ReferenceScores {
-  private static final String FILE = "reference.json";
+  private static final String FILE = "reference.jsonl";
+  private static final String KEY = "key";
+  private static final String EXAMPLE = "example";
+  private static final String SCORES = "log_probabilities";
 
   private ReferenceScores() {}
 
@@ -43,34 +50,39 @@ final class ReferenceScores {
       List<Item> items,
       int batchSize,
       IntPredicate goOn) {
-    String key = key(t5, reference, items);
     Path file = run.folder().resolve(FILE);
-    double[][] kept = read(file, key, items.size());
-    if (kept != null) {
-      return kept;
-    }
+    String key = key(t5, reference, items);
     double[][] scores = new double[items.size()][];
-    for (int at = 0; at < items.size(); at += batchSize) {
-      if (!goOn.test(at)) {
-        return null;
-      }
-      List<Item> batch = items.subList(at, Math.min(items.size(), at + batchSize));
-      double[][] some = scorer.reference(reference, batch, 0, 2);
-      for (int i = 0; i < some.length; i++) {
-        if (!Double.isFinite(some[i][0]) || !Double.isFinite(some[i][1])) {
-          throw new InvalidInputException(
-              "The reference "
-                  + reference.name()
-                  + " gives an answer of example "
-                  + (at + i + 1)
-                  + " a log-probability that is not a number: its weights are damaged");
+    try (FileChannel channel =
+        FileChannel.open(
+            file, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
+      int done = read(channel, key, scores);
+      while (goOn.test(done)) {
+        if (done == scores.length) {
+          return scores;
         }
-        scores[at + i] = some[i];
+        List<Item> batch = items.subList(done, Math.min(scores.length, done + batchSize));
+        StringBuilder lines = new StringBuilder();
+        for (double[] each : scorer.reference(reference, batch, 0, 2)) {
+          if (!Double.isFinite(each[0]) || !Double.isFinite(each[1])) {
+            throw new InvalidInputException(
+                "The reference "
+                    + reference.name()
+                    + " gives an answer of example "
+                    + (done + 1)
+                    + " a log-probability that is not a number: its weights are damaged");
+          }
+          scores[done++] = each;
+          ObjectNode line = Json.mapper().createObjectNode().put(EXAMPLE, done);
+          line.putArray(SCORES).add(each[0]).add(each[1]);
+          lines.append(line).append('\n');
+        }
+        append(channel, lines.toString());
       }
+      return null;
+    } catch (IOException e) {
+      throw new UncheckedIOException("Cannot write " + file + ": " + Reason.of(e), e);
     }
-    goOn.test(items.size());
-    write(run, key, scores);
-    return scores;
   }
 
   private static String key(TrainableT5 t5, Reference reference, List<Item> items) {
@@ -101,35 +113,60 @@ final class ReferenceScores {
     digest.update(bytes.flip());
   }
 
-  private static void write(RunFolder run, String key, double[][] scores) {
-    ObjectNode json = Json.mapper().createObjectNode();
-    json.put("key", key);
-    ArrayNode all = json.putArray("log_probabilities");
-    for (double[] each : scores) {
-      all.addArray().add(each[0]).add(each[1]);
+  private static void append(FileChannel channel, String lines) throws IOException {
+    ByteBuffer bytes = ByteBuffer.wrap(lines.getBytes(StandardCharsets.UTF_8));
+    while (bytes.hasRemaining()) {
+      channel.write(bytes);
     }
-    run.write(FILE, json + "\n");
   }
 
-  private static double[][] read(Path file, String key, int items) {
-    if (!Files.exists(file)) {
-      return null;
-    }
-    JsonObject json = Json.readObject(file);
-    JsonNode all = json.node().get("log_probabilities");
-    if (!json.optionalText("key").orElse("").equals(key) || all == null || all.size() != items) {
-      return null;
-    }
-    double[][] scores = new double[items][2];
-    for (int i = 0; i < items; i++) {
-      for (int j = 0; j < 2; j++) {
-        JsonNode value = all.get(i).get(j);
-        if (value == null || !value.isNumber()) {
-          return null;
-        }
-        scores[i][j] = value.doubleValue();
+  /**
+   * Reads as many scores as there are and are these; what follows is cut off.
+   *
+   * @return how many
+   */
+  private static int read(FileChannel channel, String key, double[][] scores) throws IOException {
+    ByteBuffer bytes = ByteBuffer.allocate(Math.toIntExact(channel.size()));
+    while (bytes.hasRemaining() && channel.read(bytes) >= 0) {}
+    String text = new String(bytes.array(), 0, bytes.position(), StandardCharsets.ISO_8859_1);
+    int begin = 0;
+    int done = -1;
+    for (int end; (end = text.indexOf('\n', begin)) >= 0; begin = end + 1) {
+      String line = text.substring(begin, end);
+      if (done < 0
+          ? !line.equals(first(key))
+          : done == scores.length || !read(line, scores, done)) {
+        break;
       }
+      done++;
     }
-    return scores;
+    // The bytes of a line are its characters.
+    channel.truncate(begin).position(begin);
+    if (done < 0) {
+      append(channel, first(key) + "\n");
+    }
+    return Math.max(done, 0);
+  }
+
+  private static String first(String key) {
+    return Json.mapper().createObjectNode().put(KEY, key).toString();
+  }
+
+  /** Reads the line of an item; false where it is not whole. */
+  private static boolean read(String line, double[][] scores, int item) {
+    try {
+      ObjectNode node = Json.parseObject(line, "the line").node();
+      JsonNode both = node.path(SCORES);
+      if (node.path(EXAMPLE).asInt(0) != item + 1
+          || both.size() != 2
+          || !both.get(0).isNumber()
+          || !both.get(1).isNumber()) {
+        return false;
+      }
+      scores[item] = new double[] {both.get(0).doubleValue(), both.get(1).doubleValue()};
+      return true;
+    } catch (InvalidInputException e) {
+      return false;
+    }
   }
 }

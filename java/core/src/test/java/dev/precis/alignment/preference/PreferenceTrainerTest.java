@@ -465,7 +465,7 @@ class PreferenceTrainerTest {
     List<PreferenceExample> pairs = PreferenceData.pairs();
     ObjectNode config = Json.mapper().createObjectNode();
     List<Double> losses = new ArrayList<>();
-    Path file = folder.resolve("run/reference.json");
+    Path file = folder.resolve("run/reference.jsonl");
     for (int i = 0; i < 4; i++) {
       try (TrainableT5 t5 = fresh(DType.FLOAT32);
           Reference reference =
@@ -479,13 +479,108 @@ class PreferenceTrainerTest {
       if (i == 1) {
         // Were they computed again, nobody would see what the file says.
         String text = Files.readString(file);
-        int begin = text.indexOf("[[-") + 3;
+        int begin = text.indexOf("[-") + 2;
         Files.writeString(file, text.substring(0, begin) + "9" + text.substring(begin));
       }
     }
     assertEquals(losses.get(0), losses.get(1));
     assertTrue(!losses.get(2).equals(losses.get(1)), "the file is not read");
     assertTrue(losses.get(3) < 2, "scores of another reference were used: " + losses.get(3));
+  }
+
+  /** What a run hears while the reference scores, until it is told to stop. */
+  private List<Long> preparation(String name, List<PreferenceExample> pairs, long stopAt) {
+    ObjectNode config = Json.mapper().createObjectNode();
+    List<Long> heard = new ArrayList<>();
+    boolean going = Files.exists(folder.resolve(name));
+    try (TrainableT5 t5 = fresh(DType.FLOAT32);
+        Reference reference = reference(t5, "base");
+        RunFolder run = going ? RunFolder.resume(folder.resolve(name), config) : run(name);
+        PreferenceTrainer trainer =
+            PreferenceTrainer.onPairs(
+                t5, options().maxSteps(2).build(), DPO, pairs, List.of(), reference, true, run)) {
+      if (going) {
+        trainer.resume();
+      }
+      Result result =
+          trainer.train(
+              new Listener() {
+                @Override
+                public void onPreparation(long done, long total) {
+                  assertEquals(pairs.size(), total);
+                  heard.add(done);
+                  if (done == stopAt) {
+                    trainer.stop();
+                  }
+                }
+              });
+      assertEquals(stopAt < 0 ? End.DONE : End.INTERRUPTED, result.end());
+      assertEquals(stopAt < 0 ? 2 : 0, result.steps());
+    }
+    return heard;
+  }
+
+  private static List<Long> inFours(long from, long to) {
+    List<Long> all = new ArrayList<>();
+    for (long at = from; at < to; at += 4) {
+      all.add(at);
+    }
+    all.add(to);
+    return all;
+  }
+
+  @Test
+  void stoppedWhileTheReferenceScoresItGoesOnFromThere() throws IOException {
+    List<PreferenceExample> pairs = PreferenceData.pairs();
+    int n = pairs.size();
+    assertEquals(inFours(0, n), preparation("whole", pairs, -1));
+    assertEquals(inFours(0, 20), preparation("stopped", pairs, 20));
+    assertEquals(inFours(20, n), preparation("stopped", pairs, n));
+    Path file = folder.resolve("stopped/reference.jsonl");
+    String whole = Files.readString(folder.resolve("whole/reference.jsonl"));
+    assertEquals(whole, Files.readString(file));
+    assertEquals(1 + n, whole.lines().count());
+    // Nothing is left to score.
+    assertEquals(List.of((long) n), preparation("stopped", pairs, n));
+    assertEquals(whole, Files.readString(file));
+    // Where other examples were scored, or the same in another order, all is scored anew.
+    assertEquals(inFours(0, n), preparation("stopped", pairs.reversed(), n));
+  }
+
+  @Test
+  void whatWasCutShortIsScoredAgain() throws IOException {
+    List<PreferenceExample> pairs = PreferenceData.pairs();
+    long n = pairs.size();
+    preparation("run", pairs, n);
+    Path file = folder.resolve("run/reference.jsonl");
+    String whole = Files.readString(file);
+    List<String> lines = whole.lines().toList();
+    String last = lines.getLast() + "\n";
+    String before = whole.substring(0, whole.length() - last.length());
+    List<String> others = new ArrayList<>(lines);
+    others.remove(11);
+    String[] damaged = {
+      whole.substring(0, whole.length() - 1),
+      before + last.substring(0, 20),
+      before + "\0".repeat(20) + "\n",
+      before + last.replaceFirst("-.*,", "null,"),
+      before + last.replaceFirst("-.*,", ""),
+      before + "\u00fc\n" + last,
+      String.join("\n", others) + "\n",
+      "",
+      "{}\n" + whole,
+      whole.substring(0, 40),
+    };
+    long[] left = {n - 1, n - 1, n - 1, n - 1, n - 1, n - 1, 10, 0, 0, 0};
+    for (int i = 0; i < damaged.length; i++) {
+      Files.writeString(file, damaged[i]);
+      assertEquals(inFours(left[i], n), preparation("run", pairs, n), damaged[i]);
+      assertEquals(whole, Files.readString(file));
+    }
+    // More lines than examples are another file's.
+    Files.writeString(file, whole + last);
+    assertEquals(List.of(n), preparation("run", pairs, n));
+    assertEquals(whole, Files.readString(file));
   }
 
   @Test
