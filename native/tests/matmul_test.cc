@@ -157,6 +157,45 @@ void test_int8_extremes(std::vector<TestContext>& contexts) {
   }
 }
 
+// Rows with a few elements that are larger than all others take them whole; one more than
+// int8_outliers allows, and the others lose their low bits. Everything is an integer here.
+void test_int8_outliers(std::vector<TestContext>& contexts) {
+  Random random(14);
+  constexpr int64_t kInputs = 515, kOutputs = 70;
+  const int64_t most = int8_outliers(kInputs), count = most + 5;
+  Weights weights(random, {kOutputs}, kInputs, PRECIS_INT8, PRECIS_FLOAT32);
+  auto some = [&](int limit) {
+    return static_cast<float>(random.below(2 * limit + 1) - limit);
+  };
+  for (int64_t n = 0; n < kOutputs; n++) {
+    for (int64_t k = 0; k < kInputs; k++) store_element(weights.source(0), n, k, some(127));
+    store_element(weights.source(0), n, n, 127);
+  }
+  for (const int64_t rows : {count, int64_t{1}, int64_t{100}}) {
+    GuardedTensor x(PRECIS_FLOAT32, {rows, kInputs});
+    for (int64_t m = 0; m < rows; m++) {
+      for (int64_t k = 0; k < kInputs; k++) store_element(x, m, k, some(63));
+      const int64_t large = (m + most) % count;
+      const float magnitude = 127.0f * static_cast<float>(1 << (m % (kMaxOutlierBits + 1)));
+      for (int64_t i = 0; i < large; i++) {
+        store_element(x, m, (i * 101 + m) % kInputs, i % 2 == 0 ? magnitude : -magnitude);
+      }
+    }
+    for (TestContext& context : contexts) {
+      GuardedTensor y(PRECIS_FLOAT32, {rows, kOutputs}), want(PRECIS_FLOAT32, {rows, kOutputs});
+      precis_matmul_args args = {};
+      args.x = x;
+      args.w = weights.pack(context);
+      args.alpha = 1;
+      args.y = want;
+      matmul_ref(args, weights.args());
+      args.y = y;
+      EXPECT_OK(context, precis_matmul(context, &args));
+      expect_close(y, want, 0, 0, context.name());
+    }
+  }
+}
+
 void test_special_values(std::vector<TestContext>& contexts) {
   Random random(5);
   constexpr int64_t kInputs = 100, kOutputs = 70, kRows = 9;
@@ -440,6 +479,7 @@ int main() {
   test_large(contexts);
   test_batches();
   test_int8_extremes(contexts);
+  test_int8_outliers(contexts);
   test_special_values(contexts);
   test_stacked(contexts);
   test_layout(contexts);

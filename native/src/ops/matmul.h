@@ -14,8 +14,11 @@
 // W may come transposed, (K, N): its rows are then the inputs, and W packed is the same.
 //
 // float32: x is widened to float32. bfloat16: x is rounded to bfloat16. int8: each row of x is
-// quantised with the scale max_k |x[m, k]| / 127; a row whose largest magnitude is below 2^-100
-// counts as zeros, a row with NaN or infinity gives NaN.
+// quantised with the scale max_k |x[m, k]| / (127 2^j), where j is the largest number up to
+// kMaxOutlierBits for which at most int8_outliers(K) elements are above max / 2^j: a few large ones
+// take more than 8 bits, so that the others keep theirs (after Dettmers et al. 2022, who leave
+// whole columns in 16 bits). A row whose largest magnitude is below 2^-100 counts as zeros, a row
+// with NaN or infinity gives NaN.
 //
 // Every y[m, n] is one float32 sum that runs through k in the order of the units, whatever M, the
 // blocking and the number of threads are.
@@ -33,6 +36,9 @@ constexpr int64_t kUnitMultiple = 16;
 constexpr float kSmallestMagnitude = 0x1p-100f;
 // Beyond it a sum of products of int8 may leave int32.
 constexpr int64_t kMaxInt8Inputs = 131072;
+// How many elements of a row may take more than 8 bits, and how many more.
+constexpr int kMaxOutlierBits = 7;
+static inline int64_t int8_outliers(int64_t inputs) { return inputs <= 32768 ? inputs / 64 : 0; }
 
 struct PackedLayout {
   int64_t tiles;

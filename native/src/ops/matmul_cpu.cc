@@ -1,3 +1,5 @@
+#include <type_traits>
+
 #include "context.h"
 #include "cpu/dot.h"
 #include "error.h"
@@ -150,12 +152,35 @@ constexpr bool is_onednn() {
 
 // ---------------------------------------------------------------- x
 
+// int8 with eight bits for an element: what an element is more than the multiple of 256 that its
+// byte lacks, where the words of its unit's weights lie in a tile, and in which half of which
+// bytes.
+struct Outlier {
+  int32_t word;
+  int32_t odd;
+  uint32_t pair;
+};
+
+// Of a block of rows, at most most for each.
+struct Outliers {
+  Outlier* data = nullptr;
+  int32_t* counts = nullptr;
+  int64_t most = 0;
+};
+
+// Whether D's elements have no more than eight bits.
+template <class D>
+constexpr bool has_outliers() {
+  return std::is_base_of_v<UnsignedInputs, D>;
+}
+
 // Rows as D wants them.
 struct Inputs {
   const char* data;
   int64_t stride;       // bytes
   const float* scales;  // int8: one for each row
   int64_t first;        // the row at data
+  Outliers outliers;
   const char* row(int64_t m) const { return data + (m - first) * stride; }
 };
 
@@ -185,8 +210,41 @@ Vec load_some(const T* p, int64_t left) {
   return left >= W ? Vec::load(p) : Vec::load(p, static_cast<int>(left));
 }
 
+// How many elements are above limit in magnitude.
+template <class T>
+int64_t count_above(const T* x, int64_t inputs, float limit) {
+  Vec count = Vec::zero();
+  for (int64_t k = 0; k < inputs; k += W) {
+    const Vec v = load_some(x + k, inputs - k);
+    const Vec above = max(v, Vec::zero() - v) - Vec::set1(limit);
+    count = count + if_positive(above, Vec::set1(1.0f), Vec::zero());
+  }
+  return static_cast<int64_t>(count.sum());
+}
+
+// Those elements whose byte is not all of them: q = 127 x / limit is beyond [-128, 127].
+template <class T>
+int32_t find_outliers(const T* x, int64_t inputs, float limit, Outlier* to) {
+  int32_t count = 0;
+  for (int64_t k = 0; k < inputs; k += W) {
+    const Vec v = load_some(x + k, inputs - k);
+    if (max(v, Vec::zero() - v).largest() <= limit) continue;
+    int32_t q[W];
+    quantise(v, Vec::set1(127.0f / limit), 0).store(q);
+    for (int i = 0; i < W; i++) {
+      const int32_t whole = static_cast<int16_t>(q[i]), rest = whole - static_cast<int8_t>(whole);
+      if (rest == 0) continue;
+      const int64_t at = k + i;
+      to[count++] = {static_cast<int32_t>(at / 4 * kTileOutputs), static_cast<int32_t>(at % 2),
+                     static_cast<uint32_t>(rest) << 16 >> (at % 4 < 2 ? 16 : 0)};
+    }
+  }
+  return count;
+}
+
 template <class D, class T>
-void prepare_row(const T* x, int64_t inputs, char* to, float* scale) {
+void prepare_row(const T* x, int64_t inputs, char* to, float* scale, Outlier* outliers,
+                 int32_t* outlier_count) {
   if constexpr (D::kInputs == 4) {
     Vec largest = Vec::zero(), spoilt = Vec::zero();
     for (int64_t k = 0; k < inputs; k += W) {
@@ -194,10 +252,19 @@ void prepare_row(const T* x, int64_t inputs, char* to, float* scale) {
       largest = max(largest, max(v, Vec::zero() - v));
       spoilt = fma(v, Vec::zero(), spoilt);  // NaN from NaN and infinity
     }
-    const float magnitude = largest.largest() + spoilt.sum();
+    float magnitude = largest.largest() + spoilt.sum();
     const bool usable = magnitude >= kSmallestMagnitude;
+    int bits = 0;
+    while (usable && bits < kMaxOutlierBits &&
+           count_above(x, inputs, magnitude / 2) <= int8_outliers(inputs)) {
+      magnitude /= 2;
+      bits++;
+    }
+    if constexpr (has_outliers<D>()) {
+      *outlier_count = bits > 0 ? find_outliers(x, inputs, magnitude, outliers) : 0;
+    }
     const Vec inverse = Vec::set1(usable ? 127.0f / magnitude : 0.0f);
-    *scale = magnitude < kSmallestMagnitude ? 0.0f : magnitude / 127.0f;
+    *scale = usable || magnitude != magnitude ? magnitude / 127.0f : 0.0f;
     for (int64_t k = 0; k < (inputs + 15) / 16 * 16; k += W) {
       const Vec v = k < inputs ? load_some(x + k, inputs - k) : Vec::zero();
       D::put(v, inverse, to, k);
@@ -219,51 +286,73 @@ struct Preparation {
   char* data = nullptr;
   float* scales = nullptr;
   int64_t first = 0;
+  Outliers outliers;
 
   explicit Preparation(const precis_tensor& t) : x(t) {
     direct = !is_onednn<D>() && t.dtype == D::kX && columns(t) % D::kInputs == 0;
     stride = prepared_stride<D>(columns(t));
+    if (has_outliers<D>()) outliers.most = int8_outliers(columns(t));
   }
   static int64_t padded(int64_t count) { return count + (is_onednn<D>() ? kOneDnnMaxRows : 0); }
+  // Of a word for each row.
+  static int64_t padded_words(int64_t count) { return (count * 4 + 63) / 64 * 64; }
   // For so many rows.
   int64_t bytes(int64_t count) const {
-    return direct ? 0 : padded(count) * stride + (count * 4 + 63) / 64 * 64;
+    if (direct) return 0;
+    return padded(count) * stride + padded_words(count) * 2 +
+           count * outliers.most * static_cast<int64_t>(sizeof(Outlier));
   }
   void place(char* memory, int64_t first_row, int64_t count) {
     data = memory;
-    scales = reinterpret_cast<float*>(memory + padded(count) * stride);
+    char* behind = memory + padded(count) * stride;
+    scales = reinterpret_cast<float*>(behind);
+    outliers.counts = reinterpret_cast<int32_t*>(behind + padded_words(count));
+    outliers.data = reinterpret_cast<Outlier*>(behind + padded_words(count) * 2);
     first = first_row;
   }
   void prepare(int64_t begin, int64_t end) const {
     if (direct) return;
+    auto prepare_from = [&](const auto* p, int64_t at) {
+      prepare_row<D>(p, columns(x), data + at * stride, scales + at,
+                     outliers.data + at * outliers.most, outliers.counts + at);
+    };
     for (int64_t m = begin; m < end; m++) {
       if (x.dtype == PRECIS_BFLOAT16) {
-        prepare_row<D>(row<const uint16_t>(x, m), columns(x), data + (m - first) * stride,
-                       scales + (m - first));
+        prepare_from(row<const uint16_t>(x, m), m - first);
       } else {
-        prepare_row<D>(row<const float>(x, m), columns(x), data + (m - first) * stride,
-                       scales + (m - first));
+        prepare_from(row<const float>(x, m), m - first);
       }
     }
   }
   Inputs inputs() const {
-    if (!direct) return {data, stride, scales, first};
+    if (!direct) return {data, stride, scales, first, outliers};
     return {static_cast<const char*>(x.data),
-            row_stride(x) * static_cast<int64_t>(x.dtype == PRECIS_BFLOAT16 ? 2 : 4), nullptr, 0};
+            row_stride(x) * static_cast<int64_t>(x.dtype == PRECIS_BFLOAT16 ? 2 : 4),
+            nullptr,
+            0,
+            {}};
   }
 };
 
 // ---------------------------------------------------------------- y
 
-// int32 sums to what they stand for, in place.
+// int32 sums of rows from m on to what they stand for, in place; w is the tile.
 template <class D>
-void dequantise(uint32_t* acc, int rows, const float* x_scales, const float* scales,
-                const int32_t* sums) {
+void dequantise(uint32_t* acc, int rows, const Inputs& x, int64_t m, const uint32_t* w,
+                const float* scales, const int32_t* sums) {
   for (int r = 0; r < rows; r++) {
-    const Vec x_scale = Vec::set1(x_scales[r]);
+    const int64_t at = m + r - x.first;
+    const Vec x_scale = Vec::set1(x.scales[at]);
     for (int n = 0; n < kTileOutputs; n += W) {
       uint32_t* p = acc + r * kTileOutputs + n;
-      const IntVec sum = D::finish(IntVec::load(p), sums + n);
+      IntVec sum = D::finish(IntVec::load(p), sums + n);
+      if constexpr (has_outliers<D>()) {
+        const Outlier* o = x.outliers.data + at * x.outliers.most;
+        for (const Outlier* end = o + x.outliers.counts[at]; o < end; o++) {
+          const IntVec quads = IntVec::load(w + o->word + n);
+          sum = dot16(sum, IntVec::set1(o->pair), o->odd ? odd_bytes(quads) : even_bytes(quads));
+        }
+      }
       (to_float(sum) * (x_scale * Vec::load(scales + n))).store(reinterpret_cast<float*>(p));
     }
   }
@@ -863,7 +952,8 @@ class Multiplication {
     if constexpr (D::kInputs == 4) {
       const PackedLayout layout = packed_layout(p_.w.outputs, p_.w.inputs, p_.w.dtype);
       const char* w = static_cast<const char*>(p_.w.data);
-      dequantise<D>(acc, rows, x.scales + (m - x.first),
+      dequantise<D>(acc, rows, x, m,
+                    static_cast<const uint32_t*>(p_.w.data) + tile * layout.units * kTileOutputs,
                     reinterpret_cast<const float*>(w + layout.scales) + tile * kTileOutputs,
                     reinterpret_cast<const int32_t*>(w + layout.sums) + tile * kTileOutputs);
     }

@@ -16,8 +16,9 @@ float source_element(const precis_matmul_pack_args& weights, int64_t n, int64_t 
                             : load_element(weights.weights[i], n, k);
 }
 
-// Quantises a row as matmul.h says; returns its scale.
-float quantise(std::vector<float>& v) {
+// Quantises a row as matmul.h says; returns its scale. outliers: how many elements of it may leave
+// [-127, 127].
+float quantise(std::vector<float>& v, int64_t outliers = 0) {
   float largest = 0;
   for (float f : v) {
     if (!std::isfinite(f)) largest = NAN;
@@ -25,6 +26,15 @@ float quantise(std::vector<float>& v) {
   }
   if (std::isnan(largest)) return NAN;
   const bool zero = largest < kSmallestMagnitude;
+  auto above = [&](float limit) {
+    int64_t count = 0;
+    for (float f : v) count += std::fabs(f) > limit;
+    return count;
+  };
+  for (int bit = 0; !zero && outliers > 0 && bit < kMaxOutlierBits; bit++) {
+    if (above(largest / 2) > outliers) break;
+    largest /= 2;
+  }
   const float inverse = zero ? 0.0f : 127.0f / largest;
   for (float& f : v) {
     const float scaled = f * inverse;
@@ -55,7 +65,7 @@ void matmul_ref(const precis_matmul_args& a, const precis_matmul_pack_args& weig
       const float f = load_element(a.x, m, k);
       x[m][k] = weights.dtype == PRECIS_BFLOAT16 ? bf16_to_float(float_to_bf16(f)) : f;
     }
-    if (weights.dtype == PRECIS_INT8) x_scale[m] = quantise(x[m]);
+    if (weights.dtype == PRECIS_INT8) x_scale[m] = quantise(x[m], int8_outliers(inputs));
   }
   std::vector<float> w(inputs);
   for (int64_t n = 0; n < outputs; n++) {
