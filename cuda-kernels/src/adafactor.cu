@@ -249,10 +249,10 @@ cudaError_t matrix_step(CudaContext& context, const precis_adafactor_args& a) {
   const int64_t n = rows(a.parameter), k = columns(a.parameter);
   const int64_t stripes = ColumnStripes(n).floats(1, k);
   void* memory = nullptr;
-  PRECIS_RETURN_IF_ERROR(context.scratch.reserve(
-      sizeof(Shares) + static_cast<size_t>(n) * sizeof(Squares) +
-          static_cast<size_t>(stripes + k) * sizeof(float),
-      &memory));
+  PRECIS_RETURN_IF_ERROR(
+      context.scratch.reserve(sizeof(Shares) + static_cast<size_t>(n) * sizeof(Squares) +
+                                  static_cast<size_t>(stripes + k) * sizeof(float),
+                              &memory));
   Factored f;
   f.parameter = matrix<float>(a.parameter);
   f.gradient = matrix<const float>(a.gradient);
@@ -266,8 +266,8 @@ cudaError_t matrix_step(CudaContext& context, const precis_adafactor_args& a) {
   f.scale = a.gradient_scale;
   f.decay = decay_of(a);
   const uint32_t blocks = grid_size(ceil_div(n, kWarps), 1 << 20);
-  PRECIS_RETURN_IF_ERROR(launch("adafactor, rows", adafactor_rows_kernel, blocks, kWarps * 32, 0,
-                                context.stream, f));
+  PRECIS_RETURN_IF_ERROR(
+      launch("adafactor, rows", adafactor_rows_kernel, blocks, kWarps * 32, 0, context.stream, f));
   PRECIS_RETURN_IF_ERROR(column_sums<1>("adafactor, columns", context.stream, n, k, f.factors + k,
                                         GradientSquare{f}, ColumnMoment{f}));
   PRECIS_RETURN_IF_ERROR(

@@ -64,17 +64,17 @@ int main() {
   while (device.next_order(3)) {
     Random random(19);
     for (const std::vector<int64_t>& dims : std::vector<std::vector<int64_t>>{{0},
-                                                                             {1},
-                                                                             {17},
-                                                                             {33001},
-                                                                             {0, 5},
-                                                                             {5, 0},
-                                                                             {1, 1},
-                                                                             {3, 7},
-                                                                             {5, 64},
-                                                                             {67, 33},
-                                                                             {700, 9},
-                                                                             {2, 1099}}) {
+                                                                              {1},
+                                                                              {17},
+                                                                              {33001},
+                                                                              {0, 5},
+                                                                              {5, 0},
+                                                                              {1, 1},
+                                                                              {3, 7},
+                                                                              {5, 64},
+                                                                              {67, 33},
+                                                                              {700, 9},
+                                                                              {2, 1099}}) {
       for (int variant = 0; variant < 4; variant++) {
         for (int64_t number : {1, 2, 500}) {
           // Large ones once for each variant.
@@ -91,9 +91,8 @@ int main() {
     r.fill(0);
     c.fill(0);
     OnDevice p_(p), g_(g), r_(r), c_(c);
-    EXPECT_RUN(device,
-               adafactor_cuda(device.context(),
-                              {p_, g_, r_, c_, 1, 0.1f, -0.8f, 1e-30f, 1e-3f, 1, 0, 1, 1}));
+    EXPECT_RUN(device, adafactor_cuda(device.context(),
+                                      {p_, g_, r_, c_, 1, 0.1f, -0.8f, 1e-30f, 1e-3f, 1, 0, 1, 1}));
     p_.download();
     EXPECT(std::isnan(p.at(3, 7)), "%s: NaN went unseen", device.name());
   }

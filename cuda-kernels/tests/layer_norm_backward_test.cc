@@ -27,8 +27,7 @@ int main() {
           want.fill(2);
           want_weight.fill(3);
           want_bias.fill(4);
-          layer_norm_backward_ref(
-              {x, weight, dy, want, want_weight, want_bias, 1e-2f, accumulate});
+          layer_norm_backward_ref({x, weight, dy, want, want_weight, want_bias, 1e-2f, accumulate});
           for (int present : {0, 1, 2, 3}) {
             if (present < 3 && m != 5) continue;
             dx.fill(2);

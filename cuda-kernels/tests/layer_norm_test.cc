@@ -21,8 +21,7 @@ int main() {
           weight.fill_normal(random);
           bias.fill_normal(random);
           OnDevice x_(x), weight_(weight), bias_(bias), y_(y);
-          EXPECT_RUN(device,
-                     layer_norm_cuda(device.context(), {x_, weight_, bias_, y_, 1e-5f, 0}));
+          EXPECT_RUN(device, layer_norm_cuda(device.context(), {x_, weight_, bias_, y_, 1e-5f, 0}));
           y_.download();
           layer_norm_ref({x, weight, bias, want, 1e-5f, 0});
           expect_close(y, want, rounding(dtype), 2e-6, device.name());

@@ -37,8 +37,7 @@ void same_as_reference(TestDevice& device, int64_t m, int64_t v, int32_t ngram, 
     std::memcpy(row<float>(want, r), row<float>(scores, r), v * sizeof(float));
   }
   OnDevice scores_(scores);
-  precis_logit_rules rules = {history, lengths, kStride, ends,
-                              2,       penalty, ngram,   m == 3 ? 20 : 0};
+  precis_logit_rules rules = {history, lengths, kStride, ends, 2, penalty, ngram, m == 3 ? 20 : 0};
   EXPECT_RUN(device, process_logits_cuda(device.context(), {scores_, rules}));
   scores_.download();
   rules.history = in.history.data();

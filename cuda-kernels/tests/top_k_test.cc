@@ -15,13 +15,13 @@ void fill(Kind kind, GuardedTensor& x, Random& random) {
   for (int64_t r = 0; r < rows(x); r++) {
     float* v = row<float>(x, r);
     for (int64_t i = 0; i < n; i++) {
-      v[i] = kind == kNormal    ? random.normal()
-             : kind == kTies    ? static_cast<float>(random.below(3)) - 1
+      v[i] = kind == kNormal      ? random.normal()
+             : kind == kTies      ? static_cast<float>(random.below(3)) - 1
              : kind == kFewFinite ? (random.below(40) == 0 ? 1.0f : -INFINITY)
              : kind == kZeros     ? (random.below(2) ? 0.0f : -0.0f)
              : kind == kSorted    ? static_cast<float>(i) * (r % 2 ? 1 : -1)
-                                  // All of a thread's are below all others.
-                                  : random.normal() - (i % 128 == 5 ? 100.0f : 0.0f);
+                               // All of a thread's are below all others.
+                               : random.normal() - (i % 128 == 5 ? 100.0f : 0.0f);
     }
     if (kind == kNormal && n > 2) v[n / 2] = INFINITY;
   }
@@ -79,8 +79,8 @@ int main() {
       row<float>(x, 1)[bad] = row<float>(x, 2)[3] = -NAN;
       OnDevice x_(x), values_(values), indices_(indices);
       EXPECT_RUN(device, top_k_cuda(device.context(), {x_, values_, indices_}));
-      EXPECT(device.problem() == (static_cast<unsigned long long>(ProblemOp::kTopK) << 56 |
-                                  1 << 8 | static_cast<unsigned>(ProblemKind::kNan)));
+      EXPECT(device.problem() == (static_cast<unsigned long long>(ProblemOp::kTopK) << 56 | 1 << 8 |
+                                  static_cast<unsigned>(ProblemKind::kNan)));
     }
   }
   return test_result();

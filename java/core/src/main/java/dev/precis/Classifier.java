@@ -3,6 +3,7 @@ package dev.precis;
 import dev.precis.checkpoint.Checkpoint;
 import dev.precis.checkpoint.Json;
 import dev.precis.ffi.Context;
+import dev.precis.lora.Linear;
 import dev.precis.ops.Ops;
 import dev.precis.ops.Tape;
 import dev.precis.roberta.RobertaClassifier;
@@ -13,6 +14,7 @@ import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
 import dev.precis.tensor.Workspace;
 import dev.precis.text.Tokenizer;
+import dev.precis.training.MemoryPlan;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -45,6 +47,7 @@ public final class Classifier implements AutoCloseable {
   private final RobertaConfig config;
   private final List<AutoCloseable> opened = new ArrayList<>();
   private final Tokenizer tokenizer;
+  private final Context context;
   private final RobertaClassifier model;
   private final Workspace workspace;
   private final Tape tape;
@@ -92,7 +95,7 @@ public final class Classifier implements AutoCloseable {
       tokenizer = opened(Tokenizer.load(folder));
       checkVocabulary(folder, tokenizer, config);
       maxTokens = maxTokens(folder, config);
-      Context context = opened(options.context.create());
+      context = opened(options.context.create());
       Ops ops = opened(new Ops(context));
       Arena arena = Arena.ofShared();
       opened.add(arena::close);
@@ -201,6 +204,59 @@ public final class Classifier implements AutoCloseable {
     return tokenizer.encode(text).length;
   }
 
+  /** What scoring any texts needs, by part: measured on two tiny ones. Takes its memory at once. */
+  public MemoryPlan plan() {
+    turn.lock();
+    try {
+      checkOpen();
+      // Once to size the workspace.
+      measure(96);
+      long base = measure(32);
+      int tokens = Math.max(BATCH_TOKENS, maxTokens);
+      double most = base + (measure(96) - base) / 64.0 * (tokens - 32);
+      // What is rounded up to whole cache lines, and what each of many short texts takes.
+      long activations = (long) (most * 1.01) + (1 << 16);
+      workspace.reserve(activations);
+      workspace.resetPeak();
+      Map<String, Long> parts = new LinkedHashMap<>();
+      parts.put("weights", weightBytes());
+      parts.put("activations", activations);
+      parts.put("kernels", context.describe().scratchBytes());
+      return new MemoryPlan(parts);
+    } finally {
+      turn.unlock();
+    }
+  }
+
+  /** The most memory that values took since {@link #plan}, in bytes. */
+  long peak() {
+    return workspace.peak();
+  }
+
+  private long measure(int tokens) {
+    workspace.resetPeak();
+    List<int[]> pairs = Collections.nCopies(tokens / 2, new int[2]);
+    int[] order = IntStream.range(0, pairs.size()).toArray();
+    compute(pairs, order, 0, order.length, new float[order.length][]);
+    return workspace.peak();
+  }
+
+  private long weightBytes() {
+    RobertaWeights weights = model.weights();
+    long bytes = weights.words().value().memory().byteSize();
+    bytes += weights.positions().value().memory().byteSize();
+    for (Linear linear : weights.linears()) {
+      bytes += linear.packed().memory().byteSize();
+    }
+    return bytes;
+  }
+
+  private void checkOpen() {
+    if (closed) {
+      throw new IllegalStateException("This classifier is closed.");
+    }
+  }
+
   /** The scores of texts, in their order. */
   public List<Scores> score(List<String> texts) {
     return logits(texts, count -> {}).stream().map(this::scores).toList();
@@ -225,9 +281,7 @@ public final class Classifier implements AutoCloseable {
     float[][] all = new float[ids.size()][];
     turn.lock();
     try {
-      if (closed) {
-        throw new IllegalStateException("This classifier is closed.");
-      }
+      checkOpen();
       int[] order =
           IntStream.range(0, ids.size())
               .boxed()

@@ -24,6 +24,7 @@ import dev.precis.data.DialogueReader;
 import dev.precis.evaluation.Rouge;
 import dev.precis.generation.GenerationOptions;
 import dev.precis.text.Tokenizer;
+import dev.precis.training.MemoryPlan;
 import dev.precis.training.RunFolder;
 import dev.precis.training.TrainableT5;
 import java.nio.file.Files;
@@ -603,12 +604,13 @@ final class PolicyAlignment {
                 t5.parameterCount(),
                 start.reference()));
     command.note(
-        "%,d prompts, %,d steps of %d responses, %d to compare before and after"
+        "%,d prompts, %,d steps of %d responses, %d to compare before and after; native memory %s"
             .formatted(
                 prompts.training.size(),
                 trainer.totalSteps(),
                 ppo.options().batchSize(),
-                prompts.compared.size()));
+                prompts.compared.size(),
+                MemoryText.of(plan(trainer, reward))));
     GenerationOptions sampled =
         ppo.options().sampling(command.common().seed()).with().numReturnSequences(1).build();
     List<String> before = before(t5, run, tokenizer, prompts, sampled);
@@ -649,6 +651,14 @@ final class PolicyAlignment {
         "Done after %,d steps: %s"
             .formatted(result.steps(), start.output().resolve(trainer.resultName())));
     return BaseCommand.DONE;
+  }
+
+  private static MemoryPlan plan(PpoTrainer trainer, Rewards reward) {
+    Map<String, Long> parts = new LinkedHashMap<>(trainer.plan().parts());
+    if (reward.classifier != null) {
+      parts.put("reward model", reward.classifier.plan().total());
+    }
+    return new MemoryPlan(parts);
   }
 
   private Map<String, Reward> measures(Rewards reward, List<Prompt> compared) {

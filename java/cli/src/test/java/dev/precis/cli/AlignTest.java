@@ -72,6 +72,10 @@ final class AlignTest {
     CommandLineRun run = classified(output, "--max-steps", 3, "--checkpoint-every", 2);
     run.succeeded();
     assertTrue(run.err().contains("preflight: kl_at_start = 0.00"), run.err());
+    assertTrue(
+        run.err()
+            .matches("(?s).*; native memory [0-9.]+ [MG]B: weights .*, update .*, reward model .*"),
+        run.err());
     assertTrue(run.out().contains("probability of hate"), run.out());
     assertTrue(run.out().contains("rougeL"), run.out());
     List<JsonNode> metrics = lines(output.resolve("metrics.jsonl"));

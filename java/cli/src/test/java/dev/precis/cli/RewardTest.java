@@ -65,6 +65,7 @@ final class RewardTest {
             .succeeded();
     assertTrue(result.err().contains("a new head on the model"), result.err());
     assertTrue(result.err().contains("best evaluation"), result.err());
+    assertTrue(result.err().contains("native memory"), result.err());
     JsonNode printed = result.lines().getFirst();
     assertEquals(evaluation(), printed);
     int pairs = lines(data.resolve("train-pairs.jsonl")).size();

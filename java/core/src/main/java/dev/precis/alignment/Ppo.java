@@ -18,12 +18,15 @@ import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
 import dev.precis.tensor.Workspace;
 import dev.precis.text.Tokenizer;
+import dev.precis.training.MemoryPlan;
 import dev.precis.training.Optimizer;
 import dev.precis.training.TrainableT5;
 import java.lang.foreign.Arena;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -152,6 +155,104 @@ public final class Ppo implements AutoCloseable {
     this.updates = updates;
     this.salt = salt;
     this.learningRateFactor = learningRateFactor;
+  }
+
+  /**
+   * What steps on some prompts need, whatever is drawn: measured on four tiny steps, because it
+   * grows with the tokens alone. The memory between operations is taken at once; nothing else
+   * changes. What a reward needs comes on top.
+   *
+   * @param all what steps take their prompts from
+   * @throws InvalidInputException where a prompt is empty or outside the vocabulary
+   */
+  public MemoryPlan plan(List<Prompt> all) {
+    int prompts = options.prompts();
+    int together = options.miniBatchSize() / options.groupSize();
+    int longest = all.stream().mapToInt(prompt -> prompt.source().length).max().orElseThrow();
+    long decoding =
+        generator.reserve(prompts, longest, options.groupSize(), options.maxNewTokens());
+    // Once to size the workspaces: only in one piece is memory given back on the way.
+    measure(96, 24);
+    long[] base = measure(32, 8);
+    long[] source = measure(96, 8);
+    long[] response = measure(32, 24);
+    long[] sources = {longest(all, prompts), longest(all, prompts), longest(all, together)};
+    long[] responses = {prompts, prompts, together};
+    List<Workspace> workspaces = List.of(this.prompts, passing, updating);
+    long[] bytes = new long[base.length];
+    for (int i = 0; i < bytes.length; i++) {
+      double tokens = (double) responses[i] * options.maxNewTokens() - 8;
+      double most =
+          base[i]
+              + (source[i] - base[i]) / 64.0 * (sources[i] - 32)
+              + (response[i] - base[i]) / 16.0 * tokens;
+      // What is rounded up to whole cache lines, and the offsets of the sequences.
+      bytes[i] = (long) (most * 1.01) + (1 << 16);
+      workspaces.get(i).reserve(bytes[i]);
+      workspaces.get(i).resetPeak();
+    }
+    Map<String, Long> parts = new LinkedHashMap<>();
+    parts.put("weights", t5.weightBytes());
+    parts.put("reference", reference.weightBytes());
+    long trained = t5.parameters().values().memory().byteSize();
+    long state = bytes(policyOptimizer);
+    if (head != null) {
+      trained += head.parameters().values().memory().byteSize();
+      state += bytes(headOptimizer);
+    }
+    parts.put("trained weights and gradients", 2 * trained);
+    parts.put("optimizer", state);
+    parts.put("decoding", decoding);
+    parts.put("scoring", bytes[0] + bytes[1]);
+    parts.put("update", bytes[2]);
+    parts.put("kernels", t5.context().describe().scratchBytes());
+    return new MemoryPlan(parts);
+  }
+
+  /** The most memory that was in use since {@link #plan}, by the plan's parts. */
+  Map<String, Long> peak() {
+    return Map.of(
+        "decoding",
+        generator.peak(),
+        "scoring",
+        prompts.peak() + passing.peak(),
+        "update",
+        updating.peak());
+  }
+
+  private static long bytes(Optimizer optimizer) {
+    return optimizer.state().values().stream().mapToLong(t -> t.memory().byteSize()).sum();
+  }
+
+  /** The most tokens that so many prompts of a step can have. */
+  private static long longest(List<Prompt> all, int count) {
+    // Where one pass over all of them ends and the next begins, the same one can come again.
+    int copies = count / all.size() + 2;
+    return all.stream()
+        .map(prompt -> prompt.source().length)
+        .sorted(Comparator.reverseOrder())
+        .flatMap(length -> Collections.nCopies(copies, length).stream())
+        .limit(count)
+        .mapToLong(Integer::longValue)
+        .sum();
+  }
+
+  /** What one prompt with its responses takes in each workspace. */
+  private long[] measure(int sourceTokens, int responseTokens) {
+    int[] source = new int[sourceTokens];
+    int[] response = new int[responseTokens];
+    Arrays.fill(source, t5.config().eosTokenId());
+    Arrays.fill(response, t5.config().eosTokenId());
+    List<Workspace> all = List.of(prompts, passing, updating);
+    all.forEach(Workspace::resetPeak);
+    Prompt prompt = new Prompt("", "", source, List.of());
+    Rollout rollout =
+        rollout(List.of(prompt), Collections.nCopies(options.groupSize(), response), 0);
+    double[] scores = new double[options.groupSize()];
+    PolicyTargets targets = PolicyTargets.of(rollout, scores, options, kl.coefficient());
+    accumulate(rollout, targets, new int[1], 0, 0, null);
+    clearGradients();
+    return all.stream().mapToLong(Workspace::peak).toArray();
   }
 
   /** Bytes that values, gradients and caches take now. */
@@ -454,7 +555,11 @@ public final class Ppo implements AutoCloseable {
     }
   }
 
-  /** Forward and backward of one mini-batch: all responses to some prompts. */
+  /**
+   * Forward and backward of one mini-batch: all responses to some prompts.
+   *
+   * @param statistics can keep a batch from being learnt from; or null
+   */
   private void accumulate(
       Rollout rollout,
       PolicyTargets targets,
@@ -499,7 +604,8 @@ public final class Ppo implements AutoCloseable {
             batch.entropies(),
             batch.policyLosses(),
             batch.valueLosses());
-    if (statistics.miniBatch(batch, values == null ? null : values.value(), targets)) {
+    if (statistics == null
+        || statistics.miniBatch(batch, values == null ? null : values.value(), targets)) {
       tape.backward();
     }
   }

@@ -13,6 +13,7 @@ import dev.precis.ops.Parameters.Parameter;
 import dev.precis.random.SplitMix64;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
+import dev.precis.training.MemoryPlan;
 import dev.precis.training.RunFolder;
 import dev.precis.training.StepLog;
 import java.lang.foreign.MemorySegment;
@@ -105,6 +106,11 @@ public final class PpoTrainer implements AutoCloseable {
     this.run = run;
     this.sameAsReference = sameAsReference;
     watchdog = new Watchdog(options);
+  }
+
+  /** What the run needs, beside the reward: see {@link Ppo#plan}. */
+  public MemoryPlan plan() {
+    return ppo.plan(prompts);
   }
 
   /** Steps of the whole run. */

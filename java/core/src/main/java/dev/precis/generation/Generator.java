@@ -111,6 +111,38 @@ public final class Generator implements AutoCloseable {
     return new Sampling(encoded, options, limits, firstSource).run();
   }
 
+  /**
+   * Takes the memory that {@link #sample} needs at most, all at once.
+   *
+   * @param sources side by side
+   * @param longest tokens of each
+   * @param each sequences of a source
+   * @param newTokens of each sequence
+   * @return bytes
+   */
+  public long reserve(int sources, int longest, int each, int newTokens) {
+    int slots = Math.multiplyExact(sources, each);
+    lasting.reset();
+    lasting.resetPeak();
+    DecoderCache cache = model.newCache(sources, longest, slots, newTokens, lasting);
+    Buffers buffers = new Buffers(slots, newTokens + 1, model.config().vocabSize(), lasting);
+    for (int slot = 0; slot < slots; slot++) {
+      buffers.start(slot, model.config().decoderStartTokenId(), slot * newTokens, 0, 1, slot);
+    }
+    buffers.use(slots, false);
+    passing.reset();
+    passing.resetPeak();
+    model.step(cache, buffers.rows(), buffers.logits(), passing);
+    lasting.reserve(lasting.peak());
+    passing.reserve(passing.peak());
+    return lasting.peak() + passing.peak();
+  }
+
+  /** The most memory that was in use since {@link #reserve}, in bytes. */
+  public long peak() {
+    return lasting.peak() + passing.peak();
+  }
+
   /** What {@link #sample} does. */
   private final class Sampling {
     private record Row(int source, int sequence, float[] logProbabilities, float[] warped) {}

@@ -334,6 +334,68 @@ class PpoTest {
         });
   }
 
+  /** Whatever is drawn, no more is used than was told before; and nothing of the run changes. */
+  @ParameterizedTest
+  @CsvSource({
+    "PPO, FLOAT32, KL, base, q v",
+    "PPO, BFLOAT16, FULL, base, q v",
+    "PPO, BFLOAT16, KL, checkpoint, decoder\\..*\\.(q|v)",
+    "GRPO, BFLOAT16, KL, base, q v wo",
+    "RLOO, FLOAT32, KL, checkpoint, q"
+  })
+  void thePlanHolds(
+      Algorithm algorithm, DType dtype, KlPenalty penalty, String named, String targets) {
+    boolean grouped = algorithm != Algorithm.PPO;
+    PpoOptions options =
+        PolicyProcess.options()
+            .algorithm(algorithm)
+            .groupSize(grouped ? 3 : 1)
+            .batchSize(9)
+            .miniBatchSize(grouped ? 6 : 4)
+            .maxNewTokens(40)
+            .minNewTokens(30)
+            .klPenalty(penalty)
+            .build();
+    String name = named.equals("base") ? named : "checkpoint:" + PolicyProcess.MODEL;
+    try (Tokenizer tokenizer = Tokenizer.load(PolicyProcess.MODEL);
+        TrainableT5 t5 = PolicyProcess.policy(dtype, targets.split(" "));
+        TrainableT5 alike = PolicyProcess.policy(dtype, targets.split(" "));
+        Reference reference = Reference.open(name, t5, Path::of);
+        Reference its = Reference.open(name, alike, Path::of);
+        Ppo ppo = new Ppo(t5, reference, tokenizer, options);
+        Ppo unplanned = new Ppo(alike, its, tokenizer, options)) {
+      List<Prompt> prompts = PolicyProcess.prompts(tokenizer);
+      Map<String, Long> plan = ppo.plan(prompts).parts();
+      double[] scores = new double[options.batchSize()];
+      for (int i = 0; i < scores.length; i++) {
+        scores[i] = i % 4;
+      }
+      int n = prompts.size();
+      long allocations = 0;
+      for (int step = 0; step < 4; step++) {
+        List<Prompt> batch = new ArrayList<>();
+        for (int i = 0; i < options.prompts(); i++) {
+          batch.add(prompts.get((step * options.prompts() + i) % n));
+        }
+        ppo.update(ppo.rollout(batch, step), scores);
+        unplanned.update(unplanned.rollout(batch, step), scores);
+        allocations = step == 0 ? t5.context().describe().allocations() : allocations;
+      }
+      ppo.peak()
+          .forEach(
+              (part, used) -> {
+                long planned = plan.get(part);
+                assertTrue(used <= planned, part + ": " + used + " of " + planned);
+                assertTrue(used > planned / 3, part + ": " + used + " of " + planned);
+              });
+      long scratch = t5.context().describe().allocations() - allocations;
+      assertTrue(scratch <= 4, scratch + " allocations, of scratch that grows with the longest");
+      assertArrayEquals(
+          alike.parameters().values().memory().toArray(ValueLayout.JAVA_FLOAT),
+          t5.parameters().values().memory().toArray(ValueLayout.JAVA_FLOAT));
+    }
+  }
+
   @Test
   void aReferenceThatAdaptsTheOutputLayerIsRefused(@TempDir Path folder) throws IOException {
     Path start = Fixtures.folder("t5-tiny-lora");
