@@ -29,12 +29,15 @@ struct CudaArena {
   }
 };
 
+class CublasLt;
+
 struct CudaContext {
   cudaStream_t stream = nullptr;
   int multiprocessors = 1;
   int64_t block_shared_bytes = 48 << 10;  // what a block may ask for
   CudaArena scratch;
   unsigned long long* problem = nullptr;  // see note_problem
+  CublasLt* cublaslt = nullptr;           // does matmul's products where it can; see cublaslt.h
 };
 
 // What a kernel finds wrong with its input. The host would have to wait to be told at once; it

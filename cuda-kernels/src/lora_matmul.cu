@@ -20,6 +20,7 @@
 // Not tried yet: three or four stages, 256 columns, and for sm_90a wgmma with TMA, without which a
 // Hopper GPU reaches about 60 % of its rate; a kernel for few rows that splits K over the warps,
 // because 16 x 64 leaves most of a large GPU idle when N is 768.
+#include "cublaslt.h"
 #include "kernels.h"
 #include "ops/lora_matmul.h"
 #include "ops/matmul.h"
@@ -449,6 +450,11 @@ Product product(const precis_tensor& x, const precis_packed_matrix& w, const pre
 }  // namespace
 
 cudaError_t matmul_cuda(CudaContext& context, const precis_matmul_args& a) {
+  bool done = false;
+  if (context.cublaslt != nullptr) {
+    PRECIS_RETURN_IF_ERROR(context.cublaslt->multiply(context, a, &done));
+  }
+  if (done) return cudaSuccess;
   return run_product(context, product(a.x, a.w, a.y, a.alpha, a.accumulate), a.w.dtype);
 }
 
