@@ -164,9 +164,7 @@ void test_int8_outliers(std::vector<TestContext>& contexts) {
   constexpr int64_t kInputs = 515, kOutputs = 70;
   const int64_t most = int8_outliers(kInputs), count = most + 5;
   Weights weights(random, {kOutputs}, kInputs, PRECIS_INT8, PRECIS_FLOAT32);
-  auto some = [&](int limit) {
-    return static_cast<float>(random.below(2 * limit + 1) - limit);
-  };
+  auto some = [&](int limit) { return static_cast<float>(random.below(2 * limit + 1) - limit); };
   for (int64_t n = 0; n < kOutputs; n++) {
     for (int64_t k = 0; k < kInputs; k++) store_element(weights.source(0), n, k, some(127));
     store_element(weights.source(0), n, n, 127);

@@ -46,7 +46,7 @@ record LossJudge(Prompts prompts, String source, int maxSourceLength, boolean tr
         Tensor labels = workspace.tensor(DType.INT32, target.length);
         MemorySegment.copy(target, 0, labels.memory(), ValueLayout.JAVA_INT, 0, target.length);
         Tensor each = workspace.tensor(DType.FLOAT32, target.length);
-        model.crossEntropy(hidden, labels, each);
+        model.crossEntropy(hidden, labels, each, workspace);
         for (int t = 0; t < target.length; t++) {
           losses[i] += each.memory().getAtIndex(ValueLayout.JAVA_FLOAT, t) / target.length;
         }

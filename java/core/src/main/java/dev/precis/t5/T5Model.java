@@ -2,6 +2,7 @@ package dev.precis.t5;
 
 import dev.precis.InvalidInputException;
 import dev.precis.ops.Ops;
+import dev.precis.ops.PackedMatrix;
 import dev.precis.t5.T5Weights.Layer;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
@@ -22,6 +23,9 @@ import java.util.List;
 public final class T5Model {
   /** Rows of the feed-forward layer that are computed at once: bounds memory, not the result. */
   private static final int FEED_FORWARD_ROWS = 512;
+
+  /** Rows of logits that exist at once where they must exist; bounds memory likewise. */
+  private static final int LOGIT_ROWS = 16;
 
   private final T5Config config;
   private final T5Weights weights;
@@ -218,13 +222,19 @@ public final class T5Model {
   }
 
   /**
-   * The cross-entropy of each label, without the logits.
+   * The cross-entropy of each label: without the logits or, where the output layer has an adapter,
+   * with those of a few rows at a time.
    *
    * @param hidden (M, dModel), of {@link #decode}
-   * @param labels (M) int32
+   * @param labels (M) int32, each in the vocabulary
    * @param losses (M) float32, written
+   * @param workspace temporary memory, released again
    */
-  public void crossEntropy(Tensor hidden, Tensor labels, Tensor losses) {
+  public void crossEntropy(Tensor hidden, Tensor labels, Tensor losses, Workspace workspace) {
+    if (weights.lmHead().used() != null) {
+      crossEntropyOfLogits(hidden, labels, losses, workspace);
+      return;
+    }
     ops.linearCrossEntropy(
         hidden,
         weights.lmHead().packed(),
@@ -236,6 +246,47 @@ public final class T5Model {
         losses,
         null,
         null);
+  }
+
+  private void crossEntropyOfLogits(
+      Tensor hidden, Tensor labels, Tensor losses, Workspace workspace) {
+    Workspace.Mark mark = workspace.mark();
+    long rows = hidden.rows();
+    long piece = Math.min(rows, LOGIT_ROWS);
+    Tensor logits = workspace.tensor(DType.FLOAT32, piece, config.vocabSize());
+    for (long at = 0; at < rows; at += piece) {
+      long n = Math.min(piece, rows - at);
+      logits(hidden.rows(at, n), logits.rows(0, n));
+      for (long i = 0; i < n; i++) {
+        float[] row = logits.row(i);
+        double largest = Double.NEGATIVE_INFINITY;
+        for (float logit : row) {
+          largest = Math.max(largest, logit);
+        }
+        double sum = 0;
+        for (float logit : row) {
+          sum += Math.exp(logit - largest);
+        }
+        int label = labels.memory().getAtIndex(ValueLayout.JAVA_INT, at + i);
+        float loss = (float) (Math.log(sum) + largest - row[label]);
+        losses.memory().setAtIndex(ValueLayout.JAVA_FLOAT, at + i, loss);
+      }
+    }
+    workspace.release(mark);
+  }
+
+  /**
+   * The output layer for what is computed without logits.
+   *
+   * @throws InvalidInputException where it has an adapter
+   */
+  private PackedMatrix plainHead() {
+    if (weights.lmHead().used() != null) {
+      throw new InvalidInputException(
+          "The output layer has an adapter, but its logits never exist whole here: merge the"
+              + " adapter into the model first.");
+    }
+    return weights.lmHead().packed();
   }
 
   /**
@@ -250,7 +301,7 @@ public final class T5Model {
       Tensor hidden, Tensor labels, Tensor logProbabilities, Tensor entropies) {
     ops.logProbability(
         hidden,
-        weights.lmHead().packed(),
+        plainHead(),
         null,
         labels,
         config.outputScale(),
@@ -283,14 +334,14 @@ public final class T5Model {
       Tensor divergences) {
     ops.logProbability(
         hidden,
-        weights.lmHead().packed(),
+        plainHead(),
         null,
         labels,
         config.outputScale(),
         logProbabilities,
         null,
         otherHidden,
-        other.weights.lmHead().packed(),
+        other.plainHead(),
         divergences,
         null,
         null,
