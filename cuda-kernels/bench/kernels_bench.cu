@@ -239,6 +239,60 @@ void attentions(Bench& b) {
         [&] { return attention_cuda(b.context(), args); });
 }
 
+// A training step's: the source's own, the target's own, and from target to source.
+void attention_gradients(Bench& b) {
+  const int32_t heads = 12, sequences = 8;
+  const int64_t inner = 768;
+  const struct {
+    const char* name;
+    int32_t queries, keys;
+    bool causal, bias;
+  } shapes[] = {{"encoder 8x256, bias", 256, 256, false, true},
+                {"decoder 8x64, bias", 64, 64, true, true},
+                {"cross 8x64 on 256", 64, 256, false, false}};
+  for (const auto& s : shapes) {
+    std::vector<int32_t> query_offsets, key_offsets;
+    for (int32_t i = 0; i <= sequences; i++) {
+      query_offsets.push_back(i * s.queries);
+      key_offsets.push_back(i * s.keys);
+    }
+    const int64_t m = sequences * s.queries, n = sequences * s.keys;
+    precis_attention_backward_args args = {};
+    precis_attention_args& f = args.forward;
+    f.q = b.tensor(PRECIS_BFLOAT16, {m, inner}, 0.3f);
+    f.k = b.tensor(PRECIS_BFLOAT16, {n, inner}, 0.3f);
+    f.v = b.tensor(PRECIS_BFLOAT16, {n, inner});
+    f.out = b.tensor(PRECIS_BFLOAT16, {m, inner});
+    f.log_sum_exp = b.tensor(PRECIS_FLOAT32, {m, heads});
+    if (s.bias) f.bias = b.tensor(PRECIS_FLOAT32, {32, heads});
+    f.query_offsets = b.array(query_offsets);
+    f.key_offsets = b.array(key_offsets);
+    f.sequences = sequences;
+    f.heads = heads;
+    f.causal = s.causal;
+    f.bidirectional = !s.causal;
+    f.max_distance = 128;
+    f.scale = 1;
+    args.dout = b.tensor(PRECIS_BFLOAT16, {m, inner});
+    args.dq = b.tensor(PRECIS_BFLOAT16, {m, inner});
+    args.dk = b.tensor(PRECIS_BFLOAT16, {n, inner});
+    args.dv = b.tensor(PRECIS_BFLOAT16, {n, inner});
+    // Five products, of those pairs that see each other.
+    const double pairs = static_cast<double>(m) * s.keys / (s.causal ? 2 : 1);
+    const double rows = static_cast<double>(m + n) * static_cast<double>(inner);
+    const std::string name = std::string("attention ") + s.name;
+    b.row(name, rows * 4, 4 * pairs * static_cast<double>(inner),
+          [&] { return attention_cuda(b.context(), f); });
+    const auto backward = [&] { return attention_backward_cuda(b.context(), args); };
+    b.row("  its gradients", rows * 8, 10 * pairs * static_cast<double>(inner), backward);
+    f.dropout = 0.1f;
+    b.row("  with dropout", rows * 8, 10 * pairs * static_cast<double>(inner), backward);
+    if (!s.bias) continue;
+    args.dbias = b.tensor(PRECIS_FLOAT32, {32, heads}, 0);
+    b.row("  with dropout and dbias", rows * 8, 10 * pairs * static_cast<double>(inner), backward);
+  }
+}
+
 // Beside each product its own without adapters: what the fusion costs.
 void products(Bench& b) {
   const struct {
@@ -283,6 +337,7 @@ int main(int argc, char** argv) {
   rows_and_elements(bench);
   sampling(bench);
   attentions(bench);
+  attention_gradients(bench);
   products(bench);
   return 0;
 }

@@ -60,6 +60,7 @@ cudaError_t weight_gradient_cuda(CudaContext& context, const precis_weight_gradi
 // Heads are at most this wide, in attention too.
 constexpr int kMaxHeadDim = 256;
 cudaError_t attention_cuda(CudaContext& context, const precis_attention_args& a);
+cudaError_t attention_backward_cuda(CudaContext& context, const precis_attention_backward_args& b);
 cudaError_t attention_decode_cuda(CudaContext& context, const precis_attention_decode_args& a);
 
 }  // namespace precis

@@ -1,5 +1,7 @@
-// T5's relative position bias of one head in shared memory: the buckets take a logarithm in double
-// each, so they are looked up once for every distance below a bound.
+// T5's relative position bias inside a block. Buckets take logarithms in double, so those of all
+// distances up to a bound are looked up once, into shared memory. In a tile of scores the bias
+// depends on the diagonal alone: a tile has one value for each of its diagonals, and which score
+// reads which is known when the kernel is compiled.
 #ifndef PRECIS_CUDA_RELATIVE_BIAS_CUH_
 #define PRECIS_CUDA_RELATIVE_BIAS_CUH_
 
@@ -8,11 +10,10 @@
 
 namespace precis {
 
-// Takes a logarithm in double. By value: a kernel argument whose address is taken is copied.
-PRECIS_NOINLINE __device__ inline float far_bias(const float* column, int64_t stride,
-                                                 int32_t buckets, int32_t max_distance,
+// Takes logarithms in double.
+PRECIS_NOINLINE __device__ inline int far_bucket(int32_t buckets, int32_t max_distance,
                                                  bool bidirectional, int relative) {
-  return column[relative_position_bucket(relative, buckets, max_distance, bidirectional) * stride];
+  return relative_position_bucket(relative, buckets, max_distance, bidirectional);
 }
 
 struct BiasTable {
@@ -23,31 +24,49 @@ struct BiasTable {
   bool bidirectional;
 
   __device__ __forceinline__ float at(int64_t relative, int64_t head) const {
-    return far_bias(data + head, stride, buckets, max_distance, bidirectional,
-                    static_cast<int>(relative));
+    const int bucket = far_bucket(buckets, max_distance, bidirectional, static_cast<int>(relative));
+    return data[bucket * stride + head];
   }
 };
 
-// The bias by relative position, looked up ahead for those that are at most kReach away.
+// The buckets of the distances 0..kReach into the past.
 constexpr int kReach = 511;
-constexpr int kBiasValues = 2 * kReach + 1;
 
 // By all threads of the block; a barrier must follow.
-__device__ inline void fill_bias_values(const BiasTable& table, int64_t head, int threads,
-                                        const Shared<float>& values) {
+__device__ inline void fill_buckets(const BiasTable& table, int threads,
+                                    const Shared<int32_t>& past) {
   if (table.data == nullptr) return;
-  const int reach = table.max_distance < kReach ? table.max_distance : kReach;
-  for (int i = thread() - reach; i <= reach; i += threads) {
-    values[i + kReach] = table.at(i, head);
+  for (int d = thread(); d <= kReach && d <= table.max_distance; d += threads) {
+    past[d] = far_bucket(table.buckets, table.max_distance, table.bidirectional, -d);
   }
 }
 
-// There must be a table. All distances from max_distance on have the same bias.
-__device__ __forceinline__ float bias_value(const BiasTable& table, int64_t head,
-                                            const Shared<float>& values, int relative) {
-  const int bound = table.max_distance;
-  const int near = relative < -bound ? -bound : relative > bound ? bound : relative;
-  return near >= -kReach && near <= kReach ? values[near + kReach] : table.at(relative, head);
+// There must be a table. All distances from max_distance on have the same bucket.
+__device__ __forceinline__ int find_bucket(const BiasTable& table, const Shared<int32_t>& past,
+                                           int relative) {
+  if (relative > 0 && !table.bidirectional) return 0;
+  const int distance = relative < 0 ? -relative : relative;
+  const int near = distance < table.max_distance ? distance : table.max_distance;
+  if (near > kReach) {
+    return far_bucket(table.buckets, table.max_distance, table.bidirectional, relative);
+  }
+  return past[near] + (relative > 0 ? table.buckets / 2 : 0);
+}
+
+// diagonals[i]: what is added to scores at the relative position first + i, for i < count. causal:
+// nothing in the future counts. By all threads of the block; a barrier must follow.
+__device__ __forceinline__ void fill_diagonals(const BiasTable& table, const Shared<int32_t>& past,
+                                               bool causal, int head, int first, int count,
+                                               int threads, const Shared<float>& diagonals) {
+  for (int i = thread(); i < count; i += threads) {
+    float value = 0;
+    if (causal && first + i > 0) {
+      value = -INFINITY;
+    } else if (table.data != nullptr) {
+      value = table.data[find_bucket(table, past, first + i) * table.stride + head];
+    }
+    diagonals[i] = value;
+  }
 }
 
 static inline BiasTable bias_table(const precis_tensor& bias, int32_t max_distance,
