@@ -589,22 +589,3 @@ void set_emulation_seed(uint64_t seed) { emulation::seed_of_order = seed; }
 const char* emulation_error() { return emulation::error_text.c_str(); }
 
 }  // namespace precis
-
-cudaError_t cudaMalloc(void** memory, size_t bytes) {
-  *memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
-  return *memory != nullptr ? cudaSuccess : cudaErrorMemoryAllocation;
-}
-
-cudaError_t cudaFree(void* memory) {
-  std::free(memory);
-  return cudaSuccess;
-}
-
-cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind) {
-  std::memcpy(to, from, bytes);
-  return cudaSuccess;
-}
-
-cudaError_t cudaDeviceSynchronize() { return cudaSuccess; }
-
-const char* cudaGetErrorString(cudaError_t) { return precis::emulation_error(); }

@@ -54,8 +54,10 @@ cudaError_t launch(const char*, void (*kernel)(P...), dim3 grid, dim3 block, siz
 #else
 template <class... P, class... A>
 cudaError_t launch(const char* name, void (*kernel)(P...), dim3 grid, dim3 block,
-                   size_t shared_bytes, cudaStream_t, A... arguments) {
-  return emulation::run(name, grid, block, shared_bytes, [=] { kernel(arguments...); });
+                   size_t shared_bytes, cudaStream_t stream, A... arguments) {
+  return emulation::submit(stream, [=] {
+    return emulation::run(name, grid, block, shared_bytes, [=] { kernel(arguments...); });
+  });
 }
 #endif
 

@@ -30,6 +30,7 @@ cudaError_t add_bias_cuda(CudaContext& context, const precis_add_bias_args& a);
 cudaError_t bias_gradient_cuda(CudaContext& context, const precis_bias_gradient_args& a);
 cudaError_t sgd_cuda(CudaContext& context, const precis_sgd_args& a);
 cudaError_t adafactor_cuda(CudaContext& context, const precis_adafactor_args& a);
+cudaError_t zero_cuda(CudaContext& context, const precis_zero_args& a);
 
 // A packed weight on this device: rows of outputs, K contiguous, both padded with zeros to
 // multiples of 64. It is what cuBLASLt and the copy engine read, and no copy of a tile needs a

@@ -9,6 +9,14 @@
  * - Tensors are borrowed for the length of the call. Matrices are row-major; the elements of one
  *   row (the last dimension) are contiguous and rows lie row_stride elements apart.
  * - Outputs must not overlap inputs unless the operation says so.
+ * - On the CPU an operation is done when it returns. On CUDA it is ordered on the context's stream:
+ *   what it writes, and what it finds wrong with numbers that only the device sees (ids and labels
+ *   in device memory, NaN among logits), is known after the next precis_synchronize. Until then the
+ *   host must not change what it reads.
+ * - On CUDA every pointer is memory from precis_allocate or precis_allocate_shared of the same
+ *   context; any other is an invalid argument. Plain arrays (offsets, lengths, starts, ancestors,
+ *   histories, end tokens) are looked at before anything runs and must be shared. What
+ *   precis_matmul_pack packs may lie anywhere, as in a mapped file.
  * - The same inputs, seed, device and thread count give the same bits. A row of a result depends on
  *   its own row of the input alone: a batch gives the bits that its members give one by one.
  * - A context serves one thread at a time; a second one that enters meanwhile gets
@@ -68,7 +76,10 @@ typedef struct precis_context_args {
   int32_t threads;      /* 0: one for each physical core this process may use */
   const char* isa;      /* "portable", "avx2", "avx512", "avx512_bf16"; NULL: the best there is */
   const char* matmul; /* "native" or "onednn"; NULL: whichever measured faster on this processor */
-  char* error;        /* optional: where to write why no context could be made */
+  int32_t many_rows;  /* CUDA: whole sequences at a time, as in training, for which cuBLASLt is used
+                         where it is found */
+  int32_t reserved;
+  char* error; /* optional: where to write why no context could be made */
   int64_t error_bytes;
 } precis_context_args;
 
@@ -85,9 +96,20 @@ typedef struct precis_context_info {
   char onednn_path[512];
   char onednn_error[512]; /* why it could not be loaded */
   char cores[256];        /* the cores the threads are pinned to, as "0,1" */
+  /* Of a GPU; 0 and empty on the CPU. */
+  int32_t device_index;
+  int32_t driver_version;     /* the CUDA version that the driver supports, as 13000 */
+  int32_t compute_capability; /* as 90 */
+  int32_t multiprocessors;
+  int64_t device_bytes; /* the GPU's memory */
+  int64_t free_bytes;   /* what of it is free */
+  char device_name[256];
+  char cublaslt_version[64]; /* empty where cuBLASLt could not be loaded */
+  char cublaslt_path[512];
+  char cublaslt_error[512]; /* why it could not be loaded */
 } precis_context_info;
 
-#define PRECIS_ABI_VERSION 3
+#define PRECIS_ABI_VERSION 4
 
 PRECIS_API precis_status precis_context_create(const precis_context_args* args,
                                                precis_context** context);
@@ -96,21 +118,39 @@ PRECIS_API precis_status precis_context_describe(precis_context* context,
                                                  precis_context_info* info);
 /* The sentence that belongs to the last status that was not PRECIS_OK; never NULL. */
 PRECIS_API const char* precis_last_error(precis_context* context);
-/* Waits until everything ordered on the context's stream is done. */
+/* Waits until everything ordered on the context's stream is done, and tells what went wrong there.
+ * Costs nothing on the CPU. */
 PRECIS_API precis_status precis_synchronize(precis_context* context);
 
 /* ------------------------------------------------------------------ memory */
 
-/* Zero-filled device memory, aligned to 4096 bytes, on huge pages where the system gives them. */
+/* Zero-filled device memory, aligned to 4096 bytes, on huge pages where the system gives them. On
+ * CUDA it is aligned to 256, managed, and stays on the device; the host can look into it after
+ * precis_synchronize, at the price of moving the pages there and back. */
 PRECIS_API precis_status precis_allocate(precis_context* context, int64_t bytes, void** memory);
+/* The same for what the host writes and reads often: ids, offsets, lengths, tokens, labels, losses.
+ * On CUDA it is the host's memory, pinned, which the device reaches at the same address; on the CPU
+ * there is no difference. */
+PRECIS_API precis_status precis_allocate_shared(precis_context* context, int64_t bytes,
+                                                void** memory);
+/* Of either kind; bytes as it was allocated. On CUDA waits for the stream. */
 PRECIS_API precis_status precis_free(precis_context* context, void* memory, int64_t bytes);
+
+/* y = 0, ordered like every operation. y of any type, rank 1 or 2. */
+typedef struct precis_zero_args {
+  precis_tensor y;
+} precis_zero_args;
+
+PRECIS_API precis_status precis_zero(precis_context* context, const precis_zero_args* args);
 
 /* ------------------------------------------------------------------ matrix product */
 
 /*
- * A weight of N rows (outputs) and K columns (inputs), packed once for precis_matmul: tiles of 64
- * outputs, in which K runs outside and the outputs inside, neighbouring k side by side (1 float32,
- * 2 bfloat16 or 4 int8). int8 weights are symmetric per output and followed by their scales.
+ * A weight of N rows (outputs) and K columns (inputs), packed once for precis_matmul, in an order
+ * that belongs to the device. On the CPU: tiles of 64 outputs, in which K runs outside and the
+ * outputs inside, neighbouring k side by side (1 float32, 2 bfloat16 or 4 int8); int8 weights are
+ * symmetric per output and followed by their scales. On CUDA: row-major, both dims padded with
+ * zeros to multiples of 64; int8 is not supported.
  */
 typedef struct precis_packed_matrix {
   const void* data; /* aligned to 64 bytes */

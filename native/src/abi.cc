@@ -3,15 +3,17 @@
 
 #include <climits>
 #include <cmath>
-#include <cstring>
+#include <cstdio>
 #include <initializer_list>
+#include <memory>
 #include <new>
 
+#include "backend.h"
 #include "context.h"
-#include "cpu/kernels.h"
 #include "error.h"
 #include "ops/attention_decode.h"
 #include "ops/linear_cross_entropy.h"
+#include "ops/logit_rules.h"
 #include "ops/matmul.h"
 #include "ops/op.h"
 #include "ops/relative_position.h"
@@ -41,9 +43,39 @@ const char* dtype_name(int32_t dtype) {
   }
 }
 
-// Checks one tensor of one call: name is as in precis.h.
-void check_tensor(const char* op, const char* name, const precis_tensor& t, int rank,
-                  std::initializer_list<int32_t> dtypes) {
+// The device of the call that this thread is in.
+thread_local Backend* device = nullptr;
+
+// Refuses memory that the device cannot use, and tells who can use what is left.
+Reach check_reach(const char* op, const char* name, const void* data, int64_t bytes) {
+  if (device->reaches_everything() || bytes <= 0) return Reach::kBoth;
+  const Reach reach = device->reach(data, static_cast<size_t>(bytes));
+  PRECIS_CHECK(
+      reach != Reach::kNobody,
+      "%s: %s (%p, %lld bytes) is not memory of this context, and the GPU reaches no other: "
+      "take it from precis_allocate or precis_allocate_shared",
+      op, name, data, static_cast<long long>(bytes));
+  return reach;
+}
+
+// An array that is looked at before anything runs.
+template <class T>
+void check_array(const char* op, const char* name, const T* data, int64_t count) {
+  if (data == nullptr) return;
+  PRECIS_CHECK(check_reach(op, name, data, count * static_cast<int64_t>(sizeof(T))) == Reach::kBoth,
+               "%s: %s lies in device memory, where it cannot be checked: take it from "
+               "precis_allocate_shared",
+               op, name);
+}
+
+int64_t extent(const precis_tensor& t) {
+  if (rows(t) == 0 || columns(t) == 0) return 0;
+  return ((rows(t) - 1) * row_stride(t) + columns(t)) * element_bytes(t.dtype);
+}
+
+// Checks one tensor of one call, but for where it lies: name is as in precis.h.
+void check_shape(const char* op, const char* name, const precis_tensor& t, int rank,
+                 std::initializer_list<int32_t> dtypes) {
   PRECIS_CHECK(t.rank == rank, "%s: %s has rank %d, not %d", op, name, t.rank, rank);
   bool known = false;
   for (int32_t dtype : dtypes) known |= t.dtype == dtype;
@@ -62,25 +94,27 @@ void check_tensor(const char* op, const char* name, const precis_tensor& t, int 
   PRECIS_CHECK(t.data != nullptr || elements == 0, "%s: %s has no data", op, name);
 }
 
+void check_tensor(const char* op, const char* name, const precis_tensor& t, int rank,
+                  std::initializer_list<int32_t> dtypes) {
+  check_shape(op, name, t, rank, dtypes);
+  check_reach(op, name, t.data, extent(t));
+}
+
+// Rows of a table, ids being checked otherwise: those that only the device sees are looked at by
+// its kernel.
+void check_ids(const char* op, const precis_tensor& ids, const char* table, int64_t vocabulary) {
+  if (check_reach(op, "ids", ids.data, extent(ids)) != Reach::kBoth) return;
+  const int32_t* id = static_cast<const int32_t*>(ids.data);
+  for (int64_t t = 0; t < ids.dims[0]; t++) {
+    PRECIS_CHECK(id[t] >= 0 && id[t] < vocabulary, "%s: ids[%lld] is %d, outside %s's %lld rows",
+                 op, static_cast<long long>(t), id[t], table, static_cast<long long>(vocabulary));
+  }
+}
+
 void check_dim(const char* op, const char* name, const precis_tensor& t, int dim, int64_t want,
                const char* why) {
   PRECIS_CHECK(t.dims[dim] == want, "%s: %s has %lld as dimension %d, but %s is %lld", op, name,
                static_cast<long long>(t.dims[dim]), dim, why, static_cast<long long>(want));
-}
-
-int64_t element_bytes(int32_t dtype) {
-  switch (dtype) {
-    case PRECIS_INT8:
-    case PRECIS_UINT8:
-      return 1;
-    case PRECIS_BFLOAT16:
-    case PRECIS_FLOAT16:
-      return 2;
-    case PRECIS_INT64:
-      return 8;
-    default:
-      return 4;
-  }
 }
 
 // Whether both are columns of one matrix and have none of them in common.
@@ -98,10 +132,7 @@ void check_apart(const char* op, const char* name, const precis_tensor& t, const
                  const precis_tensor& other) {
   if (rows(t) == 0 || columns(t) == 0 || rows(other) == 0 || columns(other) == 0) return;
   if (different_columns(t, other)) return;
-  auto end = [](const precis_tensor& u) {
-    return static_cast<const char*>(u.data) +
-           ((rows(u) - 1) * row_stride(u) + columns(u)) * element_bytes(u.dtype);
-  };
+  auto end = [](const precis_tensor& u) { return static_cast<const char*>(u.data) + extent(u); };
   PRECIS_CHECK(end(t) <= static_cast<const char*>(other.data) ||
                    end(other) <= static_cast<const char*>(t.data),
                "%s: %s overlaps %s", op, name, other_name);
@@ -139,8 +170,8 @@ void check_same_or_apart(const char* op, const char* name, const precis_tensor& 
 
 constexpr int64_t kMaxPackedDim = int64_t{1} << 31;
 
-// Checks the stacked weights and returns how they will lie packed; outputs are summed up.
-PackedLayout check_pack(const precis_matmul_pack_args& a) {
+// Checks the stacked weights and returns how many bytes they take packed.
+int64_t check_pack(const precis_matmul_pack_args& a) {
   PRECIS_CHECK(a.weight_count >= 1 && a.weight_count <= 4,
                "matmul_pack: weight_count is %d, not between 1 and 4", a.weight_count);
   PRECIS_CHECK(a.dtype == PRECIS_FLOAT32 || a.dtype == PRECIS_BFLOAT16 || a.dtype == PRECIS_INT8,
@@ -174,7 +205,7 @@ PackedLayout check_pack(const precis_matmul_pack_args& a) {
   PRECIS_CHECK(a.dtype != PRECIS_INT8 || inputs <= kMaxInt8Inputs,
                "matmul_pack: int8 weights have at most %lld inputs, not %lld",
                static_cast<long long>(kMaxInt8Inputs), static_cast<long long>(inputs));
-  return packed_layout(outputs, inputs, a.dtype);
+  return device->packed_bytes(outputs, inputs, a.dtype);
 }
 
 void check_packed(const char* op, const char* name, const precis_packed_matrix& w,
@@ -191,11 +222,12 @@ void check_packed(const char* op, const char* name, const precis_packed_matrix& 
                static_cast<long long>(kMaxInt8Inputs));
   PRECIS_CHECK(w.data != nullptr && reinterpret_cast<uintptr_t>(w.data) % 64 == 0,
                "%s: %s has data at %p, which is not aligned to 64 bytes", op, name, w.data);
-  const int64_t bytes = packed_layout(w.outputs, w.inputs, w.dtype).bytes;
+  const int64_t bytes = device->packed_bytes(w.outputs, w.inputs, w.dtype);
   PRECIS_CHECK(w.bytes >= bytes, "%s: %s has %lld bytes, but %lld x %lld %s take %lld", op, name,
                static_cast<long long>(w.bytes), static_cast<long long>(w.outputs),
                static_cast<long long>(w.inputs), dtype_name(w.dtype),
                static_cast<long long>(bytes));
+  check_reach(op, name, w.data, bytes);
 }
 
 void check_product(const char* op, const precis_tensor& x, const precis_packed_matrix& w,
@@ -259,6 +291,7 @@ void check_relative_bias(const char* op, const precis_tensor& bias, int32_t head
 void check_offsets(const char* op, const char* name, const int32_t* offsets, int32_t sequences,
                    const char* tensor, const precis_tensor& t) {
   PRECIS_CHECK(offsets != nullptr, "%s: %s is NULL", op, name);
+  check_array(op, name, offsets, int64_t{sequences} + 1);
   PRECIS_CHECK(offsets[0] == 0, "%s: %s[0] is %d, not 0", op, name, offsets[0]);
   for (int32_t s = 0; s < sequences; s++) {
     PRECIS_CHECK(offsets[s] <= offsets[s + 1], "%s: %s[%d] is %d, less than the %d before it", op,
@@ -351,6 +384,8 @@ void check_cache_rows(const precis_attention_decode_args& a) {
                "%s: both key_starts and ancestors are NULL", op);
   PRECIS_CHECK(a.ancestors == nullptr || a.slot_rows > 0, "%s: slot_rows is %lld", op,
                static_cast<long long>(a.slot_rows));
+  check_array(op, "lengths", a.lengths, m);
+  if (a.ancestors == nullptr) check_array(op, "key_starts", a.key_starts, m);
   for (int64_t r = 0; r < m; r++) {
     const int64_t length = a.lengths[r];
     PRECIS_CHECK(length >= 1, "%s: lengths[%lld] is %lld", op, static_cast<long long>(r),
@@ -370,6 +405,7 @@ void check_cache_rows(const precis_attention_decode_args& a) {
     PRECIS_CHECK(length <= a.slot_rows, "%s: lengths[%lld] is %lld, but a slot has %lld rows", op,
                  static_cast<long long>(r), static_cast<long long>(length),
                  static_cast<long long>(a.slot_rows));
+    check_array(op, "ancestors", a.ancestors + r * a.ancestor_stride, length);
     const int64_t slots = cache_rows / a.slot_rows;
     for (int64_t p = 0; p < length; p++) {
       const int32_t slot = a.ancestors[r * a.ancestor_stride + p];
@@ -392,6 +428,15 @@ void check_cache_rows(const precis_attention_decode_args& a) {
                    static_cast<long long>(to));
     }
   }
+}
+
+// The rules, for scores of (rows, vocabulary).
+void check_rules(const char* op, const precis_logit_rules& rules, int64_t rows,
+                 int64_t vocabulary) {
+  check_array(op, "end_tokens", rules.end_tokens, rules.end_token_count);
+  check_array(op, "history_lengths", rules.history_lengths, rows);
+  check_array(op, "history", rules.history, rows * rules.history_stride);
+  check_logit_rules(op, rules, rows, vocabulary);
 }
 
 // Both checked and of one rank.
@@ -484,6 +529,7 @@ void check_logit_rows(const char* op, const precis_tensor& x, const precis_packe
     check_dim(op, "dw", dw, 1, w.inputs, "w's number of inputs");
   }
   check_finite(op, "scale", scale);
+  if (check_reach(op, labels_name, labels.data, extent(labels)) != Reach::kBoth) return;
   const int32_t* label = static_cast<const int32_t*>(labels.data);
   for (int64_t m = 0; m < labels.dims[0]; m++) {
     PRECIS_CHECK(label[m] == kIgnoredLabel || (label[m] >= 0 && label[m] < w.outputs),
@@ -630,6 +676,8 @@ precis_status run(precis_context* context, const void* args, Body&& body) noexce
   try {
     try {
       PRECIS_CHECK(args != nullptr, "args is NULL");
+      device = context->backend.get();
+      device->enter();
       body();
       return PRECIS_OK;
     } catch (const Error& e) {
@@ -647,9 +695,12 @@ precis_status run(precis_context* context, const void* args, Body&& body) noexce
   }
 }
 
-void copy_text(char* to, size_t size, const char* text) {
-  std::strncpy(to, text, size - 1);
-  to[size - 1] = 0;
+precis_status allocate(precis_context* context, int64_t bytes, void** memory, bool shared) {
+  return run(context, memory, [&] {
+    PRECIS_CHECK(bytes > 0, "allocate: %lld bytes", static_cast<long long>(bytes));
+    *memory = context->backend->allocate(static_cast<size_t>(bytes), shared);
+    context->allocations++;
+  });
 }
 
 }  // namespace
@@ -664,16 +715,17 @@ precis_status precis_context_create(const precis_context_args* args, precis_cont
   *context = nullptr;
   auto report = [&](const char* text) {
     if (args->error != nullptr && args->error_bytes > 0) {
-      copy_text(args->error, static_cast<size_t>(args->error_bytes), text);
+      std::snprintf(args->error, static_cast<size_t>(args->error_bytes), "%s", text);
     }
   };
   try {
-    if (args->device == PRECIS_CUDA) {
-      fail(PRECIS_UNSUPPORTED, "this build of libprecis has no CUDA in it");
-    }
-    PRECIS_CHECK(args->device == PRECIS_CPU, "device: %d is neither the CPU nor CUDA",
-                 args->device);
-    *context = new precis_context(args->threads, args->isa, args->matmul);
+    PRECIS_CHECK(args->device == PRECIS_CPU || args->device == PRECIS_CUDA,
+                 "device: %d is neither the CPU nor CUDA", args->device);
+    auto made = std::make_unique<precis_context>();
+    made->backend = args->device == PRECIS_CUDA
+                        ? make_cuda_backend(args->device_index, args->many_rows != 0)
+                        : make_cpu_backend(args->threads, args->isa, args->matmul);
+    *context = made.release();
     return PRECIS_OK;
   } catch (const Error& e) {
     report(e.text.c_str());
@@ -693,20 +745,8 @@ precis_status precis_context_describe(precis_context* context, precis_context_in
   return run(context, info, [&] {
     *info = {};
     info->abi_version = PRECIS_ABI_VERSION;
-    info->device = PRECIS_CPU;
-    info->threads = context->cpu.pool.threads();
-    info->scratch_bytes = context->cpu.scratch.bytes() + context->cpu.outer.bytes();
-    info->allocations = context->allocations + context->cpu.scratch.allocations() +
-                        context->cpu.outer.allocations();
-    copy_text(info->isa, sizeof info->isa, context->isa.name);
-    copy_text(info->features, sizeof info->features, cpu_features());
-    info->onednn = context->onednn != nullptr;
-    if (context->onednn != nullptr) {
-      copy_text(info->onednn_version, sizeof info->onednn_version, context->onednn->version());
-      copy_text(info->onednn_path, sizeof info->onednn_path, context->onednn->path());
-    }
-    copy_text(info->onednn_error, sizeof info->onednn_error, context->onednn_error.c_str());
-    copy_text(info->cores, sizeof info->cores, context->cpu.pool.cores().c_str());
+    info->allocations = context->allocations;
+    context->backend->describe(info);
   });
 }
 
@@ -715,45 +755,52 @@ const char* precis_last_error(precis_context* context) {
 }
 
 precis_status precis_synchronize(precis_context* context) {
-  return run(context, context, [] {});
+  return run(context, context, [&] { context->backend->synchronize(); });
 }
 
 precis_status precis_allocate(precis_context* context, int64_t bytes, void** memory) {
-  return run(context, memory, [&] {
-    PRECIS_CHECK(bytes > 0, "allocate: %lld bytes", static_cast<long long>(bytes));
-    *memory = map_pages(static_cast<size_t>(bytes));
-    if (*memory == nullptr) {
-      fail(PRECIS_OUT_OF_MEMORY, "allocate: the system has no %lld bytes left",
-           static_cast<long long>(bytes));
-    }
-    context->allocations++;
-  });
+  return allocate(context, bytes, memory, false);
+}
+
+precis_status precis_allocate_shared(precis_context* context, int64_t bytes, void** memory) {
+  return allocate(context, bytes, memory, true);
 }
 
 precis_status precis_free(precis_context* context, void* memory, int64_t bytes) {
-  return run(context, memory, [&] { unmap_pages(memory, static_cast<size_t>(bytes)); });
+  return run(context, memory, [&] { context->backend->free(memory, static_cast<size_t>(bytes)); });
+}
+
+precis_status precis_zero(precis_context* context, const precis_zero_args* args) {
+  return run(context, args, [&] {
+    const int rank = args->y.rank == 1 ? 1 : 2;
+    check_tensor("zero", "y", args->y, rank,
+                 {PRECIS_FLOAT32, PRECIS_BFLOAT16, PRECIS_INT8, PRECIS_UINT8, PRECIS_INT32,
+                  PRECIS_INT64, PRECIS_FLOAT16});
+    context->backend->zero(*args);
+  });
 }
 
 precis_status precis_matmul_pack_size(precis_context* context, const precis_matmul_pack_args* args,
                                       int64_t* bytes) {
   return run(context, args, [&] {
     PRECIS_CHECK(bytes != nullptr, "matmul_pack_size: bytes is NULL");
-    *bytes = check_pack(*args).bytes;
+    *bytes = check_pack(*args);
   });
 }
 
 precis_status precis_matmul_pack(precis_context* context, const precis_matmul_pack_args* args) {
   return run(context, args, [&] {
     const precis_matmul_pack_args& a = *args;
-    const int64_t bytes = check_pack(a).bytes;
+    const int64_t bytes = check_pack(a);
     for (int i = 0; i < a.weight_count; i++) {
-      check_tensor("matmul_pack", "weights", a.weights[i], 2, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
+      check_shape("matmul_pack", "weights", a.weights[i], 2, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
     }
     PRECIS_CHECK(a.packed != nullptr && reinterpret_cast<uintptr_t>(a.packed) % 64 == 0,
                  "matmul_pack: packed is %p, which is not aligned to 64 bytes", a.packed);
     PRECIS_CHECK(a.packed_bytes >= bytes, "matmul_pack: packed_bytes is %lld, but %lld are needed",
                  static_cast<long long>(a.packed_bytes), static_cast<long long>(bytes));
-    context->isa.kernels->matmul_pack(context->cpu, a);
+    check_reach("matmul_pack", "packed", a.packed, bytes);
+    context->backend->matmul_pack(a);
   });
 }
 
@@ -761,7 +808,7 @@ precis_status precis_matmul(precis_context* context, const precis_matmul_args* a
   return run(context, args, [&] {
     const precis_matmul_args& a = *args;
     check_product("matmul", a.x, a.w, a.y, a.accumulate);
-    context->isa.kernels->matmul(context->cpu, a);
+    context->backend->matmul(a);
   });
 }
 
@@ -801,7 +848,7 @@ precis_status precis_lora_matmul(precis_context* context, const precis_lora_matm
       check_apart("lora_matmul", "y", a.y, "lora_x", a.lora_x);
     }
     if (a.down.data != nullptr) check_down(a);
-    context->isa.kernels->lora_matmul(context->cpu, a);
+    context->backend->lora_matmul(a);
   });
 }
 
@@ -820,7 +867,7 @@ precis_status precis_weight_gradient(precis_context* context,
     check_apart(op, "dw", a.dw, "x", a.x);
     PRECIS_CHECK(a.dtype == PRECIS_FLOAT32 || a.dtype == PRECIS_BFLOAT16,
                  "%s: the product cannot be in %s (dtype %d)", op, dtype_name(a.dtype), a.dtype);
-    context->isa.kernels->weight_gradient(context->cpu, a);
+    context->backend->weight_gradient(a);
   });
 }
 
@@ -829,7 +876,7 @@ precis_status precis_linear_cross_entropy(precis_context* context,
   return run(context, args, [&] {
     const precis_linear_cross_entropy_args& a = *args;
     check_linear_cross_entropy(a);
-    context->isa.kernels->linear_cross_entropy(context->cpu, a);
+    context->backend->linear_cross_entropy(a);
   });
 }
 
@@ -837,14 +884,14 @@ precis_status precis_log_probability(precis_context* context,
                                      const precis_log_probability_args* args) {
   return run(context, args, [&] {
     check_log_probability(*args);
-    context->isa.kernels->log_probability(context->cpu, *args);
+    context->backend->log_probability(*args);
   });
 }
 
 precis_status precis_ppo_loss(precis_context* context, const precis_ppo_loss_args* args) {
   return run(context, args, [&] {
     check_ppo_loss(*args);
-    context->isa.kernels->ppo_loss(context->cpu, *args);
+    context->backend->ppo_loss(*args);
   });
 }
 
@@ -854,7 +901,7 @@ precis_status precis_convert(precis_context* context, const precis_convert_args*
     check_tensor("convert", "x", a.x, a.x.rank, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
     check_tensor("convert", "y", a.y, a.x.rank, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
     for (int i = 0; i < a.x.rank; i++) check_dim("convert", "y", a.y, i, a.x.dims[i], "x's");
-    context->isa.kernels->convert(context->cpu, a);
+    context->backend->convert(a);
   });
 }
 
@@ -869,7 +916,7 @@ precis_status precis_rms_norm(precis_context* context, const precis_rms_norm_arg
     check_dim("rms_norm", "y", a.y, 1, a.x.dims[1], "x's width");
     PRECIS_CHECK(a.x.dims[1] > 0, "rms_norm: x has no columns");
     PRECIS_CHECK(a.epsilon >= 0, "rms_norm: epsilon is %g", a.epsilon);
-    context->isa.kernels->rms_norm(context->cpu, a);
+    context->backend->rms_norm(a);
   });
 }
 
@@ -887,7 +934,7 @@ precis_status precis_layer_norm(precis_context* context, const precis_layer_norm
     PRECIS_CHECK(a.x.dims[1] > 0, "%s: x has no columns", op);
     PRECIS_CHECK(a.epsilon >= 0, "%s: epsilon is %g", op, a.epsilon);
     check_all_apart(op, "y", a.y, {{"x", a.x}, {"weight", a.weight}, {"bias", a.bias}});
-    context->isa.kernels->layer_norm(context->cpu, a);
+    context->backend->layer_norm(a);
   });
 }
 
@@ -904,7 +951,7 @@ precis_status precis_layer_norm_backward(precis_context* context,
     if (a.dweight.data != nullptr && a.dbias.data != nullptr) {
       check_apart(op, "dbias", a.dbias, "dweight", a.dweight);
     }
-    context->isa.kernels->layer_norm_backward(context->cpu, a);
+    context->backend->layer_norm_backward(a);
   });
 }
 
@@ -915,7 +962,7 @@ precis_status precis_add_bias(precis_context* context, const precis_add_bias_arg
     check_tensor("add_bias", "bias", a.bias, 1, {PRECIS_FLOAT32});
     check_dim("add_bias", "bias", a.bias, 0, a.y.dims[1], "y's width");
     check_apart("add_bias", "y", a.y, "bias", a.bias);
-    context->isa.kernels->add_bias(context->cpu, a);
+    context->backend->add_bias(a);
   });
 }
 
@@ -926,7 +973,7 @@ precis_status precis_bias_gradient(precis_context* context, const precis_bias_gr
     check_tensor("bias_gradient", "dbias", a.dbias, 1, {PRECIS_FLOAT32});
     check_dim("bias_gradient", "dbias", a.dbias, 0, a.dy.dims[1], "dy's width");
     check_apart("bias_gradient", "dbias", a.dbias, "dy", a.dy);
-    context->isa.kernels->bias_gradient(context->cpu, a);
+    context->backend->bias_gradient(a);
   });
 }
 
@@ -940,7 +987,8 @@ precis_status precis_embedding(precis_context* context, const precis_embedding_a
     check_dim("embedding", "y", a.y, 1, a.table.dims[1], "table's width");
     check_apart("embedding", "y", a.y, "table", a.table);
     check_apart("embedding", "y", a.y, "ids", a.ids);
-    context->isa.kernels->embedding(context->cpu, a);
+    check_ids("embedding", a.ids, "the table", a.table.dims[0]);
+    context->backend->embedding(a);
   });
 }
 
@@ -949,13 +997,14 @@ precis_status precis_embedding_backward(precis_context* context,
   return run(context, args, [&] {
     const precis_embedding_backward_args& a = *args;
     const char* op = "embedding_backward";
-    check_tensor(op, "ids", a.ids, 1, {PRECIS_INT32});
     check_tensor(op, "dy", a.dy, 2, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
     check_tensor(op, "dtable", a.dtable, 2, {PRECIS_FLOAT32});
+    check_tensor(op, "ids", a.ids, 1, {PRECIS_INT32});
     check_dim(op, "dy", a.dy, 0, a.ids.dims[0], "the number of ids");
     check_dim(op, "dy", a.dy, 1, a.dtable.dims[1], "dtable's width");
     check_all_apart(op, "dtable", a.dtable, {{"ids", a.ids}, {"dy", a.dy}});
-    context->isa.kernels->embedding_backward(context->cpu, a);
+    check_ids(op, a.ids, "dtable", a.dtable.dims[0]);
+    context->backend->embedding_backward(a);
   });
 }
 
@@ -974,7 +1023,7 @@ precis_status precis_dropout(precis_context* context, const precis_dropout_args*
     } else {
       check_same_or_apart("dropout", "y", a.y, "x", a.x);
     }
-    context->isa.kernels->dropout(context->cpu, a);
+    context->backend->dropout(a);
   });
 }
 
@@ -993,7 +1042,7 @@ precis_status precis_activation(precis_context* context, const precis_activation
       check_dim("activation", "y", a.y, 1, a.x.dims[1], "x's width");
       check_same_or_apart("activation", "y", a.y, "x", a.x);
     }
-    context->isa.kernels->activation(context->cpu, a);
+    context->backend->activation(a);
   });
 }
 
@@ -1004,7 +1053,7 @@ precis_status precis_add(precis_context* context, const precis_add_args* args) {
     check_tensor("add", "y", a.y, 2, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
     check_same_dims("add", "y", a.y, "x", a.x);
     check_apart("add", "y", a.y, "x", a.x);
-    context->isa.kernels->add(context->cpu, a);
+    context->backend->add(a);
   });
 }
 
@@ -1016,7 +1065,7 @@ precis_status precis_rms_norm_backward(precis_context* context,
     check_norm_backward(op, a.x, a.weight, a.dy, a.dx, a.epsilon);
     check_vector_gradient(op, "dweight", a.dweight, a.x,
                           {{"x", a.x}, {"weight", a.weight}, {"dy", a.dy}, {"dx", a.dx}});
-    context->isa.kernels->rms_norm_backward(context->cpu, a);
+    context->backend->rms_norm_backward(a);
   });
 }
 
@@ -1040,7 +1089,7 @@ precis_status precis_activation_backward(precis_context* context,
       check_dim(op, "dy", a.dy, 1, a.x.dims[1], "x's width");
       check_same_or_apart(op, "dx", a.dx, "dy", a.dy);
     }
-    context->isa.kernels->activation_backward(context->cpu, a);
+    context->backend->activation_backward(a);
   });
 }
 
@@ -1053,7 +1102,7 @@ precis_status precis_softmax(precis_context* context, const precis_softmax_args*
     check_dim("softmax", "y", a.y, 1, a.x.dims[1], "x's width");
     PRECIS_CHECK(a.x.dims[1] > 0, "softmax: x has no columns");
     check_same_or_apart("softmax", "y", a.y, "x", a.x);
-    context->isa.kernels->softmax(context->cpu, a);
+    context->backend->softmax(a);
   });
 }
 
@@ -1074,7 +1123,7 @@ precis_status precis_top_k(precis_context* context, const precis_top_k_args* arg
     check_apart("top_k", "values", a.values, "x", a.x);
     check_apart("top_k", "indices", a.indices, "x", a.x);
     check_apart("top_k", "indices", a.indices, "values", a.values);
-    context->isa.kernels->top_k(context->cpu, a);
+    context->backend->top_k(a);
   });
 }
 
@@ -1083,7 +1132,8 @@ precis_status precis_process_logits(precis_context* context,
   return run(context, args, [&] {
     const precis_process_logits_args& a = *args;
     check_tensor("process_logits", "scores", a.scores, 2, {PRECIS_FLOAT32});
-    context->isa.kernels->process_logits(context->cpu, a);
+    check_rules("process_logits", a.rules, a.scores.dims[0], a.scores.dims[1]);
+    context->backend->process_logits(a);
   });
 }
 
@@ -1094,15 +1144,26 @@ precis_status precis_sample(precis_context* context, const precis_sample_args* a
     PRECIS_CHECK(a.logits.dims[1] > 0 && a.logits.dims[1] <= (1 << 22),
                  "sample: logits has %lld columns, not between 1 and %d",
                  static_cast<long long>(a.logits.dims[1]), 1 << 22);
-    PRECIS_CHECK(a.tokens != nullptr || a.logits.dims[0] == 0, "sample: tokens is NULL");
+    const int64_t m = a.logits.dims[0];
+    PRECIS_CHECK(a.tokens != nullptr || m == 0, "sample: tokens is NULL");
+    check_reach("sample", "tokens", a.tokens, m * 4);
+    for (const float* each : {a.log_probabilities, a.warped_log_probabilities}) {
+      if (each != nullptr) check_reach("sample", "log_probabilities", each, m * 4);
+    }
     if (!a.greedy) {
       PRECIS_CHECK(a.temperature > 0 && a.temperature <= 3e38f,
                    "sample: temperature is %g, not above 0", a.temperature);
       PRECIS_CHECK(a.top_k >= 0, "sample: top_k is %d", a.top_k);
       PRECIS_CHECK(a.top_p >= 0 && a.top_p <= 1, "sample: top_p is %g, not between 0 and 1",
                    a.top_p);
-      PRECIS_CHECK(a.streams != nullptr || a.logits.dims[0] == 0, "sample: streams is NULL");
-      PRECIS_CHECK(a.offsets != nullptr || a.logits.dims[0] == 0, "sample: offsets is NULL");
+      PRECIS_CHECK(a.streams != nullptr || m == 0, "sample: streams is NULL");
+      PRECIS_CHECK(a.offsets != nullptr || m == 0, "sample: offsets is NULL");
+      check_reach("sample", "streams", a.streams, m * 8);
+      check_array("sample", "offsets", a.offsets, m);
+      for (int64_t r = 0; r < m; r++) {
+        PRECIS_CHECK(a.offsets[r] >> 32 == 0, "sample: offsets[%lld] is %llu, not below 2^32",
+                     static_cast<long long>(r), static_cast<unsigned long long>(a.offsets[r]));
+      }
     }
     if (a.probabilities.data != nullptr) {
       check_tensor("sample", "probabilities", a.probabilities, 2, {PRECIS_FLOAT32});
@@ -1111,14 +1172,15 @@ precis_status precis_sample(precis_context* context, const precis_sample_args* a
       check_dim("sample", "probabilities", a.probabilities, 1, a.logits.dims[1], "logits' width");
       check_apart("sample", "probabilities", a.probabilities, "logits", a.logits);
     }
-    context->isa.kernels->sample(context->cpu, a);
+    check_rules("sample", a.rules, m, a.logits.dims[1]);
+    context->backend->sample(a);
   });
 }
 
 precis_status precis_attention(precis_context* context, const precis_attention_args* args) {
   return run(context, args, [&] {
     check_attention("attention", *args);
-    context->isa.kernels->attention(context->cpu, *args);
+    context->backend->attention(*args);
   });
 }
 
@@ -1126,7 +1188,7 @@ precis_status precis_attention_backward(precis_context* context,
                                         const precis_attention_backward_args* args) {
   return run(context, args, [&] {
     check_attention_backward(*args);
-    context->isa.kernels->attention_backward(context->cpu, *args);
+    context->backend->attention_backward(*args);
   });
 }
 
@@ -1162,7 +1224,7 @@ precis_status precis_attention_decode(precis_context* context,
     check_heads(op, a.q, a.heads, a.scale);
     check_relative_bias(op, a.bias, a.heads, false, a.max_distance);
     check_cache_rows(a);
-    context->isa.kernels->attention_decode(context->cpu, a);
+    context->backend->attention_decode(a);
   });
 }
 
@@ -1172,7 +1234,8 @@ precis_status precis_sum_of_squares(precis_context* context,
     const precis_sum_of_squares_args& a = *args;
     check_tensor("sum_of_squares", "x", a.x, 1, {PRECIS_FLOAT32});
     PRECIS_CHECK(a.result != nullptr, "sum_of_squares: result is NULL");
-    context->isa.kernels->sum_of_squares(context->cpu, a);
+    check_reach("sum_of_squares", "result", a.result, sizeof *a.result);
+    context->backend->sum_of_squares(a);
   });
 }
 
@@ -1189,7 +1252,7 @@ precis_status precis_adam(precis_context* context, const precis_adam_args* args)
     PRECIS_CHECK(a.beta1 >= 0 && a.beta1 < 1, "%s: beta1 is %g, not in [0, 1)", op, a.beta1);
     PRECIS_CHECK(a.beta2 >= 0 && a.beta2 < 1, "%s: beta2 is %g, not in [0, 1)", op, a.beta2);
     PRECIS_CHECK(a.epsilon >= 0, "%s: epsilon is %g", op, a.epsilon);
-    context->isa.kernels->adam(context->cpu, a);
+    context->backend->adam(a);
   });
 }
 
@@ -1207,7 +1270,7 @@ precis_status precis_sgd(precis_context* context, const precis_sgd_args* args) {
     check_finite("sgd", "learning_rate", a.learning_rate);
     check_finite("sgd", "weight_decay", a.weight_decay);
     check_finite("sgd", "gradient_scale", a.gradient_scale);
-    context->isa.kernels->sgd(context->cpu, a);
+    context->backend->sgd(a);
   });
 }
 
@@ -1238,7 +1301,7 @@ precis_status precis_adafactor(precis_context* context, const precis_adafactor_a
     PRECIS_CHECK(a.epsilon2 >= 0, "%s: epsilon2 is %g", op, a.epsilon2);
     PRECIS_CHECK(a.clip_threshold > 0, "%s: clip_threshold is %g, not above 0", op,
                  a.clip_threshold);
-    context->isa.kernels->adafactor(context->cpu, a);
+    context->backend->adafactor(a);
   });
 }
 

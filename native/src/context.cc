@@ -46,29 +46,3 @@ void* Scratch::reserve(size_t bytes) {
 }
 
 }  // namespace precis
-
-precis_context::precis_context(int threads, const char* isa_name, const char* matmul)
-    : cpu(threads), isa(precis::choose_isa(isa_name)) {
-  using precis::OneDnnRule;
-  const bool asked = matmul != nullptr && std::strcmp(matmul, "onednn") == 0;
-  if (asked) {
-    cpu.onednn_rule = {1, 1, 1};
-  } else if (matmul == nullptr && precis::has_amx_bf16()) {
-    // AMX multiplies bfloat16 and int8 about eight times as fast as AVX-512, which is all that the
-    // kernels here use. bfloat16 goes there from the first row on, because AMX adds in another
-    // order and a row may not depend on its batch; sums of int8 are exact, so the few rows of
-    // decoding, which wait for memory in either, stay here.
-    cpu.onednn_rule = {OneDnnRule::kNever, 1, 16};
-  } else if (matmul != nullptr && std::strcmp(matmul, "native") != 0) {
-    precis::fail(PRECIS_INVALID_ARGUMENT, "matmul: '%s' is neither native nor onednn", matmul);
-  } else {
-    return;
-  }
-  try {
-    onednn = std::make_unique<precis::OneDnn>(cpu.pool.threads());
-    cpu.onednn = onednn.get();
-  } catch (const precis::Error& e) {
-    if (asked) throw;
-    onednn_error = e.text;
-  }
-}

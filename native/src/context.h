@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "backend.h"
 #include "cpu/isa.h"
 #include "cpu/thread_pool.h"
 #include "onednn/onednn.h"
@@ -55,13 +56,7 @@ struct CpuContext {
 }  // namespace precis
 
 struct precis_context {
-  // matmul: as in precis_context_args. Throws Error.
-  precis_context(int threads, const char* isa, const char* matmul);
-
-  precis::CpuContext cpu;
-  precis::IsaChoice isa;
-  std::unique_ptr<precis::OneDnn> onednn;
-  std::string onednn_error;
+  std::unique_ptr<precis::Backend> backend;
   int64_t allocations = 0;
   // Set while a thread is inside: a second one is refused instead of corrupting the first.
   std::atomic<bool> busy{false};

@@ -30,43 +30,14 @@
 #include "ops/sum_of_squares.h"
 #include "ops/top_k.h"
 #include "ops/weight_gradient.h"
+#include "ops/zero.h"
 
 namespace precis {
 namespace PRECIS_ISA {
 
-extern const CpuKernels kernels = {
-    .attention = attention_cpu,
-    .attention_backward = attention_backward_cpu,
-    .attention_decode = attention_decode_cpu,
-    .convert = convert_cpu,
-    .matmul_pack = matmul_pack_cpu,
-    .matmul = matmul_cpu,
-    .lora_matmul = lora_matmul_cpu,
-    .weight_gradient = weight_gradient_cpu,
-    .linear_cross_entropy = linear_cross_entropy_cpu,
-    .log_probability = log_probability_cpu,
-    .ppo_loss = ppo_loss_cpu,
-    .rms_norm = rms_norm_cpu,
-    .embedding = embedding_cpu,
-    .activation = activation_cpu,
-    .softmax = softmax_cpu,
-    .top_k = top_k_cpu,
-    .process_logits = process_logits_cpu,
-    .sample = sample_cpu,
-    .add = add_cpu,
-    .rms_norm_backward = rms_norm_backward_cpu,
-    .activation_backward = activation_backward_cpu,
-    .sum_of_squares = sum_of_squares_cpu,
-    .layer_norm = layer_norm_cpu,
-    .layer_norm_backward = layer_norm_backward_cpu,
-    .add_bias = add_bias_cpu,
-    .bias_gradient = bias_gradient_cpu,
-    .adam = adam_cpu,
-    .embedding_backward = embedding_backward_cpu,
-    .dropout = dropout_cpu,
-    .sgd = sgd_cpu,
-    .adafactor = adafactor_cpu,
-};
+#define PRECIS_KERNEL(op) .op = op##_cpu,
+extern const CpuKernels kernels = {PRECIS_FOR_EACH_OP(PRECIS_KERNEL)};
+#undef PRECIS_KERNEL
 
 }  // namespace PRECIS_ISA
 }  // namespace precis

@@ -43,6 +43,21 @@ static inline T* row(const precis_tensor& t, int64_t i) {
   return static_cast<T*>(t.data) + i * row_stride(t);
 }
 
+static inline int64_t element_bytes(int32_t dtype) {
+  switch (dtype) {
+    case PRECIS_INT8:
+    case PRECIS_UINT8:
+      return 1;
+    case PRECIS_BFLOAT16:
+    case PRECIS_FLOAT16:
+      return 2;
+    case PRECIS_INT64:
+      return 8;
+    default:
+      return 4;
+  }
+}
+
 // bfloat16 is the upper half of a float32.
 static inline float bf16_to_float(uint16_t h) {
   const uint32_t bits = static_cast<uint32_t>(h) << 16;

@@ -307,11 +307,6 @@ class Sampler {
 
 void sample_cpu(CpuContext& context, const precis_sample_args& a) {
   const int64_t m = rows(a.logits), n = columns(a.logits);
-  check_logit_rules("sample", a.rules, m, n);
-  for (int64_t r = 0; r < m && !a.greedy; r++) {
-    PRECIS_CHECK(a.offsets[r] >> 32 == 0, "sample: offsets[%lld] is %llu, not below 2^32",
-                 static_cast<long long>(r), static_cast<unsigned long long>(a.offsets[r]));
-  }
   const int64_t history = penalised_history(a.rules, m), groups = group_count(n);
   // top_k_threshold selects from n logits or from the maxima behind them.
   const size_t bytes = static_cast<size_t>((n * 8 + groups * 8 + history * 4 + 127) / 64 * 64);

@@ -23,10 +23,10 @@ public class Precis extends Precis$shared {
     static final SymbolLookup SYMBOL_LOOKUP = SymbolLookup.loaderLookup()
             .or(Linker.nativeLinker().defaultLookup());
 
-    private static final int PRECIS_ABI_VERSION = (int)3L;
+    private static final int PRECIS_ABI_VERSION = (int)4L;
     /**
      * {@snippet lang=c :
-     * #define PRECIS_ABI_VERSION 3
+     * #define PRECIS_ABI_VERSION 4
      * }
      */
     public static int PRECIS_ABI_VERSION() {
@@ -540,6 +540,68 @@ public class Precis extends Precis$shared {
         }
     }
 
+    private static class precis_allocate_shared {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Precis.C_INT,
+            Precis.C_POINTER,
+            Precis.C_LONG,
+            Precis.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("precis_allocate_shared");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * precis_status precis_allocate_shared(precis_context *context, int64_t bytes, void **memory)
+     * }
+     */
+    public static FunctionDescriptor precis_allocate_shared$descriptor() {
+        return precis_allocate_shared.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * precis_status precis_allocate_shared(precis_context *context, int64_t bytes, void **memory)
+     * }
+     */
+    public static MethodHandle precis_allocate_shared$handle() {
+        return precis_allocate_shared.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * precis_status precis_allocate_shared(precis_context *context, int64_t bytes, void **memory)
+     * }
+     */
+    public static MemorySegment precis_allocate_shared$address() {
+        return precis_allocate_shared.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * precis_status precis_allocate_shared(precis_context *context, int64_t bytes, void **memory)
+     * }
+     */
+    public static int precis_allocate_shared(MemorySegment context, long bytes, MemorySegment memory) {
+        var mh$ = precis_allocate_shared.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("precis_allocate_shared", context, bytes, memory);
+            }
+            return (int)mh$.invokeExact(context, bytes, memory);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class precis_free {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Precis.C_INT,
@@ -595,6 +657,67 @@ public class Precis extends Precis$shared {
                 traceDowncall("precis_free", context, memory, bytes);
             }
             return (int)mh$.invokeExact(context, memory, bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class precis_zero {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Precis.C_INT,
+            Precis.C_POINTER,
+            Precis.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("precis_zero");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * precis_status precis_zero(precis_context *context, const precis_zero_args *args)
+     * }
+     */
+    public static FunctionDescriptor precis_zero$descriptor() {
+        return precis_zero.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * precis_status precis_zero(precis_context *context, const precis_zero_args *args)
+     * }
+     */
+    public static MethodHandle precis_zero$handle() {
+        return precis_zero.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * precis_status precis_zero(precis_context *context, const precis_zero_args *args)
+     * }
+     */
+    public static MemorySegment precis_zero$address() {
+        return precis_zero.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * precis_status precis_zero(precis_context *context, const precis_zero_args *args)
+     * }
+     */
+    public static int precis_zero(MemorySegment context, MemorySegment args) {
+        var mh$ = precis_zero.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("precis_zero", context, args);
+            }
+            return (int)mh$.invokeExact(context, args);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {

@@ -20,6 +20,8 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int32_t threads;
  *     const char *isa;
  *     const char *matmul;
+ *     int32_t many_rows;
+ *     int32_t reserved;
  *     char *error;
  *     int64_t error_bytes;
  * }
@@ -38,6 +40,8 @@ public class precis_context_args {
         MemoryLayout.paddingLayout(4),
         Precis.C_POINTER.withName("isa"),
         Precis.C_POINTER.withName("matmul"),
+        Precis.C_INT.withName("many_rows"),
+        Precis.C_INT.withName("reserved"),
         Precis.C_POINTER.withName("error"),
         Precis.C_LONG.withName("error_bytes")
     ).withName("precis_context_args");
@@ -267,6 +271,94 @@ public class precis_context_args {
      */
     public static void matmul(MemorySegment struct, MemorySegment fieldValue) {
         struct.set(matmul$LAYOUT, matmul$OFFSET, fieldValue);
+    }
+
+    private static final OfInt many_rows$LAYOUT = (OfInt)$LAYOUT.select(groupElement("many_rows"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t many_rows
+     * }
+     */
+    public static final OfInt many_rows$layout() {
+        return many_rows$LAYOUT;
+    }
+
+    private static final long many_rows$OFFSET = $LAYOUT.byteOffset(groupElement("many_rows"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t many_rows
+     * }
+     */
+    public static final long many_rows$offset() {
+        return many_rows$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t many_rows
+     * }
+     */
+    public static int many_rows(MemorySegment struct) {
+        return struct.get(many_rows$LAYOUT, many_rows$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t many_rows
+     * }
+     */
+    public static void many_rows(MemorySegment struct, int fieldValue) {
+        struct.set(many_rows$LAYOUT, many_rows$OFFSET, fieldValue);
+    }
+
+    private static final OfInt reserved$LAYOUT = (OfInt)$LAYOUT.select(groupElement("reserved"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static final OfInt reserved$layout() {
+        return reserved$LAYOUT;
+    }
+
+    private static final long reserved$OFFSET = $LAYOUT.byteOffset(groupElement("reserved"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static final long reserved$offset() {
+        return reserved$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static int reserved(MemorySegment struct) {
+        return struct.get(reserved$LAYOUT, reserved$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static void reserved(MemorySegment struct, int fieldValue) {
+        struct.set(reserved$LAYOUT, reserved$OFFSET, fieldValue);
     }
 
     private static final AddressLayout error$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("error"));

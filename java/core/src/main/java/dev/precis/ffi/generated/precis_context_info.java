@@ -27,6 +27,16 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     char onednn_path[512];
  *     char onednn_error[512];
  *     char cores[256];
+ *     int32_t device_index;
+ *     int32_t driver_version;
+ *     int32_t compute_capability;
+ *     int32_t multiprocessors;
+ *     int64_t device_bytes;
+ *     int64_t free_bytes;
+ *     char device_name[256];
+ *     char cublaslt_version[64];
+ *     char cublaslt_path[512];
+ *     char cublaslt_error[512];
  * }
  * }
  */
@@ -48,7 +58,17 @@ public class precis_context_info {
         MemoryLayout.sequenceLayout(64, Precis.C_CHAR).withName("onednn_version"),
         MemoryLayout.sequenceLayout(512, Precis.C_CHAR).withName("onednn_path"),
         MemoryLayout.sequenceLayout(512, Precis.C_CHAR).withName("onednn_error"),
-        MemoryLayout.sequenceLayout(256, Precis.C_CHAR).withName("cores")
+        MemoryLayout.sequenceLayout(256, Precis.C_CHAR).withName("cores"),
+        Precis.C_INT.withName("device_index"),
+        Precis.C_INT.withName("driver_version"),
+        Precis.C_INT.withName("compute_capability"),
+        Precis.C_INT.withName("multiprocessors"),
+        Precis.C_LONG.withName("device_bytes"),
+        Precis.C_LONG.withName("free_bytes"),
+        MemoryLayout.sequenceLayout(256, Precis.C_CHAR).withName("device_name"),
+        MemoryLayout.sequenceLayout(64, Precis.C_CHAR).withName("cublaslt_version"),
+        MemoryLayout.sequenceLayout(512, Precis.C_CHAR).withName("cublaslt_path"),
+        MemoryLayout.sequenceLayout(512, Precis.C_CHAR).withName("cublaslt_error")
     ).withName("precis_context_info");
 
     /**
@@ -782,6 +802,578 @@ public class precis_context_info {
      */
     public static void cores(MemorySegment struct, long index0, byte fieldValue) {
         cores$ELEM_HANDLE.set(struct, cores$OFFSET, index0, fieldValue);
+    }
+
+    private static final OfInt device_index$LAYOUT = (OfInt)$LAYOUT.select(groupElement("device_index"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t device_index
+     * }
+     */
+    public static final OfInt device_index$layout() {
+        return device_index$LAYOUT;
+    }
+
+    private static final long device_index$OFFSET = $LAYOUT.byteOffset(groupElement("device_index"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t device_index
+     * }
+     */
+    public static final long device_index$offset() {
+        return device_index$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t device_index
+     * }
+     */
+    public static int device_index(MemorySegment struct) {
+        return struct.get(device_index$LAYOUT, device_index$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t device_index
+     * }
+     */
+    public static void device_index(MemorySegment struct, int fieldValue) {
+        struct.set(device_index$LAYOUT, device_index$OFFSET, fieldValue);
+    }
+
+    private static final OfInt driver_version$LAYOUT = (OfInt)$LAYOUT.select(groupElement("driver_version"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t driver_version
+     * }
+     */
+    public static final OfInt driver_version$layout() {
+        return driver_version$LAYOUT;
+    }
+
+    private static final long driver_version$OFFSET = $LAYOUT.byteOffset(groupElement("driver_version"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t driver_version
+     * }
+     */
+    public static final long driver_version$offset() {
+        return driver_version$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t driver_version
+     * }
+     */
+    public static int driver_version(MemorySegment struct) {
+        return struct.get(driver_version$LAYOUT, driver_version$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t driver_version
+     * }
+     */
+    public static void driver_version(MemorySegment struct, int fieldValue) {
+        struct.set(driver_version$LAYOUT, driver_version$OFFSET, fieldValue);
+    }
+
+    private static final OfInt compute_capability$LAYOUT = (OfInt)$LAYOUT.select(groupElement("compute_capability"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t compute_capability
+     * }
+     */
+    public static final OfInt compute_capability$layout() {
+        return compute_capability$LAYOUT;
+    }
+
+    private static final long compute_capability$OFFSET = $LAYOUT.byteOffset(groupElement("compute_capability"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t compute_capability
+     * }
+     */
+    public static final long compute_capability$offset() {
+        return compute_capability$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t compute_capability
+     * }
+     */
+    public static int compute_capability(MemorySegment struct) {
+        return struct.get(compute_capability$LAYOUT, compute_capability$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t compute_capability
+     * }
+     */
+    public static void compute_capability(MemorySegment struct, int fieldValue) {
+        struct.set(compute_capability$LAYOUT, compute_capability$OFFSET, fieldValue);
+    }
+
+    private static final OfInt multiprocessors$LAYOUT = (OfInt)$LAYOUT.select(groupElement("multiprocessors"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t multiprocessors
+     * }
+     */
+    public static final OfInt multiprocessors$layout() {
+        return multiprocessors$LAYOUT;
+    }
+
+    private static final long multiprocessors$OFFSET = $LAYOUT.byteOffset(groupElement("multiprocessors"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t multiprocessors
+     * }
+     */
+    public static final long multiprocessors$offset() {
+        return multiprocessors$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t multiprocessors
+     * }
+     */
+    public static int multiprocessors(MemorySegment struct) {
+        return struct.get(multiprocessors$LAYOUT, multiprocessors$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t multiprocessors
+     * }
+     */
+    public static void multiprocessors(MemorySegment struct, int fieldValue) {
+        struct.set(multiprocessors$LAYOUT, multiprocessors$OFFSET, fieldValue);
+    }
+
+    private static final OfLong device_bytes$LAYOUT = (OfLong)$LAYOUT.select(groupElement("device_bytes"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int64_t device_bytes
+     * }
+     */
+    public static final OfLong device_bytes$layout() {
+        return device_bytes$LAYOUT;
+    }
+
+    private static final long device_bytes$OFFSET = $LAYOUT.byteOffset(groupElement("device_bytes"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int64_t device_bytes
+     * }
+     */
+    public static final long device_bytes$offset() {
+        return device_bytes$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int64_t device_bytes
+     * }
+     */
+    public static long device_bytes(MemorySegment struct) {
+        return struct.get(device_bytes$LAYOUT, device_bytes$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int64_t device_bytes
+     * }
+     */
+    public static void device_bytes(MemorySegment struct, long fieldValue) {
+        struct.set(device_bytes$LAYOUT, device_bytes$OFFSET, fieldValue);
+    }
+
+    private static final OfLong free_bytes$LAYOUT = (OfLong)$LAYOUT.select(groupElement("free_bytes"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int64_t free_bytes
+     * }
+     */
+    public static final OfLong free_bytes$layout() {
+        return free_bytes$LAYOUT;
+    }
+
+    private static final long free_bytes$OFFSET = $LAYOUT.byteOffset(groupElement("free_bytes"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int64_t free_bytes
+     * }
+     */
+    public static final long free_bytes$offset() {
+        return free_bytes$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int64_t free_bytes
+     * }
+     */
+    public static long free_bytes(MemorySegment struct) {
+        return struct.get(free_bytes$LAYOUT, free_bytes$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int64_t free_bytes
+     * }
+     */
+    public static void free_bytes(MemorySegment struct, long fieldValue) {
+        struct.set(free_bytes$LAYOUT, free_bytes$OFFSET, fieldValue);
+    }
+
+    private static final SequenceLayout device_name$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("device_name"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * char device_name[256]
+     * }
+     */
+    public static final SequenceLayout device_name$layout() {
+        return device_name$LAYOUT;
+    }
+
+    private static final long device_name$OFFSET = $LAYOUT.byteOffset(groupElement("device_name"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * char device_name[256]
+     * }
+     */
+    public static final long device_name$offset() {
+        return device_name$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * char device_name[256]
+     * }
+     */
+    public static MemorySegment device_name(MemorySegment struct) {
+        return struct.asSlice(device_name$OFFSET, device_name$LAYOUT.byteSize());
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * char device_name[256]
+     * }
+     */
+    public static void device_name(MemorySegment struct, MemorySegment fieldValue) {
+        MemorySegment.copy(fieldValue, 0L, struct, device_name$OFFSET, device_name$LAYOUT.byteSize());
+    }
+
+    private static long[] device_name$DIMS = { 256 };
+
+    /**
+     * Dimensions for array field:
+     * {@snippet lang=c :
+     * char device_name[256]
+     * }
+     */
+    public static long[] device_name$dimensions() {
+        return device_name$DIMS;
+    }
+    private static final VarHandle device_name$ELEM_HANDLE = device_name$LAYOUT.varHandle(sequenceElement());
+
+    /**
+     * Indexed getter for field:
+     * {@snippet lang=c :
+     * char device_name[256]
+     * }
+     */
+    public static byte device_name(MemorySegment struct, long index0) {
+        return (byte)device_name$ELEM_HANDLE.get(struct, device_name$OFFSET, index0);
+    }
+
+    /**
+     * Indexed setter for field:
+     * {@snippet lang=c :
+     * char device_name[256]
+     * }
+     */
+    public static void device_name(MemorySegment struct, long index0, byte fieldValue) {
+        device_name$ELEM_HANDLE.set(struct, device_name$OFFSET, index0, fieldValue);
+    }
+
+    private static final SequenceLayout cublaslt_version$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("cublaslt_version"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * char cublaslt_version[64]
+     * }
+     */
+    public static final SequenceLayout cublaslt_version$layout() {
+        return cublaslt_version$LAYOUT;
+    }
+
+    private static final long cublaslt_version$OFFSET = $LAYOUT.byteOffset(groupElement("cublaslt_version"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * char cublaslt_version[64]
+     * }
+     */
+    public static final long cublaslt_version$offset() {
+        return cublaslt_version$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * char cublaslt_version[64]
+     * }
+     */
+    public static MemorySegment cublaslt_version(MemorySegment struct) {
+        return struct.asSlice(cublaslt_version$OFFSET, cublaslt_version$LAYOUT.byteSize());
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * char cublaslt_version[64]
+     * }
+     */
+    public static void cublaslt_version(MemorySegment struct, MemorySegment fieldValue) {
+        MemorySegment.copy(fieldValue, 0L, struct, cublaslt_version$OFFSET, cublaslt_version$LAYOUT.byteSize());
+    }
+
+    private static long[] cublaslt_version$DIMS = { 64 };
+
+    /**
+     * Dimensions for array field:
+     * {@snippet lang=c :
+     * char cublaslt_version[64]
+     * }
+     */
+    public static long[] cublaslt_version$dimensions() {
+        return cublaslt_version$DIMS;
+    }
+    private static final VarHandle cublaslt_version$ELEM_HANDLE = cublaslt_version$LAYOUT.varHandle(sequenceElement());
+
+    /**
+     * Indexed getter for field:
+     * {@snippet lang=c :
+     * char cublaslt_version[64]
+     * }
+     */
+    public static byte cublaslt_version(MemorySegment struct, long index0) {
+        return (byte)cublaslt_version$ELEM_HANDLE.get(struct, cublaslt_version$OFFSET, index0);
+    }
+
+    /**
+     * Indexed setter for field:
+     * {@snippet lang=c :
+     * char cublaslt_version[64]
+     * }
+     */
+    public static void cublaslt_version(MemorySegment struct, long index0, byte fieldValue) {
+        cublaslt_version$ELEM_HANDLE.set(struct, cublaslt_version$OFFSET, index0, fieldValue);
+    }
+
+    private static final SequenceLayout cublaslt_path$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("cublaslt_path"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * char cublaslt_path[512]
+     * }
+     */
+    public static final SequenceLayout cublaslt_path$layout() {
+        return cublaslt_path$LAYOUT;
+    }
+
+    private static final long cublaslt_path$OFFSET = $LAYOUT.byteOffset(groupElement("cublaslt_path"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * char cublaslt_path[512]
+     * }
+     */
+    public static final long cublaslt_path$offset() {
+        return cublaslt_path$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * char cublaslt_path[512]
+     * }
+     */
+    public static MemorySegment cublaslt_path(MemorySegment struct) {
+        return struct.asSlice(cublaslt_path$OFFSET, cublaslt_path$LAYOUT.byteSize());
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * char cublaslt_path[512]
+     * }
+     */
+    public static void cublaslt_path(MemorySegment struct, MemorySegment fieldValue) {
+        MemorySegment.copy(fieldValue, 0L, struct, cublaslt_path$OFFSET, cublaslt_path$LAYOUT.byteSize());
+    }
+
+    private static long[] cublaslt_path$DIMS = { 512 };
+
+    /**
+     * Dimensions for array field:
+     * {@snippet lang=c :
+     * char cublaslt_path[512]
+     * }
+     */
+    public static long[] cublaslt_path$dimensions() {
+        return cublaslt_path$DIMS;
+    }
+    private static final VarHandle cublaslt_path$ELEM_HANDLE = cublaslt_path$LAYOUT.varHandle(sequenceElement());
+
+    /**
+     * Indexed getter for field:
+     * {@snippet lang=c :
+     * char cublaslt_path[512]
+     * }
+     */
+    public static byte cublaslt_path(MemorySegment struct, long index0) {
+        return (byte)cublaslt_path$ELEM_HANDLE.get(struct, cublaslt_path$OFFSET, index0);
+    }
+
+    /**
+     * Indexed setter for field:
+     * {@snippet lang=c :
+     * char cublaslt_path[512]
+     * }
+     */
+    public static void cublaslt_path(MemorySegment struct, long index0, byte fieldValue) {
+        cublaslt_path$ELEM_HANDLE.set(struct, cublaslt_path$OFFSET, index0, fieldValue);
+    }
+
+    private static final SequenceLayout cublaslt_error$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("cublaslt_error"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * char cublaslt_error[512]
+     * }
+     */
+    public static final SequenceLayout cublaslt_error$layout() {
+        return cublaslt_error$LAYOUT;
+    }
+
+    private static final long cublaslt_error$OFFSET = $LAYOUT.byteOffset(groupElement("cublaslt_error"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * char cublaslt_error[512]
+     * }
+     */
+    public static final long cublaslt_error$offset() {
+        return cublaslt_error$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * char cublaslt_error[512]
+     * }
+     */
+    public static MemorySegment cublaslt_error(MemorySegment struct) {
+        return struct.asSlice(cublaslt_error$OFFSET, cublaslt_error$LAYOUT.byteSize());
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * char cublaslt_error[512]
+     * }
+     */
+    public static void cublaslt_error(MemorySegment struct, MemorySegment fieldValue) {
+        MemorySegment.copy(fieldValue, 0L, struct, cublaslt_error$OFFSET, cublaslt_error$LAYOUT.byteSize());
+    }
+
+    private static long[] cublaslt_error$DIMS = { 512 };
+
+    /**
+     * Dimensions for array field:
+     * {@snippet lang=c :
+     * char cublaslt_error[512]
+     * }
+     */
+    public static long[] cublaslt_error$dimensions() {
+        return cublaslt_error$DIMS;
+    }
+    private static final VarHandle cublaslt_error$ELEM_HANDLE = cublaslt_error$LAYOUT.varHandle(sequenceElement());
+
+    /**
+     * Indexed getter for field:
+     * {@snippet lang=c :
+     * char cublaslt_error[512]
+     * }
+     */
+    public static byte cublaslt_error(MemorySegment struct, long index0) {
+        return (byte)cublaslt_error$ELEM_HANDLE.get(struct, cublaslt_error$OFFSET, index0);
+    }
+
+    /**
+     * Indexed setter for field:
+     * {@snippet lang=c :
+     * char cublaslt_error[512]
+     * }
+     */
+    public static void cublaslt_error(MemorySegment struct, long index0, byte fieldValue) {
+        cublaslt_error$ELEM_HANDLE.set(struct, cublaslt_error$OFFSET, index0, fieldValue);
     }
 
     /**

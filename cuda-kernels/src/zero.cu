@@ -1,0 +1,21 @@
+// y[m, n] = 0                                                     native/src/ops/zero.h
+//
+// The runtime's own; it runs at the speed of memory.
+#include "kernels.h"
+#include "ops/zero.h"
+
+namespace precis {
+
+cudaError_t zero_cuda(CudaContext& context, const precis_zero_args& a) {
+  const auto element = static_cast<size_t>(element_bytes(a.y.dtype));
+  const auto width = static_cast<size_t>(columns(a.y)) * element;
+  const auto height = static_cast<size_t>(rows(a.y));
+  if (width == 0 || height == 0) return cudaSuccess;
+  if (height == 1 || row_stride(a.y) == columns(a.y)) {
+    return cudaMemsetAsync(a.y.data, 0, width * height, context.stream);
+  }
+  return cudaMemset2DAsync(a.y.data, static_cast<size_t>(row_stride(a.y)) * element, 0, width,
+                           height, context.stream);
+}
+
+}  // namespace precis

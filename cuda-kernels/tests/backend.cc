@@ -1,0 +1,202 @@
+// The C boundary with a GPU behind it, or the emulated one: what a context on CUDA refuses, where
+// its memory lies, when results are there, and that what kernels note becomes a sentence.
+
+#include <cstdlib>
+#include <thread>
+
+#include "test.h"
+
+using namespace precis;
+
+namespace {
+
+constexpr int kSkipped = 77;
+
+// Memory of a context, as a tensor.
+class Piece {
+ public:
+  Piece(precis_context* context, int32_t dtype, int64_t m, int64_t n, bool shared)
+      : context_(context), bytes_(m * n * 4) {
+    EXPECT_OK(context, shared ? precis_allocate_shared(context, bytes_, &memory_)
+                              : precis_allocate(context, bytes_, &memory_));
+    tensor_ = {memory_, {m, n}, 0, 2, dtype};
+  }
+  Piece(const Piece&) = delete;
+  ~Piece() { EXPECT_OK(context_, precis_free(context_, memory_, bytes_)); }
+
+  template <class T>
+  T* data() const {
+    return static_cast<T*>(memory_);
+  }
+  operator precis_tensor() const { return tensor_; }  // NOLINT: tests read better so
+  precis_tensor vector() const {
+    precis_tensor t = tensor_;
+    t.dims[0] *= t.dims[1];
+    t.rank = 1;
+    return t;
+  }
+
+ private:
+  precis_context* context_;
+  int64_t bytes_;
+  void* memory_ = nullptr;
+  precis_tensor tensor_;
+};
+
+precis_context* create(int32_t index, precis_status* status, std::string* text) {
+  char error[512] = "";
+  precis_context_args args = {};
+  args.device = PRECIS_CUDA;
+  args.device_index = index;
+  args.error = error;
+  args.error_bytes = sizeof error;
+  precis_context* context = nullptr;
+  *status = precis_context_create(&args, &context);
+  *text = error;
+  return context;
+}
+
+void test_memory(precis_context* c) {
+  Piece x(c, PRECIS_FLOAT32, 3, 40, false), y(c, PRECIS_FLOAT32, 3, 40, true);
+  for (int i = 0; i < 120; i++) {
+    EXPECT(x.data<float>()[i] == 0 && y.data<float>()[i] == 0);
+    x.data<float>()[i] = static_cast<float>(i);
+    y.data<float>()[i] = 1;
+  }
+  precis_add_args add = {x, y, 2, 0};
+  EXPECT_OK(c, precis_add(c, &add));
+  EXPECT_OK(c, precis_synchronize(c));
+  bool right = true;
+  for (int i = 0; i < 120; i++) right &= y.data<float>()[i] == 1 + 2 * static_cast<float>(i);
+  EXPECT(right);
+
+  precis_zero_args zero = {y};
+  zero.y.dims[1] = 30;
+  zero.y.row_stride = 40;
+  EXPECT_OK(c, precis_zero(c, &zero));
+  EXPECT_OK(c, precis_synchronize(c));
+  EXPECT(y.data<float>()[29] == 0 && y.data<float>()[30] == 61 && y.data<float>()[80] == 0);
+
+  // Memory from elsewhere, or beyond the end of what is the context's.
+  std::vector<float> plain(120);
+  add.x.data = plain.data();
+  EXPECT_REFUSED(c, precis_add(c, &add), "add: x");
+  EXPECT_REFUSED(c, precis_add(c, &add), "is not memory of this context");
+  add.x = x;
+  add.x.data = x.data<float>() + 1;
+  EXPECT_REFUSED(c, precis_add(c, &add), "is not memory of this context");
+  double result = 0;
+  precis_sum_of_squares_args sum = {x.vector(), &result};
+  EXPECT_REFUSED(c, precis_sum_of_squares(c, &sum), "sum_of_squares: result");
+  void* never = plain.data();
+  EXPECT_REFUSED(c, precis_free(c, never, 480), "was not allocated on this context");
+  EXPECT(precis_allocate(c, int64_t{1} << 50, &never) == PRECIS_OUT_OF_MEMORY);
+  EXPECT_REFUSED(c, precis_allocate_shared(c, 0, &never), "0 bytes");
+
+  Piece value(c, PRECIS_FLOAT32, 1, 2, true);
+  sum.result = value.data<double>();
+  EXPECT_OK(c, precis_sum_of_squares(c, &sum));
+  EXPECT_OK(c, precis_synchronize(c));
+  EXPECT(*sum.result == 119.0 * 120 * 239 / 6);
+}
+
+// Sources of a packed weight may lie anywhere; what comes out is the same.
+void test_pack(precis_context* c) {
+  constexpr int64_t kOutputs = 700, kInputs = 3001;  // more than the staging holds at once
+  Random random(5);
+  std::vector<float> w(kOutputs * kInputs);
+  for (float& each : w) each = random.normal();
+  Piece near(c, PRECIS_FLOAT32, kOutputs, kInputs, false);
+  std::copy(w.begin(), w.end(), near.data<float>());
+  precis_matmul_pack_args pack = {};
+  pack.weight_count = 2;
+  pack.dtype = PRECIS_BFLOAT16;
+  pack.weights[0] = near;
+  pack.weights[0].dims[0] = 300;
+  pack.weights[1] = near;
+  pack.weights[1].dims[0] = kOutputs - 300;
+  pack.weights[1].data = near.data<float>() + 300 * kInputs;
+  EXPECT_OK(c, precis_matmul_pack_size(c, &pack, &pack.packed_bytes));
+  const auto bytes = static_cast<size_t>(pack.packed_bytes);
+  EXPECT(bytes == 704 * 3008 * 2);
+  Piece one(c, PRECIS_FLOAT32, pack.packed_bytes / 4, 1, false);
+  Piece other(c, PRECIS_FLOAT32, pack.packed_bytes / 4, 1, false);
+  pack.packed = one.data<void>();
+  EXPECT_OK(c, precis_matmul_pack(c, &pack));
+  pack.packed = other.data<void>();
+  pack.weights[0].data = w.data();
+  pack.weights[1].data = w.data() + 300 * kInputs;
+  EXPECT_OK(c, precis_matmul_pack(c, &pack));
+  EXPECT_OK(c, precis_synchronize(c));
+  EXPECT(std::memcmp(one.data<char>(), other.data<char>(), bytes) == 0);
+
+  pack.packed = w.data();
+  pack.packed_bytes = 1 << 30;
+  EXPECT(precis_matmul_pack(c, &pack) == PRECIS_INVALID_ARGUMENT);
+  pack.dtype = PRECIS_INT8;
+  int64_t size = 0;
+  EXPECT(precis_matmul_pack_size(c, &pack, &size) == PRECIS_UNSUPPORTED);
+  EXPECT(std::strstr(precis_last_error(c), "use bfloat16") != nullptr);
+}
+
+// Ids in shared memory are refused at once; those that only the device sees, when it is waited for.
+void test_problems(precis_context* c) {
+  Piece table(c, PRECIS_FLOAT32, 10, 8, false), y(c, PRECIS_FLOAT32, 4, 8, false);
+  Piece shared(c, PRECIS_INT32, 4, 1, true), far(c, PRECIS_INT32, 4, 1, false);
+  for (int i = 0; i < 4; i++) shared.data<int32_t>()[i] = far.data<int32_t>()[i] = i == 2 ? 10 : i;
+  precis_embedding_args args = {table, shared.vector(), y};
+  EXPECT_REFUSED(c, precis_embedding(c, &args), "ids[2] is 10");
+  args.ids = far.vector();
+  EXPECT_OK(c, precis_embedding(c, &args));
+  EXPECT_REFUSED(c, precis_synchronize(c), "embedding: number 2 of the ids");
+  EXPECT_OK(c, precis_synchronize(c));  // said once
+
+  // Arrays that are looked at before anything runs.
+  Piece q(c, PRECIS_FLOAT32, 4, 8, false), out(c, PRECIS_FLOAT32, 4, 8, false);
+  precis_attention_args attention = {};
+  attention.q = attention.k = attention.v = q;
+  attention.out = out;
+  attention.heads = 2;
+  attention.scale = 1;
+  attention.sequences = 1;
+  attention.query_offsets = attention.key_offsets = far.data<int32_t>();
+  EXPECT_REFUSED(c, precis_attention(c, &attention), "query_offsets lies in device memory");
+  const int32_t plain[] = {0, 4};
+  attention.query_offsets = plain;
+  EXPECT_REFUSED(c, precis_attention(c, &attention), "query_offsets");
+  shared.data<int32_t>()[0] = 0;
+  shared.data<int32_t>()[1] = 4;
+  attention.query_offsets = attention.key_offsets = shared.data<int32_t>();
+  EXPECT_OK(c, precis_attention(c, &attention));
+  EXPECT_OK(c, precis_synchronize(c));
+}
+
+}  // namespace
+
+int main() {
+  precis_status status;
+  std::string text;
+  precis_context* c = create(0, &status, &text);
+  if (c == nullptr) {
+    std::printf("SKIPPED: %s\n", text.c_str());
+    EXPECT(status == PRECIS_UNSUPPORTED && !text.empty());
+    return test_result() == 0 ? kSkipped : 1;
+  }
+  EXPECT(create(99, &status, &text) == nullptr && status == PRECIS_INVALID_ARGUMENT);
+  EXPECT(text.find("no GPU 99") != std::string::npos, "said: %s", text.c_str());
+  precis_context_info info;
+  EXPECT_OK(c, precis_context_describe(c, &info));
+  EXPECT(info.abi_version == PRECIS_ABI_VERSION && info.device == PRECIS_CUDA);
+  EXPECT(info.compute_capability >= 80 && info.device_bytes >= info.free_bytes &&
+         info.free_bytes > 0 && info.driver_version > 0 && std::strlen(info.device_name) > 0);
+  test_memory(c);
+  test_pack(c);
+  test_problems(c);
+  // From another thread, which has not seen the device yet.
+  std::thread([&] { test_memory(c); }).join();
+  // What is still there goes with the context.
+  void* left = nullptr;
+  EXPECT_OK(c, precis_allocate(c, 1 << 20, &left));
+  precis_context_destroy(c);
+  return test_result();
+}

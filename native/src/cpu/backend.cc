@@ -1,0 +1,101 @@
+// The CPU behind the C boundary.
+
+#include "backend.h"
+
+#include <cstdio>
+#include <cstring>
+#include <string>
+
+#include "context.h"
+#include "cpu/kernels.h"
+#include "error.h"
+#include "ops/matmul.h"
+#include "ops/op.h"
+
+namespace precis {
+namespace {
+
+template <size_t n>
+void copy_text(char (&to)[n], const char* text) {
+  std::snprintf(to, n, "%s", text);
+}
+
+class CpuBackend final : public Backend {
+ public:
+  // matmul: as in precis_context_args. Throws Error.
+  CpuBackend(int threads, const char* isa_name, const char* matmul)
+      : Backend(true), cpu_(threads), isa_(choose_isa(isa_name)) {
+    const bool asked = matmul != nullptr && std::strcmp(matmul, "onednn") == 0;
+    if (asked) {
+      cpu_.onednn_rule = {1, 1, 1};
+    } else if (matmul == nullptr && has_amx_bf16()) {
+      // AMX multiplies bfloat16 and int8 about eight times as fast as AVX-512, which is all that
+      // the kernels here use. bfloat16 goes there from the first row on, because AMX adds in
+      // another order and a row may not depend on its batch; sums of int8 are exact, so the few
+      // rows of decoding, which wait for memory in either, stay here.
+      cpu_.onednn_rule = {OneDnnRule::kNever, 1, 16};
+    } else if (matmul != nullptr && std::strcmp(matmul, "native") != 0) {
+      fail(PRECIS_INVALID_ARGUMENT, "matmul: '%s' is neither native nor onednn", matmul);
+    } else {
+      return;
+    }
+    try {
+      onednn_ = std::make_unique<OneDnn>(cpu_.pool.threads());
+      cpu_.onednn = onednn_.get();
+    } catch (const Error& e) {
+      if (asked) throw;
+      onednn_error_ = e.text;
+    }
+  }
+
+  void describe(precis_context_info* info) const override {
+    info->device = PRECIS_CPU;
+    info->threads = cpu_.pool.threads();
+    info->scratch_bytes = cpu_.scratch.bytes() + cpu_.outer.bytes();
+    info->allocations += cpu_.scratch.allocations() + cpu_.outer.allocations();
+    copy_text(info->isa, isa_.name);
+    copy_text(info->features, cpu_features());
+    info->onednn = onednn_ != nullptr;
+    if (onednn_ != nullptr) {
+      copy_text(info->onednn_version, onednn_->version());
+      copy_text(info->onednn_path, onednn_->path());
+    }
+    copy_text(info->onednn_error, onednn_error_.c_str());
+    copy_text(info->cores, cpu_.pool.cores().c_str());
+  }
+
+  // What is ordered is done when it returns.
+  void synchronize() override {}
+
+  void* allocate(size_t bytes, bool) override {
+    void* memory = map_pages(bytes);
+    if (memory == nullptr) {
+      fail(PRECIS_OUT_OF_MEMORY, "allocate: the system has no %zu bytes left", bytes);
+    }
+    return memory;
+  }
+  void free(void* memory, size_t bytes) override { unmap_pages(memory, bytes); }
+
+  int64_t packed_bytes(int64_t outputs, int64_t inputs, int32_t dtype) const override {
+    return packed_layout(outputs, inputs, dtype).bytes;
+  }
+
+#define PRECIS_CALL_KERNEL(op) \
+  void op(const precis_##op##_args& a) override { isa_.kernels->op(cpu_, a); }
+  PRECIS_FOR_EACH_OP(PRECIS_CALL_KERNEL)
+#undef PRECIS_CALL_KERNEL
+
+ private:
+  CpuContext cpu_;
+  IsaChoice isa_;
+  std::unique_ptr<OneDnn> onednn_;
+  std::string onednn_error_;
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> make_cpu_backend(int threads, const char* isa, const char* matmul) {
+  return std::make_unique<CpuBackend>(threads, isa, matmul);
+}
+
+}  // namespace precis
