@@ -152,19 +152,22 @@ constexpr bool is_onednn() {
 
 // ---------------------------------------------------------------- x
 
-// int8 with eight bits for an element: what an element is more than the multiple of 256 that its
-// byte lacks, where the words of its unit's weights lie in a tile, and in which half of which
-// bytes.
+// int8 with eight bits for an element: the multiple of 256 that an element's byte lacks, as one of
+// a pair of 16 bits, and where the words of its unit's weights lie in a tile.
 struct Outlier {
   int32_t word;
-  int32_t odd;
   uint32_t pair;
 };
 
-// Of a block of rows, at most most for each.
+// How many outliers of a row there are at even k and at odd.
+struct OutlierCounts {
+  int32_t even, odd;
+};
+
+// Of a block of rows, at most most for each: those at even k from the start, at odd from the end.
 struct Outliers {
   Outlier* data = nullptr;
-  int32_t* counts = nullptr;
+  OutlierCounts* counts = nullptr;
   int64_t most = 0;
 };
 
@@ -224,8 +227,9 @@ int64_t count_above(const T* x, int64_t inputs, float limit) {
 
 // Those elements whose byte is not all of them: q = 127 x / limit is beyond [-128, 127].
 template <class T>
-int32_t find_outliers(const T* x, int64_t inputs, float limit, Outlier* to) {
-  int32_t count = 0;
+OutlierCounts find_outliers(const T* x, int64_t inputs, float limit, Outlier* to) {
+  OutlierCounts count = {0, 0};
+  Outlier* last = to + int8_outliers(inputs) - 1;
   for (int64_t k = 0; k < inputs; k += W) {
     const Vec v = load_some(x + k, inputs - k);
     if (max(v, Vec::zero() - v).largest() <= limit) continue;
@@ -235,8 +239,9 @@ int32_t find_outliers(const T* x, int64_t inputs, float limit, Outlier* to) {
       const int32_t whole = static_cast<int16_t>(q[i]), rest = whole - static_cast<int8_t>(whole);
       if (rest == 0) continue;
       const int64_t at = k + i;
-      to[count++] = {static_cast<int32_t>(at / 4 * kTileOutputs), static_cast<int32_t>(at % 2),
-                     static_cast<uint32_t>(rest) << 16 >> (at % 4 < 2 ? 16 : 0)};
+      Outlier& o = at % 2 == 0 ? to[count.even++] : last[-count.odd++];
+      o = {static_cast<int32_t>(at / 4 * kTileOutputs),
+           static_cast<uint32_t>(rest) << 16 >> (at % 4 < 2 ? 16 : 0)};
     }
   }
   return count;
@@ -244,7 +249,7 @@ int32_t find_outliers(const T* x, int64_t inputs, float limit, Outlier* to) {
 
 template <class D, class T>
 void prepare_row(const T* x, int64_t inputs, char* to, float* scale, Outlier* outliers,
-                 int32_t* outlier_count) {
+                 OutlierCounts* counts) {
   if constexpr (D::kInputs == 4) {
     Vec largest = Vec::zero(), spoilt = Vec::zero();
     for (int64_t k = 0; k < inputs; k += W) {
@@ -261,7 +266,7 @@ void prepare_row(const T* x, int64_t inputs, char* to, float* scale, Outlier* ou
       bits++;
     }
     if constexpr (has_outliers<D>()) {
-      *outlier_count = bits > 0 ? find_outliers(x, inputs, magnitude, outliers) : 0;
+      *counts = bits > 0 ? find_outliers(x, inputs, magnitude, outliers) : OutlierCounts{0, 0};
     }
     const Vec inverse = Vec::set1(usable ? 127.0f / magnitude : 0.0f);
     *scale = usable || magnitude != magnitude ? magnitude / 127.0f : 0.0f;
@@ -294,20 +299,20 @@ struct Preparation {
     if (has_outliers<D>()) outliers.most = int8_outliers(columns(t));
   }
   static int64_t padded(int64_t count) { return count + (is_onednn<D>() ? kOneDnnMaxRows : 0); }
-  // Of a word for each row.
   static int64_t padded_words(int64_t count) { return (count * 4 + 63) / 64 * 64; }
   // For so many rows.
   int64_t bytes(int64_t count) const {
     if (direct) return 0;
-    return padded(count) * stride + padded_words(count) * 2 +
+    return padded(count) * stride + padded_words(count) + padded_words(2 * count) +
            count * outliers.most * static_cast<int64_t>(sizeof(Outlier));
   }
   void place(char* memory, int64_t first_row, int64_t count) {
     data = memory;
     char* behind = memory + padded(count) * stride;
     scales = reinterpret_cast<float*>(behind);
-    outliers.counts = reinterpret_cast<int32_t*>(behind + padded_words(count));
-    outliers.data = reinterpret_cast<Outlier*>(behind + padded_words(count) * 2);
+    behind += padded_words(count);
+    outliers.counts = reinterpret_cast<OutlierCounts*>(behind);
+    outliers.data = reinterpret_cast<Outlier*>(behind + padded_words(2 * count));
     first = first_row;
   }
   void prepare(int64_t begin, int64_t end) const {
@@ -341,19 +346,32 @@ template <class D>
 void dequantise(uint32_t* acc, int rows, const Inputs& x, int64_t m, const uint32_t* w,
                 const float* scales, const int32_t* sums) {
   for (int r = 0; r < rows; r++) {
+    constexpr int kVectors = kTileOutputs / W;
     const int64_t at = m + r - x.first;
     const Vec x_scale = Vec::set1(x.scales[at]);
-    for (int n = 0; n < kTileOutputs; n += W) {
-      uint32_t* p = acc + r * kTileOutputs + n;
-      IntVec sum = D::finish(IntVec::load(p), sums + n);
-      if constexpr (has_outliers<D>()) {
-        const Outlier* o = x.outliers.data + at * x.outliers.most;
-        for (const Outlier* end = o + x.outliers.counts[at]; o < end; o++) {
-          const IntVec quads = IntVec::load(w + o->word + n);
-          sum = dot16(sum, IntVec::set1(o->pair), o->odd ? odd_bytes(quads) : even_bytes(quads));
+    uint32_t* p = acc + r * kTileOutputs;
+    IntVec sum[kVectors];
+    for (int v = 0; v < kVectors; v++) sum[v] = D::finish(IntVec::load(p + v * W), sums + v * W);
+    if constexpr (has_outliers<D>()) {
+      const Outlier* row = x.outliers.data + at * x.outliers.most;
+      const OutlierCounts count = x.outliers.counts[at];
+      for (const Outlier* o = row; o < row + count.even; o++) {
+        const IntVec pair = IntVec::set1(o->pair);
+        for (int v = 0; v < kVectors; v++) {
+          sum[v] = dot16(sum[v], pair, even_bytes(IntVec::load(w + o->word + v * W)));
         }
       }
-      (to_float(sum) * (x_scale * Vec::load(scales + n))).store(reinterpret_cast<float*>(p));
+      const Outlier* end = row + x.outliers.most;
+      for (const Outlier* o = end - count.odd; o < end; o++) {
+        const IntVec pair = IntVec::set1(o->pair);
+        for (int v = 0; v < kVectors; v++) {
+          sum[v] = dot16(sum[v], pair, odd_bytes(IntVec::load(w + o->word + v * W)));
+        }
+      }
+    }
+    for (int v = 0; v < kVectors; v++) {
+      (to_float(sum[v]) * (x_scale * Vec::load(scales + v * W)))
+          .store(reinterpret_cast<float*>(p + v * W));
     }
   }
 }

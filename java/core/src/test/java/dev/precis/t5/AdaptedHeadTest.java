@@ -86,17 +86,14 @@ class AdaptedHeadTest {
     SplitMix64 random = new SplitMix64(6);
     SafeTensors.write(
         folder.resolve("adapter_model.safetensors"),
-        List.of(
-            matrix("lm_head.lora_A", 8, 64, random), matrix("lm_head.lora_B", 416, 8, random)),
+        List.of(matrix("lm_head.lora_A", 8, 64, random), matrix("lm_head.lora_B", 416, 8, random)),
         Map.of("format", "pt"));
     try (Checkpoint golden = Fixtures.arrays("forward_t5-tiny.safetensors")) {
       T5ForwardTest.Batch batch = T5ForwardTest.Batch.of(golden);
       assertTrue(batch.labels().stream().mapToInt(each -> each.length).sum() > 16, "some pieces");
       Path model = Fixtures.folder("t5-tiny");
-      T5.LoadOptions adapted =
-          new T5.LoadOptions().dtype(DType.FLOAT32).adapters(List.of(folder));
-      double wanted =
-          T5ForwardTest.run(model, adapted, batch.sources(), batch.labels()).loss();
+      T5.LoadOptions adapted = new T5.LoadOptions().dtype(DType.FLOAT32).adapters(List.of(folder));
+      double wanted = T5ForwardTest.run(model, adapted, batch.sources(), batch.labels()).loss();
       try (T5 t5 = T5.load(model, adapted)) {
         assertEquals(wanted, loss(t5, batch, false), 1e-5);
         String said =
