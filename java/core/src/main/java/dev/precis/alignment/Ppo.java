@@ -64,6 +64,7 @@ public final class Ppo implements AutoCloseable {
   private final Workspace updating;
   private final Tape tape;
   private final boolean trainsEncoder;
+  private Begun begun;
   private long updates;
   private long salt;
   private float learningRateFactor = 1;
@@ -167,7 +168,7 @@ public final class Ppo implements AutoCloseable {
    */
   public MemoryPlan plan(List<Prompt> all) {
     int prompts = options.prompts();
-    int together = options.miniBatchSize() / options.groupSize();
+    int together = together();
     int longest = all.stream().mapToInt(prompt -> prompt.source().length).max().orElseThrow();
     long decoding =
         generator.reserve(prompts, longest, options.groupSize(), options.maxNewTokens());
@@ -178,6 +179,10 @@ public final class Ppo implements AutoCloseable {
     long[] response = measure(32, 24);
     long[] sources = {longest(all, prompts), longest(all, prompts), longest(all, together)};
     long[] responses = {prompts, prompts, together};
+    // What is computed apart for the first mini-batch and for the others is copied together.
+    long row = 4L * t5.config().dModel() + 4;
+    long newTokens = (long) options.batchSize() * options.maxNewTokens();
+    long[] copied = {sources[0] * row, (sources[1] + newTokens) * row, 0};
     List<Workspace> workspaces = List.of(this.prompts, passing, updating);
     long[] bytes = new long[base.length];
     for (int i = 0; i < bytes.length; i++) {
@@ -185,7 +190,8 @@ public final class Ppo implements AutoCloseable {
       double most =
           base[i]
               + (source[i] - base[i]) / 64.0 * (sources[i] - 32)
-              + (response[i] - base[i]) / 16.0 * tokens;
+              + (response[i] - base[i]) / 16.0 * tokens
+              + copied[i];
       // What is rounded up to whole cache lines, and the offsets of the sequences.
       bytes[i] = (long) (most * 1.01) + (1 << 16);
       workspaces.get(i).reserve(bytes[i]);
@@ -247,7 +253,7 @@ public final class Ppo implements AutoCloseable {
     all.forEach(Workspace::resetPeak);
     Prompt prompt = new Prompt("", "", source, List.of());
     Rollout rollout =
-        rollout(List.of(prompt), Collections.nCopies(options.groupSize(), response), 0);
+        rollout(List.of(prompt), Collections.nCopies(options.groupSize(), response), 0, false);
     double[] scores = new double[options.groupSize()];
     PolicyTargets targets = PolicyTargets.of(rollout, scores, options, kl.coefficient());
     accumulate(rollout, targets, new int[1], 0, 0, null);
@@ -269,11 +275,7 @@ public final class Ppo implements AutoCloseable {
    */
   public Rollout rollout(List<Prompt> batch, long step) {
     long start = System.nanoTime();
-    prompts.reset();
-    passing.reset();
-    int vocab = t5.config().vocabSize();
-    Ragged source = Ragged.of(batch.stream().map(Prompt::source).toList(), vocab, prompts);
-    Encoded encoded = t5.model().encode(source, prompts);
+    Encoded encoded = encode(batch, step, true);
     long seed = salt == 0 ? options.seed() : SplitMix64.mix(options.seed(), salt);
     List<SampledTokens> samples = new ArrayList<>();
     generator
@@ -293,6 +295,11 @@ public final class Ppo implements AutoCloseable {
    * @throws InvalidInputException where one has no tokens or is outside the vocabulary
    */
   public Rollout rollout(List<Prompt> batch, List<int[]> responses, long step) {
+    return rollout(batch, responses, step, true);
+  }
+
+  private Rollout rollout(
+      List<Prompt> batch, List<int[]> responses, long step, boolean beginsUpdate) {
     if (responses.size() != batch.size() * options.groupSize()) {
       throw new InvalidInputException(
           "%d responses to %d prompts: %d of each are needed"
@@ -313,16 +320,130 @@ public final class Ppo implements AutoCloseable {
         }
       }
     }
-    prompts.reset();
-    passing.reset();
-    Ragged source = Ragged.of(batch.stream().map(Prompt::source).toList(), vocab, prompts);
-    Encoded encoded = t5.model().encode(source, prompts);
+    Encoded encoded = encode(batch, step, beginsUpdate);
     List<SampledTokens> samples = new ArrayList<>();
     for (int[] tokens : responses) {
       boolean ended = tokens.length > 0 && tokens[tokens.length - 1] == t5.config().eosTokenId();
       samples.add(new SampledTokens(tokens, null, null, ended));
     }
     return score(step, batch, encoded, samples);
+  }
+
+  /**
+   * The forward pass of an update's first mini-batch, which the rollout makes on its way: no weight
+   * changes in between, and what trains has the bits of what scores.
+   */
+  private static final class Begun {
+    final int[] part;
+    final int[] rest;
+    final Ragged source;
+    final Variable encoded;
+    Ragged target;
+    Variable hidden;
+    Rollout rollout;
+
+    Begun(int[] part, int[] rest, Ragged source, Variable encoded) {
+      this.part = part;
+      this.rest = rest;
+      this.source = source;
+      this.encoded = encoded;
+    }
+  }
+
+  /**
+   * What the policy's encoder makes of some prompts.
+   *
+   * @param beginsUpdate whether the first mini-batch's share is kept for the update, where it can
+   */
+  private Encoded encode(List<Prompt> batch, long step, boolean beginsUpdate) {
+    begun = null;
+    prompts.reset();
+    passing.reset();
+    int vocab = t5.config().vocabSize();
+    Ragged source = Ragged.of(batch.stream().map(Prompt::source).toList(), vocab, prompts);
+    // With dropout an update sees other values than a rollout does.
+    if (!beginsUpdate || t5.dropsOut()) {
+      return t5.model().encode(source, prompts);
+    }
+    int[] order = order(batch.size(), step, 0);
+    int[] part = Arrays.copyOf(order, Math.min(order.length, together()));
+    int[] rest = Arrays.copyOfRange(order, part.length, order.length);
+    updating.reset();
+    tape.begin(true, 0);
+    Ragged partSource = sources(batch, part, updating);
+    if (!trainsEncoder) {
+      Encoded encoded = t5.model().encode(source, prompts);
+      Tensor share = rows(encoded, part, partSource, updating);
+      begun = new Begun(part, rest, partSource, tape.constant(share));
+      return encoded;
+    }
+    Variable first = t5.training().encode(tape, partSource);
+    Tensor hidden = prompts.tensor(first.value().dtype(), source.tokens(), first.value().columns());
+    Encoded encoded = new Encoded(source, hidden);
+    spread(first.value(), partSource, part, 1, hidden, source);
+    if (rest.length > 0) {
+      Workspace.Mark mark = prompts.mark();
+      Encoded others = t5.model().encode(sources(batch, rest, prompts), prompts);
+      spread(others.hidden(), others.source(), rest, 1, hidden, source);
+      prompts.release(mark);
+    }
+    begun = new Begun(part, rest, partSource, first);
+    return encoded;
+  }
+
+  /**
+   * What the policy's decoder makes of all responses; the first mini-batch's share is the update's.
+   */
+  private Tensor decode(
+      List<Prompt> batch, Encoded encoded, List<SampledTokens> samples, Ragged target) {
+    T5Model policy = t5.model();
+    if (begun == null) {
+      return policy.decode(encoded, target, passing);
+    }
+    int each = samples.size() / batch.size();
+    begun.target = inputs(responses(samples, begun.part, each), updating);
+    begun.hidden = t5.training().decode(tape, begun.encoded, begun.source, begun.target);
+    Tensor first = begun.hidden.value();
+    Tensor hidden = passing.tensor(first.dtype(), target.tokens(), first.columns());
+    spread(first, begun.target, begun.part, each, hidden, target);
+    int[] rest = begun.rest;
+    if (rest.length > 0) {
+      Workspace.Mark mark = passing.mark();
+      Ragged source = sources(batch, rest, passing);
+      Encoded others = new Encoded(source, rows(encoded, rest, source, passing));
+      Ragged its = inputs(responses(samples, rest, each), passing);
+      spread(policy.decode(others, its, passing), its, rest, each, hidden, target);
+      passing.release(mark);
+    }
+    return hidden;
+  }
+
+  private Ragged sources(List<Prompt> batch, int[] part, Workspace workspace) {
+    List<int[]> sources = Arrays.stream(part).mapToObj(p -> batch.get(p).source()).toList();
+    return Ragged.of(sources, t5.config().vocabSize(), workspace);
+  }
+
+  /** All responses to some of the prompts. */
+  private static List<SampledTokens> responses(List<SampledTokens> all, int[] part, int each) {
+    List<SampledTokens> some = new ArrayList<>();
+    for (int p : part) {
+      some.addAll(all.subList(p * each, (p + 1) * each));
+    }
+    return some;
+  }
+
+  /** Puts the rows of some prompts' sequences where they are among all. */
+  private void spread(Tensor some, Ragged their, int[] part, int each, Tensor all, Ragged places) {
+    for (int i = 0; i < part.length * each; i++) {
+      int place = part[i / each] * each + i % each;
+      int length = their.length(i);
+      ops.convert(some.rows(their.begin(i), length), all.rows(places.begin(place), length));
+    }
+  }
+
+  /** Prompts whose responses are updated together. */
+  private int together() {
+    return options.miniBatchSize() / options.groupSize();
   }
 
   private static double seconds(long since) {
@@ -363,7 +484,10 @@ public final class Ppo implements AutoCloseable {
     Ragged target = inputs(samples, passing);
     Tensor labels = labels(samples, null, 0, passing);
     T5Model policy = t5.model();
-    Tensor hidden = policy.decode(encoded, target, passing);
+    Tensor hidden = decode(batch, encoded, samples, target);
+    if (begun != null) {
+      begun.rollout = rollout;
+    }
     Tensor numbers = passing.tensor(DType.FLOAT32, target.tokens());
     Tensor more = passing.tensor(DType.FLOAT32, target.tokens());
     boolean full = options.klPenalty() == KlPenalty.FULL;
@@ -503,7 +627,7 @@ public final class Ppo implements AutoCloseable {
 
   private void passes(Rollout rollout, PolicyTargets targets, PpoStatistics statistics) {
     int each = rollout.perPrompt();
-    int together = options.miniBatchSize() / each;
+    int together = together();
     for (int epoch = 0; epoch < options.ppoEpochs(); epoch++) {
       int[] order = order(rollout, epoch);
       int waiting = 0;
@@ -534,12 +658,15 @@ public final class Ppo implements AutoCloseable {
    * @param epoch which pass over the step's samples, from 0
    */
   int[] order(Rollout rollout, int epoch) {
-    int[] order = new int[rollout.prompts().size()];
+    return order(rollout.prompts().size(), rollout.step(), epoch);
+  }
+
+  private int[] order(int prompts, long step, int epoch) {
+    int[] order = new int[prompts];
     for (int i = 0; i < order.length; i++) {
       order[i] = i;
     }
-    new SplitMix64(SplitMix64.mix(options.seed(), ORDER, salt, rollout.step(), epoch))
-        .shuffle(order);
+    new SplitMix64(SplitMix64.mix(options.seed(), ORDER, salt, step, epoch)).shuffle(order);
     return order;
   }
 
@@ -567,25 +694,24 @@ public final class Ppo implements AutoCloseable {
       int epoch,
       int at,
       PpoStatistics statistics) {
-    updating.reset();
-    long seed =
-        SplitMix64.mix(options.seed(), DROPOUT, salt, rollout.step(), (long) epoch << 32 | at);
-    tape.begin(true, seed);
-    int each = rollout.perPrompt();
-    List<SampledTokens> samples = new ArrayList<>();
-    List<int[]> sources = new ArrayList<>();
-    for (int p : part) {
-      sources.add(rollout.prompts().get(p).source());
-      samples.addAll(rollout.samples().subList(p * each, (p + 1) * each));
+    Variable hidden;
+    if (begun != null && begun.rollout == rollout && epoch == 0 && at == 0) {
+      hidden = begun.hidden;
+    } else {
+      updating.reset();
+      long seed =
+          SplitMix64.mix(options.seed(), DROPOUT, salt, rollout.step(), (long) epoch << 32 | at);
+      tape.begin(true, seed);
+      Ragged source = sources(rollout.prompts(), part, updating);
+      Ragged target = inputs(responses(rollout.samples(), part, rollout.perPrompt()), updating);
+      Variable encoded =
+          trainsEncoder
+              ? t5.training().encode(tape, source)
+              : tape.constant(rows(rollout.encoded, part, source, updating));
+      hidden = t5.training().decode(tape, encoded, source, target);
     }
-    Ragged source = Ragged.of(sources, t5.config().vocabSize(), updating);
-    Ragged target = inputs(samples, updating);
+    begun = null;
     MiniBatch batch = MiniBatch.of(rollout, targets, part, options, kl.coefficient(), updating);
-    Variable encoded =
-        trainsEncoder
-            ? t5.training().encode(tape, source)
-            : tape.constant(rows(rollout.encoded, part, source));
-    Variable hidden = t5.training().decode(tape, encoded, source, target);
     Variable values = head == null ? null : head.values(tape, hidden);
     t5.training()
         .ppoLoss(
@@ -611,8 +737,8 @@ public final class Ppo implements AutoCloseable {
   }
 
   /** What the encoder made of some of the prompts, side by side. */
-  private Tensor rows(Encoded all, int[] part, Ragged source) {
-    Tensor rows = updating.tensor(all.hidden().dtype(), source.tokens(), all.hidden().columns());
+  private Tensor rows(Encoded all, int[] part, Ragged source, Workspace workspace) {
+    Tensor rows = workspace.tensor(all.hidden().dtype(), source.tokens(), all.hidden().columns());
     for (int i = 0; i < part.length; i++) {
       int length = source.length(i);
       Tensor from = all.hidden().rows(all.source().begin(part[i]), length);

@@ -49,6 +49,7 @@ public final class TrainableT5 implements Trainable, AutoCloseable {
   private LoraAdapter adapter;
   private T5Training training;
   private T5Model model;
+  private boolean dropsOut;
 
   /**
    * Adapters on a frozen model, which change nothing yet.
@@ -232,6 +233,7 @@ public final class TrainableT5 implements Trainable, AutoCloseable {
 
   private void finish(float dropout) {
     float rate = Float.isNaN(dropout) ? config.dropoutRate() : dropout;
+    dropsOut = rate > 0 || adapter != null && adapter.config().dropout() > 0;
     training = new T5Training(weights, parameters, ops, dtype, rate);
     model = new T5Model(weights, ops, dtype);
   }
@@ -318,6 +320,11 @@ public final class TrainableT5 implements Trainable, AutoCloseable {
   public boolean trainsEncoder() {
     return parameters.all().stream()
         .anyMatch(p -> p.name().startsWith("encoder.") || p.name().startsWith("shared."));
+  }
+
+  /** Whether a step that is recorded drops anything, so that it computes other values. */
+  public boolean dropsOut() {
+    return dropsOut;
   }
 
   /** Writes what was trained: a PEFT folder, or a whole Hugging Face folder with the tokenizer. */

@@ -17,6 +17,7 @@ import dev.precis.checkpoint.Checkpoint;
 import dev.precis.checkpoint.Json;
 import dev.precis.checkpoint.SafeTensors;
 import dev.precis.checkpoint.TensorView;
+import dev.precis.ffi.Context;
 import dev.precis.generation.SampledTokens;
 import dev.precis.ops.Parameters.Parameter;
 import dev.precis.tensor.DType;
@@ -332,6 +333,60 @@ class PpoTest {
             assertTrue(said.contains(two.get(1).id()), said);
           }
         });
+  }
+
+  /**
+   * A rollout makes the first mini-batch's forward pass for its update. Another rollout in between
+   * takes it back, and the update makes it itself: with the same bits.
+   */
+  @ParameterizedTest
+  @CsvSource({
+    "PPO, FLOAT32, 4, q v",
+    "PPO, BFLOAT16, 4, q v",
+    "PPO, BFLOAT16, 9, q v wo",
+    "PPO, BFLOAT16, 4, decoder\\..*\\.(q|v)",
+    "GRPO, BFLOAT16, 3, q v",
+    "PPO, FLOAT32, 4, all",
+    "PPO, BFLOAT16, 4, all"
+  })
+  void whatTheRolloutBeganIsWhatTheUpdateMakes(
+      Algorithm algorithm, DType dtype, int miniBatch, String targets) {
+    PpoOptions options =
+        PolicyProcess.options()
+            .algorithm(algorithm)
+            .groupSize(algorithm == Algorithm.PPO ? 1 : 3)
+            .batchSize(9)
+            .miniBatchSize(miniBatch)
+            .build();
+    List<float[]> results = new ArrayList<>();
+    List<Map<String, Double>> all = new ArrayList<>();
+    for (boolean again : new boolean[] {false, true}) {
+      try (Tokenizer tokenizer = Tokenizer.load(PolicyProcess.MODEL);
+          TrainableT5 t5 =
+              targets.equals("all")
+                  ? TrainableT5.full(
+                      PolicyProcess.MODEL, dtype, 0, new Context.Options().threads(2))
+                  : PolicyProcess.policy(dtype, targets.split(" "));
+          Reference reference = Reference.open("base", t5, Path::of);
+          Ppo ppo = new Ppo(t5, reference, tokenizer, options)) {
+        List<Prompt> batch = PolicyProcess.prompts(tokenizer).subList(0, options.prompts());
+        // All memory at once: the second rollout then writes the same where the first did.
+        ppo.plan(batch);
+        for (int step = 0; step < 2; step++) {
+          Rollout rollout = ppo.rollout(batch, step);
+          if (again) {
+            ppo.rollout(batch, step);
+          }
+          Map<String, Double> statistics =
+              ppo.update(rollout, new double[] {1, 5, 2, 3, 4, 9, 8, 7, 6});
+          statistics.keySet().removeIf(name -> name.startsWith("time/"));
+          all.add(statistics);
+        }
+        results.add(t5.parameters().values().memory().toArray(ValueLayout.JAVA_FLOAT));
+      }
+    }
+    assertArrayEquals(results.get(0), results.get(1));
+    assertEquals(all.subList(0, 2), all.subList(2, 4));
   }
 
   /** Whatever is drawn, no more is used than was told before; and nothing of the run changes. */
