@@ -5,21 +5,28 @@
 // of y. Along K, in steps of 32, it multiplies its rows of x with W and, from the same tile in
 // shared memory, with A: t = x A' stays in registers. Behind the loop t is scaled, rounded and put
 // into shared memory, and its product with B goes into the accumulators of x W'. So x is read once
-// and y written once. x is converted on its way from registers to shared memory, weights come by
-// cp.async; both are double buffered with one barrier a step. Rows in shared memory are 80 bytes
-// apart: the eight rows of a fragment lie in different banks.
+// and y written once. Rows in shared memory are 80 bytes apart: the eight rows of a fragment lie in
+// different banks.
+//
+// A ring of kStages steps, with one barrier a step, is filled by cp.async: what arrives now was
+// asked for kStages - 1 steps ago. x comes that way too where it is bfloat16 in rows of whole,
+// aligned eights; else it is converted on its way from registers to shared memory, one step ahead.
 //
 // Two tiles, 128 x 128 for eight warps and 16 x 64 for four, the latter when there are few rows.
 // Every sum runs through k in steps of 16 in either, so a row's bits do not depend on the batch.
 //
-// A costs R / kColumns more products than x W': 12.5 % for 16 ranks, 25 % for 32, because every
-// block of a row computes t again.
+// Instructions of a warp for sixteen of K in the large tile: 16 mma and 6 ldmatrix without
+// adapters; 16 ranks add 2 and 2, 32 ranks 4 and 3, because every block of a row computes t
+// again: 12.5 % and 25 % more products than x W'. With three stages two blocks of it fit into a
+// multiprocessor's shared memory and, x going past the registers, into its registers.
 //
 // float32: plain fused multiply-adds, tiles of 64 x 64, for reference and not for speed.
 //
-// Not tried yet: three or four stages, 256 columns, and for sm_90a wgmma with TMA, without which a
-// Hopper GPU reaches about 60 % of its rate; a kernel for few rows that splits K over the warps,
-// because 16 x 64 leaves most of a large GPU idle when N is 768.
+// Tried: x always through registers, two stages: 162 registers without adapters and 188 with, one
+// block to a multiprocessor, and the latency of a copy in every step of a small tile.
+// Not tried yet: 256 columns, and for sm_90a wgmma with TMA, without which a Hopper GPU reaches
+// about 60 % of its rate; a kernel for few rows that splits K over the warps, because 16 x 64
+// leaves most of a large GPU idle when N is 768.
 #include "cublaslt.h"
 #include "kernels.h"
 #include "ops/lora_matmul.h"
@@ -45,6 +52,7 @@ struct Product {
   float alpha;
   bool accumulate;
   bool separate_z;
+  bool pairs;  // two neighbours of y, the first an even one, may be stored at once
 };
 
 // The factor of a column of down: that of the segments that have the rank.
@@ -60,6 +68,28 @@ __device__ __forceinline__ void store_result(const Product& p, int64_t m, int64_
   if (m >= p.rows || n >= p.outputs) return;
   p.y.set(m, n, (p.accumulate ? p.y.get(m, n) : 0.0f) + p.alpha * sum);
 }
+// Of an even n and the next.
+__device__ __forceinline__ void store_results(const Product& p, int64_t m, int64_t n, float first,
+                                              float second) {
+  if (!p.pairs || n + 1 >= p.outputs) {
+    store_result(p, m, n, first);
+    store_result(p, m, n + 1, second);
+    return;
+  }
+  if (m >= p.rows) return;
+  const int64_t at = m * p.y.stride + n;
+  if (p.y.bf16) {  // never added to
+    *reinterpret_cast<uint32_t*>(static_cast<Bf16*>(p.y.data) + at) =
+        pack_bf16(p.alpha * first, p.alpha * second);
+    return;
+  }
+  uint2* y = reinterpret_cast<uint2*>(static_cast<float*>(p.y.data) + at);
+  uint2 v = {0, 0};
+  if (p.accumulate) v = *y;
+  v.x = __float_as_uint(__uint_as_float(v.x) + p.alpha * first);
+  v.y = __float_as_uint(__uint_as_float(v.y) + p.alpha * second);
+  *y = v;
+}
 
 // ------------------------------------------------------------------ bfloat16
 
@@ -69,16 +99,16 @@ constexpr int kPerRow = kDepth / kEight;
 
 PRECIS_HOST_DEVICE constexpr int rank_stride(int ranks) { return ranks + 8; }
 
-// Elements of shared memory: two stages of x, z, W and A; later the scaled t and B.
+// Elements of shared memory: stages of x, z, W and A; later the scaled t and B.
 PRECIS_HOST_DEVICE constexpr int64_t stage_elements(int rows, int columns, int ranks,
                                                     bool separate_z) {
   return int64_t{kStride} * (rows + (separate_z ? rows : 0) + columns + ranks);
 }
 PRECIS_HOST_DEVICE constexpr int64_t shared_elements(int rows, int columns, int ranks,
-                                                     bool separate_z) {
-  const int64_t stages = 2 * stage_elements(rows, columns, ranks, separate_z);
+                                                     bool separate_z, int stages) {
+  const int64_t ring = stages * stage_elements(rows, columns, ranks, separate_z);
   const int64_t low = int64_t{rank_stride(ranks)} * (rows + columns);
-  return ranks > 0 && low > stages ? low : stages;
+  return ranks > 0 && low > ring ? low : ring;
 }
 
 // A fragment of 16 x 16 with its upper left corner there (the operand a of mma_bf16).
@@ -97,46 +127,101 @@ __device__ __forceinline__ void load_b(const Shared<Bf16>& tile, int stride, int
       f);
 }
 
-template <int kRows, int kColumns, int kWarpsM, int kWarpsN, int kRanks>
-__global__ void __launch_bounds__(kWarpsM* kWarpsN * 32) lora_matmul_kernel(Product p) {
-  constexpr int kWarps = kWarpsM * kWarpsN, kThreads = kWarps * 32;
+// What a block is. kDirect: x and z are bfloat16 in rows of whole, aligned eights.
+template <int rows, int columns, int warps_m, int warps_n, int ranks, int stages, bool direct>
+struct Block {
+  static constexpr int kRows = rows, kColumns = columns, kWarpsM = warps_m, kWarpsN = warps_n;
+  static constexpr int kRanks = ranks, kStages = stages;
+  static constexpr bool kDirect = direct;
+  static constexpr int kThreads = warps_m * warps_n * 32;
+  // More in one multiprocessor hide each other's waiting.
+  static constexpr int kTogether = direct && ranks <= 32 ? 2 : 1;
+};
+
+template <class B>
+__global__ void __launch_bounds__(B::kThreads, B::kTogether) lora_matmul_kernel(Product p) {
+  constexpr int kRows = B::kRows, kColumns = B::kColumns, kWarpsM = B::kWarpsM;
+  constexpr int kWarpsN = B::kWarpsN, kRanks = B::kRanks, kStages = B::kStages;
+  constexpr int kThreads = B::kThreads, kWarps = kThreads / 32;
   constexpr int kTilesM = kRows / kWarpsM / 16, kTilesN = kColumns / kWarpsN / 8;
   // t: the warps share the tiles of 16 rows and 16 ranks evenly.
   constexpr int kBandsM = kRows / 16, kBandsR = kRanks / 16;
   constexpr int kSpread = kWarps / kBandsM;  // warps that share 16 rows
   constexpr int kTilesR = kRanks > 0 ? (kBandsR + kSpread - 1) / kSpread : 1;
   static_assert(kWarps % kBandsM == 0 && kTilesN % 2 == 0);
-  // Eights of x that a thread brings.
-  constexpr int kBring = (kRows * kPerRow + kThreads - 1) / kThreads;
+  // A thread brings the same eight of rows kPassRows apart: so many of x, and of W and A.
+  constexpr int kPassRows = kThreads / kPerRow;
+  constexpr int kBring = (kRows + kPassRows - 1) / kPassRows;
+  constexpr int kBringW = (kColumns + kRanks + kPassRows - 1) / kPassRows;
 
   DynamicShared dynamic;
   const int z_rows = p.separate_z ? kRows : 0;
-  const Shared<Bf16> memory =
-      dynamic.take<Bf16>(static_cast<int>(shared_elements(kRows, kColumns, kRanks, p.separate_z)));
+  const int stage_size = static_cast<int>(stage_elements(kRows, kColumns, kRanks, z_rows > 0));
+  const Shared<Bf16> memory = dynamic.take<Bf16>(
+      static_cast<int>(shared_elements(kRows, kColumns, kRanks, p.separate_z, kStages)));
   auto x_tile = [&](int stage) {
-    return memory.part(
-        stage * static_cast<int>(stage_elements(kRows, kColumns, kRanks, z_rows > 0)),
-        kStride * (kRows + z_rows));
+    return memory.part(stage * stage_size, kStride * (kRows + z_rows));
   };
   auto w_tile = [&](int stage) {
-    return memory.part(
-        stage * static_cast<int>(stage_elements(kRows, kColumns, kRanks, z_rows > 0)) +
-            kStride * (kRows + z_rows),
-        kStride * (kColumns + kRanks));
+    return memory.part(stage * stage_size + kStride * (kRows + z_rows),
+                       kStride * (kColumns + kRanks));
   };
   const int64_t m0 = int64_t{blockIdx.y} * kRows, n0 = int64_t{blockIdx.x} * kColumns;
   const int warp = thread() / 32, lane = thread() % 32;
   const int warp_m = warp / kWarpsN * (kRows / kWarpsM);
   const int warp_n = warp % kWarpsN * (kColumns / kWarpsN);
   const int band_m = warp % kBandsM * 16, first_r = warp / kBandsM;
+  const int first_row = thread() / kPerRow, column = thread() % kPerRow * kEight;
 
-  // x and z, to registers and later to shared memory.
-  float brought[kBring][kEight], brought_z[kBring][kEight];
+  // W's rows, and below them A's: where the thread's lie, and which there are.
+  const Bf16* w_from[kBringW];
+  uint32_t w_wanted = 0;
+#pragma unroll
+  for (int i = 0; i < kBringW; i++) {
+    const int row = first_row + i * kPassRows;
+    const bool of_w = row < kColumns;
+    const int64_t n = of_w ? n0 + row : row - kColumns;
+    const bool wanted = n < (of_w ? p.w_rows : p.a_rows);
+    w_from[i] = static_cast<const Bf16*>(of_w ? p.w : p.a) +
+                (wanted ? n : 0) * (of_w ? p.w_stride : p.a_stride) + column;
+    w_wanted |= static_cast<uint32_t>(wanted) << i;
+  }
+  auto copy_w = [&](int stage, int k0) {
+    const Shared<Bf16> tile = w_tile(stage);
+#pragma unroll
+    for (int i = 0; i < kBringW; i++) {
+      const int row = first_row + i * kPassRows;
+      if (row >= kColumns + kRanks) break;
+      copy_async(tile.at(row * kStride + column, kEight), w_from[i] + k0, (w_wanted >> i & 1) != 0);
+    }
+  };
+  // x, and below it z.
+  auto copy_x = [&](int stage, int k0) {
+    const Shared<Bf16> tile = x_tile(stage);
+    const int64_t k = k0 + column;
+    auto copy_rows = [&](const AnyMatrix& from, int above) {
+#pragma unroll
+      for (int i = 0; i < kBring; i++) {
+        const int row = first_row + i * kPassRows;
+        if (row >= kRows) break;
+        const bool wanted = m0 + row < p.rows && k < p.inputs;
+        copy_async(
+            tile.at((above + row) * kStride + column, kEight),
+            static_cast<const Bf16*>(from.data) + (wanted ? (m0 + row) * from.stride + k : 0),
+            wanted);
+      }
+    };
+    copy_rows(p.x, 0);
+    if (p.separate_z) copy_rows(p.z, kRows);
+  };
+  // Or to registers and later to shared memory.
+  constexpr int kHeld = B::kDirect ? 1 : kBring;
+  float brought[kHeld][kEight], brought_z[kHeld][kEight];
   auto load_x = [&](int64_t k0) {
 #pragma unroll
-    for (int i = 0; i < kBring; i++) {
-      const int e = thread() + i * kThreads, row = e / kPerRow;
-      const int64_t m = m0 + row, k = k0 + e % kPerRow * kEight;
+    for (int i = 0; i < kHeld; i++) {
+      const int row = first_row + i * kPassRows;
+      const int64_t m = m0 + row, k = k0 + column;
       const int64_t left = row < kRows && m < p.rows ? p.inputs - k : 0;
       const int count = left < 0 ? 0 : left < kEight ? static_cast<int>(left) : kEight;
       p.x.load(m, k, count, brought[i]);
@@ -146,42 +231,39 @@ __global__ void __launch_bounds__(kWarpsM* kWarpsN * 32) lora_matmul_kernel(Prod
   auto store_x = [&](int stage) {
     const Shared<Bf16> tile = x_tile(stage);
 #pragma unroll
-    for (int i = 0; i < kBring; i++) {
-      const int e = thread() + i * kThreads, row = e / kPerRow;
+    for (int i = 0; i < kHeld; i++) {
+      const int row = first_row + i * kPassRows;
       if (row >= kRows) break;
-      const int at = row * kStride + e % kPerRow * kEight;
+      const int at = row * kStride + column;
       store8(tile.at(at, kEight), kEight, brought[i]);
       if (p.separate_z) store8(tile.at(at + kRows * kStride, kEight), kEight, brought_z[i]);
     }
   };
-  // W's rows, and below them A's.
-  auto copy_w = [&](int stage, int64_t k0) {
-    const Shared<Bf16> tile = w_tile(stage);
-    for (int e = thread(); e < (kColumns + kRanks) * kPerRow; e += kThreads) {
-      const int row = e / kPerRow, column = e % kPerRow * kEight;
-      const bool of_w = row < kColumns;
-      const int64_t n = of_w ? n0 + row : row - kColumns;
-      const bool wanted = n < (of_w ? p.w_rows : p.a_rows);
-      const Bf16* from = static_cast<const Bf16*>(of_w ? p.w : p.a) +
-                         (wanted ? n : 0) * (of_w ? p.w_stride : p.a_stride) + k0 + column;
-      copy_async(tile.at(row * kStride + column, kEight), from, wanted);
+
+  const int steps = static_cast<int>((p.inputs + kDepth - 1) / kDepth);
+  // Every step commits a group, an empty one behind the end, so that they can be counted.
+  auto copy_step = [&](int step) {
+    if (step < steps) {
+      copy_w(step % kStages, step * kDepth);
+      if constexpr (B::kDirect) copy_x(step % kStages, step * kDepth);
     }
     copy_async_commit();
   };
 
   float sum[kTilesM][kTilesN][4] = {};
   float low[kTilesR][2][4] = {};
-  const int steps = static_cast<int>((p.inputs + kDepth - 1) / kDepth);
-  load_x(0);
-  store_x(0);
-  copy_w(0, 0);
+  for (int step = 0; step < kStages - 1; step++) copy_step(step);
+  if constexpr (!B::kDirect) {
+    load_x(0);
+    store_x(0);
+  }
   for (int step = 0; step < steps; step++) {
-    const int stage = step % 2;
-    copy_async_wait<0>();
-    __syncthreads();  // this stage is there, and nobody reads the other one any more
-    if (step + 1 < steps) {
-      copy_w(1 - stage, int64_t{step + 1} * kDepth);
-      load_x(int64_t{step + 1} * kDepth);
+    const int stage = step % kStages;
+    copy_async_wait<kStages - 2>();
+    __syncthreads();  // this stage is there, and nobody reads the one before it any more
+    copy_step(step + kStages - 1);
+    if constexpr (!B::kDirect) {
+      if (step + 1 < steps) load_x(int64_t{step + 1} * kDepth);
     }
     const Shared<Bf16> xs = x_tile(stage), ws = w_tile(stage);
 #pragma unroll
@@ -211,7 +293,9 @@ __global__ void __launch_bounds__(kWarpsM* kWarpsN * 32) lora_matmul_kernel(Prod
         }
       }
     }
-    if (step + 1 < steps) store_x(1 - stage);
+    if constexpr (!B::kDirect) {
+      if (step + 1 < steps) store_x((step + 1) % kStages);
+    }
   }
 
   if constexpr (kRanks > 0) {
@@ -300,32 +384,49 @@ __global__ void __launch_bounds__(kWarpsM* kWarpsN * 32) lora_matmul_kernel(Prod
 #pragma unroll
   for (int i = 0; i < kTilesM; i++) {
 #pragma unroll
-    for (int j = 0; j < kTilesN; j++) {
+    for (int half = 0; half < 2; half++) {
+      const int64_t m = m0 + warp_m + i * 16 + lane / 4 + half * 8;
 #pragma unroll
-      for (int e = 0; e < 4; e++) {
-        store_result(p, m0 + warp_m + i * 16 + lane / 4 + e / 2 * 8,
-                     n0 + warp_n + j * 8 + lane % 4 * 2 + e % 2, sum[i][j][e]);
+      for (int j = 0; j < kTilesN; j++) {
+        store_results(p, m, n0 + warp_n + j * 8 + lane % 4 * 2, sum[i][j][2 * half],
+                      sum[i][j][2 * half + 1]);
       }
     }
   }
 }
 
-template <int kRows, int kColumns, int kWarpsM, int kWarpsN, int kRanks>
+template <class B>
 cudaError_t run(CudaContext& context, const Product& p) {
-  const size_t bytes = shared_bytes<Bf16>(shared_elements(kRows, kColumns, kRanks, p.separate_z));
-  const dim3 grid(static_cast<uint32_t>(ceil_div(p.outputs, kColumns)),
-                  static_cast<uint32_t>(ceil_div(p.rows, kRows)));
-  return launch("lora_matmul", lora_matmul_kernel<kRows, kColumns, kWarpsM, kWarpsN, kRanks>, grid,
-                kWarpsM * kWarpsN * 32, bytes, context.stream, p);
+  const size_t bytes = shared_bytes<Bf16>(
+      shared_elements(B::kRows, B::kColumns, B::kRanks, p.separate_z, B::kStages));
+  const dim3 grid(static_cast<uint32_t>(ceil_div(p.outputs, B::kColumns)),
+                  static_cast<uint32_t>(ceil_div(p.rows, B::kRows)));
+  return launch("lora_matmul", lora_matmul_kernel<B>, grid, B::kThreads, bytes, context.stream, p);
 }
 
 // Few rows: as many as a decode step has.
 constexpr int64_t kFewRows = 32;
 
-template <int kRanks>
+template <int kRanks, bool kDirect>
 cudaError_t run_bf16(CudaContext& context, const Product& p) {
-  return p.rows <= kFewRows ? run<16, 64, 1, 4, kRanks>(context, p)
-                            : run<128, 128, 2, 4, kRanks>(context, p);
+  // As many stages as fit into 99 KiB, what a block of sm_86 and sm_89 may have.
+  constexpr bool kMany = kRanks > 32;
+  return p.rows <= kFewRows
+             ? run<Block<16, 64, 1, 4, kRanks, kMany ? 4 : 8, kDirect>>(context, p)
+             : run<Block<128, 128, 2, 4, kRanks, kMany ? 2 : 3, kDirect>>(context, p);
+}
+
+template <bool kDirect>
+cudaError_t run_ranks(CudaContext& context, const Product& p) {
+  if (p.ranks == 0) return run_bf16<0, kDirect>(context, p);
+  if (p.ranks <= 16) return run_bf16<16, kDirect>(context, p);
+  if (p.ranks <= 32) return run_bf16<32, kDirect>(context, p);
+  return run_bf16<128, kDirect>(context, p);
+}
+
+bool is_direct(const AnyMatrix& x, int64_t inputs) {
+  return x.bf16 && inputs % kEight == 0 && x.stride % kEight == 0 &&
+         reinterpret_cast<uintptr_t>(x.data) % 16 == 0;
 }
 
 // ------------------------------------------------------------------ float32
@@ -425,9 +526,8 @@ cudaError_t run_product(CudaContext& context, const Product& p, int32_t dtype) {
                   p);
   }
   if (dtype != PRECIS_BFLOAT16 || p.ranks > kMaxLoraRanks) return cudaErrorInvalidValue;
-  if (p.ranks == 0) return run_bf16<0>(context, p);
-  if (p.ranks <= 32) return run_bf16<32>(context, p);
-  return run_bf16<128>(context, p);
+  const bool direct = is_direct(p.x, p.inputs) && (!p.separate_z || is_direct(p.z, p.inputs));
+  return direct ? run_ranks<true>(context, p) : run_ranks<false>(context, p);
 }
 
 Product product(const precis_tensor& x, const precis_packed_matrix& w, const precis_tensor& y,
@@ -444,6 +544,7 @@ Product product(const precis_tensor& x, const precis_packed_matrix& w, const pre
   p.inputs = w.inputs;
   p.alpha = alpha;
   p.accumulate = accumulate != 0;
+  p.pairs = p.y.stride % 2 == 0 && reinterpret_cast<uintptr_t>(y.data) % (p.y.bf16 ? 4 : 8) == 0;
   return p;
 }
 

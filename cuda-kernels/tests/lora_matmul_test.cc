@@ -92,7 +92,9 @@ void products(TestDevice& device, const Shape& s, int32_t dtype, int32_t x_type,
       a(random, {s.ranks}, s.k, dtype, PRECIS_FLOAT32, 0.1f);
   Weights b(random, {s.n}, s.ranks, dtype, PRECIS_FLOAT32, 0.1f);
   GuardedTensor x(x_type, {s.m, s.k}, gap, gap), z(PRECIS_FLOAT32, {s.m, s.k}, gap);
-  GuardedTensor y(y_type, {s.m, s.n}, 3, 1), want(y_type, {s.m, s.n});
+  // Where neighbours lie such that they can be stored together, or not.
+  const bool even = (s.m + x_type) % 2 == 0;
+  GuardedTensor y(y_type, {s.m, s.n}, even ? 2 + s.n % 2 : 3, !even), want(y_type, {s.m, s.n});
   GuardedTensor down(PRECIS_FLOAT32, {s.m, s.ranks}, 1, 1),
       want_down(PRECIS_FLOAT32, {s.m, s.ranks});
   x.fill_normal(random);
@@ -213,6 +215,57 @@ void alone(TestDevice& device, int32_t dtype, Random& random) {
   }
 }
 
+// The same numbers in rows of aligned bfloat16, which are copied as they are, in others, and in
+// float32: the same bits.
+void ways(TestDevice& device, int64_t m, int64_t ranks, bool separate, Random& random) {
+  const int64_t n = 72, k = 264;  // more steps than any ring has stages
+  Weights w(random, {n}, k, PRECIS_BFLOAT16, PRECIS_FLOAT32),
+      a(random, {ranks}, k, PRECIS_BFLOAT16, PRECIS_FLOAT32, 0.1f);
+  Weights b(random, {n}, ranks, PRECIS_BFLOAT16, PRECIS_FLOAT32, 0.1f);
+  DeviceWeights w_(device, w, 1), a_(device, a, 1), b_(device, b, 1);
+  GuardedTensor values(PRECIS_BFLOAT16, {m, k}), low_values(PRECIS_BFLOAT16, {m, k});
+  values.fill_normal(random);
+  low_values.fill_normal(random);
+  GuardedTensor first(PRECIS_FLOAT32, {m, n}), first_down(PRECIS_FLOAT32, {m, ranks});
+  for (int way = 0; way < 4; way++) {
+    const int32_t x_type = way == 2 ? PRECIS_FLOAT32 : PRECIS_BFLOAT16;
+    const int32_t z_type = way >= 2 ? PRECIS_FLOAT32 : PRECIS_BFLOAT16;
+    GuardedTensor x(x_type, {m, k}, 8, way == 1), z(z_type, {m, k}, 8);
+    for (int64_t i = 0; i < m * k; i++) {
+      store_element(x, i / k, i % k, values.at(i / k, i % k));
+      store_element(z, i / k, i % k, low_values.at(i / k, i % k));
+    }
+    GuardedTensor y(PRECIS_FLOAT32, {m, n}, way), down(PRECIS_FLOAT32, {m, ranks});
+    OnDevice x_(x), z_(z), y_(y), down_(down);
+    precis_lora_matmul_args args = {};
+    args.x = x_;
+    args.w = w_.matrix();
+    args.a = a_.matrix();
+    args.b = b_.matrix();
+    args.y = y_;
+    args.down = down_;
+    args.alpha = 1;
+    args.segment_count = 1;
+    args.segments[0] = {0, n, 0, ranks, 2, 0};
+    if (separate) args.lora_x = z_;
+    EXPECT_RUN(device, lora_matmul_cuda(device.context(), args));
+    y_.download();
+    down_.download();
+    if (way == 0) {
+      args.x = x;
+      args.y = first;
+      args.down = first_down;
+      if (separate) args.lora_x = z;
+      lora_matmul_ref(args, w.args(), a.args(), b.args());
+      expect_close(y, first, 0, tolerance(k, ranks, PRECIS_BFLOAT16), device.name());
+      expect_close(down, first_down, 2e-6, 2 * sum_error(k), device.name());
+      for (int64_t i = 0; i < m * n; i++) store_element(first, i / n, i % n, y.at(i / n, i % n));
+      continue;
+    }
+    expect_close(y, first, 0, 0, device.name());
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -239,6 +292,10 @@ int main() {
     for (int32_t dtype : {PRECIS_FLOAT32, PRECIS_BFLOAT16}) {
       isolation(device, dtype, random);
       alone(device, dtype, random);
+    }
+    for (int64_t ranks : {16, 32, 40}) {
+      ways(device, 20, ranks, ranks != 32, random);
+      ways(device, 40, ranks, ranks == 32, random);
     }
   }
   return test_result();
