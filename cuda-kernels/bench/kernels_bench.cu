@@ -329,6 +329,86 @@ void products(Bench& b) {
   }
 }
 
+// The losses over the vocabulary. A product over all of w for the logits, one for each gradient; w
+// is read for each of them and dw read and written.
+void losses(Bench& b) {
+  const int64_t v = 32128, d = 768;
+  const precis_packed_matrix w = b.weight(v, d, 0.03f), w_transposed = b.weight(d, v, 0.03f);
+  const precis_tensor dw = b.tensor(PRECIS_FLOAT32, {v, d});
+  for (int64_t m : {8, 512}) {
+    const precis_tensor x = b.tensor(PRECIS_BFLOAT16, {m, d});
+    const precis_tensor reference_x = b.tensor(PRECIS_BFLOAT16, {m, d});
+    const precis_tensor dx = b.tensor(PRECIS_FLOAT32, {m, d});
+    std::vector<int32_t> ids;
+    for (int64_t i = 0; i < m; i++) ids.push_back(static_cast<int32_t>(i * 7919 % v));
+    precis_tensor labels = b.tensor(PRECIS_FLOAT32, {m});
+    labels.data = b.array(ids);
+    labels.dtype = PRECIS_INT32;
+    std::vector<precis_tensor> rows;
+    for (int i = 0; i < 9; i++) rows.push_back(b.tensor(PRECIS_FLOAT32, {m}, 0.1f));
+    const double product = 2.0 * static_cast<double>(m) * static_cast<double>(v * d);
+    const double weight = 2.0 * static_cast<double>(v * d);
+    const double x_bytes = 2.0 * static_cast<double>(m * d), dx_bytes = 2 * x_bytes;
+    const std::string shape = std::to_string(m) + "x32128x768";
+
+    const precis_tensor y = b.tensor(PRECIS_BFLOAT16, {m, v});
+    b.row("matmul " + shape, weight + x_bytes + 2.0 * static_cast<double>(m * v), product, [&] {
+      return matmul_cuda(b.context(), {x, w, y, 1, 0});
+    });
+
+    precis_log_probability_args p = {};
+    p.x = x;
+    p.w = w;
+    p.labels = labels;
+    p.log_probabilities = rows[0];
+    p.entropies = rows[1];
+    p.scale = 1;
+    b.row("log_probability, entropy " + shape, weight + x_bytes, product,
+          [&] { return log_probability_cuda(b.context(), p); });
+    p.reference_x = reference_x;
+    p.reference_w = w;
+    p.divergences = rows[2];
+    b.row("log_probability, divergence " + shape, weight + 2 * x_bytes, 2 * product,
+          [&] { return log_probability_cuda(b.context(), p); });
+
+    precis_linear_cross_entropy_args e = {};
+    e.x = x;
+    e.w = w;
+    e.w_transposed = w_transposed;
+    e.labels = labels;
+    e.losses = rows[0];
+    e.scale = e.grad_scale = 1;
+    e.label_smoothing = 0.1f;
+    e.dx = dx;
+    b.row("linear_cross_entropy, dx " + shape, 2 * weight + x_bytes + dx_bytes, 2 * product,
+          [&] { return linear_cross_entropy_cuda(b.context(), e); });
+    e.dw = dw;
+    b.row("linear_cross_entropy, dx, dw " + shape, 6 * weight + x_bytes + dx_bytes, 3 * product,
+          [&] { return linear_cross_entropy_cuda(b.context(), e); });
+
+    precis_ppo_loss_args l = {};
+    l.x = x;
+    l.w = w;
+    l.w_transposed = w_transposed;
+    l.actions = labels;
+    l.weights = rows[0];
+    l.old_log_probabilities = rows[1];
+    l.advantages = rows[2];
+    l.reference_log_probabilities = rows[3];
+    l.values = rows[4];
+    l.old_values = l.returns = rows[5];
+    l.log_probabilities = rows[6];
+    l.entropies = rows[7];
+    l.policy_losses = rows[8];
+    l.dx = dx;
+    l.scale = 1;
+    l.clip_range_low = l.clip_range_high = l.clip_range_value = 0.2f;
+    l.entropy_coefficient = l.kl_coefficient = 0.01f;
+    b.row("ppo_loss, dx " + shape, 2 * weight + x_bytes + dx_bytes, 2 * product,
+          [&] { return ppo_loss_cuda(b.context(), l); });
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -339,5 +419,6 @@ int main(int argc, char** argv) {
   attentions(bench);
   attention_gradients(bench);
   products(bench);
+  losses(bench);
   return 0;
 }

@@ -49,7 +49,10 @@ enum class ProblemOp : uint32_t {
   kSoftmax,
   kSample,
   kProcessLogits,
-  kTopK
+  kTopK,
+  kLinearCrossEntropy,
+  kLogProbability,
+  kPpoLoss
 };
 enum class ProblemKind : uint32_t {
   kNan = 1,

@@ -64,6 +64,12 @@ cudaError_t attention_cuda(CudaContext& context, const precis_attention_args& a)
 cudaError_t attention_backward_cuda(CudaContext& context, const precis_attention_backward_args& b);
 cudaError_t attention_decode_cuda(CudaContext& context, const precis_attention_decode_args& a);
 
+// Here labels are in device memory: one outside the vocabulary is noted, and its row left out.
+cudaError_t linear_cross_entropy_cuda(CudaContext& context,
+                                      const precis_linear_cross_entropy_args& a);
+cudaError_t log_probability_cuda(CudaContext& context, const precis_log_probability_args& a);
+cudaError_t ppo_loss_cuda(CudaContext& context, const precis_ppo_loss_args& a);
+
 }  // namespace precis
 
 #endif  // PRECIS_CUDA_KERNELS_H_

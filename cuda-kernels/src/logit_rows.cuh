@@ -1,0 +1,259 @@
+// What the losses on logits = scale x w' have in common; formulas in native/src/ops/<loss>.h.
+//
+// A loss is what it makes of a row's sums; that is all that its own .cu has:
+//
+//   struct Loss {
+//     // m was left out, or its label is none: zeros into what the loss writes.
+//     __device__ void leave_out(int64_t m) const;
+//     // Writes the row's results; what it returns is the gradient of its logits.
+//     __device__ LogitGradient finish(int64_t m, const RowSums& s) const;
+//   };
+//   for_logit_rows(context, rows, Loss{...})
+//
+// The kernels, for a block of rows at a time, in this order:
+//   index (once)      rows that count first, so that the others cost nothing; bad labels are noted
+//   gather            their rows of x, converted to w's type, K padded with zeros
+//   logits            a tile of z = scale x w' a block of threads, with a tile's largest logit, sum
+//                     of exponentials and one more sum for each row; z itself is stored only where
+//                     a gradient is wanted or it is a reference's
+//   finish_logit_rows a block for each row: the tiles' sums together, the loss, and z turned into
+//                     its gradient g where it lies
+//   dx, dx sums       g w for segments of the vocabulary, then the segments in order
+//   dw                dw += g' x, a tile of dw a block
+//
+// Nothing but the launches' sizes depends on how many rows there are: a row's tiles are 128 columns
+// (float32: 64) and its segments depend on the vocabulary alone; within them every sum is in one
+// order. So a row has the bits that it has alone, with gradient or without.
+//
+// Why z is stored and not computed again. For V = 32128, D = 768 a product over all of w is 49
+// MFLOP a row, and 8 bytes of z written and read again, and 2 of g, are 321 KB a row. A block of
+// rows is 32 MiB of z, which L2 keeps for the most part: 256 rows move 82 MB. In 16 us at an H200's
+// 4.8 TB/s, if none of it hits; the product again would be 12.6 GFLOP, 30 us at the 420 TFLOP/s
+// that mma.sync reaches there. With 8 rows a product is nothing but reading w's 49 MB, 10 us, and z
+// is 1 MB. Without a gradient z is not stored: a call costs one product, and 3 KB of sums a row. dw
+// is read and written once a block of rows, 197 MB, so blocks are twice as large with it.
+//
+// dx has V terms a sum and is only D wide: its 6 tiles of 128 columns for 8 rows would use 6
+// multiprocessors. Segments of 2048 make them 96, at 2 x 4 D bytes of partial sums a row and
+// segment: 98 KB a row, beside 321 KB.
+//
+// Products are not matmul's: that leaves them to cuBLASLt where there is one, which chooses how it
+// adds by how many rows there are, and its results would have to be read once more for the sums.
+//
+// Not tried yet: wgmma with TMA for sm_90a; exponentials by polynomial; g made on the way into dx's
+// tile; the segments of dx added in a cluster.
+#ifndef PRECIS_CUDA_LOGIT_ROWS_CUH_
+#define PRECIS_CUDA_LOGIT_ROWS_CUH_
+
+#include "kernels.h"
+#include "ops/linear_cross_entropy.h"
+
+namespace precis {
+
+struct LogitRows {
+  precis_tensor x;
+  precis_packed_matrix w, w_transposed;
+  const int32_t* labels;
+  float scale;
+  precis_tensor dx, dw;  // no data: not wanted
+  float grad_scale;
+  ProblemOp op;                    // whose label is outside the vocabulary
+  bool linear;                     // RowSums::terms are those of sum d, else of sum d exp(d)
+  precis_tensor reference_x = {};  // no data: there is no reference
+  precis_packed_matrix reference_w = {};
+
+  bool wants_gradient() const { return dx.data != nullptr || dw.data != nullptr; }
+};
+
+// A row of logits, with d[v] = z[v] - largest: log p[v] = d[v] - log_sum.
+struct RowSums {
+  float largest;
+  float of_label;  // z[label]
+  double sum;      // of exp(d)
+  double log_sum;
+  double terms;       // sum d, or sum d exp(d)
+  double divergence;  // sum p (log p - log q); 0 without a reference
+};
+
+// The gradient of a row's logits: exp(d) (first + slope d) + offset, but at_label for the label.
+struct LogitGradient {
+  float first, slope, offset, at_label;
+};
+
+// Of a block's rows and of each tile of columns, (rows, tiles).
+struct TileSums {
+  int tiles, columns;
+  float* largest;
+  float* sums;  // exp(z - largest)
+  float* terms;
+  // Beside a reference's logits q: its largest in the tile, and
+  // sum exp(z - largest) ((z - largest) - (q - reference_largest)).
+  float* reference_largest;
+  float* differences;
+};
+
+// Where everything lies, for host and kernels.
+struct LogitPlan {
+  int64_t rows, width, tokens;
+  int64_t block_rows;  // at most
+  int64_t first;       // of the block, in index
+  int64_t segments, segment_tokens;
+  const int32_t* labels;
+  int32_t* index;    // (rows) those that count in their order, then the others
+  int32_t* counted;  // how many count
+  void* x;           // (block_rows, x_stride) of w's type, or of the reference's w's
+  int64_t x_stride;
+  float* of_label;  // (block_rows)
+  TileSums policy, reference;
+  float* logits;            // (block_rows, logits_stride), later g of w's type; NULL: not kept
+  float* reference_logits;  // likewise
+  int64_t logits_stride;
+  float* dx_sums;  // (segments, block_rows, dx_stride)
+  int64_t dx_stride;
+  bool bf16;  // w's type
+
+  // How many rows of the block count.
+  __device__ __forceinline__ int64_t counted_rows() const {
+    const int64_t left = *counted - first;
+    return left < 0 ? 0 : left < block_rows ? left : block_rows;
+  }
+};
+
+// Reserves memory and fills the plan, all but `first`, and the index.
+cudaError_t plan_logit_rows(CudaContext& context, const LogitRows& a, LogitPlan* plan);
+// A block's logits and their sums.
+cudaError_t multiply_logit_rows(CudaContext& context, const LogitRows& a, const LogitPlan& plan);
+// dx and dw of a block's gradients.
+cudaError_t add_logit_gradients(CudaContext& context, const LogitRows& a, const LogitPlan& plan);
+
+// The tiles' sums of the block's row r together; all lanes of a warp, the first gets the result.
+__device__ __forceinline__ RowSums sums_of_row(const LogitPlan& p, bool linear, int64_t r) {
+  const int lane = thread() % 32;
+  auto largest_of = [&](const TileSums& t) {
+    float largest = -INFINITY;
+    for (int i = lane; i < t.tiles; i += 32) {
+      largest = Largest()(largest, t.largest[r * t.tiles + i]);
+    }
+    return warp_reduce(largest, Largest());
+  };
+  const TileSums& t = p.policy;
+  const bool reference = p.reference_logits != nullptr;
+  RowSums s = {largest_of(t), 0, 0, 0, 0, 0};
+  const float reference_largest = reference ? largest_of(p.reference) : 0.0f;
+  // Which instructions these are is not left to nvcc: log_probability and ppo_loss have the same
+  // bits, and a policy's divergence from itself is 0.
+  double differences = 0, of_reference = 0;
+  for (int i = lane; i < t.tiles; i += 32) {
+    const int64_t at = r * t.tiles + i;
+    const double d = t.largest[at] - s.largest, factor = expf(t.largest[at] - s.largest);
+    const double sum = t.sums[at], terms = t.terms[at];
+    s.sum = fma(factor, sum, s.sum);
+    if (linear) {
+      const int64_t left = p.tokens - int64_t{i} * t.columns;
+      s.terms += fma(static_cast<double>(left < t.columns ? left : t.columns), d, terms);
+    } else {
+      s.terms = fma(factor, fma(d, sum, terms), s.terms);
+    }
+    if (!reference) continue;
+    const double of_q = t.reference_largest[at] - reference_largest, beside = t.differences[at];
+    differences = fma(factor, fma(d - of_q, sum, beside), differences);
+  }
+  for (int i = lane; reference && i < p.reference.tiles; i += 32) {
+    const int64_t at = r * p.reference.tiles + i;
+    const double factor = expf(p.reference.largest[at] - reference_largest);
+    const double sum = p.reference.sums[at];
+    of_reference = fma(factor, sum, of_reference);
+  }
+  s.sum = warp_reduce(s.sum, Sum());
+  s.terms = warp_reduce(s.terms, Sum());
+  if (reference) {
+    differences = warp_reduce(differences, Sum());
+    of_reference = warp_reduce(of_reference, Sum());
+  }
+  if (lane == 0) {
+    s.of_label = p.of_label[r];
+    s.log_sum = log(s.sum);
+    if (reference) s.divergence = differences / s.sum - s.log_sum + log(of_reference);
+  }
+  return s;
+}
+
+constexpr int kFinishThreads = 384;  // the registers of two blocks a multiprocessor
+
+template <class Loss>
+__global__ void __launch_bounds__(kFinishThreads, 2)
+    finish_logit_rows_kernel(LogitPlan p, Matrix<float> dx, bool linear, Loss loss) {
+  const int64_t r = blockIdx.x, m = p.index[p.first + r];
+  if (r >= p.counted_rows()) {
+    for (int64_t d = thread(); dx.data != nullptr && d < p.width; d += blockDim.x) {
+      dx.row(m)[d] = 0;
+    }
+    if (thread() == 0) loss.leave_out(m);
+    return;
+  }
+  PRECIS_SHARED(float, largest, 1);
+  PRECIS_SHARED(LogitGradient, gradient, 1);
+  if (thread() < 32) {
+    const RowSums s = sums_of_row(p, linear, r);
+    if (thread() == 0) {
+      largest[0] = s.largest;
+      gradient[0] = loss.finish(m, s);
+    }
+  }
+  if (p.logits == nullptr) return;
+  __syncthreads();
+  const float shift = largest[0];
+  const LogitGradient g = gradient[0];
+  const int64_t label = p.labels[m];
+  float* z = p.logits + r * p.logits_stride;
+  const int64_t step = int64_t{blockDim.x} * kEight;
+  float v[kEight], next[kEight];
+  load8(z + thread() * kEight, thread() * kEight < p.logits_stride ? kEight : 0, next);
+  for (int64_t begin = 0; begin < p.logits_stride; begin += step) {
+    const int64_t n = begin + thread() * kEight;
+#pragma unroll
+    for (int i = 0; i < kEight; i++) v[i] = next[i];
+    load8(z + n + step, n + step < p.logits_stride ? kEight : 0, next);
+    // g in bfloat16 ends up in the first half of the row: no further than what has been read.
+    __syncthreads();
+    if (n >= p.logits_stride) continue;
+#pragma unroll
+    for (int i = 0; i < kEight; i++) {
+      const float d = v[i] - shift, of_other = fmaf(expf(d), fmaf(d, g.slope, g.first), g.offset);
+      v[i] = n + i == label ? g.at_label : n + i < p.tokens ? of_other : 0.0f;
+    }
+    if (p.bf16) {
+      store8(reinterpret_cast<Bf16*>(z) + n, kEight, v);
+    } else {
+      store8(z + n, kEight, v);
+    }
+  }
+}
+
+template <class Loss>
+static inline cudaError_t for_logit_rows(CudaContext& context, const LogitRows& a,
+                                         const Loss& loss) {
+  if (rows(a.x) == 0) return cudaSuccess;
+  LogitPlan plan;
+  PRECIS_RETURN_IF_ERROR(plan_logit_rows(context, a, &plan));
+  for (plan.first = 0; plan.first < plan.rows; plan.first += plan.block_rows) {
+    const int64_t left = plan.rows - plan.first;
+    if (left < plan.block_rows) plan.block_rows = left;
+    PRECIS_RETURN_IF_ERROR(multiply_logit_rows(context, a, plan));
+    PRECIS_RETURN_IF_ERROR(launch("finish_logit_rows", finish_logit_rows_kernel<Loss>,
+                                  static_cast<uint32_t>(plan.block_rows),
+                                  a.wants_gradient() ? kFinishThreads : 32, 0, context.stream, plan,
+                                  matrix<float>(a.dx), a.linear, loss));
+    if (a.wants_gradient()) PRECIS_RETURN_IF_ERROR(add_logit_gradients(context, a, plan));
+  }
+  return cudaSuccess;
+}
+
+// A row's element of a float32 vector that may not be wanted.
+__device__ __forceinline__ void put(const precis_tensor& t, int64_t m, double value) {
+  if (t.data != nullptr) static_cast<float*>(t.data)[m] = static_cast<float>(value);
+}
+
+}  // namespace precis
+
+#endif  // PRECIS_CUDA_LOGIT_ROWS_CUH_
