@@ -139,7 +139,7 @@ __global__ void __launch_bounds__(kThreads) attention_kernel(AttentionArguments 
 // ------------------------------------------------------------------ float32
 
 template <int kDim>
-__global__ void __launch_bounds__(kFloatThreads) attention_float_kernel(AttentionArguments a) {
+__global__ void __launch_bounds__(kFloatThreads, 2) attention_float_kernel(AttentionArguments a) {
   constexpr int kStride = kDim + 1;
   DynamicShared dynamic;
   const Shared<float> qs = dynamic.take<float>(kSmallTile * kStride);

@@ -78,7 +78,8 @@ template <int kDim>
 constexpr int kSkewed = kKeys<kDim> + 24;
 
 // ds of the warp's 16 rows is added up by diagonal. relative: of the upper left corner. Rows eight
-// apart have the same diagonal eight columns apart: the registers come first.
+// apart have the same diagonal eight columns apart: the registers come first. Between two calls
+// there must be a barrier.
 template <int kDim>
 __device__ __forceinline__ void add_diagonals(const Arguments& b, const Shared<int32_t>& buckets,
                                               int relative, const float (&ds)[kKeys<kDim> / 8][4],
@@ -86,7 +87,6 @@ __device__ __forceinline__ void add_diagonals(const Arguments& b, const Shared<i
                                               const Shared<float>& sums) {
   constexpr int kN = kKeys<kDim>, kStride = kSkewed<kDim>;
   const int lane = thread() % 32, count = b.bucket_count();
-  __syncwarp();  // the last tile's sums are read no more
 #pragma unroll
   for (int m = -1; m < kN / 8; m++) {
 #pragma unroll
@@ -239,9 +239,9 @@ __global__ void __launch_bounds__(kThreads) queries_kernel(Arguments b) {
   }
 }
 
-// Queries of a tile, and columns of dk and dv that a block has; blockIdx.z says which.
-template <int kDim>
-constexpr int kQueries = kDim > 64 ? 32 : 64;
+// Queries of a tile. With 64, heads of 64 take 218 registers, with 32 159: three blocks fit.
+constexpr int kQueries = 32;
+// Columns of dk and dv that a block has; blockIdx.z says which.
 template <int kDim>
 constexpr int kColumns = kDim > 128 ? 128 : kDim;
 
@@ -255,7 +255,7 @@ struct Spread {
 
 template <int kDim>
 __global__ void __launch_bounds__(kThreads) keys_kernel(Arguments b) {
-  constexpr int kN = kQueries<kDim>, kStride = kTileStride<kDim>, kSize = kN * kStride;
+  constexpr int kN = kQueries, kStride = kTileStride<kDim>, kSize = kN * kStride;
   constexpr int kDiagonals = kTile + kN, kWide = kColumns<kDim>;
   const AttentionArguments& a = b.forward;
   DynamicShared dynamic;
@@ -386,7 +386,7 @@ __device__ __forceinline__ float kept_factor(const AttentionArguments& a, int64_
 }
 
 template <int kDim>
-__global__ void __launch_bounds__(kFloatThreads) queries_float_kernel(Arguments b) {
+__global__ void __launch_bounds__(kFloatThreads, 2) queries_float_kernel(Arguments b) {
   constexpr int kStride = kDim + 1, kDiagonals = 2 * kSmallTile;
   const AttentionArguments& a = b.forward;
   DynamicShared dynamic;
@@ -468,7 +468,7 @@ __global__ void __launch_bounds__(kFloatThreads) queries_float_kernel(Arguments 
 }
 
 template <int kDim>
-__global__ void __launch_bounds__(kFloatThreads) keys_float_kernel(Arguments b) {
+__global__ void __launch_bounds__(kFloatThreads, 2) keys_float_kernel(Arguments b) {
   constexpr int kStride = kDim + 1, kDiagonals = 2 * kSmallTile;
   const AttentionArguments& a = b.forward;
   DynamicShared dynamic;
@@ -579,7 +579,7 @@ cudaError_t run(CudaContext& context, const Arguments& b, int64_t keys, bool bf1
   }
   if (keys == 0) return cudaSuccess;
   if (bf16) {
-    constexpr int kN = kQueries<kDim>, kStride = kTileStride<kDim>;
+    constexpr int kN = kQueries, kStride = kTileStride<kDim>;
     const size_t bytes = 2 * shared_bytes<Bf16>(kTile * kStride) +
                          2 * shared_bytes<Bf16>(2 * kN * kStride) +
                          2 * shared_bytes<float>(2 * kN) + shared_bytes<float>(2 * (kTile + kN)) +
