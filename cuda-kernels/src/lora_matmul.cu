@@ -12,21 +12,23 @@
 // asked for kStages - 1 steps ago. x comes that way too where it is bfloat16 in rows of whole,
 // aligned eights; else it is converted on its way from registers to shared memory, one step ahead.
 //
-// Two tiles, 128 x 128 for eight warps and 16 x 64 for four, the latter when there are few rows.
-// Every sum runs through k in steps of 16 in either, so a row's bits do not depend on the batch.
+// Two tiles, 128 x 128 for four warps, or for eight where x goes through registers or there are
+// many ranks, and 16 x 64 for four, the latter when there are few rows. Every sum runs through k in
+// steps of 16 in each, so a row's bits do not depend on the batch.
 //
-// Instructions of a warp for sixteen of K in the large tile: 16 mma and 6 ldmatrix without
-// adapters; 16 ranks add 2 and 2, 32 ranks 4 and 3, because every block of a row computes t
-// again: 12.5 % and 25 % more products than x W'. With three stages two blocks of it fit into a
-// multiprocessor's shared memory and, x going past the registers, into its registers.
+// For sixteen of K a warp of four has 32 mma and 8 ldmatrix without adapters, 4 and 1/2 more with
+// 16 ranks, 8 and 1 more with 32: every block of a row computes t again, 12.5 % and 25 % more
+// products than x W', but from the fragments of x that it has anyway. A step of 32 then reads 32
+// KiB from shared memory and writes 16, where eight warps of 64 x 32 read 48. With three stages two
+// blocks fit into a multiprocessor.
 //
 // float32: plain fused multiply-adds, tiles of 64 x 64, for reference and not for speed.
 //
-// Tried: x always through registers, two stages: 162 registers without adapters and 188 with, one
-// block to a multiprocessor, and the latency of a copy in every step of a small tile.
-// Not tried yet: 256 columns, and for sm_90a wgmma with TMA, without which a Hopper GPU reaches
-// about 60 % of its rate; a kernel for few rows that splits K over the warps, because 16 x 64
-// leaves most of a large GPU idle when N is 768.
+// Tried: x always through registers, two stages, eight warps: 162 registers without adapters and
+// 188 with, so one block to a multiprocessor, and a copy's whole latency in every step of a small
+// tile. Not tried yet: 256 columns, and for sm_90a wgmma with TMA, without which a Hopper GPU
+// reaches about 60 % of its rate; a kernel for few rows that splits K over the warps, because 16 x
+// 64 leaves most of a large GPU idle when N is 768.
 #include "cublaslt.h"
 #include "kernels.h"
 #include "ops/lora_matmul.h"
@@ -142,13 +144,13 @@ template <class B>
 __global__ void __launch_bounds__(B::kThreads, B::kTogether) lora_matmul_kernel(Product p) {
   constexpr int kRows = B::kRows, kColumns = B::kColumns, kWarpsM = B::kWarpsM;
   constexpr int kWarpsN = B::kWarpsN, kRanks = B::kRanks, kStages = B::kStages;
-  constexpr int kThreads = B::kThreads, kWarps = kThreads / 32;
+  constexpr int kThreads = B::kThreads;
   constexpr int kTilesM = kRows / kWarpsM / 16, kTilesN = kColumns / kWarpsN / 8;
-  // t: the warps share the tiles of 16 rows and 16 ranks evenly.
-  constexpr int kBandsM = kRows / 16, kBandsR = kRanks / 16;
-  constexpr int kSpread = kWarps / kBandsM;  // warps that share 16 rows
-  constexpr int kTilesR = kRanks > 0 ? (kBandsR + kSpread - 1) / kSpread : 1;
-  static_assert(kWarps % kBandsM == 0 && kTilesN % 2 == 0);
+  // t: the warps that have the same rows share the ranks, eight at a time; some may have none.
+  constexpr int kRankTiles = kRanks / 8;
+  constexpr int kLowTiles = kRanks > 0 ? (kRankTiles + kWarpsN - 1) / kWarpsN : 1;
+  static_assert(kTilesN % 2 == 0 && kRankTiles % kLowTiles == 0);
+  static_assert(kLowTiles == 1 || kLowTiles % 2 == 0);
   // A thread brings the same eight of rows kPassRows apart: so many of x, and of W and A.
   constexpr int kPassRows = kThreads / kPerRow;
   constexpr int kBring = (kRows + kPassRows - 1) / kPassRows;
@@ -170,29 +172,26 @@ __global__ void __launch_bounds__(B::kThreads, B::kTogether) lora_matmul_kernel(
   const int warp = thread() / 32, lane = thread() % 32;
   const int warp_m = warp / kWarpsN * (kRows / kWarpsM);
   const int warp_n = warp % kWarpsN * (kColumns / kWarpsN);
-  const int band_m = warp % kBandsM * 16, first_r = warp / kBandsM;
+  const int first_rank = warp % kWarpsN * kLowTiles * 8;
   const int first_row = thread() / kPerRow, column = thread() % kPerRow * kEight;
 
-  // W's rows, and below them A's: where the thread's lie, and which there are.
-  const Bf16* w_from[kBringW];
-  uint32_t w_wanted = 0;
-#pragma unroll
-  for (int i = 0; i < kBringW; i++) {
-    const int row = first_row + i * kPassRows;
-    const bool of_w = row < kColumns;
-    const int64_t n = of_w ? n0 + row : row - kColumns;
-    const bool wanted = n < (of_w ? p.w_rows : p.a_rows);
-    w_from[i] = static_cast<const Bf16*>(of_w ? p.w : p.a) +
-                (wanted ? n : 0) * (of_w ? p.w_stride : p.a_stride) + column;
-    w_wanted |= static_cast<uint32_t>(wanted) << i;
-  }
+  // W's rows, and below them A's. Both are padded to whole passes.
+  static_assert(kColumns % kPassRows == 0 && kCudaPackMultiple % kPassRows == 0);
+  const Bf16* w_from = static_cast<const Bf16*>(p.w) + (n0 + first_row) * p.w_stride + column;
+  const Bf16* a_from = static_cast<const Bf16*>(p.a) + first_row * p.a_stride + column;
   auto copy_w = [&](int stage, int k0) {
     const Shared<Bf16> tile = w_tile(stage);
 #pragma unroll
     for (int i = 0; i < kBringW; i++) {
       const int row = first_row + i * kPassRows;
       if (row >= kColumns + kRanks) break;
-      copy_async(tile.at(row * kStride + column, kEight), w_from[i] + k0, (w_wanted >> i & 1) != 0);
+      // The first row of the pass says whether there are any.
+      const int of_pass = i * kPassRows;
+      const bool of_w = of_pass < kColumns;
+      const bool wanted = of_w ? n0 + of_pass < p.w_rows : of_pass - kColumns < p.a_rows;
+      const Bf16* from =
+          of_w ? w_from + of_pass * p.w_stride : a_from + (of_pass - kColumns) * p.a_stride;
+      copy_async(tile.at(row * kStride + column, kEight), (wanted ? from : w_from) + k0, wanted);
     }
   };
   // x, and below it z.
@@ -251,7 +250,7 @@ __global__ void __launch_bounds__(B::kThreads, B::kTogether) lora_matmul_kernel(
   };
 
   float sum[kTilesM][kTilesN][4] = {};
-  float low[kTilesR][2][4] = {};
+  float low[kTilesM][kLowTiles][4] = {};
   for (int step = 0; step < kStages - 1; step++) copy_step(step);
   if constexpr (!B::kDirect) {
     load_x(0);
@@ -266,6 +265,7 @@ __global__ void __launch_bounds__(B::kThreads, B::kTogether) lora_matmul_kernel(
       if (step + 1 < steps) load_x(int64_t{step + 1} * kDepth);
     }
     const Shared<Bf16> xs = x_tile(stage), ws = w_tile(stage);
+    uint32_t a_low[4];
 #pragma unroll
     for (int k = 0; k < kDepth; k += 16) {
       uint32_t a[kTilesM][4], b[4];
@@ -281,15 +281,34 @@ __global__ void __launch_bounds__(B::kThreads, B::kTogether) lora_matmul_kernel(
         }
       }
       if constexpr (kRanks > 0) {
-        uint32_t z[4];
-        load_a(xs, kStride, (p.separate_z ? kRows : 0) + band_m, k, z);
+        if (first_rank >= kRanks) continue;
+        // Of A: one tile's operands for both halves of the step, or those of two tiles at a time.
+        if (kLowTiles == 1 && k == 0) {
+          load_matrices<false>(
+              ws.at((kColumns + first_rank + lane % 8) * kStride + lane / 8 * kEight, kEight),
+              a_low);
+        }
 #pragma unroll
-        for (int r = 0; r < kTilesR; r++) {
-          const int band = first_r + r * kSpread;
-          if (band >= kBandsR) break;
-          load_b(ws, kStride, kColumns + band * 16, k, b);
-          mma_bf16(low[r][0], z, b[0], b[1]);
-          mma_bf16(low[r][1], z, b[2], b[3]);
+        for (int t = 0; t < kLowTiles; t += 2) {
+          if (kLowTiles > 1) load_b(ws, kStride, kColumns + first_rank + t * 8, k, b);
+          auto multiply = [&](int i, const uint32_t(&x)[4]) {
+            if constexpr (kLowTiles == 1) {
+              mma_bf16(low[i][0], x, a_low[k / 8], a_low[k / 8 + 1]);
+            } else {
+              mma_bf16(low[i][t], x, b[0], b[1]);
+              mma_bf16(low[i][t + 1], x, b[2], b[3]);
+            }
+          };
+#pragma unroll
+          for (int i = 0; i < kTilesM; i++) {
+            if (p.separate_z) {
+              uint32_t z[4];
+              load_a(xs, kStride, kRows + warp_m + i * 16, k, z);
+              multiply(i, z);
+            } else {
+              multiply(i, a[i]);
+            }
+          }
         }
       }
     }
@@ -304,14 +323,16 @@ __global__ void __launch_bounds__(B::kThreads, B::kTogether) lora_matmul_kernel(
     const Shared<Bf16> bs = memory.part(kRows * kLow, kColumns * kLow);
     // Calls f(row of the tile, rank, t) for what the warp has of t.
     auto each_low = [&](auto f) {
+      if (first_rank >= kRanks) return;
 #pragma unroll
-      for (int r = 0; r < kTilesR; r++) {
-        const int band = first_r + r * kSpread;
-        if (band >= kBandsR) break;
+      for (int i = 0; i < kTilesM; i++) {
 #pragma unroll
-        for (int i = 0; i < 8; i++) {
-          f(band_m + lane / 4 + i % 4 / 2 * 8, band * 16 + i / 4 * 8 + lane % 4 * 2 + i % 2,
-            low[r][i / 4][i % 4]);
+        for (int t = 0; t < kLowTiles; t++) {
+#pragma unroll
+          for (int e = 0; e < 4; e++) {
+            f(warp_m + i * 16 + lane / 4 + e / 2 * 8, first_rank + t * 8 + lane % 4 * 2 + e % 2,
+              low[i][t][e]);
+          }
         }
       }
     };
@@ -411,9 +432,11 @@ template <int kRanks, bool kDirect>
 cudaError_t run_bf16(CudaContext& context, const Product& p) {
   // As many stages as fit into 99 KiB, what a block of sm_86 and sm_89 may have.
   constexpr bool kMany = kRanks > 32;
+  // Four warps with 64 x 64 each read less from shared memory than eight; they need the registers.
+  constexpr int kAcross = kDirect && !kMany ? 2 : 4;
   return p.rows <= kFewRows
              ? run<Block<16, 64, 1, 4, kRanks, kMany ? 4 : 8, kDirect>>(context, p)
-             : run<Block<128, 128, 2, 4, kRanks, kMany ? 2 : 3, kDirect>>(context, p);
+             : run<Block<128, 128, 2, kAcross, kRanks, kMany ? 2 : 3, kDirect>>(context, p);
 }
 
 template <bool kDirect>
