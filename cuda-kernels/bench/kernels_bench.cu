@@ -9,9 +9,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "cublaslt.h"
 #include "kernels.h"
 #include "machine.h"
 
@@ -293,8 +295,12 @@ void attention_gradients(Bench& b) {
   }
 }
 
-// Beside each product its own without adapters: what the fusion costs.
+// Beside each product its own without adapters, and cuBLASLt's where there is one: what the fusion
+// costs.
 void products(Bench& b) {
+  std::string why;
+  const std::unique_ptr<CublasLt> cublaslt = CublasLt::find(&why);
+  if (cublaslt == nullptr) std::printf("no products by cuBLASLt: %s\n", why.c_str());
   const struct {
     int64_t m, n, k;
   } shapes[] = {{8192, 768, 768},  {8192, 2304, 768}, {8192, 4096, 768},
@@ -310,6 +316,14 @@ void products(Bench& b) {
     const double frozen = b.row("matmul " + name, bytes, operations, [&] {
       return matmul_cuda(b.context(), {x, w, y, 1, 0});
     });
+    double library = 0;
+    if (cublaslt != nullptr) {
+      b.context().cublaslt = cublaslt.get();
+      library = b.row("cuBLASLt " + name, bytes, operations, [&] {
+        return matmul_cuda(b.context(), {x, w, y, 1, 0});
+      });
+      b.context().cublaslt = nullptr;
+    }
     for (int64_t ranks : {16, 32, 64}) {
       precis_lora_matmul_args args = {};
       args.x = x;
@@ -324,7 +338,9 @@ void products(Bench& b) {
       const double us = b.row("lora_matmul " + name + " rank " + std::to_string(ranks), bytes + low,
                               operations + low * static_cast<double>(s.m),
                               [&] { return lora_matmul_cuda(b.context(), args); });
-      std::printf("%44s %.2fx the product alone\n", "", us / frozen);
+      std::printf("%44s %.2fx the product alone", "", us / frozen);
+      if (cublaslt != nullptr) std::printf(", %.2fx cuBLASLt's", us / library);
+      std::printf("\n");
     }
   }
 }

@@ -430,12 +430,13 @@ constexpr int64_t kFewRows = 32;
 
 template <int kRanks, bool kDirect>
 cudaError_t run_bf16(CudaContext& context, const Product& p) {
-  // As many stages as fit into 99 KiB, what a block of sm_86 and sm_89 may have.
+  // As many stages as fit into 99 KiB, what a block of sm_86 and sm_89 may have, or for few rows
+  // without adapters into 48 KiB, which need not be asked for.
   constexpr bool kMany = kRanks > 32;
   // Four warps with 64 x 64 each read less from shared memory than eight; they need the registers.
   constexpr int kAcross = kDirect && !kMany ? 2 : 4;
   return p.rows <= kFewRows
-             ? run<Block<16, 64, 1, 4, kRanks, kMany ? 4 : 8, kDirect>>(context, p)
+             ? run<Block<16, 64, 1, 4, kRanks, kMany ? 4 : 7, kDirect>>(context, p)
              : run<Block<128, 128, 2, kAcross, kRanks, kMany ? 2 : 3, kDirect>>(context, p);
 }
 
