@@ -81,6 +81,12 @@ public final class Classifier implements AutoCloseable {
       return this;
     }
 
+    /** See {@link Context.Options#device}; the default is the CPU. */
+    public LoadOptions device(String device) {
+      context.device(device);
+      return this;
+    }
+
     /** Threads; 0: one for each physical core that the process may use. */
     public LoadOptions threads(int threads) {
       context.threads(threads);

@@ -39,7 +39,7 @@ record AlignmentStart(
     command.common().requireDevice();
     Path folder = command.resolve(model);
     var dtype = command.common().trainingType();
-    var device = command.common().contextOptions();
+    var device = command.common().contextOptions().manyRows(false); // it generates too
     if (!lora()) {
       return TrainableT5.full(folder, dtype, dropout, device);
     }

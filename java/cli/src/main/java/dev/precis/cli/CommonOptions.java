@@ -68,16 +68,32 @@ final class CommonOptions {
     return threads;
   }
 
-  /** Refuses a device that this build does not have; what is left is the CPU. */
+  /** Refuses a device that is none, and a type that it does not have. */
   void requireDevice() {
-    if (device.matches("cuda(:\\d{1,3})?")) {
-      throw new InvalidInputException(
-          "--device " + device + ": this build has no CUDA; use --device cpu");
-    }
-    if (!device.equals("auto") && !device.equals("cpu")) {
+    boolean cuda = device.matches("cuda(:\\d{1,3})?");
+    if (!cuda && !device.equals("auto") && !device.equals("cpu")) {
       throw new InvalidInputException(
           "--device must be auto, cpu or cuda[:N], not '" + device + "'");
     }
+    if (cuda && loadsInt8()) {
+      throw new InvalidInputException("--dtype int8 is for the CPU: use --dtype bfloat16");
+    }
+  }
+
+  /** What to run on: int8 is for the CPU. */
+  private String device() {
+    requireDevice();
+    return loadsInt8() ? "cpu" : device;
+  }
+
+  /** Whether a GPU was asked for by name. */
+  boolean asksForGpu() {
+    return device.startsWith("cuda");
+  }
+
+  /** The GPU that would be used; null where none is wanted. */
+  String gpu() {
+    return device.equals("cpu") ? null : asksForGpu() ? device : "cuda:0";
   }
 
   /** The type to load a model as; null: as its files are. */
@@ -95,18 +111,16 @@ final class CommonOptions {
 
   /** How a model is loaded with these options. */
   T5.LoadOptions loadOptions() {
-    requireDevice();
-    return new T5.LoadOptions().dtype(dtype()).threads(threads());
+    return new T5.LoadOptions().device(device()).dtype(dtype()).threads(threads());
   }
 
   /** How a classifier is loaded with these options. */
   Classifier.LoadOptions classifierOptions() {
-    requireDevice();
     if (loadsInt8()) {
       throw new InvalidInputException(
           "--dtype int8 is for generation: score in float32 or bfloat16");
     }
-    return new Classifier.LoadOptions().dtype(dtype()).threads(threads());
+    return new Classifier.LoadOptions().device(device()).dtype(dtype()).threads(threads());
   }
 
   /** Whether models are loaded as int8. */
@@ -123,10 +137,9 @@ final class CommonOptions {
     return type == null ? DType.FLOAT32 : type;
   }
 
-  /** How a context is made as the options ask for. */
+  /** How a context for training is made as the options ask for. */
   Context.Options contextOptions() {
-    requireDevice();
-    return new Context.Options().threads(threads());
+    return new Context.Options().device(device()).threads(threads()).manyRows(true);
   }
 
   /** A context as the options ask for. */

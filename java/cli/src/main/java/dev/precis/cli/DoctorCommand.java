@@ -1,5 +1,6 @@
 package dev.precis.cli;
 
+import dev.precis.InvalidInputException;
 import dev.precis.T5;
 import dev.precis.checkpoint.Json;
 import dev.precis.checkpoint.WeightsCache;
@@ -14,6 +15,7 @@ import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
 import dev.precis.text.PromptTemplate;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -120,7 +122,7 @@ final class DoctorCommand extends BaseCommand {
       return;
     }
     add("library", Level.OK, library.toString());
-    try (Context context = common().context()) {
+    try (Context context = new Context.Options().threads(common().threads()).create()) {
       Context.Info info = context.info();
       add(
           "cpu",
@@ -147,14 +149,50 @@ final class DoctorCommand extends BaseCommand {
       return;
     }
     check("summary", this::testSummary);
-    boolean driver = Files.exists(Path.of("/proc/driver/nvidia/version"));
-    add(
-        "gpu",
-        Level.NOTE,
-        "this build has no CUDA"
-            + (driver
-                ? ", though there is an NVIDIA driver"
-                : "; there is no NVIDIA driver either"));
+    checkGpu();
+  }
+
+  private void checkGpu() {
+    String wish = common().gpu();
+    if (wish == null) {
+      return;
+    }
+    try (Context context = new Context.Options().device(wish).manyRows(true).create()) {
+      Context.Gpu gpu = context.info().gpu();
+      add(
+          "gpu",
+          Level.OK,
+          "%d: %s, compute capability %d.%d, %s free of %s"
+              .formatted(
+                  gpu.index(),
+                  gpu.name(),
+                  gpu.computeCapability() / 10,
+                  gpu.computeCapability() % 10,
+                  gigabytes(gpu.freeBytes()),
+                  gigabytes(gpu.bytes())));
+      add(
+          "driver",
+          Level.OK,
+          "supports CUDA %d.%d".formatted(gpu.driver() / 1000, gpu.driver() % 1000 / 10));
+      boolean found = !gpu.cublasltVersion().isEmpty();
+      add(
+          "cublaslt",
+          found ? Level.OK : Level.NOTE,
+          found
+              ? gpu.cublasltVersion() + ", " + gpu.cublasltPath()
+              : "not used: the library's own products train more slowly without it ("
+                  + gpu.cublasltError()
+                  + "); the jar org.bytedeco:cuda with its redist classifier has it, and"
+                  + " PRECIS_CUBLASLT says where");
+      check("gpu product", () -> testProduct(context));
+    } catch (InvalidInputException e) {
+      add(
+          "gpu",
+          common().asksForGpu() ? Level.FAILED : Level.NOTE,
+          e.getMessage() + "; everything runs on the CPU");
+    } catch (RuntimeException e) {
+      add("gpu", Level.FAILED, Failures.of(e).sentence());
+    }
   }
 
   /** Records what a test says, or its failure. */
@@ -181,10 +219,13 @@ final class DoctorCommand extends BaseCommand {
     }
     try (Arena arena = Arena.ofShared();
         Ops ops = new Ops(context)) {
-      Tensor y = Tensor.of(arena.allocate(4L * m * n, 64), DType.FLOAT32, m, n);
+      Tensor y =
+          Tensor.of(context.allocateShared(arena, 4L * m * n), DType.FLOAT32, m, n).on(context);
+      Tensor input = Tensor.of(context.allocateShared(arena, 4L * m * k), DType.FLOAT32, m, k);
+      input.memory().copyFrom(MemorySegment.ofArray(x));
       PackedMatrix packed =
           ops.pack(arena, DType.FLOAT32, List.of(Tensor.ofFloats(arena, w, n, k)));
-      ops.matmul(Tensor.ofFloats(arena, x, m, k), packed, y, 1, false);
+      ops.matmul(input, packed, y, 1, false);
       for (int row = 0; row < m; row++) {
         for (int column = 0; column < n; column++) {
           float expected = 0;

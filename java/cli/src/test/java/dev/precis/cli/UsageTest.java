@@ -56,8 +56,10 @@ final class UsageTest {
   @CsvSource(
       delimiter = '|',
       value = {
-        "--device cuda                  | this build has no CUDA",
-        "--device cuda:1                | this build has no CUDA",
+        "--device cuda                  | Device cuda cannot be used: this build of libprecis has"
+            + " no CUDA",
+        "--device cuda:1                | Device cuda:1 cannot be used: this build of libprecis has"
+            + " no CUDA",
         "--device tpu                   | --device must be auto, cpu or cuda[:N]",
         "--dtype float16                | --dtype must be auto, float32, bfloat16 or int8",
         "--threads -1                   | --threads must be 1 or more",

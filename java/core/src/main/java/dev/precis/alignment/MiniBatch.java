@@ -71,7 +71,7 @@ record MiniBatch(
       Advantages.whiten(advantages, mask, true);
     }
     Tensor actions = workspace.tensor(DType.INT32, count);
-    Tensor weights = workspace.tensor(DType.FLOAT32, count);
+    Tensor weights = workspace.shared(DType.FLOAT32, count);
     at = 0;
     for (int p : part) {
       for (int s = p * each; s < (p + 1) * each; s++) {
@@ -96,10 +96,10 @@ record MiniBatch(
         penalised ? floats(rollout.referenceLogProbabilities(), tokens, workspace) : null,
         critic ? floats(targets.values(), tokens, workspace) : null,
         critic ? floats(targets.returns(), tokens, workspace) : null,
-        workspace.tensor(DType.FLOAT32, count),
-        workspace.tensor(DType.FLOAT32, count),
-        workspace.tensor(DType.FLOAT32, count),
-        critic ? workspace.tensor(DType.FLOAT32, count) : null,
+        workspace.shared(DType.FLOAT32, count),
+        workspace.shared(DType.FLOAT32, count),
+        workspace.shared(DType.FLOAT32, count),
+        critic ? workspace.shared(DType.FLOAT32, count) : null,
         new PpoCoefficients(
             options.clipRange(),
             options.clipRange(),
@@ -123,7 +123,7 @@ record MiniBatch(
 
   private static Tensor floats(double[] from, int[] at, Workspace workspace) {
     int count = at == null ? from.length : at.length;
-    Tensor tensor = workspace.tensor(DType.FLOAT32, count);
+    Tensor tensor = workspace.shared(DType.FLOAT32, count);
     for (int i = 0; i < count; i++) {
       float value = (float) from[at == null ? i : at[i]];
       tensor.memory().setAtIndex(ValueLayout.JAVA_FLOAT, i, value);

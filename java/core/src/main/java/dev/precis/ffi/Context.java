@@ -1,11 +1,16 @@
 package dev.precis.ffi;
 
+import dev.precis.InvalidInputException;
 import dev.precis.ffi.generated.Precis;
 import dev.precis.ffi.generated.precis_context_args;
 import dev.precis.ffi.generated.precis_context_info;
+import dev.precis.ffi.generated.precis_tensor;
+import dev.precis.ffi.generated.precis_zero_args;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
  * A device, its threads and the memory that its operations borrow.
@@ -15,12 +20,17 @@ import java.lang.foreign.ValueLayout;
  * thread works as the first of them and stays pinned to a core until another thread calls or the
  * context is closed. Different contexts are independent of each other.
  *
+ * <p><b>Time.</b> On the CPU an operation is done when it returns. On a GPU it is ordered: {@link
+ * #settle}, which {@link dev.precis.tensor.Tensor#memory} calls, waits before the host looks.
+ *
  * <p><b>Lifetime.</b> {@link #close} frees the threads and the scratch memory. Memory from {@link
  * #allocate} belongs to the arena that was passed and must be closed before the context.
  */
 public final class Context implements AutoCloseable {
   private MemorySegment handle;
   private final Info info;
+  private boolean gpu;
+  private boolean pending;
 
   /** What {@code precis_context_describe} says. */
   public record Info(
@@ -33,13 +43,52 @@ public final class Context implements AutoCloseable {
       String onednnPath,
       String onednnError,
       long scratchBytes,
-      long allocations) {}
+      long allocations,
+      Gpu gpu) {}
+
+  /**
+   * What a context on a GPU runs on.
+   *
+   * @param computeCapability as 90
+   * @param driver the CUDA version that the driver supports, as 13000
+   * @param cublasltVersion empty where cuBLASLt is not used
+   * @param cublasltError why it could not be loaded; empty where nobody tried
+   */
+  public record Gpu(
+      int index,
+      String name,
+      int computeCapability,
+      int driver,
+      long bytes,
+      long freeBytes,
+      String cublasltVersion,
+      String cublasltPath,
+      String cublasltError) {}
 
   private Context(Options options) {
     Native.library();
+    MemorySegment made = null;
+    if (options.device.equals("auto")) {
+      try {
+        made = create(options, 0);
+      } catch (InvalidInputException e) {
+        // Without a GPU that can be used, the CPU is what "auto" means.
+      }
+    } else if (!options.device.equals("cpu")) {
+      made = create(options, options.index());
+    }
+    gpu = made != null;
+    handle = gpu ? made : create(options, -1);
+    info = describe();
+  }
+
+  /** A context on the GPU of that index, or on the CPU where it is negative. */
+  private static MemorySegment create(Options options, int gpu) {
     try (Arena call = Arena.ofConfined()) {
       MemorySegment args = precis_context_args.allocate(call);
-      precis_context_args.device(args, Precis.PRECIS_CPU());
+      precis_context_args.device(args, gpu < 0 ? Precis.PRECIS_CPU() : Precis.PRECIS_CUDA());
+      precis_context_args.device_index(args, Math.max(gpu, 0));
+      precis_context_args.many_rows(args, options.manyRows ? 1 : 0);
       precis_context_args.threads(args, options.threads);
       precis_context_args.isa(args, text(call, options.isa));
       precis_context_args.matmul(args, text(call, options.matmul));
@@ -49,18 +98,51 @@ public final class Context implements AutoCloseable {
       MemorySegment out = call.allocate(ValueLayout.ADDRESS);
       int status = Precis.precis_context_create(args, out);
       if (status != Precis.PRECIS_OK()) {
+        if (gpu >= 0) {
+          throw new InvalidInputException(
+              "Device %s cannot be used: %s".formatted(options.device, error.getString(0)));
+        }
         throw new NativeException(NativeException.Status.of(status), error.getString(0));
       }
-      handle = out.get(ValueLayout.ADDRESS, 0);
+      return out.get(ValueLayout.ADDRESS, 0);
     }
-    info = describe();
   }
 
   /** How a context is made; the defaults are the best this machine has. */
   public static final class Options {
+    private static final Pattern CUDA = Pattern.compile("cuda(?::(\\d{1,3}))?");
+
+    private String device = "cpu";
+    private boolean manyRows;
     private int threads;
     private String isa;
     private String matmul;
+
+    /**
+     * What to run on: {@code cpu}, {@code cuda} (the first GPU), {@code cuda:N}, or {@code auto}: a
+     * GPU where there is one and the library can use it, else the CPU. The default is the CPU.
+     *
+     * @throws IllegalArgumentException where it is none of them
+     */
+    public Options device(String device) {
+      if (!device.equals("auto") && !device.equals("cpu") && !CUDA.matcher(device).matches()) {
+        throw new IllegalArgumentException(
+            "A device is auto, cpu or cuda[:N], not '" + device + "'");
+      }
+      this.device = device;
+      return this;
+    }
+
+    private int index() {
+      Matcher cuda = CUDA.matcher(device);
+      return cuda.matches() && cuda.group(1) != null ? Integer.parseInt(cuda.group(1)) : 0;
+    }
+
+    /** Whether whole sequences go through at a time, as in training: for cuBLASLt on a GPU. */
+    public Options manyRows(boolean manyRows) {
+      this.manyRows = manyRows;
+      return this;
+    }
 
     /** Threads; 0, the default: one for each physical core that the process may use. */
     public Options threads(int threads) {
@@ -84,6 +166,7 @@ public final class Context implements AutoCloseable {
      * Makes the context.
      *
      * @throws NativeException when the processor or the build lacks what was asked for
+     * @throws InvalidInputException when there is no GPU as it was asked for, with the reason
      */
     public Context create() {
       return new Context(this);
@@ -127,7 +210,52 @@ public final class Context implements AutoCloseable {
           precis_context_info.onednn_path(raw).getString(0),
           precis_context_info.onednn_error(raw).getString(0),
           precis_context_info.scratch_bytes(raw),
-          precis_context_info.allocations(raw));
+          precis_context_info.allocations(raw),
+          gpu ? gpu(raw) : null);
+    }
+  }
+
+  private static Gpu gpu(MemorySegment raw) {
+    return new Gpu(
+        precis_context_info.device_index(raw),
+        precis_context_info.device_name(raw).getString(0),
+        precis_context_info.compute_capability(raw),
+        precis_context_info.driver_version(raw),
+        precis_context_info.device_bytes(raw),
+        precis_context_info.free_bytes(raw),
+        precis_context_info.cublaslt_version(raw).getString(0),
+        precis_context_info.cublaslt_path(raw).getString(0),
+        precis_context_info.cublaslt_error(raw).getString(0));
+  }
+
+  /** Whether it runs on a GPU: operations reach no memory but that of {@link #allocate} then. */
+  public boolean onGpu() {
+    return gpu;
+  }
+
+  /**
+   * Waits until everything that was ordered is done; the CPU is always done.
+   *
+   * @throws NativeException for what went wrong meanwhile
+   */
+  public void settle() {
+    if (pending) {
+      pending = false;
+      check(Precis.precis_synchronize(handle()));
+      pending = false;
+    }
+  }
+
+  /** Sets memory of this context to zero, in the order of the operations. */
+  public void zero(MemorySegment memory) {
+    try (Arena call = Arena.ofConfined()) {
+      MemorySegment args = precis_zero_args.allocate(call);
+      MemorySegment y = precis_zero_args.y(args);
+      precis_tensor.data(y, memory);
+      precis_tensor.dims(y, 0, memory.byteSize());
+      precis_tensor.rank(y, 1);
+      precis_tensor.dtype(y, Precis.PRECIS_UINT8());
+      check(Precis.precis_zero(handle(), args));
     }
   }
 
@@ -137,9 +265,21 @@ public final class Context implements AutoCloseable {
    * @param owner frees it when closed
    */
   public MemorySegment allocate(Arena owner, long bytes) {
+    return allocate(owner, bytes, false);
+  }
+
+  /** The same for what the host writes and reads often: ids, offsets, tokens, losses. */
+  public MemorySegment allocateShared(Arena owner, long bytes) {
+    return allocate(owner, bytes, true);
+  }
+
+  private MemorySegment allocate(Arena owner, long bytes, boolean shared) {
     try (Arena call = Arena.ofConfined()) {
       MemorySegment out = call.allocate(ValueLayout.ADDRESS);
-      check(Precis.precis_allocate(handle(), bytes, out));
+      check(
+          shared
+              ? Precis.precis_allocate_shared(handle(), bytes, out)
+              : Precis.precis_allocate(handle(), bytes, out));
       MemorySegment memory = out.get(ValueLayout.ADDRESS, 0);
       return memory.reinterpret(bytes, owner, m -> Precis.precis_free(handle(), m, bytes));
     }
@@ -147,6 +287,7 @@ public final class Context implements AutoCloseable {
 
   /** Throws what the library says when a status is not {@code PRECIS_OK}. */
   public void check(int status) {
+    pending = gpu;
     if (status != 0) {
       throw failure(status);
     }

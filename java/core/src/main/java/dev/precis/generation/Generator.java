@@ -205,6 +205,7 @@ public final class Generator implements AutoCloseable {
             buffers.logProbabilities(),
             buffers.warpedLogProbabilities(),
             null);
+        ops.context().settle();
         for (int row = rows.size() - 1; row >= 0; row--) {
           accept(row, step, end);
         }
@@ -386,6 +387,7 @@ public final class Generator implements AutoCloseable {
       } else {
         ops.greedy(buffers.logits(), rules, buffers.tokens(), buffers.logProbabilities());
       }
+      ops.context().settle();
     }
 
     private void accept() {
@@ -459,8 +461,8 @@ public final class Generator implements AutoCloseable {
       streams = workspace.tensor(DType.INT64, capacity).memory();
       offsets = workspace.tensor(DType.INT64, capacity).memory();
       tokens = ints(workspace, capacity);
-      logProbabilities = workspace.tensor(DType.FLOAT32, capacity).memory();
-      warpedLogProbabilities = workspace.tensor(DType.FLOAT32, capacity).memory();
+      logProbabilities = workspace.shared(DType.FLOAT32, capacity).memory();
+      warpedLogProbabilities = workspace.shared(DType.FLOAT32, capacity).memory();
       allLogits = workspace.tensor(DType.FLOAT32, capacity, vocabSize);
       ends = workspace.tensor(DType.INT32, 1);
     }

@@ -108,14 +108,19 @@ public final class LoraMerge {
     try (Arena call = Arena.ofConfined()) {
       long n = weight.shape()[0];
       long k = weight.shape()[1];
-      Tensor sum = Tensor.of(call.allocate(n * k * 4, 64), DType.FLOAT32, n, k);
+      Tensor sum =
+          Tensor.of(ops.context().allocate(call, n * k * 4), DType.FLOAT32, n, k).on(ops.context());
       weight.toFloat32(sum.memory());
       for (PeftAdapter.Module module : on) {
         int rank = module.rank();
-        Tensor a = Tensor.of(call.allocate(rank * k * 4, 64), DType.FLOAT32, rank, k);
+        Tensor a =
+            Tensor.of(ops.context().allocate(call, rank * k * 4), DType.FLOAT32, rank, k)
+                .on(ops.context());
         module.a().toFloat32(a.memory());
         float[] b = module.b().toFloat32();
-        Tensor transposed = Tensor.of(call.allocate(rank * n * 4, 64), DType.FLOAT32, rank, n);
+        Tensor transposed =
+            Tensor.of(ops.context().allocate(call, rank * n * 4), DType.FLOAT32, rank, n)
+                .on(ops.context());
         for (int i = 0; i < n; i++) {
           for (int r = 0; r < rank; r++) {
             transposed.memory().setAtIndex(ValueLayout.JAVA_FLOAT, r * n + i, b[i * rank + r]);
@@ -127,7 +132,9 @@ public final class LoraMerge {
       if (weight.dtype() == DType.FLOAT32) {
         return result.copyFrom(sum.memory());
       }
-      Tensor rounded = Tensor.of(call.allocate(n * k * 2, 64), DType.BFLOAT16, n, k);
+      Tensor rounded =
+          Tensor.of(ops.context().allocate(call, n * k * 2), DType.BFLOAT16, n, k)
+              .on(ops.context());
       ops.convert(sum, rounded);
       return result.copyFrom(rounded.memory());
     }

@@ -83,10 +83,11 @@ public final class LoraTraining {
     ranks = total;
     up =
         Tensor.of(
-            ops.context().allocate(owner, linear.outputs() * ranks * 4),
-            DType.FLOAT32,
-            linear.outputs(),
-            ranks);
+                ops.context().allocate(owner, linear.outputs() * ranks * 4),
+                DType.FLOAT32,
+                linear.outputs(),
+                ranks)
+            .on(ops.context());
     gatherUp(ops);
     DType dtype = linear.packed().dtype() == DType.FLOAT32 ? DType.FLOAT32 : DType.BFLOAT16;
     weights =

@@ -269,7 +269,8 @@ public final class WeightLoader {
             rows * columns * tableType.bytes(),
             target -> {
               try (Arena call = Arena.ofConfined()) {
-                ops.convert(source.read(name, call, shape), Tensor.of(target, tableType, shape));
+                Tensor from = source.read(name, call, shape);
+                ops.convert(reachable(from, call), Tensor.of(target, tableType, shape));
               }
             });
     source.release(name);
@@ -284,6 +285,16 @@ public final class WeightLoader {
    */
   public Linear linear(List<String> names, long outputs, long inputs) {
     return linear(names, outputs, inputs, dtype);
+  }
+
+  /** A tensor that operations can read: a GPU reaches no file. */
+  private Tensor reachable(Tensor from, Arena call) {
+    if (!ops.context().onGpu()) {
+      return from;
+    }
+    MemorySegment copy = ops.context().allocate(call, from.address().byteSize());
+    copy.copyFrom(from.address());
+    return Tensor.of(copy, from.dtype(), from.rows(), from.columns());
   }
 
   /** As {@link #linear(List, long, long)}, packed as another type. */

@@ -72,7 +72,7 @@ public final class Ops implements AutoCloseable {
   private final MemorySegment sample = arena.allocate(precis_sample_args.layout());
   private final MemorySegment activationBackward =
       arena.allocate(precis_activation_backward_args.layout());
-  private final MemorySegment result = arena.allocate(ValueLayout.JAVA_DOUBLE);
+  private final MemorySegment result;
   private final MemorySegment adafactor = arena.allocate(precis_adafactor_args.layout());
   private final MemorySegment adam = arena.allocate(precis_adam_args.layout());
   private final MemorySegment add = arena.allocate(precis_add_args.layout());
@@ -100,6 +100,7 @@ public final class Ops implements AutoCloseable {
   public Ops(Context context) {
     this.context = context;
     this.handle = context.handle();
+    this.result = context.allocateShared(arena, Double.BYTES);
   }
 
   public Context context() {
@@ -388,8 +389,8 @@ public final class Ops implements AutoCloseable {
     put(attention, precis_attention_args.bias$offset(), bias);
     put(attention, precis_attention_args.log_sum_exp$offset(), (Tensor) null);
     precis_attention_args.dropout(attention, 0);
-    precis_attention_args.query_offsets(attention, queryOffsets.memory());
-    precis_attention_args.key_offsets(attention, keyOffsets.memory());
+    precis_attention_args.query_offsets(attention, queryOffsets.address());
+    precis_attention_args.key_offsets(attention, keyOffsets.address());
     precis_attention_args.sequences(attention, Math.toIntExact(queryOffsets.dim(0) - 1));
     precis_attention_args.heads(attention, heads);
     precis_attention_args.causal(attention, causal ? 1 : 0);
@@ -431,10 +432,10 @@ public final class Ops implements AutoCloseable {
     put(decode, precis_attention_decode_args.v_cache$offset(), vCache);
     put(decode, precis_attention_decode_args.out$offset(), out);
     put(decode, precis_attention_decode_args.bias$offset(), bias);
-    precis_attention_decode_args.key_starts(decode, keyStarts.memory());
-    precis_attention_decode_args.lengths(decode, lengths.memory());
+    precis_attention_decode_args.key_starts(decode, keyStarts.address());
+    precis_attention_decode_args.lengths(decode, lengths.address());
     precis_attention_decode_args.ancestors(
-        decode, ancestors == null ? MemorySegment.NULL : ancestors.memory());
+        decode, ancestors == null ? MemorySegment.NULL : ancestors.address());
     precis_attention_decode_args.ancestor_stride(
         decode, ancestors == null ? 0 : ancestors.rowStride());
     precis_attention_decode_args.slot_rows(decode, slotRows);
@@ -493,8 +494,8 @@ public final class Ops implements AutoCloseable {
       Tensor probabilities) {
     precis_sample_args.greedy(sample, 0);
     precis_sample_args.seed(sample, seed);
-    precis_sample_args.streams(sample, streams.memory());
-    precis_sample_args.offsets(sample, offsets.memory());
+    precis_sample_args.streams(sample, streams.address());
+    precis_sample_args.offsets(sample, offsets.address());
     precis_sample_args.temperature(sample, temperature);
     precis_sample_args.top_k(sample, topK);
     precis_sample_args.top_p(sample, topP);
@@ -510,7 +511,7 @@ public final class Ops implements AutoCloseable {
       Tensor probabilities) {
     put(sample, precis_sample_args.logits$offset(), logits);
     put(precis_sample_args.rules(sample), rules);
-    precis_sample_args.tokens(sample, tokens.memory());
+    precis_sample_args.tokens(sample, tokens.address());
     precis_sample_args.log_probabilities(sample, memoryOrNull(logProbabilities));
     precis_sample_args.warped_log_probabilities(sample, memoryOrNull(warpedLogProbabilities));
     put(sample, precis_sample_args.probabilities$offset(), probabilities);
@@ -698,8 +699,8 @@ public final class Ops implements AutoCloseable {
     put(to, precis_attention_args.out$offset(), out);
     put(to, precis_attention_args.bias$offset(), shape.bias);
     put(to, precis_attention_args.log_sum_exp$offset(), logSumExp);
-    precis_attention_args.query_offsets(to, shape.queryOffsets.memory());
-    precis_attention_args.key_offsets(to, shape.keyOffsets.memory());
+    precis_attention_args.query_offsets(to, shape.queryOffsets.address());
+    precis_attention_args.key_offsets(to, shape.keyOffsets.address());
     precis_attention_args.sequences(to, Math.toIntExact(shape.queryOffsets.dim(0) - 1));
     precis_attention_args.heads(to, shape.heads);
     precis_attention_args.causal(to, shape.causal ? 1 : 0);
@@ -902,6 +903,7 @@ public final class Ops implements AutoCloseable {
     put(sumOfSquares, precis_sum_of_squares_args.x$offset(), x);
     precis_sum_of_squares_args.result(sumOfSquares, result);
     context.check(Precis.precis_sum_of_squares(handle, sumOfSquares));
+    context.settle();
     return result.get(ValueLayout.JAVA_DOUBLE, 0);
   }
 
@@ -995,14 +997,14 @@ public final class Ops implements AutoCloseable {
   }
 
   private static MemorySegment memoryOrNull(Tensor tensor) {
-    return tensor == null ? MemorySegment.NULL : tensor.memory();
+    return tensor == null ? MemorySegment.NULL : tensor.address();
   }
 
   private static void put(MemorySegment to, LogitRules rules) {
-    precis_logit_rules.history(to, rules.history.memory());
-    precis_logit_rules.history_lengths(to, rules.historyLengths.memory());
+    precis_logit_rules.history(to, rules.history.address());
+    precis_logit_rules.history_lengths(to, rules.historyLengths.address());
     precis_logit_rules.history_stride(to, rules.history.rowStride());
-    precis_logit_rules.end_tokens(to, rules.endTokens.memory());
+    precis_logit_rules.end_tokens(to, rules.endTokens.address());
     precis_logit_rules.end_token_count(to, Math.toIntExact(rules.endTokens.dim(0)));
     precis_logit_rules.repetition_penalty(to, rules.repetitionPenalty);
     precis_logit_rules.no_repeat_ngram_size(to, rules.noRepeatNgramSize);
@@ -1022,7 +1024,7 @@ public final class Ops implements AutoCloseable {
       to.set(JAVA_INT, offset + RANK, 0);
       return;
     }
-    to.set(ValueLayout.ADDRESS, offset + DATA, t.memory());
+    to.set(ValueLayout.ADDRESS, offset + DATA, t.address());
     int rank = t.rank();
     for (int i = 0; i < rank; i++) {
       to.set(JAVA_LONG, offset + DIMS + 8L * i, t.dim(i));

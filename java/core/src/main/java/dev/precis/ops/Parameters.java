@@ -46,6 +46,7 @@ public final class Parameters {
   private final Tensor values;
   private final Tensor gradients;
   private final long count;
+  private final Context context;
 
   /**
    * Zero-filled memory for parameters of these shapes, in this order.
@@ -53,6 +54,7 @@ public final class Parameters {
    * @param owner frees it
    */
   public Parameters(Map<String, long[]> shapes, Context context, Arena owner) {
+    this.context = context;
     long total = 0;
     long trained = 0;
     for (long[] shape : shapes.values()) {
@@ -67,17 +69,22 @@ public final class Parameters {
       long[] shape = each.getValue();
       byName.put(
           each.getKey(),
-          new Parameter(each.getKey(), view(values, at, shape), view(gradients, at, shape)));
+          new Parameter(
+              each.getKey(),
+              view(context, values, at, shape),
+              view(context, gradients, at, shape)));
       at += rounded(elements(shape));
     }
   }
 
   private static Tensor flat(Context context, Arena owner, long elements) {
-    return Tensor.of(context.allocate(owner, Math.max(1, elements) * 4), DType.FLOAT32, elements);
+    return Tensor.of(context.allocate(owner, Math.max(1, elements) * 4), DType.FLOAT32, elements)
+        .on(context);
   }
 
-  private static Tensor view(Tensor flat, long at, long[] shape) {
-    return Tensor.of(flat.memory().asSlice(at * 4, elements(shape) * 4), DType.FLOAT32, shape);
+  private static Tensor view(Context context, Tensor flat, long at, long[] shape) {
+    return Tensor.of(flat.memory().asSlice(at * 4, elements(shape) * 4), DType.FLOAT32, shape)
+        .on(context);
   }
 
   private static long elements(long[] shape) {
@@ -129,6 +136,6 @@ public final class Parameters {
 
   /** Sets all gradients to zero. */
   public void clearGradients() {
-    gradients.memory().fill((byte) 0);
+    context.zero(gradients.address());
   }
 }

@@ -488,7 +488,7 @@ public final class Tape {
           () -> {
             Tensor dx = gradientFor(x, DType.FLOAT32);
             if (!collected(x)) {
-              dx.memory().asSlice(0, dx.rows() * dx.columns() * 4).fill((byte) 0);
+              ops.context().zero(dx.address().asSlice(0, dx.rows() * dx.columns() * 4));
             }
             ops.embeddingBackward(rows, out.gradient(), dx);
           });

@@ -167,7 +167,7 @@ public record RobertaWeights(
     }
 
     private static Tensor firstRow(Tensor table) {
-      return Tensor.of(table.memory(), DType.FLOAT32, table.columns());
+      return table.as(table.columns());
     }
   }
 }

@@ -131,7 +131,7 @@ public final class T5Model {
 
     /** Where sequence i begins. */
     public int begin(int i) {
-      return offsets.memory().getAtIndex(ValueLayout.JAVA_INT, i);
+      return offsets.address().getAtIndex(ValueLayout.JAVA_INT, i); // which no operation writes
     }
 
     /** Tokens of sequence i. */

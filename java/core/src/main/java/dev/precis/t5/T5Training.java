@@ -238,7 +238,7 @@ public final class T5Training {
 
   /** A column as a vector. */
   private static Tensor vector(Tensor column) {
-    return column == null ? null : Tensor.of(column.memory(), column.dtype(), column.rows());
+    return column == null ? null : column.as(column.rows());
   }
 
   private float dropout(Tape tape) {

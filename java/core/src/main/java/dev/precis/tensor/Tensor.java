@@ -1,5 +1,6 @@
 package dev.precis.tensor;
 
+import dev.precis.ffi.Context;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -11,12 +12,14 @@ import java.util.Arrays;
  * #rowStride} elements apart, so that columns of a matrix can be a tensor without a copy.
  */
 public final class Tensor {
+  private final Context device; // null: memory that the host may look into at any time
   private final MemorySegment memory;
   private final DType dtype;
   private final long[] dims;
   private final long rowStride;
 
-  private Tensor(MemorySegment memory, DType dtype, long[] dims, long rowStride) {
+  private Tensor(Context device, MemorySegment memory, DType dtype, long[] dims, long rowStride) {
+    this.device = device;
     this.memory = memory;
     this.dtype = dtype;
     this.dims = dims;
@@ -47,7 +50,18 @@ public final class Tensor {
               + " bytes, not "
               + memory.byteSize());
     }
-    return new Tensor(memory, dtype, dims.clone(), dims[dims.length - 1]);
+    return new Tensor(null, memory, dtype, dims.clone(), dims[dims.length - 1]);
+  }
+
+  /** The same tensor, in memory of a context: the host waits for it before it looks. */
+  public Tensor on(Context context) {
+    return context.onGpu() ? new Tensor(context, memory, dtype, dims, rowStride) : this;
+  }
+
+  /** Other dims over the same elements; of a matrix with gaps between its rows, the first row. */
+  public Tensor as(long... dims) {
+    Tensor view = of(memory, dtype, dims);
+    return device == null ? view : view.on(device);
   }
 
   /** New float32 memory with these values. */
@@ -60,7 +74,16 @@ public final class Tensor {
     return of(arena.allocateFrom(ValueLayout.JAVA_INT, values), DType.INT32, values.length);
   }
 
+  /** The elements, for the host to read and write: what was ordered on them is done. */
   public MemorySegment memory() {
+    if (device != null) {
+      device.settle();
+    }
+    return memory;
+  }
+
+  /** Where the elements are, for operations: nothing is waited for. */
+  public MemorySegment address() {
     return memory;
   }
 
@@ -101,6 +124,7 @@ public final class Tensor {
     requireMatrix();
     checkRange(from, count, dims[0]);
     return new Tensor(
+        device,
         memory.asSlice(from * rowStride * dtype.bytes()),
         dtype,
         new long[] {count, dims[1]},
@@ -112,7 +136,11 @@ public final class Tensor {
     requireMatrix();
     checkRange(from, count, dims[1]);
     return new Tensor(
-        memory.asSlice(from * dtype.bytes()), dtype, new long[] {dims[0], count}, rowStride);
+        device,
+        memory.asSlice(from * dtype.bytes()),
+        dtype,
+        new long[] {dims[0], count},
+        rowStride);
   }
 
   /**
@@ -122,6 +150,7 @@ public final class Tensor {
     checkRange(row, 1, rows());
     checkRange(column, 1, columns());
     long i = row * rowStride + column;
+    MemorySegment memory = memory();
     return switch (dtype) {
       case FLOAT32 -> memory.get(ValueLayout.JAVA_FLOAT_UNALIGNED, i * 4);
       case BFLOAT16 ->

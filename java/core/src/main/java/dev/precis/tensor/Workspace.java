@@ -11,116 +11,183 @@ import java.util.List;
  * at once by {@link #reset}. A step that needs more than there is gets more; the next reset makes
  * one piece of it all, so that from the second step of a shape on nothing is allocated.
  *
+ * <p>On a GPU, integers lie in memory that the host reaches as well, for the host writes them and
+ * the library looks at them; so does what is asked for with {@link #shared}.
+ *
  * <p>Contents are undefined when handed out. Not for several threads.
  */
 public final class Workspace implements AutoCloseable {
   private static final long ALIGNMENT = 64;
   private static final long SMALLEST = 1 << 20;
 
-  private record Piece(Arena arena, MemorySegment memory) {}
+  /** Pieces of one kind of memory, of which the last is handed out. */
+  private static final class Pieces {
+    private record Piece(Arena arena, MemorySegment memory) {}
+
+    private final Context context;
+    private final boolean shared;
+    private final List<Piece> pieces = new ArrayList<>();
+    private long used;
+    private long before;
+    private long peak;
+
+    Pieces(Context context, boolean shared) {
+      this.context = context;
+      this.shared = shared;
+    }
+
+    MemorySegment memory(long bytes) {
+      long rounded = (Math.max(bytes, 1) + ALIGNMENT - 1) & -ALIGNMENT;
+      if (pieces.isEmpty() || used + rounded > pieces.getLast().memory.byteSize()) {
+        long size = Math.max(rounded, Math.max(SMALLEST, total() / 2));
+        before = total();
+        add(size);
+        used = 0;
+      }
+      peak = Math.max(peak, before + used + rounded);
+      MemorySegment memory = pieces.getLast().memory.asSlice(used, bytes);
+      used += rounded;
+      return memory;
+    }
+
+    private void add(long bytes) {
+      Arena arena = Arena.ofShared();
+      pieces.add(
+          new Piece(
+              arena,
+              shared ? context.allocateShared(arena, bytes) : context.allocate(arena, bytes)));
+    }
+
+    long total() {
+      long total = 0;
+      for (Piece piece : pieces) {
+        total += piece.memory.byteSize();
+      }
+      return total;
+    }
+
+    Place place() {
+      return new Place(pieces.size(), used);
+    }
+
+    void release(Place place) {
+      if (place.pieces == pieces.size()) {
+        used = place.used;
+      }
+    }
+
+    void reset() {
+      if (pieces.size() > 1) {
+        long total = total();
+        close();
+        add(total);
+      }
+      used = 0;
+      before = 0;
+    }
+
+    void reserve(long bytes) {
+      if (pieces.size() != 1 || total() < bytes) {
+        close();
+        add(Math.max(bytes, SMALLEST));
+      }
+      reset();
+    }
+
+    void close() {
+      for (Piece piece : pieces) {
+        piece.arena.close();
+      }
+      pieces.clear();
+      used = 0;
+      before = 0;
+    }
+  }
+
+  private record Place(int pieces, long used) {}
 
   private final Context context;
-  private final List<Piece> pieces = new ArrayList<>();
-  private long used;
-  private long before;
-  private long peak;
+  private final Pieces device;
+  private final Pieces shared; // on the CPU the same
 
   /** An empty workspace on a context, which must outlive it. */
   public Workspace(Context context) {
     this.context = context;
+    device = new Pieces(context, false);
+    shared = context.onGpu() ? new Pieces(context, true) : device;
   }
 
   /** A contiguous tensor that is good until the next {@link #reset} or {@link #release}. */
   public Tensor tensor(DType dtype, long... dims) {
+    boolean whole = dtype == DType.INT32 || dtype == DType.INT64;
+    return tensor(whole ? shared : device, dtype, dims);
+  }
+
+  /** The same, for what the host reads or writes often. */
+  public Tensor shared(DType dtype, long... dims) {
+    return tensor(shared, dtype, dims);
+  }
+
+  private Tensor tensor(Pieces pieces, DType dtype, long... dims) {
     long bytes = dtype.bytes();
     for (long dim : dims) {
       bytes = Math.multiplyExact(bytes, dim);
     }
-    return Tensor.of(memory(bytes), dtype, dims);
-  }
-
-  private MemorySegment memory(long bytes) {
-    long rounded = (Math.max(bytes, 1) + ALIGNMENT - 1) & -ALIGNMENT;
-    if (pieces.isEmpty() || used + rounded > pieces.getLast().memory.byteSize()) {
-      Arena arena = Arena.ofShared();
-      long size = Math.max(rounded, Math.max(SMALLEST, total() / 2));
-      before = total();
-      pieces.add(new Piece(arena, context.allocate(arena, size)));
-      used = 0;
-    }
-    peak = Math.max(peak, before + used + rounded);
-    MemorySegment memory = pieces.getLast().memory.asSlice(used, bytes);
-    used += rounded;
-    return memory;
-  }
-
-  private long total() {
-    long total = 0;
-    for (Piece piece : pieces) {
-      total += piece.memory.byteSize();
-    }
-    return total;
+    return Tensor.of(pieces.memory(bytes), dtype, dims).on(context);
   }
 
   /** Where the workspace stands now, for {@link #release}. */
   public Mark mark() {
-    return new Mark(pieces.size(), used);
+    return new Mark(device.place(), shared.place());
   }
 
   /** A place in a workspace. */
-  public record Mark(int pieces, long used) {}
+  public static final class Mark {
+    private final Place device;
+    private final Place shared;
+
+    private Mark(Place device, Place shared) {
+      this.device = device;
+      this.shared = shared;
+    }
+  }
 
   /** Takes back what was handed out since the mark; within one piece this costs nothing. */
   public void release(Mark mark) {
-    if (mark.pieces == pieces.size()) {
-      used = mark.used;
-    }
+    device.release(mark.device);
+    shared.release(mark.shared);
   }
 
   /** Takes back everything. */
   public void reset() {
-    if (pieces.size() > 1) {
-      long total = total();
-      close();
-      Arena arena = Arena.ofShared();
-      pieces.add(new Piece(arena, context.allocate(arena, total)));
-    }
-    used = 0;
-    before = 0;
+    device.reset();
+    shared.reset();
   }
 
   /** Makes the workspace one piece of at least so many bytes, and takes back everything. */
   public void reserve(long bytes) {
-    if (pieces.size() != 1 || total() < bytes) {
-      close();
-      Arena arena = Arena.ofShared();
-      pieces.add(new Piece(arena, context.allocate(arena, Math.max(bytes, SMALLEST))));
-    }
-    reset();
+    device.reserve(bytes);
+    shared.reset();
   }
 
   /** The most that was handed out at a time since the last {@link #resetPeak}, in bytes. */
   public long peak() {
-    return peak;
+    return device.peak;
   }
 
   /** Begins to measure {@link #peak} anew. */
   public void resetPeak() {
-    peak = 0;
+    device.peak = 0;
   }
 
   /** Bytes held. */
   public long bytes() {
-    return total();
+    return device == shared ? device.total() : device.total() + shared.total();
   }
 
   @Override
   public void close() {
-    for (Piece piece : pieces) {
-      piece.arena.close();
-    }
-    pieces.clear();
-    used = 0;
-    before = 0;
+    device.close();
+    shared.close();
   }
 }

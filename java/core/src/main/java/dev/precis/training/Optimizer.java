@@ -101,7 +101,8 @@ public abstract class Optimizer {
 
   Tensor remember(String name, Context context, Arena owner, long elements) {
     Tensor tensor =
-        Tensor.of(context.allocate(owner, Math.max(1, elements) * 4), DType.FLOAT32, elements);
+        Tensor.of(context.allocate(owner, Math.max(1, elements) * 4), DType.FLOAT32, elements)
+            .on(context);
     state.put(name, tensor);
     return tensor;
   }

@@ -146,14 +146,14 @@ final class AnswerScorer implements AutoCloseable {
   }
 
   private Tensor scores(Tensor hidden, Inputs inputs, T5Model model) {
-    Tensor scores = workspace.tensor(DType.FLOAT32, inputs.target.tokens());
+    Tensor scores = workspace.shared(DType.FLOAT32, inputs.target.tokens());
     model.logProbabilities(hidden, inputs.labels, scores, null);
     return scores;
   }
 
   /** An answer's gradient is that of each of its tokens. */
   private void backward(Variable hidden, Inputs inputs, Tensor scores, double[][] gradients) {
-    Tensor dscores = workspace.tensor(DType.FLOAT32, inputs.target.tokens());
+    Tensor dscores = workspace.shared(DType.FLOAT32, inputs.target.tokens());
     for (int i = 0; i < inputs.target.sequences(); i++) {
       float gradient = (float) gradients[i / inputs.perItem][i % inputs.perItem];
       for (int t = inputs.target.begin(i); t < inputs.target.begin(i + 1); t++) {

@@ -1,0 +1,126 @@
+package dev.precis.cuda;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.precis.Fixtures;
+import dev.precis.T5;
+import dev.precis.checkpoint.Checkpoint;
+import dev.precis.ffi.Context;
+import dev.precis.ffi.NativeException;
+import dev.precis.generation.GeneratedTokens;
+import dev.precis.generation.GenerationOptions;
+import dev.precis.ops.Ops;
+import dev.precis.tensor.DType;
+import dev.precis.tensor.Tensor;
+import dev.precis.tensor.Workspace;
+import java.lang.foreign.Arena;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+
+/**
+ * A whole model on a GPU, or on the emulated one, gives the CPU's tokens. Run with {@code
+ * precis.native.path} at a library that has a GPU.
+ */
+@Tag("cuda")
+class CudaGenerationTest {
+  private static final Path MODEL = Fixtures.folder("t5-tiny");
+
+  private static List<int[]> sources() {
+    try (Checkpoint golden = Fixtures.arrays("forward_t5-tiny.safetensors")) {
+      return Fixtures.unpadded(golden.get("input_ids"), golden.get("attention_mask"));
+    }
+  }
+
+  private static T5 load(String device, DType dtype, List<Path> adapters) {
+    return T5.load(
+        MODEL, new T5.LoadOptions().device(device).threads(1).dtype(dtype).adapters(adapters));
+  }
+
+  private static void assertSame(GenerationOptions options, List<Path> adapters) {
+    List<int[]> sources = sources();
+    List<GeneratedTokens> want = new ArrayList<>();
+    List<GeneratedTokens> got = new ArrayList<>();
+    try (T5 cpu = load("cpu", DType.FLOAT32, adapters)) {
+      cpu.generateTokens(sources, options, 3, null).forEach(want::addAll);
+    }
+    try (T5 gpu = load("cuda", DType.FLOAT32, adapters)) {
+      assertTrue(gpu.device().gpu().computeCapability() >= 80);
+      gpu.generateTokens(sources, options, 3, null).forEach(got::addAll);
+    }
+    assertEquals(want.size(), got.size());
+    for (int i = 0; i < want.size(); i++) {
+      assertArrayEquals(want.get(i).tokens(), got.get(i).tokens(), "sequence " + i);
+      assertEquals(want.get(i).score(), got.get(i).score(), 1e-4 * Math.abs(want.get(i).score()));
+    }
+  }
+
+  @Test
+  void greedyTokensAreTheCpus() {
+    assertSame(
+        GenerationOptions.builder()
+            .maxNewTokens(8)
+            .minNewTokens(3)
+            .repetitionPenalty(1.3f)
+            .noRepeatNgramSize(2)
+            .build(),
+        List.of(Fixtures.folder("t5-tiny-lora-after20")));
+  }
+
+  @Test
+  void beamsAreTheCpus() {
+    assertSame(
+        GenerationOptions.builder().maxNewTokens(6).numBeams(3).numReturnSequences(2).build(),
+        List.of());
+  }
+
+  @Test
+  void drawnTokensAreTheCpus() {
+    assertSame(
+        GenerationOptions.builder()
+            .maxNewTokens(6)
+            .sample(true)
+            .topK(40)
+            .topP(0.95f)
+            .temperature(1.1f)
+            .seed(7)
+            .build(),
+        List.of());
+  }
+
+  @Test
+  void int8IsForTheCpu() {
+    NativeException refused =
+        assertThrows(NativeException.class, () -> load("cuda", DType.INT8, List.of()).close());
+    assertEquals(NativeException.Status.UNSUPPORTED, refused.status());
+    assertTrue(refused.getMessage().contains("use bfloat16"), refused.getMessage());
+  }
+
+  @Test
+  void whatAKernelFindsWrongIsSaidWhenTheHostLooks() {
+    try (Context context = new Context.Options().device("cuda").create();
+        Ops ops = new Ops(context);
+        Workspace workspace = new Workspace(context)) {
+      Tensor logits = workspace.tensor(DType.FLOAT32, 2, 8);
+      logits.memory().setAtIndex(ValueLayout.JAVA_FLOAT, 11, Float.NaN);
+      ops.softmax(logits, logits, true);
+      NativeException nan = assertThrows(NativeException.class, logits::memory);
+      assertEquals("softmax: there is NaN in row 1", nan.getMessage());
+      try (Arena arena = Arena.ofConfined()) {
+        Tensor plain = Tensor.ofFloats(arena, new float[16], 2, 8);
+        NativeException outside =
+            assertThrows(NativeException.class, () -> ops.add(plain, 1, logits));
+        assertTrue(
+            outside.getMessage().contains("add: x")
+                && outside.getMessage().contains("is not memory of this context"),
+            outside.getMessage());
+      }
+    }
+  }
+}
