@@ -229,7 +229,7 @@ final class DemoAlignment implements AutoCloseable {
                 true,
                 run);
         Progress progress = new Progress(command.terminal(), command.common().quiet());
-        RunReport report = new RunReport(run, 0, RunReport.FINE_TUNING)) {
+        RunReport report = new RunReport(run, 0, RunReport.PREFERENCES)) {
       Comparison comparison =
           compared(
               policy,
@@ -239,12 +239,14 @@ final class DemoAlignment implements AutoCloseable {
                         @Override
                         public void onStep(TrainingLoop.Step step) {
                           report.step(step);
+                          report.values(step.step(), step.metrics());
                           progress.show(
-                              "DPO: step %d/%d  loss %.3f  %s"
+                              "DPO: step %d/%d  loss %.3f  in the right order %.2f  %s"
                                   .formatted(
                                       step.step(),
                                       step.totalSteps(),
                                       step.loss(),
+                                      step.metrics().get("rewards/accuracies"),
                                       progress.left((double) step.step() / step.totalSteps())));
                         }
                       }));

@@ -171,7 +171,11 @@ final class DemoCommand extends BaseCommand {
     for (String method : List.of("lora", "full", "ppo", "dpo")) {
       RunReport.curves(
           StepLog.read(folder.resolve(method).resolve("metrics.jsonl")),
-          method.equals("ppo") ? RunReport.POLICY : Map.of("loss", "Loss"),
+          switch (method) {
+            case "ppo" -> RunReport.POLICY;
+            case "dpo" -> RunReport.PREFERENCES;
+            default -> Map.of("loss", "Loss");
+          },
           method + ": ",
           curves);
     }
