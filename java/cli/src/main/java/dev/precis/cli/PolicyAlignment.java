@@ -23,6 +23,7 @@ import dev.precis.data.Dialogue;
 import dev.precis.data.DialogueReader;
 import dev.precis.evaluation.Rouge;
 import dev.precis.generation.GenerationOptions;
+import dev.precis.tensor.DType;
 import dev.precis.text.Tokenizer;
 import dev.precis.training.MemoryPlan;
 import dev.precis.training.RunFolder;
@@ -70,6 +71,12 @@ final class PolicyAlignment {
       defaultValue = "logit",
       description = "logit or probability of the label (default: ${DEFAULT-VALUE}).")
   private String rewardMeasure;
+
+  @Option(
+      names = "--reward-dtype",
+      paramLabel = "TYPE",
+      description = "What the reward model computes in, float32 or bfloat16 (default: the run's).")
+  private String rewardDtype;
 
   @Option(
       names = "--reward-template",
@@ -354,19 +361,32 @@ final class PolicyAlignment {
     if (rewardModel == null
         && (command.given("--reward-label")
             || command.given("--reward-measure")
+            || command.given("--reward-dtype")
             || command.given("--reward-template"))) {
-      throw command.usage("--reward-label, -measure and -template need --reward-model");
+      throw command.usage("--reward-label, -measure, -dtype and -template need --reward-model");
     }
     if (!rewardMeasure.equals("logit") && !rewardMeasure.equals("probability")) {
       throw command.usage(
           "--reward-measure must be logit or probability, not '" + rewardMeasure + "'");
     }
+    rewardType();
     if (start.algorithm().equals("ppo") && groupSize > 1) {
       throw command.usage("--group-size needs --algorithm grpo or rloo");
     }
     if (!start.algorithm().equals("ppo") && command.given("--mode")) {
       throw command.usage("--mode needs --algorithm ppo");
     }
+  }
+
+  private DType rewardType() {
+    return switch (rewardDtype) {
+      case null -> command.common().trainingType();
+      case "float32" -> DType.FLOAT32;
+      case "bfloat16" -> DType.BFLOAT16;
+      default ->
+          throw command.usage(
+              "--reward-dtype must be float32 or bfloat16, not '" + rewardDtype + "'");
+    };
   }
 
   private <E extends Enum<E>> E choice(Class<E> kind, String option, String value, String names) {
@@ -453,7 +473,7 @@ final class PolicyAlignment {
       classifier =
           Classifier.load(
               command.resolve(rewardModel),
-              new Classifier.LoadOptions().threads(command.common().threads()));
+              new Classifier.LoadOptions().dtype(rewardType()).threads(command.common().threads()));
     }
     try {
       if (classifier != null) {
@@ -578,6 +598,7 @@ final class PolicyAlignment {
       json.put("reward_model_sha256", ModelFolder.weightsHash(command.resolve(rewardModel)));
       json.put("reward_label", rewardLabel == null ? "the only one" : rewardLabel);
       json.put("reward_measure", rewardMeasure);
+      json.put("reward_dtype", rewardType().name().toLowerCase(Locale.ROOT));
       json.put("reward_template", rewardTemplate == null ? "{completion}" : rewardTemplate);
     }
     ArrayNode terms = json.putArray("reward");

@@ -10,7 +10,11 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.precis.Classifier;
+import dev.precis.alignment.reward.ClassifierReward;
 import dev.precis.checkpoint.Json;
+import dev.precis.data.builtin.BuiltInDialogues;
+import dev.precis.tensor.DType;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -196,6 +200,72 @@ final class AlignTest {
     assertTrue(
         Files.exists(
             output.resolve(method.equals("full") ? "model/model.safetensors" : "adapter")));
+  }
+
+  @Test
+  void theRewardModelComputesInTheRunsTypeOrAnother() {
+    List<Double> means = new ArrayList<>();
+    try (BuiltIn builtIn = BuiltIn.toxicity()) {
+      for (String type : List.of("float32", "bfloat16")) {
+        Path output = folder.resolve(type);
+        List<Object> more =
+            new ArrayList<>(
+                List.of("--reward-model", builtIn.model(), "--reward-label", "nothate"));
+        more.addAll(List.of("--max-steps", 1));
+        // Without the option the run's own type, float32.
+        if (type.equals("bfloat16")) {
+          more.addAll(List.of("--reward-dtype", type));
+        }
+        align(output, more.toArray()).succeeded();
+        assertEquals(type, json(output.resolve("config.json")).get("reward_dtype").stringValue());
+        means.add(
+            lines(output.resolve("metrics.jsonl")).getFirst().get("reward/nothate").doubleValue());
+      }
+    }
+    assertEquals(means.get(0), means.get(1), 0.05);
+    assertFalse(means.get(0).equals(means.get(1)), "the type makes no difference");
+    refused(
+        "--reward-dtype must be",
+        "--reward-model",
+        REWARD,
+        "--reward-label",
+        "nothate",
+        "--reward-dtype",
+        "int8");
+    refused("need --reward-model", "--reward", "rouge:rouge1", "--reward-dtype", "bfloat16");
+  }
+
+  /** By at most a hundredth of what scores differ by among themselves, and in the same order. */
+  @Test
+  void theBuiltInClassifierScoresAlikeInBfloat16() {
+    List<String> texts = new ArrayList<>();
+    BuiltInDialogues.generate(5, 300)
+        .train()
+        .forEach(dialogue -> texts.addAll(dialogue.summaries()));
+    List<double[]> logits = new ArrayList<>();
+    try (BuiltIn builtIn = BuiltIn.toxicity()) {
+      for (DType dtype : List.of(DType.FLOAT32, DType.BFLOAT16)) {
+        try (Classifier classifier =
+            Classifier.load(
+                builtIn.model(), new Classifier.LoadOptions().dtype(dtype).threads(1))) {
+          logits.add(
+              classifier.score(texts).stream()
+                  .mapToDouble(scores -> scores.logits().get("nothate"))
+                  .toArray());
+          assertTrue(
+              new ClassifierReward(classifier, "nothate", ClassifierReward.Measure.LOGIT, null)
+                  .probe()
+                  .passed());
+        }
+      }
+    }
+    double largest = 0;
+    for (int i = 0; i < texts.size(); i++) {
+      largest = Math.max(largest, Math.abs(logits.get(0)[i] - logits.get(1)[i]));
+      assertEquals(logits.get(0)[i] > 0, logits.get(1)[i] > 0, texts.get(i));
+    }
+    double spread = Statistics.deviation(logits.get(0));
+    assertTrue(largest > 0 && largest < 0.01 * spread, largest + " of " + spread);
   }
 
   @Test
