@@ -81,6 +81,12 @@ const char* name_of(ProblemOp op) {
       return "process_logits";
     case ProblemOp::kTopK:
       return "top_k";
+    case ProblemOp::kLinearCrossEntropy:
+      return "linear_cross_entropy";
+    case ProblemOp::kLogProbability:
+      return "log_probability";
+    case ProblemOp::kPpoLoss:
+      return "ppo_loss";
     default:
       return "an operation";
   }
@@ -160,14 +166,6 @@ class Staging {
   size_t used_ = 0;
   int next_ = 0;
 };
-
-// Stands in for the launchers that kernels.h does not have.
-#define PRECIS_MISSING(op)                                                \
-  [[maybe_unused]] cudaError_t op##_cuda(CudaContext&, ...) {             \
-    fail(PRECIS_UNSUPPORTED, #op ": there is no CUDA kernel for it yet"); \
-  }
-PRECIS_FOR_EACH_OP(PRECIS_MISSING)
-#undef PRECIS_MISSING
 
 class CudaBackend final : public Backend {
  public:
