@@ -18,7 +18,9 @@ import java.util.TreeMap;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
-/** A step of PPO on a GPU, or on the emulated one, is the CPU's: what it draws and what it learns. */
+/**
+ * A step of PPO on a GPU, or on the emulated one, is the CPU's: what it draws and what it learns.
+ */
 @Tag("cuda")
 class CudaPpoTest {
   private record Step(List<int[]> tokens, Map<String, Double> statistics) {}
