@@ -50,6 +50,7 @@ static inline CudaPackedLayout cuda_packed_layout(int64_t outputs, int64_t input
 }
 // Not for int8.
 cudaError_t matmul_pack_cuda(CudaContext& context, const precis_matmul_pack_args& a);
+cudaError_t transpose_packed_cuda(CudaContext& context, const precis_transpose_packed_args& a);
 cudaError_t matmul_cuda(CudaContext& context, const precis_matmul_args& a);
 // bfloat16 weights take up to 128 ranks together.
 constexpr int64_t kMaxLoraRanks = 128;

@@ -109,7 +109,7 @@ typedef struct precis_context_info {
   char cublaslt_error[512]; /* why it could not be loaded */
 } precis_context_info;
 
-#define PRECIS_ABI_VERSION 4
+#define PRECIS_ABI_VERSION 5
 
 PRECIS_API precis_status precis_context_create(const precis_context_args* args,
                                                precis_context** context);
@@ -177,6 +177,19 @@ PRECIS_API precis_status precis_matmul_pack_size(precis_context* context,
                                                  int64_t* bytes);
 PRECIS_API precis_status precis_matmul_pack(precis_context* context,
                                             const precis_matmul_pack_args* args);
+
+/*
+ * Packs W' (K, N) from W (N, K) packed, of the same type, float32 or bfloat16: the bits that
+ * packing W transposed gives. What gradients flow through need not be kept twice. out.data is
+ * written.
+ */
+typedef struct precis_transpose_packed_args {
+  precis_packed_matrix w;
+  precis_packed_matrix out;
+} precis_transpose_packed_args;
+
+PRECIS_API precis_status precis_transpose_packed(precis_context* context,
+                                                 const precis_transpose_packed_args* args);
 
 /*
  * y = alpha x W'  or, with accumulate, y += alpha x W'.   x (M, K), W packed (N, K), y (M, N).

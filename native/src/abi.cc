@@ -804,6 +804,26 @@ precis_status precis_matmul_pack(precis_context* context, const precis_matmul_pa
   });
 }
 
+precis_status precis_transpose_packed(precis_context* context,
+                                      const precis_transpose_packed_args* args) {
+  return run(context, args, [&] {
+    const precis_transpose_packed_args& a = *args;
+    const char* op = "transpose_packed";
+    check_packed(op, "w", a.w, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
+    check_packed(op, "out", a.out, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
+    PRECIS_CHECK(a.w.dtype == a.out.dtype, "%s: w is %s, but out is %s", op, dtype_name(a.w.dtype),
+                 dtype_name(a.out.dtype));
+    PRECIS_CHECK(a.out.outputs == a.w.inputs && a.out.inputs == a.w.outputs,
+                 "%s: w is %lld x %lld, but out is %lld x %lld", op,
+                 static_cast<long long>(a.w.outputs), static_cast<long long>(a.w.inputs),
+                 static_cast<long long>(a.out.outputs), static_cast<long long>(a.out.inputs));
+    const char* from = static_cast<const char*>(a.w.data);
+    const char* to = static_cast<const char*>(a.out.data);
+    PRECIS_CHECK(from + a.w.bytes <= to || to + a.out.bytes <= from, "%s: out overlaps w", op);
+    context->backend->transpose_packed(a);
+  });
+}
+
 precis_status precis_matmul(precis_context* context, const precis_matmul_args* args) {
   return run(context, args, [&] {
     const precis_matmul_args& a = *args;

@@ -18,6 +18,7 @@ namespace precis {
   X(attention_decode)         \
   X(convert)                  \
   X(matmul_pack)              \
+  X(transpose_packed)         \
   X(matmul)                   \
   X(lora_matmul)              \
   X(weight_gradient)          \

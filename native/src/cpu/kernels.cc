@@ -29,6 +29,7 @@
 #include "ops/softmax.h"
 #include "ops/sum_of_squares.h"
 #include "ops/top_k.h"
+#include "ops/transpose_packed.h"
 #include "ops/weight_gradient.h"
 #include "ops/zero.h"
 

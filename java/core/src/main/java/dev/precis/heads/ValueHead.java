@@ -3,7 +3,9 @@ package dev.precis.heads;
 import dev.precis.InvalidInputException;
 import dev.precis.checkpoint.TensorView;
 import dev.precis.lora.Linear;
+import dev.precis.lora.TransposedWeights;
 import dev.precis.ops.Ops;
+import dev.precis.ops.PackedMatrix;
 import dev.precis.ops.Parameters;
 import dev.precis.ops.Parameters.Parameter;
 import dev.precis.ops.Tape;
@@ -57,12 +59,10 @@ public final class ValueHead {
         memory.setAtIndex(ValueLayout.JAVA_FLOAT, i, value);
       }
     }
-    List<Tensor> values = List.of(weight.value());
-    linear =
-        new Linear(
-            ops.pack(owner, DType.FLOAT32, values),
-            ops.packTransposed(owner, DType.FLOAT32, values),
-            List.of(new Linear.Part("v_head.summary", 0, 1)));
+    PackedMatrix w = ops.pack(owner, DType.FLOAT32, List.of(weight.value()));
+    TransposedWeights transposed = new TransposedWeights(ops, owner);
+    transposed.makeRoomFor(w);
+    linear = new Linear(w, transposed, List.of(new Linear.Part("v_head.summary", 0, 1)));
     linear.train(List.of(weight));
   }
 

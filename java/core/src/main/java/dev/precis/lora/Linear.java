@@ -40,7 +40,7 @@ public final class Linear {
   public record Bias(Tensor value, Tensor gradient) {}
 
   private final PackedMatrix w;
-  private final PackedMatrix transposed;
+  private final TransposedWeights transposed;
   private final List<Part> parts;
   private List<Bias> biases = List.of();
   private LoraWeights lora;
@@ -54,9 +54,9 @@ public final class Linear {
   /**
    * A weight that gradients can flow through.
    *
-   * @param transposed W packed transposed, or null
+   * @param transposed where W is packed transposed when that is needed; or null
    */
-  public Linear(PackedMatrix w, PackedMatrix transposed, List<Part> parts) {
+  public Linear(PackedMatrix w, TransposedWeights transposed, List<Part> parts) {
     this.w = w;
     this.transposed = transposed;
     this.parts = List.copyOf(parts);
@@ -67,9 +67,23 @@ public final class Linear {
     return w;
   }
 
-  /** W packed transposed; null where no gradient flows. */
-  public PackedMatrix packedTransposed() {
-    return transposed;
+  /**
+   * W packed transposed, until another weight of the model is; null where no gradient flows to the
+   * input.
+   */
+  public PackedMatrix packTransposed() {
+    return transposed == null ? null : transposed.of(w);
+  }
+
+  /** Bytes that a model's products take, and what their backward steps need. */
+  public static long bytes(List<Linear> linears) {
+    long bytes = 0;
+    TransposedWeights transposed = null;
+    for (Linear linear : linears) {
+      bytes += linear.w.memory().byteSize();
+      transposed = linear.transposed == null ? transposed : linear.transposed;
+    }
+    return transposed == null ? bytes : bytes + transposed.bytes();
   }
 
   /** Every layer gets a bias: one for each part. */
@@ -103,7 +117,6 @@ public final class Linear {
     if (weights != null) {
       List<Tensor> values = weights.stream().map(Parameter::value).toList();
       ops.repack(w, values);
-      ops.repackTransposed(transposed, values);
     }
     if (adapters != null) {
       adapters.update(ops);
@@ -225,7 +238,7 @@ public final class Linear {
     } else if (x.needsGradient()) {
       DType to = x.value().dtype();
       Tensor dx = tape.gradientFor(x, to);
-      ops.matmul(dy, transposed, dx, 1, tape.collected(x));
+      ops.matmul(dy, packTransposed(), dx, 1, tape.collected(x));
     }
   }
 

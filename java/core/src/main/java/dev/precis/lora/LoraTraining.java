@@ -161,7 +161,7 @@ public final class LoraTraining {
             : null;
     Workspace.Mark mark = tape.workspace().mark();
     Tensor dDown = tape.workspace().tensor(DType.FLOAT32, dy.rows(), ranks);
-    PackedMatrix w = linear.packedTransposed();
+    PackedMatrix w = dx == null ? null : linear.packTransposed();
     if (dx != null && offset < 0) {
       ops.loraMatmul(
           dy,

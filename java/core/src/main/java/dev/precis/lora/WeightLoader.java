@@ -45,6 +45,7 @@ public final class WeightLoader {
   private final DType tableType;
   private final PackedWeights packed;
   private final Parameters trained;
+  private final TransposedWeights transposed;
 
   /**
    * A loader.
@@ -67,6 +68,7 @@ public final class WeightLoader {
     this.tableType = tableType;
     this.packed = packed;
     this.trained = trained;
+    transposed = trained == null ? null : new TransposedWeights(ops, owner);
   }
 
   /**
@@ -97,10 +99,7 @@ public final class WeightLoader {
     return dtype == DType.FLOAT32 ? DType.FLOAT32 : DType.BFLOAT16;
   }
 
-  /**
-   * Frozen weights that gradients can flow through: every product is packed a second time,
-   * transposed.
-   */
+  /** Frozen weights that gradients can flow through. */
   public static WeightLoader forAdapters(Checkpoint checkpoint, Ops ops, Arena owner, DType dtype) {
     return new WeightLoader(
         new FromCheckpoint(checkpoint),
@@ -323,11 +322,12 @@ public final class WeightLoader {
                   ops.repack(
                       new PackedMatrix(target, all, inputs, dtype),
                       read(names, call, outputs, inputs)));
-      PackedMatrix transposed =
-          trained == null || !backward
-              ? null
-              : ops.packTransposed(owner, dtype, read(names, call, outputs, inputs));
-      Linear linear = new Linear(new PackedMatrix(memory, all, inputs, dtype), transposed, parts);
+      PackedMatrix w = new PackedMatrix(memory, all, inputs, dtype);
+      boolean flows = transposed != null && backward;
+      if (flows) {
+        transposed.makeRoomFor(w);
+      }
+      Linear linear = new Linear(w, flows ? transposed : null, parts);
       if (trained != null && trained.find(names.getFirst() + ".weight") != null) {
         linear.train(names.stream().map(name -> trained.find(name + ".weight")).toList());
       }

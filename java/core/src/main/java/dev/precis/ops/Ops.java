@@ -39,6 +39,7 @@ import dev.precis.ffi.generated.precis_softmax_args;
 import dev.precis.ffi.generated.precis_sum_of_squares_args;
 import dev.precis.ffi.generated.precis_tensor;
 import dev.precis.ffi.generated.precis_top_k_args;
+import dev.precis.ffi.generated.precis_transpose_packed_args;
 import dev.precis.ffi.generated.precis_weight_gradient_args;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
@@ -76,6 +77,8 @@ public final class Ops implements AutoCloseable {
   private final MemorySegment adafactor = arena.allocate(precis_adafactor_args.layout());
   private final MemorySegment adam = arena.allocate(precis_adam_args.layout());
   private final MemorySegment add = arena.allocate(precis_add_args.layout());
+  private final MemorySegment transposePacked =
+      arena.allocate(precis_transpose_packed_args.layout());
   private final MemorySegment addBias = arena.allocate(precis_add_bias_args.layout());
   private final MemorySegment attentionBackward =
       arena.allocate(precis_attention_backward_args.layout());
@@ -246,6 +249,17 @@ public final class Ops implements AutoCloseable {
     precis_matmul_pack_args.packed(pack, memory);
     precis_matmul_pack_args.packed_bytes(pack, memory.byteSize());
     context.check(Precis.precis_matmul_pack(handle, pack));
+  }
+
+  /**
+   * Packs W' (K, N) from W (N, K) packed, of the same type: the bits of {@link #packTransposed}.
+   *
+   * @param out float32 or bfloat16, written
+   */
+  public void transpose(PackedMatrix w, PackedMatrix out) {
+    put(transposePacked, precis_transpose_packed_args.w$offset(), w);
+    put(transposePacked, precis_transpose_packed_args.out$offset(), out);
+    context.check(Precis.precis_transpose_packed(handle, transposePacked));
   }
 
   /** {@code y = alpha x W'}, or {@code y += alpha x W'}; x (M, K), W (N, K), y (M, N). */

@@ -133,7 +133,7 @@ public final class T5Training {
     ops.linearCrossEntropy(
         hidden.value(),
         head.packed(),
-        head.packedTransposed(),
+        dx == null ? null : head.packTransposed(),
         labels,
         config.outputScale(),
         labelSmoothing,
@@ -168,10 +168,11 @@ public final class T5Training {
       Tensor policyLosses,
       Tensor valueLosses) {
     Linear head = this.weights.lmHead();
+    Tensor dx = written(tape, hidden);
     ops.ppoLoss(
         hidden.value(),
         head.packed(),
-        head.packedTransposed(),
+        dx == null ? null : head.packTransposed(),
         actions,
         weights,
         oldLogProbabilities,
@@ -186,7 +187,7 @@ public final class T5Training {
         entropies,
         policyLosses,
         valueLosses,
-        written(tape, hidden),
+        dx,
         tape.recording() && head.weights() != null ? head.weights().getFirst().gradient() : null,
         values == null ? null : vector(written(tape, values)));
   }
@@ -208,10 +209,11 @@ public final class T5Training {
       Tensor dlogProbabilities,
       Tensor logProbabilities) {
     Linear head = weights.lmHead();
+    Tensor dx = written(tape, hidden);
     ops.logProbability(
         hidden.value(),
         head.packed(),
-        head.packedTransposed(),
+        dx == null ? null : head.packTransposed(),
         labels,
         config.outputScale(),
         logProbabilities,
@@ -220,7 +222,7 @@ public final class T5Training {
         null,
         null,
         dlogProbabilities,
-        written(tape, hidden),
+        dx,
         tape.recording() && head.weights() != null ? head.weights().getFirst().gradient() : null);
   }
 

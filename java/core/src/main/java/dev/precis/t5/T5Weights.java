@@ -102,7 +102,7 @@ public record T5Weights(
 
   /**
    * As {@link #load}, frozen, but such that gradients can flow down to the lowest adapter: every
-   * product above it is packed a second time, transposed.
+   * product above it can be packed transposed.
    *
    * @param adapted whether a layer, by its module name, has an adapter
    */

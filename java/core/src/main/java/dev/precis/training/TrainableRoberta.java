@@ -216,12 +216,7 @@ public final class TrainableRoberta implements Trainable, AutoCloseable {
 
   @Override
   public long weightBytes() {
-    long bytes = 0;
-    for (Linear linear : weights.linears()) {
-      bytes += linear.packed().memory().byteSize();
-      bytes += linear.packedTransposed().memory().byteSize();
-    }
-    return bytes;
+    return Linear.bytes(weights.linears());
   }
 
   @Override

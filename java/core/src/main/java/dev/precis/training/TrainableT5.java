@@ -299,13 +299,7 @@ public final class TrainableT5 implements Trainable, AutoCloseable {
   /** Bytes of what is packed, the embedding included. */
   @Override
   public long weightBytes() {
-    long bytes = 0;
-    for (Linear linear : weights.linears()) {
-      bytes += linear.packed().memory().byteSize();
-      if (linear.packedTransposed() != null) {
-        bytes += linear.packedTransposed().memory().byteSize();
-      }
-    }
+    long bytes = Linear.bytes(weights.linears());
     boolean own = parameters.gradientOf(weights.embedding()) == null;
     return own ? bytes + weights.embedding().memory().byteSize() : bytes;
   }

@@ -23,10 +23,10 @@ public class Precis extends Precis$shared {
     static final SymbolLookup SYMBOL_LOOKUP = SymbolLookup.loaderLookup()
             .or(Linker.nativeLinker().defaultLookup());
 
-    private static final int PRECIS_ABI_VERSION = (int)4L;
+    private static final int PRECIS_ABI_VERSION = (int)5L;
     /**
      * {@snippet lang=c :
-     * #define PRECIS_ABI_VERSION 4
+     * #define PRECIS_ABI_VERSION 5
      * }
      */
     public static int PRECIS_ABI_VERSION() {
@@ -839,6 +839,67 @@ public class Precis extends Precis$shared {
         try {
             if (TRACE_DOWNCALLS) {
                 traceDowncall("precis_matmul_pack", context, args);
+            }
+            return (int)mh$.invokeExact(context, args);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class precis_transpose_packed {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Precis.C_INT,
+            Precis.C_POINTER,
+            Precis.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("precis_transpose_packed");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * precis_status precis_transpose_packed(precis_context *context, const precis_transpose_packed_args *args)
+     * }
+     */
+    public static FunctionDescriptor precis_transpose_packed$descriptor() {
+        return precis_transpose_packed.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * precis_status precis_transpose_packed(precis_context *context, const precis_transpose_packed_args *args)
+     * }
+     */
+    public static MethodHandle precis_transpose_packed$handle() {
+        return precis_transpose_packed.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * precis_status precis_transpose_packed(precis_context *context, const precis_transpose_packed_args *args)
+     * }
+     */
+    public static MemorySegment precis_transpose_packed$address() {
+        return precis_transpose_packed.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * precis_status precis_transpose_packed(precis_context *context, const precis_transpose_packed_args *args)
+     * }
+     */
+    public static int precis_transpose_packed(MemorySegment context, MemorySegment args) {
+        var mh$ = precis_transpose_packed.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("precis_transpose_packed", context, args);
             }
             return (int)mh$.invokeExact(context, args);
         } catch (Error | RuntimeException ex) {

@@ -1,0 +1,15 @@
+// Packs W' (K, N) from W (N, K) packed, float32 or bfloat16: to the bit what packing W transposed
+// gives. The layout is that of ops/matmul.h.
+#ifndef PRECIS_OPS_TRANSPOSE_PACKED_H_
+#define PRECIS_OPS_TRANSPOSE_PACKED_H_
+
+#include "ops/op.h"
+
+namespace precis {
+
+void transpose_packed_ref(const precis_transpose_packed_args& a);
+PRECIS_DECLARE_CPU_KERNEL(transpose_packed_cpu, precis_transpose_packed_args)
+
+}  // namespace precis
+
+#endif  // PRECIS_OPS_TRANSPOSE_PACKED_H_
