@@ -9,7 +9,8 @@ namespace PRECIS_ISA {
 
 // Four by four words: c[i][j] = r[j][i].
 typedef uint32_t Words __attribute__((vector_size(16)));
-static inline void transpose(const uint32_t* from, int64_t from_stride, uint32_t* to, int64_t to_stride) {
+static inline void transpose(const uint32_t* from, int64_t from_stride, uint32_t* to,
+                             int64_t to_stride) {
   Words r[4];
   for (int i = 0; i < 4; i++) __builtin_memcpy(&r[i], from + i * from_stride, 16);
   const Words a = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5);

@@ -32,33 +32,32 @@ void transpose_packed_cpu(CpuContext& context, const precis_transpose_packed_arg
   uint32_t* out = static_cast<uint32_t*>(const_cast<void*>(a.out.data));
   // Units of a block, in either matrix.
   const int64_t units = kBlock / from.unit_inputs;
-  parallel_ranges(
-      context.pool, from.tiles * to.tiles, 1, [&](int64_t begin, int64_t end) {
-        alignas(64) uint32_t rows[kBlock * kBlock];
-        for (int64_t i = begin; i < end; i++) {
-          // Neighbours in i read one tile of W from top to bottom.
-          const int64_t tile = i / to.tiles, other = i % to.tiles;
-          const int64_t read = least(units, from.units - other * units);
-          const int64_t written = least(units, to.units - tile * units);
-          // The last block of a tile may be short: what it lacks is padding of the result.
-          if (read < units) __builtin_memset(rows, 0, sizeof rows);
-          gather(w + (tile * from.units + other * units) * kTileOutputs, read, rows, units);
-          uint32_t* block = out + (other * to.units + tile * units) * kTileOutputs;
-          if (from.unit_inputs == 1) {
-            __builtin_memcpy(block, rows, static_cast<size_t>(written * kBlock * kUnitBytes));
-            continue;
-          }
-          const uint16_t* halves = reinterpret_cast<const uint16_t*>(rows);
-          for (int64_t v = 0; v < written; v++) {
-            const uint16_t* even = halves + 2 * v * kBlock;
-            const uint16_t* odd = even + kBlock;
-            uint32_t* words = block + v * kTileOutputs;
-            for (int64_t k = 0; k < kBlock; k++) {
-              words[k] = even[k] | static_cast<uint32_t>(odd[k]) << 16;
-            }
-          }
+  parallel_ranges(context.pool, from.tiles * to.tiles, 1, [&](int64_t begin, int64_t end) {
+    alignas(64) uint32_t rows[kBlock * kBlock];
+    for (int64_t i = begin; i < end; i++) {
+      // Neighbours in i read one tile of W from top to bottom.
+      const int64_t tile = i / to.tiles, other = i % to.tiles;
+      const int64_t read = least(units, from.units - other * units);
+      const int64_t written = least(units, to.units - tile * units);
+      // The last block of a tile may be short: what it lacks is padding of the result.
+      if (read < units) __builtin_memset(rows, 0, sizeof rows);
+      gather(w + (tile * from.units + other * units) * kTileOutputs, read, rows, units);
+      uint32_t* block = out + (other * to.units + tile * units) * kTileOutputs;
+      if (from.unit_inputs == 1) {
+        __builtin_memcpy(block, rows, static_cast<size_t>(written * kBlock * kUnitBytes));
+        continue;
+      }
+      const uint16_t* halves = reinterpret_cast<const uint16_t*>(rows);
+      for (int64_t v = 0; v < written; v++) {
+        const uint16_t* even = halves + 2 * v * kBlock;
+        const uint16_t* odd = even + kBlock;
+        uint32_t* words = block + v * kTileOutputs;
+        for (int64_t k = 0; k < kBlock; k++) {
+          words[k] = even[k] | static_cast<uint32_t>(odd[k]) << 16;
         }
-      });
+      }
+    }
+  });
 }
 
 }  // namespace PRECIS_ISA

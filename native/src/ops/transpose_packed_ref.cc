@@ -1,8 +1,7 @@
-#include "ops/transpose_packed.h"
-
 #include <cstring>
 
 #include "ops/matmul.h"
+#include "ops/transpose_packed.h"
 
 namespace precis {
 namespace {
@@ -26,7 +25,7 @@ void transpose_packed_ref(const precis_transpose_packed_args& a) {
   for (int64_t n = 0; n < outputs; n++) {
     for (int64_t k = 0; k < inputs; k++) {
       std::memcpy(out + place(to, k, n), w + place(from, n, k),
-                       static_cast<size_t>(kUnitBytes / from.unit_inputs));
+                  static_cast<size_t>(kUnitBytes / from.unit_inputs));
     }
   }
 }

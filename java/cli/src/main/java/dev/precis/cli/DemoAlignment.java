@@ -47,6 +47,9 @@ final class DemoAlignment implements AutoCloseable {
   /** ROUGE counts four times: a summary that says nothing is never rude. */
   private static final double QUALITY = 4;
 
+  /** DPO keeps the chosen summaries likely: pairs alone would cost this small model its quality. */
+  private static final double LIKELIHOOD = 2;
+
   private final Path model;
   private final Path start;
   private final BuiltInDialogues data;
@@ -210,7 +213,7 @@ final class DemoAlignment implements AutoCloseable {
     TrainingOptions options =
         TrainingOptions.builder()
             .optimizer(Optimizer.Settings.of(Optimizer.Kind.ADAMW, 0))
-            .learningRate(2e-4f)
+            .learningRate(4e-4f)
             .warmupSteps(5)
             .batchSize(16)
             .seed(seed)
@@ -222,7 +225,7 @@ final class DemoAlignment implements AutoCloseable {
             PreferenceTrainer.onPairs(
                 policy,
                 options,
-                new PreferenceLoss(PreferenceLoss.Kind.SIGMOID, 0.1, 0, 0),
+                new PreferenceLoss(PreferenceLoss.Kind.SIGMOID, 0.1, 0, 0, LIKELIHOOD),
                 pairs,
                 List.of(),
                 reference,

@@ -35,6 +35,8 @@ final class PreferenceAlignment extends LearningFlags {
 
   private static final Set<String> WITHOUT_REFERENCE = Set.of("orpo", "simpo");
   private static final Set<String> SMOOTHED = Set.of("cdpo", "robust");
+  private static final Set<String> LIKELIHOOD =
+      Set.of("dpo", "cdpo", "robust", "ipo", "hinge", "simpo");
 
   @Option(
       names = "--pairs",
@@ -80,6 +82,16 @@ final class PreferenceAlignment extends LearningFlags {
       defaultValue = "1",
       description = "simpo: by how much the chosen reward should lead (default: ${DEFAULT-VALUE}).")
   private double simpoGamma;
+
+  @Option(
+      names = "--rpo-alpha",
+      order = FIRST,
+      paramLabel = "X",
+      defaultValue = "0",
+      description =
+          "dpo, cdpo, robust, ipo, hinge, simpo: weight of the chosen answer's likelihood, which"
+              + " keeps quality that pairs alone may cost (default: ${DEFAULT-VALUE}; try 0.5).")
+  private double rpoAlpha;
 
   @Option(
       names = "--desirable-weight",
@@ -173,6 +185,7 @@ final class PreferenceAlignment extends LearningFlags {
     }
     only("--label-smoothing", SMOOTHED, "cdpo or robust");
     only("--simpo-gamma", Set.of("simpo"), "simpo");
+    only("--rpo-alpha", LIKELIHOOD, "dpo, cdpo, robust, ipo, hinge or simpo");
     only("--desirable-weight", Set.of("kto"), "kto");
     only("--undesirable-weight", Set.of("kto"), "kto");
     check(command, flags.maxSteps(), flags.evalData() != null);
@@ -225,7 +238,7 @@ final class PreferenceAlignment extends LearningFlags {
             default -> throw new AssertionError(start.algorithm());
           };
       double margin = kind == PreferenceLoss.Kind.SIMPO ? simpoGamma : 0;
-      return new PreferenceLoss(kind, beta(), smoothing(), margin);
+      return new PreferenceLoss(kind, beta(), smoothing(), margin, rpoAlpha);
     } catch (InvalidInputException e) {
       throw command.usage("--" + e.getMessage());
     }
@@ -326,6 +339,9 @@ final class PreferenceAlignment extends LearningFlags {
     json.put("label_smoothing", smoothing());
     if (start.algorithm().equals("simpo")) {
       json.put("simpo_gamma", simpoGamma);
+    }
+    if (rpoAlpha != 0) {
+      json.put("rpo_alpha", rpoAlpha);
     }
     if (kto()) {
       json.put("desirable_weight", desirableWeight);

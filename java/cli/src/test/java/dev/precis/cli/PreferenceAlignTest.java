@@ -247,6 +247,8 @@ final class PreferenceAlignTest {
             + " robust",
         "cdpo | --pairs P --label-smoothing 0.7 | --label-smoothing must be at least 0",
         "dpo | --pairs P --simpo-gamma 1 | --simpo-gamma needs --algorithm simpo",
+        "orpo | --pairs P --rpo-alpha 1 | --rpo-alpha needs --algorithm dpo, cdpo",
+        "dpo | --pairs P --rpo-alpha -1 | --rpo-alpha must be 0 or more",
         "dpo | --pairs P --desirable-weight 2 | --desirable-weight needs --algorithm kto",
         "dpo | --pairs P --beta 0 | --beta must be above 0",
         "kto | --pairs P --desirable-weight 0 --undesirable-weight 0 | both 0",

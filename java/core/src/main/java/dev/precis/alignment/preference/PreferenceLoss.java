@@ -21,6 +21,10 @@ import java.util.Locale;
  *   SIMPO    as SIGMOID of pi_c' - pi_r' - margin / beta, of the means   Meng et al. 2024
  * </pre>
  *
+ * <p>To each but ORPO's, which has it already, {@code alpha} times the chosen answer's likelihood
+ * can be added, {@code -alpha pi_c'} (Pang et al. 2024): pairs alone only ask that the rejected
+ * answer become rarer still, and both may.
+ *
  * <p>s is the logistic function, e the label smoothing: how often the labels are wrong. A batch's
  * loss is the mean over its pairs. ORPO's first term, the likelihood of the chosen answer, is a
  * mean over each answer's tokens as in the paper; TRL takes it over all tokens of a batch.
@@ -29,8 +33,10 @@ import java.util.Locale;
  *     SIMPO: the scale of the rewards
  * @param labelSmoothing e; for SIGMOID, ROBUST and SIMPO
  * @param margin SIMPO: by how much the chosen reward should be the greater (gamma)
+ * @param alpha weight of the chosen answer's likelihood
  */
-public record PreferenceLoss(Kind kind, double beta, double labelSmoothing, double margin) {
+public record PreferenceLoss(
+    Kind kind, double beta, double labelSmoothing, double margin, double alpha) {
   /** Which formula. */
   public enum Kind {
     SIGMOID,
@@ -64,12 +70,23 @@ public record PreferenceLoss(Kind kind, double beta, double labelSmoothing, doub
     boolean smoothing = labelSmoothing >= 0 && labelSmoothing < 0.5;
     require(smoothing, "label-smoothing", "at least 0 and below 0.5", labelSmoothing);
     require(margin >= 0 && margin < 1e6, "simpo-gamma", "0 or more", margin);
+    require(alpha >= 0 && alpha < 1e6, "rpo-alpha", "0 or more", alpha);
     if (labelSmoothing > 0 && !kind.smooths()) {
-      throw new InvalidInputException(
-          "label-smoothing has no part in "
-              + kind.name().toLowerCase(Locale.ROOT)
-              + ": leave it 0");
+      throw noPart("label-smoothing", kind);
     }
+    if (alpha > 0 && kind == Kind.ORPO) {
+      throw noPart("rpo-alpha", kind);
+    }
+  }
+
+  /** Of pairs alone: alpha is 0. */
+  public PreferenceLoss(Kind kind, double beta, double labelSmoothing, double margin) {
+    this(kind, beta, labelSmoothing, margin, 0);
+  }
+
+  private static InvalidInputException noPart(String name, Kind kind) {
+    return new InvalidInputException(
+        name + " has no part in " + kind.name().toLowerCase(Locale.ROOT) + ": leave it 0");
   }
 
   private static void require(boolean right, String name, String mustBe, double is) {
@@ -157,7 +174,14 @@ public record PreferenceLoss(Kind kind, double beta, double labelSmoothing, doub
     }
     double perChosen = kind.averages() ? chosen.tokens : 1;
     double perRejected = kind.averages() ? rejected.tokens : 1;
-    return new Cost(loss, dc / perChosen, dr / perRejected, beta * c, beta * r);
+    double likelihood = alpha / chosen.tokens;
+    return new Cost(
+        // Without it nothing is added, be the answer as unlikely as it may.
+        alpha == 0 ? loss : loss - likelihood * chosen.policy,
+        dc / perChosen - likelihood,
+        dr / perRejected,
+        beta * c,
+        beta * r);
   }
 
   /** What the loss reads of an answer. */

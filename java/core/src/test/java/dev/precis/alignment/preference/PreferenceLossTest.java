@@ -62,19 +62,22 @@ class PreferenceLossTest {
 
   @ParameterizedTest
   @CsvSource({
-    "SIGMOID, 0.1, 0, 0",
-    "SIGMOID, 0.3, 0.2, 0",
-    "ROBUST, 0.1, 0, 0",
-    "ROBUST, 0.2, 0.3, 0",
-    "IPO, 0.1, 0, 0",
-    "HINGE, 0.05, 0, 0",
-    "ORPO, 0.1, 0, 0",
-    "ORPO, 2, 0, 0",
-    "SIMPO, 2, 0, 1",
-    "SIMPO, 2.5, 0.1, 0.5"
+    "SIGMOID, 0.1, 0, 0, 0",
+    "SIGMOID, 0.1, 0, 0, 0.5",
+    "SIGMOID, 0.3, 0.2, 0, 0",
+    "ROBUST, 0.1, 0, 0, 0",
+    "ROBUST, 0.2, 0.3, 0, 0",
+    "IPO, 0.1, 0, 0, 0",
+    "IPO, 0.1, 0, 0, 2",
+    "HINGE, 0.05, 0, 0, 0",
+    "ORPO, 0.1, 0, 0, 0",
+    "ORPO, 2, 0, 0, 0",
+    "SIMPO, 2, 0, 1, 0",
+    "SIMPO, 2.5, 0.1, 0.5, 1"
   })
-  void gradientsAreThoseOfTheLoss(Kind kind, double beta, double smoothing, double margin) {
-    PreferenceLoss loss = new PreferenceLoss(kind, beta, smoothing, margin);
+  void gradientsAreThoseOfTheLoss(
+      Kind kind, double beta, double smoothing, double margin, double alpha) {
+    PreferenceLoss loss = new PreferenceLoss(kind, beta, smoothing, margin, alpha);
     SplitMix64 random = new SplitMix64(kind.ordinal());
     double most = 0;
     for (int i = 0; i < 50; i++) {
@@ -125,6 +128,10 @@ class PreferenceLossTest {
     assertEquals(0.5 * Math.log(2), ipo.chosenReward(), 1e-12);
     Cost hinge = new PreferenceLoss(Kind.HINGE, 0.1, 0, 0).of(c, r);
     assertEquals(1 - 0.6 * Math.log(2), hinge.loss(), 1e-12);
+    // The mean log-probability of the chosen answer's tokens is -log 2.
+    Cost kept = new PreferenceLoss(Kind.HINGE, 0.1, 0, 0, 3).of(c, r);
+    assertEquals(hinge.loss() + 3 * Math.log(2), kept.loss(), 1e-12);
+    assertEquals(hinge.chosenGradient() - 0.75, kept.chosenGradient(), 1e-12);
   }
 
   @Test
@@ -168,6 +175,8 @@ class PreferenceLossTest {
     refused("beta", () -> new PreferenceLoss(Kind.SIGMOID, Double.NaN, 0, 0));
     refused("label-smoothing", () -> new PreferenceLoss(Kind.ROBUST, 0.1, 0.5, 0));
     refused("label-smoothing has no part in ipo", () -> new PreferenceLoss(Kind.IPO, 0.1, 0.1, 0));
+    refused("rpo-alpha", () -> new PreferenceLoss(Kind.SIGMOID, 0.1, 0, 0, -1));
+    refused("rpo-alpha has no part in orpo", () -> new PreferenceLoss(Kind.ORPO, 0.1, 0, 0, 1));
     refused("simpo-gamma", () -> new PreferenceLoss(Kind.SIMPO, 0.1, 0, -1));
     refused("beta", () -> new UnpairedLoss(-1, 1, 1));
     refused("undesirable-weight", () -> new UnpairedLoss(0.1, 1, -1));
