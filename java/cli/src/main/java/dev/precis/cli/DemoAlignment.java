@@ -48,7 +48,7 @@ final class DemoAlignment implements AutoCloseable {
   private static final double QUALITY = 4;
 
   /** DPO keeps the chosen summaries likely: pairs alone would cost this small model its quality. */
-  private static final double LIKELIHOOD = 2;
+  private static final double LIKELIHOOD = 5;
 
   private final Path model;
   private final Path start;
