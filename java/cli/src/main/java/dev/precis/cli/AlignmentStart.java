@@ -125,7 +125,7 @@ record AlignmentStart(
     }
     json.put("reference", reference);
     json.put("dropout", decimal(dropout));
-    json.put("template", template == null ? "default" : template);
+    json.put("template", template == null ? "default" : promptTemplate().text());
     json.put("max_source_length", maxSourceLength);
   }
 

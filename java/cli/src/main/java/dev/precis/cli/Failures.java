@@ -2,6 +2,7 @@ package dev.precis.cli;
 
 import dev.precis.InvalidInputException;
 import dev.precis.ffi.NativeException;
+import dev.precis.training.DivergedException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.AccessDeniedException;
@@ -84,6 +85,7 @@ final class Failures {
   static Failure of(Throwable thrown) {
     return switch (thrown) {
       case InvalidInputException e -> new Failure(BAD_INPUT, e.getMessage());
+      case DivergedException e -> new Failure(BaseCommand.FAILED, e.getMessage());
       case NativeException e when e.status() == NativeException.Status.OUT_OF_MEMORY ->
           new Failure(BaseCommand.FAILED, e.getMessage() + " " + LESS_MEMORY);
       case NativeException e -> new Failure(BaseCommand.FAILED, e.getMessage());

@@ -24,7 +24,8 @@ import picocli.CommandLine.Spec;
     synopsisSubcommandLabel = "COMMAND",
     description = {
       "",
-      "Loads FLAN-T5 and other T5 checkpoints and prompts them, at the speed of this machine.",
+      "Takes FLAN-T5 and other T5 models through their whole life: prompt, fine-tune, judge, align"
+          + " and merge them, at the speed of this machine.",
       ""
     },
     commandListHeading = "%nCommands:%n",
@@ -32,7 +33,7 @@ import picocli.CommandLine.Spec;
     footer = {
       "",
       "Start here:",
-      "  precis demo                            the built-in model at work, in seconds",
+      "  precis demo                            the whole life of a small model, in minutes",
       "  precis download google/flan-t5-base    a real one",
       "  precis generate --model google/flan-t5-base --input dialogues.jsonl",
       "",
@@ -82,7 +83,12 @@ public final class Main implements Runnable {
     line.setParameterExceptionHandler((e, arguments) -> failures.reportUsage(e));
     line.setExecutionExceptionHandler((e, command, result) -> failures.report(e));
     try {
-      int exitCode = line.execute(args);
+      // Beside --help picocli would pass over a command that it does not know.
+      boolean unknown =
+          args.length > 0
+              && !args[0].startsWith("-")
+              && !line.getSubcommands().containsKey(args[0]);
+      int exitCode = unknown ? line.execute(args[0]) : line.execute(args);
       terminal.print(help.toString());
       return exitCode;
     } catch (Throwable e) {

@@ -65,7 +65,7 @@ final class MergeCommand extends BaseCommand {
     List<Path> folders = adapters.stream().map(this::resolve).toList();
     if (Files.exists(output)
         && !(Files.isDirectory(output) && output.toFile().list().length == 0)) {
-      throw new InvalidInputException(output + " already exists: name a new folder");
+      throw new InvalidInputException(output + " already exists: name a new or an empty folder");
     }
     int changed;
     try (Context context = common().context();

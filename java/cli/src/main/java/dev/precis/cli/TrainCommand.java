@@ -56,8 +56,8 @@ final class TrainCommand extends BaseCommand {
       names = "--init",
       paramLabel = "FOLDER",
       description =
-          "Instead of --model: a folder with config.json and a tokenizer; training starts from"
-              + " random weights. Needs --method full.")
+          "Instead of --model: a folder with config.json and a tokenizer, or the config.json beside"
+              + " a tokenizer; training starts from random weights. Needs --method full.")
   private Path init;
 
   @Option(
@@ -192,7 +192,7 @@ final class TrainCommand extends BaseCommand {
   public Integer call() {
     checkUsage();
     TrainingOptions options = options();
-    Path start = init != null ? init : resolve(model);
+    Path start = init == null ? resolve(model) : Files.isDirectory(init) ? init : folderOfInit();
     List<Example> training;
     List<Example> evaluation;
     try (Tokenizer tokenizer = Tokenizer.load(start)) {
@@ -209,6 +209,14 @@ final class TrainCommand extends BaseCommand {
       }
       return train(t5, trainer, run, training.size(), options, start);
     }
+  }
+
+  private Path folderOfInit() {
+    if (!init.endsWith("config.json")) {
+      throw new InvalidInputException(
+          init + " is neither a folder with config.json and a tokenizer nor such a config.json");
+    }
+    return init.toAbsolutePath().getParent();
   }
 
   private void checkUsage() {
@@ -352,7 +360,7 @@ final class TrainCommand extends BaseCommand {
     } else {
       json.put("dropout", decimal(dropout));
     }
-    json.put("template", template == null ? "default" : template);
+    json.put("template", template == null ? "default" : promptTemplate().text());
     json.put("max_source_length", maxSourceLength);
     json.put("max_target_length", maxTargetLength);
     json.put("truncate", truncate);

@@ -7,10 +7,12 @@ import static dev.precis.cli.CommandLineRun.lines;
 import static dev.precis.cli.CommandLineRun.run;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.precis.checkpoint.Json;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -105,7 +107,8 @@ final class TrainTest {
         train(output, "--model", MODEL, "--max-steps", 2, "--rank", 3, "--resume");
     assertEquals(2, other.exitCode());
     assertTrue(other.err().contains("lora.rank = 2, not 3"), other.err());
-    train(output, "--model", MODEL, "--max-steps", 2, "--rank", 2, "--resume").succeeded();
+    Path sameModel = MODEL.resolve("..").resolve(MODEL.getFileName());
+    train(output, "--model", sameModel, "--max-steps", 2, "--rank", 2, "--resume").succeeded();
     assertArrayEquals(
         before, Files.readAllBytes(output.resolve("adapter/adapter_model.safetensors")));
   }
@@ -121,7 +124,7 @@ final class TrainTest {
     train(
             scratch,
             "--init",
-            MODEL,
+            MODEL.resolve("config.json"),
             "--method",
             "full",
             "--max-steps",
@@ -160,17 +163,47 @@ final class TrainTest {
   }
 
   @Test
-  void anAdapterOfAnotherModelIsRefused() {
+  void aLossThatIsNoNumberIsOneSentence() {
     CommandLineRun result =
-        run(
-            "merge",
+        train(
+            folder.resolve("run"),
             "--model",
-            folder.resolve("none"),
-            "--adapter",
-            FIXTURES.resolve("t5-tiny-lora"),
-            "--output",
-            folder.resolve("merged"));
-    assertEquals(2, result.exitCode());
+            MODEL,
+            "--method",
+            "full",
+            "--learning-rate",
+            900,
+            "--max-grad-norm",
+            0,
+            "--max-steps",
+            20);
+    assertEquals(1, result.exitCode(), result.err());
+    String sentence = result.err().lines().toList().getLast();
+    assertTrue(sentence.startsWith("precis: The loss of step "), sentence);
+    assertTrue(sentence.endsWith(": lower the learning rate."), sentence);
+    assertFalse(Files.exists(folder.resolve("run/model")));
+  }
+
+  @Test
+  void anAdapterOfAnotherModelIsRefused() throws IOException {
+    Path adapter = Files.createDirectory(folder.resolve("lora"));
+    Path lora = FIXTURES.resolve("t5-tiny-lora");
+    Files.copy(lora.resolve("adapter_config.json"), adapter.resolve("adapter_config.json"));
+    // The header's names keep their length: the file is sound, but the model has no block 9.
+    Files.writeString(
+        adapter.resolve("adapter_model.safetensors"),
+        Files.readString(lora.resolve("adapter_model.safetensors"), StandardCharsets.ISO_8859_1)
+            .replace("block.0", "block.9"),
+        StandardCharsets.ISO_8859_1);
+    CommandLineRun merge =
+        run("merge", "--model", MODEL, "--adapter", adapter, "--output", folder.resolve("merged"));
+    CommandLineRun training =
+        train(folder.resolve("other"), "--model", MODEL, "--init-adapter", adapter);
+    for (CommandLineRun result : List.of(merge, training)) {
+      assertEquals(2, result.exitCode(), result.err());
+      assertTrue(result.err().contains("trained on another model"), result.err());
+    }
+    assertFalse(Files.exists(folder.resolve("merged")));
     CommandLineRun wrong =
         train(
             folder.resolve("run"),

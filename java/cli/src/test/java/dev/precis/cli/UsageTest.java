@@ -25,6 +25,7 @@ final class UsageTest {
         "allign                                    | Unknown command ",
         "generate                                  | --model=",
         "generate --model                          | --model",
+        "generat --help                            | Unknown command 'generat', did you mean",
         "generate --modle m --input f              | --modle",
         "generate --model m                        | --input or --prompt is missing",
         "generate --model m --input f --prompt p   | Only one of --input and --prompt",

@@ -18,6 +18,7 @@ import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
 import dev.precis.tensor.Workspace;
 import dev.precis.text.Tokenizer;
+import dev.precis.training.DivergedException;
 import dev.precis.training.MemoryPlan;
 import dev.precis.training.Optimizer;
 import dev.precis.training.TrainableT5;
@@ -754,7 +755,7 @@ public final class Ppo implements AutoCloseable {
     }
     double norm = Math.sqrt(squares);
     if (!Double.isFinite(norm) || !Double.isFinite(statistics.lastLoss())) {
-      throw new IllegalStateException(
+      throw new DivergedException(
           "The loss is "
               + statistics.lastLoss()
               + " and the gradient's norm "

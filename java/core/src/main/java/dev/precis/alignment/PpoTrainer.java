@@ -13,6 +13,7 @@ import dev.precis.ops.Parameters.Parameter;
 import dev.precis.random.SplitMix64;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
+import dev.precis.training.DivergedException;
 import dev.precis.training.MemoryPlan;
 import dev.precis.training.RunFolder;
 import dev.precis.training.StepLog;
@@ -142,7 +143,7 @@ public final class PpoTrainer implements AutoCloseable {
    * Aligns to the end, or until {@link #stop}.
    *
    * @throws InvalidInputException where a preflight check fails
-   * @throws IllegalStateException where the watchdog ends the run; its last checkpoint is whole
+   * @throws DivergedException where the watchdog ends the run; its last checkpoint is whole
    */
   public Result train(Listener listener) {
     if (run.checkpoints().isEmpty()) {
@@ -162,7 +163,7 @@ public final class PpoTrainer implements AutoCloseable {
         Step step = step();
         listener.onStep(step);
         wrong = watchdog.check(step.statistics);
-      } catch (IllegalStateException e) {
+      } catch (DivergedException e) {
         wrong = Optional.of(e.getMessage());
       }
       if (wrong.isPresent()) {
@@ -191,7 +192,7 @@ public final class PpoTrainer implements AutoCloseable {
 
   private void rollBack(long at, String reason, Listener listener) {
     if (rollbacks == options.maxRollbacks()) {
-      throw new IllegalStateException(
+      throw new DivergedException(
           "Stopped at step %,d after %d rollbacks: %s. The last checkpoint is whole."
               .formatted(at, rollbacks, reason));
     }

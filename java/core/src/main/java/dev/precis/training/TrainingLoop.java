@@ -260,8 +260,8 @@ public abstract class TrainingLoop implements AutoCloseable {
   /**
    * One optimizer step, for programs with a loop of their own.
    *
-   * @throws IllegalStateException where the loss or the gradient is not a number any more; nothing
-   *     was changed then
+   * @throws DivergedException where the loss or the gradient is not a number any more; nothing was
+   *     changed then
    */
   public final Step step() {
     long start = System.nanoTime();
@@ -270,14 +270,16 @@ public abstract class TrainingLoop implements AutoCloseable {
     Learnt learnt = learn(done);
     double norm = Math.sqrt(model.ops().sumOfSquares(parameters.gradients()));
     if (!Double.isFinite(learnt.loss) || !Double.isFinite(norm)) {
-      throw new IllegalStateException(
+      List<Long> left = run.checkpoints();
+      throw new DivergedException(
           "The loss of step "
               + (done + 1)
               + " is "
               + learnt.loss
               + " and its gradient's norm "
               + norm
-              + ": lower the learning rate. The last checkpoint is whole.");
+              + ": lower the learning rate"
+              + (left.isEmpty() ? "" : "; the checkpoint of step " + left.getLast() + " is whole"));
     }
     float learningRate = (float) (options.learningRate() * schedule.factor(done));
     double clip = options.maxGradNorm() > 0 ? options.maxGradNorm() / (norm + 1e-6) : 1;

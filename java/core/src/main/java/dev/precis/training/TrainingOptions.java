@@ -48,13 +48,17 @@ public record TrainingOptions(
 
   /** Checks the numbers. */
   public TrainingOptions {
-    require(learningRate > 0 && learningRate < 1e3f, "learning-rate", "above 0", learningRate);
+    require(
+        learningRate > 0 && learningRate < 1e3f,
+        "learning-rate",
+        "above 0 and below 1000",
+        learningRate);
     require(optimizer.weightDecay() >= 0, "weight-decay", "0 or more", optimizer.weightDecay());
     require(warmupSteps >= 0, "warmup-steps", "0 or more", warmupSteps);
     require(maxGradNorm >= 0, "max-grad-norm", "0 or more", maxGradNorm);
     require(batchSize > 0, "batch-size", "1 or more", batchSize);
     require(gradientAccumulation > 0, "gradient-accumulation", "1 or more", gradientAccumulation);
-    require(epochs > 0 && epochs < 1e6, "epochs", "above 0", epochs);
+    require(epochs > 0 && epochs < 1e6, "epochs", "above 0 and below 1000000", epochs);
     require(maxSteps >= 0, "max-steps", "0 or more", maxSteps);
     require(
         labelSmoothing >= 0 && labelSmoothing < 1,

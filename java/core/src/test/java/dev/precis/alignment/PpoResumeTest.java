@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.precis.Killing;
 import dev.precis.checkpoint.Json;
+import dev.precis.training.DivergedException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -119,7 +120,7 @@ class PpoResumeTest {
     Path run = folder.resolve("run");
     String said =
         assertThrows(
-                IllegalStateException.class, () -> PolicyProcess.align(run, options, NOBODY, false))
+                DivergedException.class, () -> PolicyProcess.align(run, options, NOBODY, false))
             .getMessage();
     assertTrue(said.contains("after 1 rollbacks") && said.contains("KL"), said);
     assertTrue(Files.isDirectory(run.resolve("checkpoints")));

@@ -178,7 +178,7 @@ class TrainerTest {
         Trainer trainer =
             new Trainer(t5, options, TrainingGoldenTest.dialogues(), List.of(), run)) {
       String said =
-          assertThrows(IllegalStateException.class, () -> trainer.train(new Trainer.Listener() {}))
+          assertThrows(DivergedException.class, () -> trainer.train(new Trainer.Listener() {}))
               .getMessage();
       assertTrue(said.contains("lower the learning rate"), said);
     }
