@@ -17,8 +17,13 @@ namespace precis {
 namespace emulation {
 namespace {
 
+using Work = std::vector<std::function<cudaError_t()>>;
+
 struct Stream {
-  std::vector<std::function<cudaError_t()>> work;
+  Work work;
+  // While it is captured: where the work goes, and whether the capture is still good for anything.
+  std::unique_ptr<Work> captured;
+  bool spoilt = false;
   // As on a GPU, nothing is well again after a kernel has failed.
   cudaError_t failed = cudaSuccess;
 };
@@ -35,8 +40,20 @@ cudaError_t work_off(Stream* s) {
   return s->failed;
 }
 
+// Whether the caller may allocate, free or wait: not while a stream is captured, which that spoils.
+bool forbidden() {
+  const std::lock_guard<std::recursive_mutex> lock(mutex);
+  bool captured = false;
+  for (const auto& s : streams) {
+    if (s->captured == nullptr) continue;
+    s->spoilt = captured = true;
+  }
+  return captured;
+}
+
 cudaError_t work_off_all() {
   const std::lock_guard<std::recursive_mutex> lock(mutex);
+  if (forbidden()) return cudaErrorStreamCaptureUnsupported;
   cudaError_t error = cudaSuccess;
   for (const auto& s : streams) {
     const cudaError_t own = work_off(s.get());
@@ -46,6 +63,7 @@ cudaError_t work_off_all() {
 }
 
 cudaError_t allocate(void** memory, size_t bytes, size_t alignment) {
+  if (forbidden()) return cudaErrorStreamCaptureUnsupported;
   *memory = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
   return *memory != nullptr ? cudaSuccess : cudaErrorMemoryAllocation;
 }
@@ -56,6 +74,10 @@ cudaError_t submit(cudaStream_t stream, std::function<cudaError_t()> work) {
   const std::lock_guard<std::recursive_mutex> lock(mutex);
   if (stream == nullptr) return work();
   Stream* s = static_cast<Stream*>(stream);
+  if (s->captured != nullptr) {
+    s->captured->push_back(std::move(work));
+    return cudaSuccess;
+  }
   if (s->failed == cudaSuccess) s->work.push_back(std::move(work));
   return s->failed;
 }
@@ -70,7 +92,7 @@ cudaError_t cudaMalloc(void** memory, size_t bytes) { return allocate(memory, by
 // Waits, as the real one does.
 cudaError_t cudaFree(void* memory) {
   const cudaError_t error = work_off_all();
-  std::free(memory);
+  if (error != cudaErrorStreamCaptureUnsupported) std::free(memory);
   return error;
 }
 
@@ -87,6 +109,10 @@ const char* cudaGetErrorString(cudaError_t error) {
       return "out of memory";
     case cudaErrorInvalidValue:
       return "invalid argument";
+    case cudaErrorStreamCaptureUnsupported:
+      return "operation not permitted when stream is capturing";
+    case cudaErrorStreamCaptureInvalidated:
+      return "operation failed due to a previous error during capture";
     default:
       return precis::emulation_error();
   }
@@ -152,7 +178,53 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   const std::lock_guard<std::recursive_mutex> lock(mutex);
+  if (forbidden()) return cudaErrorStreamCaptureUnsupported;
   return work_off(static_cast<Stream*>(stream));
+}
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+  const std::lock_guard<std::recursive_mutex> lock(mutex);
+  Stream* s = static_cast<Stream*>(stream);
+  if (s == nullptr || s->captured != nullptr) return cudaErrorInvalidValue;
+  s->captured = std::make_unique<Work>();
+  s->spoilt = false;
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+  const std::lock_guard<std::recursive_mutex> lock(mutex);
+  Stream* s = static_cast<Stream*>(stream);
+  *graph = nullptr;
+  if (s->captured == nullptr) return cudaErrorInvalidValue;
+  const std::unique_ptr<Work> captured = std::move(s->captured);
+  if (s->spoilt) return cudaErrorStreamCaptureInvalidated;
+  *graph = new Work(std::move(*captured));
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
+                                 unsigned long long) {
+  *executable = new Work(*static_cast<Work*>(graph));
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  delete static_cast<Work*>(graph);
+  return cudaSuccess;
+}
+
+// Work that is still in a queue has a copy of its own.
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
+  delete static_cast<Work*>(executable);
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
+  for (const auto& work : *static_cast<Work*>(executable)) {
+    const cudaError_t error = submit(stream, work);
+    if (error != cudaSuccess) return error;
+  }
+  return cudaSuccess;
 }
 
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind,

@@ -289,6 +289,7 @@ class CudaBackend final : public Backend {
     const auto piece = pieces_.find(reinterpret_cast<uintptr_t>(memory));
     PRECIS_CHECK(piece != pieces_.end(), "free: %p was not allocated on this context", memory);
     check(cudaStreamSynchronize(context_.stream), "free");
+    frees_++;
     release(piece->first, piece->second.shared);
     last_ = nullptr;
     pieces_.erase(piece);
@@ -308,6 +309,37 @@ class CudaBackend final : public Backend {
       return Reach::kNobody;
     }
     return last_->shared ? Reach::kBoth : Reach::kDevice;
+  }
+
+  // A CUDA graph. Between record and its end the stream captures what it gets.
+  void record() override {
+    check(cudaStreamBeginCapture(context_.stream, cudaStreamCaptureModeThreadLocal),
+          "record_begin");
+    recording_ = context_.scratch.fixed = true;
+  }
+  std::unique_ptr<Recording> end_recording() override {
+    auto made = std::make_unique<Graph>();
+    cudaGraph_t graph = nullptr;
+    recording_ = context_.scratch.fixed = false;
+    check(cudaStreamEndCapture(context_.stream, &graph), "record_end");
+    const cudaError_t error = cudaGraphInstantiate(&made->operations, graph, 0);
+    cudaGraphDestroy(graph);
+    check(error, "record_end");
+    made->moves = moves();
+    return made;
+  }
+  void drop_recording() noexcept override {
+    cudaGraph_t graph = nullptr;
+    recording_ = context_.scratch.fixed = false;
+    if (cudaStreamEndCapture(context_.stream, &graph) == cudaSuccess) cudaGraphDestroy(graph);
+    (void)cudaGetLastError();
+  }
+  bool replay(Recording& recording) override {
+    Graph& graph = static_cast<Graph&>(recording);
+    if (graph.moves != moves()) return false;
+    last_op_ = "a replayed recording";
+    check(cudaGraphLaunch(graph.operations, context_.stream), "replay");
+    return true;
   }
 
   int64_t packed_bytes(int64_t outputs, int64_t inputs, int32_t dtype) const override {
@@ -330,6 +362,16 @@ class CudaBackend final : public Backend {
     size_t bytes;
     bool shared;
   };
+  struct Graph final : Recording {
+    ~Graph() override {
+      if (operations != nullptr) cudaGraphExecDestroy(operations);
+    }
+    cudaGraphExec_t operations = nullptr;
+    uint64_t moves = 0;
+  };
+
+  // Goes up whenever memory that a recording may read goes.
+  uint64_t moves() const { return frees_ + context_.scratch.moves; }
 
   // The arguments that a launcher gets, and what it does not take.
   template <class Args>
@@ -416,6 +458,7 @@ class CudaBackend final : public Backend {
   std::string cublaslt_error_;
   Staging staging_;
   std::map<uintptr_t, Piece> pieces_;
+  uint64_t frees_ = 0;
   mutable const Piece* last_ = nullptr;
   mutable uintptr_t last_start_ = 0;
 };

@@ -14,10 +14,14 @@ namespace precis {
 struct CudaArena {
   void* memory = nullptr;
   size_t bytes = 0;
+  uint64_t moves = 0;  // how often it was allocated anew: what was captured reads the old one
+  bool fixed = false;  // while operations are captured, which must not allocate
 
   // Grows, which waits for the device, when bytes is more than ever before.
   cudaError_t reserve(size_t wanted, void** start) {
     if (wanted > bytes) {
+      if (fixed) return cudaErrorStreamCaptureUnsupported;
+      moves++;
       PRECIS_RETURN_IF_ERROR(cudaFree(memory));
       memory = nullptr;
       bytes = 0;

@@ -171,6 +171,123 @@ void test_problems(precis_context* c) {
   EXPECT_OK(c, precis_synchronize(c));
 }
 
+// A recording does nothing until it is replayed, and then reads what its memory holds at that time.
+void test_recording(precis_context* c) {
+  constexpr int64_t kRows = 5, kWidth = 40;
+  Piece table(c, PRECIS_FLOAT32, 10, kWidth, false), x(c, PRECIS_FLOAT32, kRows, kWidth, false);
+  Piece y(c, PRECIS_FLOAT32, kRows, kWidth, true), ids(c, PRECIS_INT32, kRows, 1, true);
+  Random random(3);
+  for (int64_t i = 0; i < 10 * kWidth; i++) table.data<float>()[i] = random.normal();
+  precis_embedding_args embedding = {table, ids.vector(), x};
+  precis_add_args add = {x, y, 2, 0};
+  auto step = [&] {
+    EXPECT_OK(c, precis_embedding(c, &embedding));
+    EXPECT_OK(c, precis_add(c, &add));
+  };
+  std::vector<float> want(kRows * kWidth);
+  auto change = [&](int turn) {
+    for (int64_t r = 0; r < kRows; r++) {
+      const auto id = static_cast<int32_t>((r * 3 + turn) % 10);
+      ids.data<int32_t>()[r] = id;
+      for (int64_t i = 0; i < kWidth; i++) {
+        want[r * kWidth + i] += 2 * table.data<float>()[id * kWidth + i];
+      }
+    }
+  };
+  auto same = [&] {
+    EXPECT_OK(c, precis_synchronize(c));
+    return std::memcmp(y.data<float>(), want.data(), want.size() * 4) == 0;
+  };
+  change(0);
+  step();
+  EXPECT(same());
+
+  EXPECT_OK(c, precis_record_begin(c));
+  step();
+  precis_recording* recording = nullptr;
+  EXPECT_OK(c, precis_record_end(c, &recording));
+  EXPECT(recording != nullptr && same(), "recorded operations ran");
+  precis_context_info before, after;
+  EXPECT_OK(c, precis_context_describe(c, &before));
+  for (int turn = 1; turn < 4; turn++) {
+    change(turn);
+    int32_t replayed = 0;
+    EXPECT_OK(c, precis_replay(c, recording, &replayed));
+    EXPECT(replayed == 1 && same(), "turn %d", turn);
+  }
+  EXPECT_OK(c, precis_context_describe(c, &after));
+  EXPECT(after.replays - before.replays == 3);
+
+  // What a kernel finds wrong is said after a replay too.
+  ids.data<int32_t>()[3] = 77;
+  int32_t replayed = 0;
+  EXPECT_OK(c, precis_replay(c, recording, &replayed));
+  EXPECT_REFUSED(c, precis_synchronize(c), "embedding: number 3 of the ids");
+
+  // Memory that went may have been the recording's.
+  { Piece other(c, PRECIS_FLOAT32, 1, 1, false); }
+  replayed = 7;
+  EXPECT_OK(c, precis_replay(c, recording, &replayed));
+  EXPECT(replayed == 0);
+  EXPECT_OK(c, precis_recording_destroy(c, recording));
+  EXPECT_OK(c, precis_recording_destroy(c, nullptr));
+}
+
+// What a recording refuses, and that the context is well afterwards.
+void test_spoilt_recording(precis_context* c) {
+  Piece x(c, PRECIS_FLOAT32, 2, 8, false), y(c, PRECIS_FLOAT32, 2, 8, true);
+  precis_add_args add = {x, y, 1, 0};
+  precis_recording* recording = nullptr;
+  int32_t replayed = 0;
+  EXPECT_REFUSED(c, precis_record_end(c, &recording), "nothing is recorded");
+  void* memory = x.data<void>();
+  const char* kinds[] = {"allocate", "free", "synchronize", "record_begin", "add"};
+  for (int kind = 0; kind < 5; kind++) {
+    EXPECT_OK(c, precis_record_begin(c));
+    EXPECT_OK(c, precis_add(c, &add));
+    switch (kind) {
+      case 0: {
+        void* never = nullptr;
+        EXPECT_REFUSED(c, precis_allocate(c, 64, &never), "while operations are recorded");
+        break;
+      }
+      case 1:
+        EXPECT_REFUSED(c, precis_free(c, memory, 64), "while operations are recorded");
+        break;
+      case 2:
+        EXPECT_REFUSED(c, precis_synchronize(c), "while operations are recorded");
+        break;
+      case 3:
+        EXPECT_REFUSED(c, precis_record_begin(c), "while operations are recorded");
+        break;
+      default: {
+        precis_add_args wrong = add;
+        wrong.x.dims[1] = 7;
+        EXPECT(precis_add(c, &wrong) == PRECIS_INVALID_ARGUMENT);
+      }
+    }
+    recording = reinterpret_cast<precis_recording*>(&add);
+    EXPECT_REFUSED(c, precis_record_end(c, &recording), kinds[kind]);
+    EXPECT(recording == nullptr);
+  }
+  // Dropped, and too much scratch memory for a recording.
+  EXPECT_OK(c, precis_record_begin(c));
+  EXPECT_OK(c, precis_record_end(c, nullptr));
+  const int64_t many = int64_t{1} << 20;
+  Piece large(c, PRECIS_FLOAT32, many, 1, false), sum(c, PRECIS_FLOAT32, 1, 2, true);
+  precis_sum_of_squares_args squares = {large.vector(), sum.data<double>()};
+  EXPECT_OK(c, precis_record_begin(c));
+  EXPECT(precis_sum_of_squares(c, &squares) == PRECIS_DEVICE_ERROR);
+  EXPECT(precis_record_end(c, &recording) == PRECIS_INVALID_ARGUMENT && recording == nullptr);
+  EXPECT_OK(c, precis_sum_of_squares(c, &squares));
+  EXPECT_OK(c, precis_record_begin(c));
+  EXPECT_OK(c, precis_sum_of_squares(c, &squares));
+  EXPECT_OK(c, precis_record_end(c, &recording));
+  EXPECT_OK(c, precis_replay(c, recording, &replayed));
+  EXPECT(replayed == 1);
+  EXPECT_OK(c, precis_recording_destroy(c, recording));
+}
+
 }  // namespace
 
 int main() {
@@ -192,6 +309,8 @@ int main() {
   test_memory(c);
   test_pack(c);
   test_problems(c);
+  test_recording(c);
+  test_spoilt_recording(c);
   // From another thread, which has not seen the device yet.
   std::thread([&] { test_memory(c); }).join();
   // What is still there goes with the context.

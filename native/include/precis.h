@@ -101,6 +101,7 @@ typedef struct precis_context_info {
   int32_t driver_version;     /* the CUDA version that the driver supports, as 13000 */
   int32_t compute_capability; /* as 90 */
   int32_t multiprocessors;
+  int64_t replays;      /* how often recordings were replayed, ever */
   int64_t device_bytes; /* the GPU's memory */
   int64_t free_bytes;   /* what of it is free */
   char device_name[256];
@@ -109,7 +110,7 @@ typedef struct precis_context_info {
   char cublaslt_error[512]; /* why it could not be loaded */
 } precis_context_info;
 
-#define PRECIS_ABI_VERSION 5
+#define PRECIS_ABI_VERSION 6
 
 PRECIS_API precis_status precis_context_create(const precis_context_args* args,
                                                precis_context** context);
@@ -142,6 +143,33 @@ typedef struct precis_zero_args {
 } precis_zero_args;
 
 PRECIS_API precis_status precis_zero(precis_context* context, const precis_zero_args* args);
+
+/* ------------------------------------------------------------------ recordings */
+
+/*
+ * Operations of a GPU that come again and again with the same arguments, as those of a decoding
+ * step, noted once and then ordered all together: a CUDA graph, which takes the host a few
+ * microseconds instead of a few for each operation. What their arguments point to may change in
+ * between: ids, lengths and offsets that the device reads from precis_allocate_shared are read
+ * anew. What the host checks of their contents, it checks when they are recorded.
+ *
+ * Between precis_record_begin and precis_record_end operations are noted, not done; what allocates,
+ * frees or waits is refused. An operation that fails spoils the recording. It must have run before
+ * with the same shapes, so that the memory it works in is there. On the CPU: PRECIS_UNSUPPORTED.
+ */
+typedef struct precis_recording precis_recording;
+
+PRECIS_API precis_status precis_record_begin(precis_context* context);
+/* recording NULL: what was noted is dropped. A spoilt recording gives the first reason, and NULL.
+ */
+PRECIS_API precis_status precis_record_end(precis_context* context, precis_recording** recording);
+/* Orders it. *replayed is 0, and nothing is ordered, when memory of the context was freed or moved
+ * since it was recorded: record again. */
+PRECIS_API precis_status precis_replay(precis_context* context, precis_recording* recording,
+                                       int32_t* replayed);
+/* Before the context; on CUDA waits for the stream. recording may be NULL. */
+PRECIS_API precis_status precis_recording_destroy(precis_context* context,
+                                                  precis_recording* recording);
 
 /* ------------------------------------------------------------------ matrix product */
 

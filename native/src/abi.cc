@@ -666,6 +666,11 @@ class Entry {
   bool entered_;
 };
 
+// What fails while operations are recorded spoils the recording.
+void spoil(precis_context* context) {
+  if (context->backend->recording() && context->spoilt.empty()) context->spoilt = context->error;
+}
+
 // Runs body; whatever leaves it becomes a status and the context's error text.
 template <class Body>
 precis_status run(precis_context* context, const void* args, Body&& body) noexcept {
@@ -682,12 +687,15 @@ precis_status run(precis_context* context, const void* args, Body&& body) noexce
       return PRECIS_OK;
     } catch (const Error& e) {
       context->error = e.text;
+      spoil(context);
       return e.status;
     } catch (const std::bad_alloc&) {
       context->error = "out of memory";
+      spoil(context);
       return PRECIS_OUT_OF_MEMORY;
     } catch (const std::exception& e) {
       context->error = e.what();
+      spoil(context);
       return PRECIS_INTERNAL_ERROR;
     }
   } catch (...) {
@@ -695,9 +703,14 @@ precis_status run(precis_context* context, const void* args, Body&& body) noexce
   }
 }
 
+void refuse_while_recording(const char* what) {
+  PRECIS_CHECK(!device->recording(), "%s: not while operations are recorded", what);
+}
+
 precis_status allocate(precis_context* context, int64_t bytes, void** memory, bool shared) {
   return run(context, memory, [&] {
     PRECIS_CHECK(bytes > 0, "allocate: %lld bytes", static_cast<long long>(bytes));
+    refuse_while_recording("allocate");
     *memory = context->backend->allocate(static_cast<size_t>(bytes), shared);
     context->allocations++;
   });
@@ -746,6 +759,7 @@ precis_status precis_context_describe(precis_context* context, precis_context_in
     *info = {};
     info->abi_version = PRECIS_ABI_VERSION;
     info->allocations = context->allocations;
+    info->replays = context->replays;
     context->backend->describe(info);
   });
 }
@@ -755,7 +769,10 @@ const char* precis_last_error(precis_context* context) {
 }
 
 precis_status precis_synchronize(precis_context* context) {
-  return run(context, context, [&] { context->backend->synchronize(); });
+  return run(context, context, [&] {
+    refuse_while_recording("synchronize");
+    context->backend->synchronize();
+  });
 }
 
 precis_status precis_allocate(precis_context* context, int64_t bytes, void** memory) {
@@ -767,7 +784,52 @@ precis_status precis_allocate_shared(precis_context* context, int64_t bytes, voi
 }
 
 precis_status precis_free(precis_context* context, void* memory, int64_t bytes) {
-  return run(context, memory, [&] { context->backend->free(memory, static_cast<size_t>(bytes)); });
+  return run(context, memory, [&] {
+    refuse_while_recording("free");
+    context->backend->free(memory, static_cast<size_t>(bytes));
+  });
+}
+
+precis_status precis_record_begin(precis_context* context) {
+  return run(context, context, [&] {
+    refuse_while_recording("record_begin");
+    context->spoilt.clear();
+    context->backend->record();
+  });
+}
+
+precis_status precis_record_end(precis_context* context, precis_recording** recording) {
+  if (recording != nullptr) *recording = nullptr;
+  return run(context, context, [&] {
+    Backend& backend = *context->backend;
+    PRECIS_CHECK(backend.recording(), "record_end: nothing is recorded");
+    if (recording == nullptr || !context->spoilt.empty()) {
+      backend.drop_recording();
+      PRECIS_CHECK(recording == nullptr, "record_end: %s", context->spoilt.c_str());
+      return;
+    }
+    auto made = std::make_unique<precis_recording>();
+    made->operations = backend.end_recording();
+    *recording = made.release();
+  });
+}
+
+precis_status precis_replay(precis_context* context, precis_recording* recording,
+                            int32_t* replayed) {
+  return run(context, recording, [&] {
+    PRECIS_CHECK(replayed != nullptr, "replay: replayed is NULL");
+    refuse_while_recording("replay");
+    *replayed = context->backend->replay(*recording->operations) ? 1 : 0;
+    context->replays += *replayed;
+  });
+}
+
+precis_status precis_recording_destroy(precis_context* context, precis_recording* recording) {
+  return run(context, context, [&] {
+    refuse_while_recording("recording_destroy");
+    const std::unique_ptr<precis_recording> owned(recording);
+    if (recording != nullptr) context->backend->synchronize();
+  });
 }
 
 precis_status precis_zero(precis_context* context, const precis_zero_args* args) {
@@ -792,6 +854,7 @@ precis_status precis_matmul_pack(precis_context* context, const precis_matmul_pa
   return run(context, args, [&] {
     const precis_matmul_pack_args& a = *args;
     const int64_t bytes = check_pack(a);
+    refuse_while_recording("matmul_pack");
     for (int i = 0; i < a.weight_count; i++) {
       check_shape("matmul_pack", "weights", a.weights[i], 2, {PRECIS_FLOAT32, PRECIS_BFLOAT16});
     }

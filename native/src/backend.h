@@ -57,6 +57,12 @@ enum class Reach {
 // What is reported goes out as Error; arguments have been checked.
 class Backend {
  public:
+  // Operations that were noted. Destroyed by the thread that has entered.
+  class Recording {
+   public:
+    virtual ~Recording() = default;
+  };
+
   // reaches_everything: whether the device can use all of the process's memory.
   explicit Backend(bool reaches_everything) : reaches_everything_(reaches_everything) {}
   virtual ~Backend() = default;
@@ -75,12 +81,24 @@ class Backend {
   // Asked only where the device does not reach everything.
   virtual Reach reach(const void*, size_t) const { return Reach::kBoth; }
 
+  // Operations are noted from here on, until end. A device that cannot do it throws.
+  virtual void record();
+  bool recording() const { return recording_; }
+  // Never nullptr.
+  virtual std::unique_ptr<Recording> end_recording();
+  virtual void drop_recording() noexcept {}
+  // False where memory was freed or moved since.
+  virtual bool replay(Recording&) { return false; }
+
   // Of a weight packed for this device.
   virtual int64_t packed_bytes(int64_t outputs, int64_t inputs, int32_t dtype) const = 0;
 
 #define PRECIS_DECLARE_OP(op) virtual void op(const precis_##op##_args& a) = 0;
   PRECIS_FOR_EACH_OP(PRECIS_DECLARE_OP)
 #undef PRECIS_DECLARE_OP
+
+ protected:
+  bool recording_ = false;
 
  private:
   const bool reaches_everything_;

@@ -61,6 +61,14 @@ struct precis_context {
   // Set while a thread is inside: a second one is refused instead of corrupting the first.
   std::atomic<bool> busy{false};
   std::string error;
+  // Why what is recorded now is good for nothing; empty: it is.
+  std::string spoilt;
+  int64_t replays = 0;
+};
+
+// What an opaque precis_recording holds.
+struct precis_recording {
+  std::unique_ptr<precis::Backend::Recording> operations;
 };
 
 #endif  // PRECIS_CONTEXT_H_

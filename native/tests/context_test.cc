@@ -45,6 +45,10 @@ int main() {
     EXPECT_REFUSED(context, precis_allocate(context, -1, &memory), "-1 bytes");
     EXPECT(precis_allocate(context, int64_t{1} << 60, &memory) == PRECIS_OUT_OF_MEMORY);
 
+    EXPECT(precis_record_begin(context) == PRECIS_UNSUPPORTED);
+    precis_recording* recording = nullptr;
+    EXPECT_REFUSED(context, precis_record_end(context, &recording), "nothing is recorded");
+
     // Two threads at once: each call is served or refused, and what is served is right.
     std::atomic<int> served{0}, refused{0}, other{0};
     auto hammer = [&](GuardedTensor& mine) {

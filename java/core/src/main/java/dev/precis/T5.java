@@ -253,9 +253,14 @@ public final class T5 implements AutoCloseable {
     return tokenizer;
   }
 
-  /** What it runs on. */
+  /** What it runs on, with its counters as they are now. */
   public Context.Info device() {
-    return context.info();
+    turn.lock();
+    try {
+      return context.describe();
+    } finally {
+      turn.unlock();
+    }
   }
 
   /**

@@ -44,6 +44,7 @@ public final class Context implements AutoCloseable {
       String onednnError,
       long scratchBytes,
       long allocations,
+      long replays,
       Gpu gpu) {}
 
   /**
@@ -211,6 +212,7 @@ public final class Context implements AutoCloseable {
           precis_context_info.onednn_error(raw).getString(0),
           precis_context_info.scratch_bytes(raw),
           precis_context_info.allocations(raw),
+          precis_context_info.replays(raw),
           gpu ? gpu(raw) : null);
     }
   }
@@ -282,6 +284,28 @@ public final class Context implements AutoCloseable {
               : Precis.precis_allocate(handle(), bytes, out));
       MemorySegment memory = out.get(ValueLayout.ADDRESS, 0);
       return memory.reinterpret(bytes, owner, m -> Precis.precis_free(handle(), m, bytes));
+    }
+  }
+
+  /**
+   * Notes operations that come again with the same arguments, without doing them; on a GPU only.
+   * They must have run before with the same shapes, so that the memory they work in is there.
+   *
+   * @param operations orders them on this context; it may neither allocate nor look at results
+   * @throws NativeException where one of them fails
+   */
+  public Recording record(Runnable operations) {
+    check(Precis.precis_record_begin(handle()));
+    try {
+      operations.run();
+    } catch (RuntimeException | Error e) {
+      Precis.precis_record_end(handle(), MemorySegment.NULL);
+      throw e;
+    }
+    try (Arena call = Arena.ofConfined()) {
+      MemorySegment out = call.allocate(ValueLayout.ADDRESS);
+      check(Precis.precis_record_end(handle(), out));
+      return new Recording(this, out.get(ValueLayout.ADDRESS, 0));
     }
   }
 

@@ -37,6 +37,7 @@ final class BeamSearch {
   private final int beams;
   private final int candidates;
   private final int maxNewTokens;
+  private final Steps steps;
 
   BeamSearch(T5Model model, Workspace lasting, Workspace passing, GenerationOptions options) {
     this.model = model;
@@ -48,6 +49,7 @@ final class BeamSearch {
     // One end token: of twice as many candidates at least half go on.
     this.candidates = Math.min(2 * beams, model.config().vocabSize());
     this.maxNewTokens = options.maxNewTokens();
+    this.steps = new Steps(ops.context());
   }
 
   /** A way to continue: what it would score, and from which beam with which token. */
@@ -165,14 +167,16 @@ final class BeamSearch {
     buffers.endTokens(model.config().eosTokenId());
     Tensor ancestors = lasting.tensor(DType.INT32, rows, maxNewTokens);
     Tensor spare = lasting.tensor(DType.INT32, rows, maxNewTokens);
-    for (int from = 0; from < sources.size(); from += together) {
-      int to = Math.min(sources.size(), from + together);
-      Batch batch = new Batch(sources.subList(from, to), cache, buffers, ancestors, spare);
-      List<List<GeneratedTokens>> done = batch.run();
-      for (int i = 0; i < done.size(); i++) {
-        results.add(done.get(i));
-        if (onResult != null) {
-          onResult.done(from + i, done.get(i));
+    try (steps) {
+      for (int from = 0; from < sources.size(); from += together) {
+        int to = Math.min(sources.size(), from + together);
+        Batch batch = new Batch(sources.subList(from, to), cache, buffers, ancestors, spare);
+        List<List<GeneratedTokens>> done = batch.run();
+        for (int i = 0; i < done.size(); i++) {
+          results.add(done.get(i));
+          if (onResult != null) {
+            onResult.done(from + i, done.get(i));
+          }
         }
       }
     }
@@ -257,16 +261,9 @@ final class BeamSearch {
       int m = running.size() * perSource;
       buffers.use(m, true);
       passing.reset();
-      Tensor logits = buffers.logits();
-      model.step(cache, buffers.rows(), logits, passing);
-      ops.softmax(logits, logits, true);
-      ops.processLogits(
-          logits,
-          buffers.rules(
-              options.repetitionPenalty(), options.noRepeatNgramSize(), options.minNewTokens()));
       Tensor values = passing.tensor(DType.FLOAT32, m, candidates);
       Tensor indices = passing.tensor(DType.INT32, m, candidates);
-      ops.topK(logits, values, indices);
+      steps.run(m, ancestors.address().address(), () -> operations(values, indices));
       List<List<Candidate>> best = new ArrayList<>();
       for (int i = 0; i < running.size(); i++) {
         List<Candidate> all = new ArrayList<>();
@@ -283,6 +280,17 @@ final class BeamSearch {
         best.add(all.subList(0, Math.min(2 * beams, all.size())));
       }
       return best;
+    }
+
+    private void operations(Tensor values, Tensor indices) {
+      Tensor logits = buffers.logits();
+      model.step(cache, buffers.rows(), logits, passing);
+      ops.softmax(logits, logits, true);
+      ops.processLogits(
+          logits,
+          buffers.rules(
+              options.repetitionPenalty(), options.noRepeatNgramSize(), options.minNewTokens()));
+      ops.topK(logits, values, indices);
     }
 
     /** The past of each beam of the next step: that of the beam which it continues. */

@@ -153,6 +153,8 @@ public final class Generator implements AutoCloseable {
     private final Buffers buffers;
     private final List<Row> rows = new ArrayList<>();
     private final List<List<SampledTokens>> results = new ArrayList<>();
+    private final Steps steps = new Steps(ops.context());
+    private final Runnable operations = this::step;
 
     Sampling(Encoded encoded, GenerationOptions options, int[] limits, long firstSource) {
       this.options = options;
@@ -186,31 +188,37 @@ public final class Generator implements AutoCloseable {
 
     List<List<SampledTokens>> run() {
       int end = model.config().eosTokenId();
-      for (int step = 0; !rows.isEmpty(); step++) {
-        checkInterrupt();
-        buffers.use(rows.size(), false);
-        passing.reset();
-        model.step(cache, buffers.rows(), buffers.logits(), passing);
-        ops.sample(
-            buffers.logits(),
-            buffers.rules(
-                options.repetitionPenalty(), options.noRepeatNgramSize(), options.minNewTokens()),
-            options.seed(),
-            buffers.streams(),
-            buffers.offsets(),
-            options.temperature(),
-            options.topK(),
-            options.topP(),
-            buffers.tokens(),
-            buffers.logProbabilities(),
-            buffers.warpedLogProbabilities(),
-            null);
-        ops.context().settle();
-        for (int row = rows.size() - 1; row >= 0; row--) {
-          accept(row, step, end);
+      try (steps) {
+        for (int step = 0; !rows.isEmpty(); step++) {
+          checkInterrupt();
+          buffers.use(rows.size(), false);
+          passing.reset();
+          steps.run(rows.size(), 0, operations);
+          ops.context().settle();
+          for (int row = rows.size() - 1; row >= 0; row--) {
+            accept(row, step, end);
+          }
         }
       }
       return results;
+    }
+
+    private void step() {
+      model.step(cache, buffers.rows(), buffers.logits(), passing);
+      ops.sample(
+          buffers.logits(),
+          buffers.rules(
+              options.repetitionPenalty(), options.noRepeatNgramSize(), options.minNewTokens()),
+          options.seed(),
+          buffers.streams(),
+          buffers.offsets(),
+          options.temperature(),
+          options.topK(),
+          options.topP(),
+          buffers.tokens(),
+          buffers.logProbabilities(),
+          buffers.warpedLogProbabilities(),
+          null);
     }
 
     /** From the last row down: the row that takes a finished one's place has been seen to. */
@@ -273,6 +281,8 @@ public final class Generator implements AutoCloseable {
     private final List<Lane> lanes = new ArrayList<>();
     private final DecoderCache cache;
     private final Buffers buffers;
+    private final Steps steps = new Steps(ops.context());
+    private final Runnable operations = this::step;
     private int nextSequence;
 
     Decoding(
@@ -310,14 +320,16 @@ public final class Generator implements AutoCloseable {
       for (int row = 0; row < lanes.size(); row++) {
         free.add(row);
       }
-      fill(free);
-      while (!lanes.isEmpty()) {
-        checkInterrupt();
-        buffers.use(lanes.size(), false);
-        passing.reset();
-        model.step(cache, buffers.rows(), buffers.logits(), passing);
-        choose();
-        accept();
+      try (steps) {
+        fill(free);
+        while (!lanes.isEmpty()) {
+          checkInterrupt();
+          buffers.use(lanes.size(), false);
+          passing.reset();
+          steps.run(lanes.size(), 0, operations);
+          ops.context().settle();
+          accept();
+        }
       }
       return results;
     }
@@ -366,7 +378,8 @@ public final class Generator implements AutoCloseable {
       }
     }
 
-    private void choose() {
+    private void step() {
+      model.step(cache, buffers.rows(), buffers.logits(), passing);
       LogitRules rules =
           buffers.rules(
               options.repetitionPenalty(), options.noRepeatNgramSize(), options.minNewTokens());
@@ -387,7 +400,6 @@ public final class Generator implements AutoCloseable {
       } else {
         ops.greedy(buffers.logits(), rules, buffers.tokens(), buffers.logProbabilities());
       }
-      ops.context().settle();
     }
 
     private void accept() {

@@ -23,10 +23,10 @@ public class Precis extends Precis$shared {
     static final SymbolLookup SYMBOL_LOOKUP = SymbolLookup.loaderLookup()
             .or(Linker.nativeLinker().defaultLookup());
 
-    private static final int PRECIS_ABI_VERSION = (int)5L;
+    private static final int PRECIS_ABI_VERSION = (int)6L;
     /**
      * {@snippet lang=c :
-     * #define PRECIS_ABI_VERSION 5
+     * #define PRECIS_ABI_VERSION 6
      * }
      */
     public static int PRECIS_ABI_VERSION() {
@@ -718,6 +718,250 @@ public class Precis extends Precis$shared {
                 traceDowncall("precis_zero", context, args);
             }
             return (int)mh$.invokeExact(context, args);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class precis_record_begin {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Precis.C_INT,
+            Precis.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("precis_record_begin");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * precis_status precis_record_begin(precis_context *context)
+     * }
+     */
+    public static FunctionDescriptor precis_record_begin$descriptor() {
+        return precis_record_begin.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * precis_status precis_record_begin(precis_context *context)
+     * }
+     */
+    public static MethodHandle precis_record_begin$handle() {
+        return precis_record_begin.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * precis_status precis_record_begin(precis_context *context)
+     * }
+     */
+    public static MemorySegment precis_record_begin$address() {
+        return precis_record_begin.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * precis_status precis_record_begin(precis_context *context)
+     * }
+     */
+    public static int precis_record_begin(MemorySegment context) {
+        var mh$ = precis_record_begin.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("precis_record_begin", context);
+            }
+            return (int)mh$.invokeExact(context);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class precis_record_end {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Precis.C_INT,
+            Precis.C_POINTER,
+            Precis.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("precis_record_end");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * precis_status precis_record_end(precis_context *context, precis_recording **recording)
+     * }
+     */
+    public static FunctionDescriptor precis_record_end$descriptor() {
+        return precis_record_end.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * precis_status precis_record_end(precis_context *context, precis_recording **recording)
+     * }
+     */
+    public static MethodHandle precis_record_end$handle() {
+        return precis_record_end.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * precis_status precis_record_end(precis_context *context, precis_recording **recording)
+     * }
+     */
+    public static MemorySegment precis_record_end$address() {
+        return precis_record_end.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * precis_status precis_record_end(precis_context *context, precis_recording **recording)
+     * }
+     */
+    public static int precis_record_end(MemorySegment context, MemorySegment recording) {
+        var mh$ = precis_record_end.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("precis_record_end", context, recording);
+            }
+            return (int)mh$.invokeExact(context, recording);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class precis_replay {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Precis.C_INT,
+            Precis.C_POINTER,
+            Precis.C_POINTER,
+            Precis.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("precis_replay");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * precis_status precis_replay(precis_context *context, precis_recording *recording, int32_t *replayed)
+     * }
+     */
+    public static FunctionDescriptor precis_replay$descriptor() {
+        return precis_replay.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * precis_status precis_replay(precis_context *context, precis_recording *recording, int32_t *replayed)
+     * }
+     */
+    public static MethodHandle precis_replay$handle() {
+        return precis_replay.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * precis_status precis_replay(precis_context *context, precis_recording *recording, int32_t *replayed)
+     * }
+     */
+    public static MemorySegment precis_replay$address() {
+        return precis_replay.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * precis_status precis_replay(precis_context *context, precis_recording *recording, int32_t *replayed)
+     * }
+     */
+    public static int precis_replay(MemorySegment context, MemorySegment recording, MemorySegment replayed) {
+        var mh$ = precis_replay.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("precis_replay", context, recording, replayed);
+            }
+            return (int)mh$.invokeExact(context, recording, replayed);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class precis_recording_destroy {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Precis.C_INT,
+            Precis.C_POINTER,
+            Precis.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("precis_recording_destroy");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * precis_status precis_recording_destroy(precis_context *context, precis_recording *recording)
+     * }
+     */
+    public static FunctionDescriptor precis_recording_destroy$descriptor() {
+        return precis_recording_destroy.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * precis_status precis_recording_destroy(precis_context *context, precis_recording *recording)
+     * }
+     */
+    public static MethodHandle precis_recording_destroy$handle() {
+        return precis_recording_destroy.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * precis_status precis_recording_destroy(precis_context *context, precis_recording *recording)
+     * }
+     */
+    public static MemorySegment precis_recording_destroy$address() {
+        return precis_recording_destroy.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * precis_status precis_recording_destroy(precis_context *context, precis_recording *recording)
+     * }
+     */
+    public static int precis_recording_destroy(MemorySegment context, MemorySegment recording) {
+        var mh$ = precis_recording_destroy.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("precis_recording_destroy", context, recording);
+            }
+            return (int)mh$.invokeExact(context, recording);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {

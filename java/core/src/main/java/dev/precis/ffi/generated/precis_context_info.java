@@ -31,6 +31,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int32_t driver_version;
  *     int32_t compute_capability;
  *     int32_t multiprocessors;
+ *     int64_t replays;
  *     int64_t device_bytes;
  *     int64_t free_bytes;
  *     char device_name[256];
@@ -63,6 +64,7 @@ public class precis_context_info {
         Precis.C_INT.withName("driver_version"),
         Precis.C_INT.withName("compute_capability"),
         Precis.C_INT.withName("multiprocessors"),
+        Precis.C_LONG.withName("replays"),
         Precis.C_LONG.withName("device_bytes"),
         Precis.C_LONG.withName("free_bytes"),
         MemoryLayout.sequenceLayout(256, Precis.C_CHAR).withName("device_name"),
@@ -978,6 +980,50 @@ public class precis_context_info {
      */
     public static void multiprocessors(MemorySegment struct, int fieldValue) {
         struct.set(multiprocessors$LAYOUT, multiprocessors$OFFSET, fieldValue);
+    }
+
+    private static final OfLong replays$LAYOUT = (OfLong)$LAYOUT.select(groupElement("replays"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int64_t replays
+     * }
+     */
+    public static final OfLong replays$layout() {
+        return replays$LAYOUT;
+    }
+
+    private static final long replays$OFFSET = $LAYOUT.byteOffset(groupElement("replays"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int64_t replays
+     * }
+     */
+    public static final long replays$offset() {
+        return replays$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int64_t replays
+     * }
+     */
+    public static long replays(MemorySegment struct) {
+        return struct.get(replays$LAYOUT, replays$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int64_t replays
+     * }
+     */
+    public static void replays(MemorySegment struct, long fieldValue) {
+        struct.set(replays$LAYOUT, replays$OFFSET, fieldValue);
     }
 
     private static final OfLong device_bytes$LAYOUT = (OfLong)$LAYOUT.select(groupElement("device_bytes"));
