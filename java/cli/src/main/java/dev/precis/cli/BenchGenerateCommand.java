@@ -19,7 +19,9 @@ import picocli.CommandLine.Option;
       "Times greedy generation from random token ids, of exactly --new tokens each: one run to warm"
           + " up, then --repeats.",
       "Prints one JSON object: seconds is the fastest run, median_seconds the median,"
-          + " tokens_per_second of the fastest, peak_mb the peak resident memory of the process."
+          + " tokens_per_second of the fastest, peak_mb the peak resident memory of the process; on"
+          + " a GPU gpu is its name and gpu_mb what is in use of its memory in the end, by"
+          + " everything on it."
     },
     footer = {
       "",
@@ -80,7 +82,9 @@ final class BenchGenerateCommand extends BaseCommand {
       int source,
       @com.fasterxml.jackson.annotation.JsonProperty("new") int newTokens,
       String engine,
-      String isa) {}
+      String isa,
+      String gpu,
+      long gpu_mb) {}
 
   @Override
   public Integer call() {
@@ -106,7 +110,7 @@ final class BenchGenerateCommand extends BaseCommand {
           new Result(
               "generate",
               t5.dtype().name().toLowerCase(Locale.ROOT),
-              "cpu",
+              BenchDevice.kind(t5.device()),
               rounded(seconds[0], 1e4),
               rounded(median, 1e4),
               rounded((double) batch * newTokens / seconds[0], 10),
@@ -116,7 +120,9 @@ final class BenchGenerateCommand extends BaseCommand {
               source,
               newTokens,
               "precis " + Version.number(),
-              t5.device().isa());
+              t5.device().isa(),
+              BenchDevice.gpu(t5.device()),
+              BenchDevice.megabytes(t5.device()));
       terminal().println(Json.mapper().writeValueAsString(result));
       return DONE;
     }

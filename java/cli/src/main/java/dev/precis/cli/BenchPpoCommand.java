@@ -48,7 +48,8 @@ import picocli.CommandLine.Option;
           + " mini-batches updates adapters and value head. One step to warm up, then --repeats.",
       "Prints one JSON object: seconds is the fastest step, median_seconds the median,"
           + " tokens_per_second of the fastest (new tokens), parts the fastest of each part,"
-          + " peak_mb the peak resident memory of the process."
+          + " peak_mb the peak resident memory of the process; on a GPU gpu is its name and gpu_mb"
+          + " what is in use of its memory in the end, by everything on it."
     },
     footer = {
       "",
@@ -145,7 +146,9 @@ final class BenchPpoCommand extends BaseCommand {
       String target_modules,
       double kl,
       String engine,
-      String isa) {}
+      String isa,
+      String gpu,
+      long gpu_mb) {}
 
   @Override
   public Integer call() {
@@ -191,6 +194,7 @@ final class BenchPpoCommand extends BaseCommand {
         double[] scores = reward.score(rollout.samples());
         double rewarded = (System.nanoTime() - rolled) / 1e9;
         statistics = ppo.update(rollout, scores);
+        t5.context().settle();
         if (run >= 0) {
           seconds[run] = (System.nanoTime() - start) / 1e9;
           fastest(parts, "generate", statistics.get("time/ppo/generate"));
@@ -205,7 +209,7 @@ final class BenchPpoCommand extends BaseCommand {
           new Result(
               "ppo",
               t5.dtype().name().toLowerCase(Locale.ROOT),
-              "cpu",
+              BenchDevice.kind(t5.context().info()),
               rounded(seconds[0], 1e4),
               rounded(median, 1e4),
               rounded(batch * newTokens / seconds[0], 10),
@@ -220,7 +224,9 @@ final class BenchPpoCommand extends BaseCommand {
               targetModules,
               rounded(statistics.get("objective/kl"), 1e6),
               "precis " + Version.number(),
-              t5.context().info().isa());
+              t5.context().info().isa(),
+              BenchDevice.gpu(t5.context().info()),
+              BenchDevice.megabytes(t5.context().info()));
       terminal().println(Json.mapper().writeValueAsString(result));
       return DONE;
     }

@@ -24,7 +24,8 @@ import picocli.CommandLine.Option;
           + " token ids: one step to warm up, then --repeats.",
       "Prints one JSON object: seconds is the fastest step, median_seconds the median,"
           + " tokens_per_second of the fastest (source and target), peak_mb the peak resident"
-          + " memory of the process."
+          + " memory of the process; on a GPU gpu is its name and gpu_mb what is in use of its"
+          + " memory in the end, by everything on it."
     },
     footer = {
       "",
@@ -96,7 +97,9 @@ final class BenchSftCommand extends BaseCommand {
       int rank,
       double loss,
       String engine,
-      String isa) {}
+      String isa,
+      String gpu,
+      long gpu_mb) {}
 
   @Override
   public Integer call() {
@@ -129,6 +132,7 @@ final class BenchSftCommand extends BaseCommand {
         loss = fineTuning.accumulate(examples, 1f / targets, common().seed() + run) / targets;
         optimizer.step(run + 2, 1e-3f, 1);
         t5.update();
+        t5.context().settle();
         if (run >= 0) {
           seconds[run] = (System.nanoTime() - start) / 1e9;
         }
@@ -139,7 +143,7 @@ final class BenchSftCommand extends BaseCommand {
           new Result(
               "sft",
               t5.dtype().name().toLowerCase(Locale.ROOT),
-              "cpu",
+              BenchDevice.kind(t5.context().info()),
               rounded(seconds[0], 1e4),
               rounded(median, 1e4),
               rounded(batch * (source + target) / seconds[0], 10),
@@ -151,7 +155,9 @@ final class BenchSftCommand extends BaseCommand {
               rank,
               rounded(loss, 1e6),
               "precis " + Version.number(),
-              t5.context().info().isa());
+              t5.context().info().isa(),
+              BenchDevice.gpu(t5.context().info()),
+              BenchDevice.megabytes(t5.context().info()));
       terminal().println(Json.mapper().writeValueAsString(result));
       return DONE;
     }

@@ -182,8 +182,9 @@ final class DoctorCommand extends BaseCommand {
               ? gpu.cublasltVersion() + ", " + gpu.cublasltPath()
               : "not used: the library's own products train more slowly without it ("
                   + gpu.cublasltError()
-                  + "); the jar org.bytedeco:cuda with its redist classifier has it, and"
-                  + " PRECIS_CUBLASLT says where");
+                  + "); without a CUDA toolkit it is in the jar"
+                  + " org.bytedeco:cuda:12.6-9.5-1.5.11:linux-x86_64-redist of Maven Central, see"
+                  + " benchmarks/README.md, and PRECIS_CUBLASLT says where it was put");
       check("gpu product", () -> testProduct(context));
     } catch (InvalidInputException e) {
       add(

@@ -126,7 +126,9 @@ final class CommandsTest {
             "source",
             "new",
             "engine",
-            "isa"),
+            "isa",
+            "gpu",
+            "gpu_mb"),
         List.copyOf(result.propertyNames()));
     assertEquals(dtype, result.get("dtype").stringValue());
     assertEquals(5, result.get("new").intValue());
@@ -137,6 +139,8 @@ final class CommandsTest {
     double perSecond = result.get("tokens_per_second").doubleValue();
     assertEquals(10, perSecond * seconds, perSecond * 0.6e-4 + seconds);
     assertTrue(result.get("peak_mb").intValue() > 10);
+    assertEquals("cpu", result.get("device").stringValue());
+    assertEquals("", result.get("gpu").stringValue());
   }
 
   @Test

@@ -284,7 +284,9 @@ final class TrainTest {
             "rank",
             "loss",
             "engine",
-            "isa"),
+            "isa",
+            "gpu",
+            "gpu_mb"),
         List.copyOf(result.propertyNames()));
     assertTrue(result.get("loss").doubleValue() > 0);
   }
