@@ -6,8 +6,9 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
 /**
- * Operations that a GPU is given all at once, as a CUDA graph, instead of one by one; made by {@link
- * Context#record}. What lies in the memory that they read may change from one time to the next.
+ * Operations that a GPU is given all at once, as a CUDA graph, instead of one by one; made by
+ * {@link Context#record}. What lies in the memory that they read may change from one time to the
+ * next.
  */
 public final class Recording implements AutoCloseable {
   private final Context context;

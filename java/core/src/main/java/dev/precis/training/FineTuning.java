@@ -1,5 +1,6 @@
 package dev.precis.training;
 
+import dev.precis.InvalidInputException;
 import dev.precis.ops.Tape;
 import dev.precis.ops.Variable;
 import dev.precis.t5.T5Model.Ragged;
@@ -88,6 +89,14 @@ public final class FineTuning implements AutoCloseable {
     int at = 0;
     for (Example example : examples) {
       int[] target = example.target();
+      // The others are read by the decoder, and checked there.
+      int last = target[target.length - 1];
+      if (last < 0 || last >= vocab) {
+        throw new InvalidInputException(
+            ("A target ends with the label %d, but the model's vocabulary has %d: the tokenizer"
+                    + " belongs to another model.")
+                .formatted(last, vocab));
+      }
       int[] input = new int[target.length];
       input[0] = t5.config().decoderStartTokenId();
       System.arraycopy(target, 0, input, 1, target.length - 1);

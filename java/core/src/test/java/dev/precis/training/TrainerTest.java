@@ -194,7 +194,10 @@ class TrainerTest {
               .getMessage();
       assertTrue(said.contains("416"), said);
       List<Example> last = List.of(new Example(new int[] {5, 1}, new int[] {5, 416}));
-      assertThrows(RuntimeException.class, () -> fineTuning.accumulate(last, 1, 0));
+      said =
+          assertThrows(InvalidInputException.class, () -> fineTuning.accumulate(last, 1, 0))
+              .getMessage();
+      assertTrue(said.contains("416"), said);
     }
   }
 
