@@ -45,6 +45,16 @@ final class PolicyAlignment {
   private static final int COMPARED = 256;
   private static final int SHOWN = 5;
 
+  /** What only an algorithm with a critic has. */
+  private static final List<String> CRITICS =
+      List.of(
+          "--mode",
+          "--gamma",
+          "--lambda",
+          "--clip-range-value",
+          "--value-coef",
+          "--whiten-rewards");
+
   @Option(
       names = "--data",
       paramLabel = "FILE",
@@ -133,7 +143,7 @@ final class PolicyAlignment {
       paramLabel = "P",
       defaultValue = "kl",
       description =
-          "kl, abs, mse or full, the divergence of the whole distribution (default:"
+          "ppo, rloo: kl, abs, mse or full, the divergence of the whole distribution (default:"
               + " ${DEFAULT-VALUE}).")
   private String klPenalty;
 
@@ -260,7 +270,8 @@ final class PolicyAlignment {
       paramLabel = "X",
       defaultValue = "10",
       description =
-          "Leave out a mini-batch whose mean ratio is above it (default: ${DEFAULT-VALUE}).")
+          "Leave out a mini-batch whose mean ratio is above it; 0: none (default:"
+              + " ${DEFAULT-VALUE}).")
   private float ratioThreshold;
 
   @Option(
@@ -329,7 +340,7 @@ final class PolicyAlignment {
     try (Tokenizer tokenizer = Tokenizer.load(folder);
         Rewards reward = rewards()) {
       Data prompts = prompts(tokenizer);
-      ObjectNode config = config(options);
+      ObjectNode config = config(options, reward.template);
       try (RunFolder run =
               start.resume()
                   ? RunFolder.resume(start.output(), config)
@@ -373,8 +384,22 @@ final class PolicyAlignment {
     if (start.algorithm().equals("ppo") && groupSize > 1) {
       throw command.usage("--group-size needs --algorithm grpo or rloo");
     }
-    if (!start.algorithm().equals("ppo") && command.given("--mode")) {
-      throw command.usage("--mode needs --algorithm ppo");
+    if (!start.algorithm().equals("ppo")) {
+      for (String option : CRITICS) {
+        if (command.given(option)) {
+          throw command.usage(option + " needs --algorithm ppo");
+        }
+      }
+    }
+    if (start.algorithm().equals("grpo") && command.given("--kl-penalty")) {
+      throw command.usage(
+          "--kl-penalty has no part in grpo, whose loss has exp(d) - d - 1 of each token");
+    }
+    if (mode.equals("lab") && command.given("--ratio-threshold")) {
+      throw command.usage("--ratio-threshold has no part in --mode lab, which leaves nothing out");
+    }
+    if (fixedKl && (command.given("--target-kl") || command.given("--kl-horizon"))) {
+      throw command.usage("--fixed-kl leaves nothing for --target-kl and --kl-horizon to adapt");
     }
   }
 
@@ -454,8 +479,10 @@ final class PolicyAlignment {
    * The reward, and what responses are compared by beside it.
    *
    * @param classifier null where no model is asked
+   * @param template what it reads, its own where none was given; null likewise
    */
-  private record Rewards(Reward total, Map<String, Reward> measures, Classifier classifier)
+  private record Rewards(
+      Reward total, Map<String, Reward> measures, Classifier classifier, RewardTemplate template)
       implements AutoCloseable {
     @Override
     public void close() {
@@ -469,6 +496,7 @@ final class PolicyAlignment {
     List<WeightedReward.Part> parts = new ArrayList<>();
     Map<String, Reward> measures = new LinkedHashMap<>();
     Classifier classifier = null;
+    RewardTemplate read = null;
     if (rewardModel != null) {
       classifier =
           Classifier.load(
@@ -485,6 +513,7 @@ final class PolicyAlignment {
                 rewardLabel,
                 ClassifierReward.Measure.valueOf(rewardMeasure.toUpperCase(Locale.ROOT)),
                 template);
+        read = itself.template();
         parts.add(new WeightedReward.Part(itself.label(), 1, itself));
         if (classifier.labels().size() == 2) {
           String other =
@@ -500,7 +529,7 @@ final class PolicyAlignment {
       for (String spec : rewards) {
         parts.add(part(spec));
       }
-      return new Rewards(new WeightedReward(parts), measures, classifier);
+      return new Rewards(new WeightedReward(parts), measures, classifier, read);
     } catch (RuntimeException | Error e) {
       if (classifier != null) {
         classifier.close();
@@ -550,6 +579,9 @@ final class PolicyAlignment {
     }
     int compared = Math.min(COMPARED, all.size() / 10);
     if (compared == 0) {
+      command.note(
+          "Fewer than 10 prompts: before and after are compared on those that are trained on;"
+              + " --eval-data names others.");
       return new Data(all, all);
     }
     int from = all.size() - compared;
@@ -584,7 +616,7 @@ final class PolicyAlignment {
     return prompts;
   }
 
-  private ObjectNode config(PpoOptions options) {
+  private ObjectNode config(PpoOptions options, RewardTemplate template) {
     ObjectNode json = AlignmentStart.json();
     start.writeTo(json, command);
     json.put("data", data.toString());
@@ -599,7 +631,7 @@ final class PolicyAlignment {
       json.put("reward_label", rewardLabel == null ? "the only one" : rewardLabel);
       json.put("reward_measure", rewardMeasure);
       json.put("reward_dtype", rewardType().name().toLowerCase(Locale.ROOT));
-      json.put("reward_template", rewardTemplate == null ? "{completion}" : rewardTemplate);
+      json.put("reward_template", template.text());
     }
     ArrayNode terms = json.putArray("reward");
     rewards.forEach(terms::add);

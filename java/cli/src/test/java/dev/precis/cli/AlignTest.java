@@ -19,6 +19,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -117,6 +118,21 @@ final class AlignTest {
             "time/ppo/total")) {
       metrics.forEach(line -> assertTrue(Double.isFinite(line.get(name).doubleValue()), name));
     }
+    for (JsonNode line : metrics) {
+      for (String name :
+          List.of("objective/kl", "env/reward", "tokens/queries", "tokens/responses")) {
+        double[] all =
+            line.get(name + "_dist").valueStream().mapToDouble(JsonNode::doubleValue).toArray();
+        String mean =
+            name.startsWith("tokens") ? "_len_mean" : name.startsWith("env") ? "_mean" : "";
+        assertEquals(4, all.length, name);
+        assertEquals(
+            line.get(name + mean).doubleValue(), Arrays.stream(all).average().getAsDouble(), 1e-9);
+      }
+      assertEquals(1.41e-5, line.get("ppo/learning_rate").doubleValue());
+    }
+    assertEquals(
+        "{completion}", json(output.resolve("config.json")).get("reward_template").stringValue());
     assertEquals(12, lines(output.resolve("rollouts.jsonl")).size());
     List<JsonNode> compared = lines(output.resolve("comparison.jsonl"));
     assertEquals(6, compared.size());
@@ -288,6 +304,28 @@ final class AlignTest {
         "rouge:rouge1");
     refused("--clip-range must be above 0", "--clip-range", 0, "--reward", "rouge:rouge1");
     refused("empty.jsonl", "--data", empty, "--reward", "rouge:rouge1");
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "--algorithm grpo --gamma 0.9 | --gamma needs --algorithm ppo",
+        "--algorithm rloo --lambda 0.9 | --lambda needs --algorithm ppo",
+        "--algorithm rloo --clip-range-value 1 | --clip-range-value needs --algorithm ppo",
+        "--algorithm grpo --value-coef 1 | --value-coef needs --algorithm ppo",
+        "--algorithm rloo --whiten-rewards | --whiten-rewards needs --algorithm ppo",
+        "--algorithm grpo --mode lab | --mode needs --algorithm ppo",
+        "--algorithm grpo --kl-penalty abs | --kl-penalty has no part in grpo",
+        "--mode lab --ratio-threshold 5 | --ratio-threshold has no part in --mode lab",
+        "--fixed-kl --target-kl 3 | --fixed-kl leaves nothing",
+        "--mode labs | --mode must be full-mask, trl-classic or lab",
+        "--kl-penalty k3 | --kl-penalty must be kl, abs, mse or full",
+      })
+  void whatWouldDoNothingIsRefused(String options, String sentence) {
+    List<Object> all = new ArrayList<>(List.of((Object[]) options.split(" ")));
+    all.addAll(List.of("--reward", "rouge:rouge1"));
+    refused(sentence, all.toArray());
   }
 
   private void refused(String sentence, Object... more) {

@@ -597,7 +597,7 @@ public final class Ppo implements AutoCloseable {
     passes(rollout, targets, statistics);
     kl.update(statistics.kl(), scores.length);
     Map<String, Double> all = new LinkedHashMap<>(statistics.result());
-    all.put("ppo/learning_rate", (double) learningRate());
+    all.put("ppo/learning_rate", Double.parseDouble(Float.toString(learningRate())));
     all.put("time/ppo/generate", rollout.generateSeconds);
     all.put("time/ppo/forward_pass", rollout.scoreSeconds);
     all.put("time/ppo/compute_advantages", prepared);

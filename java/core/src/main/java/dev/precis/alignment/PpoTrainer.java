@@ -1,6 +1,7 @@
 package dev.precis.alignment;
 
 import dev.precis.InvalidInputException;
+import dev.precis.alignment.PpoOptions.Mode;
 import dev.precis.alignment.reward.Completion;
 import dev.precis.alignment.reward.Reward;
 import dev.precis.alignment.reward.Score;
@@ -20,11 +21,14 @@ import dev.precis.training.StepLog;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.BiConsumer;
+import java.util.stream.DoubleStream;
+import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
@@ -297,11 +301,23 @@ public final class PpoTrainer implements AutoCloseable {
     step.statistics.forEach(
         (name, value) ->
             line.put(name, name.startsWith("time/") ? Math.round(value * 1e4) / 1e4 : value));
+    double[] penalties = rollout.sequencePenalties();
+    // TRL's responses begin with the start token.
+    int start = options.mode() == Mode.FULL_MASK ? 0 : 1;
+    list(line, "objective/kl_dist", Arrays.stream(penalties));
+    list(line, "env/reward_dist", scores.stream().mapToDouble(Score::value));
+    list(
+        line,
+        "tokens/queries_dist",
+        rollout.prompts().stream().mapToDouble(prompt -> prompt.source().length));
+    list(
+        line,
+        "tokens/responses_dist",
+        rollout.samples().stream().mapToDouble(sample -> sample.tokens().length + start));
     run.metric(line);
     if (rollouts == null) {
       rollouts = run.log("rollouts.jsonl", done - 1);
     }
-    double[] penalties = rollout.sequencePenalties();
     for (int i = 0; i < scores.size(); i++) {
       ObjectNode each = Json.mapper().createObjectNode();
       each.put("step", step.step);
@@ -316,6 +332,11 @@ public final class PpoTrainer implements AutoCloseable {
       }
       rollouts.add(each);
     }
+  }
+
+  private static void list(ObjectNode line, String name, DoubleStream values) {
+    ArrayNode list = line.putArray(name);
+    values.forEach(list::add);
   }
 
   private void writeWeights(Path folder) {
