@@ -220,6 +220,8 @@ final class TrainCommand extends BaseCommand {
   }
 
   private void checkUsage() {
+    // Refused before the data is read.
+    common().trainingType();
     if ((model == null) == (init == null)) {
       throw usage(
           model == null ? "--model or --init is missing" : "Only one of --model and --init goes");
