@@ -60,7 +60,7 @@ public abstract class KernelBenchmark extends MeasuredBenchmark {
     opened = Provider.named(provider);
     arena = Arena.ofShared();
     try {
-      opened.open(threads);
+      opened.open(threads, device);
       DType type = DType.valueOf(dtype().toUpperCase(Locale.ROOT));
       if (!opened.dtypes().contains(type)) {
         throw new IllegalArgumentException(provider + " has no kernels for " + dtype() + ".");
@@ -144,7 +144,8 @@ public abstract class KernelBenchmark extends MeasuredBenchmark {
   /** A tensor that no kernel has written yet: NaN, or -1 in integers. */
   final Tensor output(DType type, long... dims) {
     long bytes = Arrays.stream(dims).reduce(type.bytes(), (a, b) -> a * b);
-    MemorySegment memory = opened.allocate(arena, bytes);
+    MemorySegment memory =
+        type == DType.INT32 ? opened.allocateShared(arena, bytes) : opened.allocate(arena, bytes);
     memory.fill((byte) 0xff);
     return Tensor.of(memory, type, dims);
   }

@@ -42,6 +42,10 @@ public abstract class MeasuredBenchmark {
   @Param("2")
   int threads;
 
+  /** cpu, or cuda[:N]: only this project's providers have that. */
+  @Param("cpu")
+  String device = "cpu";
+
   /** The kernel's name in precis.h, with its variant behind a slash where it has several. */
   abstract String op();
 

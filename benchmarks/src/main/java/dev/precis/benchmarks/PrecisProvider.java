@@ -13,31 +13,81 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 
-/** This project's kernels, called as its models call them. */
+/**
+ * This project's kernels, called as its models call them. A call is over when its result is there:
+ * on a GPU it is ordered and waited for. {@code cublaslt} is the same with plain products left to
+ * cuBLASLt, as training has it; it is refused where there is none.
+ */
 final class PrecisProvider implements Provider {
   private Context context;
   private Ops ops;
   private final Arena arena = Arena.ofShared();
+  private final boolean cublaslt;
+
+  PrecisProvider() {
+    this(false);
+  }
+
+  PrecisProvider(boolean cublaslt) {
+    this.cublaslt = cublaslt;
+  }
 
   @Override
   public String name() {
-    return "precis";
+    return cublaslt ? "cublaslt" : "precis";
   }
 
   @Override
   public void open(int threads) {
-    context = new Context.Options().threads(threads).create();
+    open(threads, "cpu");
+  }
+
+  @Override
+  public void open(int threads, String device) {
+    context = new Context.Options().device(device).threads(threads).manyRows(cublaslt).create();
+    Context.Gpu gpu = context.info().gpu();
+    if (cublaslt && (gpu == null || gpu.cublasltVersion().isEmpty())) {
+      throw new IllegalArgumentException(
+          "There is no cuBLASLt to compare with: "
+              + (gpu == null ? "it needs -p device=cuda." : gpu.cublasltError()));
+    }
     ops = new Ops(context);
+  }
+
+  /** The same call, over when the device is done. */
+  Call waited(Call call) {
+    if (!context.onGpu()) {
+      return call;
+    }
+    return new Call() {
+      @Override
+      public void run() {
+        call.run();
+        context.settle();
+      }
+
+      @Override
+      public void publish() {
+        call.publish();
+      }
+    };
   }
 
   @Override
   public Set<DType> dtypes() {
-    return Set.of(DType.FLOAT32, DType.BFLOAT16, DType.INT8);
+    return context != null && context.onGpu()
+        ? Set.of(DType.FLOAT32, DType.BFLOAT16)
+        : Set.of(DType.FLOAT32, DType.BFLOAT16, DType.INT8);
   }
 
   @Override
   public MemorySegment allocate(Arena owner, long bytes) {
     return context.allocate(owner, bytes);
+  }
+
+  @Override
+  public MemorySegment allocateShared(Arena owner, long bytes) {
+    return context.allocateShared(owner, bytes);
   }
 
   Ops ops() {
@@ -50,6 +100,10 @@ final class PrecisProvider implements Provider {
 
   @Override
   public Call prepare(Problem problem) {
+    return waited(call(problem));
+  }
+
+  private Call call(Problem problem) {
     return switch (problem) {
       case Problem.Matmul p -> {
         PackedMatrix w = pack(p.weightType(), p.w());
@@ -118,7 +172,8 @@ final class PrecisProvider implements Provider {
     List<Ops.LoraSegment> segments =
         List.of(new Ops.LoraSegment(0, w.outputs(), 0, rank, p.scaling()));
     Tensor dt =
-        Tensor.of(arena.allocate(p.t().memory().byteSize(), 64), DType.FLOAT32, p.t().rows(), rank);
+        Tensor.of(
+            context.allocate(arena, p.t().memory().byteSize()), DType.FLOAT32, p.t().rows(), rank);
     return () -> {
       ops.loraMatmul(p.dy(), w, b, a, segments, null, dt, p.dx(), 1, false);
       ops.weightGradient(dt, p.x(), p.da(), 1, type, false);
@@ -198,17 +253,17 @@ final class PrecisProvider implements Provider {
     int rows = Math.toIntExact(p.logits().rows());
     Ops.LogitRules none =
         new Ops.LogitRules(
-            Tensor.of(arena.allocate(4L * rows), DType.INT32, rows, 1),
-            Tensor.of(arena.allocate(4L * rows), DType.INT32, rows),
-            Tensor.of(arena.allocate(4), DType.INT32, 1),
+            Tensor.of(context.allocateShared(arena, 4L * rows), DType.INT32, rows, 1),
+            Tensor.of(context.allocateShared(arena, 4L * rows), DType.INT32, rows),
+            Tensor.of(context.allocateShared(arena, 4), DType.INT32, 1),
             1,
             0,
             0);
     if (p.greedy()) {
       return () -> ops.greedy(p.logits(), none, p.tokens(), null);
     }
-    Tensor streams = Tensor.of(arena.allocate(8L * rows, 8), DType.INT64, rows);
-    Tensor offsets = Tensor.of(arena.allocate(8L * rows, 8), DType.INT64, rows);
+    Tensor streams = Tensor.of(context.allocateShared(arena, 8L * rows), DType.INT64, rows);
+    Tensor offsets = Tensor.of(context.allocateShared(arena, 8L * rows), DType.INT64, rows);
     for (int r = 0; r < rows; r++) {
       streams.memory().setAtIndex(ValueLayout.JAVA_LONG, r, r);
     }

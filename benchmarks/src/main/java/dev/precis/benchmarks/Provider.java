@@ -17,12 +17,29 @@ public interface Provider extends AutoCloseable {
   /** Called first, on the thread that will make all other calls. */
   void open(int threads);
 
+  /**
+   * The same on a device, cpu or cuda[:N].
+   *
+   * @throws IllegalArgumentException where it does not run there
+   */
+  default void open(int threads, String device) {
+    if (!device.equals("cpu")) {
+      throw new IllegalArgumentException(name() + " is measured on the CPU alone.");
+    }
+    open(threads);
+  }
+
   /** The types of weights or, where there are none, of inputs that it has kernels for. */
   Set<DType> dtypes();
 
   /** Memory as this provider's users would get it. */
   default MemorySegment allocate(Arena owner, long bytes) {
     return owner.allocate(bytes, ALIGNMENT);
+  }
+
+  /** The same for integers, which the host reads too. */
+  default MemorySegment allocateShared(Arena owner, long bytes) {
+    return allocate(owner, bytes);
   }
 
   /**
@@ -52,6 +69,7 @@ public interface Provider extends AutoCloseable {
   static Provider named(String name) {
     return switch (name) {
       case "precis" -> new PrecisProvider();
+      case "cublaslt" -> new PrecisProvider(true);
       case "unfused" -> new UnfusedProvider();
       case "java" -> new JavaProvider();
       default ->

@@ -30,6 +30,7 @@ public final class ResultsTable {
           "date",
           "cpu",
           "isa",
+          "device",
           "threads",
           "jdk",
           "op",
@@ -46,10 +47,16 @@ public final class ResultsTable {
 
   /** What one line is about. */
   private record Key(
-      String op, String dtype, String shape, String provider, int threads, String jdk) {
+      String op,
+      String dtype,
+      String shape,
+      String provider,
+      String device,
+      int threads,
+      String jdk) {
     /** What providers are compared on. */
     String subject() {
-      return op + " " + dtype + " " + shape;
+      return op + " " + dtype + " " + shape + " " + device;
     }
   }
 
@@ -151,6 +158,7 @@ public final class ResultsTable {
             benchmark.dtype(),
             benchmark.shape(),
             benchmark.provider(),
+            benchmark.device,
             benchmark.threads(),
             run.get("jdkVersion").asString());
     JsonNode metric = run.get("primaryMetric");
@@ -213,6 +221,7 @@ public final class ResultsTable {
             cpu,
             // Plain Java has the instructions that its compiler finds.
             key.provider.equals("java") ? "" : isa,
+            deviceName(key.device),
             String.valueOf(key.threads),
             key.jdk,
             key.op,
@@ -229,6 +238,16 @@ public final class ResultsTable {
       }
     }
     return Files.move(part, file, StandardCopyOption.REPLACE_EXISTING);
+  }
+
+  /** cpu, or the GPU's name. */
+  private static String deviceName(String device) {
+    if (device.equals("cpu")) {
+      return device;
+    }
+    try (Context context = new Context.Options().device(device).create()) {
+      return context.info().gpu().name();
+    }
   }
 
   /** Four significant digits, no exponent. */

@@ -60,7 +60,7 @@ public class T5GenerateBenchmark extends MeasuredBenchmark {
     try {
       folder = Files.createTempDirectory("precis-benchmark");
       checkpoint.write(folder);
-      model = T5.load(folder, new T5.LoadOptions().dtype(type).threads(threads));
+      model = T5.load(folder, new T5.LoadOptions().device(device).dtype(type).threads(threads));
       verifyTokens(folder, type);
     } catch (IOException e) {
       throw new UncheckedIOException("Cannot make a temporary folder", e);

@@ -24,6 +24,11 @@ final class UnfusedProvider implements Provider {
   }
 
   @Override
+  public void open(int threads, String device) {
+    precis.open(threads, device);
+  }
+
+  @Override
   public Set<DType> dtypes() {
     return Set.of(DType.FLOAT32, DType.BFLOAT16);
   }
@@ -31,6 +36,11 @@ final class UnfusedProvider implements Provider {
   @Override
   public MemorySegment allocate(Arena owner, long bytes) {
     return precis.allocate(owner, bytes);
+  }
+
+  @Override
+  public MemorySegment allocateShared(Arena owner, long bytes) {
+    return precis.allocateShared(owner, bytes);
   }
 
   @Override
@@ -46,11 +56,12 @@ final class UnfusedProvider implements Provider {
     long rank = a.outputs();
     DType type = p.x().dtype();
     Tensor low = Tensor.of(allocate(arena, rows * rank * type.bytes()), type, rows, rank);
-    return () -> {
-      ops.matmul(p.x(), w, p.y(), 1, false);
-      ops.matmul(p.x(), a, low, 1, false);
-      ops.matmul(low, b, p.y(), p.scaling(), true);
-    };
+    return precis.waited(
+        () -> {
+          ops.matmul(p.x(), w, p.y(), 1, false);
+          ops.matmul(p.x(), a, low, 1, false);
+          ops.matmul(low, b, p.y(), p.scaling(), true);
+        });
   }
 
   @Override

@@ -169,6 +169,12 @@ class BenchmarksTest {
     KernelBenchmark benchmark = int8.with("shape", "1x8x8").kernel();
     var e = assertThrows(IllegalArgumentException.class, benchmark::setUp);
     assertEquals("java has no kernels for int8.", e.getMessage());
+    Case onGpu = new Case(ConvertBenchmark.class, Map.of("provider", "java", "device", "cuda"));
+    e = assertThrows(IllegalArgumentException.class, onGpu.kernel()::setUp);
+    assertEquals("java is measured on the CPU alone.", e.getMessage());
+    Case library = new Case(ConvertBenchmark.class, Map.of("provider", "cublaslt"));
+    e = assertThrows(IllegalArgumentException.class, library.kernel()::setUp);
+    assertTrue(e.getMessage().startsWith("There is no cuBLASLt"), e.getMessage());
     e = assertThrows(IllegalArgumentException.class, () -> Provider.named("torhc"));
     assertTrue(e.getMessage().contains("torhc"), e.getMessage());
   }

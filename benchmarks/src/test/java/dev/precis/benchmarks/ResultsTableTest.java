@@ -82,6 +82,7 @@ class ResultsTableTest {
     assertEquals("matmul", line.getField("op"));
     assertEquals("25.0.3", line.getField("jdk"));
     assertEquals("2", line.getField("threads"));
+    assertEquals("cpu", line.getField("device"));
   }
 
   @Test
