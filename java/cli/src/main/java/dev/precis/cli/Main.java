@@ -4,15 +4,19 @@ import dev.precis.ffi.Context;
 import dev.precis.ops.Ops;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.Supplier;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Help.Ansi;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.ParseResult;
 import picocli.CommandLine.Spec;
 
 /** The command {@code precis}: only its subcommands do something. */
@@ -81,6 +85,11 @@ public final class Main implements Runnable {
     line.setOut(new PrintWriter(help)).setErr(new PrintWriter(terminal.err(), true));
     Failures failures = new Failures(terminal, List.of(args).contains("--debug"));
     line.setParameterExceptionHandler((e, arguments) -> failures.reportUsage(e));
+    line.setExecutionStrategy(
+        result -> {
+          refuseTwice(result);
+          return new CommandLine.RunLast().execute(result);
+        });
     line.setExecutionExceptionHandler((e, command, result) -> failures.report(e));
     try {
       // Beside --help picocli would pass over a command that it does not know.
@@ -130,5 +139,18 @@ public final class Main implements Runnable {
   @Override
   public void run() {
     throw new ParameterException(spec.commandLine(), "A command is missing");
+  }
+
+  /** A group of options that is met a second time begins anew and forgets what it was given. */
+  private static void refuseTwice(ParseResult line) {
+    for (ParseResult result = line; result != null; result = result.subcommand()) {
+      Set<String> given = new HashSet<>();
+      for (OptionSpec option : result.matchedOptions()) {
+        if (!option.isMultiValue() && !given.add(option.longestName())) {
+          throw new ParameterException(
+              result.commandSpec().commandLine(), option.longestName() + " is given twice");
+        }
+      }
+    }
   }
 }

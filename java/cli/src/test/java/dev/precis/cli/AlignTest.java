@@ -319,6 +319,8 @@ final class AlignTest {
         "--algorithm grpo --kl-penalty abs | --kl-penalty has no part in grpo",
         "--mode lab --ratio-threshold 5 | --ratio-threshold has no part in --mode lab",
         "--fixed-kl --target-kl 3 | --fixed-kl leaves nothing",
+        "--gamma 1 --top-k 5 --gamma 0.9 | --gamma is given twice",
+        "--fixed-kl --fixed-kl | --fixed-kl is given twice",
         "--mode labs | --mode must be full-mask, trl-classic or lab",
         "--kl-penalty k3 | --kl-penalty must be kl, abs, mse or full",
       })

@@ -30,6 +30,7 @@ final class UsageTest {
         "generate --model m                        | --input or --prompt is missing",
         "generate --model m --input f --prompt p   | Only one of --input and --prompt",
         "generate --model m --prompt p --threads x | --threads",
+        "generate --model m --seed 1 --threads 2 --seed 3 | --seed is given twice",
         "bench                                     | What to measure is missing",
         "bench generate                            | --model=",
         "reward                                    | --output=",
