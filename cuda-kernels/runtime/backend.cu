@@ -224,6 +224,7 @@ class CudaBackend final : public Backend {
     info->device_index = index_;
     info->threads = 1;
     info->scratch_bytes = static_cast<int64_t>(context_.scratch.bytes);
+    info->allocations += static_cast<int64_t>(context_.scratch.moves);
     check(cudaDriverGetVersion(&info->driver_version), "cudaDriverGetVersion");
     info->compute_capability = capability_;
     info->multiprocessors = context_.multiprocessors;

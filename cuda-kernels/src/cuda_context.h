@@ -17,11 +17,13 @@ struct CudaArena {
   uint64_t moves = 0;  // how often it was allocated anew: what was captured reads the old one
   bool fixed = false;  // while operations are captured, which must not allocate
 
-  // Grows, which waits for the device, when bytes is more than ever before.
+  // Grows, which waits for the device, when wanted is more than ever before: by a quarter more than
+  // that, for sequences get longer by and by.
   cudaError_t reserve(size_t wanted, void** start) {
     if (wanted > bytes) {
       if (fixed) return cudaErrorStreamCaptureUnsupported;
       moves++;
+      wanted = (wanted + wanted / 4 + 255) / 256 * 256;
       PRECIS_RETURN_IF_ERROR(cudaFree(memory));
       memory = nullptr;
       bytes = 0;

@@ -288,6 +288,58 @@ void test_spoilt_recording(precis_context* c) {
   EXPECT_OK(c, precis_recording_destroy(c, recording));
 }
 
+// A recording works in scratch memory where that lay when it was recorded.
+void test_moved_scratch() {
+  precis_status status;
+  std::string text;
+  precis_context* c = create(0, &status, &text);
+  EXPECT(c != nullptr, "said: %s", text.c_str());
+  if (c == nullptr) return;
+  {
+    const int64_t few = 5000, many = int64_t{1} << 20;
+    Piece x(c, PRECIS_FLOAT32, many, 1, false), sum(c, PRECIS_FLOAT32, 1, 2, true);
+    for (int64_t i = 0; i < many; i++) x.data<float>()[i] = i % 3 == 0 ? 2 : 0;
+    precis_sum_of_squares_args large = {x.vector(), sum.data<double>()}, small = large;
+    small.x.dims[0] = few;
+    const double want = 4 * ((few + 2) / 3);
+    precis_context_info before, after;
+    precis_recording* recording = nullptr;
+    auto record = [&] {
+      EXPECT_OK(c, precis_record_begin(c));
+      EXPECT_OK(c, precis_sum_of_squares(c, &small));
+      EXPECT_OK(c, precis_record_end(c, &recording));
+    };
+    auto replayed = [&] {
+      int32_t done = 7;
+      EXPECT_OK(c, precis_synchronize(c));
+      *sum.data<double>() = 0;
+      EXPECT_OK(c, precis_replay(c, recording, &done));
+      EXPECT_OK(c, precis_synchronize(c));
+      EXPECT(*sum.data<double>() == (done == 1 ? want : 0));
+      return done;
+    };
+    EXPECT_OK(c, precis_sum_of_squares(c, &small));
+    EXPECT_OK(c, precis_context_describe(c, &before));
+    record();
+    EXPECT(replayed() == 1);
+    EXPECT_OK(c, precis_sum_of_squares(c, &small));
+    EXPECT(replayed() == 1);
+    EXPECT_OK(c, precis_context_describe(c, &after));
+    EXPECT(after.allocations == before.allocations);
+
+    EXPECT_OK(c, precis_sum_of_squares(c, &large));
+    EXPECT_OK(c, precis_context_describe(c, &after));
+    EXPECT(after.scratch_bytes > before.scratch_bytes &&
+           after.allocations == before.allocations + 1);
+    EXPECT(replayed() == 0);
+    EXPECT_OK(c, precis_recording_destroy(c, recording));
+    record();
+    EXPECT(replayed() == 1);
+    EXPECT_OK(c, precis_recording_destroy(c, recording));
+  }
+  precis_context_destroy(c);
+}
+
 }  // namespace
 
 int main() {
@@ -311,6 +363,7 @@ int main() {
   test_problems(c);
   test_recording(c);
   test_spoilt_recording(c);
+  test_moved_scratch();
   // From another thread, which has not seen the device yet.
   std::thread([&] { test_memory(c); }).join();
   // What is still there goes with the context.
