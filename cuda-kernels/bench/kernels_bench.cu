@@ -27,6 +27,7 @@
 #include "kernels.h"
 #include "machine.h"
 #include "ops/relative_position.h"
+#include "wgmma.h"
 
 using namespace precis;
 
@@ -112,6 +113,11 @@ class Bench {
                    "date,gpu,driver,op,p50_us,p90_us,p99_us,repeats,gb_per_s,bandwidth_share,"
                    "tflop_per_s,tflop_share,target_us,met\n");
       csv_start_ = std::string(date) + ",\"" + name + "\"," + version;
+    }
+    if (has_wgmma()) {
+      std::string why;
+      check(choose_wgmma(context_, true, &why), "choose_wgmma");
+      std::printf("wgmma: %s\n", why.c_str());
     }
     ceilings();
   }
@@ -752,6 +758,11 @@ void products(Bench& b) {
     const auto verify_forward = [&] { expect_product(b, x, w, y, "matmul"); };
     const auto verify_backward = [&] { expect_product(b, dy, w_transposed, dx, "its dx"); };
     double frozen = b.row("matmul " + name, work, forward, verify_forward);
+    if (const Wgmma wgmma = b.context().wgmma; wgmma != Wgmma::kOff && s.m > 32) {
+      b.context().wgmma = Wgmma::kOff;
+      b.row("  by mma.sync", work, forward, verify_forward);
+      b.context().wgmma = wgmma;
+    }
     double frozen_backward = b.row("  its dx", work, backward, verify_backward);
     if (b.cublaslt() != nullptr) {
       b.context().cublaslt = b.cublaslt();

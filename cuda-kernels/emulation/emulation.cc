@@ -92,7 +92,7 @@ void switch_context(Context* from, Context* to) {
 
 #endif
 
-enum class State { kReady, kBlockBarrier, kWarp, kDone };
+enum class State { kReady, kBlockBarrier, kWarp, kEvent, kDone };
 
 struct AsyncCopy {
   void* to;
@@ -109,6 +109,7 @@ struct Thread {
   Where where;
   const char* operation;
   uint32_t mask;
+  const void* event;
   Exchange exchange;
   std::vector<AsyncCopy> copies;
   int groups;
@@ -133,6 +134,7 @@ struct Launch {
   int at_barrier = 0;
   int first_at_barrier = 0;
   int current = -1;
+  uint64_t blocks = 0;  // begun so far, in all launches
   Context scheduler;
   std::map<const void*, SharedMemory> variables;
   SharedMemory dynamic;
@@ -318,6 +320,7 @@ void explain_deadlock() {
 
 void run_block(dim3 block, size_t shared_bytes) {
   Launch& l = launch_state;
+  l.blocks++;
   l.ready.clear();
   l.variables.clear();
   l.done = l.at_barrier = 0;
@@ -419,6 +422,25 @@ Exchange& warp_operation(const char* name, uint32_t mask, const void* bytes, siz
   to_scheduler();
   return me.exchange;
 }
+
+void wait_for(const void* event, const char* name, const Where& where) {
+  Thread& me = self();
+  me.state = State::kEvent;
+  me.where = where;
+  me.operation = name;
+  me.event = event;
+  to_scheduler();
+}
+
+void notify(const void* event) {
+  Launch& l = launch_state;
+  for (int t = 0; t < l.count; t++) {
+    Thread& thread = *l.threads[static_cast<size_t>(t)];
+    if (thread.state == State::kEvent && thread.event == event) wake(thread, t);
+  }
+}
+
+uint64_t blocks_begun() { return launch_state.blocks; }
 
 void* shared_variable(const void* key, size_t bytes) {
   auto [it, added] = launch_state.variables.try_emplace(key);

@@ -98,6 +98,12 @@ Exchange& warp_operation(const char* name, uint32_t mask, const void* bytes, siz
                          Resolve resolve, const Where& where);
 int lane();
 
+// Lets the thread sleep until somebody notifies of the event: what it then finds, it checks itself.
+void wait_for(const void* event, const char* name, const Where& where);
+void notify(const void* event);
+// Another number for each block that runs.
+uint64_t blocks_begun();
+
 // Shared memory of the running block; the same for each thread that names the same variable.
 void* shared_variable(const void* key, size_t bytes);
 void* dynamic_shared(size_t* bytes);

@@ -131,7 +131,7 @@ cudaError_t cudaGetDeviceCount(int* count) {
 }
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
-  *properties = {"emulated on the host", 8, 0, 3, size_t{163} << 10};
+  *properties = {"emulated on the host", 9, 0, 3, size_t{227} << 10};
   return cudaSuccess;
 }
 
@@ -179,7 +179,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   const std::lock_guard<std::recursive_mutex> lock(mutex);
   if (forbidden()) return cudaErrorStreamCaptureUnsupported;
-  return work_off(static_cast<Stream*>(stream));
+  return stream != nullptr ? work_off(static_cast<Stream*>(stream)) : cudaSuccess;
 }
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {

@@ -17,6 +17,12 @@ bool open_machine(CudaContext* context, std::string* name) {
   return true;
 }
 
+bool has_wgmma() {
+  cudaDeviceProp properties;
+  return cudaGetDeviceProperties(&properties, 0) == cudaSuccess && properties.major == 9 &&
+         properties.minor == 0;
+}
+
 bool choose_order(int, std::string*) { return false; }
 
 }  // namespace precis

@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <map>
 #include <memory>
@@ -22,6 +23,7 @@
 #include "error.h"
 #include "kernels.h"
 #include "ops/op.h"
+#include "wgmma.h"
 
 namespace precis {
 namespace {
@@ -195,6 +197,7 @@ class CudaBackend final : public Backend {
     problem_ = static_cast<unsigned long long*>(memory);
     problem_[1] = kNoProblem;
     clear_problem();
+    if (capability_ == 90) choose_wgmma(many_rows);
     if (many_rows) {
       cublaslt_ = CublasLt::find(&cublaslt_error_);
       context_.cublaslt = cublaslt_.get();
@@ -238,7 +241,11 @@ class CudaBackend final : public Backend {
       copy_text(info->cublaslt_path, cublaslt_->path());
     }
     copy_text(info->cublaslt_error, cublaslt_error_.c_str());
-    std::snprintf(info->isa, sizeof info->isa, "sm_%d", capability_);
+    std::snprintf(info->isa, sizeof info->isa, "sm_%d%s", capability_,
+                  context_.wgmma != Wgmma::kOff ? "a" : "");
+    if (!wgmma_.empty()) {
+      std::snprintf(info->features, sizeof info->features, "wgmma (%s)", wgmma_.c_str());
+    }
   }
 
   void synchronize() override {
@@ -420,6 +427,22 @@ class CudaBackend final : public Backend {
     return b;
   }
 
+  void choose_wgmma(bool many_rows) {
+    constexpr const char* kVariable = "PRECIS_WGMMA";
+    const char* wish = std::getenv(kVariable);
+    if (wish != nullptr && std::strcmp(wish, "0") == 0) {
+      wgmma_ = "not used: PRECIS_WGMMA is 0";
+      return;
+    }
+    const cudaError_t error = precis::choose_wgmma(context_, many_rows, &wgmma_);
+    if (error == cudaSuccess || error == cudaErrorMemoryAllocation) {
+      check(error, "the trial of wgmma");
+      return;
+    }
+    fail(PRECIS_DEVICE_ERROR, "the trial of wgmma failed: %s; set %s=0 to do without wgmma",
+         cudaGetErrorString(error), kVariable);
+  }
+
   static void require_heads(const char* op, const precis_tensor& q, int32_t heads) {
     if (columns(q) / heads > kMaxHeadDim) {
       fail(PRECIS_UNSUPPORTED, "%s: heads are %lld wide, but a GPU takes %d", op,
@@ -457,6 +480,7 @@ class CudaBackend final : public Backend {
   const char* last_op_ = "the first operation";
   std::unique_ptr<CublasLt> cublaslt_;
   std::string cublaslt_error_;
+  std::string wgmma_;  // whether it is used, and why
   Staging staging_;
   std::map<uintptr_t, Piece> pieces_;
   uint64_t frees_ = 0;

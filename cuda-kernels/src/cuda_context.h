@@ -37,6 +37,9 @@ struct CudaArena {
 
 class CublasLt;
 
+// Which products run on Hopper's own tensor cores; see wgmma.h.
+enum class Wgmma { kOff, kManyRows, kAlways, kTrial };
+
 struct CudaContext {
   cudaStream_t stream = nullptr;
   int multiprocessors = 1;
@@ -44,6 +47,7 @@ struct CudaContext {
   CudaArena scratch;
   unsigned long long* problem = nullptr;  // see note_problem
   CublasLt* cublaslt = nullptr;           // does matmul's products where it can; see cublaslt.h
+  Wgmma wgmma = Wgmma::kOff;
 };
 
 // What a kernel finds wrong with its input. The host would have to wait to be told at once; it

@@ -26,9 +26,8 @@
 //
 // Tried: x always through registers, two stages, eight warps: 162 registers without adapters and
 // 188 with, so one block to a multiprocessor, and a copy's whole latency in every step of a small
-// tile. Not tried yet: 256 columns, and for sm_90a wgmma with TMA, without which a Hopper GPU
-// reaches about 60 % of its rate; a kernel for few rows that splits K over the warps, because 16 x
-// 64 leaves most of a large GPU idle when N is 768.
+// tile. Not tried yet: 256 columns. mma.sync reaches about 60 % of a Hopper GPU's rate: there
+// lora_matmul_wgmma.cu does what it can, which is all but rows that must be converted.
 #include "cublaslt.h"
 #include "lora_matmul.cuh"
 #include "ops/lora_matmul.h"
@@ -43,8 +42,6 @@ constexpr int kDepth = 32;           // of K, a step
 constexpr int kStride = kDepth + 8;  // of its rows in shared memory, in elements
 constexpr int kPerRow = kDepth / kEight;
 
-PRECIS_HOST_DEVICE constexpr int rank_stride(int ranks) { return ranks + 8; }
-
 // Elements of shared memory: stages of x, z, W and A; later the scaled t and B.
 PRECIS_HOST_DEVICE constexpr int64_t stage_elements(int rows, int columns, int ranks,
                                                     bool separate_z) {
@@ -55,22 +52,6 @@ PRECIS_HOST_DEVICE constexpr int64_t shared_elements(int rows, int columns, int 
   const int64_t ring = stages * stage_elements(rows, columns, ranks, separate_z);
   const int64_t low = int64_t{rank_stride(ranks)} * (rows + columns);
   return ranks > 0 && low > ring ? low : ring;
-}
-
-// A fragment of 16 x 16 with its upper left corner there (the operand a of mma_bf16).
-__device__ __forceinline__ void load_a(const Shared<Bf16>& tile, int stride, int row, int column,
-                                       uint32_t (&f)[4]) {
-  const int lane = thread() % 32;
-  load_matrices<false>(tile.at((row + lane % 16) * stride + column + lane / 16 * kEight, kEight),
-                       f);
-}
-// Two operands b, of the outputs [row, row + 8) and the next eight: f[0], f[1] and f[2], f[3].
-__device__ __forceinline__ void load_b(const Shared<Bf16>& tile, int stride, int row, int column,
-                                       uint32_t (&f)[4]) {
-  const int lane = thread() % 32;
-  load_matrices<false>(
-      tile.at((row + lane % 8 + lane / 16 * 8) * stride + column + lane / 8 % 2 * kEight, kEight),
-      f);
 }
 
 // What a block is. kDirect: x and z are bfloat16 in rows of whole, aligned eights.
@@ -297,51 +278,15 @@ __global__ void __launch_bounds__(B::kThreads, B::kTogether) lora_matmul_kernel(
         const bool mine = rank >= s.rank_begin && rank < s.rank_end;
         ts[row * kLow + rank] = to_bf16(mine ? s.scaling * t : 0.0f);
       });
-      for (int e = thread(); e < kColumns * (kRanks / kEight); e += kThreads) {
-        const int row = e / (kRanks / kEight), column = e % (kRanks / kEight) * kEight;
-        const int64_t n = n0 + row;
-        const bool wanted = n >= s.output_begin && n < s.output_end && column < p.b_stride;
-        float v[kEight];
-        load8(static_cast<const Bf16*>(p.b) + (wanted ? n * p.b_stride + column : 0),
-              wanted ? kEight : 0, v);
-#pragma unroll
-        for (int j = 0; j < kEight; j++) {
-          // Not 0 times what another adapter has there, which may be NaN.
-          if (column + j < s.rank_begin || column + j >= s.rank_end) v[j] = 0;
-        }
-        store8(bs.at(row * kLow + column, kEight), kEight, v);
-      }
+      bring_up<kColumns, kRanks>(p, s, n0, bs);
       __syncthreads();
       const int end = static_cast<int>(s.rank_end);
       for (int k = static_cast<int>(s.rank_begin) / 16 * 16; k < end; k += 16) {
-        uint32_t a[kTilesM][4], b[4];
+        uint32_t a[kTilesM][4];
 #pragma unroll
         for (int t = 0; t < kTilesM; t++) load_a(ts, kLow, warp_m + t * 16, k, a[t]);
-#pragma unroll
-        for (int j = 0; j < kTilesN; j += 2) {
-          load_b(bs, kLow, warp_n + j * 8, k, b);
-#pragma unroll
-          for (int h = 0; h < 2; h++) {
-            const int64_t n = n0 + warp_n + (j + h) * 8;
-            if (n >= s.output_end || n + 8 <= s.output_begin) continue;
-            const bool whole = n >= s.output_begin && n + 8 <= s.output_end;
-#pragma unroll
-            for (int t = 0; t < kTilesM; t++) {
-              if (whole) {
-                mma_bf16(sum[t][j + h], a[t], b[2 * h], b[2 * h + 1]);
-                continue;
-              }
-              // Where a segment ends, the outputs behind it get nothing, not even NaN times 0.
-              float part[4] = {};
-              mma_bf16(part, a[t], b[2 * h], b[2 * h + 1]);
-#pragma unroll
-              for (int e = 0; e < 4; e++) {
-                const int64_t output = n + lane % 4 * 2 + e % 2;
-                if (output >= s.output_begin && output < s.output_end) sum[t][j + h][e] += part[e];
-              }
-            }
-          }
-        }
+        add_ranks<kTilesM, kTilesN>(s, bs, kLow, n0, warp_n, k, a,
+                                    [&](int t, int j) -> float(&)[4] { return sum[t][j]; });
       }
     }
   }
@@ -494,6 +439,11 @@ cudaError_t run_product(CudaContext& context, const Product& p, int32_t dtype) {
                   p);
   }
   if (dtype != PRECIS_BFLOAT16 || p.ranks > kMaxLoraRanks) return cudaErrorInvalidValue;
+  if (context.wgmma != Wgmma::kOff && (p.rows > kFewRows || context.wgmma != Wgmma::kManyRows)) {
+    bool done = false;
+    PRECIS_RETURN_IF_ERROR(lora_matmul_wgmma(context, p, &done));
+    if (done) return cudaSuccess;
+  }
   const bool direct = is_direct(p.x, p.inputs) && (!p.separate_z || is_direct(p.z, p.inputs));
   return direct ? run_ranks<true>(context, p) : run_ranks<false>(context, p);
 }

@@ -6,6 +6,7 @@
 
 #include "device_test.h"
 #include "matmul_cases.h"
+#include "wgmma.h"
 
 using namespace precis;
 
@@ -186,11 +187,11 @@ void isolation(TestDevice& device, int32_t dtype, Random& random) {
 }
 
 // A row has the bits that it has alone, whichever tile that takes.
-void alone(TestDevice& device, int32_t dtype, Random& random) {
-  const int64_t m = 130, n = 70, k = 100, ranks = 16;
+void alone(TestDevice& device, int32_t dtype, int32_t x_type, Random& random) {
+  const int64_t m = 130, n = 70, k = 104, ranks = 16;
   Weights w(random, {n}, k, dtype, PRECIS_FLOAT32), a(random, {ranks}, k, dtype, PRECIS_FLOAT32);
   Weights b(random, {n}, ranks, dtype, PRECIS_FLOAT32);
-  GuardedTensor x(PRECIS_FLOAT32, {m, k}), y(PRECIS_FLOAT32, {m, n}), one(PRECIS_FLOAT32, {1, n});
+  GuardedTensor x(x_type, {m, k}), y(PRECIS_FLOAT32, {m, n}), one(PRECIS_FLOAT32, {1, n});
   x.fill_normal(random);
   OnDevice x_(x), y_(y), one_(one);
   DeviceWeights w_(device, w, 1), a_(device, a, 1), b_(device, b, 1);
@@ -216,9 +217,10 @@ void alone(TestDevice& device, int32_t dtype, Random& random) {
 }
 
 // The same numbers in rows of aligned bfloat16, which are copied as they are, in others, and in
-// float32: the same bits.
-void ways(TestDevice& device, int64_t m, int64_t ranks, bool separate, Random& random) {
-  const int64_t n = 72, k = 264;  // more steps than any ring has stages
+// float32: the same bits. So too where y's rows are aligned, and stored in whole eights, or not.
+void ways(TestDevice& device, int64_t m, int64_t ranks, bool separate, int32_t y_type,
+          Random& random) {
+  const int64_t n = 70, k = 264;  // more steps than any ring has stages
   Weights w(random, {n}, k, PRECIS_BFLOAT16, PRECIS_FLOAT32),
       a(random, {ranks}, k, PRECIS_BFLOAT16, PRECIS_FLOAT32, 0.1f);
   Weights b(random, {n}, ranks, PRECIS_BFLOAT16, PRECIS_FLOAT32, 0.1f);
@@ -226,7 +228,7 @@ void ways(TestDevice& device, int64_t m, int64_t ranks, bool separate, Random& r
   GuardedTensor values(PRECIS_BFLOAT16, {m, k}), low_values(PRECIS_BFLOAT16, {m, k});
   values.fill_normal(random);
   low_values.fill_normal(random);
-  GuardedTensor first(PRECIS_FLOAT32, {m, n}), first_down(PRECIS_FLOAT32, {m, ranks});
+  GuardedTensor first(y_type, {m, n}), first_down(PRECIS_FLOAT32, {m, ranks});
   for (int way = 0; way < 4; way++) {
     const int32_t x_type = way == 2 ? PRECIS_FLOAT32 : PRECIS_BFLOAT16;
     const int32_t z_type = way >= 2 ? PRECIS_FLOAT32 : PRECIS_BFLOAT16;
@@ -235,7 +237,7 @@ void ways(TestDevice& device, int64_t m, int64_t ranks, bool separate, Random& r
       store_element(x, i / k, i % k, values.at(i / k, i % k));
       store_element(z, i / k, i % k, low_values.at(i / k, i % k));
     }
-    GuardedTensor y(PRECIS_FLOAT32, {m, n}, way), down(PRECIS_FLOAT32, {m, ranks});
+    GuardedTensor y(y_type, {m, n}, 2 + way), down(PRECIS_FLOAT32, {m, ranks});
     OnDevice x_(x), z_(z), y_(y), down_(down);
     precis_lora_matmul_args args = {};
     args.x = x_;
@@ -257,13 +259,25 @@ void ways(TestDevice& device, int64_t m, int64_t ranks, bool separate, Random& r
       args.down = first_down;
       if (separate) args.lora_x = z;
       lora_matmul_ref(args, w.args(), a.args(), b.args());
-      expect_close(y, first, 0, tolerance(k, ranks, PRECIS_BFLOAT16), device.name());
+      expect_close(y, first, rounding(y_type), tolerance(k, ranks, PRECIS_BFLOAT16), device.name());
       expect_close(down, first_down, 2e-6, 2 * sum_error(k), device.name());
       for (int64_t i = 0; i < m * n; i++) store_element(first, i / n, i % n, y.at(i / n, i % n));
       continue;
     }
     expect_close(y, first, 0, 0, device.name());
   }
+}
+
+// What wgmma.h promises: the trial finds the kernels of sm_90a right, and tells whether they round
+// as the others do.
+bool choose(TestDevice& device) {
+  std::string why;
+  EXPECT_RUN(device, choose_wgmma(device.context(), true, &why));
+  EXPECT(device.context().wgmma != Wgmma::kOff, "%s: %s", device.name(), why.c_str());
+  const bool same_bits = device.context().wgmma == Wgmma::kManyRows;
+  EXPECT_RUN(device, choose_wgmma(device.context(), false, &why));
+  EXPECT(device.context().wgmma == (same_bits ? Wgmma::kManyRows : Wgmma::kOff));
+  return same_bits;
 }
 
 }  // namespace
@@ -280,22 +294,35 @@ int main() {
       {40, 20, 16, {}, 5},
       {16, 96, 200, {{0, 96, 0, 128, 0.25f, 0}}, 128},
   };
+  std::vector<Wgmma> ways_to_multiply = {Wgmma::kOff};
+  bool same_bits = true;
+  if (has_wgmma()) {
+    same_bits = choose(device);
+    if (same_bits) ways_to_multiply.push_back(Wgmma::kManyRows);
+    ways_to_multiply.push_back(Wgmma::kAlways);
+  }
   while (device.next_order(3)) {
     Random random(21);
     packing(device, random);
-    for (const Shape& s : shapes) {
-      for (int32_t dtype : {PRECIS_FLOAT32, PRECIS_BFLOAT16}) {
-        products(device, s, dtype, PRECIS_FLOAT32, PRECIS_FLOAT32, true, true, random);
-        products(device, s, dtype, PRECIS_BFLOAT16, PRECIS_BFLOAT16, false, false, random);
+    for (Wgmma wgmma : ways_to_multiply) {
+      device.context().wgmma = wgmma;
+      for (const Shape& s : shapes) {
+        for (int32_t dtype : {PRECIS_FLOAT32, PRECIS_BFLOAT16}) {
+          if (dtype == PRECIS_FLOAT32 && wgmma != Wgmma::kOff) continue;
+          products(device, s, dtype, PRECIS_FLOAT32, PRECIS_FLOAT32, true, true, random);
+          products(device, s, dtype, PRECIS_BFLOAT16, PRECIS_BFLOAT16, false, false, random);
+        }
       }
-    }
-    for (int32_t dtype : {PRECIS_FLOAT32, PRECIS_BFLOAT16}) {
-      isolation(device, dtype, random);
-      alone(device, dtype, random);
-    }
-    for (int64_t ranks : {16, 32, 40}) {
-      ways(device, 20, ranks, ranks != 32, random);
-      ways(device, 40, ranks, ranks == 32, random);
+      for (int32_t dtype : {PRECIS_FLOAT32, PRECIS_BFLOAT16}) {
+        isolation(device, dtype, random);
+        alone(device, dtype, PRECIS_FLOAT32, random);
+        alone(device, dtype, PRECIS_BFLOAT16, random);
+      }
+      if (wgmma == Wgmma::kAlways && !same_bits) continue;
+      for (int64_t ranks : {16, 32, 40}) {
+        ways(device, 20, ranks, ranks != 32, PRECIS_FLOAT32, random);
+        ways(device, 40, ranks, ranks == 32, PRECIS_BFLOAT16, random);
+      }
     }
   }
   return test_result();

@@ -11,6 +11,9 @@ namespace precis {
 // Fills in what the context tells of the device. False, and name says why, where there is none.
 bool open_machine(CudaContext* context, std::string* name);
 
+// Whether kernels of sm_90a run here.
+bool has_wgmma();
+
 // Lets threads run in the given order from now on, which name then tells. False where orders
 // cannot be chosen; order 0 is then the only one.
 bool choose_order(int order, std::string* name);

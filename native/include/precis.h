@@ -90,8 +90,9 @@ typedef struct precis_context_info {
   int32_t onednn;          /* 1 when matrix products of many rows go to oneDNN */
   int64_t scratch_bytes;   /* what the scratch arena holds now */
   int64_t allocations;     /* how often the context asked the system for memory, ever */
-  char isa[32];            /* the instruction set in use */
-  char features[256];      /* what the processor offers, separated by spaces */
+  char isa[32];            /* the instruction set in use; of a GPU as "sm_80" or "sm_90a" */
+  char features[256];      /* what the processor offers, separated by spaces; of a GPU, whether
+                              Hopper's own tensor cores are used */
   char onednn_version[64]; /* empty where oneDNN could not be loaded */
   char onednn_path[512];
   char onednn_error[512]; /* why it could not be loaded */

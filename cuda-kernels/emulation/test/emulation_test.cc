@@ -2,7 +2,7 @@
 
 #include <functional>
 
-#include "device.h"
+#include "hopper.cuh"
 #include "test.h"
 
 using namespace precis;
@@ -228,6 +228,104 @@ void mma_kernel(const float* a, const float* b, float* c, bool transposed) {
   for (int i = 0; i < 4; i++) c[(lane / 4 + 8 * (i / 2)) * 8 + 2 * (lane % 4) + i % 2] = sum[i];
 }
 
+// What the instructions of sm_90a do, and what they find wrong. A tile of a 70 x 70 matrix, from
+// row -2 or so on, and the product of it and itself.
+constexpr int kMatrix = 70, kMatrixStride = 72;
+enum HopperFault { kRight, kEarly, kFewBytes, kUnaligned, kNoBarrier, kNobodyArrives, kReadEarly };
+
+void hopper_kernel(CUtensorMap map, const Bf16* from, float* product, int* wrong, int fault) {
+  DynamicShared dynamic;
+  const Shared<Bf16> all = dynamic.take<Bf16>((1024 + 64 * 128 + 16) / 2);
+  const uint32_t unaligned = shared_address(all.at(0, 1));
+  const uint32_t tile = (unaligned + 1023) / 1024 * 1024, barrier = tile + 64 * 128;
+  const Shared<Bf16> rows = all.part(static_cast<int>(tile - unaligned) / 2, 64 * 64);
+  const int row = 10, column = 16;
+  if (thread() == 0 && fault != kNoBarrier) {
+    mbarrier_init(barrier, 1);
+    mbarrier_init_fence();
+  }
+  __syncthreads();
+  if (thread() == 0 && fault != kNobodyArrives) {
+    mbarrier_arrive_expect(barrier, fault == kFewBytes ? 64 * 64 : 64 * 128);
+    copy_tile(fault == kUnaligned ? tile + 128 : tile, map, column, row, barrier);
+  }
+  if (fault != kEarly) mbarrier_wait(barrier, 0, false);
+  // Of row r, the eighth with number c lies where c ^ (r mod 8) would.
+  for (int i = thread(); i < 64 * 64; i += 128) {
+    const int r = i / 64, c = i % 64, m = row + r, n = column + c;
+    const float want = m < kMatrix && n < kMatrix ? to_float(from[m * kMatrixStride + n]) : 0.0f;
+    *wrong += to_float(rows[r * 64 + ((c / 8) ^ (r % 8)) * 8 + c % 8]) != want;
+  }
+  float d[2][4] = {};
+  for (int e = 0; e < 4; e++) d[1][e] = 100;
+  wgmma_fence();
+  for (uint64_t k = 0; k < 4; k++) {
+    wgmma(d, tile_descriptor(tile) + k * kDescriptorStep,
+          tile_descriptor(tile) + k * kDescriptorStep);
+  }
+  wgmma_commit();
+  if (fault != kReadEarly) wgmma_wait<0>();
+  const int lane = thread() % 32;
+  for (int j = 0; j < 2; j++) {
+    for (int e = 0; e < 4; e++) {
+      const int m = thread() / 32 * 16 + lane / 4 + e / 2 * 8;
+      product[m * 16 + j * 8 + lane % 4 * 2 + e % 2] = d[j][e];
+    }
+  }
+}
+
+void hopper() {
+  Random random(6);
+  std::vector<Bf16> from(kMatrix * kMatrixStride);
+  for (Bf16& x : from) x = {float_to_bf16(static_cast<float>(random.below(9) - 4))};
+  CUtensorMap map = {};
+  EXPECT(!describe_tiles(&map, from.data(), kMatrix, kMatrix, kMatrixStride + 1, 64));
+  EXPECT(!describe_tiles(&map, from.data() + 1, kMatrix, kMatrix, kMatrixStride, 64));
+  EXPECT(describe_tiles(&map, from.data(), kMatrix, kMatrix, kMatrixStride, 64));
+  auto at = [&](int m, int k) {
+    const bool inside = 10 + m < kMatrix && 16 + k < kMatrix;
+    return inside ? to_float(from[(10 + m) * kMatrixStride + 16 + k]) : 0.0f;
+  };
+  for (uint64_t seed = 0; seed < 4; seed++) {
+    set_emulation_seed(seed);
+    for (int fault :
+         {kRight, kEarly, kFewBytes, kUnaligned, kNoBarrier, kNobodyArrives, kReadEarly}) {
+      std::vector<float> product(64 * 16);
+      int wrong = 0;
+      const cudaError_t error = launch("hopper", hopper_kernel, 1, 128, 1024 + 64 * 128 + 16,
+                                       nullptr, map, from.data(), product.data(), &wrong, fault);
+      int different = 0;
+      for (int i = 0; i < 64 * 16; i++) {
+        float want = i % 16 < 8 ? 0.0f : 100.0f;
+        for (int k = 0; k < 64; k++) want += at(i / 16, k) * at(i % 16, k);
+        different += product[static_cast<size_t>(i)] != want;
+      }
+      const std::string said = error == cudaSuccess ? "" : emulation_error();
+      auto says = [&](const char* what) { return said.find(what) != std::string::npos; };
+      switch (fault) {
+        case kRight:
+          EXPECT(error == cudaSuccess && wrong == 0 && different == 0, "%s, %d, %d", said.c_str(),
+                 wrong, different);
+          break;
+        case kEarly:
+          EXPECT(wrong > 0);
+          break;
+        case kReadEarly:
+          EXPECT(wrong == 0 && different > 0);
+          break;
+        case kUnaligned:
+          EXPECT(says("which is no multiple of 1024"), "%s", said.c_str());
+          break;
+        case kNoBarrier:
+          EXPECT(says("there is no barrier"), "%s", said.c_str());
+          break;
+        default:
+          EXPECT(says("waits in mbarrier_wait"), "%s", said.c_str());
+      }
+    }
+  }
+}
+
 void right_results() {
   Random random(5);
   alignas(16) static float from[kThreads * 4];
@@ -265,6 +363,7 @@ int main() {
   missing_warp_barrier();
   block_order();
   undefined_behaviour();
+  hopper();
   right_results();
   return test_result();
 }

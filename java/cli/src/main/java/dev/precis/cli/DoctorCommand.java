@@ -174,6 +174,14 @@ final class DoctorCommand extends BaseCommand {
           "driver",
           Level.OK,
           "supports CUDA %d.%d".formatted(gpu.driver() / 1000, gpu.driver() % 1000 / 10));
+      String features = context.info().features();
+      if (!features.isEmpty()) {
+        boolean wgmma = context.info().isa().endsWith("a");
+        add(
+            "gpu kernels",
+            wgmma ? Level.OK : Level.NOTE,
+            features + (wgmma ? "" : "; products of many rows reach about 60 % of the GPU's rate"));
+      }
       boolean found = !gpu.cublasltVersion().isEmpty();
       add(
           "cublaslt",

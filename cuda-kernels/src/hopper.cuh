@@ -1,0 +1,261 @@
+// Instructions of sm_90a: copies of tiles by the copy engine (TMA), barriers in shared memory that
+// count bytes (mbarrier) and products of a warpgroup (wgmma). Facts are from NVIDIA's PTX ISA.
+//
+// Tiles are rows of 64 bfloat16 numbers, 128 bytes, one below the other from a multiple of 1024
+// bytes on, in the 128-byte swizzle: the eighth of a row that has 16 bytes is exchanged by the row's
+// number modulo 8, so that eight rows' same eighths lie in different banks. On the address that is
+// bits 4 to 6 ^= bits 7 to 9, which the copy engine does when it writes and wgmma when it reads.
+//
+// emulation/hopper.cc does the same on the host. Only kernels for sm_90a may call these.
+#ifndef PRECIS_CUDA_HOPPER_CUH_
+#define PRECIS_CUDA_HOPPER_CUH_
+
+#include "device.h"
+
+#if defined(__CUDACC__)
+#include <cuda.h>  // for types alone: nothing is linked
+#else
+#include "hopper.h"
+#endif
+
+// Whether the code of kernels for sm_90a is wanted in this pass of the compiler.
+#if !defined(__CUDACC__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
+#define PRECIS_SM90A 1
+#else
+#define PRECIS_SM90A 0
+#endif
+
+namespace precis {
+
+constexpr int kTileRowElements = 64;
+constexpr int kTileRowBytes = 128;
+constexpr int kTileAlignment = 1024;
+
+// The matrix descriptor of wgmma, of a tile whose K runs along its rows:
+//   bits 0-13   start address / 16; sixteen of K further on are 32 bytes, within the row
+//   bits 16-29  leading dimension byte offset / 16: not used with a swizzle when K is contiguous; 1
+//   bits 32-45  stride dimension byte offset / 16: from eight rows to the next eight, 1024 bytes
+//   bits 49-51  base offset: 0, because the tile begins at a multiple of 1024
+//   bits 62-63  1: 128-byte swizzle
+PRECIS_HOST_DEVICE constexpr uint64_t tile_descriptor(uint32_t address) {
+  return uint64_t{(address & 0x3ffff) >> 4} | uint64_t{1} << 16 |
+         uint64_t{(8 * kTileRowBytes) >> 4} << 32 | uint64_t{1} << 62;
+}
+// To be added to a descriptor for each sixteen of K.
+constexpr uint64_t kDescriptorStep = 32 >> 4;
+
+__device__ __forceinline__ uint32_t shared_address(const void* p) {
+#if defined(__CUDACC__)
+  return static_cast<uint32_t>(__cvta_generic_to_shared(p));
+#else
+  return emulation::shared_address(p);
+#endif
+}
+
+// ------------------------------------------------------------------ mbarrier
+
+// Eight bytes each. A phase is over when count arrivals and all bytes that were expected are there.
+__device__ __forceinline__ void mbarrier_init(uint32_t barrier, uint32_t count) {
+#if defined(__CUDACC__)
+  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(count) : "memory");
+#else
+  emulation::mbarrier_init(barrier, count);
+#endif
+}
+// Behind the last mbarrier_init, by the thread that called it; then comes a __syncthreads.
+__device__ __forceinline__ void mbarrier_init_fence() {
+#if defined(__CUDACC__)
+  asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+  asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+#endif
+}
+__device__ __forceinline__ void mbarrier_arrive(uint32_t barrier) {
+#if defined(__CUDACC__)
+  asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
+#else
+  emulation::mbarrier_arrive(barrier, 0);
+#endif
+}
+__device__ __forceinline__ void mbarrier_arrive_expect(uint32_t barrier, uint32_t bytes) {
+#if defined(__CUDACC__)
+  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes)
+               : "memory");
+#else
+  emulation::mbarrier_arrive(barrier, bytes);
+#endif
+}
+// Until the phase of that parity is over; of a new barrier the phase before the first, of parity 1,
+// is. impatient: for a fifth of a second at most, for a trial that must end.
+__device__ __forceinline__ void mbarrier_wait(uint32_t barrier, uint32_t parity, bool impatient) {
+#if defined(__CUDACC__)
+  uint64_t begin = 0;
+  for (;;) {
+    uint32_t over;
+    asm volatile(
+        "{\n.reg .pred p;\n"
+        "mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2;\n"
+        "selp.u32 %0, 1, 0, p;\n}"
+        : "=r"(over)
+        : "r"(barrier), "r"(parity)
+        : "memory");
+    if (over != 0) return;
+    if (!impatient) continue;
+    uint64_t now;
+    asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(now));
+    if (begin == 0) begin = now;
+    if (now - begin > 200'000'000) return;
+  }
+#else
+  (void)impatient;
+  emulation::mbarrier_wait(barrier, parity);
+#endif
+}
+
+// ------------------------------------------------------------------ copy engine
+
+// A matrix of bfloat16 as the copy engine sees it, in boxes of box_rows (at most 256) rows of 64
+// columns. False where it cannot: rows must begin at multiples of 16 bytes.
+static inline bool describe_tiles(CUtensorMap* map, const void* data, int64_t rows, int64_t columns,
+                                  int64_t stride, int box_rows) {
+  constexpr int64_t kMost = int64_t{1} << 31;
+  if (reinterpret_cast<uintptr_t>(data) % 16 != 0 || stride % kEight != 0 || stride >= kMost ||
+      rows < 1 || columns < 1 || rows >= kMost || columns >= kMost) {
+    return false;
+  }
+#if defined(__CUDACC__)
+  // From the driver, which nothing is linked with.
+  static const auto encode = [] {
+    void* found = nullptr;
+    cudaDriverEntryPointQueryResult result = cudaDriverEntryPointSymbolNotFound;
+#if CUDART_VERSION >= 12050
+    const cudaError_t error = cudaGetDriverEntryPointByVersion(
+        "cuTensorMapEncodeTiled", &found, 12000, cudaEnableDefault, &result);
+#else
+    const cudaError_t error =
+        cudaGetDriverEntryPoint("cuTensorMapEncodeTiled", &found, cudaEnableDefault, &result);
+#endif
+    if (error != cudaSuccess || result != cudaDriverEntryPointSuccess) found = nullptr;
+    return reinterpret_cast<decltype(&cuTensorMapEncodeTiled)>(found);
+  }();
+  if (encode == nullptr) return false;
+  const cuuint64_t dims[] = {static_cast<cuuint64_t>(columns), static_cast<cuuint64_t>(rows)};
+  const cuuint64_t strides[] = {static_cast<cuuint64_t>(2 * stride)};
+  const cuuint32_t box[] = {kTileRowElements, static_cast<cuuint32_t>(box_rows)};
+  const cuuint32_t steps[] = {1, 1};
+  return encode(map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 2, const_cast<void*>(data), dims, strides,
+                box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
+                CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
+                CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) == CUDA_SUCCESS;
+#else
+  *map = {data, static_cast<uint64_t>(columns), static_cast<uint64_t>(rows),
+          static_cast<uint64_t>(2 * stride), static_cast<uint32_t>(box_rows)};
+  return true;
+#endif
+}
+
+// 64 elements from column on of so many rows as the map's box has, zeros outside the matrix. The
+// barrier gets the bytes of the whole box.
+__device__ __forceinline__ void copy_tile(uint32_t to, const CUtensorMap& map, int column, int row,
+                                          uint32_t barrier) {
+#if defined(__CUDACC__)
+  asm volatile(
+      "cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes "
+      "[%0], [%1, {%2, %3}], [%4];" ::"r"(to),
+      "l"(reinterpret_cast<uint64_t>(&map)), "r"(column), "r"(row), "r"(barrier)
+      : "memory");
+#else
+  emulation::copy_tile(to, map, column, row, barrier);
+#endif
+}
+
+// What a thread wrote to shared memory becomes visible to wgmma and the copy engine, for those that
+// it then tells by a barrier.
+__device__ __forceinline__ void fence_proxy_async() {
+#if defined(__CUDACC__)
+  asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+#endif
+}
+
+// ------------------------------------------------------------------ wgmma
+
+// d += a b' of a warpgroup, 64 x 16 by N x 16, bfloat16 into float32. Warp w has rows 16 w to 16 w +
+// 15 of d. Its columns 8 j to 8 j + 7 are d[j], in the lanes as mma_bf16 has its c: two neighbours,
+// packed in pairs, are an operand a of mma_bf16.
+//
+// Asynchronous: d may be read, and the tiles written, after a wait.
+__device__ __forceinline__ void wgmma_fence() {
+#if defined(__CUDACC__)
+  asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
+#endif
+}
+__device__ __forceinline__ void wgmma_commit() {
+#if defined(__CUDACC__)
+  asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
+#else
+  emulation::wgmma_commit();
+#endif
+}
+// Until at most kLeft of the groups that were committed are under way.
+template <int kLeft>
+__device__ __forceinline__ void wgmma_wait() {
+#if defined(__CUDACC__)
+  asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(kLeft) : "memory");
+#else
+  emulation::wgmma_wait(kLeft);
+#endif
+}
+
+#if defined(__CUDACC__)
+// The results of tile j on, and their numbers as operands.
+#define PRECIS_D4(j) "+f"(d[j][0]), "+f"(d[j][1]), "+f"(d[j][2]), "+f"(d[j][3])
+#define PRECIS_D8(j) PRECIS_D4(j), PRECIS_D4(j + 1)
+#define PRECIS_D16(j) PRECIS_D8(j), PRECIS_D8(j + 2)
+#define PRECIS_D64(j) PRECIS_D16(j), PRECIS_D16(j + 4), PRECIS_D16(j + 8), PRECIS_D16(j + 12)
+#define PRECIS_8 "%0, %1, %2, %3, %4, %5, %6, %7"
+#define PRECIS_16 PRECIS_8 ", %8, %9, %10, %11, %12, %13, %14, %15"
+#define PRECIS_64                                                                               \
+  PRECIS_16                                                                                     \
+  ", %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, %32, %33, " \
+  "%34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, %50, %51, "  \
+  "%52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
+#define PRECIS_72 PRECIS_64 ", %64, %65, %66, %67, %68, %69, %70, %71"
+#define PRECIS_80 PRECIS_72 ", %72, %73, %74, %75, %76, %77, %78, %79"
+#define PRECIS_128                                                                              \
+  PRECIS_80                                                                                     \
+  ", %80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, %96, %97, " \
+  "%98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, %112, "    \
+  "%113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127"
+// N of the shape, the numbers of the results, those of a and b, and the results.
+#define PRECIS_WGMMA(n, list, a_and_b, ...)                                                     \
+  asm volatile("wgmma.mma_async.sync.aligned.m64n" #n "k16.f32.bf16.bf16 {" list "}, " a_and_b  \
+               ", 1, 1, 1, 0, 0;"                                                               \
+               : __VA_ARGS__                                                                    \
+               : "l"(a), "l"(b))
+#endif
+
+template <int kTiles>
+__device__ __forceinline__ void wgmma(float (&d)[kTiles][4], uint64_t a, uint64_t b) {
+  static_assert(kTiles == 2 || kTiles == 4 || kTiles == 16 || kTiles == 18 || kTiles == 20 ||
+                kTiles == 32);
+#if defined(__CUDACC__)
+  if constexpr (kTiles == 2) {
+    PRECIS_WGMMA(16, PRECIS_8, "%8, %9", PRECIS_D8(0));
+  } else if constexpr (kTiles == 4) {
+    PRECIS_WGMMA(32, PRECIS_16, "%16, %17", PRECIS_D16(0));
+  } else if constexpr (kTiles == 16) {
+    PRECIS_WGMMA(128, PRECIS_64, "%64, %65", PRECIS_D64(0));
+  } else if constexpr (kTiles == 18) {
+    PRECIS_WGMMA(144, PRECIS_72, "%72, %73", PRECIS_D64(0), PRECIS_D8(16));
+  } else if constexpr (kTiles == 20) {
+    PRECIS_WGMMA(160, PRECIS_80, "%80, %81", PRECIS_D64(0), PRECIS_D16(16));
+  } else {
+    PRECIS_WGMMA(256, PRECIS_128, "%128, %129", PRECIS_D64(0), PRECIS_D64(16));
+  }
+#else
+  emulation::wgmma(&d[0][0], 4 * kTiles, a, b);
+#endif
+}
+
+}  // namespace precis
+
+#endif  // PRECIS_CUDA_HOPPER_CUH_
