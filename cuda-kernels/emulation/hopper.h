@@ -1,6 +1,6 @@
 // What hopper.cuh needs on the host. Copies of the copy engine arrive when somebody waits for their
-// barrier and not before, products of wgmma are done when their group is waited for: what is read or
-// overwritten too early shows in the result. A barrier that nobody completes ends the launch.
+// barrier and not before, products of wgmma are done when their group is waited for: what is read
+// or overwritten too early shows in the result. A barrier that nobody completes ends the launch.
 #ifndef PRECIS_EMULATION_HOPPER_H_
 #define PRECIS_EMULATION_HOPPER_H_
 

@@ -2,9 +2,10 @@
 // count bytes (mbarrier) and products of a warpgroup (wgmma). Facts are from NVIDIA's PTX ISA.
 //
 // Tiles are rows of 64 bfloat16 numbers, 128 bytes, one below the other from a multiple of 1024
-// bytes on, in the 128-byte swizzle: the eighth of a row that has 16 bytes is exchanged by the row's
-// number modulo 8, so that eight rows' same eighths lie in different banks. On the address that is
-// bits 4 to 6 ^= bits 7 to 9, which the copy engine does when it writes and wgmma when it reads.
+// bytes on, in the 128-byte swizzle: the eighth of a row that has 16 bytes is exchanged by the
+// row's number modulo 8, so that eight rows' same eighths lie in different banks. On the address
+// that is bits 4 to 6 ^= bits 7 to 9, which the copy engine does when it writes and wgmma when it
+// reads.
 //
 // emulation/hopper.cc does the same on the host. Only kernels for sm_90a may call these.
 #ifndef PRECIS_CUDA_HOPPER_CUH_
@@ -128,8 +129,8 @@ static inline bool describe_tiles(CUtensorMap* map, const void* data, int64_t ro
     void* found = nullptr;
     cudaDriverEntryPointQueryResult result = cudaDriverEntryPointSymbolNotFound;
 #if CUDART_VERSION >= 12050
-    const cudaError_t error = cudaGetDriverEntryPointByVersion(
-        "cuTensorMapEncodeTiled", &found, 12000, cudaEnableDefault, &result);
+    const cudaError_t error = cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &found,
+                                                               12000, cudaEnableDefault, &result);
 #else
     const cudaError_t error =
         cudaGetDriverEntryPoint("cuTensorMapEncodeTiled", &found, cudaEnableDefault, &result);
@@ -178,9 +179,9 @@ __device__ __forceinline__ void fence_proxy_async() {
 
 // ------------------------------------------------------------------ wgmma
 
-// d += a b' of a warpgroup, 64 x 16 by N x 16, bfloat16 into float32. Warp w has rows 16 w to 16 w +
-// 15 of d. Its columns 8 j to 8 j + 7 are d[j], in the lanes as mma_bf16 has its c: two neighbours,
-// packed in pairs, are an operand a of mma_bf16.
+// d += a b' of a warpgroup, 64 x 16 by N x 16, bfloat16 into float32. Warp w has rows 16 w to 16 w
+// + 15 of d. Its columns 8 j to 8 j + 7 are d[j], in the lanes as mma_bf16 has its c: two
+// neighbours, packed in pairs, are an operand a of mma_bf16.
 //
 // Asynchronous: d may be read, and the tiles written, after a wait.
 __device__ __forceinline__ void wgmma_fence() {
@@ -213,23 +214,23 @@ __device__ __forceinline__ void wgmma_wait() {
 #define PRECIS_D64(j) PRECIS_D16(j), PRECIS_D16(j + 4), PRECIS_D16(j + 8), PRECIS_D16(j + 12)
 #define PRECIS_8 "%0, %1, %2, %3, %4, %5, %6, %7"
 #define PRECIS_16 PRECIS_8 ", %8, %9, %10, %11, %12, %13, %14, %15"
-#define PRECIS_64                                                                               \
-  PRECIS_16                                                                                     \
+#define PRECIS_64                                                                                \
+  PRECIS_16                                                                                      \
   ", %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, %32, %33, " \
-  "%34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, %50, %51, "  \
+  "%34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, %50, %51, "   \
   "%52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
 #define PRECIS_72 PRECIS_64 ", %64, %65, %66, %67, %68, %69, %70, %71"
 #define PRECIS_80 PRECIS_72 ", %72, %73, %74, %75, %76, %77, %78, %79"
-#define PRECIS_128                                                                              \
-  PRECIS_80                                                                                     \
+#define PRECIS_128                                                                               \
+  PRECIS_80                                                                                      \
   ", %80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, %96, %97, " \
-  "%98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, %112, "    \
+  "%98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, %112, "     \
   "%113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127"
 // N of the shape, the numbers of the results, those of a and b, and the results.
-#define PRECIS_WGMMA(n, list, a_and_b, ...)                                                     \
-  asm volatile("wgmma.mma_async.sync.aligned.m64n" #n "k16.f32.bf16.bf16 {" list "}, " a_and_b  \
-               ", 1, 1, 1, 0, 0;"                                                               \
-               : __VA_ARGS__                                                                    \
+#define PRECIS_WGMMA(n, list, a_and_b, ...)                                                    \
+  asm volatile("wgmma.mma_async.sync.aligned.m64n" #n "k16.f32.bf16.bf16 {" list "}, " a_and_b \
+               ", 1, 1, 1, 0, 0;"                                                              \
+               : __VA_ARGS__                                                                   \
                : "l"(a), "l"(b))
 #endif
 

@@ -22,6 +22,10 @@
 // KiB from shared memory and writes 16, where eight warps of 64 x 32 read 48. With three stages two
 // blocks fit into a multiprocessor.
 //
+// Dropout of what A reads: t = dropout(x) A' comes from lora_down.cu, which draws each mask once
+// and not in every block of a row, and the loop is that without adapters. Dropout of the low-rank
+// term: on its way into the accumulators.
+//
 // float32: plain fused multiply-adds, tiles of 64 x 64, for reference and not for speed.
 //
 // Tried: x always through registers, two stages, eight warps: 162 registers without adapters and
@@ -48,50 +52,54 @@ PRECIS_HOST_DEVICE constexpr int64_t stage_elements(int rows, int columns, int r
   return int64_t{kStride} * (rows + (separate_z ? rows : 0) + columns + ranks);
 }
 PRECIS_HOST_DEVICE constexpr int64_t shared_elements(int rows, int columns, int ranks,
-                                                     bool separate_z, int stages) {
-  const int64_t ring = stages * stage_elements(rows, columns, ranks, separate_z);
+                                                     int loop_ranks, bool separate_z, int stages) {
+  const int64_t ring = stages * stage_elements(rows, columns, loop_ranks, separate_z);
   const int64_t low = int64_t{rank_stride(ranks)} * (rows + columns);
   return ranks > 0 && low > ring ? low : ring;
 }
 
-// What a block is. kDirect: x and z are bfloat16 in rows of whole, aligned eights.
-template <int rows, int columns, int warps_m, int warps_n, int ranks, int stages, bool direct>
+// What a block is. kDirect: x and z are bfloat16 in rows of whole, aligned eights. kGiven: t is
+// there already.
+template <int rows, int columns, int warps_m, int warps_n, int ranks, int stages, bool direct,
+          bool given = false>
 struct Block {
   static constexpr int kRows = rows, kColumns = columns, kWarpsM = warps_m, kWarpsN = warps_n;
   static constexpr int kRanks = ranks, kStages = stages;
-  static constexpr bool kDirect = direct;
+  static constexpr bool kDirect = direct, kGiven = given;
+  static constexpr int kLoopRanks = kGiven ? 0 : ranks;  // of A
   static constexpr int kThreads = warps_m * warps_n * 32;
   // More in one multiprocessor hide each other's waiting.
-  static constexpr int kTogether = direct && ranks <= 32 ? 2 : 1;
+  static constexpr int kTogether = direct && (ranks <= 32 || given) ? 2 : 1;
 };
 
 template <class B>
 __global__ void __launch_bounds__(B::kThreads, B::kTogether) lora_matmul_kernel(Product p) {
   constexpr int kRows = B::kRows, kColumns = B::kColumns, kWarpsM = B::kWarpsM;
   constexpr int kWarpsN = B::kWarpsN, kRanks = B::kRanks, kStages = B::kStages;
+  constexpr int kLoopRanks = B::kLoopRanks;
   constexpr int kThreads = B::kThreads;
   constexpr int kTilesM = kRows / kWarpsM / 16, kTilesN = kColumns / kWarpsN / 8;
   // t: the warps that have the same rows share the ranks, eight at a time; some may have none.
-  constexpr int kRankTiles = kRanks / 8;
-  constexpr int kLowTiles = kRanks > 0 ? (kRankTiles + kWarpsN - 1) / kWarpsN : 1;
+  constexpr int kRankTiles = kLoopRanks / 8;
+  constexpr int kLowTiles = kLoopRanks > 0 ? (kRankTiles + kWarpsN - 1) / kWarpsN : 1;
   static_assert(kTilesN % 2 == 0 && kRankTiles % kLowTiles == 0);
   static_assert(kLowTiles == 1 || kLowTiles % 2 == 0);
   // A thread brings the same eight of rows kPassRows apart: so many of x, and of W and A.
   constexpr int kPassRows = kThreads / kPerRow;
   constexpr int kBring = (kRows + kPassRows - 1) / kPassRows;
-  constexpr int kBringW = (kColumns + kRanks + kPassRows - 1) / kPassRows;
+  constexpr int kBringW = (kColumns + kLoopRanks + kPassRows - 1) / kPassRows;
 
   DynamicShared dynamic;
   const int z_rows = p.separate_z ? kRows : 0;
-  const int stage_size = static_cast<int>(stage_elements(kRows, kColumns, kRanks, z_rows > 0));
-  const Shared<Bf16> memory = dynamic.take<Bf16>(
-      static_cast<int>(shared_elements(kRows, kColumns, kRanks, p.separate_z, kStages)));
+  const int stage_size = static_cast<int>(stage_elements(kRows, kColumns, kLoopRanks, z_rows > 0));
+  const Shared<Bf16> memory = dynamic.take<Bf16>(static_cast<int>(
+      shared_elements(kRows, kColumns, kRanks, kLoopRanks, p.separate_z, kStages)));
   auto x_tile = [&](int stage) {
     return memory.part(stage * stage_size, kStride * (kRows + z_rows));
   };
   auto w_tile = [&](int stage) {
     return memory.part(stage * stage_size + kStride * (kRows + z_rows),
-                       kStride * (kColumns + kRanks));
+                       kStride * (kColumns + kLoopRanks));
   };
   const int64_t m0 = int64_t{blockIdx.y} * kRows, n0 = int64_t{blockIdx.x} * kColumns;
   const int warp = thread() / 32, lane = thread() % 32;
@@ -109,7 +117,7 @@ __global__ void __launch_bounds__(B::kThreads, B::kTogether) lora_matmul_kernel(
 #pragma unroll
     for (int i = 0; i < kBringW; i++) {
       const int row = first_row + i * kPassRows;
-      if (row >= kColumns + kRanks) break;
+      if (row >= kColumns + kLoopRanks) break;
       // The first row of the pass says whether there are any.
       const int of_pass = i * kPassRows;
       const bool of_w = of_pass < kColumns;
@@ -205,8 +213,8 @@ __global__ void __launch_bounds__(B::kThreads, B::kTogether) lora_matmul_kernel(
           mma_bf16(sum[i][j + 1], a[i], b[2], b[3]);
         }
       }
-      if constexpr (kRanks > 0) {
-        if (first_rank >= kRanks) continue;
+      if constexpr (kLoopRanks > 0) {
+        if (first_rank >= kLoopRanks) continue;
         // Of A: one tile's operands for both halves of the step, or those of two tiles at a time.
         if (kLowTiles == 1 && k == 0) {
           load_matrices<false>(
@@ -246,17 +254,25 @@ __global__ void __launch_bounds__(B::kThreads, B::kTogether) lora_matmul_kernel(
     constexpr int kLow = rank_stride(kRanks);
     const Shared<Bf16> ts = memory.part(0, kRows * kLow);
     const Shared<Bf16> bs = memory.part(kRows * kLow, kColumns * kLow);
-    // Calls f(row of the tile, rank, t) for what the warp has of t.
+    // Calls f(row of the tile, rank, t) for what the thread has of t.
     auto each_low = [&](auto f) {
-      if (first_rank >= kRanks) return;
+      if constexpr (B::kGiven) {
+        for (int e = thread(); e < kRows * kRanks; e += kThreads) {
+          const int row = e / kRanks, rank = e % kRanks;
+          const bool there = m0 + row < p.rows && rank < p.ranks;
+          f(row, rank, there ? p.t[(m0 + row) * p.ranks + rank] : 0.0f);
+        }
+      } else {
+        if (first_rank >= kRanks) return;
 #pragma unroll
-      for (int i = 0; i < kTilesM; i++) {
+        for (int i = 0; i < kTilesM; i++) {
 #pragma unroll
-        for (int t = 0; t < kLowTiles; t++) {
+          for (int t = 0; t < kLowTiles; t++) {
 #pragma unroll
-          for (int e = 0; e < 4; e++) {
-            f(warp_m + i * 16 + lane / 4 + e / 2 * 8, first_rank + t * 8 + lane % 4 * 2 + e % 2,
-              low[i][t][e]);
+            for (int e = 0; e < 4; e++) {
+              f(warp_m + i * 16 + lane / 4 + e / 2 * 8, first_rank + t * 8 + lane % 4 * 2 + e % 2,
+                low[i][t][e]);
+            }
           }
         }
       }
@@ -280,14 +296,10 @@ __global__ void __launch_bounds__(B::kThreads, B::kTogether) lora_matmul_kernel(
       });
       bring_up<kColumns, kRanks>(p, s, n0, bs);
       __syncthreads();
-      const int end = static_cast<int>(s.rank_end);
-      for (int k = static_cast<int>(s.rank_begin) / 16 * 16; k < end; k += 16) {
-        uint32_t a[kTilesM][4];
-#pragma unroll
-        for (int t = 0; t < kTilesM; t++) load_a(ts, kLow, warp_m + t * 16, k, a[t]);
-        add_ranks<kTilesM, kTilesN>(s, bs, kLow, n0, warp_n, k, a,
-                                    [&](int t, int j) -> float(&)[4] { return sum[t][j]; });
-      }
+      add_segment<kTilesM, kTilesN, kRanks, 1>(
+          p, s, bs, m0 + warp_m, n0, warp_n,
+          [&](int t, int k, uint32_t(&f)[4]) { load_a(ts, kLow, warp_m + t * 16, k, f); },
+          [&](int t, int j) -> float(&)[4] { return sum[t][j]; });
     }
   }
 
@@ -308,7 +320,7 @@ __global__ void __launch_bounds__(B::kThreads, B::kTogether) lora_matmul_kernel(
 template <class B>
 cudaError_t run(CudaContext& context, const Product& p) {
   const size_t bytes = shared_bytes<Bf16>(
-      shared_elements(B::kRows, B::kColumns, B::kRanks, p.separate_z, B::kStages));
+      shared_elements(B::kRows, B::kColumns, B::kRanks, B::kLoopRanks, p.separate_z, B::kStages));
   const dim3 grid(static_cast<uint32_t>(ceil_div(p.outputs, B::kColumns)),
                   static_cast<uint32_t>(ceil_div(p.rows, B::kRows)));
   return launch("lora_matmul", lora_matmul_kernel<B>, grid, B::kThreads, bytes, context.stream, p);
@@ -331,6 +343,11 @@ cudaError_t run_bf16(CudaContext& context, const Product& p) {
 
 template <bool kDirect>
 cudaError_t run_ranks(CudaContext& context, const Product& p) {
+  if (p.t != nullptr) {
+    return p.rows <= kFewRows
+               ? run<Block<16, 64, 1, 4, 128, 4, kDirect, true>>(context, p)
+               : run<Block<128, 128, 2, kDirect ? 2 : 4, 128, 3, kDirect, true>>(context, p);
+  }
   if (p.ranks == 0) return run_bf16<0, kDirect>(context, p);
   if (p.ranks <= 16) return run_bf16<16, kDirect>(context, p);
   if (p.ranks <= 32) return run_bf16<32, kDirect>(context, p);
@@ -386,13 +403,22 @@ __global__ void __launch_bounds__(256) lora_matmul_float_kernel(Product p) {
     return n0 + i < p.outputs ? static_cast<const float*>(p.w)[(n0 + i) * p.w_stride + k] : 0.0f;
   };
   add_product(xs, ws, p.inputs, rows_of(p.x), w, sum);
+  auto dropped_x = [&](int i, int64_t k) {
+    if (m0 + i >= p.rows) return 0.0f;
+    const float v = dropped(p.dropout, (m0 + i) * p.inputs + k, p.x.get(m0 + i, k));
+    return p.x.bf16 ? round_to_bf16(v) : v;
+  };
   // Sixty-four ranks at a time.
   for (int r0 = 0; r0 < p.ranks; r0 += kTile) {
     float low[4][4] = {};
     auto a = [&](int i, int64_t k) {
       return r0 + i < p.ranks ? static_cast<const float*>(p.a)[(r0 + i) * p.a_stride + k] : 0.0f;
     };
-    add_product(xs, ws, p.inputs, rows_of(p.separate_z ? p.z : p.x), a, low);
+    if (p.dropout.of == PRECIS_LORA_DROPOUT_X) {
+      add_product(xs, ws, p.inputs, dropped_x, a, low);
+    } else {
+      add_product(xs, ws, p.inputs, rows_of(p.separate_z ? p.z : p.x), a, low);
+    }
     for (int i = 0; i < 4; i++) {
       for (int j = 0; j < 4; j++) {
         ts[(row + i) * kTile + column + j] = low[i][j];
@@ -420,7 +446,12 @@ __global__ void __launch_bounds__(256) lora_matmul_float_kernel(Product p) {
       for (int j = 0; j < 4; j++) {
         const int64_t n = n0 + column + j;
         if (n < s.output_begin || n >= s.output_end) continue;  // not even NaN times 0
-        for (int k = 0; k < 4; k++) sum[k][j] += part[k][j];
+        for (int k = 0; k < 4; k++) {
+          const int64_t index = (m0 + row + k) * p.outputs + n;
+          sum[k][j] += p.dropout.of == PRECIS_LORA_DROPOUT_LOW_RANK
+                           ? dropped(p.dropout, index, part[k][j])
+                           : part[k][j];
+        }
       }
     }
   }
@@ -439,6 +470,15 @@ cudaError_t run_product(CudaContext& context, const Product& p, int32_t dtype) {
                   p);
   }
   if (dtype != PRECIS_BFLOAT16 || p.ranks > kMaxLoraRanks) return cudaErrorInvalidValue;
+  if (p.dropout.of == PRECIS_LORA_DROPOUT_X && p.t == nullptr) {
+    void* t = nullptr;
+    PRECIS_RETURN_IF_ERROR(
+        context.scratch.reserve(static_cast<size_t>(p.rows * p.ranks) * sizeof(float), &t));
+    Product with_t = p;
+    with_t.t = static_cast<float*>(t);
+    PRECIS_RETURN_IF_ERROR(lora_down(context, p, static_cast<float*>(t)));
+    return run_product(context, with_t, dtype);
+  }
   if (context.wgmma != Wgmma::kOff && (p.rows > kFewRows || context.wgmma != Wgmma::kManyRows)) {
     bool done = false;
     PRECIS_RETURN_IF_ERROR(lora_matmul_wgmma(context, p, &done));
@@ -495,6 +535,10 @@ cudaError_t lora_matmul_cuda(CudaContext& context, const precis_lora_matmul_args
   p.ranks = static_cast<int>(l.a.outputs);
   p.segment_count = l.segment_count;
   for (int i = 0; i < l.segment_count; i++) p.segments[i] = l.segments[i];
+  if (l.dropout > 0 && p.ranks > 0) {
+    p.dropout = {l.dropout_of, dropout_threshold(l.dropout),
+                 static_cast<float>(1 / (1 - double{l.dropout})), l.seed, l.offset};
+  }
   return run_product(context, p, l.w.dtype);
 }
 

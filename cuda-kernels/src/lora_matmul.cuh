@@ -3,8 +3,17 @@
 #define PRECIS_CUDA_LORA_MATMUL_CUH_
 
 #include "kernels.h"
+#include "random/dropout_mask.h"
 
 namespace precis {
+
+// What dropout is of; see native/src/ops/dropout.h for the mask.
+struct ProductDropout {
+  int32_t of;  // precis_lora_dropout
+  uint32_t threshold;
+  float scale;
+  uint64_t seed, offset;
+};
 
 // What the kernels get. Without adapters segment_count is 0 and a and b are empty.
 struct Product {
@@ -24,7 +33,30 @@ struct Product {
   bool accumulate;
   bool separate_z;
   bool pairs;  // two neighbours of y, the first an even one, may be stored at once
+  ProductDropout dropout;
+  const float* t;  // x A' (rows, ranks), where it was computed before; see lora_down
 };
+
+// v, or 0, with the factor of what is kept.
+__device__ __forceinline__ float dropped(const ProductDropout& d, uint32_t word, float v) {
+  return word >= d.threshold ? v * d.scale : 0.0f;
+}
+__device__ __forceinline__ float dropped(const ProductDropout& d, int64_t index, float v) {
+  return dropped(d, dropout_word(d.seed, d.offset, static_cast<uint64_t>(index)), v);
+}
+// The words of the elements index and index + 16: mostly two of one call's four.
+__device__ __forceinline__ void dropout_words(const ProductDropout& d, int64_t index,
+                                              uint32_t (&word)[2]) {
+  const auto first = static_cast<uint64_t>(index);
+  const Philox random =
+      philox4x32_10(dropout_counter(d.offset, first), static_cast<uint32_t>(d.seed),
+                    static_cast<uint32_t>(d.seed >> 32));
+  const uint64_t i = first / 16 % 4;
+  const uint32_t(&w)[4] = random.word;
+  word[0] = i == 0 ? w[0] : i == 1 ? w[1] : i == 2 ? w[2] : w[3];
+  word[1] = i == 0 ? w[1] : i == 1 ? w[2] : w[3];
+  if (i == 3) word[1] = dropout_word(d.seed, d.offset, first + 16);
+}
 
 // The factor of a column of down: that of the segments that have the rank.
 __device__ __forceinline__ float scaling_of_rank(const Product& p, int rank) {
@@ -69,13 +101,13 @@ __device__ __forceinline__ void load_a(const Shared<Bf16>& tile, int stride, int
   load_matrices<false>(tile.at((row + lane % 16) * stride + column + lane / 16 * kEight, kEight),
                        f);
 }
-// Two operands b, of the outputs [row, row + 8) and the next eight: f[0], f[1] and f[2], f[3].
+// Two operands b, of the outputs [row, row + 8) and the eight that begin apart further on: f[0],
+// f[1] and f[2], f[3].
 __device__ __forceinline__ void load_b(const Shared<Bf16>& tile, int stride, int row, int column,
-                                       uint32_t (&f)[4]) {
+                                       uint32_t (&f)[4], int apart = 8) {
   const int lane = thread() % 32;
-  load_matrices<false>(
-      tile.at((row + lane % 8 + lane / 16 * 8) * stride + column + lane / 8 % 2 * kEight, kEight),
-      f);
+  const int at = row + lane % 8 + lane / 16 * apart;
+  load_matrices<false>(tile.at(at * stride + column + lane / 8 % 2 * kEight, kEight), f);
 }
 
 // ------------------------------------------------------------------ the low-rank part, bfloat16
@@ -104,40 +136,86 @@ __device__ __forceinline__ void bring_up(const Product& p, const precis_lora_seg
   }
 }
 
-// Adds the product of sixteen ranks from k on to the warp's tiles sum(t, j) of y, which begin at the
-// tile's column warp_n. a: of the scaled t.
-template <int kTilesM, int kTilesN, class Sum>
-__device__ __forceinline__ void add_ranks(const precis_lora_segment& s, const Shared<Bf16>& bs,
-                                          int stride, int64_t n0, int warp_n, int k,
-                                          const uint32_t (&a)[kTilesM][4], const Sum& sum) {
-  uint32_t b[4];
+// Adds the segment's part of the product to the warp's tiles sum(t, j) of y, which begin at row m0
+// and at column warp_n of the block's tile. a(t, k, f) fills in the operand of the rows 16 t and
+// the sixteen ranks from k on, of the scaled t.
+//
+// kUnroll: how much of the loop over the ranks is unrolled; all of it where a takes them from
+// registers.
+//
+// Tiles are taken in twos that are 16 columns apart, if there are so many: so dropout needs one
+// call of Philox for the two.
+template <int kTilesM, int kTilesN, int kRanks, int kUnroll, class A, class Sum>
+__device__ __forceinline__ void add_segment(const Product& p, const precis_lora_segment& s,
+                                            const Shared<Bf16>& bs, int64_t m0, int64_t n0,
+                                            int warp_n, const A& a, const Sum& sum) {
+  constexpr int kApart = kTilesN % 4 == 0 ? 2 : 1;
+  const bool drops = p.dropout.of == PRECIS_LORA_DROPOUT_LOW_RANK;
+  const int lane = thread() % 32;
 #pragma unroll
-  for (int j = 0; j < kTilesN; j += 2) {
-    load_b(bs, stride, warp_n + j * 8, k, b);
+  for (int two = 0; two < kTilesN / 2; two++) {
+    const int first = kApart == 2 ? two / 2 * 4 + two % 2 : 2 * two;
+    // Of the tile, where the segment lies on it: whether all of it does.
+    bool touched[2], whole[2];
 #pragma unroll
     for (int h = 0; h < 2; h++) {
-      const int64_t n = n0 + warp_n + (j + h) * 8;
-      if (n >= s.output_end || n + 8 <= s.output_begin) continue;
-      const bool whole = n >= s.output_begin && n + 8 <= s.output_end;
+      const int64_t n = n0 + warp_n + (first + h * kApart) * 8;
+      touched[h] = n < s.output_end && n + 8 > s.output_begin;
+      whole[h] = n >= s.output_begin && n + 8 <= s.output_end;
+    }
+    if (!touched[0] && !touched[1]) continue;
+    const bool apart = drops || !whole[0] || !whole[1];
 #pragma unroll
-      for (int t = 0; t < kTilesM; t++) {
-        float(&to)[4] = sum(t, j + h);
-        if (whole) {
-          mma_bf16(to, a[t], b[2 * h], b[2 * h + 1]);
-          continue;
+    for (int t = 0; t < kTilesM; t++) {
+      float part[2][4] = {};
+#pragma unroll kUnroll
+      for (int k = 0; k < kRanks; k += 16) {
+        if (k + 16 <= s.rank_begin || k >= s.rank_end) continue;
+        uint32_t f[4], b[4];
+        a(t, k, f);
+        load_b(bs, rank_stride(kRanks), warp_n + first * 8, k, b, 8 * kApart);
+#pragma unroll
+        for (int h = 0; h < 2; h++) {
+          if (apart) {
+            mma_bf16(part[h], f, b[2 * h], b[2 * h + 1]);
+          } else {
+            mma_bf16(sum(t, first + h * kApart), f, b[2 * h], b[2 * h + 1]);
+          }
         }
-        // Where a segment ends, the outputs behind it get nothing, not even NaN times 0.
-        float part[4] = {};
-        mma_bf16(part, a[t], b[2 * h], b[2 * h + 1]);
+      }
+      if (!apart) continue;
 #pragma unroll
-        for (int e = 0; e < 4; e++) {
-          const int64_t output = n + thread() % 4 * 2 + e % 2;
-          if (output >= s.output_begin && output < s.output_end) to[e] += part[e];
+      for (int e = 0; e < 4; e++) {
+        const int64_t m = m0 + t * 16 + lane / 4 + e / 2 * 8;
+        const int64_t n = n0 + warp_n + first * 8 + lane % 4 * 2 + e % 2;
+        if (drops) {
+          const int64_t index = m * p.outputs + n;
+          uint32_t word[2];
+          if constexpr (kApart == 2) {
+            dropout_words(p.dropout, index, word);
+          } else {
+            for (int h = 0; h < 2; h++) {
+              word[h] = dropout_word(p.dropout.seed, p.dropout.offset,
+                                     static_cast<uint64_t>(index + 8 * h));
+            }
+          }
+          for (int h = 0; h < 2; h++) part[h][e] = dropped(p.dropout, word[h], part[h][e]);
+        }
+#pragma unroll
+        for (int h = 0; h < 2; h++) {
+          // Where a segment ends, the outputs behind it get nothing, not even NaN times 0.
+          const int64_t output = n + h * kApart * 8;
+          if (output >= s.output_begin && output < s.output_end) {
+            sum(t, first + h * kApart)[e] += part[h][e];
+          }
         }
       }
     }
   }
 }
+
+// t = dropout(x) A' (rows, ranks), without the scaling.
+cudaError_t lora_down(CudaContext& context, const Product& p, float* t);
 
 // The same by wgmma and TMA, for sm_90a; bfloat16. *done is false where rows of x or z are not what
 // the copy engine takes: then nothing happened.

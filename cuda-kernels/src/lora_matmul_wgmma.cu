@@ -3,9 +3,10 @@
 //
 // A block has 128 x 128 of y: two warpgroups of 64 rows each. One thread asks the copy engine for
 // tiles of 64 of K. A stage of the ring holds x's tile and, as one tile, W's rows with A's below
-// them. So a single wgmma of 64 x (128 + ranks) x 16 gives x W' and t = x A': x
-// is read once from shared memory too. (Dropped-out z has a tile of its own and a product of its
-// own.) The barrier "full" counts a stage's bytes, "empty" the eight warps that have read it.
+// them. So a single wgmma of 64 x (128 + ranks) x 16 gives x W' and t = x A': x is read once from
+// shared memory too. (A z that is not x has a tile and a product of its own; t after dropout comes
+// from lora_down.cu.) The barrier "full" counts a stage's bytes, "empty" the eight warps that have
+// read it.
 //
 // Behind the loop t, scaled and rounded, is in the registers just where mma.sync wants its operand,
 // and its product with B is added there, with the code of the portable kernel. y in bfloat16 is
@@ -14,11 +15,11 @@
 // Arithmetic of a multiprocessor, for sixteen of K and 64 rows: 2048 multiply-adds a cycle make 64
 // cycles without adapters, 72 with 16 ranks, 80 with 32; shared memory, at 128 bytes a cycle, gives
 // 6, 6.5 and 7 KiB in 48, 52 and 56. Two blocks fit into a multiprocessor (at most 128 registers
-// and 113 KiB each): one stores while the other multiplies, which is why the grid is not persistent.
-// A warp of its own for the copies would leave 96 registers, which is too few: a ninth warp is the
-// fifth of one of the four quarters of a multiprocessor.
-// At 8192 x 768 x 768 there are 384 tiles, 2.9 for each of 132 multiprocessors, so a wave is 97 %
-// full; tiles of 128 x 256 would be 192, 73 %.
+// and 113 KiB each): one stores while the other multiplies, which is why the grid is not
+// persistent. A warp of its own for the copies would leave 96 registers, which is too few: a ninth
+// warp is the fifth of one of the four quarters of a multiprocessor. At 8192 x 768 x 768 there are
+// 384 tiles, 2.9 for each of 132 multiprocessors, so a wave is 97 % full; tiles of 128 x 256 would
+// be 192, 73 %.
 //
 // Not tried, for want of a GPU: 128 x 192 with two consumers in turn, multicast of W to a cluster.
 #include "hopper.cuh"
@@ -30,19 +31,21 @@ namespace {
 constexpr int kRows = 128, kColumns = 128;
 constexpr int kThreads = 256;
 
-template <int ranks, bool separate_z>
+// Where t comes from: as x A', as z A', or from memory.
+enum class Low { kX, kZ, kGiven };
+
+template <int ranks, Low low>
 struct Ring {
-  static constexpr int kRanks = ranks;
-  static constexpr bool kSeparateZ = separate_z;
+  static constexpr bool kGiven = low == Low::kGiven, kSeparateZ = low == Low::kZ;
+  static constexpr int kRanks = ranks, kLoopRanks = kGiven ? 0 : ranks;
   static constexpr int kXBytes = kRows * kTileRowBytes;
-  static constexpr int kWBytes = (kColumns + ranks) * kTileRowBytes;
-  static constexpr int kStageBytes = (separate_z ? 2 : 1) * kXBytes + kWBytes;
+  static constexpr int kWBytes = (kColumns + kLoopRanks) * kTileRowBytes;
+  static constexpr int kStageBytes = (kSeparateZ ? 2 : 1) * kXBytes + kWBytes;
   // Blocks in one multiprocessor.
-  static constexpr int kTogether = ranks <= 32 ? 2 : 1;
+  static constexpr int kTogether = kLoopRanks <= 32 ? 2 : 1;
   static constexpr int kBlockBytes = ((228 << 10) / kTogether) - 1024;
   static constexpr int kBarrierBytes = 16;  // a stage's full and empty
-  static constexpr int kStages =
-      (kBlockBytes - kTileAlignment) / (kStageBytes + kBarrierBytes);
+  static constexpr int kStages = (kBlockBytes - kTileAlignment) / (kStageBytes + kBarrierBytes);
   static constexpr int kBytes = kTileAlignment + kStages * (kStageBytes + kBarrierBytes);
   static_assert(kStages >= 2 && kBytes <= 227 << 10);
   static_assert(kStageBytes % kTileAlignment == 0 && kXBytes % kTileAlignment == 0);
@@ -62,7 +65,8 @@ template <class R>
 __global__ void __launch_bounds__(kThreads, R::kTogether)
     lora_matmul_wgmma_kernel(const __grid_constant__ TiledProduct q) {
 #if PRECIS_SM90A
-  constexpr int kRanks = R::kRanks, kStages = R::kStages, kRankTiles = kRanks / 8;
+  constexpr int kRanks = R::kRanks, kStages = R::kStages;
+  constexpr int kLoopRanks = R::kLoopRanks, kRankTiles = kLoopRanks / 8;
   constexpr int kDepth = kTileRowElements;  // of K, a step
   constexpr int kTilesN = kColumns / 8;
   const Product& p = q.p;
@@ -105,7 +109,7 @@ __global__ void __launch_bounds__(kThreads, R::kTogether)
     copy_tile(x_tile(stage), q.x, k, m, full(stage));
     if constexpr (R::kSeparateZ) copy_tile(z_tile(stage), q.z, k, m, full(stage));
     copy_tile(w_tile(stage), q.w, k, n, full(stage));
-    if constexpr (kRanks > 0) {
+    if constexpr (kLoopRanks > 0) {
       copy_tile(w_tile(stage) + kColumns * kTileRowBytes, q.a, k, 0, full(stage));
     }
   };
@@ -148,22 +152,33 @@ __global__ void __launch_bounds__(kThreads, R::kTogether)
 
   const int row = warp * 16 + lane / 4;  // of the tile, and eight below
   if constexpr (kRanks > 0) {
-    auto low = [&](int tile) -> float(&)[4] {
-      if constexpr (R::kSeparateZ) {
-        return of_z[tile];
-      } else {
-        return sum[kTilesN + tile];
+    // What the thread has of the eight ranks from r on: two neighbours, in two rows.
+    const int lane_rank = lane % 4 * 2;
+    auto low = [&](int r, float(&t)[2][2]) {
+#pragma unroll
+      for (int e = 0; e < 4; e++) {
+        if constexpr (R::kGiven) {
+          const int64_t m = m0 + row + e / 2 * 8;
+          const int rank = r + lane_rank + e % 2;
+          t[e / 2][e % 2] = m < p.rows && rank < p.ranks ? p.t[m * p.ranks + rank] : 0.0f;
+        } else if constexpr (R::kSeparateZ) {
+          t[e / 2][e % 2] = of_z[r / 8][e];
+        } else {
+          t[e / 2][e % 2] = sum[kTilesN + r / 8][e];
+        }
       }
     };
     if (p.down != nullptr && blockIdx.x == 0) {
 #pragma unroll
-      for (int t = 0; t < kRankTiles; t++) {
+      for (int r = 0; r < kRanks; r += 8) {
+        float t[2][2];
+        low(r, t);
 #pragma unroll
         for (int e = 0; e < 4; e++) {
           const int64_t m = m0 + row + e / 2 * 8;
-          const int rank = t * 8 + lane % 4 * 2 + e % 2;
+          const int rank = r + lane_rank + e % 2;
           if (m < p.rows && rank < p.ranks) {
-            p.down[m * p.down_stride + rank] = scaling_of_rank(p, rank) * low(t)[e];
+            p.down[m * p.down_stride + rank] = scaling_of_rank(p, rank) * t[e / 2][e % 2];
           }
         }
       }
@@ -177,24 +192,24 @@ __global__ void __launch_bounds__(kThreads, R::kTogether)
       const Shared<Bf16> bs = memory.part(0, kColumns * rank_stride(kRanks));
       bring_up<kColumns, kRanks>(p, s, n0, bs);
       __syncthreads();
+      add_segment<1, kTilesN, kRanks, R::kGiven ? 1 : kRanks / 16>(
+          p, s, bs, m0 + warp * 16, n0, 0,
+          [&](int, int k, uint32_t(&f)[4]) {
 #pragma unroll
-      for (int k = 0; k < kRanks; k += 16) {
-        if (k + 16 <= s.rank_begin || k >= s.rank_end) continue;
-        uint32_t a[1][4];
+            for (int half = 0; half < 2; half++) {
+              const int rank = k + half * 8 + lane_rank;
+              float t[2][2];
+              low(k + half * 8, t);
 #pragma unroll
-        for (int h = 0; h < 4; h++) {  // rows below by h mod 2, ranks further by h / 2
-          float scaled[2];
-#pragma unroll
-          for (int e = 0; e < 2; e++) {
-            const int rank = k + h / 2 * 8 + lane % 4 * 2 + e;
-            const bool mine = rank >= s.rank_begin && rank < s.rank_end;
-            scaled[e] = mine ? s.scaling * low(k / 8 + h / 2)[h % 2 * 2 + e] : 0.0f;
-          }
-          a[0][h] = pack_bf16(scaled[0], scaled[1]);
-        }
-        add_ranks<1, kTilesN>(s, bs, rank_stride(kRanks), n0, 0, k, a,
-                              [&](int, int j) -> float(&)[4] { return sum[j]; });
-      }
+              for (int e = 0; e < 4; e++) {
+                const bool mine = rank + e % 2 >= s.rank_begin && rank + e % 2 < s.rank_end;
+                t[e / 2][e % 2] = mine ? s.scaling * t[e / 2][e % 2] : 0.0f;
+              }
+              f[2 * half] = pack_bf16(t[0][0], t[0][1]);
+              f[2 * half + 1] = pack_bf16(t[1][0], t[1][1]);
+            }
+          },
+          [&](int, int j) -> float(&)[4] { return sum[j]; });
     }
   }
 
@@ -245,8 +260,7 @@ cudaError_t run(CudaContext& context, TiledProduct q, bool* done) {
   if (ceil_div(p.rows, kRows) > kMaxGridY || context.block_shared_bytes < R::kBytes ||
       !describe_tiles(&q.x, p.x.data, p.rows, p.inputs, p.x.stride, kRows) ||
       !describe_tiles(&q.w, p.w, p.w_rows, p.w_stride, p.w_stride, kColumns) ||
-      (R::kRanks > 0 &&
-       !describe_tiles(&q.a, p.a, p.a_rows, p.a_stride, p.a_stride, R::kRanks)) ||
+      (R::kRanks > 0 && !describe_tiles(&q.a, p.a, p.a_rows, p.a_stride, p.a_stride, R::kRanks)) ||
       (R::kSeparateZ && !describe_tiles(&q.z, p.z.data, p.rows, p.inputs, p.z.stride, kRows))) {
     return cudaSuccess;
   }
@@ -259,8 +273,8 @@ cudaError_t run(CudaContext& context, TiledProduct q, bool* done) {
 
 template <int kRanks>
 cudaError_t run_ranks(CudaContext& context, const TiledProduct& q, bool* done) {
-  return q.p.separate_z ? run<Ring<kRanks, true>>(context, q, done)
-                        : run<Ring<kRanks, false>>(context, q, done);
+  return q.p.separate_z ? run<Ring<kRanks, Low::kZ>>(context, q, done)
+                        : run<Ring<kRanks, Low::kX>>(context, q, done);
 }
 
 }  // namespace
@@ -273,7 +287,8 @@ cudaError_t lora_matmul_wgmma(CudaContext& context, const Product& p, bool* done
   q.impatient = context.wgmma == Wgmma::kTrial;
   q.wide = p.y.bf16 && !p.accumulate && p.y.stride % kEight == 0 &&
            reinterpret_cast<uintptr_t>(p.y.data) % 16 == 0;
-  if (p.ranks == 0) return run<Ring<0, false>>(context, q, done);
+  if (p.t != nullptr) return run<Ring<128, Low::kGiven>>(context, q, done);
+  if (p.ranks == 0) return run<Ring<0, Low::kX>>(context, q, done);
   if (p.ranks <= 16) return run_ranks<16>(context, q, done);
   if (p.ranks <= 32) return run_ranks<32>(context, q, done);
   return run_ranks<128>(context, q, done);

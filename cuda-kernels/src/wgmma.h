@@ -4,8 +4,8 @@
 // there are. wgmma is for many rows; few go to a kernel of mma.sync, which adds up in the same
 // order. Whether the two round alike inside sixteen of K, only the GPU can tell. So each context
 // tries both on the same numbers when it is made: what is wrong is not used; what is right to the
-// bit is used for many rows; what is right but rounds otherwise is used for every number of rows, in
-// contexts for training, and not at all in others.
+// bit is used for many rows; what is right but rounds otherwise is used for every number of rows,
+// in contexts for training, and not at all in others.
 #ifndef PRECIS_CUDA_WGMMA_H_
 #define PRECIS_CUDA_WGMMA_H_
 

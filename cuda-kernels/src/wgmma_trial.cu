@@ -74,8 +74,7 @@ cudaError_t multiply(CudaContext& context, precis_lora_matmul_args args, std::ve
   PRECIS_RETURN_IF_ERROR(lora_matmul_cuda(context, args));
   PRECIS_RETURN_IF_ERROR(cudaStreamSynchronize(context.stream));
   got->resize(kResults);
-  return cudaMemcpy(got->data(), results.start(), kResults * sizeof(float),
-                    cudaMemcpyDeviceToHost);
+  return cudaMemcpy(got->data(), results.start(), kResults * sizeof(float), cudaMemcpyDeviceToHost);
 }
 
 cudaError_t compare(CudaContext& context, bool* right, bool* same_bits) {

@@ -142,6 +142,51 @@ void products(TestDevice& device, const Shape& s, int32_t dtype, int32_t x_type,
   expect_close(down, want_down, 2e-6, 2 * sum_error(s.k), what.c_str());
 }
 
+// Dropout of what A reads and of the low-rank term, in rows that begin at multiples of 64 or not.
+void dropouts(TestDevice& device, int32_t dtype, int32_t x_type, int64_t m, int64_t n, int64_t k,
+              int64_t ranks, Random& random) {
+  Weights w(random, {n}, k, dtype, PRECIS_FLOAT32),
+      a(random, {ranks}, k, dtype, PRECIS_FLOAT32, 0.1f);
+  Weights b(random, {n}, ranks, dtype, PRECIS_FLOAT32, 0.1f);
+  DeviceWeights w_(device, w, 1), a_(device, a, 1), b_(device, b, 1);
+  GuardedTensor x(x_type, {m, k}, k % 8);
+  x.fill_normal(random);
+  for (int32_t of : {PRECIS_LORA_DROPOUT_X, PRECIS_LORA_DROPOUT_LOW_RANK}) {
+    GuardedTensor y(PRECIS_FLOAT32, {m, n}, 1), want(PRECIS_FLOAT32, {m, n});
+    GuardedTensor down(PRECIS_FLOAT32, {m, ranks}, 1), want_down(PRECIS_FLOAT32, {m, ranks});
+    y.fill(0.5f);
+    want.fill(0.5f);
+    OnDevice x_(x), y_(y), down_(down);
+    precis_lora_matmul_args args = {};
+    args.x = x_;
+    args.w = w_.matrix();
+    args.a = a_.matrix();
+    args.b = b_.matrix();
+    args.y = y_;
+    args.down = down_;
+    args.alpha = 0.5f;
+    args.accumulate = 1;
+    args.dropout_of = of;
+    args.dropout = 0.3f;
+    args.seed = 0x123456789abcull;
+    args.offset = 3;
+    args.segment_count = 2;
+    args.segments[0] = {0, n / 3, 0, ranks / 2, 2, 0};
+    args.segments[1] = {n / 3, n, ranks / 2, ranks, 0.5f, 0};
+    EXPECT_RUN(device, lora_matmul_cuda(device.context(), args));
+    y_.download();
+    down_.download();
+    args.x = x;
+    args.y = want;
+    args.down = want_down;
+    lora_matmul_ref(args, w.args(), a.args(), b.args());
+    const std::string what = std::string(device.name()) + " dropout " + std::to_string(of) + " " +
+                             std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k);
+    expect_close(y, want, 0, 1.5 * tolerance(k, ranks, dtype), what.c_str());
+    expect_close(down, want_down, 2e-6, 3 * sum_error(k), what.c_str());
+  }
+}
+
 // A spoilt adapter leaves the outputs of the others alone, whose bits do not change.
 void isolation(TestDevice& device, int32_t dtype, Random& random) {
   const int64_t m = 5, n = 90, k = 40, ranks = 12;
@@ -312,6 +357,12 @@ int main() {
           products(device, s, dtype, PRECIS_FLOAT32, PRECIS_FLOAT32, true, true, random);
           products(device, s, dtype, PRECIS_BFLOAT16, PRECIS_BFLOAT16, false, false, random);
         }
+      }
+      for (int32_t x_type : {PRECIS_FLOAT32, PRECIS_BFLOAT16}) {
+        dropouts(device, PRECIS_BFLOAT16, x_type, 130, 192, 128, 16, random);
+        dropouts(device, PRECIS_BFLOAT16, x_type, 35, 90, 72, 40, random);
+        dropouts(device, PRECIS_BFLOAT16, x_type, 3, 72, 200, 24, random);
+        if (wgmma == Wgmma::kOff) dropouts(device, PRECIS_FLOAT32, x_type, 5, 70, 40, 70, random);
       }
       for (int32_t dtype : {PRECIS_FLOAT32, PRECIS_BFLOAT16}) {
         isolation(device, dtype, random);

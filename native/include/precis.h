@@ -111,7 +111,7 @@ typedef struct precis_context_info {
   char cublaslt_error[512]; /* why it could not be loaded */
 } precis_context_info;
 
-#define PRECIS_ABI_VERSION 6
+#define PRECIS_ABI_VERSION 7
 
 PRECIS_API precis_status precis_context_create(const precis_context_args* args,
                                                precis_context** context);
@@ -253,19 +253,33 @@ typedef struct precis_lora_segment {
   int32_t reserved;
 } precis_lora_segment;
 
+/* What dropout is applied to (precis_dropout with the same seed and offset), without writing it to
+ * memory on CUDA: what A reads, as in training, or the low-rank term, as in the gradient of that:
+ *   y = alpha (x W' + (dropout(x) A' . s) B')      y = alpha (x W' + dropout((x A' . s) B'))
+ */
+typedef enum precis_lora_dropout {
+  PRECIS_LORA_DROPOUT_NONE = 0,
+  PRECIS_LORA_DROPOUT_X = 1,       /* without lora_x */
+  PRECIS_LORA_DROPOUT_LOW_RANK = 2 /* y float32; segments have ranks of their own */
+} precis_lora_dropout;
+
 typedef struct precis_lora_matmul_args {
   precis_tensor x;
   precis_packed_matrix w;
   precis_packed_matrix a; /* R outputs, K inputs; float32 or bfloat16 */
   precis_packed_matrix b; /* N outputs, R inputs; as a */
   precis_tensor y;
-  precis_tensor lora_x; /* (M, K), optional: what A multiplies in place of x, as after dropout */
+  precis_tensor lora_x; /* (M, K), optional: what A multiplies in place of x */
   precis_tensor down;   /* (M, R) float32, optional, written: x A' . s; zero where no segment is */
   precis_lora_segment segments[4];
   int32_t segment_count;
   float alpha;
   int32_t accumulate;
+  int32_t dropout_of; /* precis_lora_dropout */
+  float dropout;      /* the probability with which an element is dropped */
   int32_t reserved;
+  uint64_t seed;
+  uint64_t offset;
 } precis_lora_matmul_args;
 
 PRECIS_API precis_status precis_lora_matmul(precis_context* context,

@@ -264,6 +264,31 @@ void check_down(const precis_lora_matmul_args& a) {
   }
 }
 
+void check_lora_dropout(const precis_lora_matmul_args& a) {
+  const char* op = "lora_matmul";
+  PRECIS_CHECK(
+      a.dropout_of >= PRECIS_LORA_DROPOUT_NONE && a.dropout_of <= PRECIS_LORA_DROPOUT_LOW_RANK,
+      "%s: dropout_of is %d", op, a.dropout_of);
+  if (a.dropout_of == PRECIS_LORA_DROPOUT_NONE) return;
+  PRECIS_CHECK(a.dropout >= 0 && a.dropout < 1, "%s: dropout is %g, not in [0, 1)", op, a.dropout);
+  if (a.dropout_of == PRECIS_LORA_DROPOUT_X) {
+    PRECIS_CHECK(a.lora_x.data == nullptr, "%s: dropout is of x, but there is a lora_x", op);
+    return;
+  }
+  PRECIS_CHECK(a.y.dtype == PRECIS_FLOAT32,
+               "%s: dropout of the low-rank term needs y in float32, not %s", op,
+               dtype_name(a.y.dtype));
+  for (int i = 0; i < a.segment_count; i++) {
+    for (int j = 0; j < i; j++) {
+      const precis_lora_segment &s = a.segments[j], &t = a.segments[i];
+      PRECIS_CHECK(s.rank_begin >= t.rank_end || t.rank_begin >= s.rank_end,
+                   "%s: with dropout of the low-rank term segments cannot share ranks, but "
+                   "segments[%d] and segments[%d] do",
+                   op, j, i);
+    }
+  }
+}
+
 void check_heads(const char* op, const precis_tensor& q, int32_t heads, float scale) {
   PRECIS_CHECK(heads > 0, "%s: heads is %d", op, heads);
   PRECIS_CHECK(columns(q) > 0 && columns(q) % heads == 0,
@@ -931,6 +956,7 @@ precis_status precis_lora_matmul(precis_context* context, const precis_lora_matm
       check_apart("lora_matmul", "y", a.y, "lora_x", a.lora_x);
     }
     if (a.down.data != nullptr) check_down(a);
+    check_lora_dropout(a);
     context->backend->lora_matmul(a);
   });
 }

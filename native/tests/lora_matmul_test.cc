@@ -1,5 +1,7 @@
 #include "ops/lora_matmul.h"
 
+#include <algorithm>
+
 #include "matmul_cases.h"
 
 using namespace precis;
@@ -59,6 +61,16 @@ bool one_scaling(const std::vector<precis_lora_segment>& segments) {
   return true;
 }
 
+bool own_ranks(const std::vector<precis_lora_segment>& segments) {
+  for (size_t i = 0; i < segments.size(); i++) {
+    for (size_t j = 0; j < i; j++) {
+      const precis_lora_segment &s = segments[i], &t = segments[j];
+      if (s.rank_begin < t.rank_end && t.rank_begin < s.rank_end) return false;
+    }
+  }
+  return true;
+}
+
 void test_sizes(std::vector<TestContext>& contexts) {
   Random random(1);
   const int64_t row_counts[] = {1, 2, 5, 6, 7, 8, 13, 64, 67};
@@ -97,6 +109,12 @@ void test_sizes(std::vector<TestContext>& contexts) {
           const bool accumulate = random.below(2) == 0;
           const int32_t y_type = accumulate || random.below(2) ? PRECIS_FLOAT32 : PRECIS_BFLOAT16;
           const bool dropped = random.below(2) == 0;
+          // Of x, of the low-rank term where that may be, or none.
+          int32_t dropout_of =
+              dropped ? PRECIS_LORA_DROPOUT_NONE : static_cast<int32_t>(random.below(3));
+          if (y_type != PRECIS_FLOAT32 || !own_ranks(c.segments)) {
+            dropout_of = std::min(dropout_of, int32_t{PRECIS_LORA_DROPOUT_X});
+          }
           const bool has_down = random.below(2) == 0 && one_scaling(c.segments);
           Adapted adapted(random, c.outputs, c.inputs, c.ranks, dtype, low_dtype, c.segments);
           GuardedTensor x(x_type, {m, c.inputs}, 3, 1), want(y_type, {m, c.outputs});
@@ -111,6 +129,13 @@ void test_sizes(std::vector<TestContext>& contexts) {
           args.accumulate = accumulate;
           if (dropped) args.lora_x = low_x;
           if (has_down) args.down = want_down;
+          const auto with_dropout = [&] {
+            args.dropout_of = dropout_of;
+            args.dropout = 0.25f;
+            args.seed = 5;
+            args.offset = 7;
+          };
+          with_dropout();
           lora_matmul_ref(args, adapted.w.args(), adapted.a.args(), adapted.b.args());
           for (TestContext& context : contexts) {
             GuardedTensor y(y_type, {m, c.outputs}, 1, 3);
@@ -122,6 +147,7 @@ void test_sizes(std::vector<TestContext>& contexts) {
             args.accumulate = accumulate;
             if (dropped) args.lora_x = low_x;
             if (has_down) args.down = down;
+            with_dropout();
             EXPECT_OK(context, precis_lora_matmul(context, &args));
             EXPECT(y.intact() && down.intact(), "%s", context.name());
             char what[128];
@@ -337,6 +363,22 @@ void test_refusals(TestContext& context) {
         a.segments[1] = {35, 70, 4, 8, 2, 0};
       },
       "down has one column for rank 4, but segments[0] scales it by 1 and segments[1] by 2");
+  refused([](Args& a) { a.dropout_of = 3; }, "dropout_of is 3");
+  refused([](Args& a) { a.dropout_of = PRECIS_LORA_DROPOUT_X; }, "but there is a lora_x");
+  good.lora_x = {};
+  good.dropout_of = PRECIS_LORA_DROPOUT_LOW_RANK;
+  good.dropout = 0.5f;
+  EXPECT_OK(context, precis_lora_matmul(context, &good));
+  refused([](Args& a) { a.dropout = 1; }, "dropout is 1, not in [0, 1)");
+  refused([](Args& a) { a.dropout = NAN; }, "not in [0, 1)");
+  refused([](Args& a) { a.y.dtype = PRECIS_BFLOAT16; }, "needs y in float32, not bfloat16");
+  refused(
+      [](Args& a) {
+        a.segment_count = 2;
+        a.segments[0] = {0, 35, 0, 5, 1, 0};
+        a.segments[1] = {35, 70, 4, 8, 1, 0};
+      },
+      "segments cannot share ranks, but segments[0] and segments[1] do");
   good.segment_count = 0;
   down.fill(7);
   EXPECT_OK(context, precis_lora_matmul(context, &good));

@@ -4,15 +4,17 @@
 //   t[m, r] = sum_k z[m, k] A[r, k]                      (+ y[m, n] with accumulate)
 //   down[m, r] = s_i t[m, r], or 0 where r is in no R_i
 //
-// z is lora_x, optional, or else x.
-// x, W, y as in matmul.h; A (R, K) and B (N, R) packed float32 or bfloat16; segment i has the
-// outputs O_i, the ranks R_i and the scaling s_i. z is rounded as A's dtype asks for t, and s_i t
-// as B's dtype does; down is not rounded. The low-rank sums continue in the accumulators of x W',
-// segment after segment; segments may share outputs, and ranks too. With down, segments that share
-// a rank must agree on its scaling.
+// z is lora_x, optional, or else x. With dropout of x, z is dropout(x) as in dropout.h, in x's
+// type. With dropout of the low-rank term, that is dropout(sum_i ...), at the index m N + n;
+// segments then have ranks of their own. x, W, y as in matmul.h; A (R, K) and B (N, R) packed
+// float32 or bfloat16; segment i has the outputs O_i, the ranks R_i and the scaling s_i. z is
+// rounded as A's dtype asks for t, and s_i t as B's dtype does; down is not rounded. The low-rank
+// sums continue in the accumulators of x W', segment after segment; segments may share outputs, and
+// ranks too. With down, segments that share a rank must agree on its scaling.
 //
-// The gradient with respect to x, when no dropout is between, is this product of dy, with W, B and
-// A packed transposed and all outputs in every segment; down is then what the gradient of A needs.
+// The gradient with respect to x is this product of dy, with W, B and A packed transposed and all
+// outputs in every segment; down is then what the gradient of A needs. Where dropout was of x, it
+// is of the low-rank term, with the same seed and offset.
 // Of many rows, stretches of A that hold nothing but zeros are not multiplied with, not even where
 // x is infinite: with several adapters in one stacked layer, that is most of what is A there.
 #ifndef PRECIS_OPS_LORA_MATMUL_H_

@@ -1,10 +1,65 @@
 #include <cstddef>
 
+#include "context.h"
+#include "ops/dropout.h"
 #include "ops/lora_matmul.h"
 #include "ops/matmul_product.h"
 
 namespace precis {
 namespace PRECIS_ISA {
+namespace {
+
+precis_tensor tensor(void* data, int64_t rows, int64_t columns, int32_t dtype) {
+  return {data, {rows, columns}, 0, 2, dtype};
+}
+
+void plain(CpuContext& context, const precis_lora_matmul_args& a, const precis_tensor& lora_x) {
+  matmul_product(context, {a.x, a.w, a.y, a.alpha, a.accumulate != 0, &a.a, &a.b, a.segments,
+                           a.segment_count, lora_x, a.down});
+}
+
+void with_dropped_x(CpuContext& context, const precis_lora_matmul_args& a) {
+  const int64_t m = rows(a.x), k = columns(a.x);
+  const auto bytes = static_cast<size_t>(m * k * element_bytes(a.x.dtype));
+  const precis_tensor z = tensor(context.outer.reserve(bytes), m, k, a.x.dtype);
+  dropout_cpu(context, {a.x, z, a.seed, a.offset, a.dropout, 0});
+  plain(context, a, z);
+}
+
+// y = alpha x w' (+ y)
+void product(CpuContext& context, const precis_tensor& x, const precis_packed_matrix& w,
+             const precis_tensor& y, float alpha, bool accumulate) {
+  matmul_product(context, {x, w, y, alpha, accumulate, nullptr, nullptr, nullptr, 0});
+}
+
+// The low-rank term has to be whole before it is dropped: a product of its own, of all ranks at
+// once, because B is zero where an output does not use a rank.
+void with_dropped_term(CpuContext& context, const precis_lora_matmul_args& a) {
+  const int64_t m = rows(a.x), n = columns(a.y), ranks = a.a.outputs;
+  auto* memory = static_cast<float*>(
+      context.outer.reserve(static_cast<size_t>(m * (n + ranks) + ranks) * sizeof(float)));
+  const precis_tensor term = tensor(memory, m, n, PRECIS_FLOAT32);
+  const precis_tensor t =
+      a.down.data != nullptr ? a.down : tensor(memory + m * n, m, ranks, PRECIS_FLOAT32);
+  product(context, a.x, a.a, t, 1, false);
+  float* scaling = memory + m * (n + ranks);
+  for (int64_t r = 0; r < ranks; r++) scaling[r] = 0;
+  for (int i = 0; i < a.segment_count; i++) {
+    const precis_lora_segment& s = a.segments[i];
+    for (int64_t r = s.rank_begin; r < s.rank_end; r++) scaling[r] = s.scaling;
+  }
+  for (int64_t i = 0; i < m; i++) {
+    float* of_row = row<float>(t, i);
+    for (int64_t r = 0; r < ranks; r++) {
+      of_row[r] = scaling[r] != 0 ? scaling[r] * of_row[r] : 0.0f;  // not NaN, where no segment is
+    }
+  }
+  product(context, a.x, a.w, a.y, a.alpha, a.accumulate != 0);
+  product(context, t, a.b, term, a.alpha, false);
+  dropout_cpu(context, {term, a.y, a.seed, a.offset, a.dropout, 1});
+}
+
+}  // namespace
 
 void lora_matmul_cpu(CpuContext& context, const precis_lora_matmul_args& a) {
   if (a.down.data != nullptr && a.segment_count == 0) {
@@ -12,8 +67,13 @@ void lora_matmul_cpu(CpuContext& context, const precis_lora_matmul_args& a) {
       __builtin_memset(row<float>(a.down, m), 0, static_cast<size_t>(columns(a.down)) * 4);
     }
   }
-  matmul_product(context, {a.x, a.w, a.y, a.alpha, a.accumulate != 0, &a.a, &a.b, a.segments,
-                           a.segment_count, a.lora_x, a.down});
+  if (a.dropout_of == PRECIS_LORA_DROPOUT_NONE || a.dropout == 0 || a.segment_count == 0) {
+    plain(context, a, a.lora_x);
+  } else if (a.dropout_of == PRECIS_LORA_DROPOUT_X) {
+    with_dropped_x(context, a);
+  } else {
+    with_dropped_term(context, a);
+  }
 }
 
 }  // namespace PRECIS_ISA

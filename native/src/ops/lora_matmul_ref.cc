@@ -2,6 +2,7 @@
 
 #include "ops/lora_matmul.h"
 #include "ops/matmul.h"
+#include "random/dropout_mask.h"
 
 namespace precis {
 
@@ -15,6 +16,20 @@ void lora_matmul_ref(const precis_lora_matmul_args& args, const precis_matmul_pa
   // x W' in full precision, then the adapters on top, then one rounding to y's type.
   const int64_t m_count = rows(args.x), outputs = columns(args.y);
   const precis_tensor& low_x = args.lora_x.data != nullptr ? args.lora_x : args.x;
+  const uint32_t threshold = dropout_threshold(args.dropout);
+  // The element of a matrix so wide, when dropout is of that.
+  auto dropped = [&](int32_t of, int64_t m, int64_t n, int64_t width, double v) {
+    if (args.dropout_of != of) return v;
+    const auto index = static_cast<uint64_t>(m * width + n);
+    const bool kept = dropout_keeps(args.seed, args.offset, index, threshold);
+    return kept ? v * (1 / (1 - double{args.dropout})) : 0;
+  };
+  auto low_element = [&](int64_t m, int64_t k) {
+    const double v =
+        dropped(PRECIS_LORA_DROPOUT_X, m, k, columns(low_x), load_element(low_x, m, k));
+    const bool bf16_x = args.dropout_of == PRECIS_LORA_DROPOUT_X && low_x.dtype == PRECIS_BFLOAT16;
+    return bf16_x ? double{bf16_to_float(float_to_bf16(static_cast<float>(v)))} : v;
+  };
   std::vector<float> base(m_count * outputs);
   precis_matmul_args plain = {};
   plain.x = args.x;
@@ -34,12 +49,13 @@ void lora_matmul_ref(const precis_lora_matmul_args& args, const precis_matmul_pa
       for (int64_t r = s.rank_begin; r < s.rank_end; r++) {
         double t = 0;
         for (int64_t k = 0; k < columns(low_x); k++) {
-          t += static_cast<double>(rounded(load_element(low_x, m, k))) * packed_weight_ref(a, r, k);
+          t += static_cast<double>(rounded(low_element(m, k))) * packed_weight_ref(a, r, k);
         }
         if (args.down.data != nullptr) store_element(args.down, m, r, s.scaling * t);
         const double scaled = rounded(s.scaling * t);
         for (int64_t n = s.output_begin; n < s.output_end; n++) {
-          sum[n] += scaled * packed_weight_ref(b, n, r);
+          sum[n] += dropped(PRECIS_LORA_DROPOUT_LOW_RANK, m, n, outputs,
+                            scaled * packed_weight_ref(b, n, r));
         }
       }
     }

@@ -2,6 +2,7 @@ package dev.precis.lora;
 
 import dev.precis.checkpoint.PeftAdapter;
 import dev.precis.ops.Ops;
+import dev.precis.ops.Ops.LoraDropout;
 import dev.precis.ops.Ops.LoraSegment;
 import dev.precis.ops.PackedMatrix;
 import dev.precis.ops.Parameters.Parameter;
@@ -206,14 +207,13 @@ public final class Linear {
       apply(tape.ops(), x.value(), y, 1, accumulate);
       return new Forward(null, -1);
     }
-    Workspace.Mark mark = tape.workspace().mark();
     long offset = adapters.dropout() > 0 ? tape.nextDropout() : -1;
-    Tensor dropped = offset < 0 ? null : adapters.dropped(tape, x.value(), offset);
+    LoraDropout dropout =
+        offset < 0 ? null : new LoraDropout(true, adapters.dropout(), tape.seed(), offset);
     tape.ops()
         .loraMatmul(
-            x.value(), w, lora.a(), lora.b(), lora.segments(), dropped, down, y, 1, accumulate);
+            x.value(), w, lora.a(), lora.b(), lora.segments(), dropout, down, y, 1, accumulate);
     addBiases(tape.ops(), y);
-    tape.workspace().release(mark);
     return new Forward(down, offset);
   }
 

@@ -2,8 +2,8 @@ package dev.precis.lora;
 
 import dev.precis.InvalidInputException;
 import dev.precis.ops.Ops;
+import dev.precis.ops.Ops.LoraDropout;
 import dev.precis.ops.Ops.LoraSegment;
-import dev.precis.ops.PackedMatrix;
 import dev.precis.ops.Parameters.Parameter;
 import dev.precis.ops.Tape;
 import dev.precis.ops.Variable;
@@ -142,13 +142,6 @@ public final class LoraTraining {
     ops.repackTransposed(transposed.b(), downs());
   }
 
-  /** What A reads. */
-  Tensor dropped(Tape tape, Tensor x, long offset) {
-    Tensor dropped = tape.workspace().tensor(x.dtype(), x.rows(), x.columns());
-    tape.ops().dropout(x, dropped, dropout, tape.seed(), offset, false);
-    return dropped;
-  }
-
   void backward(
       Tape tape, Linear linear, Variable x, Tensor dy, Linear.Forward forward, DType dtype) {
     Ops ops = tape.ops();
@@ -161,15 +154,15 @@ public final class LoraTraining {
             : null;
     Workspace.Mark mark = tape.workspace().mark();
     Tensor dDown = tape.workspace().tensor(DType.FLOAT32, dy.rows(), ranks);
-    PackedMatrix w = dx == null ? null : linear.packTransposed();
-    if (dx != null && offset < 0) {
+    boolean drops = offset >= 0;
+    if (dx != null) {
       ops.loraMatmul(
           dy,
-          w,
+          linear.packTransposed(),
           transposed.a(),
           transposed.b(),
           transposed.segments(),
-          null,
+          drops ? new LoraDropout(false, dropout, tape.seed(), offset) : null,
           dDown,
           dx,
           1,
@@ -177,17 +170,11 @@ public final class LoraTraining {
     } else {
       ops.matmul(dy, transposed.a(), dDown, modules.getFirst().scaling, false);
     }
+    // What A read.
     Tensor read = x.value();
-    if (offset >= 0) {
-      if (dx != null) {
-        ops.matmul(dy, w, dx, 1, tape.collected(x));
-        Workspace.Mark low = tape.workspace().mark();
-        Tensor share = tape.workspace().tensor(dx.dtype(), dx.rows(), dx.columns());
-        ops.matmul(dDown, transposed.b(), share, 1, false);
-        ops.dropout(share, dx, dropout, tape.seed(), offset, true);
-        tape.workspace().release(low);
-      }
-      read = dropped(tape, x.value(), offset);
+    if (drops) {
+      read = tape.workspace().tensor(read.dtype(), read.rows(), read.columns());
+      ops.dropout(x.value(), read, dropout, tape.seed(), offset, false);
     }
     int rank = 0;
     for (Module module : modules) {

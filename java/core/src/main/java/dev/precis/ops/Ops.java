@@ -157,6 +157,15 @@ public final class Ops implements AutoCloseable {
       float klCoefficient) {}
 
   /**
+   * Dropout inside {@link #loraMatmul}, with the mask of {@link #dropout}.
+   *
+   * @param ofX what A reads is dropped; otherwise the low-rank term of y, as in the gradient of
+   *     that, where y is float32
+   * @param probability with which an element is dropped, in [0, 1)
+   */
+  public record LoraDropout(boolean ofX, float probability, long seed, long offset) {}
+
+  /**
    * One adapter's share of a fused product: outputs {@code [outputBegin, outputEnd)} use ranks
    * {@code [rankBegin, rankEnd)}.
    */
@@ -288,7 +297,7 @@ public final class Ops implements AutoCloseable {
   /**
    * As the other, for training.
    *
-   * @param loraX (M, K): what A multiplies in place of x, as after dropout; or null
+   * @param dropout of what A reads or of the low-rank term; or null
    * @param down (M, R) float32, written: {@code x A' . s}; or null
    */
   public void loraMatmul(
@@ -297,7 +306,7 @@ public final class Ops implements AutoCloseable {
       PackedMatrix a,
       PackedMatrix b,
       List<LoraSegment> segments,
-      Tensor loraX,
+      LoraDropout dropout,
       Tensor down,
       Tensor y,
       float alpha,
@@ -310,7 +319,6 @@ public final class Ops implements AutoCloseable {
     put(loraMatmul, precis_lora_matmul_args.a$offset(), a);
     put(loraMatmul, precis_lora_matmul_args.b$offset(), b);
     put(loraMatmul, precis_lora_matmul_args.y$offset(), y);
-    put(loraMatmul, precis_lora_matmul_args.lora_x$offset(), loraX);
     put(loraMatmul, precis_lora_matmul_args.down$offset(), down);
     for (int i = 0; i < segments.size(); i++) {
       MemorySegment to = precis_lora_matmul_args.segments(loraMatmul, i);
@@ -324,6 +332,15 @@ public final class Ops implements AutoCloseable {
     precis_lora_matmul_args.segment_count(loraMatmul, segments.size());
     precis_lora_matmul_args.alpha(loraMatmul, alpha);
     precis_lora_matmul_args.accumulate(loraMatmul, accumulate ? 1 : 0);
+    boolean drops = dropout != null;
+    int of =
+        !drops
+            ? Precis.PRECIS_LORA_DROPOUT_NONE()
+            : dropout.ofX ? Precis.PRECIS_LORA_DROPOUT_X() : Precis.PRECIS_LORA_DROPOUT_LOW_RANK();
+    precis_lora_matmul_args.dropout_of(loraMatmul, of);
+    precis_lora_matmul_args.dropout(loraMatmul, drops ? dropout.probability : 0);
+    precis_lora_matmul_args.seed(loraMatmul, drops ? dropout.seed : 0);
+    precis_lora_matmul_args.offset(loraMatmul, drops ? dropout.offset : 0);
     context.check(Precis.precis_lora_matmul(handle, loraMatmul));
   }
 

@@ -28,7 +28,7 @@ class BindingsTest {
   void libraryHasTheSameVersion() {
     try (Context context = new Context.Options().threads(1).create()) {
       assertTrue(context.info().threads() == 1 && !context.info().isa().isEmpty());
-      assertEquals(6, Precis.PRECIS_ABI_VERSION());
+      assertEquals(7, Precis.PRECIS_ABI_VERSION());
     }
   }
 }

@@ -23,10 +23,10 @@ public class Precis extends Precis$shared {
     static final SymbolLookup SYMBOL_LOOKUP = SymbolLookup.loaderLookup()
             .or(Linker.nativeLinker().defaultLookup());
 
-    private static final int PRECIS_ABI_VERSION = (int)6L;
+    private static final int PRECIS_ABI_VERSION = (int)7L;
     /**
      * {@snippet lang=c :
-     * #define PRECIS_ABI_VERSION 6
+     * #define PRECIS_ABI_VERSION 7
      * }
      */
     public static int PRECIS_ABI_VERSION() {
@@ -1212,6 +1212,33 @@ public class Precis extends Precis$shared {
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
+    }
+    private static final int PRECIS_LORA_DROPOUT_NONE = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum precis_lora_dropout.PRECIS_LORA_DROPOUT_NONE = 0
+     * }
+     */
+    public static int PRECIS_LORA_DROPOUT_NONE() {
+        return PRECIS_LORA_DROPOUT_NONE;
+    }
+    private static final int PRECIS_LORA_DROPOUT_X = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum precis_lora_dropout.PRECIS_LORA_DROPOUT_X = 1
+     * }
+     */
+    public static int PRECIS_LORA_DROPOUT_X() {
+        return PRECIS_LORA_DROPOUT_X;
+    }
+    private static final int PRECIS_LORA_DROPOUT_LOW_RANK = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum precis_lora_dropout.PRECIS_LORA_DROPOUT_LOW_RANK = 2
+     * }
+     */
+    public static int PRECIS_LORA_DROPOUT_LOW_RANK() {
+        return PRECIS_LORA_DROPOUT_LOW_RANK;
     }
 
     private static class precis_lora_matmul {

@@ -26,7 +26,11 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int32_t segment_count;
  *     float alpha;
  *     int32_t accumulate;
+ *     int32_t dropout_of;
+ *     float dropout;
  *     int32_t reserved;
+ *     uint64_t seed;
+ *     uint64_t offset;
  * }
  * }
  */
@@ -48,7 +52,11 @@ public class precis_lora_matmul_args {
         Precis.C_INT.withName("segment_count"),
         Precis.C_FLOAT.withName("alpha"),
         Precis.C_INT.withName("accumulate"),
-        Precis.C_INT.withName("reserved")
+        Precis.C_INT.withName("dropout_of"),
+        Precis.C_FLOAT.withName("dropout"),
+        Precis.C_INT.withName("reserved"),
+        Precis.C_LONG.withName("seed"),
+        Precis.C_LONG.withName("offset")
     ).withName("precis_lora_matmul_args");
 
     /**
@@ -581,6 +589,94 @@ public class precis_lora_matmul_args {
         struct.set(accumulate$LAYOUT, accumulate$OFFSET, fieldValue);
     }
 
+    private static final OfInt dropout_of$LAYOUT = (OfInt)$LAYOUT.select(groupElement("dropout_of"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t dropout_of
+     * }
+     */
+    public static final OfInt dropout_of$layout() {
+        return dropout_of$LAYOUT;
+    }
+
+    private static final long dropout_of$OFFSET = $LAYOUT.byteOffset(groupElement("dropout_of"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t dropout_of
+     * }
+     */
+    public static final long dropout_of$offset() {
+        return dropout_of$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t dropout_of
+     * }
+     */
+    public static int dropout_of(MemorySegment struct) {
+        return struct.get(dropout_of$LAYOUT, dropout_of$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t dropout_of
+     * }
+     */
+    public static void dropout_of(MemorySegment struct, int fieldValue) {
+        struct.set(dropout_of$LAYOUT, dropout_of$OFFSET, fieldValue);
+    }
+
+    private static final OfFloat dropout$LAYOUT = (OfFloat)$LAYOUT.select(groupElement("dropout"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * float dropout
+     * }
+     */
+    public static final OfFloat dropout$layout() {
+        return dropout$LAYOUT;
+    }
+
+    private static final long dropout$OFFSET = $LAYOUT.byteOffset(groupElement("dropout"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * float dropout
+     * }
+     */
+    public static final long dropout$offset() {
+        return dropout$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * float dropout
+     * }
+     */
+    public static float dropout(MemorySegment struct) {
+        return struct.get(dropout$LAYOUT, dropout$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * float dropout
+     * }
+     */
+    public static void dropout(MemorySegment struct, float fieldValue) {
+        struct.set(dropout$LAYOUT, dropout$OFFSET, fieldValue);
+    }
+
     private static final OfInt reserved$LAYOUT = (OfInt)$LAYOUT.select(groupElement("reserved"));
 
     /**
@@ -623,6 +719,94 @@ public class precis_lora_matmul_args {
      */
     public static void reserved(MemorySegment struct, int fieldValue) {
         struct.set(reserved$LAYOUT, reserved$OFFSET, fieldValue);
+    }
+
+    private static final OfLong seed$LAYOUT = (OfLong)$LAYOUT.select(groupElement("seed"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * uint64_t seed
+     * }
+     */
+    public static final OfLong seed$layout() {
+        return seed$LAYOUT;
+    }
+
+    private static final long seed$OFFSET = $LAYOUT.byteOffset(groupElement("seed"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * uint64_t seed
+     * }
+     */
+    public static final long seed$offset() {
+        return seed$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * uint64_t seed
+     * }
+     */
+    public static long seed(MemorySegment struct) {
+        return struct.get(seed$LAYOUT, seed$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * uint64_t seed
+     * }
+     */
+    public static void seed(MemorySegment struct, long fieldValue) {
+        struct.set(seed$LAYOUT, seed$OFFSET, fieldValue);
+    }
+
+    private static final OfLong offset$LAYOUT = (OfLong)$LAYOUT.select(groupElement("offset"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * uint64_t offset
+     * }
+     */
+    public static final OfLong offset$layout() {
+        return offset$LAYOUT;
+    }
+
+    private static final long offset$OFFSET = $LAYOUT.byteOffset(groupElement("offset"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * uint64_t offset
+     * }
+     */
+    public static final long offset$offset() {
+        return offset$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * uint64_t offset
+     * }
+     */
+    public static long offset(MemorySegment struct) {
+        return struct.get(offset$LAYOUT, offset$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * uint64_t offset
+     * }
+     */
+    public static void offset(MemorySegment struct, long fieldValue) {
+        struct.set(offset$LAYOUT, offset$OFFSET, fieldValue);
     }
 
     /**
