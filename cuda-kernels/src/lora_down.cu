@@ -54,10 +54,9 @@ __global__ void __launch_bounds__(kThreads) lora_down_kernel(Product p, float* t
       const int64_t index = (m0 + row) * p.inputs + int64_t{step} * kDepth + column;
       uint32_t word[4];
       if (aligned) {
-        const Philox random =
-            philox4x32_10(dropout_counter(p.dropout.offset, static_cast<uint64_t>(index)),
-                          static_cast<uint32_t>(p.dropout.seed),
-                          static_cast<uint32_t>(p.dropout.seed >> 32));
+        const Philox random = philox4x32_10(
+            dropout_counter(p.dropout.offset, static_cast<uint64_t>(index)),
+            static_cast<uint32_t>(p.dropout.seed), static_cast<uint32_t>(p.dropout.seed >> 32));
 #pragma unroll
         for (int j = 0; j < 4; j++) word[j] = random.word[j];
       } else {

@@ -12,9 +12,14 @@
 // asked for kStages - 1 steps ago. x comes that way too where it is bfloat16 in rows of whole,
 // aligned eights; else it is converted on its way from registers to shared memory, one step ahead.
 //
-// Two tiles, 128 x 128 for four warps, or for eight where x goes through registers or there are
-// many ranks, and 16 x 64 for four, the latter when there are few rows. Every sum runs through k in
-// steps of 16 in each, so a row's bits do not depend on the batch.
+// Three tiles: 128 x 128 for four warps, or for eight where x goes through registers or there are
+// many ranks; for few rows 16 x 64 for four, and 16 x 16 for one with a long ring where that leaves
+// most of the GPU idle. Every sum runs through k in steps of 16 in each, so a row's bits do not
+// depend on the batch, and K is not split.
+//
+// A product of one row waits for memory and not for its 1.2 MB (768 x 768): with 7 stages of 24
+// steps, 6 under way, four times its latency; with 18, 17 under way, hardly twice, and by 48 blocks
+// instead of 12.
 //
 // For sixteen of K a warp of four has 32 mma and 8 ldmatrix without adapters, 4 and 1/2 more with
 // 16 ranks, 8 and 1 more with 32: every block of a row computes t again, 12.5 % and 25 % more
@@ -336,9 +341,15 @@ cudaError_t run_bf16(CudaContext& context, const Product& p) {
   constexpr bool kMany = kRanks > 32;
   // Four warps with 64 x 64 each read less from shared memory than eight; they need the registers.
   constexpr int kAcross = kDirect && !kMany ? 2 : 4;
-  return p.rows <= kFewRows
-             ? run<Block<16, 64, 1, 4, kRanks, kMany ? 4 : 7, kDirect>>(context, p)
-             : run<Block<128, 128, 2, kAcross, kRanks, kMany ? 2 : 3, kDirect>>(context, p);
+  if (p.rows > kFewRows) {
+    return run<Block<128, 128, 2, kAcross, kRanks, kMany ? 2 : 3, kDirect>>(context, p);
+  }
+  if constexpr (kRanks == 0) {
+    if (ceil_div(p.outputs, 64) * ceil_div(p.rows, 16) < 2 * context.multiprocessors) {
+      return run<Block<16, 16, 1, 1, 0, 18, kDirect>>(context, p);
+    }
+  }
+  return run<Block<16, 64, 1, 4, kRanks, kMany ? 4 : 7, kDirect>>(context, p);
 }
 
 template <bool kDirect>

@@ -233,7 +233,7 @@ void isolation(TestDevice& device, int32_t dtype, Random& random) {
 
 // A row has the bits that it has alone, whichever tile that takes.
 void alone(TestDevice& device, int32_t dtype, int32_t x_type, Random& random) {
-  const int64_t m = 130, n = 70, k = 104, ranks = 16;
+  const int64_t m = 130, n = 200, k = 104, ranks = 16, few = 20;
   Weights w(random, {n}, k, dtype, PRECIS_FLOAT32), a(random, {ranks}, k, dtype, PRECIS_FLOAT32);
   Weights b(random, {n}, ranks, dtype, PRECIS_FLOAT32);
   GuardedTensor x(x_type, {m, k}), y(PRECIS_FLOAT32, {m, n}), one(PRECIS_FLOAT32, {1, n});
@@ -251,13 +251,28 @@ void alone(TestDevice& device, int32_t dtype, int32_t x_type, Random& random) {
   args.segments[0] = {0, n, 0, ranks, 2, 0};
   EXPECT_RUN(device, lora_matmul_cuda(device.context(), args));
   y_.download();
-  for (int64_t r : {0, 17, 129}) {
+  GuardedTensor plain(PRECIS_FLOAT32, {m, n}), some(PRECIS_FLOAT32, {few, n});
+  OnDevice plain_(plain), some_(some);
+  EXPECT_RUN(device, matmul_cuda(device.context(), {x_, w_.matrix(), plain_, 1, 0}));
+  plain_.download();
+  for (int64_t r : {0, 17, 110}) {
     args.x = some_rows(x_, r, 1);
     args.y = one_;
     EXPECT_RUN(device, lora_matmul_cuda(device.context(), args));
     one_.download();
     EXPECT(first_difference(y, r, one, 0) < 0, "%s: row %d differs", device.name(),
            static_cast<int>(r));
+    EXPECT_RUN(device, matmul_cuda(device.context(), {args.x, w_.matrix(), one_, 1, 0}));
+    one_.download();
+    EXPECT(first_difference(plain, r, one, 0) < 0, "%s: row %d without adapters differs",
+           device.name(), static_cast<int>(r));
+    const precis_tensor rows = some_rows(x_, r, few);
+    EXPECT_RUN(device, matmul_cuda(device.context(), {rows, w_.matrix(), some_, 1, 0}));
+    some_.download();
+    for (int64_t i = 0; i < few; i++) {
+      EXPECT(first_difference(plain, r + i, some, i) < 0, "%s: row %d of some differs",
+             device.name(), static_cast<int>(r + i));
+    }
   }
 }
 
@@ -315,14 +330,18 @@ void ways(TestDevice& device, int64_t m, int64_t ranks, bool separate, int32_t y
 
 // What wgmma.h promises: the trial finds the kernels of sm_90a right, and tells whether they round
 // as the others do.
-bool choose(TestDevice& device) {
+// Returns in which ways to test; *same_bits whether all give the same.
+std::vector<Wgmma> choose(TestDevice& device, bool* same_bits) {
   std::string why;
   EXPECT_RUN(device, choose_wgmma(device.context(), true, &why));
   EXPECT(device.context().wgmma != Wgmma::kOff, "%s: %s", device.name(), why.c_str());
-  const bool same_bits = device.context().wgmma == Wgmma::kManyRows;
+  const Wgmma chosen = device.context().wgmma;
+  *same_bits = chosen == Wgmma::kManyRows;
   EXPECT_RUN(device, choose_wgmma(device.context(), false, &why));
-  EXPECT(device.context().wgmma == (same_bits ? Wgmma::kManyRows : Wgmma::kOff));
-  return same_bits;
+  EXPECT(device.context().wgmma == (*same_bits ? Wgmma::kManyRows : Wgmma::kOff));
+  if (chosen == Wgmma::kOff) return {Wgmma::kOff};
+  if (!*same_bits) return {Wgmma::kOff, Wgmma::kAlways};
+  return {Wgmma::kOff, Wgmma::kManyRows, Wgmma::kAlways};
 }
 
 }  // namespace
@@ -341,11 +360,7 @@ int main() {
   };
   std::vector<Wgmma> ways_to_multiply = {Wgmma::kOff};
   bool same_bits = true;
-  if (has_wgmma()) {
-    same_bits = choose(device);
-    if (same_bits) ways_to_multiply.push_back(Wgmma::kManyRows);
-    ways_to_multiply.push_back(Wgmma::kAlways);
-  }
+  if (has_wgmma()) ways_to_multiply = choose(device, &same_bits);
   while (device.next_order(3)) {
     Random random(21);
     packing(device, random);
