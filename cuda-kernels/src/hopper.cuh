@@ -206,6 +206,21 @@ __device__ __forceinline__ void wgmma_wait() {
 #endif
 }
 
+// Between products and code of other kinds that touches d: no compiler may move the one across the
+// other, which it could, because fences and waits do not name d.
+template <int kTiles>
+__device__ __forceinline__ void wgmma_registers(float (&d)[kTiles][4]) {
+#if defined(__CUDACC__)
+#pragma unroll
+  for (int j = 0; j < kTiles; j++) {
+#pragma unroll
+    for (int e = 0; e < 4; e++) asm volatile("" : "+f"(d[j][e])::"memory");
+  }
+#else
+  (void)d;
+#endif
+}
+
 #if defined(__CUDACC__)
 // The results of tile j on, and their numbers as operands.
 #define PRECIS_D4(j) "+f"(d[j][0]), "+f"(d[j][1]), "+f"(d[j][2]), "+f"(d[j][3])

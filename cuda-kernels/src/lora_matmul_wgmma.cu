@@ -117,6 +117,8 @@ __global__ void __launch_bounds__(kThreads, R::kTogether)
     for (int step = 0; step < kStages && step < steps; step++) copy_step(step);
   }
   __syncwarp();
+  wgmma_registers(sum);
+  if constexpr (R::kSeparateZ) wgmma_registers(of_z);
   const uint32_t above = static_cast<uint32_t>(warp / 4 * 64 * kTileRowBytes);
   for (int step = 0; step < steps; step++) {
     const int stage = step % kStages;
@@ -149,6 +151,8 @@ __global__ void __launch_bounds__(kThreads, R::kTogether)
     __syncwarp();
   }
   wgmma_wait<0>();
+  wgmma_registers(sum);
+  if constexpr (R::kSeparateZ) wgmma_registers(of_z);
 
   const int row = warp * 16 + lane / 4;  // of the tile, and eight below
   if constexpr (kRanks > 0) {
