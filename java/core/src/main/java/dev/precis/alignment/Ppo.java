@@ -31,6 +31,8 @@ import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /**
  * Proximal policy optimisation of a T5 (Schulman et al. 2017; Ziegler et al. 2019), and GRPO and
@@ -161,8 +163,9 @@ public final class Ppo implements AutoCloseable {
 
   /**
    * What steps on some prompts need, whatever is drawn: measured on four tiny steps, because it
-   * grows with the tokens alone. The memory between operations is taken at once; nothing else
-   * changes. What a reward needs comes on top.
+   * grows with the tokens alone. The memory between operations is taken at once, on a GPU that
+   * which kernels work in too, by one step of the full size; nothing else changes. What a reward
+   * needs comes on top.
    *
    * @param all what steps take their prompts from
    * @throws InvalidInputException where a prompt is empty or outside the vocabulary
@@ -178,7 +181,8 @@ public final class Ppo implements AutoCloseable {
     long[] base = measure(32, 8);
     long[] source = measure(96, 8);
     long[] response = measure(32, 24);
-    long[] sources = {longest(all, prompts), longest(all, prompts), longest(all, together)};
+    long most = tokens(longest(all, prompts));
+    long[] sources = {most, most, tokens(longest(all, together))};
     long[] responses = {prompts, prompts, together};
     // What is computed apart for the first mini-batch and for the others is copied together.
     long row = 4L * t5.config().dModel() + 4;
@@ -188,16 +192,19 @@ public final class Ppo implements AutoCloseable {
     long[] bytes = new long[base.length];
     for (int i = 0; i < bytes.length; i++) {
       double tokens = (double) responses[i] * options.maxNewTokens() - 8;
-      double most =
+      double needed =
           base[i]
               + (source[i] - base[i]) / 64.0 * (sources[i] - 32)
               + (response[i] - base[i]) / 16.0 * tokens
               + copied[i];
       // What is rounded up to whole cache lines, and the offsets of the sequences.
-      bytes[i] = (long) (most * 1.01) + (1 << 16);
+      bytes[i] = (long) (needed * 1.01) + (1 << 16);
       workspaces.get(i).reserve(bytes[i]);
-      workspaces.get(i).resetPeak();
     }
+    if (t5.context().onGpu()) {
+      measure(longest(all, prompts).toList(), options.maxNewTokens(), together);
+    }
+    workspaces.forEach(Workspace::resetPeak);
     Map<String, Long> parts = new LinkedHashMap<>();
     parts.put("weights", t5.weightBytes());
     parts.put("reference", reference.weightBytes());
@@ -231,33 +238,39 @@ public final class Ppo implements AutoCloseable {
     return optimizer.state().values().stream().mapToLong(t -> t.memory().byteSize()).sum();
   }
 
-  /** The most tokens that so many prompts of a step can have. */
-  private static long longest(List<Prompt> all, int count) {
+  /** The longest prompts that a step of so many can have. */
+  private static Stream<Prompt> longest(List<Prompt> all, int count) {
     // Where one pass over all of them ends and the next begins, the same one can come again.
     int copies = count / all.size() + 2;
     return all.stream()
-        .map(prompt -> prompt.source().length)
-        .sorted(Comparator.reverseOrder())
-        .flatMap(length -> Collections.nCopies(copies, length).stream())
-        .limit(count)
-        .mapToLong(Integer::longValue)
-        .sum();
+        .sorted(Comparator.comparingInt(prompt -> -prompt.source().length))
+        .flatMap(prompt -> Collections.nCopies(copies, prompt).stream())
+        .limit(count);
+  }
+
+  private static long tokens(Stream<Prompt> prompts) {
+    return prompts.mapToLong(prompt -> prompt.source().length).sum();
   }
 
   /** What one prompt with its responses takes in each workspace. */
   private long[] measure(int sourceTokens, int responseTokens) {
     int[] source = new int[sourceTokens];
-    int[] response = new int[responseTokens];
     Arrays.fill(source, t5.config().eosTokenId());
+    return measure(List.of(new Prompt("", "", source, List.of())), responseTokens, 1);
+  }
+
+  /** The same of several prompts, of which so many are learnt from together. */
+  private long[] measure(List<Prompt> batch, int responseTokens, int together) {
+    int[] response = new int[responseTokens];
     Arrays.fill(response, t5.config().eosTokenId());
+    int count = batch.size() * options.groupSize();
     List<Workspace> all = List.of(prompts, passing, updating);
     all.forEach(Workspace::resetPeak);
-    Prompt prompt = new Prompt("", "", source, List.of());
-    Rollout rollout =
-        rollout(List.of(prompt), Collections.nCopies(options.groupSize(), response), 0, false);
-    double[] scores = new double[options.groupSize()];
+    Rollout rollout = rollout(batch, Collections.nCopies(count, response), 0, false);
+    double[] scores = new double[count];
     PolicyTargets targets = PolicyTargets.of(rollout, scores, options, kl.coefficient());
-    accumulate(rollout, targets, new int[1], 0, 0, null);
+    int[] part = IntStream.range(0, Math.min(together, batch.size())).toArray();
+    accumulate(rollout, targets, part, 0, 0, null);
     clearGradients();
     return all.stream().mapToLong(Workspace::peak).toArray();
   }

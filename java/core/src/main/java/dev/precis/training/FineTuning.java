@@ -12,6 +12,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 
 /**
@@ -21,6 +22,9 @@ import java.util.List;
  * <p>Not for several threads.
  */
 public final class FineTuning implements AutoCloseable {
+  /** Tokens of a sequence of the step that takes a GPU's memory: attention is quadratic in them. */
+  private static final int PIECE = 512;
+
   private final TrainableT5 t5;
   private final float labelSmoothing;
   private final Workspace workspace;
@@ -119,8 +123,9 @@ public final class FineTuning implements AutoCloseable {
 
   /**
    * The memory that a step of so many tokens takes for values and gradients between operations,
-   * which grows with the tokens alone: measured on three tiny steps. Gradients of the parameters
-   * are zero afterwards.
+   * which grows with the tokens alone: measured on three tiny steps. On a GPU one of the full size
+   * follows, so that what kernels work in is there as well. Gradients of the parameters are zero
+   * afterwards.
    *
    * @return bytes
    */
@@ -132,17 +137,30 @@ public final class FineTuning implements AutoCloseable {
     long target = measure(32, 96) - base;
     double bytes = base + source / 64.0 * (sourceTokens - 32) + target / 64.0 * (targetTokens - 32);
     // What is rounded up to whole cache lines, and the offsets of the sequences.
+    long planned = (long) (bytes * 1.01) + (1 << 16);
+    if (t5.context().onGpu()) {
+      workspace.reserve(planned);
+      int pieces = (int) Math.ceilDiv(Math.max(sourceTokens, targetTokens), PIECE);
+      measure(
+          (int) Math.ceilDiv(sourceTokens, pieces),
+          (int) Math.ceilDiv(targetTokens, pieces),
+          pieces);
+    }
     workspace.resetPeak();
-    return (long) (bytes * 1.01) + (1 << 16);
+    return planned;
   }
 
   private long measure(int sourceTokens, int targetTokens) {
+    return measure(sourceTokens, targetTokens, 1);
+  }
+
+  private long measure(int sourceTokens, int targetTokens, int examples) {
     int[] source = new int[sourceTokens];
     int[] target = new int[targetTokens];
     Arrays.fill(source, t5.config().eosTokenId());
     Arrays.fill(target, t5.config().eosTokenId());
     workspace.resetPeak();
-    accumulate(List.of(new Example(source, target)), 1, 0);
+    accumulate(Collections.nCopies(examples, new Example(source, target)), 1, 0);
     t5.parameters().clearGradients();
     return workspace.peak();
   }

@@ -59,6 +59,24 @@ class CudaTrainingTest {
   }
 
   @Test
+  void memoryIsThereBeforeTheFirstStep() {
+    Context.Options context = new Context.Options().device("cuda").threads(1).manyRows(true);
+    try (TrainableT5 t5 = TrainableT5.loraFrom(MODEL, START, 0, DType.FLOAT32, 0.1f, context);
+        FineTuning fineTuning = new FineTuning(t5, 0, false)) {
+      // More tokens than the tiny steps have that the plan is made from.
+      int[] source = new int[30];
+      int[] target = new int[75];
+      Arrays.fill(source, 5);
+      Arrays.fill(target, 6);
+      List<Example> batch = List.of(new Example(source, target), new Example(source, target));
+      fineTuning.reserve(fineTuning.plan(60, 150));
+      long before = t5.context().describe().allocations();
+      fineTuning.accumulate(batch, 1, 3);
+      assertEquals(before, t5.context().describe().allocations());
+    }
+  }
+
+  @Test
   void lossAndGradientsAreTheCpus() {
     Step want = step("cpu");
     Step got = step("cuda");

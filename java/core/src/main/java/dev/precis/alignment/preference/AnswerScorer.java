@@ -15,6 +15,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 
 /**
@@ -165,7 +166,8 @@ final class AnswerScorer implements AutoCloseable {
 
   /**
    * The memory that a step of so many tokens takes between operations, which grows with the tokens
-   * alone: measured on three tiny steps. Gradients of the parameters are zero afterwards.
+   * alone: measured on three tiny steps. On a GPU one of the full size follows, so that what
+   * kernels work in is there as well. Gradients of the parameters are zero afterwards.
    *
    * @param reference is scored with too; or null
    * @return bytes
@@ -178,18 +180,36 @@ final class AnswerScorer implements AutoCloseable {
     long target = measure(reference, 32, 96) - base;
     double bytes = base + source / 64.0 * (sourceTokens - 32) + target / 64.0 * (answerTokens - 32);
     // What is rounded up to whole cache lines, and the offsets of the sequences.
+    long planned = (long) (bytes * 1.01) + (1 << 16);
+    if (t5.context().onGpu()) {
+      workspace.reserve(planned);
+      // Attention is quadratic in the length of a sequence.
+      int pieces = (int) Math.ceilDiv(Math.max(sourceTokens, answerTokens), 512);
+      measure(
+          reference,
+          (int) Math.ceilDiv(sourceTokens, pieces),
+          (int) Math.ceilDiv(answerTokens, pieces),
+          pieces);
+    }
     workspace.resetPeak();
-    return (long) (bytes * 1.01) + (1 << 16);
+    return planned;
   }
 
   private long measure(Reference reference, int sourceTokens, int answerTokens) {
+    return measure(reference, sourceTokens, answerTokens, 1);
+  }
+
+  private long measure(Reference reference, int sourceTokens, int answerTokens, int count) {
     int[] source = new int[sourceTokens];
-    int[] half = new int[answerTokens / 2];
+    int[] half = new int[Math.max(1, answerTokens / 2)];
     Arrays.fill(source, t5.config().eosTokenId());
     Arrays.fill(half, t5.config().eosTokenId());
-    List<Item> items = List.of(new Item(0, source, new int[][] {half, half}, true));
+    Item item = new Item(0, source, new int[][] {half, half}, true);
+    List<Item> items = Collections.nCopies(count, item);
+    double[][] gradients = new double[count][];
+    Arrays.fill(gradients, new double[] {1, -1});
     workspace.resetPeak();
-    accumulate(items, 0, 2, 0, sums -> new double[][] {{1, -1}});
+    accumulate(items, 0, 2, 0, sums -> gradients);
     t5.parameters().clearGradients();
     if (reference != null) {
       reference(reference, items, 0, 2);
