@@ -50,9 +50,15 @@ class CudaPpoTest {
         prompts.add(
             new Prompt(each.id(), each.text(), Arrays.copyOf(each.source(), 17), List.of()));
       }
+      assertTrue(ppo.plan(prompts).total() > 0);
+      long allocations = t5.context().describe().allocations();
       Rollout rollout = ppo.rollout(prompts, 0);
       List<int[]> tokens = rollout.samples().stream().map(sample -> sample.tokens()).toList();
-      return new Step(tokens, new TreeMap<>(ppo.update(rollout, new double[] {1, -1})));
+      Map<String, Double> statistics = ppo.update(rollout, new double[] {1, -1});
+      if (t5.context().onGpu()) {
+        assertEquals(allocations, t5.context().describe().allocations(), "memory was planned");
+      }
+      return new Step(tokens, new TreeMap<>(statistics));
     }
   }
 
