@@ -13,6 +13,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
+import java.util.function.Consumer;
 import java.util.function.Supplier;
 
 /**
@@ -31,6 +32,26 @@ record RandomCheckpoint(int vocabulary, int dModel, int dKv, int dFf, int layers
       case "tiny" -> new RandomCheckpoint(500, 32, 8, 48, 2, 3);
       default -> throw new IllegalArgumentException("No size " + size + ": base or tiny");
     };
+  }
+
+  /** Writes the folder, lets it be used and deletes it. */
+  void use(Consumer<Path> user) {
+    try {
+      Path folder = Files.createTempDirectory("precis-benchmark");
+      try {
+        write(folder);
+        user.accept(folder);
+      } finally {
+        try (var files = Files.newDirectoryStream(folder)) {
+          for (Path file : files) {
+            Files.delete(file);
+          }
+        }
+        Files.delete(folder);
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException("Cannot make or delete a temporary folder", e);
+    }
   }
 
   /** Writes config.json, model.safetensors and tokenizer.json. */

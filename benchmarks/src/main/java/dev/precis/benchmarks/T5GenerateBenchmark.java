@@ -5,9 +5,6 @@ import dev.precis.checkpoint.Checkpoint;
 import dev.precis.generation.GeneratedTokens;
 import dev.precis.generation.GenerationOptions;
 import dev.precis.tensor.DType;
-import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
@@ -56,17 +53,11 @@ public class T5GenerateBenchmark extends MeasuredBenchmark {
   public void setUp() {
     DType type = DType.valueOf(dtype.toUpperCase(Locale.ROOT));
     RandomCheckpoint checkpoint = RandomCheckpoint.ofSize(size);
-    Path folder = null;
-    try {
-      folder = Files.createTempDirectory("precis-benchmark");
-      checkpoint.write(folder);
-      model = T5.load(folder, new T5.LoadOptions().device(device).dtype(type).threads(threads));
-      verifyTokens(folder, type);
-    } catch (IOException e) {
-      throw new UncheckedIOException("Cannot make a temporary folder", e);
-    } finally {
-      delete(folder);
-    }
+    checkpoint.use(
+        folder -> {
+          model = T5.load(folder, new T5.LoadOptions().device(device).dtype(type).threads(threads));
+          verifyTokens(folder, type);
+        });
     SplittableRandom random = new SplittableRandom(1);
     sources =
         IntStream.range(0, size(0))
@@ -78,20 +69,6 @@ public class T5GenerateBenchmark extends MeasuredBenchmark {
 
   private static GenerationOptions exactly(int tokens) {
     return GenerationOptions.builder().maxNewTokens(tokens).minNewTokens(tokens).build();
-  }
-
-  private static void delete(Path folder) {
-    if (folder == null) {
-      return;
-    }
-    try (var files = Files.newDirectoryStream(folder)) {
-      for (Path file : files) {
-        Files.delete(file);
-      }
-      Files.delete(folder);
-    } catch (IOException e) {
-      throw new UncheckedIOException("Cannot delete " + folder, e);
-    }
   }
 
   /** Each token of a short generation is the reference's best, up to the type's rounding. */

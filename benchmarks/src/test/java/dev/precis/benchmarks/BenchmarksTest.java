@@ -154,6 +154,21 @@ class BenchmarksTest {
     benchmark.tearDown();
   }
 
+  static Stream<Case> training() {
+    return cases(T5SftStepBenchmark.class, List.of())
+        .map(c -> c.with("size", "tiny").with("shape", "3x9x5"));
+  }
+
+  @ParameterizedTest
+  @MethodSource("training")
+  void trainingStartsFromTheReferencesLoss(Case c) throws ReflectiveOperationException {
+    T5SftStepBenchmark benchmark = (T5SftStepBenchmark) c.benchmark();
+    benchmark.setUp();
+    double loss = benchmark.step();
+    assertTrue(benchmark.step() < loss);
+    benchmark.tearDown();
+  }
+
   @Test
   void downcallsAreChecked() throws ReflectiveOperationException {
     Case only = cases(DowncallOverheadBenchmark.class, List.of()).findFirst().orElseThrow();
@@ -182,7 +197,9 @@ class BenchmarksTest {
   /** A class that is not in this test would go unchecked. */
   @Test
   void everyBenchmarkIsInThisTest() throws IOException, URISyntaxException {
-    Set<Class<?>> known = Set.of(T5GenerateBenchmark.class, DowncallOverheadBenchmark.class);
+    Set<Class<?>> known =
+        Set.of(
+            T5GenerateBenchmark.class, T5SftStepBenchmark.class, DowncallOverheadBenchmark.class);
     Path classes =
         Path.of(MatmulBenchmark.class.getProtectionDomain().getCodeSource().getLocation().toURI());
     try (var files = Files.list(classes.resolve("dev/precis/benchmarks"))) {
