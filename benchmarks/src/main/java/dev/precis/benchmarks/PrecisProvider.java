@@ -1,6 +1,6 @@
 package dev.precis.benchmarks;
 
-import dev.precis.alignment.Advantages;
+import dev.precis.alignment.policy.Advantages;
 import dev.precis.ffi.Context;
 import dev.precis.ops.Ops;
 import dev.precis.ops.PackedMatrix;
@@ -162,7 +162,7 @@ final class PrecisProvider implements Provider {
     };
   }
 
-  /** As {@code dev.precis.lora.LoraTraining} does it. */
+  /** As {@code dev.precis.layers.LoraTraining} does it. */
   private Call loraBackward(Problem.LoraBackward p) {
     DType type = p.w().dtype();
     PackedMatrix w = ops.packTransposed(arena, type, List.of(p.w()));
@@ -208,7 +208,10 @@ final class PrecisProvider implements Provider {
             p.dvalues());
   }
 
-  /** As {@code dev.precis.alignment.Ppo} has it: Java, over sequences that lie without padding. */
+  /**
+   * As {@code dev.precis.alignment.policy.Ppo} has it: Java, over sequences that lie without
+   * padding.
+   */
   private static Call gae(Problem.Gae p) {
     int sequences = Math.toIntExact(p.rewards().rows());
     int[] offsets = new int[sequences + 1];

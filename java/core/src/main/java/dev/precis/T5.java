@@ -10,6 +10,7 @@ import dev.precis.generation.GeneratedTokens;
 import dev.precis.generation.Generation;
 import dev.precis.generation.GenerationOptions;
 import dev.precis.generation.Generator;
+import dev.precis.io.InvalidInputException;
 import dev.precis.ops.Ops;
 import dev.precis.t5.T5Config;
 import dev.precis.t5.T5Model;

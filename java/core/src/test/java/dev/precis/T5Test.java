@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.precis.generation.GeneratedTokens;
 import dev.precis.generation.Generation;
 import dev.precis.generation.GenerationOptions;
+import dev.precis.io.InvalidInputException;
 import dev.precis.tensor.DType;
 import java.io.IOException;
 import java.nio.file.Files;

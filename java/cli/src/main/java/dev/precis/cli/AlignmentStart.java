@@ -1,10 +1,10 @@
 package dev.precis.cli;
 
-import dev.precis.InvalidInputException;
-import dev.precis.checkpoint.Json;
 import dev.precis.checkpoint.ModelFolder;
 import dev.precis.checkpoint.PeftAdapter;
 import dev.precis.heads.ValueHead;
+import dev.precis.io.InvalidInputException;
+import dev.precis.io.Json;
 import dev.precis.lora.LoraConfig;
 import dev.precis.text.PromptTemplate;
 import dev.precis.training.TrainableT5;

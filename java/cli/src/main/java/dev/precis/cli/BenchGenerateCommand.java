@@ -1,9 +1,9 @@
 package dev.precis.cli;
 
-import dev.precis.InvalidInputException;
 import dev.precis.T5;
-import dev.precis.checkpoint.Json;
 import dev.precis.generation.GenerationOptions;
+import dev.precis.io.InvalidInputException;
+import dev.precis.io.Json;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;

@@ -1,7 +1,7 @@
 package dev.precis.cli;
 
-import dev.precis.InvalidInputException;
-import dev.precis.checkpoint.Json;
+import dev.precis.io.InvalidInputException;
+import dev.precis.io.Json;
 import dev.precis.lora.LoraConfig;
 import dev.precis.training.Example;
 import dev.precis.training.FineTuning;

@@ -1,6 +1,6 @@
 package dev.precis.cli;
 
-import dev.precis.checkpoint.Json;
+import dev.precis.io.Json;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;

@@ -1,9 +1,9 @@
 package dev.precis.cli;
 
 import dev.precis.Classifier;
-import dev.precis.InvalidInputException;
 import dev.precis.T5;
 import dev.precis.ffi.Context;
+import dev.precis.io.InvalidInputException;
 import dev.precis.tensor.DType;
 import picocli.CommandLine.Option;
 

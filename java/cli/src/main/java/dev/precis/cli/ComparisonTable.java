@@ -1,9 +1,9 @@
 package dev.precis.cli;
 
-import dev.precis.alignment.Comparison;
-import dev.precis.alignment.Comparison.Paired;
-import dev.precis.alignment.Comparison.Row;
-import dev.precis.checkpoint.Json;
+import dev.precis.alignment.policy.Comparison;
+import dev.precis.alignment.policy.Comparison.Paired;
+import dev.precis.alignment.policy.Comparison.Row;
+import dev.precis.io.Json;
 import dev.precis.training.RunFolder;
 import java.util.ArrayList;
 import java.util.List;

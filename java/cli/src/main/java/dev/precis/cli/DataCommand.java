@@ -1,10 +1,10 @@
 package dev.precis.cli;
 
-import dev.precis.InvalidInputException;
-import dev.precis.checkpoint.Reason;
 import dev.precis.data.JsonLinesWriter;
 import dev.precis.data.builtin.BuiltInDialogue;
 import dev.precis.data.builtin.BuiltInDialogues;
+import dev.precis.io.InvalidInputException;
+import dev.precis.io.Reason;
 import dev.precis.text.PromptTemplate;
 import java.io.IOException;
 import java.nio.file.Files;

@@ -1,12 +1,12 @@
 package dev.precis.cli;
 
 import dev.precis.Classifier;
-import dev.precis.alignment.Comparison;
-import dev.precis.alignment.Ppo;
-import dev.precis.alignment.PpoOptions;
-import dev.precis.alignment.PpoTrainer;
-import dev.precis.alignment.Prompt;
 import dev.precis.alignment.Reference;
+import dev.precis.alignment.policy.Comparison;
+import dev.precis.alignment.policy.Ppo;
+import dev.precis.alignment.policy.PpoOptions;
+import dev.precis.alignment.policy.PpoTrainer;
+import dev.precis.alignment.policy.Prompt;
 import dev.precis.alignment.preference.PreferenceExample;
 import dev.precis.alignment.preference.PreferenceLoss;
 import dev.precis.alignment.preference.PreferenceTrainer;

@@ -1,14 +1,14 @@
 package dev.precis.cli;
 
 import dev.precis.T5;
-import dev.precis.alignment.Comparison;
-import dev.precis.checkpoint.Json;
+import dev.precis.alignment.policy.Comparison;
 import dev.precis.data.builtin.BuiltInDialogue;
 import dev.precis.data.builtin.BuiltInDialogues;
 import dev.precis.evaluation.PairedBootstrap;
 import dev.precis.evaluation.Rouge;
 import dev.precis.generation.GeneratedTokens;
 import dev.precis.generation.GenerationOptions;
+import dev.precis.io.Json;
 import dev.precis.lora.LoraConfig;
 import dev.precis.tensor.DType;
 import dev.precis.text.PromptTemplate;

@@ -1,14 +1,14 @@
 package dev.precis.cli;
 
-import dev.precis.InvalidInputException;
 import dev.precis.T5;
-import dev.precis.checkpoint.Json;
 import dev.precis.checkpoint.WeightsCache;
-import dev.precis.checkpoint.hub.HubConfig;
 import dev.precis.data.DialogueReader;
 import dev.precis.ffi.Context;
 import dev.precis.ffi.Native;
 import dev.precis.generation.GenerationOptions;
+import dev.precis.hub.HubConfig;
+import dev.precis.io.InvalidInputException;
+import dev.precis.io.Json;
 import dev.precis.ops.Ops;
 import dev.precis.ops.PackedMatrix;
 import dev.precis.tensor.DType;

@@ -1,6 +1,6 @@
 package dev.precis.cli;
 
-import dev.precis.checkpoint.hub.Hub;
+import dev.precis.hub.Hub;
 import java.nio.file.Path;
 import java.util.Locale;
 import picocli.CommandLine.Command;

@@ -1,13 +1,13 @@
 package dev.precis.cli;
 
 import dev.precis.Classifier;
-import dev.precis.InvalidInputException;
 import dev.precis.T5;
 import dev.precis.data.Dialogue;
 import dev.precis.data.DialogueReader;
 import dev.precis.evaluation.PairedBootstrap;
 import dev.precis.generation.Generation;
 import dev.precis.generation.GenerationOptions;
+import dev.precis.io.InvalidInputException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;

@@ -1,10 +1,10 @@
 package dev.precis.cli;
 
-import dev.precis.checkpoint.Json;
 import dev.precis.data.Dialogue;
 import dev.precis.evaluation.PairedBootstrap;
 import dev.precis.evaluation.PairedBootstrap.Comparison;
 import dev.precis.evaluation.PairedBootstrap.Interval;
+import dev.precis.io.Json;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;

@@ -1,7 +1,7 @@
 package dev.precis.cli;
 
-import dev.precis.InvalidInputException;
 import dev.precis.ffi.NativeException;
+import dev.precis.io.InvalidInputException;
 import dev.precis.training.DivergedException;
 import java.io.IOException;
 import java.io.UncheckedIOException;

@@ -1,12 +1,12 @@
 package dev.precis.cli;
 
-import dev.precis.InvalidInputException;
 import dev.precis.T5;
 import dev.precis.checkpoint.WeightsCache;
 import dev.precis.data.Dialogue;
 import dev.precis.data.DialogueReader;
 import dev.precis.generation.GenerationOptions;
 import dev.precis.generation.GenerationOptions.EarlyStopping;
+import dev.precis.io.InvalidInputException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;

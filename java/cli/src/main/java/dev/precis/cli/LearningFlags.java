@@ -1,6 +1,6 @@
 package dev.precis.cli;
 
-import dev.precis.InvalidInputException;
+import dev.precis.io.InvalidInputException;
 import dev.precis.training.Optimizer;
 import dev.precis.training.Schedule;
 import dev.precis.training.TrainingOptions;

@@ -1,6 +1,6 @@
 package dev.precis.cli;
 
-import dev.precis.training.MemoryPlan;
+import dev.precis.tensor.MemoryPlan;
 import java.util.Locale;
 import java.util.stream.Collectors;
 

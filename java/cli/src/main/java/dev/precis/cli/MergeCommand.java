@@ -1,15 +1,15 @@
 package dev.precis.cli;
 
-import dev.precis.InvalidInputException;
 import dev.precis.T5;
 import dev.precis.ffi.Context;
+import dev.precis.io.InvalidInputException;
 import dev.precis.lora.LoraMerge;
 import dev.precis.ops.Ops;
 import dev.precis.random.SplitMix64;
 import dev.precis.t5.T5Model;
 import dev.precis.t5.T5Model.Encoded;
-import dev.precis.t5.T5Model.Ragged;
 import dev.precis.tensor.DType;
+import dev.precis.tensor.Ragged;
 import dev.precis.tensor.Tensor;
 import dev.precis.tensor.Workspace;
 import java.lang.foreign.ValueLayout;

@@ -1,7 +1,7 @@
 package dev.precis.cli;
 
-import dev.precis.InvalidInputException;
-import dev.precis.checkpoint.hub.Hub;
+import dev.precis.hub.Hub;
+import dev.precis.io.InvalidInputException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 

@@ -1,6 +1,5 @@
 package dev.precis.cli;
 
-import dev.precis.InvalidInputException;
 import dev.precis.alignment.Reference;
 import dev.precis.alignment.preference.FeedbackExample;
 import dev.precis.alignment.preference.PreferenceExample;
@@ -9,6 +8,7 @@ import dev.precis.alignment.preference.PreferenceLoss;
 import dev.precis.alignment.preference.PreferenceTrainer;
 import dev.precis.alignment.preference.UnpairedLoss;
 import dev.precis.checkpoint.ModelFolder;
+import dev.precis.io.InvalidInputException;
 import dev.precis.text.Tokenizer;
 import dev.precis.training.RunFolder;
 import dev.precis.training.TrainableT5;

@@ -1,8 +1,8 @@
 package dev.precis.cli;
 
-import dev.precis.InvalidInputException;
 import dev.precis.data.Dialogue;
 import dev.precis.data.DialogueReader;
+import dev.precis.io.InvalidInputException;
 import dev.precis.text.PromptTemplate;
 import dev.precis.text.PromptTemplate.Example;
 import dev.precis.text.Tokenizer;

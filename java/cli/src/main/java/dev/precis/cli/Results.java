@@ -1,10 +1,10 @@
 package dev.precis.cli;
 
-import dev.precis.InvalidInputException;
-import dev.precis.checkpoint.Json;
 import dev.precis.data.Dialogue;
 import dev.precis.data.JsonLinesWriter;
 import dev.precis.generation.Generation;
+import dev.precis.io.InvalidInputException;
+import dev.precis.io.Json;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;

@@ -1,7 +1,6 @@
 package dev.precis.cli;
 
 import dev.precis.Classifier;
-import dev.precis.InvalidInputException;
 import dev.precis.alignment.reward.ClassifierTrainer;
 import dev.precis.alignment.reward.LabelledExample;
 import dev.precis.alignment.reward.PairExample;
@@ -10,12 +9,13 @@ import dev.precis.alignment.reward.RewardExamples.Split;
 import dev.precis.alignment.reward.RewardModelFile;
 import dev.precis.alignment.reward.RewardTemplate;
 import dev.precis.alignment.reward.RewardTrainer;
-import dev.precis.checkpoint.Json;
 import dev.precis.checkpoint.ModelFolder;
 import dev.precis.data.LabelledText;
 import dev.precis.data.PreferenceReader;
 import dev.precis.data.TextReader;
-import dev.precis.roberta.RobertaConfig;
+import dev.precis.encoder.RobertaConfig;
+import dev.precis.io.InvalidInputException;
+import dev.precis.io.Json;
 import dev.precis.text.PromptTemplate;
 import dev.precis.text.Tokenizer;
 import dev.precis.training.RunFolder;

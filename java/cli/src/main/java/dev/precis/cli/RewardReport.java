@@ -2,8 +2,8 @@ package dev.precis.cli;
 
 import dev.precis.alignment.reward.ClassifierTrainer;
 import dev.precis.alignment.reward.RewardTrainer;
-import dev.precis.checkpoint.Json;
 import dev.precis.evaluation.Calibration;
+import dev.precis.io.Json;
 import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;

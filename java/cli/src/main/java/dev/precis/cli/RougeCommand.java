@@ -1,6 +1,5 @@
 package dev.precis.cli;
 
-import dev.precis.checkpoint.Json;
 import dev.precis.data.SummaryReader;
 import dev.precis.evaluation.Judged;
 import dev.precis.evaluation.PairedBootstrap;
@@ -10,6 +9,7 @@ import dev.precis.evaluation.Rouge.Metric;
 import dev.precis.evaluation.Rouge.MultiReference;
 import dev.precis.evaluation.Rouge.Score;
 import dev.precis.evaluation.Rouge.Scores;
+import dev.precis.io.Json;
 import java.nio.file.Path;
 import java.util.EnumMap;
 import java.util.IntSummaryStatistics;

@@ -27,7 +27,7 @@ final class RougeOptions {
   private String multi;
 
   /**
-   * @throws dev.precis.InvalidInputException where there is no such preset
+   * @throws dev.precis.io.InvalidInputException where there is no such preset
    */
   Rouge rouge() {
     return Rouge.of(Preset.of(preset));

@@ -1,6 +1,6 @@
 package dev.precis.cli;
 
-import dev.precis.checkpoint.Json;
+import dev.precis.io.Json;
 import dev.precis.training.EventFile;
 import dev.precis.training.RunFolder;
 import dev.precis.training.Trainer;

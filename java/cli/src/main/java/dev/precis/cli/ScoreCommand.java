@@ -2,13 +2,13 @@ package dev.precis.cli;
 
 import dev.precis.Classifier;
 import dev.precis.Classifier.Scores;
-import dev.precis.InvalidInputException;
 import dev.precis.alignment.reward.RewardModelFile;
 import dev.precis.alignment.reward.RewardTemplate;
-import dev.precis.checkpoint.Json;
 import dev.precis.data.JsonLinesWriter;
 import dev.precis.data.TextReader;
 import dev.precis.data.TextRow;
+import dev.precis.io.InvalidInputException;
+import dev.precis.io.Json;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;

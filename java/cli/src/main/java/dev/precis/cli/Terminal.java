@@ -1,6 +1,6 @@
 package dev.precis.cli;
 
-import dev.precis.checkpoint.hub.HubConfig;
+import dev.precis.hub.HubConfig;
 import java.io.BufferedOutputStream;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;

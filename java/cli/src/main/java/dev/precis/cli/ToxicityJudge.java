@@ -1,12 +1,12 @@
 package dev.precis.cli;
 
 import dev.precis.Classifier;
-import dev.precis.InvalidInputException;
 import dev.precis.T5;
 import dev.precis.alignment.reward.ClassifierReward;
 import dev.precis.alignment.reward.Completion;
 import dev.precis.alignment.reward.Score;
 import dev.precis.data.Dialogue;
+import dev.precis.io.InvalidInputException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;

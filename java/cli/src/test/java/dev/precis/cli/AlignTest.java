@@ -12,8 +12,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.precis.Classifier;
 import dev.precis.alignment.reward.ClassifierReward;
-import dev.precis.checkpoint.Json;
 import dev.precis.data.builtin.BuiltInDialogues;
+import dev.precis.io.Json;
 import dev.precis.tensor.DType;
 import java.io.IOException;
 import java.nio.file.Files;

@@ -2,7 +2,7 @@ package dev.precis.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import dev.precis.checkpoint.Json;
+import dev.precis.io.Json;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;

@@ -11,9 +11,9 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.precis.checkpoint.Json;
 import dev.precis.data.DialogueReader;
 import dev.precis.ffi.Context;
+import dev.precis.io.Json;
 import dev.precis.tensor.DType;
 import dev.precis.text.PromptTemplate;
 import dev.precis.text.Tokenizer;

@@ -11,7 +11,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.precis.checkpoint.Json;
+import dev.precis.io.Json;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -1,11 +1,11 @@
 package dev.precis.alignment;
 
-import dev.precis.InvalidInputException;
 import dev.precis.checkpoint.Checkpoint;
 import dev.precis.checkpoint.ModelFolder;
 import dev.precis.checkpoint.PeftAdapter;
-import dev.precis.lora.Linear;
-import dev.precis.lora.LoraWeights;
+import dev.precis.io.InvalidInputException;
+import dev.precis.layers.Linear;
+import dev.precis.layers.LoraWeights;
 import dev.precis.t5.T5Config;
 import dev.precis.t5.T5Model;
 import dev.precis.t5.T5Weights;

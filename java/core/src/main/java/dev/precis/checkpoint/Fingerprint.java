@@ -1,5 +1,6 @@
 package dev.precis.checkpoint;
 
+import dev.precis.io.Reason;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -20,7 +21,7 @@ public final class Fingerprint {
   /**
    * The fingerprint of a model's folder.
    *
-   * @throws dev.precis.InvalidInputException where it holds no weights
+   * @throws dev.precis.io.InvalidInputException where it holds no weights
    * @throws UncheckedIOException where reading fails
    */
   public static String ofModel(Path folder) {
@@ -32,7 +33,7 @@ public final class Fingerprint {
   /**
    * The fingerprint of an adapter's folder.
    *
-   * @throws dev.precis.InvalidInputException where it is no adapter
+   * @throws dev.precis.io.InvalidInputException where it is no adapter
    * @throws UncheckedIOException where reading fails
    */
   public static String ofAdapter(Path folder) {

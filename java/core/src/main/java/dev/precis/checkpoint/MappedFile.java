@@ -1,6 +1,7 @@
 package dev.precis.checkpoint;
 
-import dev.precis.InvalidInputException;
+import dev.precis.io.InvalidInputException;
+import dev.precis.io.Reason;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;

@@ -1,6 +1,8 @@
 package dev.precis.checkpoint;
 
-import dev.precis.InvalidInputException;
+import dev.precis.io.AtomicFile;
+import dev.precis.io.InvalidInputException;
+import dev.precis.io.Reason;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;

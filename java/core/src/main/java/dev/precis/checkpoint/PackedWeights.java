@@ -1,6 +1,6 @@
 package dev.precis.checkpoint;
 
-import dev.precis.InvalidInputException;
+import dev.precis.io.InvalidInputException;
 import dev.precis.tensor.DType;
 import java.io.IOException;
 import java.io.UncheckedIOException;

@@ -1,5 +1,7 @@
 package dev.precis.checkpoint;
 
+import dev.precis.io.AtomicFile;
+import dev.precis.io.Json;
 import dev.precis.tensor.DType;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;

@@ -1,6 +1,6 @@
 package dev.precis.checkpoint;
 
-import dev.precis.InvalidInputException;
+import dev.precis.io.InvalidInputException;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.Set;

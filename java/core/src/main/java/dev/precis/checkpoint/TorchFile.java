@@ -2,8 +2,8 @@ package dev.precis.checkpoint;
 
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 
-import dev.precis.InvalidInputException;
 import dev.precis.checkpoint.PickleReader.Tensor;
+import dev.precis.io.InvalidInputException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;

@@ -1,6 +1,7 @@
 package dev.precis.checkpoint;
 
-import dev.precis.InvalidInputException;
+import dev.precis.io.AtomicFile;
+import dev.precis.io.InvalidInputException;
 import java.io.IOException;
 import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;

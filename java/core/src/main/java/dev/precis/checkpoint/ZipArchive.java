@@ -2,7 +2,8 @@ package dev.precis.checkpoint;
 
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 
-import dev.precis.InvalidInputException;
+import dev.precis.io.InvalidInputException;
+import dev.precis.io.Json;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;

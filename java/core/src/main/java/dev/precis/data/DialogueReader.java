@@ -1,6 +1,6 @@
 package dev.precis.data;
 
-import dev.precis.InvalidInputException;
+import dev.precis.io.InvalidInputException;
 import java.io.FilterInputStream;
 import java.io.IOException;
 import java.io.InputStream;

@@ -1,8 +1,8 @@
 package dev.precis.data;
 
-import dev.precis.InvalidInputException;
-import dev.precis.checkpoint.AtomicFile;
-import dev.precis.checkpoint.Json;
+import dev.precis.io.AtomicFile;
+import dev.precis.io.InvalidInputException;
+import dev.precis.io.Json;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.IOException;

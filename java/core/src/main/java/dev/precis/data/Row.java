@@ -1,6 +1,6 @@
 package dev.precis.data;
 
-import dev.precis.InvalidInputException;
+import dev.precis.io.InvalidInputException;
 import java.math.BigInteger;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;

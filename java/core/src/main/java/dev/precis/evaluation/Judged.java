@@ -1,7 +1,7 @@
 package dev.precis.evaluation;
 
-import dev.precis.InvalidInputException;
 import dev.precis.data.Summaries;
+import dev.precis.io.InvalidInputException;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;

@@ -1,6 +1,6 @@
 package dev.precis.evaluation;
 
-import dev.precis.InvalidInputException;
+import dev.precis.io.InvalidInputException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;

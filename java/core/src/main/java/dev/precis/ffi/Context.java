@@ -1,11 +1,11 @@
 package dev.precis.ffi;
 
-import dev.precis.InvalidInputException;
 import dev.precis.ffi.generated.Precis;
 import dev.precis.ffi.generated.precis_context_args;
 import dev.precis.ffi.generated.precis_context_info;
 import dev.precis.ffi.generated.precis_tensor;
 import dev.precis.ffi.generated.precis_zero_args;
+import dev.precis.io.InvalidInputException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;

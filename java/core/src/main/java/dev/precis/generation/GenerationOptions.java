@@ -1,6 +1,6 @@
 package dev.precis.generation;
 
-import dev.precis.InvalidInputException;
+import dev.precis.io.InvalidInputException;
 
 /**
  * How tokens are chosen. Names and meanings are those of transformers' generation options.

@@ -1,14 +1,14 @@
 package dev.precis.generation;
 
-import dev.precis.InvalidInputException;
+import dev.precis.io.InvalidInputException;
 import dev.precis.ops.Ops;
 import dev.precis.ops.Ops.LogitRules;
 import dev.precis.t5.T5Model;
 import dev.precis.t5.T5Model.DecoderCache;
 import dev.precis.t5.T5Model.Encoded;
-import dev.precis.t5.T5Model.Ragged;
 import dev.precis.t5.T5Model.Rows;
 import dev.precis.tensor.DType;
+import dev.precis.tensor.Ragged;
 import dev.precis.tensor.Tensor;
 import dev.precis.tensor.Workspace;
 import java.lang.foreign.MemorySegment;

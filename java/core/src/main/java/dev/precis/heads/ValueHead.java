@@ -1,13 +1,13 @@
 package dev.precis.heads;
 
-import dev.precis.InvalidInputException;
 import dev.precis.checkpoint.TensorView;
-import dev.precis.lora.Linear;
-import dev.precis.lora.TransposedWeights;
+import dev.precis.io.InvalidInputException;
+import dev.precis.layers.Linear;
+import dev.precis.layers.Parameters;
+import dev.precis.layers.Parameters.Parameter;
+import dev.precis.layers.TransposedWeights;
 import dev.precis.ops.Ops;
 import dev.precis.ops.PackedMatrix;
-import dev.precis.ops.Parameters;
-import dev.precis.ops.Parameters.Parameter;
 import dev.precis.ops.Tape;
 import dev.precis.ops.Variable;
 import dev.precis.random.SplitMix64;

@@ -1,13 +1,15 @@
 package dev.precis.lora;
 
-import dev.precis.InvalidInputException;
-import dev.precis.checkpoint.AtomicFile;
-import dev.precis.checkpoint.Json;
 import dev.precis.checkpoint.PeftAdapter;
 import dev.precis.checkpoint.SafeTensors;
+import dev.precis.io.AtomicFile;
+import dev.precis.io.InvalidInputException;
+import dev.precis.io.Json;
+import dev.precis.layers.Linear;
+import dev.precis.layers.LoraTraining;
+import dev.precis.layers.Parameters;
+import dev.precis.layers.Parameters.Parameter;
 import dev.precis.ops.Ops;
-import dev.precis.ops.Parameters;
-import dev.precis.ops.Parameters.Parameter;
 import dev.precis.random.SplitMix64;
 import java.io.IOException;
 import java.io.UncheckedIOException;

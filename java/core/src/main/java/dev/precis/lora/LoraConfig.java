@@ -1,6 +1,6 @@
 package dev.precis.lora;
 
-import dev.precis.InvalidInputException;
+import dev.precis.io.InvalidInputException;
 import java.util.List;
 import java.util.regex.Pattern;
 import java.util.regex.PatternSyntaxException;

@@ -1,11 +1,11 @@
 package dev.precis.lora;
 
-import dev.precis.InvalidInputException;
 import dev.precis.checkpoint.Checkpoint;
 import dev.precis.checkpoint.ModelFolder;
 import dev.precis.checkpoint.PeftAdapter;
 import dev.precis.checkpoint.SafeTensors;
 import dev.precis.checkpoint.TensorView;
+import dev.precis.io.InvalidInputException;
 import dev.precis.ops.Ops;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;

@@ -1,8 +1,8 @@
 package dev.precis.t5;
 
-import dev.precis.InvalidInputException;
-import dev.precis.checkpoint.Json;
-import dev.precis.checkpoint.JsonObject;
+import dev.precis.io.InvalidInputException;
+import dev.precis.io.Json;
+import dev.precis.io.JsonObject;
 import dev.precis.ops.Ops.Activation;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;

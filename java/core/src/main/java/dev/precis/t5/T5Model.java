@@ -1,13 +1,13 @@
 package dev.precis.t5;
 
-import dev.precis.InvalidInputException;
+import dev.precis.io.InvalidInputException;
 import dev.precis.ops.Ops;
 import dev.precis.ops.PackedMatrix;
 import dev.precis.t5.T5Weights.Layer;
 import dev.precis.tensor.DType;
+import dev.precis.tensor.Ragged;
 import dev.precis.tensor.Tensor;
 import dev.precis.tensor.Workspace;
-import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
 
@@ -53,91 +53,6 @@ public final class T5Model {
 
   public T5Weights weights() {
     return weights;
-  }
-
-  /**
-   * Sequences one behind the other.
-   *
-   * @param ids (tokens) int32
-   * @param offsets (sequences + 1) int32, from 0
-   * @param longest tokens of the longest sequence
-   */
-  public record Ragged(Tensor ids, Tensor offsets, int sequences, int tokens, int longest) {
-    /**
-     * Copies token ids to native memory.
-     *
-     * @throws InvalidInputException where a sequence is empty or an id is outside the vocabulary
-     */
-    public static Ragged of(List<int[]> sequences, int vocabSize, Workspace workspace) {
-      long tokens = 0;
-      int longest = 0;
-      for (int i = 0; i < sequences.size(); i++) {
-        int[] sequence = sequences.get(i);
-        if (sequence.length == 0) {
-          throw new InvalidInputException("Sequence " + i + " has no tokens.");
-        }
-        for (int id : sequence) {
-          if (id < 0 || id >= vocabSize) {
-            throw new InvalidInputException(
-                "Sequence "
-                    + i
-                    + " has the token id "
-                    + id
-                    + ", but the model's vocabulary has "
-                    + vocabSize
-                    + ": the tokenizer belongs to another model.");
-          }
-        }
-        tokens += sequence.length;
-        longest = Math.max(longest, sequence.length);
-      }
-      Tensor ids = workspace.tensor(DType.INT32, Math.toIntExact(tokens));
-      Tensor offsets = workspace.tensor(DType.INT32, sequences.size() + 1);
-      int at = 0;
-      for (int i = 0; i < sequences.size(); i++) {
-        int[] sequence = sequences.get(i);
-        offsets.memory().setAtIndex(ValueLayout.JAVA_INT, i, at);
-        MemorySegment.copy(
-            sequence, 0, ids.memory(), ValueLayout.JAVA_INT, at * 4L, sequence.length);
-        at += sequence.length;
-      }
-      offsets.memory().setAtIndex(ValueLayout.JAVA_INT, sequences.size(), at);
-      return new Ragged(ids, offsets, sequences.size(), at, longest);
-    }
-
-    /**
-     * The same tokens, with what belongs to one source taken for one sequence: several targets of
-     * one source look at it side by side.
-     *
-     * @param sources how many sources there are; each has as many of the sequences, in order
-     */
-    public Ragged grouped(int sources, Workspace workspace) {
-      if (sources == sequences) {
-        return this;
-      }
-      if (sources < 1 || sequences % sources != 0) {
-        throw new IllegalArgumentException(
-            sequences + " targets are not a multiple of " + sources + " sources");
-      }
-      int each = sequences / sources;
-      Tensor groups = workspace.tensor(DType.INT32, sources + 1);
-      int most = 0;
-      for (int i = 0; i <= sources; i++) {
-        groups.memory().setAtIndex(ValueLayout.JAVA_INT, i, begin(i * each));
-        most = Math.max(most, i == 0 ? 0 : begin(i * each) - begin((i - 1) * each));
-      }
-      return new Ragged(ids, groups, sources, tokens, most);
-    }
-
-    /** Where sequence i begins. */
-    public int begin(int i) {
-      return offsets.address().getAtIndex(ValueLayout.JAVA_INT, i); // which no operation writes
-    }
-
-    /** Tokens of sequence i. */
-    public int length(int i) {
-      return begin(i + 1) - begin(i);
-    }
   }
 
   /**

@@ -1,14 +1,14 @@
 package dev.precis.t5;
 
-import dev.precis.lora.Linear;
+import dev.precis.layers.Linear;
+import dev.precis.layers.Parameters;
 import dev.precis.ops.Ops;
 import dev.precis.ops.Ops.AttentionShape;
-import dev.precis.ops.Parameters;
 import dev.precis.ops.Tape;
 import dev.precis.ops.Variable;
-import dev.precis.t5.T5Model.Ragged;
 import dev.precis.t5.T5Weights.Layer;
 import dev.precis.tensor.DType;
+import dev.precis.tensor.Ragged;
 import dev.precis.tensor.Tensor;
 import dev.precis.tensor.Workspace;
 

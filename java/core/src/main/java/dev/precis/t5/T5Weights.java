@@ -1,13 +1,13 @@
 package dev.precis.t5;
 
-import dev.precis.InvalidInputException;
 import dev.precis.checkpoint.Checkpoint;
 import dev.precis.checkpoint.PackedWeights;
 import dev.precis.checkpoint.PeftAdapter;
-import dev.precis.lora.Linear;
-import dev.precis.lora.WeightLoader;
+import dev.precis.io.InvalidInputException;
+import dev.precis.layers.Linear;
+import dev.precis.layers.Parameters;
+import dev.precis.layers.WeightLoader;
 import dev.precis.ops.Ops;
-import dev.precis.ops.Parameters;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
 import java.lang.foreign.Arena;

@@ -1,8 +1,8 @@
 package dev.precis.text;
 
-import dev.precis.InvalidInputException;
-import dev.precis.checkpoint.AtomicFile;
-import dev.precis.checkpoint.Json;
+import dev.precis.io.AtomicFile;
+import dev.precis.io.InvalidInputException;
+import dev.precis.io.Json;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;

@@ -1,6 +1,6 @@
 package dev.precis.text;
 
-import dev.precis.InvalidInputException;
+import dev.precis.io.InvalidInputException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.CharacterCodingException;

@@ -1,7 +1,7 @@
 package dev.precis.text;
 
 import ai.djl.huggingface.tokenizers.jni.TokenizersLibrary;
-import dev.precis.InvalidInputException;
+import dev.precis.io.InvalidInputException;
 import java.util.Arrays;
 import java.util.concurrent.locks.ReadWriteLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;

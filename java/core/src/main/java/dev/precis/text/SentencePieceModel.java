@@ -1,7 +1,7 @@
 package dev.precis.text;
 
-import dev.precis.InvalidInputException;
-import dev.precis.checkpoint.Json;
+import dev.precis.io.InvalidInputException;
+import dev.precis.io.Json;
 import java.io.ByteArrayOutputStream;
 import java.util.ArrayList;
 import java.util.HashSet;

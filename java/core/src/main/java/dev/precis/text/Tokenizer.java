@@ -1,6 +1,6 @@
 package dev.precis.text;
 
-import dev.precis.InvalidInputException;
+import dev.precis.io.InvalidInputException;
 import java.nio.file.Path;
 import java.util.List;
 

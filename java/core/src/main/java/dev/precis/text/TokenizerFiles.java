@@ -1,7 +1,7 @@
 package dev.precis.text;
 
-import dev.precis.InvalidInputException;
-import dev.precis.checkpoint.Json;
+import dev.precis.io.InvalidInputException;
+import dev.precis.io.Json;
 import dev.precis.text.NativeTokenizer.SpecialTokens;
 import java.io.IOException;
 import java.io.UncheckedIOException;

@@ -1,7 +1,7 @@
 package dev.precis.text;
 
-import dev.precis.InvalidInputException;
-import dev.precis.checkpoint.AtomicFile;
+import dev.precis.io.AtomicFile;
+import dev.precis.io.InvalidInputException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;

@@ -1,6 +1,6 @@
 package dev.precis.text;
 
-import dev.precis.InvalidInputException;
+import dev.precis.io.InvalidInputException;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;

@@ -1,11 +1,11 @@
 package dev.precis.training;
 
-import dev.precis.InvalidInputException;
+import dev.precis.io.InvalidInputException;
 import dev.precis.ops.Tape;
 import dev.precis.ops.Variable;
-import dev.precis.t5.T5Model.Ragged;
 import dev.precis.t5.T5Training;
 import dev.precis.tensor.DType;
+import dev.precis.tensor.Ragged;
 import dev.precis.tensor.Tensor;
 import dev.precis.tensor.Workspace;
 import java.lang.foreign.MemorySegment;

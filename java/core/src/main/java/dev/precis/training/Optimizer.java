@@ -1,9 +1,9 @@
 package dev.precis.training;
 
 import dev.precis.ffi.Context;
+import dev.precis.layers.Parameters;
+import dev.precis.layers.Parameters.Parameter;
 import dev.precis.ops.Ops;
-import dev.precis.ops.Parameters;
-import dev.precis.ops.Parameters.Parameter;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
 import java.lang.foreign.Arena;

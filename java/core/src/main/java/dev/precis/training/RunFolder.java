@@ -1,9 +1,9 @@
 package dev.precis.training;
 
-import dev.precis.InvalidInputException;
-import dev.precis.checkpoint.AtomicFile;
-import dev.precis.checkpoint.Json;
-import dev.precis.checkpoint.JsonObject;
+import dev.precis.io.AtomicFile;
+import dev.precis.io.InvalidInputException;
+import dev.precis.io.Json;
+import dev.precis.io.JsonObject;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;

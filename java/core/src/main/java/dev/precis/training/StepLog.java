@@ -1,7 +1,7 @@
 package dev.precis.training;
 
-import dev.precis.InvalidInputException;
-import dev.precis.checkpoint.Json;
+import dev.precis.io.InvalidInputException;
+import dev.precis.io.Json;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;

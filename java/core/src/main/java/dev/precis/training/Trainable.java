@@ -1,8 +1,8 @@
 package dev.precis.training;
 
 import dev.precis.ffi.Context;
+import dev.precis.layers.Parameters;
 import dev.precis.ops.Ops;
-import dev.precis.ops.Parameters;
 import java.nio.file.Path;
 
 /** A model that a {@link TrainingLoop} can train: what changes, and where it is written. */

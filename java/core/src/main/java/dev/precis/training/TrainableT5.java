@@ -1,18 +1,18 @@
 package dev.precis.training;
 
-import dev.precis.InvalidInputException;
 import dev.precis.checkpoint.Checkpoint;
 import dev.precis.checkpoint.ModelFolder;
 import dev.precis.checkpoint.PeftAdapter;
 import dev.precis.checkpoint.SafeTensors;
 import dev.precis.checkpoint.TensorView;
 import dev.precis.ffi.Context;
-import dev.precis.lora.Linear;
+import dev.precis.io.InvalidInputException;
+import dev.precis.layers.Linear;
+import dev.precis.layers.Parameters;
+import dev.precis.layers.Parameters.Parameter;
 import dev.precis.lora.LoraAdapter;
 import dev.precis.lora.LoraConfig;
 import dev.precis.ops.Ops;
-import dev.precis.ops.Parameters;
-import dev.precis.ops.Parameters.Parameter;
 import dev.precis.random.SplitMix64;
 import dev.precis.t5.T5Config;
 import dev.precis.t5.T5Model;

@@ -1,6 +1,7 @@
 package dev.precis.training;
 
-import dev.precis.InvalidInputException;
+import dev.precis.io.InvalidInputException;
+import dev.precis.tensor.MemoryPlan;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;

@@ -1,15 +1,16 @@
 package dev.precis.training;
 
-import dev.precis.InvalidInputException;
 import dev.precis.checkpoint.Checkpoint;
-import dev.precis.checkpoint.Json;
-import dev.precis.checkpoint.JsonObject;
 import dev.precis.checkpoint.SafeTensors;
 import dev.precis.checkpoint.TensorView;
-import dev.precis.ops.Parameters;
-import dev.precis.ops.Parameters.Parameter;
+import dev.precis.io.InvalidInputException;
+import dev.precis.io.Json;
+import dev.precis.io.JsonObject;
+import dev.precis.layers.Parameters;
+import dev.precis.layers.Parameters.Parameter;
 import dev.precis.random.SplitMix64;
 import dev.precis.tensor.DType;
+import dev.precis.tensor.MemoryPlan;
 import dev.precis.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;

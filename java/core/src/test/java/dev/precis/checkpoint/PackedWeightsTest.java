@@ -7,10 +7,10 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.precis.Fixtures;
-import dev.precis.InvalidInputException;
 import dev.precis.T5;
 import dev.precis.generation.GeneratedTokens;
 import dev.precis.generation.GenerationOptions;
+import dev.precis.io.InvalidInputException;
 import dev.precis.tensor.DType;
 import java.io.IOException;
 import java.lang.foreign.Arena;

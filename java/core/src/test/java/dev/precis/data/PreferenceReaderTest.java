@@ -4,10 +4,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.precis.InvalidInputException;
-import dev.precis.checkpoint.Json;
 import dev.precis.data.builtin.BuiltInDialogue;
 import dev.precis.data.builtin.BuiltInDialogues;
+import dev.precis.io.InvalidInputException;
+import dev.precis.io.Json;
 import dev.precis.text.PromptTemplate;
 import java.io.IOException;
 import java.nio.file.Files;

@@ -3,11 +3,11 @@ package dev.precis.evaluation;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
-import dev.precis.InvalidInputException;
 import dev.precis.data.Summaries;
 import dev.precis.evaluation.Rouge.MultiReference;
 import dev.precis.evaluation.Rouge.Preset;
 import dev.precis.evaluation.Rouge.Scores;
+import dev.precis.io.InvalidInputException;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 

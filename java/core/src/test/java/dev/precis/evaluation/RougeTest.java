@@ -6,11 +6,11 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.precis.Fixtures;
-import dev.precis.InvalidInputException;
 import dev.precis.evaluation.Rouge.MultiReference;
 import dev.precis.evaluation.Rouge.Preset;
 import dev.precis.evaluation.Rouge.Score;
 import dev.precis.evaluation.Rouge.Scores;
+import dev.precis.io.InvalidInputException;
 import dev.precis.random.SplitMix64;
 import java.util.ArrayList;
 import java.util.List;

@@ -6,14 +6,14 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.precis.Fixtures;
-import dev.precis.InvalidInputException;
 import dev.precis.checkpoint.Checkpoint;
-import dev.precis.checkpoint.Json;
-import dev.precis.checkpoint.JsonObject;
 import dev.precis.checkpoint.PeftAdapter;
 import dev.precis.ffi.Context;
+import dev.precis.io.InvalidInputException;
+import dev.precis.io.Json;
+import dev.precis.io.JsonObject;
+import dev.precis.layers.Parameters.Parameter;
 import dev.precis.ops.Ops;
-import dev.precis.ops.Parameters.Parameter;
 import dev.precis.tensor.DType;
 import dev.precis.training.TrainableT5;
 import java.io.IOException;

@@ -5,14 +5,14 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.precis.Fixtures;
-import dev.precis.InvalidInputException;
 import dev.precis.T5;
 import dev.precis.checkpoint.Checkpoint;
 import dev.precis.checkpoint.SafeTensors;
 import dev.precis.checkpoint.TensorView;
+import dev.precis.io.InvalidInputException;
 import dev.precis.random.SplitMix64;
-import dev.precis.t5.T5Model.Ragged;
 import dev.precis.tensor.DType;
+import dev.precis.tensor.Ragged;
 import dev.precis.tensor.Tensor;
 import dev.precis.tensor.Workspace;
 import java.io.IOException;

@@ -8,6 +8,7 @@ import dev.precis.checkpoint.SafeTensors;
 import dev.precis.ffi.Context;
 import dev.precis.ops.Ops;
 import dev.precis.tensor.DType;
+import dev.precis.tensor.Ragged;
 import dev.precis.tensor.Tensor;
 import dev.precis.tensor.Workspace;
 import java.io.IOException;
@@ -117,9 +118,8 @@ class PrecisionTest {
           new T5Model(T5Weights.load(checkpoint, config, ops, arena, dtype), ops, dtype);
       SplittableRandom random = new SplittableRandom(11);
       T5Model.Encoded encoded =
-          model.encode(
-              T5Model.Ragged.of(sequences(random, SOURCES), VOCABULARY, workspace), workspace);
-      T5Model.Ragged target = T5Model.Ragged.of(sequences(random, TARGETS), VOCABULARY, workspace);
+          model.encode(Ragged.of(sequences(random, SOURCES), VOCABULARY, workspace), workspace);
+      Ragged target = Ragged.of(sequences(random, TARGETS), VOCABULARY, workspace);
       Tensor logits = workspace.tensor(DType.FLOAT32, target.tokens(), VOCABULARY);
       model.logits(model.decode(encoded, target, workspace), logits);
       float[] all = new float[target.tokens() * VOCABULARY];

@@ -8,6 +8,7 @@ import dev.precis.Fixtures;
 import dev.precis.T5;
 import dev.precis.checkpoint.Checkpoint;
 import dev.precis.tensor.DType;
+import dev.precis.tensor.Ragged;
 import dev.precis.tensor.Tensor;
 import dev.precis.tensor.Workspace;
 import java.nio.file.Path;
@@ -28,8 +29,7 @@ class T5ForwardTest {
       T5Model model = t5.model();
       try (Workspace workspace = new Workspace(model.ops().context())) {
         int vocab = model.config().vocabSize();
-        T5Model.Encoded encoded =
-            model.encode(T5Model.Ragged.of(sources, vocab, workspace), workspace);
+        T5Model.Encoded encoded = model.encode(Ragged.of(sources, vocab, workspace), workspace);
         List<int[]> inputs = new ArrayList<>();
         for (int[] label : labels) {
           int[] input = new int[label.length];
@@ -37,7 +37,7 @@ class T5ForwardTest {
           System.arraycopy(label, 0, input, 1, label.length - 1);
           inputs.add(input);
         }
-        T5Model.Ragged target = T5Model.Ragged.of(inputs, vocab, workspace);
+        Ragged target = Ragged.of(inputs, vocab, workspace);
         Tensor decoded = model.decode(encoded, target, workspace);
         Tensor logits = workspace.tensor(DType.FLOAT32, target.tokens(), vocab);
         model.logits(decoded, logits);

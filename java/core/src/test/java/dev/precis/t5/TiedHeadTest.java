@@ -5,11 +5,11 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.precis.Fixtures;
-import dev.precis.InvalidInputException;
 import dev.precis.T5;
 import dev.precis.checkpoint.Checkpoint;
 import dev.precis.checkpoint.SafeTensors;
 import dev.precis.checkpoint.TensorView;
+import dev.precis.io.InvalidInputException;
 import dev.precis.tensor.DType;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;

@@ -5,7 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.precis.InvalidInputException;
+import dev.precis.io.InvalidInputException;
 import dev.precis.text.PromptTemplate.Example;
 import java.io.IOException;
 import java.nio.file.Files;

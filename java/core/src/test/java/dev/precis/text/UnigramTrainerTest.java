@@ -7,10 +7,10 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.precis.InvalidInputException;
-import dev.precis.checkpoint.Json;
 import dev.precis.data.builtin.BuiltInDialogue;
 import dev.precis.data.builtin.BuiltInDialogues;
+import dev.precis.io.InvalidInputException;
+import dev.precis.io.Json;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -5,7 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.precis.Fixtures;
 import dev.precis.ffi.Context;
-import dev.precis.ops.Parameters.Parameter;
+import dev.precis.layers.Parameters.Parameter;
 import dev.precis.tensor.DType;
 import java.nio.file.Path;
 import java.util.ArrayList;

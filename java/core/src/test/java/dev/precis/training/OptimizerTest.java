@@ -4,9 +4,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import dev.precis.Fixtures;
 import dev.precis.ffi.Context;
+import dev.precis.layers.Parameters;
+import dev.precis.layers.Parameters.Parameter;
 import dev.precis.ops.Ops;
-import dev.precis.ops.Parameters;
-import dev.precis.ops.Parameters.Parameter;
 import dev.precis.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.ValueLayout;

@@ -6,11 +6,11 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.precis.Fixtures;
-import dev.precis.InvalidInputException;
 import dev.precis.checkpoint.Checkpoint;
-import dev.precis.checkpoint.Json;
+import dev.precis.io.InvalidInputException;
+import dev.precis.io.Json;
+import dev.precis.layers.Parameters.Parameter;
 import dev.precis.lora.LoraConfig;
-import dev.precis.ops.Parameters.Parameter;
 import dev.precis.tensor.DType;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;

@@ -5,12 +5,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.precis.Fixtures;
 import dev.precis.checkpoint.Checkpoint;
-import dev.precis.checkpoint.Json;
 import dev.precis.checkpoint.PeftAdapter;
 import dev.precis.data.Dialogue;
 import dev.precis.data.DialogueReader;
 import dev.precis.ffi.Context;
-import dev.precis.ops.Parameters.Parameter;
+import dev.precis.io.Json;
+import dev.precis.layers.Parameters.Parameter;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
 import dev.precis.text.PromptTemplate;

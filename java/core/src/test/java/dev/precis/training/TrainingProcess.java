@@ -1,7 +1,7 @@
 package dev.precis.training;
 
 import dev.precis.Fixtures;
-import dev.precis.checkpoint.Json;
+import dev.precis.io.Json;
 import dev.precis.lora.LoraConfig;
 import dev.precis.tensor.DType;
 import java.nio.file.Files;

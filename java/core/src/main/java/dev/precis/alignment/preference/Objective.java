@@ -1,7 +1,7 @@
 package dev.precis.alignment.preference;
 
-import dev.precis.InvalidInputException;
 import dev.precis.alignment.preference.PreferenceLoss.Answer;
+import dev.precis.io.InvalidInputException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;

@@ -1,9 +1,9 @@
 package dev.precis.alignment.preference;
 
-import dev.precis.InvalidInputException;
 import dev.precis.data.Feedback;
 import dev.precis.data.PreferencePair;
 import dev.precis.data.PreferenceReader;
+import dev.precis.io.InvalidInputException;
 import dev.precis.text.PromptTemplate;
 import dev.precis.text.Tokenizer;
 import java.nio.file.Path;

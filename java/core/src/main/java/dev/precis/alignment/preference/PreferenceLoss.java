@@ -1,6 +1,6 @@
 package dev.precis.alignment.preference;
 
-import dev.precis.InvalidInputException;
+import dev.precis.io.InvalidInputException;
 import java.util.Locale;
 
 /**

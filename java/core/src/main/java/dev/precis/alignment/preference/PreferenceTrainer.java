@@ -1,9 +1,9 @@
 package dev.precis.alignment.preference;
 
-import dev.precis.InvalidInputException;
 import dev.precis.alignment.Reference;
+import dev.precis.io.InvalidInputException;
+import dev.precis.tensor.MemoryPlan;
 import dev.precis.training.Batches;
-import dev.precis.training.MemoryPlan;
 import dev.precis.training.RunFolder;
 import dev.precis.training.TrainableT5;
 import dev.precis.training.TrainingLoop;

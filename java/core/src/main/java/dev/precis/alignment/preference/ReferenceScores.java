@@ -1,9 +1,9 @@
 package dev.precis.alignment.preference;
 
-import dev.precis.InvalidInputException;
 import dev.precis.alignment.Reference;
-import dev.precis.checkpoint.Json;
-import dev.precis.checkpoint.Reason;
+import dev.precis.io.InvalidInputException;
+import dev.precis.io.Json;
+import dev.precis.io.Reason;
 import dev.precis.training.RunFolder;
 import dev.precis.training.TrainableT5;
 import java.io.IOException;

@@ -1,6 +1,6 @@
 package dev.precis.alignment.preference;
 
-import dev.precis.InvalidInputException;
+import dev.precis.io.InvalidInputException;
 
 /**
  * KTO (Ethayarajh et al. 2024): what an answer costs that people called good or bad by itself.

@@ -1,6 +1,6 @@
 package dev.precis.alignment.reward;
 
-import dev.precis.InvalidInputException;
+import dev.precis.io.InvalidInputException;
 import java.util.List;
 
 /** What must not reach a policy. */

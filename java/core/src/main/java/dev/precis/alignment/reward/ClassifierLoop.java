@@ -1,14 +1,14 @@
 package dev.precis.alignment.reward;
 
-import dev.precis.InvalidInputException;
+import dev.precis.io.InvalidInputException;
 import dev.precis.ops.Tape;
 import dev.precis.ops.Variable;
-import dev.precis.t5.T5Model.Ragged;
 import dev.precis.tensor.DType;
+import dev.precis.tensor.MemoryPlan;
+import dev.precis.tensor.Ragged;
 import dev.precis.tensor.Tensor;
 import dev.precis.tensor.Workspace;
 import dev.precis.training.Batches;
-import dev.precis.training.MemoryPlan;
 import dev.precis.training.RunFolder;
 import dev.precis.training.TrainableRoberta;
 import dev.precis.training.TrainingLoop;

@@ -1,7 +1,7 @@
 package dev.precis.alignment.reward;
 
 import dev.precis.Classifier;
-import dev.precis.InvalidInputException;
+import dev.precis.io.InvalidInputException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;

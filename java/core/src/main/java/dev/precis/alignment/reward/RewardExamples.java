@@ -1,8 +1,8 @@
 package dev.precis.alignment.reward;
 
-import dev.precis.InvalidInputException;
 import dev.precis.data.LabelledText;
 import dev.precis.data.PreferencePair;
+import dev.precis.io.InvalidInputException;
 import dev.precis.random.SplitMix64;
 import dev.precis.text.PromptTemplate;
 import dev.precis.text.Tokenizer;

@@ -1,9 +1,9 @@
 package dev.precis.alignment.reward;
 
-import dev.precis.InvalidInputException;
-import dev.precis.checkpoint.AtomicFile;
-import dev.precis.checkpoint.Json;
-import dev.precis.checkpoint.JsonObject;
+import dev.precis.io.AtomicFile;
+import dev.precis.io.InvalidInputException;
+import dev.precis.io.Json;
+import dev.precis.io.JsonObject;
 import dev.precis.text.Tokenizer;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;

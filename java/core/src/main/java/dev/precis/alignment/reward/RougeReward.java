@@ -1,7 +1,7 @@
 package dev.precis.alignment.reward;
 
-import dev.precis.InvalidInputException;
 import dev.precis.evaluation.Rouge;
+import dev.precis.io.InvalidInputException;
 import java.util.ArrayList;
 import java.util.List;
 

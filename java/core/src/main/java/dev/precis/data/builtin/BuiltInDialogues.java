@@ -1,6 +1,6 @@
 package dev.precis.data.builtin;
 
-import dev.precis.InvalidInputException;
+import dev.precis.io.InvalidInputException;
 import dev.precis.random.SplitMix64;
 import dev.precis.text.BpeTrainer;
 import dev.precis.text.PromptTemplate;

@@ -5,8 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.precis.Fixtures;
 import dev.precis.alignment.Reference;
-import dev.precis.checkpoint.Json;
 import dev.precis.ffi.Context;
+import dev.precis.io.Json;
 import dev.precis.tensor.DType;
 import dev.precis.training.RunFolder;
 import dev.precis.training.Schedule;

@@ -5,10 +5,10 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.precis.Fixtures;
-import dev.precis.InvalidInputException;
 import dev.precis.alignment.preference.PreferenceLoss.Answer;
 import dev.precis.alignment.preference.PreferenceLoss.Cost;
 import dev.precis.alignment.preference.PreferenceLoss.Kind;
+import dev.precis.io.InvalidInputException;
 import dev.precis.random.SplitMix64;
 import java.util.Map;
 import org.junit.jupiter.api.Test;

@@ -5,7 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.precis.Killing;
-import dev.precis.checkpoint.Json;
+import dev.precis.io.Json;
 import dev.precis.training.TrainingLoop.End;
 import dev.precis.training.TrainingLoop.Result;
 import java.io.IOException;

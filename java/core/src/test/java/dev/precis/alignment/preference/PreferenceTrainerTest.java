@@ -6,13 +6,13 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.precis.Fixtures;
-import dev.precis.InvalidInputException;
 import dev.precis.alignment.Reference;
 import dev.precis.alignment.preference.PreferenceLoss.Kind;
-import dev.precis.checkpoint.Json;
 import dev.precis.ffi.Context;
+import dev.precis.io.InvalidInputException;
+import dev.precis.io.Json;
+import dev.precis.layers.Parameters.Parameter;
 import dev.precis.lora.LoraConfig;
-import dev.precis.ops.Parameters.Parameter;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
 import dev.precis.training.Optimizer;

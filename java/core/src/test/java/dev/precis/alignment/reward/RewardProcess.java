@@ -2,8 +2,8 @@ package dev.precis.alignment.reward;
 
 import dev.precis.Fixtures;
 import dev.precis.Killing;
-import dev.precis.checkpoint.Json;
 import dev.precis.ffi.Context;
+import dev.precis.io.Json;
 import dev.precis.random.SplitMix64;
 import dev.precis.tensor.DType;
 import dev.precis.text.Tokenizer;

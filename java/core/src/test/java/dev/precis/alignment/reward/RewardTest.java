@@ -7,10 +7,10 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.precis.Classifier;
 import dev.precis.Fixtures;
-import dev.precis.InvalidInputException;
 import dev.precis.alignment.reward.ClassifierReward.Measure;
 import dev.precis.alignment.reward.WeightedReward.Part;
 import dev.precis.evaluation.Rouge;
+import dev.precis.io.InvalidInputException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;

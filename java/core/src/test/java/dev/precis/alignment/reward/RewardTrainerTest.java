@@ -8,16 +8,16 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.precis.Classifier;
 import dev.precis.Fixtures;
-import dev.precis.InvalidInputException;
 import dev.precis.Killing;
 import dev.precis.alignment.reward.ClassifierReward.Measure;
 import dev.precis.checkpoint.Checkpoint;
-import dev.precis.checkpoint.Json;
 import dev.precis.checkpoint.SafeTensors;
 import dev.precis.data.PreferencePair;
 import dev.precis.data.PreferenceReader;
 import dev.precis.data.TextReader;
 import dev.precis.evaluation.Calibration;
+import dev.precis.io.InvalidInputException;
+import dev.precis.io.Json;
 import dev.precis.random.SplitMix64;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;

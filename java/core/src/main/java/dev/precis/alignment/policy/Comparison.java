@@ -1,0 +1,188 @@
+package dev.precis.alignment.policy;
+
+import dev.precis.alignment.reward.Completion;
+import dev.precis.alignment.reward.Reward;
+import dev.precis.alignment.reward.Score;
+import dev.precis.evaluation.PairedBootstrap;
+import dev.precis.generation.GeneratedTokens;
+import dev.precis.generation.GenerationOptions;
+import dev.precis.generation.Generator;
+import dev.precis.t5.T5Model;
+import dev.precis.text.Tokenizer;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * What an alignment did: responses to the same prompts with the same draws, before and after it.
+ *
+ * @param rows sorted by gain of the reward, the largest first
+ * @param measures what was measured, by name; the first is the reward
+ */
+public record Comparison(List<Row> rows, Map<String, Paired> measures) {
+  /**
+   * One prompt.
+   *
+   * @param query what the policy read
+   */
+  public record Row(
+      String id,
+      String query,
+      String responseBefore,
+      String responseAfter,
+      double rewardBefore,
+      double rewardAfter) {
+    /** How much more the response gets than before. */
+    public double gain() {
+      return rewardAfter - rewardBefore;
+    }
+  }
+
+  /**
+   * A measure of all responses, prompt by prompt.
+   *
+   * @param difference after minus before, with its 95 % interval
+   */
+  public record Paired(
+      double[] before, double[] after, PairedBootstrap.Interval difference, double pValue) {
+    /** The mean before. */
+    public double meanBefore() {
+      return mean(before);
+    }
+
+    /** The mean after. */
+    public double meanAfter() {
+      return mean(after);
+    }
+
+    /** The standard deviation before. */
+    public double deviationBefore() {
+      return deviation(before);
+    }
+
+    /** The standard deviation after. */
+    public double deviationAfter() {
+      return deviation(after);
+    }
+
+    /** The difference as a share of the mean before; NaN where that is zero. */
+    public double relative() {
+      return meanBefore() == 0 ? Double.NaN : difference.mean() / Math.abs(meanBefore());
+    }
+
+    private static double mean(double[] values) {
+      double sum = 0;
+      for (double value : values) {
+        sum += value;
+      }
+      return sum / values.length;
+    }
+
+    private static double deviation(double[] values) {
+      double mean = mean(values);
+      double sum = 0;
+      for (double value : values) {
+        sum += (value - mean) * (value - mean);
+      }
+      return values.length < 2 ? 0 : Math.sqrt(sum / (values.length - 1));
+    }
+  }
+
+  /** Measures with this beginning guard the quality: they must not fall. */
+  private static final String GUARDED = "rouge";
+
+  /**
+   * Responses of a model as it is now.
+   *
+   * @param options with a seed: the same draws are made for the same prompts
+   */
+  public static List<String> respond(
+      T5Model model, Tokenizer tokenizer, List<Prompt> prompts, GenerationOptions options) {
+    List<int[]> sources = prompts.stream().map(Prompt::source).toList();
+    List<String> texts = new ArrayList<>();
+    try (Generator generator = new Generator(model)) {
+      for (List<GeneratedTokens> each : generator.generate(sources, options, 32, 0, null, null)) {
+        texts.add(tokenizer.decode(each.getFirst().tokens(), true));
+      }
+    }
+    return texts;
+  }
+
+  /**
+   * Compares responses.
+   *
+   * @param before for each prompt, in order
+   * @param after likewise
+   * @param measures by name, in the order they are told; the first is the reward, by whose gain
+   *     rows are sorted
+   * @param seed of the bootstrap
+   */
+  public static Comparison of(
+      List<Prompt> prompts,
+      List<String> before,
+      List<String> after,
+      Map<String, Reward> measures,
+      long seed) {
+    PairedBootstrap bootstrap = new PairedBootstrap(seed);
+    Map<String, Paired> all = new LinkedHashMap<>();
+    measures.forEach(
+        (name, measure) -> {
+          double[] old = values(prompts, before, measure);
+          double[] now = values(prompts, after, measure);
+          PairedBootstrap.Comparison compared = bootstrap.compare(old, now);
+          all.put(name, new Paired(old, now, compared.difference(), compared.pValue()));
+        });
+    Paired reward = all.values().iterator().next();
+    List<Row> rows = new ArrayList<>();
+    for (int i = 0; i < prompts.size(); i++) {
+      rows.add(
+          new Row(
+              prompts.get(i).id(),
+              prompts.get(i).text(),
+              before.get(i),
+              after.get(i),
+              reward.before[i],
+              reward.after[i]));
+    }
+    rows.sort(Comparator.comparingDouble(Row::gain).reversed());
+    return new Comparison(List.copyOf(rows), all);
+  }
+
+  private static double[] values(List<Prompt> prompts, List<String> texts, Reward measure) {
+    List<Completion> completions = new ArrayList<>();
+    for (int i = 0; i < texts.size(); i++) {
+      Prompt prompt = prompts.get(i);
+      completions.add(
+          new Completion(prompt.id(), prompt.text(), texts.get(i), prompt.references()));
+    }
+    return measure.checked(completions).stream().mapToDouble(Score::value).toArray();
+  }
+
+  /** What to say where a measure of quality fell beyond its interval. */
+  public Optional<String> guard() {
+    List<String> fell = new ArrayList<>();
+    measures.forEach(
+        (name, paired) -> {
+          if (name.startsWith(GUARDED) && paired.difference.high() < 0) {
+            fell.add(
+                "%s fell from %.4f to %.4f (%.4f to %.4f)"
+                    .formatted(
+                        name,
+                        paired.meanBefore(),
+                        paired.meanAfter(),
+                        paired.difference.low(),
+                        paired.difference.high()));
+          }
+        });
+    return fell.isEmpty()
+        ? Optional.empty()
+        : Optional.of(
+            "Quality was lost: "
+                + String.join("; ", fell)
+                + ". A stronger hold on the reference (--kl-coef, --beta), --rpo-alpha or fewer"
+                + " steps keep more of it");
+  }
+}

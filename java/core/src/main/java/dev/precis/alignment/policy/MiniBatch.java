@@ -1,0 +1,138 @@
+package dev.precis.alignment.policy;
+
+import dev.precis.alignment.policy.PpoOptions.Algorithm;
+import dev.precis.alignment.policy.PpoOptions.Mode;
+import dev.precis.ops.Ops.PpoCoefficients;
+import dev.precis.tensor.DType;
+import dev.precis.tensor.Tensor;
+import dev.precis.tensor.Workspace;
+import java.lang.foreign.ValueLayout;
+
+/**
+ * The tokens of some responses, as the update's kernel reads and writes them.
+ *
+ * @param tokens where in the rollout's arrays each token is
+ * @param advantages of each token, as it is trained
+ * @param actions the tokens themselves; -100 where one is not trained
+ * @param weights each token's share of the loss
+ * @param tensors the rest: what is read, and what is written
+ */
+record MiniBatch(
+    int[] tokens,
+    double[] advantages,
+    Tensor actions,
+    Tensor weights,
+    Tensor oldLogProbabilities,
+    Tensor advantageTensor,
+    Tensor referenceLogProbabilities,
+    Tensor oldValues,
+    Tensor returns,
+    Tensor logProbabilities,
+    Tensor entropies,
+    Tensor policyLosses,
+    Tensor valueLosses,
+    PpoCoefficients coefficients) {
+
+  /**
+   * All responses to some prompts of a rollout.
+   *
+   * @param part indices of the prompts
+   * @param klCoefficient of GRPO's penalty in the loss
+   */
+  static MiniBatch of(
+      Rollout rollout,
+      PolicyTargets targets,
+      int[] part,
+      PpoOptions options,
+      double klCoefficient,
+      Workspace workspace) {
+    int[] offsets = rollout.offsets();
+    int each = rollout.perPrompt();
+    int count = 0;
+    for (int p : part) {
+      count += offsets[(p + 1) * each] - offsets[p * each];
+    }
+    int[] tokens = new int[count];
+    boolean[] mask = new boolean[count];
+    double[] advantages = new double[count];
+    int at = 0;
+    int trained = 0;
+    for (int p : part) {
+      for (int t = offsets[p * each]; t < offsets[(p + 1) * each]; t++) {
+        tokens[at] = t;
+        mask[at] = rollout.mask()[t];
+        advantages[at] = targets.advantages()[t];
+        trained += mask[at] ? 1 : 0;
+        at++;
+      }
+    }
+    boolean critic = options.algorithm() == Algorithm.PPO;
+    if (critic && options.mode() == Mode.LAB) {
+      Advantages.whiten(advantages, mask, true);
+    }
+    Tensor actions = workspace.tensor(DType.INT32, count);
+    Tensor weights = workspace.shared(DType.FLOAT32, count);
+    at = 0;
+    for (int p : part) {
+      for (int s = p * each; s < (p + 1) * each; s++) {
+        int[] ids = rollout.samples().get(s).tokens();
+        double share = share(options.algorithm(), trained, part.length * each, ids.length);
+        for (int id : ids) {
+          actions.memory().setAtIndex(ValueLayout.JAVA_INT, at, mask[at] ? id : -100);
+          float weight = mask[at] ? (float) (share / options.gradientAccumulation()) : 0;
+          weights.memory().setAtIndex(ValueLayout.JAVA_FLOAT, at, weight);
+          at++;
+        }
+      }
+    }
+    boolean penalised = options.algorithm() == Algorithm.GRPO && klCoefficient > 0;
+    return new MiniBatch(
+        tokens,
+        advantages,
+        actions,
+        weights,
+        floats(rollout.logProbabilities(), tokens, workspace),
+        floats(advantages, null, workspace),
+        penalised ? floats(rollout.referenceLogProbabilities(), tokens, workspace) : null,
+        critic ? floats(targets.values(), tokens, workspace) : null,
+        critic ? floats(targets.returns(), tokens, workspace) : null,
+        workspace.shared(DType.FLOAT32, count),
+        workspace.shared(DType.FLOAT32, count),
+        workspace.shared(DType.FLOAT32, count),
+        critic ? workspace.shared(DType.FLOAT32, count) : null,
+        new PpoCoefficients(
+            options.clipRange(),
+            options.clipRange(),
+            options.clipRangeValue(),
+            critic ? options.valueCoefficient() : 0,
+            options.entropyCoefficient(),
+            penalised ? (float) klCoefficient : 0));
+  }
+
+  /**
+   * A trained token's share of the loss: PPO's is a mean over tokens, GRPO's a mean over responses
+   * of a mean over tokens, RLOO's a mean over responses of a sum.
+   */
+  private static double share(Algorithm algorithm, int trained, int responses, int length) {
+    return switch (algorithm) {
+      case PPO -> 1.0 / trained;
+      case GRPO -> 1.0 / ((double) responses * length);
+      case RLOO -> 1.0 / responses;
+    };
+  }
+
+  private static Tensor floats(double[] from, int[] at, Workspace workspace) {
+    int count = at == null ? from.length : at.length;
+    Tensor tensor = workspace.shared(DType.FLOAT32, count);
+    for (int i = 0; i < count; i++) {
+      float value = (float) from[at == null ? i : at[i]];
+      tensor.memory().setAtIndex(ValueLayout.JAVA_FLOAT, i, value);
+    }
+    return tensor;
+  }
+
+  /** A value that the kernel wrote or read. */
+  static double at(Tensor tensor, int i) {
+    return tensor.memory().getAtIndex(ValueLayout.JAVA_FLOAT, i);
+  }
+}

@@ -1,0 +1,106 @@
+package dev.precis.alignment.policy;
+
+import dev.precis.alignment.policy.PpoOptions.Mode;
+
+/**
+ * What an update pulls a policy towards, for each token of a rollout.
+ *
+ * @param nonScoreRewards the KL penalty alone: {@code -coefficient x penalty}
+ * @param rewards with the score at the last trained token of each response
+ * @param advantages of the tokens that were drawn; whitened over the batch where the mode says so
+ * @param values the critic's, zero where the mask is
+ * @param returns advantages before whitening, plus values
+ */
+record PolicyTargets(
+    double[] nonScoreRewards,
+    double[] rewards,
+    double[] advantages,
+    double[] values,
+    double[] returns) {
+
+  /**
+   * Targets of a rollout.
+   *
+   * @param scores one for each response
+   * @param klCoefficient of the penalty
+   */
+  static PolicyTargets of(
+      Rollout rollout, double[] scores, PpoOptions options, double klCoefficient) {
+    return switch (options.algorithm()) {
+      case PPO -> critic(rollout, scores, options, klCoefficient);
+      case GRPO ->
+          sequences(rollout, Advantages.group(scores, rollout.perPrompt(), true), scores, 0);
+      case RLOO -> {
+        double[] penalties = rollout.sequencePenalties();
+        double[] penalised = scores.clone();
+        for (int i = 0; i < penalised.length; i++) {
+          penalised[i] -= klCoefficient * penalties[i];
+        }
+        yield sequences(
+            rollout, Advantages.leaveOneOut(penalised, rollout.perPrompt()), scores, klCoefficient);
+      }
+    };
+  }
+
+  private static PolicyTargets critic(
+      Rollout rollout, double[] scores, PpoOptions options, double klCoefficient) {
+    boolean[] mask = rollout.mask();
+    double[] nonScore = penalised(rollout, klCoefficient);
+    double[] rewards = withScores(rollout, nonScore, scores);
+    double[] values = rollout.values().clone();
+    for (int t = 0; t < mask.length; t++) {
+      values[t] = mask[t] ? values[t] : 0;
+    }
+    if (options.whitenRewards()) {
+      Advantages.whiten(rewards, mask, false);
+    }
+    double[] advantages = new double[mask.length];
+    Advantages.gae(
+        rewards, values, mask, rollout.offsets(), options.gamma(), options.lambda(), advantages);
+    double[] returns = new double[mask.length];
+    for (int t = 0; t < mask.length; t++) {
+      returns[t] = advantages[t] + values[t];
+    }
+    if (options.mode() != Mode.LAB) {
+      Advantages.whiten(advantages, mask, true);
+    }
+    return new PolicyTargets(nonScore, rewards, advantages, values, returns);
+  }
+
+  /** One advantage for all tokens of a response. */
+  private static PolicyTargets sequences(
+      Rollout rollout, double[] each, double[] scores, double klCoefficient) {
+    double[] nonScore = penalised(rollout, klCoefficient);
+    double[] advantages = new double[rollout.tokens()];
+    int[] offsets = rollout.offsets();
+    for (int i = 0; i < each.length; i++) {
+      for (int t = offsets[i]; t < offsets[i + 1]; t++) {
+        advantages[t] = each[i];
+      }
+    }
+    double[] none = new double[advantages.length];
+    return new PolicyTargets(
+        nonScore, withScores(rollout, nonScore, scores), advantages, none, none);
+  }
+
+  private static double[] penalised(Rollout rollout, double klCoefficient) {
+    double[] rewards = new double[rollout.tokens()];
+    for (int t = 0; t < rewards.length; t++) {
+      rewards[t] = -klCoefficient * rollout.penalties()[t];
+    }
+    return rewards;
+  }
+
+  private static double[] withScores(Rollout rollout, double[] nonScore, double[] scores) {
+    double[] rewards = nonScore.clone();
+    int[] offsets = rollout.offsets();
+    for (int i = 0; i < scores.length; i++) {
+      int last = offsets[i + 1] - 1;
+      // A response of one token has nothing that is trained where its first token is not.
+      if (last >= offsets[i] && rollout.mask()[last]) {
+        rewards[last] += scores[i];
+      }
+    }
+    return rewards;
+  }
+}

@@ -1,0 +1,264 @@
+package dev.precis.alignment.policy;
+
+import dev.precis.alignment.policy.PpoOptions.Algorithm;
+import dev.precis.alignment.policy.PpoOptions.Mode;
+import dev.precis.generation.SampledTokens;
+import dev.precis.tensor.Tensor;
+import java.util.LinkedHashMap;
+import java.util.Map;
+
+/**
+ * What is told of a step, by TRL's names. What each mini-batch has is a mean over its trained
+ * tokens; the step's is the mean of those.
+ */
+final class PpoStatistics {
+  private final Rollout rollout;
+  private final PpoOptions options;
+  private final Map<String, Double> step = new LinkedHashMap<>();
+  private final Map<String, Double> sums = new LinkedHashMap<>();
+  private int miniBatches;
+  private int leftOut;
+  private double steps;
+  private double gradNorms;
+  private double kl;
+  private double lastPolicyKl;
+  private double lastLoss;
+  private double largestRatio;
+  private boolean stoppedEarly;
+
+  /**
+   * Of a step that begins.
+   *
+   * @param scores as they were given
+   * @param processed as they are trained: scaled and cut where the options say so
+   */
+  PpoStatistics(
+      Rollout rollout,
+      double[] scores,
+      double[] processed,
+      PpoOptions options,
+      double klCoefficient) {
+    this.rollout = rollout;
+    this.options = options;
+    double[] penalties = rollout.sequencePenalties();
+    double entropy = 0;
+    double third = 0;
+    int samples = scores.length;
+    int[] offsets = rollout.offsets();
+    double[] lengths = new double[samples];
+    int finished = 0;
+    for (int i = 0; i < samples; i++) {
+      kl += penalties[i] / samples;
+      for (int t = offsets[i]; t < offsets[i + 1]; t++) {
+        if (rollout.mask()[t]) {
+          double p = rollout.logProbabilities()[t];
+          double d = rollout.referenceLogProbabilities()[t] - p;
+          entropy -= p / samples;
+          third += (Math.exp(d) - d - 1) / samples;
+        }
+      }
+      // TRL's responses begin with the start token.
+      lengths[i] = offsets[i + 1] - offsets[i] + (options.mode() == Mode.FULL_MASK ? 0 : 1);
+      finished += rollout.samples().get(i).finished() ? 1 : 0;
+    }
+    step.put("objective/kl", kl);
+    step.put("objective/kl_k3", third);
+    step.put("objective/kl_coef", klCoefficient);
+    step.put("objective/entropy", entropy);
+    step.put("ppo/mean_scores", mean(processed));
+    step.put("ppo/std_scores", deviation(processed));
+    double[] queries = new double[rollout.prompts().size()];
+    for (int i = 0; i < queries.length; i++) {
+      queries[i] = rollout.prompts().get(i).source().length;
+    }
+    step.put("tokens/queries_len_mean", mean(queries));
+    step.put("tokens/queries_len_std", deviation(queries));
+    step.put("tokens/responses_len_mean", mean(lengths));
+    step.put("tokens/responses_len_std", deviation(lengths));
+    step.put("tokens/responses_finished", (double) finished / samples);
+    step.put("env/reward_mean", mean(scores));
+    step.put("env/reward_std", deviation(scores));
+  }
+
+  private static double mean(double[] values) {
+    double sum = 0;
+    for (double value : values) {
+      sum += value;
+    }
+    return sum / values.length;
+  }
+
+  private static double deviation(double[] values) {
+    double mean = mean(values);
+    double sum = 0;
+    for (double value : values) {
+      sum += (value - mean) * (value - mean);
+    }
+    return values.length < 2 ? 0 : Math.sqrt(sum / (values.length - 1));
+  }
+
+  void rewards(PolicyTargets targets) {
+    step.put(
+        "ppo/mean_non_score_reward", Advantages.mean(targets.nonScoreRewards(), rollout.mask()));
+    step.put("ppo/mean_token_entropy", Advantages.mean(rollout.entropies(), rollout.mask()));
+    double largest = 0;
+    for (SampledTokens sample : rollout.samples()) {
+      largest = Math.max(largest, sample.tokens().length);
+    }
+    step.put("tokens/responses_longest", largest);
+  }
+
+  /**
+   * Takes in what the kernel wrote for a mini-batch. One whose mean ratio of new to old probability
+   * is above the threshold counts with a loss of 0.
+   *
+   * @param values the critic's present ones, or null
+   * @return whether it is trained on
+   */
+  boolean miniBatch(MiniBatch batch, Tensor values, PolicyTargets targets) {
+    int n = batch.tokens().length;
+    boolean[] mask = new boolean[n];
+    double[] ratio = new double[n];
+    double[] square = new double[n];
+    double[] moved = new double[n];
+    double[] clipped = new double[n];
+    double[] policy = new double[n];
+    double[] entropy = new double[n];
+    double penalty = 0;
+    double weighted = 0;
+    double entropyShare = 0;
+    for (int i = 0; i < n; i++) {
+      int t = batch.tokens()[i];
+      mask[i] = rollout.mask()[t];
+      if (!mask[i]) {
+        continue;
+      }
+      double d =
+          MiniBatch.at(batch.logProbabilities(), i) - MiniBatch.at(batch.oldLogProbabilities(), i);
+      double advantage = batch.advantages()[i];
+      ratio[i] = Math.exp(d);
+      largestRatio = Math.max(largestRatio, ratio[i]);
+      square[i] = 0.5 * d * d;
+      moved[i] = -d;
+      double bounded = Math.clamp(ratio[i], 1.0 - options.clipRange(), 1.0 + options.clipRange());
+      clipped[i] = -advantage * bounded > -advantage * ratio[i] ? 1 : 0;
+      policy[i] = MiniBatch.at(batch.policyLosses(), i);
+      entropy[i] = MiniBatch.at(batch.entropies(), i);
+      double weight = MiniBatch.at(batch.weights(), i) * options.gradientAccumulation();
+      weighted += weight * policy[i];
+      entropyShare += weight * entropy[i];
+      if (batch.referenceLogProbabilities() != null) {
+        double l =
+            MiniBatch.at(batch.referenceLogProbabilities(), i)
+                - MiniBatch.at(batch.logProbabilities(), i);
+        penalty += weight * (Math.exp(l) - l - 1);
+      }
+    }
+    double meanRatio = or0(Advantages.mean(ratio, mask));
+    boolean guarded = options.mode() != Mode.LAB && options.ratioThreshold() > 0;
+    boolean trained = !guarded || !(meanRatio > options.ratioThreshold());
+    double total = weighted - options.entropyCoefficient() * entropyShare;
+    total += batch.coefficients().klCoefficient() * penalty;
+    if (options.algorithm() == Algorithm.PPO) {
+      total += options.valueCoefficient() * values(batch, values, targets, mask, trained);
+    }
+    add("ppo/loss/policy", trained ? weighted : 0);
+    add("ppo/loss/total", trained ? total : 0);
+    if (options.algorithm() == Algorithm.GRPO) {
+      add("ppo/loss/kl", trained ? penalty : 0);
+    }
+    lastPolicyKl = or0(Advantages.mean(moved, mask));
+    add("ppo/policy/entropy", or0(Advantages.mean(entropy, mask)));
+    add("ppo/policy/approxkl", or0(Advantages.mean(square, mask)));
+    add("ppo/policy/policykl", lastPolicyKl);
+    add("ppo/policy/clipfrac", or0(Advantages.mean(clipped, mask)));
+    add("ppo/policy/advantages_mean", or0(Advantages.mean(batch.advantages(), mask)));
+    add("ppo/policy/ratio", meanRatio);
+    lastLoss = total;
+    miniBatches++;
+    leftOut += trained ? 0 : 1;
+    return trained;
+  }
+
+  private double values(
+      MiniBatch batch, Tensor values, PolicyTargets targets, boolean[] mask, boolean trained) {
+    int n = mask.length;
+    double[] now = new double[n];
+    double[] old = new double[n];
+    double[] returns = new double[n];
+    double[] error = new double[n];
+    double[] clipped = new double[n];
+    double[] loss = new double[n];
+    for (int i = 0; i < n; i++) {
+      if (!mask[i]) {
+        continue;
+      }
+      int t = batch.tokens()[i];
+      now[i] = MiniBatch.at(values, i);
+      old[i] = targets.values()[t];
+      returns[i] = targets.returns()[t];
+      error[i] = (now[i] - returns[i]) * (now[i] - returns[i]);
+      double bounded =
+          Math.clamp(now[i], old[i] - options.clipRangeValue(), old[i] + options.clipRangeValue());
+      clipped[i] = (bounded - returns[i]) * (bounded - returns[i]) > error[i] ? 1 : 0;
+      loss[i] = MiniBatch.at(batch.valueLosses(), i);
+    }
+    double mean = or0(Advantages.mean(loss, mask));
+    add("ppo/loss/value", trained ? mean : 0);
+    add("ppo/returns/mean", or0(Advantages.mean(returns, mask)));
+    add("ppo/returns/var", Advantages.variance(returns, mask));
+    add("ppo/val/vpred", or0(Advantages.mean(now, mask)));
+    add("ppo/val/error", or0(Advantages.mean(error, mask)));
+    add("ppo/val/clipfrac", or0(Advantages.mean(clipped, mask)));
+    add("ppo/val/mean", or0(Advantages.mean(old, mask)));
+    add("ppo/val/var", Advantages.variance(old, mask));
+    return mean;
+  }
+
+  /** A mini-batch without a trained token has no means. */
+  private static double or0(double mean) {
+    return Double.isNaN(mean) ? 0 : mean;
+  }
+
+  private void add(String name, double value) {
+    sums.merge(name, value, Double::sum);
+  }
+
+  void stoppedEarly() {
+    stoppedEarly = true;
+  }
+
+  void gradNorm(double norm) {
+    gradNorms += norm;
+    steps++;
+  }
+
+  /** The mean over responses of the penalties' sum. */
+  double kl() {
+    return kl;
+  }
+
+  /** How far the last mini-batch's policy is from the one that sampled, in nats for each token. */
+  double lastPolicyKl() {
+    return lastPolicyKl;
+  }
+
+  /** Of the last mini-batch. */
+  double lastLoss() {
+    return lastLoss;
+  }
+
+  Map<String, Double> result() {
+    Map<String, Double> all = new LinkedHashMap<>(step);
+    sums.forEach((name, sum) -> all.put(name, sum / miniBatches));
+    if (all.containsKey("ppo/val/error")) {
+      double variance = all.get("ppo/returns/var");
+      all.put("ppo/val/var_explained", variance == 0 ? 0 : 1 - all.get("ppo/val/error") / variance);
+    }
+    all.put("ppo/policy/ratio_max", largestRatio);
+    all.put("ppo/mini_batches_left_out", (double) leftOut);
+    all.put("ppo/stopped_early", stoppedEarly ? 1.0 : 0);
+    all.put("grad_norm", steps == 0 ? 0 : gradNorms / steps);
+    return all;
+  }
+}

@@ -1,0 +1,180 @@
+package dev.precis.alignment.policy;
+
+import dev.precis.alignment.reward.Reward;
+import dev.precis.generation.SampledTokens;
+import dev.precis.io.InvalidInputException;
+import dev.precis.io.Json;
+import dev.precis.tensor.DType;
+import java.util.ArrayList;
+import java.util.List;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * What must be so before the first update, each with a number: most runs that come to nothing were
+ * wrong from the start.
+ *
+ * @param checks in the order they were made
+ */
+public record Preflight(List<Check> checks) {
+  /** Responses that are computed again by themselves. */
+  private static final int SINGLES = 3;
+
+  /**
+   * One of them.
+   *
+   * @param name short
+   * @param value what was found
+   * @param limit what it may be at most; NaN where it is told only
+   * @param sentence what it means, and what to do where it fails
+   */
+  public record Check(String name, double value, double limit, String sentence) {
+    /** Whether it holds. */
+    public boolean passed() {
+      return Double.isNaN(limit) || value <= limit;
+    }
+  }
+
+  /**
+   * Makes the checks.
+   *
+   * @param first the first step's rollout, before any update
+   * @param sameAsReference whether the policy starts as its reference
+   */
+  static Preflight of(Ppo ppo, Rollout first, Reward reward, boolean sameAsReference) {
+    List<Check> checks = new ArrayList<>();
+    checks.add(
+        new Check(
+            "kl_at_start",
+            largest(first.logProbabilities(), first.referenceLogProbabilities()),
+            sameAsReference ? 0 : Double.NaN,
+            sameAsReference
+                ? "the policy starts as its reference, so that no token's log-probability may"
+                    + " differ; where one does, the reference is not what its name says"
+                : "the policy does not start as its reference: the largest difference of a token's"
+                    + " log-probability"));
+    if (first.samples().getFirst().logProbabilities() != null) {
+      checks.add(
+          new Check(
+              "sampler_and_scorer",
+              samplerDifference(first),
+              ppo.policy().dtype() == DType.FLOAT32 ? 1e-3 : 5e-2,
+              "the mean difference between a token's log-probability when it was drawn and when the"
+                  + " whole response is scored; where it is large, the two read different inputs"));
+    }
+    checks.add(
+        new Check(
+            "batch_and_singles",
+            singlesDifference(ppo, first),
+            0,
+            "responses scored together and one by one have the same log-probabilities to the bit;"
+                + " where not, padding or order leaks into the numbers"));
+    for (Reward.Probe probe : reward.probes()) {
+      checks.add(
+          new Check(
+              "reward_order_" + probe.term(),
+              probe.worseValue() - probe.value(),
+              Math.nextDown(0.0),
+              "\"%s\" must get more than \"%s\"; where it does not, the label is the wrong one or the classifier cannot tell"
+                  .formatted(probe.better(), probe.worse())));
+    }
+    checks.add(
+        new Check(
+            "special_tokens_in_text",
+            first.texts().stream().filter(text -> text.matches("(?s).*(<pad>|</s>).*")).count(),
+            0,
+            "the reward reads text: no response may hold the special tokens <pad> or </s>"));
+    checks.add(
+        new Check(
+            "empty_responses",
+            first.texts().stream().filter(String::isBlank).count(),
+            first.texts().size() - 1,
+            "at least one prompt must be answered with text; where none is, the prompts or the"
+                + " length limits are wrong"));
+    return new Preflight(checks);
+  }
+
+  private static double largest(double[] a, double[] b) {
+    double largest = 0;
+    for (int i = 0; i < a.length; i++) {
+      largest = Math.max(largest, Math.abs(a[i] - b[i]));
+    }
+    return largest;
+  }
+
+  private static double samplerDifference(Rollout rollout) {
+    double sum = 0;
+    int at = 0;
+    for (SampledTokens sample : rollout.samples()) {
+      for (float drawn : sample.logProbabilities()) {
+        sum += Math.abs(drawn - rollout.logProbabilities()[at++]);
+      }
+    }
+    return sum / at;
+  }
+
+  private static double singlesDifference(Ppo ppo, Rollout rollout) {
+    double largest = 0;
+    int prompts = Math.min(SINGLES, rollout.prompts().size());
+    int each = rollout.perPrompt();
+    double[][] before = new double[prompts][];
+    for (int i = 0; i < prompts; i++) {
+      before[i] =
+          java.util.Arrays.copyOfRange(
+              rollout.logProbabilities(),
+              rollout.offsets()[i * each],
+              rollout.offsets()[(i + 1) * each]);
+    }
+    for (int i = 0; i < prompts; i++) {
+      List<int[]> responses =
+          rollout.samples().subList(i * each, (i + 1) * each).stream()
+              .map(SampledTokens::tokens)
+              .toList();
+      Rollout single = ppo.rollout(List.of(rollout.prompts().get(i)), responses, rollout.step());
+      largest = Math.max(largest, largest(before[i], single.logProbabilities()));
+    }
+    return largest;
+  }
+
+  /**
+   * Refuses to go on where a check fails.
+   *
+   * @throws InvalidInputException with all that failed
+   */
+  public void require() {
+    List<String> failed = new ArrayList<>();
+    for (Check check : checks) {
+      if (!check.passed()) {
+        failed.add(
+            "%s is %s, but may be %s at most: %s"
+                .formatted(check.name, number(check.value), number(check.limit), check.sentence));
+      }
+    }
+    if (!failed.isEmpty()) {
+      throw new InvalidInputException(
+          "The run does not start, because " + String.join("; and ", failed));
+    }
+  }
+
+  private static String number(double value) {
+    return value == Math.rint(value) || value == Math.nextDown(0.0)
+        ? String.valueOf(Math.round(value))
+        : "%.3g".formatted(value);
+  }
+
+  /** As JSON, for the run's folder. */
+  public ArrayNode toJson() {
+    ArrayNode all = Json.mapper().createArrayNode();
+    for (Check check : checks) {
+      ObjectNode node = all.addObject();
+      node.put("name", check.name);
+      node.put("value", check.value);
+      if (!Double.isNaN(check.limit)) {
+        node.put("limit", check.limit);
+      }
+      node.put("passed", check.passed());
+      node.put("meaning", check.sentence);
+    }
+    return all;
+  }
+}

@@ -1,0 +1,179 @@
+package dev.precis.encoder;
+
+import dev.precis.encoder.RobertaWeights.Layer;
+import dev.precis.encoder.RobertaWeights.Norm;
+import dev.precis.io.InvalidInputException;
+import dev.precis.ops.Ops;
+import dev.precis.ops.Ops.AttentionShape;
+import dev.precis.ops.Tape;
+import dev.precis.ops.Variable;
+import dev.precis.tensor.DType;
+import dev.precis.tensor.Ragged;
+import dev.precis.tensor.Tensor;
+import dev.precis.tensor.Workspace;
+import java.lang.foreign.ValueLayout;
+
+/**
+ * A RoBERTa that classifies sequences, on a {@link Tape}: transformers'
+ * RobertaForSequenceClassification, with its dropout where the tape records.
+ *
+ * <pre>
+ *   x = norm(word + position + type)
+ *   x = norm(x + attention(x));  x = norm(x + out(gelu(in(x))))     for each layer
+ *   logits = outProjection(tanh(dense(x of the first token)))
+ * </pre>
+ *
+ * <p>Sequences lie one behind the other, without padding. Not for several threads.
+ */
+public final class RobertaClassifier {
+  private final RobertaWeights weights;
+  private final RobertaConfig config;
+  private final Ops ops;
+  private final DType activationType;
+  private final boolean dropout;
+
+  /**
+   * A classifier.
+   *
+   * @param dtype of the packed weights: float32 or bfloat16
+   * @param dropout whether the configuration's dropout is applied where the tape records
+   */
+  public RobertaClassifier(RobertaWeights weights, Ops ops, DType dtype, boolean dropout) {
+    this.weights = weights;
+    this.config = weights.config();
+    this.ops = ops;
+    this.activationType = dtype == DType.FLOAT32 ? DType.FLOAT32 : DType.BFLOAT16;
+    this.dropout = dropout;
+  }
+
+  public RobertaConfig config() {
+    return config;
+  }
+
+  public RobertaWeights weights() {
+    return weights;
+  }
+
+  /**
+   * The logits of each sequence.
+   *
+   * @param tokens each sequence with its special tokens
+   * @return (sequences, labels) float32
+   * @throws InvalidInputException where a sequence is longer than the model has positions
+   */
+  public Variable logits(Tape tape, Ragged tokens) {
+    if (tokens.longest() > config.maxTokens()) {
+      throw new InvalidInputException(
+          "A sequence has %d tokens, but the model reads at most %d: cut it"
+              .formatted(tokens.longest(), config.maxTokens()));
+    }
+    float hiddenDropout = rate(tape, config.hiddenDropout());
+    float headDropout = rate(tape, config.classifierDropout());
+    Variable x = embed(tape, tokens, hiddenDropout);
+    for (Layer layer : weights.layers()) {
+      if (tape.recording()) {
+        x = tape.block(x, before -> layer(tape, layer, before, tokens, hiddenDropout));
+      } else {
+        // Nobody reads what was before: one piece of memory serves all layers.
+        Workspace.Mark mark = tape.workspace().mark();
+        ops.convert(layer(tape, layer, x, tokens, 0).value(), x.value());
+        tape.workspace().release(mark);
+      }
+    }
+    Variable first = tape.dropout(tape.rows(x, firstTokens(tape, tokens)), headDropout);
+    Variable hidden = weights.dense().apply(tape, first, like(tape, first.value()));
+    hidden = tape.activation(hidden, Ops.Activation.TANH, false, like(tape, hidden.value()));
+    hidden = tape.dropout(hidden, headDropout);
+    Tensor logits =
+        tape.workspace().tensor(DType.FLOAT32, tokens.sequences(), config.labels().size());
+    return weights.outProjection().apply(tape, hidden, logits);
+  }
+
+  private float rate(Tape tape, float rate) {
+    return dropout && tape.recording() ? rate : 0;
+  }
+
+  private static Tensor like(Tape tape, Tensor tensor) {
+    return tape.workspace().tensor(tensor.dtype(), tensor.rows(), tensor.columns());
+  }
+
+  private Variable embed(Tape tape, Ragged tokens, float dropout) {
+    Variable x =
+        tape.embedding(weights.words().value(), weights.words().gradient(), tokens.ids(), 0);
+    x =
+        tape.addEmbedding(
+            x,
+            weights.positions().value(),
+            weights.positions().gradient(),
+            positions(tape, tokens));
+    x = tape.addBias(x, weights.type().value(), weights.type().gradient());
+    return norm(tape, x, weights.norm(), dropout);
+  }
+
+  /** Positions count from behind the padding's id; padding in the text itself has its own. */
+  private Tensor positions(Tape tape, Ragged tokens) {
+    Tensor positions = tape.workspace().tensor(DType.INT32, tokens.tokens());
+    int pad = config.padTokenId();
+    for (int s = 0; s < tokens.sequences(); s++) {
+      int next = pad + 1;
+      for (int i = tokens.begin(s); i < tokens.begin(s + 1); i++) {
+        boolean padding = tokens.ids().memory().getAtIndex(ValueLayout.JAVA_INT, i) == pad;
+        positions.memory().setAtIndex(ValueLayout.JAVA_INT, i, padding ? pad : next++);
+      }
+    }
+    return positions;
+  }
+
+  private static Tensor firstTokens(Tape tape, Ragged tokens) {
+    Tensor first = tape.workspace().tensor(DType.INT32, tokens.sequences());
+    for (int s = 0; s < tokens.sequences(); s++) {
+      first.memory().setAtIndex(ValueLayout.JAVA_INT, s, tokens.begin(s));
+    }
+    return first;
+  }
+
+  private Variable layer(Tape tape, Layer layer, Variable x, Ragged tokens, float dropout) {
+    Workspace workspace = tape.workspace();
+    long rows = x.value().rows();
+    Variable qkv =
+        layer.qkv().apply(tape, x, workspace.tensor(activationType, rows, layer.qkv().outputs()));
+    Variable mixed = tape.selfAttention(qkv, shape(tape, tokens), null);
+    x = layer.attentionOut().addTo(tape, mixed, x, dropout);
+    x = norm(tape, x, layer.attentionNorm(), 0);
+    long wide = layer.feedForwardIn().outputs();
+    Variable in =
+        layer.feedForwardIn().apply(tape, x, workspace.tensor(activationType, rows, wide));
+    Variable active =
+        tape.activation(
+            in, config.activation(), false, workspace.tensor(activationType, rows, wide));
+    x = layer.feedForwardOut().addTo(tape, active, x, dropout);
+    return norm(tape, x, layer.feedForwardNorm(), 0);
+  }
+
+  private Variable norm(Tape tape, Variable x, Norm norm, float dropout) {
+    return tape.layerNorm(
+        x,
+        norm.weight().value(),
+        norm.weight().gradient(),
+        norm.bias().value(),
+        norm.bias().gradient(),
+        config.layerNormEpsilon(),
+        dropout);
+  }
+
+  private AttentionShape shape(Tape tape, Ragged tokens) {
+    float dropout = rate(tape, config.attentionDropout());
+    return new AttentionShape(
+        null,
+        tokens.offsets(),
+        tokens.offsets(),
+        config.numHeads(),
+        false,
+        true,
+        128,
+        (float) (1 / Math.sqrt((double) config.hiddenSize() / config.numHeads())),
+        dropout,
+        tape.seed(),
+        dropout > 0 ? tape.nextDropout() : 0);
+  }
+}

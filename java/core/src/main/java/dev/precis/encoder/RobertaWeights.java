@@ -1,0 +1,173 @@
+package dev.precis.encoder;
+
+import dev.precis.checkpoint.Checkpoint;
+import dev.precis.io.InvalidInputException;
+import dev.precis.layers.Linear;
+import dev.precis.layers.Parameters;
+import dev.precis.layers.WeightLoader;
+import dev.precis.ops.Ops;
+import dev.precis.tensor.DType;
+import dev.precis.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * The weights of a RoBERTa with a head, packed for the kernels.
+ *
+ * @param words (vocab, hidden), float32 or bfloat16
+ * @param positions (positions, hidden) float32
+ * @param type (hidden) float32: the first token type's embedding, which every token has
+ * @param norm of the embeddings
+ * @param dense the head's first layer, hidden -> hidden, float32
+ * @param outProjection the head's second layer, hidden -> labels, float32
+ */
+public record RobertaWeights(
+    RobertaConfig config,
+    Weight words,
+    Weight positions,
+    Weight type,
+    Norm norm,
+    List<Layer> layers,
+    Linear dense,
+    Linear outProjection) {
+  /** What the names of all but the head's tensors begin with. */
+  static final String PREFIX = "roberta.";
+
+  /** What the names of the head's tensors begin with. */
+  static final String HEAD = "classifier.";
+
+  /**
+   * A weight that is no product's.
+   *
+   * @param gradient null where it is not trained
+   */
+  public record Weight(Tensor value, Tensor gradient) {}
+
+  /** A layer norm. */
+  public record Norm(Weight weight, Weight bias) {}
+
+  /**
+   * One layer.
+   *
+   * @param qkv hidden -> 3 hidden: queries, keys and values
+   */
+  public record Layer(
+      Linear qkv,
+      Linear attentionOut,
+      Norm attentionNorm,
+      Linear feedForwardIn,
+      Linear feedForwardOut,
+      Norm feedForwardNorm) {
+    List<Linear> linears() {
+      return List.of(qkv, attentionOut, feedForwardIn, feedForwardOut);
+    }
+  }
+
+  /**
+   * Packs a checkpoint, for classification alone.
+   *
+   * @param owner frees the weights
+   * @param dtype of the packed weights: float32 or bfloat16; the head's are float32
+   * @throws InvalidInputException where a tensor is missing or has another shape than the
+   *     configuration says
+   */
+  public static RobertaWeights load(
+      Checkpoint checkpoint, RobertaConfig config, Ops ops, Arena owner, DType dtype) {
+    if (!checkpoint.contains(HEAD + "out_proj.weight")) {
+      throw new InvalidInputException(
+          checkpoint.path()
+              + " has no "
+              + HEAD
+              + "out_proj.weight: it is a RoBERTa without a classifier; train one with 'precis"
+              + " reward'");
+    }
+    return new Loader(
+            WeightLoader.frozen(checkpoint, ops, owner, dtype, WeightLoader.memory(ops, owner)),
+            config,
+            dtype)
+        .load();
+  }
+
+  /**
+   * Weights that are all trained: what is packed is a copy of the parameters, which {@link #update}
+   * brings up to date; everything else is the parameters themselves.
+   *
+   * @param parameters of the names and shapes of {@link RobertaConfig#tensorShapes}
+   */
+  public static RobertaWeights train(
+      Parameters parameters, RobertaConfig config, Ops ops, Arena owner, DType dtype) {
+    return new Loader(WeightLoader.trained(parameters, ops, owner, dtype), config, dtype).load();
+  }
+
+  /** Every product of the model. */
+  public List<Linear> linears() {
+    List<Linear> all = new ArrayList<>();
+    layers.forEach(layer -> all.addAll(layer.linears()));
+    all.add(dense);
+    all.add(outProjection);
+    return all;
+  }
+
+  /** Brings everything that is packed up to date with the parameters that are trained. */
+  public void update(Ops ops) {
+    linears().forEach(linear -> linear.update(ops));
+  }
+
+  private record Loader(WeightLoader source, RobertaConfig config, DType dtype) {
+    RobertaWeights load() {
+      int d = config.hiddenSize();
+      String embeddings = PREFIX + "embeddings.";
+      Tensor words = source.embedding(embeddings + "word_embeddings.weight", config.vocabSize(), d);
+      List<Layer> layers = new ArrayList<>();
+      for (int i = 0; i < config.numLayers(); i++) {
+        layers.add(layer(PREFIX + "encoder.layer." + i + "."));
+      }
+      return new RobertaWeights(
+          config,
+          new Weight(words, source.gradientOf(words)),
+          weight(embeddings + "position_embeddings.weight", config.maxPositions(), d),
+          firstRow(weight(embeddings + "token_type_embeddings.weight", config.typeVocabSize(), d)),
+          norm(embeddings + "LayerNorm"),
+          layers,
+          linear(List.of(HEAD + "dense"), d, d, DType.FLOAT32),
+          linear(List.of(HEAD + "out_proj"), config.labels().size(), d, DType.FLOAT32));
+    }
+
+    private Layer layer(String prefix) {
+      int d = config.hiddenSize();
+      String self = prefix + "attention.self.";
+      return new Layer(
+          linear(List.of(self + "query", self + "key", self + "value"), d, d, dtype),
+          linear(List.of(prefix + "attention.output.dense"), d, d, dtype),
+          norm(prefix + "attention.output.LayerNorm"),
+          linear(List.of(prefix + "intermediate.dense"), config.intermediateSize(), d, dtype),
+          linear(List.of(prefix + "output.dense"), d, config.intermediateSize(), dtype),
+          norm(prefix + "output.LayerNorm"));
+    }
+
+    private Linear linear(List<String> names, long outputs, long inputs, DType dtype) {
+      return source.biased(names, outputs, inputs, dtype);
+    }
+
+    private Norm norm(String name) {
+      return new Norm(
+          weight(name + ".weight", config.hiddenSize()),
+          weight(name + ".bias", config.hiddenSize()));
+    }
+
+    private Weight weight(String name, long... shape) {
+      Tensor value = source.keep(name, shape);
+      return new Weight(value, source.gradientOf(value));
+    }
+
+    private static Weight firstRow(Weight table) {
+      return new Weight(
+          firstRow(table.value), table.gradient == null ? null : firstRow(table.gradient));
+    }
+
+    private static Tensor firstRow(Tensor table) {
+      return table.as(table.columns());
+    }
+  }
+}

@@ -1,0 +1,204 @@
+package dev.precis.io;
+
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.function.Consumer;
+import tools.jackson.core.JacksonException;
+import tools.jackson.core.JsonGenerator;
+import tools.jackson.core.JsonParser;
+import tools.jackson.core.JsonToken;
+import tools.jackson.core.ObjectReadContext;
+import tools.jackson.core.ObjectWriteContext;
+import tools.jackson.core.StreamReadConstraints;
+import tools.jackson.core.StreamReadFeature;
+import tools.jackson.core.TokenStreamLocation;
+import tools.jackson.core.json.JsonFactory;
+import tools.jackson.databind.DeserializationFeature;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * Strict JSON from files: UTF-8, no duplicate keys, nothing after the value, at most {@value
+ * #MAX_DEPTH} levels deep and {@value #MAX_BYTES} bytes long.
+ */
+public final class Json {
+  /** The deepest nesting that is read. */
+  public static final int MAX_DEPTH = 64;
+
+  /** The longest document that is read, in bytes: the limit of a safetensors header. */
+  public static final int MAX_BYTES = 100_000_000;
+
+  private static final JsonFactory FACTORY =
+      JsonFactory.builder()
+          .streamReadConstraints(
+              StreamReadConstraints.builder()
+                  .maxNestingDepth(MAX_DEPTH)
+                  .maxDocumentLength(MAX_BYTES)
+                  .maxNameLength(10_000)
+                  .maxNumberLength(100)
+                  .build())
+          .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+          .build();
+
+  /**
+   * Apart from the rest because it loads hundreds of classes, which takes a quarter of a second.
+   */
+  private static final class Mapper {
+    static final JsonMapper MAPPER =
+        JsonMapper.builder(FACTORY).enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS).build();
+  }
+
+  private Json() {}
+
+  /** A mapper within the same limits, made on first use; safe to share between threads. */
+  public static JsonMapper mapper() {
+    return Mapper.MAPPER;
+  }
+
+  /** Reads a document token by token, within the same limits. */
+  public static JsonParser parser(byte[] json) {
+    return FACTORY.createParser(ObjectReadContext.empty(), json);
+  }
+
+  /** As {@link #parser(byte[])}. */
+  public static JsonParser parser(String json) {
+    return FACTORY.createParser(ObjectReadContext.empty(), json);
+  }
+
+  /** As {@link #parser(byte[])}. */
+  public static JsonParser parser(InputStream json) {
+    return FACTORY.createParser(ObjectReadContext.empty(), json);
+  }
+
+  /** Writes a document token by token. */
+  public static JsonGenerator generator(OutputStream out) {
+    return FACTORY.createGenerator(ObjectWriteContext.empty(), out);
+  }
+
+  /** What is written token by token, as UTF-8. */
+  public static byte[] bytes(Consumer<JsonGenerator> document) {
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    try (JsonGenerator json = generator(out)) {
+      document.accept(json);
+    }
+    return out.toByteArray();
+  }
+
+  /**
+   * Reads a file that holds one JSON object.
+   *
+   * @throws InvalidInputException where it is missing, too long, not UTF-8, not JSON or no object;
+   *     the sentence names file, line and column
+   * @throws UncheckedIOException where reading fails
+   */
+  public static JsonObject readObject(Path file) {
+    return parseObject(readUtf8(file), file.toString());
+  }
+
+  /**
+   * Parses a text that holds one JSON object.
+   *
+   * @param where what the text is, for the error's sentence
+   * @throws InvalidInputException where it is no JSON object
+   */
+  public static JsonObject parseObject(String text, String where) {
+    try (JsonParser json = parser(text)) {
+      if (json.nextToken() == JsonToken.START_OBJECT) {
+        ObjectNode object = readObject(json);
+        if (json.nextToken() == null) {
+          return new JsonObject(where, object);
+        }
+      }
+    } catch (JacksonException e) {
+      throw invalid(where, e);
+    }
+    throw new InvalidInputException(where + " must hold one JSON object and nothing else");
+  }
+
+  private static ObjectNode readObject(JsonParser json) {
+    ObjectNode object = JsonNodeFactory.instance.objectNode();
+    while (json.nextToken() != JsonToken.END_OBJECT) {
+      String key = json.currentName();
+      json.nextToken();
+      object.set(key, readValue(json));
+    }
+    return object;
+  }
+
+  /** The value that starts at the current token; as deep as the parser lets it be. */
+  private static JsonNode readValue(JsonParser json) {
+    JsonNodeFactory nodes = JsonNodeFactory.instance;
+    return switch (json.currentToken()) {
+      case START_OBJECT -> readObject(json);
+      case START_ARRAY -> {
+        ArrayNode array = nodes.arrayNode();
+        while (json.nextToken() != JsonToken.END_ARRAY) {
+          array.add(readValue(json));
+        }
+        yield array;
+      }
+      case VALUE_STRING -> nodes.stringNode(json.getString());
+      case VALUE_NUMBER_INT -> nodes.numberNode(json.getBigIntegerValue());
+      case VALUE_NUMBER_FLOAT -> nodes.numberNode(json.getDoubleValue());
+      case VALUE_TRUE -> nodes.booleanNode(true);
+      case VALUE_FALSE -> nodes.booleanNode(false);
+      default -> nodes.nullNode();
+    };
+  }
+
+  /**
+   * Decodes UTF-8 strictly.
+   *
+   * @param where what the bytes are, for the error's sentence
+   * @throws InvalidInputException where they are not UTF-8
+   */
+  public static String decodeUtf8(ByteBuffer bytes, String where) {
+    try {
+      return StandardCharsets.UTF_8.newDecoder().decode(bytes).toString();
+    } catch (CharacterCodingException e) {
+      throw new InvalidInputException(where + " is not UTF-8 text", e);
+    }
+  }
+
+  /** The sentence for a document that Jackson refuses. */
+  public static InvalidInputException invalid(String where, JacksonException e) {
+    TokenStreamLocation at = e.getLocation();
+    boolean known = at != null && at.getLineNr() > 0;
+    return invalidLine(known ? where + ", line " + at.getLineNr() : where, e);
+  }
+
+  /** As {@link #invalid}, where the document is one line and {@code where} names it already. */
+  public static InvalidInputException invalidLine(String where, JacksonException e) {
+    TokenStreamLocation at = e.getLocation();
+    String column = at == null || at.getColumnNr() < 1 ? "" : ", column " + at.getColumnNr();
+    String what = String.valueOf(e.getOriginalMessage()).lines().findFirst().orElse("");
+    return new InvalidInputException(where + column + ", is not valid JSON: " + what, e);
+  }
+
+  private static String readUtf8(Path file) {
+    try {
+      long size = Files.size(file);
+      if (size > MAX_BYTES) {
+        throw new InvalidInputException(
+            file + " is " + size + " bytes long, more than the " + MAX_BYTES + " that JSON may be");
+      }
+      return decodeUtf8(ByteBuffer.wrap(Files.readAllBytes(file)), file.toString());
+    } catch (NoSuchFileException e) {
+      throw new InvalidInputException(file + " does not exist", e);
+    } catch (IOException e) {
+      throw new UncheckedIOException("Cannot read " + file + ": " + Reason.of(e), e);
+    }
+  }
+}

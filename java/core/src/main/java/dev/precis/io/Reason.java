@@ -1,0 +1,23 @@
+package dev.precis.io;
+
+import java.io.IOException;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileSystemException;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.NotDirectoryException;
+
+/** Why reading or writing failed, in words: Java's file exceptions often say the path alone. */
+public final class Reason {
+  private Reason() {}
+
+  /** A phrase for the end of a sentence. */
+  public static String of(IOException e) {
+    return switch (e) {
+      case AccessDeniedException _ -> "permission denied";
+      case NoSuchFileException _ -> "its folder or itself does not exist";
+      case NotDirectoryException _ -> "a folder on its path is a file";
+      case FileSystemException f when f.getReason() != null -> f.getReason();
+      default -> e.getMessage() == null ? e.toString() : e.getMessage();
+    };
+  }
+}

@@ -1,0 +1,141 @@
+package dev.precis.layers;
+
+import dev.precis.checkpoint.SafeTensors;
+import dev.precis.ffi.Context;
+import dev.precis.tensor.DType;
+import dev.precis.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * What is trained: float32 tensors, one behind the other in one piece of memory, and their
+ * gradients likewise, so that an optimizer's step is one call. Gaps between them, up to 15
+ * elements, are zero in both and stay zero.
+ */
+public final class Parameters {
+  private static final long ALIGNMENT = 16;
+
+  /**
+   * One of them.
+   *
+   * @param name as in a checkpoint
+   * @param value a view of {@link #values}
+   * @param gradient a view of {@link #gradients}
+   */
+  public record Parameter(String name, Tensor value, Tensor gradient) {
+    /** How many numbers it has. */
+    public long elements() {
+      return value.rows() * value.columns();
+    }
+
+    /** Its present value under its name, to be written to a file. */
+    public SafeTensors.Source source() {
+      long[] shape = new long[value.rank()];
+      for (int i = 0; i < shape.length; i++) {
+        shape[i] = value.dim(i);
+      }
+      return new SafeTensors.Source(name, value.dtype(), shape, value::memory);
+    }
+  }
+
+  private final Map<String, Parameter> byName = new LinkedHashMap<>();
+  private final Tensor values;
+  private final Tensor gradients;
+  private final long count;
+  private final Context context;
+
+  /**
+   * Zero-filled memory for parameters of these shapes, in this order.
+   *
+   * @param owner frees it
+   */
+  public Parameters(Map<String, long[]> shapes, Context context, Arena owner) {
+    this.context = context;
+    long total = 0;
+    long trained = 0;
+    for (long[] shape : shapes.values()) {
+      trained += elements(shape);
+      total += rounded(elements(shape));
+    }
+    count = trained;
+    values = flat(context, owner, total);
+    gradients = flat(context, owner, total);
+    long at = 0;
+    for (Map.Entry<String, long[]> each : shapes.entrySet()) {
+      long[] shape = each.getValue();
+      byName.put(
+          each.getKey(),
+          new Parameter(
+              each.getKey(),
+              view(context, values, at, shape),
+              view(context, gradients, at, shape)));
+      at += rounded(elements(shape));
+    }
+  }
+
+  private static Tensor flat(Context context, Arena owner, long elements) {
+    return Tensor.of(context.allocate(owner, Math.max(1, elements) * 4), DType.FLOAT32, elements)
+        .on(context);
+  }
+
+  private static Tensor view(Context context, Tensor flat, long at, long[] shape) {
+    return Tensor.of(flat.memory().asSlice(at * 4, elements(shape) * 4), DType.FLOAT32, shape)
+        .on(context);
+  }
+
+  private static long elements(long[] shape) {
+    long n = 1;
+    for (long dim : shape) {
+      n = Math.multiplyExact(n, dim);
+    }
+    return n;
+  }
+
+  private static long rounded(long elements) {
+    return (elements + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+  }
+
+  /** All of them, in order. */
+  public List<Parameter> all() {
+    return Collections.unmodifiableList(new ArrayList<>(byName.values()));
+  }
+
+  /** One of them, or null. */
+  public Parameter find(String name) {
+    return byName.get(name);
+  }
+
+  /** The gradient that belongs to a parameter's value, or null where the tensor is none. */
+  public Tensor gradientOf(Tensor value) {
+    for (Parameter parameter : byName.values()) {
+      if (parameter.value == value) {
+        return parameter.gradient;
+      }
+    }
+    return null;
+  }
+
+  /** How many numbers are trained. */
+  public long count() {
+    return count;
+  }
+
+  /** All values, rank 1, gaps included. */
+  public Tensor values() {
+    return values;
+  }
+
+  /** All gradients, as {@link #values}. */
+  public Tensor gradients() {
+    return gradients;
+  }
+
+  /** Sets all gradients to zero. */
+  public void clearGradients() {
+    context.zero(gradients.address());
+  }
+}

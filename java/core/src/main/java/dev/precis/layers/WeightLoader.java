@@ -1,0 +1,358 @@
+package dev.precis.layers;
+
+import dev.precis.checkpoint.Checkpoint;
+import dev.precis.checkpoint.PackedWeights;
+import dev.precis.checkpoint.TensorView;
+import dev.precis.io.InvalidInputException;
+import dev.precis.ops.Ops;
+import dev.precis.ops.PackedMatrix;
+import dev.precis.tensor.DType;
+import dev.precis.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Makes a model's weights by their names: of a checkpoint, or of the parameters that are trained.
+ */
+public final class WeightLoader {
+  /** Where weights come from. */
+  private interface Source {
+    boolean contains(String name);
+
+    /** A float32 or bfloat16 tensor, good until the arena is closed. */
+    Tensor read(String name, Arena call, long... shape);
+
+    /** A float32 tensor that lives as long as the weights. */
+    Tensor keep(String name, PackedWeights packed, long... shape);
+
+    /** What was read is not needed any more. */
+    void release(String name);
+
+    boolean same(String name, String other);
+
+    Object origin();
+  }
+
+  private final Source source;
+  private final Ops ops;
+  private final Arena owner;
+  private final DType dtype;
+  private final DType tableType;
+  private final PackedWeights packed;
+  private final Parameters trained;
+  private final TransposedWeights transposed;
+
+  /**
+   * A loader.
+   *
+   * @param tableType of embeddings that are not trained
+   * @param trained null: gradients never flow; else what is trained of the weights, perhaps nothing
+   */
+  private WeightLoader(
+      Source source,
+      Ops ops,
+      Arena owner,
+      DType dtype,
+      DType tableType,
+      PackedWeights packed,
+      Parameters trained) {
+    this.source = source;
+    this.ops = ops;
+    this.owner = owner;
+    this.dtype = dtype;
+    this.tableType = tableType;
+    this.packed = packed;
+    this.trained = trained;
+    transposed = trained == null ? null : new TransposedWeights(ops, owner);
+  }
+
+  /**
+   * Weights that no gradient flows through.
+   *
+   * @param owner frees them
+   * @param dtype of the packed weights: float32, bfloat16 or int8
+   * @param packed gives memory for the weights, or the weights
+   */
+  public static WeightLoader frozen(
+      Checkpoint checkpoint, Ops ops, Arena owner, DType dtype, PackedWeights packed) {
+    return new WeightLoader(
+        new FromCheckpoint(checkpoint), ops, owner, dtype, tableType(dtype), packed, null);
+  }
+
+  /**
+   * As {@link #frozen}, to the bit what {@link #trained} makes of the same values: what is a
+   * parameter there is float32 here too.
+   */
+  public static WeightLoader frozenAsTrained(
+      Checkpoint checkpoint, Ops ops, Arena owner, DType dtype) {
+    return new WeightLoader(
+        new FromCheckpoint(checkpoint), ops, owner, dtype, DType.FLOAT32, memory(ops, owner), null);
+  }
+
+  /** What flows between operations where products are of a type. */
+  private static DType tableType(DType dtype) {
+    return dtype == DType.FLOAT32 ? DType.FLOAT32 : DType.BFLOAT16;
+  }
+
+  /** Frozen weights that gradients can flow through. */
+  public static WeightLoader forAdapters(Checkpoint checkpoint, Ops ops, Arena owner, DType dtype) {
+    return new WeightLoader(
+        new FromCheckpoint(checkpoint),
+        ops,
+        owner,
+        dtype,
+        tableType(dtype),
+        memory(ops, owner),
+        new Parameters(Map.of(), ops.context(), owner));
+  }
+
+  /**
+   * Weights that are all trained: what is packed is a copy of the parameters, which {@link
+   * Linear#update} brings up to date; everything else is the parameters themselves.
+   */
+  public static WeightLoader trained(Parameters parameters, Ops ops, Arena owner, DType dtype) {
+    return new WeightLoader(
+        new FromParameters(parameters),
+        ops,
+        owner,
+        dtype,
+        tableType(dtype),
+        memory(ops, owner),
+        parameters);
+  }
+
+  /** Memory for weights that no file keeps. */
+  public static PackedWeights memory(Ops ops, Arena owner) {
+    return new PackedWeights(bytes -> ops.context().allocate(owner, bytes));
+  }
+
+  private record FromParameters(Parameters parameters) implements Source {
+    @Override
+    public boolean contains(String name) {
+      return parameters.find(name) != null;
+    }
+
+    @Override
+    public Tensor read(String name, Arena call, long... shape) {
+      return parameters.find(name).value();
+    }
+
+    @Override
+    public Tensor keep(String name, PackedWeights packed, long... shape) {
+      return parameters.find(name).value();
+    }
+
+    @Override
+    public void release(String name) {}
+
+    @Override
+    public boolean same(String name, String other) {
+      return false;
+    }
+
+    @Override
+    public Object origin() {
+      return "the parameters";
+    }
+  }
+
+  private record FromCheckpoint(Checkpoint checkpoint) implements Source {
+    @Override
+    public boolean contains(String name) {
+      return checkpoint.contains(name);
+    }
+
+    /** The file's own bytes where kernels can read them, else a float32 copy. */
+    @Override
+    public Tensor read(String name, Arena call, long... shape) {
+      TensorView view = view(checkpoint, name, shape);
+      if (view.dtype() == DType.FLOAT32 || view.dtype() == DType.BFLOAT16) {
+        return Tensor.of(view.data(), view.dtype(), view.shape());
+      }
+      Tensor copy = Tensor.of(call.allocate(view.elements() * 4, 64), DType.FLOAT32, view.shape());
+      view.toFloat32(copy.memory());
+      return copy;
+    }
+
+    @Override
+    public Tensor keep(String name, PackedWeights packed, long... shape) {
+      TensorView view = view(checkpoint, name, shape);
+      return Tensor.of(
+          packed.get(name, view.elements() * 4, view::toFloat32), DType.FLOAT32, shape);
+    }
+
+    @Override
+    public void release(String name) {
+      checkpoint.release(checkpoint.get(name));
+    }
+
+    @Override
+    public boolean same(String name, String other) {
+      return checkpoint.get(name).data().mismatch(checkpoint.get(other).data()) == -1;
+    }
+
+    @Override
+    public Object origin() {
+      return checkpoint.path();
+    }
+  }
+
+  /**
+   * A tensor of a checkpoint, of the shape that its configuration gives it.
+   *
+   * @throws InvalidInputException where it is missing or has another shape
+   */
+  public static TensorView view(Checkpoint checkpoint, String name, long... shape) {
+    TensorView view = checkpoint.get(name);
+    if (!Arrays.equals(view.shape(), shape)) {
+      throw new InvalidInputException(
+          checkpoint.path()
+              + ": tensor "
+              + name
+              + " is "
+              + Arrays.toString(view.shape())
+              + ", but config.json makes it "
+              + Arrays.toString(shape)
+              + ": the two are not of one model");
+    }
+    return view;
+  }
+
+  /** Whether there is a weight of that name. */
+  public boolean contains(String name) {
+    return source.contains(name);
+  }
+
+  /** Whether two weights of a checkpoint have the same bytes. */
+  public boolean same(String name, String other) {
+    return source.same(name, other);
+  }
+
+  /** What the weights come from, for an error's sentence. */
+  public Object origin() {
+    return source.origin();
+  }
+
+  /** A float32 weight that lives as long as its owner. */
+  public Tensor keep(String name, long... shape) {
+    return source.keep(name, packed, shape);
+  }
+
+  /** What products are packed as. */
+  public DType dtype() {
+    return dtype;
+  }
+
+  /** The gradient of a weight that {@link #keep} or {@link #embedding} gave; null: not trained. */
+  public Tensor gradientOf(Tensor kept) {
+    return trained == null ? null : trained.gradientOf(kept);
+  }
+
+  /**
+   * A table (rows, columns), float32 or bfloat16: a copy in our own memory, for a file that is
+   * mapped can change under us.
+   */
+  public Tensor embedding(String name, long rows, long columns) {
+    long[] shape = {rows, columns};
+    if (trained != null && trained.find(name) != null) {
+      return source.keep(name, packed, shape);
+    }
+    MemorySegment memory =
+        packed.get(
+            name,
+            rows * columns * tableType.bytes(),
+            target -> {
+              try (Arena call = Arena.ofConfined()) {
+                Tensor from = source.read(name, call, shape);
+                ops.convert(reachable(from, call), Tensor.of(target, tableType, shape));
+              }
+            });
+    source.release(name);
+    return Tensor.of(memory, tableType, shape);
+  }
+
+  /**
+   * Layers that read the same input, as one product.
+   *
+   * @param names of the layers, without {@code .weight}
+   * @param outputs of each
+   */
+  public Linear linear(List<String> names, long outputs, long inputs) {
+    return linear(names, outputs, inputs, dtype);
+  }
+
+  /** A tensor that operations can read: a GPU reaches no file. */
+  private Tensor reachable(Tensor from, Arena call) {
+    if (!ops.context().onGpu()) {
+      return from;
+    }
+    MemorySegment copy = ops.context().allocate(call, from.address().byteSize());
+    copy.copyFrom(from.address());
+    return Tensor.of(copy, from.dtype(), from.rows(), from.columns());
+  }
+
+  /** As {@link #linear(List, long, long)}, packed as another type. */
+  public Linear linear(List<String> names, long outputs, long inputs, DType dtype) {
+    return linear(names, outputs, inputs, dtype, true);
+  }
+
+  /**
+   * As above.
+   *
+   * @param backward whether a gradient can flow through to the input, where any flows
+   */
+  public Linear linear(
+      List<String> names, long outputs, long inputs, DType dtype, boolean backward) {
+    List<Linear.Part> parts = new ArrayList<>();
+    for (String name : names) {
+      parts.add(new Linear.Part(name, parts.size() * outputs, (parts.size() + 1) * outputs));
+    }
+    long all = names.size() * outputs;
+    try (Arena call = Arena.ofConfined()) {
+      MemorySegment memory =
+          packed.get(
+              String.join("+", names),
+              ops.packedBytes(dtype, all, inputs),
+              target ->
+                  ops.repack(
+                      new PackedMatrix(target, all, inputs, dtype),
+                      read(names, call, outputs, inputs)));
+      PackedMatrix w = new PackedMatrix(memory, all, inputs, dtype);
+      boolean flows = transposed != null && backward;
+      if (flows) {
+        transposed.makeRoomFor(w);
+      }
+      Linear linear = new Linear(w, flows ? transposed : null, parts);
+      if (trained != null && trained.find(names.getFirst() + ".weight") != null) {
+        linear.train(names.stream().map(name -> trained.find(name + ".weight")).toList());
+      }
+      // What is packed need not stay in memory a second time.
+      names.forEach(name -> source.release(name + ".weight"));
+      return linear;
+    }
+  }
+
+  /** As {@link #linear(List, long, long, DType)}, each layer with its {@code .bias}. */
+  public Linear biased(List<String> names, long outputs, long inputs, DType dtype) {
+    Linear linear = linear(names, outputs, inputs, dtype);
+    List<Linear.Bias> biases = new ArrayList<>();
+    for (String name : names) {
+      Tensor bias = keep(name + ".bias", outputs);
+      biases.add(new Linear.Bias(bias, gradientOf(bias)));
+    }
+    linear.add(biases);
+    return linear;
+  }
+
+  private List<Tensor> read(List<String> names, Arena call, long outputs, long inputs) {
+    List<Tensor> weights = new ArrayList<>();
+    for (String name : names) {
+      weights.add(source.read(name + ".weight", call, outputs, inputs));
+    }
+    return weights;
+  }
+}
