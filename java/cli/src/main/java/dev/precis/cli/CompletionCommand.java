@@ -1,5 +1,6 @@
 package dev.precis.cli;
 
+import dev.precis.cli.common.BaseCommand;
 import picocli.AutoComplete;
 import picocli.CommandLine.Command;
 
@@ -13,7 +14,7 @@ import picocli.CommandLine.Command;
       "  source <(precis completion)                    in this shell",
       "  precis completion >> ~/.bash_completion        in every new bash"
     })
-final class CompletionCommand extends BaseCommand {
+public final class CompletionCommand extends BaseCommand {
   @Override
   public Integer call() {
     terminal().println(AutoComplete.bash("precis", spec.root().commandLine()));

@@ -1,5 +1,22 @@
 package dev.precis.cli;
 
+import dev.precis.cli.align.AlignCommand;
+import dev.precis.cli.bench.BenchCommand;
+import dev.precis.cli.common.BaseCommand;
+import dev.precis.cli.common.Failures;
+import dev.precis.cli.common.Terminal;
+import dev.precis.cli.common.Version;
+import dev.precis.cli.data.DataCommand;
+import dev.precis.cli.demo.DemoCommand;
+import dev.precis.cli.evaluate.EvaluateCommand;
+import dev.precis.cli.evaluate.RougeCommand;
+import dev.precis.cli.generate.GenerateCommand;
+import dev.precis.cli.model.DoctorCommand;
+import dev.precis.cli.model.DownloadCommand;
+import dev.precis.cli.model.MergeCommand;
+import dev.precis.cli.reward.RewardCommand;
+import dev.precis.cli.reward.ScoreCommand;
+import dev.precis.cli.train.TrainCommand;
 import dev.precis.ffi.Context;
 import dev.precis.ops.Ops;
 import java.io.PrintWriter;
@@ -44,7 +61,7 @@ import picocli.CommandLine.Spec;
       "'precis COMMAND --help' explains a command and shows examples.",
       "Exit codes: 0 done, 1 failed, 2 wrong usage or bad input."
     })
-public final class Main implements Runnable {
+public final class Main implements BaseCommand.Root, Runnable {
   @Spec private CommandSpec spec;
 
   private final Terminal terminal;
@@ -76,7 +93,7 @@ public final class Main implements Runnable {
   }
 
   /** Runs one command line and returns its exit code. */
-  static int run(Terminal terminal, String... args) {
+  public static int run(Terminal terminal, String... args) {
     CommandLine line = new CommandLine(new Main(terminal));
     addCommands(line, args.length == 0 ? "" : args[0]);
     line.setColorScheme(
@@ -132,7 +149,8 @@ public final class Main implements Runnable {
         });
   }
 
-  Terminal terminal() {
+  @Override
+  public Terminal terminal() {
     return terminal;
   }
 

@@ -2,6 +2,8 @@ package dev.precis.cli;
 
 import dev.precis.T5;
 import dev.precis.checkpoint.WeightsCache;
+import dev.precis.cli.common.BuiltIn;
+import dev.precis.cli.common.Terminal;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;

@@ -2,6 +2,7 @@ package dev.precis.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import dev.precis.cli.common.Terminal;
 import dev.precis.io.Json;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -17,16 +18,16 @@ import java.util.Map;
 import tools.jackson.databind.JsonNode;
 
 /** One command line, run in this process, and what came of it. */
-record CommandLineRun(int exitCode, String out, String err) {
-  static final Path FIXTURES = Path.of("../core/src/test/resources/fixtures");
-  static final Path MODEL = FIXTURES.resolve("t5-tiny");
-  static final Path DIALOGUES = FIXTURES.resolve("dialogues.jsonl");
+public record CommandLineRun(int exitCode, String out, String err) {
+  public static final Path FIXTURES = Path.of("../core/src/test/resources/fixtures");
+  public static final Path MODEL = FIXTURES.resolve("t5-tiny");
+  public static final Path DIALOGUES = FIXTURES.resolve("dialogues.jsonl");
 
-  static CommandLineRun run(Object... args) {
+  public static CommandLineRun run(Object... args) {
     return run(Map.of(), args);
   }
 
-  static CommandLineRun run(Map<String, String> environment, Object... args) {
+  public static CommandLineRun run(Map<String, String> environment, Object... args) {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
     ByteArrayOutputStream err = new ByteArrayOutputStream();
     Terminal terminal =
@@ -39,16 +40,16 @@ record CommandLineRun(int exitCode, String out, String err) {
   }
 
   /** The test's only expectation is success: standard error tells why there was none. */
-  CommandLineRun succeeded() {
+  public CommandLineRun succeeded() {
     assertEquals(0, exitCode, err);
     return this;
   }
 
-  List<JsonNode> lines() {
+  public List<JsonNode> lines() {
     return lines(out);
   }
 
-  static List<JsonNode> lines(Path file) {
+  public static List<JsonNode> lines(Path file) {
     try {
       return lines(Files.readString(file));
     } catch (IOException e) {

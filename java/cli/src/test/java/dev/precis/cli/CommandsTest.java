@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.sun.net.httpserver.HttpServer;
+import dev.precis.cli.common.Terminal;
 import dev.precis.io.Json;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;

@@ -1,0 +1,18 @@
+package dev.precis.cli.bench;
+
+import dev.precis.cli.common.BaseCommand;
+import picocli.CommandLine.Command;
+
+@Command(
+    name = "bench",
+    header = "Measures speed and memory.",
+    description = "Measures this machine; a JSON object on standard output.",
+    synopsisSubcommandLabel = "WHAT",
+    commandListHeading = "%nWhat:%n",
+    subcommands = {BenchGenerateCommand.class, BenchSftCommand.class, BenchPpoCommand.class})
+public final class BenchCommand extends BaseCommand {
+  @Override
+  public Integer call() {
+    throw usage("What to measure is missing: generate, sft or ppo");
+  }
+}

@@ -1,0 +1,99 @@
+package dev.precis.cli.common;
+
+import dev.precis.data.Dialogue;
+import dev.precis.data.DialogueReader;
+import dev.precis.io.InvalidInputException;
+import dev.precis.text.PromptTemplate;
+import dev.precis.text.PromptTemplate.Example;
+import dev.precis.text.Tokenizer;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/** Makes prompts of dialogues as {@code --template}, {@code --shots} and {@code --examples} say. */
+public final class Prompts {
+  private final PromptTemplate template;
+  private final List<Example> examples;
+  private final int shots;
+
+  private Prompts(PromptTemplate template, List<Example> examples, int shots) {
+    this.template = template;
+    this.examples = examples;
+    this.shots = shots;
+  }
+
+  /** Dialogues are prompts. */
+  public static Prompts raw() {
+    return new Prompts(PromptTemplate.RAW, List.of(), 0);
+  }
+
+  /**
+   * @param template a file or a text with {dialogue} in it; null: the default
+   * @param examples a file with dialogues and summaries; null without shots
+   */
+  public static Prompts of(String template, int shots, Path examples) {
+    PromptTemplate parsed =
+        template == null
+            ? PromptTemplate.DEFAULT
+            : template.contains("{")
+                ? PromptTemplate.of(template.replace("\\n", "\n"))
+                : PromptTemplate.read(Path.of(template));
+    if (shots < 1) {
+      return new Prompts(parsed, List.of(), 0);
+    }
+    List<Example> all =
+        DialogueReader.read(examples).stream()
+            .filter(dialogue -> !dialogue.summaries().isEmpty() && !dialogue.raw())
+            .map(dialogue -> new Example(dialogue.dialogue(), dialogue.summaries().getFirst()))
+            .limit(shots + 1L) // one may be the question itself
+            .toList();
+    if (all.size() < shots) {
+      throw new InvalidInputException(
+          "%s has %d dialogues with a summary, fewer than --shots %d"
+              .formatted(examples, all.size(), shots));
+    }
+    return new Prompts(parsed, all, shots);
+  }
+
+  /** The prompt of a dialogue; a dialogue is no example for itself. */
+  public String of(Dialogue dialogue) {
+    if (dialogue.raw()) {
+      return dialogue.dialogue();
+    }
+    List<Example> others =
+        examples.stream()
+            .filter(example -> !example.dialogue().equals(dialogue.dialogue()))
+            .limit(shots)
+            .toList();
+    return template.fill(dialogue.dialogue(), others);
+  }
+
+  /**
+   * The tokens of the dialogues' prompts.
+   *
+   * @param source where the dialogues come from, for the error's sentence
+   * @param truncate whether longer prompts are cut; else they are an error
+   */
+  public List<int[]> encode(
+      Tokenizer tokenizer,
+      List<Dialogue> dialogues,
+      String source,
+      int maxSourceLength,
+      boolean truncate) {
+    List<int[]> sources = new ArrayList<>();
+    for (Dialogue dialogue : dialogues) {
+      String text = of(dialogue);
+      int[] tokens = tokenizer.encode(text);
+      if (tokens.length > maxSourceLength) {
+        if (!truncate) {
+          throw new InvalidInputException(
+              "%s: the prompt of '%s' has %d tokens, more than --max-source-length %d: raise that, or cut with --truncate"
+                  .formatted(source, dialogue.id(), tokens.length, maxSourceLength));
+        }
+        tokens = tokenizer.encode(text, maxSourceLength);
+      }
+      sources.add(tokens);
+    }
+    return sources;
+  }
+}

@@ -1,0 +1,69 @@
+package dev.precis.cli.common;
+
+import dev.precis.hub.HubConfig;
+import java.io.BufferedOutputStream;
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.io.PrintStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.Map;
+
+/**
+ * Standard input, output and error, always UTF-8. Unlike {@link System#out}, output that cannot be
+ * written fails: a full disk or a closed pipe must end a command.
+ *
+ * @param environment the environment's variables
+ * @param outIsTerminal somebody looks at standard output: text may be broken up and coloured
+ * @param errIsTerminal somebody looks at standard error: progress is shown
+ */
+public record Terminal(
+    OutputStream out,
+    PrintStream err,
+    Map<String, String> environment,
+    boolean outIsTerminal,
+    boolean errIsTerminal) {
+
+  /**
+   * The process's own streams. Java cannot ask which of them are terminals; the launcher can, and
+   * names them in the property {@code precis.tty}: the digits 1 and 2 of the ones that are.
+   */
+  public static Terminal system() {
+    String terminals = System.getProperty("precis.tty", "");
+    return new Terminal(
+        new BufferedOutputStream(new FileOutputStream(FileDescriptor.out)),
+        new PrintStream(new FileOutputStream(FileDescriptor.err), true, StandardCharsets.UTF_8),
+        System.getenv(),
+        terminals.contains("1"),
+        terminals.contains("2"));
+  }
+
+  /** Where the hub and its cache are, as the environment says. */
+  public HubConfig hubConfig() {
+    return HubConfig.from(environment, Path.of(System.getProperty("user.home")));
+  }
+
+  /** Writes to standard output at once. */
+  public void print(String text) {
+    try {
+      out.write(text.getBytes(StandardCharsets.UTF_8));
+      out.flush();
+    } catch (IOException e) {
+      throw new UncheckedIOException("Cannot write to standard output: " + e.getMessage(), e);
+    }
+  }
+
+  public void println(String text) {
+    print(text + System.lineSeparator());
+  }
+
+  /** Whether text on standard output may be coloured: see no-color.org. */
+  public boolean colors() {
+    return outIsTerminal
+        && environment.getOrDefault("NO_COLOR", "").isEmpty()
+        && !environment.getOrDefault("TERM", "").equals("dumb");
+  }
+}

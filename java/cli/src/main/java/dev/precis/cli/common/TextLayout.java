@@ -1,0 +1,35 @@
+package dev.precis.cli.common;
+
+import java.util.ArrayList;
+import java.util.List;
+
+/** Text in columns of plain characters. */
+public final class TextLayout {
+  private TextLayout() {}
+
+  /** A text in lines of at most {@code width} characters, broken at spaces where there are any. */
+  public static List<String> wrap(String text, int width) {
+    List<String> lines = new ArrayList<>();
+    String rest = text.strip();
+    while (rest.length() > width) {
+      int space = rest.lastIndexOf(' ', width);
+      int end = space > 0 ? space : width;
+      lines.add(rest.substring(0, end).stripTrailing());
+      rest = rest.substring(end).stripLeading();
+    }
+    lines.add(rest);
+    return lines;
+  }
+
+  /** Two columns with a bar between them. */
+  public static String sideBySide(List<String> left, List<String> right, int width) {
+    StringBuilder page = new StringBuilder();
+    for (int i = 0; i < Math.max(left.size(), right.size()); i++) {
+      String l = i < left.size() ? left.get(i) : "";
+      String r = i < right.size() ? right.get(i) : "";
+      page.append((l + " ".repeat(Math.max(0, width - l.length())) + " | " + r).stripTrailing());
+      page.append('\n');
+    }
+    return page.toString();
+  }
+}

@@ -1,0 +1,30 @@
+package dev.precis.cli.evaluate;
+
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.Function;
+
+/**
+ * A model to be judged, with or without adapters.
+ *
+ * @param name what reports call it
+ */
+public record Candidate(String name, Path model, List<Path> adapters) {
+  /**
+   * Reads {@code NAME=MODEL[+ADAPTER]...}.
+   *
+   * @param resolve finds the folder of a model or an adapter
+   * @return null where the text is not of that form
+   */
+  public static Candidate parse(String text, Function<String, Path> resolve) {
+    int equals = text.indexOf('=');
+    String[] folders = text.substring(equals + 1).split("\\+", -1);
+    if (equals < 1 || Arrays.stream(folders).anyMatch(String::isBlank)) {
+      return null;
+    }
+    List<Path> resolved = Arrays.stream(folders).map(resolve).toList();
+    return new Candidate(
+        text.substring(0, equals), resolved.getFirst(), resolved.subList(1, resolved.size()));
+  }
+}

@@ -1,0 +1,151 @@
+package dev.precis.cli.evaluate;
+
+import dev.precis.cli.common.BaseCommand;
+import dev.precis.data.SummaryReader;
+import dev.precis.evaluation.Judged;
+import dev.precis.evaluation.PairedBootstrap;
+import dev.precis.evaluation.PairedBootstrap.Interval;
+import dev.precis.evaluation.Rouge;
+import dev.precis.evaluation.Rouge.Metric;
+import dev.precis.evaluation.Rouge.MultiReference;
+import dev.precis.evaluation.Rouge.Score;
+import dev.precis.evaluation.Rouge.Scores;
+import dev.precis.io.Json;
+import java.nio.file.Path;
+import java.util.EnumMap;
+import java.util.IntSummaryStatistics;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.function.ToDoubleFunction;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+@Command(
+    name = "rouge",
+    header = "Compares summaries with references by ROUGE.",
+    description = {
+      "Prints ROUGE-1, -2, -L and -Lsum of summaries: the mean F1, its 95 %% interval (bootstrap"
+          + " over dialogues), precision and recall; to the last digit what Google's rouge_score"
+          + " gives.",
+      "Rows are matched by id where both files have one in every row, else by order. Rows of the"
+          + " same dialogue share their references and count as one."
+    },
+    footer = {
+      "",
+      "Predictions: .jsonl with 'summary' and perhaps 'id', as 'precis generate' writes them (and"
+          + " .json, .csv, .parquet); .txt, one a line.",
+      "References: the same, with 'summary' or 'summary1' to 'summary3'.",
+      "",
+      "Examples:",
+      "  precis rouge --predictions out.jsonl --references test.jsonl",
+      "  precis rouge --predictions out.txt --references gold.txt --preset rouge_score-no-stemmer",
+      "  precis rouge --predictions out.jsonl --references test.jsonl --json | jq .rouge1"
+    })
+public final class RougeCommand extends BaseCommand {
+  @Option(
+      names = "--predictions",
+      required = true,
+      paramLabel = "FILE",
+      description = "The summaries to judge.")
+  private Path predictions;
+
+  @Option(
+      names = "--references",
+      required = true,
+      paramLabel = "FILE",
+      description = "The summaries to compare them with.")
+  private Path references;
+
+  @Mixin private RougeOptions options = new RougeOptions();
+
+  @Option(
+      names = "--json",
+      description = "Print a JSON object: the mean F1 of each metric, then the rest.")
+  private boolean json;
+
+  @Override
+  public Integer call() {
+    Rouge rouge = options.rouge();
+    MultiReference combination = options.combination(this);
+    List<Judged> judged =
+        Judged.match(
+            SummaryReader.read(predictions),
+            predictions.toString(),
+            SummaryReader.read(references),
+            references.toString());
+    List<Scores> scores = Judged.score(judged, rouge, combination);
+    PairedBootstrap bootstrap = new PairedBootstrap(common().seed());
+    Map<Metric, Interval> f1 = new EnumMap<>(Metric.class);
+    for (Metric metric : Metric.values()) {
+      f1.put(metric, bootstrap.mean(column(scores, metric, Score::f1)));
+    }
+    terminal()
+        .print(json ? json(rouge, scores, f1) : table(rouge, combination, judged, scores, f1));
+    return DONE;
+  }
+
+  private static double[] column(
+      List<Scores> scores, Metric metric, ToDoubleFunction<Score> number) {
+    return scores.stream().mapToDouble(each -> number.applyAsDouble(metric.of(each))).toArray();
+  }
+
+  private static double mean(List<Scores> scores, Metric metric, ToDoubleFunction<Score> number) {
+    double sum = 0;
+    for (double value : column(scores, metric, number)) {
+      sum += value;
+    }
+    return sum / scores.size();
+  }
+
+  private String table(
+      Rouge rouge,
+      MultiReference combination,
+      List<Judged> judged,
+      List<Scores> scores,
+      Map<Metric, Interval> f1) {
+    IntSummaryStatistics counts =
+        judged.stream().mapToInt(each -> each.references().size()).summaryStatistics();
+    StringBuilder page = new StringBuilder();
+    page.append("%s, %d dialogues%n".formatted(predictions, judged.size()));
+    page.append(RougeOptions.describe(rouge, combination, counts.getMin(), counts.getMax()));
+    page.append(
+        String.format(
+            "%n%n%-10s  %-6s  %-16s  %-9s  %s%n",
+            "", "F1", "95 % interval", "precision", "recall"));
+    f1.forEach(
+        (metric, interval) ->
+            page.append(
+                String.format(
+                    Locale.ROOT,
+                    "%-10s  %.4f  %.4f to %.4f  %.4f     %.4f%n",
+                    metric.id(),
+                    interval.mean(),
+                    interval.low(),
+                    interval.high(),
+                    mean(scores, metric, Score::precision),
+                    mean(scores, metric, Score::recall))));
+    return page.toString();
+  }
+
+  private String json(Rouge rouge, List<Scores> scores, Map<Metric, Interval> f1) {
+    Map<String, Object> object = new LinkedHashMap<>();
+    f1.forEach((metric, interval) -> object.put(metric.id(), interval.mean()));
+    object.put("count", scores.size());
+    object.put("preset", rouge.preset().id());
+    Map<String, Object> details = new LinkedHashMap<>();
+    f1.forEach(
+        (metric, interval) -> {
+          Map<String, Object> detail = new LinkedHashMap<>();
+          detail.put("low", interval.low());
+          detail.put("high", interval.high());
+          detail.put("precision", mean(scores, metric, Score::precision));
+          detail.put("recall", mean(scores, metric, Score::recall));
+          details.put(metric.id(), detail);
+        });
+    object.put("details", details);
+    return Json.mapper().writeValueAsString(object) + System.lineSeparator();
+  }
+}

@@ -1,0 +1,146 @@
+package dev.precis.cli.report;
+
+import dev.precis.alignment.policy.Comparison;
+import dev.precis.alignment.policy.Comparison.Paired;
+import dev.precis.alignment.policy.Comparison.Row;
+import dev.precis.cli.common.TextLayout;
+import dev.precis.io.Json;
+import dev.precis.training.RunFolder;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
+
+/** Responses before and after an alignment, for the terminal, the report and other programs. */
+public record ComparisonTable(Comparison comparison) {
+  private static final int WIDTH = 66;
+  private static final int ROWS_IN_REPORT = 100;
+
+  /** Lines for a terminal: the measures, the guard, and a few rows of the largest gains. */
+  public List<String> text(int rows) {
+    List<String> lines = new ArrayList<>();
+    lines.add("");
+    lines.add(
+        "%-30s  %-17s  %-17s  %s"
+            .formatted(
+                comparison.rows().size() + " prompts", "before", "after", "after - before, 95 %"));
+    comparison.measures().forEach((name, paired) -> lines.add(line(name, paired)));
+    comparison.guard().ifPresent(lines::add);
+    for (Row row : comparison.rows().subList(0, Math.min(rows, comparison.rows().size()))) {
+      lines.add("");
+      lines.add(format("%s: reward %.3f -> %.3f", row.id(), row.rewardBefore(), row.rewardAfter()));
+      wrapped("before", row.responseBefore(), lines);
+      wrapped("after", row.responseAfter(), lines);
+    }
+    return lines;
+  }
+
+  private static void wrapped(String name, String text, List<String> lines) {
+    List<String> parts = TextLayout.wrap(text, WIDTH);
+    for (int i = 0; i < Math.max(1, parts.size()); i++) {
+      lines.add("  %-8s %s".formatted(i == 0 ? name : "", parts.isEmpty() ? "" : parts.get(i)));
+    }
+  }
+
+  private static String line(String name, Paired paired) {
+    return format(
+        "%-30s  %8.4f +- %-6.4f %8.4f +- %-6.4f  %+.4f (%+.4f to %+.4f)",
+        name,
+        paired.meanBefore(),
+        paired.deviationBefore(),
+        paired.meanAfter(),
+        paired.deviationAfter(),
+        paired.difference().mean(),
+        paired.difference().low(),
+        paired.difference().high());
+  }
+
+  private static String format(String format, Object... values) {
+    return String.format(Locale.ROOT, format, values);
+  }
+
+  /** Writes comparison.json, the measures, and comparison.jsonl, all rows. */
+  public void writeTo(RunFolder run) {
+    run.write("comparison.json", toJson().toPrettyString() + "\n");
+    StringBuilder lines = new StringBuilder();
+    for (Row row : comparison.rows()) {
+      ObjectNode line = Json.mapper().createObjectNode();
+      line.put("id", row.id());
+      line.put("query", row.query());
+      line.put("response_before", row.responseBefore());
+      line.put("response_after", row.responseAfter());
+      line.put("reward_before", row.rewardBefore());
+      line.put("reward_after", row.rewardAfter());
+      line.put("gain", row.gain());
+      lines.append(line).append('\n');
+    }
+    run.write("comparison.jsonl", lines.toString());
+  }
+
+  /** The measures. */
+  public ObjectNode toJson() {
+    ObjectNode json = Json.mapper().createObjectNode();
+    json.put("prompts", comparison.rows().size());
+    ObjectNode measures = json.putObject("measures");
+    for (Map.Entry<String, Paired> each : comparison.measures().entrySet()) {
+      Paired paired = each.getValue();
+      ObjectNode node = measures.putObject(each.getKey());
+      node.put("mean_before", paired.meanBefore());
+      node.put("deviation_before", paired.deviationBefore());
+      node.put("mean_after", paired.meanAfter());
+      node.put("deviation_after", paired.deviationAfter());
+      node.put("difference", paired.difference().mean());
+      ArrayNode interval = node.putArray("interval_95");
+      interval.add(paired.difference().low()).add(paired.difference().high());
+      node.put("p_value", paired.pValue());
+    }
+    comparison.guard().ifPresent(sentence -> json.put("guard", sentence));
+    return json;
+  }
+
+  /** A section of report.html. */
+  public String html() {
+    StringBuilder page = new StringBuilder("<h2>Before and after</h2>\n<table>\n");
+    page.append(
+        "<tr><th></th><th>before</th><th>after</th><th>after - before</th><th>95 %</th></tr>");
+    comparison
+        .measures()
+        .forEach(
+            (name, p) ->
+                page.append(
+                    format(
+                        "%n<tr><td>%s</td><td>%.4f &plusmn; %.4f</td><td>%.4f &plusmn;"
+                            + " %.4f</td><td>%+.4f</td><td>%+.4f to %+.4f</td></tr>",
+                        RunReport.escaped(name),
+                        p.meanBefore(),
+                        p.deviationBefore(),
+                        p.meanAfter(),
+                        p.deviationAfter(),
+                        p.difference().mean(),
+                        p.difference().low(),
+                        p.difference().high())));
+    page.append("\n</table>\n");
+    comparison
+        .guard()
+        .ifPresent(
+            sentence ->
+                page.append("<p><b>").append(RunReport.escaped(sentence)).append("</b></p>\n"));
+    page.append("<table>\n<tr><th>query</th><th>response before</th><th>response after</th>");
+    page.append("<th>reward before</th><th>reward after</th></tr>");
+    int shown = Math.min(ROWS_IN_REPORT, comparison.rows().size());
+    for (Row row : comparison.rows().subList(0, shown)) {
+      page.append(
+          format(
+              "%n<tr><td><details><summary>%s</summary><pre>%s</pre></details></td><td>%s</td><td>%s</td><td>%.3f</td><td>%.3f</td></tr>",
+              RunReport.escaped(row.id()),
+              RunReport.escaped(row.query()),
+              RunReport.escaped(row.responseBefore()),
+              RunReport.escaped(row.responseAfter()),
+              row.rewardBefore(),
+              row.rewardAfter()));
+    }
+    return page.append("\n</table>\n").toString();
+  }
+}

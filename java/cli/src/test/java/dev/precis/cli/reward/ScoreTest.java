@@ -1,0 +1,180 @@
+package dev.precis.cli.reward;
+
+import static dev.precis.cli.CommandLineRun.FIXTURES;
+import static dev.precis.cli.CommandLineRun.MODEL;
+import static dev.precis.cli.CommandLineRun.run;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.precis.cli.CommandLineRun;
+import dev.precis.io.Json;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import tools.jackson.databind.JsonNode;
+
+/** {@code precis score}: what is read, what is written, what is refused. */
+final class ScoreTest {
+  private static final Path CLASSIFIER = FIXTURES.resolve("roberta-tiny");
+
+  @TempDir private Path folder;
+
+  private static JsonNode golden() throws IOException {
+    return Json.mapper().readTree(Files.readString(FIXTURES.resolve("golden/roberta.json")));
+  }
+
+  private Path goldenTexts(String field) throws IOException {
+    StringBuilder lines = new StringBuilder();
+    int i = 0;
+    for (JsonNode each : golden()) {
+      Map<String, String> row = Map.of("id", "text " + i++, field, each.get("text").stringValue());
+      lines.append(Json.mapper().writeValueAsString(row)).append('\n');
+    }
+    return Files.writeString(folder.resolve(field + ".jsonl"), lines);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"text, ''", "summary, ''", "completion, ''", "review, review"})
+  void logitsAreThoseOfTransformers(String field, String option) throws IOException {
+    Path output = folder.resolve("scores.jsonl");
+    Path input = goldenTexts(field);
+    CommandLineRun result =
+        option.isEmpty()
+            ? run("score", "--reward-model", CLASSIFIER, "--input", input, "--output", output)
+            : run(
+                "score",
+                "--reward-model",
+                CLASSIFIER,
+                "--input",
+                input,
+                "--output",
+                output,
+                "--text-field",
+                option);
+    assertEquals("", result.succeeded().out());
+    assertFalse(Files.exists(folder.resolve("scores.jsonl.partial")));
+    List<JsonNode> lines = CommandLineRun.lines(output);
+    assertEquals(golden().size(), lines.size());
+    for (int i = 0; i < lines.size(); i++) {
+      JsonNode line = lines.get(i);
+      assertEquals(
+          List.of("id", "label", "logits", "probabilities"), List.copyOf(line.propertyNames()));
+      assertEquals("text " + i, line.get("id").stringValue());
+      double nothate = golden().get(i).get("logits").get(0).doubleValue();
+      double hate = golden().get(i).get("logits").get(1).doubleValue();
+      assertEquals(nothate, line.get("logits").get("nothate").doubleValue(), 1e-4);
+      assertEquals(hate, line.get("logits").get("hate").doubleValue(), 1e-4);
+      assertEquals(
+          1 / (1 + Math.exp(nothate - hate)),
+          line.get("probabilities").get("hate").doubleValue(),
+          1e-4);
+      assertEquals(hate > nothate ? "hate" : "nothate", line.get("label").stringValue());
+    }
+  }
+
+  @Test
+  void standardOutputAndOtherFormats() throws IOException {
+    Path csv = Files.writeString(folder.resolve("a.csv"), "id,text\nx,\"good, morning\"\ny,\n");
+    List<JsonNode> lines =
+        run("score", "--reward-model", CLASSIFIER, "--input", csv).succeeded().lines();
+    assertEquals(2, lines.size());
+    assertEquals("y", lines.get(1).get("id").stringValue());
+    Path text = Files.writeString(folder.resolve("a.txt"), "good, morning\n\nyou fool\n");
+    List<JsonNode> same =
+        run("score", "--reward-model", CLASSIFIER, "--input", text, "--output", "-")
+            .succeeded()
+            .lines();
+    assertEquals(3, same.size());
+    assertEquals("1", same.get(0).get("id").stringValue());
+    // Alone or among others, the score is the same.
+    for (int i = 0; i < 2; i++) {
+      assertEquals(
+          lines.get(i).get("logits").get("hate").doubleValue(),
+          same.get(i).get("logits").get("hate").doubleValue(),
+          1e-6);
+    }
+  }
+
+  @Test
+  void generatedSummariesAreReadAsTheyAre() {
+    Path generated = folder.resolve("generated.jsonl");
+    run(
+            "generate",
+            "--model",
+            MODEL,
+            "--input",
+            CommandLineRun.DIALOGUES,
+            "--output",
+            generated,
+            "--max-new-tokens",
+            "12")
+        .succeeded();
+    List<JsonNode> scores =
+        run("score", "--reward-model", CLASSIFIER, "--input", generated).succeeded().lines();
+    List<JsonNode> summaries = CommandLineRun.lines(generated);
+    assertEquals(64, scores.size());
+    for (int i = 0; i < 64; i++) {
+      assertEquals(summaries.get(i).get("id"), scores.get(i).get("id"));
+    }
+  }
+
+  private void refuses(String input, String content, String... named) throws IOException {
+    Path file = Files.write(folder.resolve(input), content.getBytes(StandardCharsets.UTF_8));
+    refuses(List.of(named), "--reward-model", CLASSIFIER, "--input", file);
+  }
+
+  private void refuses(List<String> named, Object... args) {
+    Path output = folder.resolve("out.jsonl");
+    Object[] all = new Object[args.length + 3];
+    all[0] = "score";
+    System.arraycopy(args, 0, all, 1, args.length);
+    all[args.length + 1] = "--output";
+    all[args.length + 2] = output;
+    CommandLineRun result = run(all);
+    assertEquals(2, result.exitCode(), result.err());
+    named.forEach(name -> assertTrue(result.err().contains(name), name + " in " + result.err()));
+    assertEquals(1, result.err().lines().count(), result.err());
+    assertFalse(Files.exists(output));
+    assertFalse(Files.exists(folder.resolve("out.jsonl.partial")));
+  }
+
+  @Test
+  void badInput() throws IOException {
+    refuses("a.jsonl", "{\"text\":\"x\"}\n{\"dialogue\":\"y\"}\n", "a.jsonl, line 2", "dialogue");
+    refuses("a.jsonl", "{\"text\":3}\n", "a.jsonl, line 1", "must be a text");
+    refuses("a.jsonl", "{\"text\":\"x\"\n", "a.jsonl, line 1", "not valid JSON");
+    refuses("a.jsonl", "{\"text\":\"\\ud800\"}\n", "a.jsonl, line 1", "surrogate");
+    refuses("a.jsonl", "", "a.jsonl holds no text");
+    refuses("a.txt", "", "a.txt holds no text");
+    refuses("a.csv", "id,words\n1,x\n", "a.csv", "words");
+    refuses("a.docx", "x", "must end in");
+    Path good = Files.writeString(folder.resolve("good.jsonl"), "{\"text\":\"x\"}\n");
+    refuses(
+        List.of("good.jsonl, line 1 has no \"review\"", "text"),
+        "--reward-model",
+        CLASSIFIER,
+        "--input",
+        good,
+        "--text-field",
+        "review");
+    refuses(List.of("nowhere.jsonl"), "--reward-model", CLASSIFIER, "--input", "nowhere.jsonl");
+    refuses(List.of("model of type t5"), "--reward-model", MODEL, "--input", good);
+    refuses(List.of("There is no folder"), "--reward-model", "./nowhere", "--input", good);
+    refuses(
+        List.of("int8 is for generation"),
+        "--reward-model",
+        CLASSIFIER,
+        "--input",
+        good,
+        "--dtype",
+        "int8");
+  }
+}

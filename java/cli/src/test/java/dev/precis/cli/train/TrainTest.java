@@ -1,0 +1,294 @@
+package dev.precis.cli.train;
+
+import static dev.precis.cli.CommandLineRun.DIALOGUES;
+import static dev.precis.cli.CommandLineRun.FIXTURES;
+import static dev.precis.cli.CommandLineRun.MODEL;
+import static dev.precis.cli.CommandLineRun.lines;
+import static dev.precis.cli.CommandLineRun.run;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.precis.cli.CommandLineRun;
+import dev.precis.io.Json;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import tools.jackson.databind.JsonNode;
+
+/** train, merge and bench sft. */
+final class TrainTest {
+  @TempDir private Path folder;
+
+  private CommandLineRun train(Path output, Object... more) {
+    List<Object> arguments =
+        new ArrayList<>(
+            List.of("train", "--data", DIALOGUES, "--output", output, "--batch-size", 4));
+    arguments.addAll(List.of(more));
+    return run(arguments.toArray());
+  }
+
+  /** golden/sft_lora.json by the command line alone. */
+  @Test
+  void theReferenceRun() {
+    Path output = folder.resolve("run");
+    train(
+            output,
+            "--model",
+            MODEL,
+            "--init-adapter",
+            FIXTURES.resolve("t5-tiny-lora"),
+            "--lora-dropout",
+            0,
+            "--learning-rate",
+            1e-3,
+            "--warmup-steps",
+            3,
+            "--max-steps",
+            20,
+            "--no-shuffle")
+        .succeeded();
+    JsonNode golden =
+        Json.mapper().readTree(FIXTURES.resolve("golden/sft_lora.json").toFile()).get("steps");
+    List<JsonNode> metrics = lines(output.resolve("metrics.jsonl"));
+    assertEquals(20, metrics.size());
+    for (int i = 0; i < 20; i++) {
+      JsonNode got = metrics.get(i);
+      assertEquals(i + 1, got.get("step").intValue());
+      double loss = golden.get(i).get("loss").doubleValue();
+      double norm = golden.get(i).get("grad_norm").doubleValue();
+      assertEquals(loss, got.get("loss").doubleValue(), 1e-4 * loss);
+      assertEquals(norm, got.get("grad_norm").doubleValue(), 1e-3 * norm);
+      assertEquals(
+          golden.get(i).get("lr").doubleValue(), got.get("learning_rate").doubleValue(), 1e-9);
+      assertTrue(got.get("tokens_per_second").doubleValue() > 0);
+    }
+    assertTrue(Files.exists(output.resolve("adapter/adapter_model.safetensors")));
+    assertTrue(Files.exists(output.resolve("checkpoints/step-20/state.json")));
+    assertTrue(Files.exists(output.resolve("events.out.tfevents.precis")));
+  }
+
+  @Test
+  void aRunSaysWhatItDoesAndMakesAReport() throws IOException {
+    Path output = folder.resolve("run");
+    CommandLineRun result =
+        train(output, "--model", MODEL, "--eval-data", DIALOGUES, "--max-steps", 3, "--rank", 4)
+            .succeeded();
+    // PEFT's line: 18 modules of rank 4, on 64 inputs and 96 outputs.
+    int trained = 18 * 4 * (64 + 96);
+    assertTrue(
+        result.err().contains("trainable params: %,d || all params: ".formatted(trained)),
+        result.err());
+    assertTrue(result.err().contains("memory ") && result.err().contains("activations "));
+    assertTrue(result.err().contains("evaluation loss"), result.err());
+    String report = Files.readString(output.resolve("report.html"));
+    assertTrue(report.contains("uPlot") && report.contains("\"eval_loss\""));
+    assertTrue(!report.contains("/*DATA*/") && !report.contains("http://"));
+    assertEquals(
+        4, Json.readObject(output.resolve("config.json")).object("lora").integer("rank", 1, 9));
+  }
+
+  @Test
+  void resumesOnlyTheSameRun() throws IOException {
+    Path output = folder.resolve("run");
+    train(output, "--model", MODEL, "--max-steps", 2, "--rank", 2).succeeded();
+    byte[] before = Files.readAllBytes(output.resolve("adapter/adapter_model.safetensors"));
+    CommandLineRun again = train(output, "--model", MODEL, "--max-steps", 2, "--rank", 2);
+    assertEquals(2, again.exitCode());
+    assertTrue(again.err().contains("--resume"), again.err());
+    CommandLineRun other =
+        train(output, "--model", MODEL, "--max-steps", 2, "--rank", 3, "--resume");
+    assertEquals(2, other.exitCode());
+    assertTrue(other.err().contains("lora.rank = 2, not 3"), other.err());
+    Path sameModel = MODEL.resolve("..").resolve(MODEL.getFileName());
+    train(output, "--model", sameModel, "--max-steps", 2, "--rank", 2, "--resume").succeeded();
+    assertArrayEquals(
+        before, Files.readAllBytes(output.resolve("adapter/adapter_model.safetensors")));
+  }
+
+  @Test
+  void allWeightsAndFromNothing() {
+    Path full = folder.resolve("full");
+    train(full, "--model", MODEL, "--method", "full", "--max-steps", 2, "--dtype", "bfloat16")
+        .succeeded();
+    run("generate", "--model", full.resolve("model"), "--prompt", "Hello", "--max-new-tokens", 3)
+        .succeeded();
+    Path scratch = folder.resolve("scratch");
+    train(
+            scratch,
+            "--init",
+            MODEL.resolve("config.json"),
+            "--method",
+            "full",
+            "--max-steps",
+            2,
+            "--optimizer",
+            "adafactor")
+        .succeeded();
+    assertTrue(Files.exists(scratch.resolve("model/model.safetensors")));
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "--method full --rank 8 | --rank needs --method lora",
+        "--method both | --method must be lora or full",
+        "--optimizer lion | --optimizer must be adamw, adam, sgd or adafactor",
+        "--schedule step | --schedule must be linear, cosine or constant",
+        "--epochs 2 --max-steps 3 | Only one of --epochs and --max-steps",
+        "--early-stopping 2 | need --eval-data",
+        "--learning-rate -1 | --learning-rate must be above 0",
+        "--target-modules query | No layer of the model is named",
+        "--rank 0 | The rank must be 1 to",
+        "--dtype int8 | train in bfloat16",
+        "--max-source-length 5 | longer than 5 tokens"
+      })
+  void wrongUsage(String options, String sentence) {
+    List<Object> arguments = new ArrayList<>(List.of("--model", MODEL, "--max-steps", 2));
+    if (options.contains("--epochs")) {
+      arguments = new ArrayList<>(List.of("--model", MODEL));
+    }
+    arguments.addAll(List.of(options.split(" ")));
+    CommandLineRun result = train(folder.resolve("run"), arguments.toArray());
+    assertEquals(2, result.exitCode(), result.err());
+    assertTrue(result.err().contains(sentence), result.err());
+  }
+
+  @Test
+  void aLossThatIsNoNumberIsOneSentence() {
+    CommandLineRun result =
+        train(
+            folder.resolve("run"),
+            "--model",
+            MODEL,
+            "--method",
+            "full",
+            "--learning-rate",
+            900,
+            "--max-grad-norm",
+            0,
+            "--max-steps",
+            20);
+    assertEquals(1, result.exitCode(), result.err());
+    String sentence = result.err().lines().toList().getLast();
+    assertTrue(sentence.startsWith("precis: The loss of step "), sentence);
+    assertTrue(sentence.endsWith(": lower the learning rate."), sentence);
+    assertFalse(Files.exists(folder.resolve("run/model")));
+  }
+
+  @Test
+  void anAdapterOfAnotherModelIsRefused() throws IOException {
+    Path adapter = Files.createDirectory(folder.resolve("lora"));
+    Path lora = FIXTURES.resolve("t5-tiny-lora");
+    Files.copy(lora.resolve("adapter_config.json"), adapter.resolve("adapter_config.json"));
+    // The header's names keep their length: the file is sound, but the model has no block 9.
+    Files.writeString(
+        adapter.resolve("adapter_model.safetensors"),
+        Files.readString(lora.resolve("adapter_model.safetensors"), StandardCharsets.ISO_8859_1)
+            .replace("block.0", "block.9"),
+        StandardCharsets.ISO_8859_1);
+    CommandLineRun merge =
+        run("merge", "--model", MODEL, "--adapter", adapter, "--output", folder.resolve("merged"));
+    CommandLineRun training =
+        train(folder.resolve("other"), "--model", MODEL, "--init-adapter", adapter);
+    for (CommandLineRun result : List.of(merge, training)) {
+      assertEquals(2, result.exitCode(), result.err());
+      assertTrue(result.err().contains("trained on another model"), result.err());
+    }
+    assertFalse(Files.exists(folder.resolve("merged")));
+    CommandLineRun wrong =
+        train(
+            folder.resolve("run"),
+            "--model",
+            MODEL,
+            "--init-adapter",
+            FIXTURES.resolve("roberta-tiny"));
+    assertEquals(2, wrong.exitCode());
+    assertTrue(wrong.err().contains("not the folder of a PEFT adapter"), wrong.err());
+  }
+
+  @Test
+  void mergedGivesTheSameLogits() {
+    Path merged = folder.resolve("merged");
+    String out =
+        run(
+                "merge",
+                "--model",
+                MODEL,
+                "--adapter",
+                FIXTURES.resolve("t5-tiny-lora-after20"),
+                "--output",
+                merged)
+            .succeeded()
+            .out();
+    double difference =
+        Double.parseDouble(out.replaceAll("(?s).*logit difference (\\S+) of.*", "$1"));
+    assertTrue(difference < 1e-4, out);
+    CommandLineRun again =
+        run(
+            "merge",
+            "--model",
+            MODEL,
+            "--adapter",
+            FIXTURES.resolve("t5-tiny-lora-after20"),
+            "--output",
+            merged);
+    assertEquals(2, again.exitCode());
+    assertTrue(again.err().contains("already exists"), again.err());
+  }
+
+  @Test
+  void benchHasThePeersKeys() {
+    String out =
+        run(
+                "bench",
+                "sft",
+                "--model",
+                MODEL,
+                "--dtype",
+                "bfloat16",
+                "--batch",
+                2,
+                "--source",
+                20,
+                "--target",
+                5,
+                "--rank",
+                4,
+                "--repeats",
+                2)
+            .succeeded()
+            .out();
+    JsonNode result = Json.mapper().readTree(out);
+    assertEquals(
+        List.of(
+            "mode",
+            "dtype",
+            "device",
+            "seconds",
+            "median_seconds",
+            "tokens_per_second",
+            "peak_mb",
+            "threads",
+            "batch",
+            "source",
+            "target",
+            "rank",
+            "loss",
+            "engine",
+            "isa",
+            "gpu",
+            "gpu_mb"),
+        List.copyOf(result.propertyNames()));
+    assertTrue(result.get("loss").doubleValue() > 0);
+  }
+}
