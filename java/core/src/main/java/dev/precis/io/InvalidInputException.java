@@ -14,4 +14,18 @@ public class InvalidInputException extends RuntimeException {
   public InvalidInputException(String message, Throwable cause) {
     super(message, cause);
   }
+
+  /**
+   * Checks an option.
+   *
+   * @param valid the condition that the value must meet
+   * @param name of the option
+   * @param rule the condition in words, completing "must be"
+   * @throws InvalidInputException where the condition is false
+   */
+  public static void require(boolean valid, String name, String rule, Object value) {
+    if (!valid) {
+      throw new InvalidInputException(name + " must be " + rule + ", not " + value);
+    }
+  }
 }

@@ -96,6 +96,11 @@ public final class Json {
     return out.toByteArray();
   }
 
+  /** Returns the number with the fewest digits that is this float: 0.05f becomes 0.05. */
+  public static double shortest(float value) {
+    return Double.parseDouble(Float.toString(value));
+  }
+
   /**
    * Reads a file that holds one JSON object.
    *

@@ -3,7 +3,10 @@ package dev.precis.cli.align;
 import dev.precis.Classifier;
 import dev.precis.alignment.Reference;
 import dev.precis.alignment.policy.Comparison;
+import dev.precis.alignment.policy.KlPenalty;
+import dev.precis.alignment.policy.PolicyAlgorithm;
 import dev.precis.alignment.policy.Ppo;
+import dev.precis.alignment.policy.PpoMode;
 import dev.precis.alignment.policy.PpoOptions;
 import dev.precis.alignment.policy.PpoTrainer;
 import dev.precis.alignment.policy.Preflight;
@@ -337,7 +340,7 @@ public final class PolicyAlignment {
     this.steps = steps;
     checkUsage();
     PpoOptions options = options();
-    if (options.warped()) {
+    if (options.sampling().warped()) {
       command.note(
           "Tokens are drawn from another distribution than the one that is scored (temperature,"
               + " top-k, top-p or min-new-tokens): the KL that is told can be negative.");
@@ -429,52 +432,67 @@ public final class PolicyAlignment {
   }
 
   private PpoOptions options() {
-    PpoOptions.Mode itsMode =
-        choice(PpoOptions.Mode.class, "--mode", mode, "full-mask, trl-classic or lab");
-    PpoOptions.KlPenalty penalty =
-        choice(PpoOptions.KlPenalty.class, "--kl-penalty", klPenalty, "kl, abs, mse or full");
+    PpoMode itsMode = choice(PpoMode.class, "--mode", mode, "full-mask, trl-classic or lab");
+    KlPenalty penalty = choice(KlPenalty.class, "--kl-penalty", klPenalty, "kl, abs, mse or full");
     boolean ppo = start.algorithm().equals("ppo");
     try {
       return PpoOptions.builder()
-          .algorithm(PpoOptions.Algorithm.valueOf(start.algorithm().toUpperCase(Locale.ROOT)))
+          .algorithm(PolicyAlgorithm.valueOf(start.algorithm().toUpperCase(Locale.ROOT)))
           .mode(itsMode)
-          .batchSize(steps.batchSize(16))
-          .miniBatchSize(miniBatchSize)
-          .gradientAccumulation(steps.gradientAccumulation())
-          .ppoEpochs(ppoEpochs)
-          .groupSize(groupSize > 0 ? groupSize : ppo ? 1 : 4)
-          .maxSteps(steps.maxSteps() == null ? 100 : steps.maxSteps())
-          .learningRate(steps.learningRate(1.41e-5f))
-          .maxGradNorm(steps.maxGradNorm(0))
-          .klPenalty(penalty)
-          .adaptiveKl(!fixedKl)
-          .klCoefficient(klCoef)
-          .klTarget(targetKl)
-          .klHorizon(klHorizon)
-          .klLimit(klLimit)
-          .scoreDrop(scoreDrop)
-          .maxRollbacks(maxRollbacks)
-          .gamma(gamma)
-          .lambda(lambda)
-          .clipRange(clipRange)
-          .clipRangeValue(clipRangeValue)
-          .valueCoefficient(valueCoef)
-          .entropyCoefficient(entropyCoef)
-          .whitenRewards(whitenRewards)
-          .scaleScores(scaleScores || centreScores)
-          .centreScores(centreScores)
-          .scoreClip(scoreClip)
-          .earlyStopKl(earlyStopKl)
-          .ratioThreshold(ratioThreshold)
-          .maxNewTokens(maxNewTokens)
-          .minNewTokens(minNewTokens)
-          .shortestLimit(shortestLimit)
-          .temperature(temperature)
-          .topK(topK)
-          .topP(topP)
+          .batch(
+              batch ->
+                  batch
+                      .batchSize(steps.batchSize(16))
+                      .miniBatchSize(miniBatchSize)
+                      .groupSize(groupSize > 0 ? groupSize : ppo ? 1 : 4))
+          .optimization(
+              optimization ->
+                  optimization
+                      .gradientAccumulation(steps.gradientAccumulation())
+                      .ppoEpochs(ppoEpochs)
+                      .learningRate(steps.learningRate(1.41e-5f))
+                      .maxGradNorm(steps.maxGradNorm(0))
+                      .earlyStopKl(earlyStopKl))
+          .schedule(
+              schedule ->
+                  schedule
+                      .maxSteps(steps.maxSteps() == null ? 100 : steps.maxSteps())
+                      .checkpointEvery(steps.checkpointEvery(10))
+                      .keepCheckpoints(steps.keepCheckpoints()))
+          .kl(
+              kl ->
+                  kl.penalty(penalty)
+                      .adaptive(!fixedKl)
+                      .coefficient(klCoef)
+                      .target(targetKl)
+                      .horizon(klHorizon))
+          .watchdog(
+              watchdog -> watchdog.klLimit(klLimit).scoreDrop(scoreDrop).maxRollbacks(maxRollbacks))
+          .gae(gae -> gae.gamma(gamma).lambda(lambda))
+          .loss(
+              loss ->
+                  loss.clipRange(clipRange)
+                      .clipRangeValue(clipRangeValue)
+                      .valueCoefficient(valueCoef)
+                      .entropyCoefficient(entropyCoef)
+                      .ratioThreshold(ratioThreshold))
+          .rewards(
+              rewards ->
+                  rewards
+                      .whitenRewards(whitenRewards)
+                      .scaleScores(scaleScores || centreScores)
+                      .centerScores(centreScores)
+                      .scoreClip(scoreClip))
+          .sampling(
+              sampling ->
+                  sampling
+                      .maxNewTokens(maxNewTokens)
+                      .minNewTokens(minNewTokens)
+                      .shortestLimit(shortestLimit)
+                      .temperature(temperature)
+                      .topK(topK)
+                      .topP(topP))
           .seed(command.common().seed())
-          .checkpointEvery(steps.checkpointEvery(10))
-          .keepCheckpoints(steps.keepCheckpoints())
           .build();
     } catch (InvalidInputException e) {
       throw command.usage("--" + e.getMessage());
@@ -667,11 +685,10 @@ public final class PolicyAlignment {
             .formatted(
                 prompts.training.size(),
                 trainer.totalSteps(),
-                ppo.options().batchSize(),
+                ppo.options().batch().batchSize(),
                 prompts.compared.size(),
                 MemoryText.of(plan(trainer, reward))));
-    GenerationOptions sampled =
-        ppo.options().sampling(command.common().seed()).with().numReturnSequences(1).build();
+    GenerationOptions sampled = ppo.options().sampling().generation(1, command.common().seed());
     List<String> before = before(t5, run, tokenizer, prompts, sampled);
     if (trainer.done() > 0) {
       command.note("Going on after step %,d.".formatted(trainer.done()));

@@ -162,12 +162,10 @@ public final class BenchPpoCommand extends BaseCommand {
     requirePositive("--repeats", repeats);
     PpoOptions options =
         PpoOptions.builder()
-            .batchSize(batch)
-            .miniBatchSize(Math.min(miniBatch, batch))
-            .ppoEpochs(1)
-            .maxNewTokens(newTokens)
-            .minNewTokens(newTokens)
-            .entropyCoefficient(0.01f)
+            .batch(sizes -> sizes.batchSize(batch).miniBatchSize(Math.min(miniBatch, batch)))
+            .optimization(optimization -> optimization.ppoEpochs(1))
+            .sampling(sampling -> sampling.maxNewTokens(newTokens).minNewTokens(newTokens))
+            .loss(loss -> loss.entropyCoefficient(0.01f))
             .seed(common().seed())
             .build();
     List<String> targets =

@@ -157,18 +157,13 @@ public final class DemoAlignment implements AutoCloseable {
   Outcome ppo(Path folder) {
     PpoOptions options =
         PpoOptions.builder()
-            .batchSize(BATCH)
-            .miniBatchSize(BATCH / 2)
-            .ppoEpochs(2)
-            .maxSteps(STEPS)
-            .learningRate(2e-4f)
-            .klCoefficient(0.1)
-            .adaptiveKl(false)
-            .valueCoefficient(0.5f)
-            .clipRangeValue(2)
-            .maxNewTokens(MAX_NEW_TOKENS)
+            .batch(batch -> batch.batchSize(BATCH).miniBatchSize(BATCH / 2))
+            .optimization(optimization -> optimization.ppoEpochs(2).learningRate(2e-4f))
+            .schedule(schedule -> schedule.maxSteps(STEPS).checkpointEvery(STEPS))
+            .kl(kl -> kl.coefficient(0.1).adaptive(false))
+            .loss(loss -> loss.valueCoefficient(0.5f).clipRangeValue(2))
+            .sampling(sampling -> sampling.maxNewTokens(MAX_NEW_TOKENS))
             .seed(seed)
-            .checkpointEvery(STEPS)
             .build();
     try (RunFolder run = RunFolder.create(folder, options.toJson());
         TrainableT5 policy = policy();

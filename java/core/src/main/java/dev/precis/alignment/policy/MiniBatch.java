@@ -1,7 +1,6 @@
 package dev.precis.alignment.policy;
 
-import dev.precis.alignment.policy.PpoOptions.Algorithm;
-import dev.precis.alignment.policy.PpoOptions.Mode;
+import dev.precis.alignment.policy.PpoMode.Whitening;
 import dev.precis.ops.Ops.PpoCoefficients;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
@@ -66,8 +65,8 @@ record MiniBatch(
         at++;
       }
     }
-    boolean critic = options.algorithm() == Algorithm.PPO;
-    if (critic && options.mode() == Mode.LAB) {
+    boolean critic = options.algorithm() == PolicyAlgorithm.PPO;
+    if (critic && options.mode().whitening() == Whitening.MINI_BATCH) {
       Advantages.whiten(advantages, mask, true);
     }
     Tensor actions = workspace.tensor(DType.INT32, count);
@@ -79,13 +78,14 @@ record MiniBatch(
         double share = share(options.algorithm(), trained, part.length * each, ids.length);
         for (int id : ids) {
           actions.memory().setAtIndex(ValueLayout.JAVA_INT, at, mask[at] ? id : -100);
-          float weight = mask[at] ? (float) (share / options.gradientAccumulation()) : 0;
+          float weight =
+              mask[at] ? (float) (share / options.optimization().gradientAccumulation()) : 0;
           weights.memory().setAtIndex(ValueLayout.JAVA_FLOAT, at, weight);
           at++;
         }
       }
     }
-    boolean penalised = options.algorithm() == Algorithm.GRPO && klCoefficient > 0;
+    boolean penalised = options.algorithm() == PolicyAlgorithm.GRPO && klCoefficient > 0;
     return new MiniBatch(
         tokens,
         advantages,
@@ -101,11 +101,11 @@ record MiniBatch(
         workspace.shared(DType.FLOAT32, count),
         critic ? workspace.shared(DType.FLOAT32, count) : null,
         new PpoCoefficients(
-            options.clipRange(),
-            options.clipRange(),
-            options.clipRangeValue(),
-            critic ? options.valueCoefficient() : 0,
-            options.entropyCoefficient(),
+            options.loss().clipRange(),
+            options.loss().clipRange(),
+            options.loss().clipRangeValue(),
+            critic ? options.loss().valueCoefficient() : 0,
+            options.loss().entropyCoefficient(),
             penalised ? (float) klCoefficient : 0));
   }
 
@@ -113,7 +113,7 @@ record MiniBatch(
    * A trained token's share of the loss: PPO's is a mean over tokens, GRPO's a mean over responses
    * of a mean over tokens, RLOO's a mean over responses of a sum.
    */
-  private static double share(Algorithm algorithm, int trained, int responses, int length) {
+  private static double share(PolicyAlgorithm algorithm, int trained, int responses, int length) {
     return switch (algorithm) {
       case PPO -> 1.0 / trained;
       case GRPO -> 1.0 / ((double) responses * length);

@@ -1,6 +1,6 @@
 package dev.precis.alignment.policy;
 
-import dev.precis.alignment.policy.PpoOptions.Mode;
+import dev.precis.alignment.policy.PpoMode.Whitening;
 
 /**
  * What an update pulls a policy towards, for each token of a rollout.
@@ -51,17 +51,23 @@ record PolicyTargets(
     for (int t = 0; t < mask.length; t++) {
       values[t] = mask[t] ? values[t] : 0;
     }
-    if (options.whitenRewards()) {
+    if (options.rewards().whitenRewards()) {
       Advantages.whiten(rewards, mask, false);
     }
     double[] advantages = new double[mask.length];
     Advantages.gae(
-        rewards, values, mask, rollout.offsets(), options.gamma(), options.lambda(), advantages);
+        rewards,
+        values,
+        mask,
+        rollout.offsets(),
+        options.gae().gamma(),
+        options.gae().lambda(),
+        advantages);
     double[] returns = new double[mask.length];
     for (int t = 0; t < mask.length; t++) {
       returns[t] = advantages[t] + values[t];
     }
-    if (options.mode() != Mode.LAB) {
+    if (options.mode().whitening() == Whitening.BATCH) {
       Advantages.whiten(advantages, mask, true);
     }
     return new PolicyTargets(nonScore, rewards, advantages, values, returns);

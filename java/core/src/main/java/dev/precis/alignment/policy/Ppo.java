@@ -1,13 +1,12 @@
 package dev.precis.alignment.policy;
 
 import dev.precis.alignment.Reference;
-import dev.precis.alignment.policy.PpoOptions.Algorithm;
-import dev.precis.alignment.policy.PpoOptions.KlPenalty;
-import dev.precis.alignment.policy.PpoOptions.Mode;
+import dev.precis.alignment.policy.PpoMode.EarlyStop;
 import dev.precis.generation.Generator;
 import dev.precis.generation.SampledTokens;
 import dev.precis.heads.ValueHead;
 import dev.precis.io.InvalidInputException;
+import dev.precis.io.Json;
 import dev.precis.ops.Ops;
 import dev.precis.ops.Tape;
 import dev.precis.ops.Variable;
@@ -89,7 +88,10 @@ public final class Ppo implements AutoCloseable {
     trainsEncoder = t5.trainsEncoder();
     kl =
         new KlController(
-            options.adaptiveKl(), options.klCoefficient(), options.klTarget(), options.klHorizon());
+            options.kl().adaptive(),
+            options.kl().coefficient(),
+            options.kl().target(),
+            options.kl().horizon());
     generator = new Generator(t5.model());
     prompts = new Workspace(t5.context());
     passing = new Workspace(t5.context());
@@ -99,7 +101,7 @@ public final class Ppo implements AutoCloseable {
     try {
       policyOptimizer = Optimizer.create(adam, t5.parameters(), ops, arena);
       head =
-          options.algorithm() == Algorithm.PPO
+          options.algorithm() == PolicyAlgorithm.PPO
               ? new ValueHead(t5.config().dModel(), ops, arena, options.seed())
               : null;
       headOptimizer = head == null ? null : Optimizer.create(adam, head.parameters(), ops, arena);
@@ -172,11 +174,12 @@ public final class Ppo implements AutoCloseable {
    * @throws InvalidInputException where a prompt is empty or outside the vocabulary
    */
   public MemoryPlan plan(List<Prompt> all) {
-    int prompts = options.prompts();
-    int together = together();
+    int prompts = options.batch().prompts();
+    int together = options.batch().miniBatchPrompts();
     int longest = all.stream().mapToInt(prompt -> prompt.source().length).max().orElseThrow();
     long decoding =
-        generator.reserve(prompts, longest, options.groupSize(), options.maxNewTokens());
+        generator.reserve(
+            prompts, longest, options.batch().groupSize(), options.sampling().maxNewTokens());
     // Once to size the workspaces: only in one piece is memory given back on the way.
     measure(96, 24);
     long[] base = measure(32, 8);
@@ -187,12 +190,12 @@ public final class Ppo implements AutoCloseable {
     long[] responses = {prompts, prompts, together};
     // What is computed apart for the first mini-batch and for the others is copied together.
     long row = 4L * t5.config().dModel() + 4;
-    long newTokens = (long) options.batchSize() * options.maxNewTokens();
+    long newTokens = (long) options.batch().batchSize() * options.sampling().maxNewTokens();
     long[] copied = {sources[0] * row, (sources[1] + newTokens) * row, 0};
     List<Workspace> workspaces = List.of(this.prompts, passing, updating);
     long[] bytes = new long[base.length];
     for (int i = 0; i < bytes.length; i++) {
-      double tokens = (double) responses[i] * options.maxNewTokens() - 8;
+      double tokens = (double) responses[i] * options.sampling().maxNewTokens() - 8;
       double needed =
           base[i]
               + (source[i] - base[i]) / 64.0 * (sources[i] - 32)
@@ -203,7 +206,7 @@ public final class Ppo implements AutoCloseable {
       workspaces.get(i).reserve(bytes[i]);
     }
     if (t5.context().onGpu()) {
-      measure(longest(all, prompts).toList(), options.maxNewTokens(), together);
+      measure(longest(all, prompts).toList(), options.sampling().maxNewTokens(), together);
     }
     workspaces.forEach(Workspace::resetPeak);
     Map<String, Long> parts = new LinkedHashMap<>();
@@ -264,7 +267,7 @@ public final class Ppo implements AutoCloseable {
   private long[] measure(List<Prompt> batch, int responseTokens, int together) {
     int[] response = new int[responseTokens];
     Arrays.fill(response, t5.config().eosTokenId());
-    int count = batch.size() * options.groupSize();
+    int count = batch.size() * options.batch().groupSize();
     List<Workspace> all = List.of(prompts, passing, updating);
     all.forEach(Workspace::resetPeak);
     Rollout rollout = rollout(batch, Collections.nCopies(count, response), 0, false);
@@ -294,7 +297,7 @@ public final class Ppo implements AutoCloseable {
     long seed = salt == 0 ? options.seed() : SplitMix64.mix(options.seed(), salt);
     List<SampledTokens> samples = new ArrayList<>();
     generator
-        .sample(encoded, options.sampling(seed), limits(batch.size(), step), step * batch.size())
+        .sample(encoded, options.generation(seed), limits(batch.size(), step), step * batch.size())
         .forEach(samples::addAll);
     double generated = seconds(start);
     Rollout rollout = score(step, batch, encoded, samples);
@@ -315,14 +318,14 @@ public final class Ppo implements AutoCloseable {
 
   private Rollout rollout(
       List<Prompt> batch, List<int[]> responses, long step, boolean beginsUpdate) {
-    if (responses.size() != batch.size() * options.groupSize()) {
+    if (responses.size() != batch.size() * options.batch().groupSize()) {
       throw new InvalidInputException(
           "%d responses to %d prompts: %d of each are needed"
-              .formatted(responses.size(), batch.size(), options.groupSize()));
+              .formatted(responses.size(), batch.size(), options.batch().groupSize()));
     }
     int vocab = t5.config().vocabSize();
     for (int i = 0; i < responses.size(); i++) {
-      String to = batch.get(i / options.groupSize()).id();
+      String to = batch.get(i / options.batch().groupSize()).id();
       if (responses.get(i).length == 0) {
         throw new InvalidInputException(
             "The response to %s has no tokens: give it the end token at least".formatted(to));
@@ -381,7 +384,7 @@ public final class Ppo implements AutoCloseable {
       return t5.model().encode(source, prompts);
     }
     int[] order = order(batch.size(), step, 0);
-    int[] part = Arrays.copyOf(order, Math.min(order.length, together()));
+    int[] part = Arrays.copyOf(order, Math.min(order.length, options.batch().miniBatchPrompts()));
     int[] rest = Arrays.copyOfRange(order, part.length, order.length);
     updating.reset();
     tape.begin(true, 0);
@@ -456,23 +459,18 @@ public final class Ppo implements AutoCloseable {
     }
   }
 
-  /** Prompts whose responses are updated together. */
-  private int together() {
-    return options.miniBatchSize() / options.groupSize();
-  }
-
   private static double seconds(long since) {
     return (System.nanoTime() - since) / 1e9;
   }
 
   private int[] limits(int count, long step) {
     int[] limits = new int[count];
-    Arrays.fill(limits, options.maxNewTokens());
-    if (options.shortestLimit() > 0) {
+    Arrays.fill(limits, options.sampling().maxNewTokens());
+    if (options.sampling().shortestLimit() > 0) {
       SplitMix64 random = new SplitMix64(SplitMix64.mix(options.seed(), LIMIT, salt, step));
-      int span = options.maxNewTokens() - options.shortestLimit() + 1;
+      int span = options.sampling().maxNewTokens() - options.sampling().shortestLimit() + 1;
       for (int i = 0; i < count; i++) {
-        limits[i] = options.shortestLimit() + random.below(span);
+        limits[i] = options.sampling().shortestLimit() + random.below(span);
       }
     }
     return limits;
@@ -488,7 +486,7 @@ public final class Ppo implements AutoCloseable {
     }
     boolean[] mask = new boolean[offsets[samples.size()]];
     Arrays.fill(mask, true);
-    if (options.mode() != Mode.FULL_MASK) {
+    if (!options.mode().trainsFirstToken()) {
       for (int i = 0; i < samples.size(); i++) {
         mask[offsets[i]] = false;
       }
@@ -505,7 +503,7 @@ public final class Ppo implements AutoCloseable {
     }
     Tensor numbers = passing.tensor(DType.FLOAT32, target.tokens());
     Tensor more = passing.tensor(DType.FLOAT32, target.tokens());
-    boolean full = options.klPenalty() == KlPenalty.FULL;
+    boolean full = options.kl().penalty() == KlPenalty.FULL;
     policy.logProbabilities(hidden, labels, numbers, more);
     copy(numbers, rollout.logProbabilities);
     copy(more, rollout.entropies);
@@ -530,7 +528,7 @@ public final class Ppo implements AutoCloseable {
       for (int t = 0; t < mask.length; t++) {
         double d = rollout.logProbabilities[t] - rollout.referenceLogProbabilities[t];
         rollout.penalties[t] =
-            switch (options.klPenalty()) {
+            switch (options.kl().penalty()) {
               case KL -> d;
               case ABS -> Math.abs(d);
               case MSE -> 0.5 * d * d;
@@ -611,7 +609,7 @@ public final class Ppo implements AutoCloseable {
     passes(rollout, targets, statistics);
     kl.update(statistics.kl(), scores.length);
     Map<String, Double> all = new LinkedHashMap<>(statistics.result());
-    all.put("ppo/learning_rate", Double.parseDouble(Float.toString(learningRate())));
+    all.put("ppo/learning_rate", Json.shortest(learningRate()));
     all.put("time/ppo/generate", rollout.generateSeconds);
     all.put("time/ppo/forward_pass", rollout.scoreSeconds);
     all.put("time/ppo/compute_advantages", prepared);
@@ -620,21 +618,23 @@ public final class Ppo implements AutoCloseable {
   }
 
   private float learningRate() {
-    return options.learningRate() * learningRateFactor;
+    return options.optimization().learningRate() * learningRateFactor;
   }
 
   private double[] processed(double[] scores) {
     double[] processed = scores.clone();
-    if (options.scaleScores()) {
+    if (options.rewards().scaleScores()) {
       moments.update(scores);
       double divisor = moments.deviation() + Math.ulp(1f);
       for (int i = 0; i < processed.length; i++) {
-        processed[i] = (scores[i] - (options.centreScores() ? moments.mean() : 0)) / divisor;
+        processed[i] =
+            (scores[i] - (options.rewards().centerScores() ? moments.mean() : 0)) / divisor;
       }
     }
-    if (options.scoreClip() > 0) {
+    if (options.rewards().scoreClip() > 0) {
       for (int i = 0; i < processed.length; i++) {
-        processed[i] = Math.clamp(processed[i], -options.scoreClip(), options.scoreClip());
+        processed[i] =
+            Math.clamp(processed[i], -options.rewards().scoreClip(), options.rewards().scoreClip());
       }
     }
     return processed;
@@ -642,8 +642,8 @@ public final class Ppo implements AutoCloseable {
 
   private void passes(Rollout rollout, PolicyTargets targets, PpoStatistics statistics) {
     int each = rollout.perPrompt();
-    int together = together();
-    for (int epoch = 0; epoch < options.ppoEpochs(); epoch++) {
+    int together = options.batch().miniBatchPrompts();
+    for (int epoch = 0; epoch < options.optimization().ppoEpochs(); epoch++) {
       int[] order = order(rollout, epoch);
       int waiting = 0;
       boolean stop = false;
@@ -654,10 +654,11 @@ public final class Ppo implements AutoCloseable {
         }
         accumulate(rollout, targets, part, epoch, at, statistics);
         waiting++;
-        if (waiting == options.gradientAccumulation() || at + together >= order.length) {
+        if (waiting == options.optimization().gradientAccumulation()
+            || at + together >= order.length) {
           step(statistics);
           waiting = 0;
-          stop = options.mode() != Mode.TRL_CLASSIC && tooFar(statistics);
+          stop = options.mode().earlyStop() == EarlyStop.OPTIMIZER_STEP && tooFar(statistics);
         }
       }
       if (stop || tooFar(statistics)) {
@@ -686,8 +687,8 @@ public final class Ppo implements AutoCloseable {
   }
 
   private boolean tooFar(PpoStatistics statistics) {
-    return options.earlyStopKl() > 0
-        && statistics.lastPolicyKl() > STOP_FACTOR * options.earlyStopKl();
+    return options.optimization().earlyStopKl() > 0
+        && statistics.lastPolicyKl() > STOP_FACTOR * options.optimization().earlyStopKl();
   }
 
   private void clearGradients() {
@@ -777,7 +778,10 @@ public final class Ppo implements AutoCloseable {
               + ": lower the learning rate");
     }
     statistics.gradNorm(norm);
-    double clip = options.maxGradNorm() > 0 ? options.maxGradNorm() / (norm + 1e-6) : 1;
+    double clip =
+        options.optimization().maxGradNorm() > 0
+            ? options.optimization().maxGradNorm() / (norm + 1e-6)
+            : 1;
     float scale = (float) Math.min(1, clip);
     updates++;
     policyOptimizer.step(updates, learningRate(), scale);

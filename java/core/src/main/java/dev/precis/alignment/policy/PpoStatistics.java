@@ -1,7 +1,5 @@
 package dev.precis.alignment.policy;
 
-import dev.precis.alignment.policy.PpoOptions.Algorithm;
-import dev.precis.alignment.policy.PpoOptions.Mode;
 import dev.precis.generation.SampledTokens;
 import dev.precis.tensor.Tensor;
 import java.util.LinkedHashMap;
@@ -58,7 +56,7 @@ final class PpoStatistics {
         }
       }
       // TRL's responses begin with the start token.
-      lengths[i] = offsets[i + 1] - offsets[i] + (options.mode() == Mode.FULL_MASK ? 0 : 1);
+      lengths[i] = offsets[i + 1] - offsets[i] + (options.mode().trainsFirstToken() ? 0 : 1);
       finished += rollout.samples().get(i).finished() ? 1 : 0;
     }
     step.put("objective/kl", kl);
@@ -140,11 +138,13 @@ final class PpoStatistics {
       largestRatio = Math.max(largestRatio, ratio[i]);
       square[i] = 0.5 * d * d;
       moved[i] = -d;
-      double bounded = Math.clamp(ratio[i], 1.0 - options.clipRange(), 1.0 + options.clipRange());
+      double bounded =
+          Math.clamp(ratio[i], 1.0 - options.loss().clipRange(), 1.0 + options.loss().clipRange());
       clipped[i] = -advantage * bounded > -advantage * ratio[i] ? 1 : 0;
       policy[i] = MiniBatch.at(batch.policyLosses(), i);
       entropy[i] = MiniBatch.at(batch.entropies(), i);
-      double weight = MiniBatch.at(batch.weights(), i) * options.gradientAccumulation();
+      double weight =
+          MiniBatch.at(batch.weights(), i) * options.optimization().gradientAccumulation();
       weighted += weight * policy[i];
       entropyShare += weight * entropy[i];
       if (batch.referenceLogProbabilities() != null) {
@@ -155,16 +155,16 @@ final class PpoStatistics {
       }
     }
     double meanRatio = or0(Advantages.mean(ratio, mask));
-    boolean guarded = options.mode() != Mode.LAB && options.ratioThreshold() > 0;
-    boolean trained = !guarded || !(meanRatio > options.ratioThreshold());
-    double total = weighted - options.entropyCoefficient() * entropyShare;
+    boolean guarded = options.mode().usesRatioThreshold() && options.loss().ratioThreshold() > 0;
+    boolean trained = !guarded || !(meanRatio > options.loss().ratioThreshold());
+    double total = weighted - options.loss().entropyCoefficient() * entropyShare;
     total += batch.coefficients().klCoefficient() * penalty;
-    if (options.algorithm() == Algorithm.PPO) {
-      total += options.valueCoefficient() * values(batch, values, targets, mask, trained);
+    if (options.algorithm() == PolicyAlgorithm.PPO) {
+      total += options.loss().valueCoefficient() * values(batch, values, targets, mask, trained);
     }
     add("ppo/loss/policy", trained ? weighted : 0);
     add("ppo/loss/total", trained ? total : 0);
-    if (options.algorithm() == Algorithm.GRPO) {
+    if (options.algorithm() == PolicyAlgorithm.GRPO) {
       add("ppo/loss/kl", trained ? penalty : 0);
     }
     lastPolicyKl = or0(Advantages.mean(moved, mask));
@@ -199,7 +199,10 @@ final class PpoStatistics {
       returns[i] = targets.returns()[t];
       error[i] = (now[i] - returns[i]) * (now[i] - returns[i]);
       double bounded =
-          Math.clamp(now[i], old[i] - options.clipRangeValue(), old[i] + options.clipRangeValue());
+          Math.clamp(
+              now[i],
+              old[i] - options.loss().clipRangeValue(),
+              old[i] + options.loss().clipRangeValue());
       clipped[i] = (bounded - returns[i]) * (bounded - returns[i]) > error[i] ? 1 : 0;
       loss[i] = MiniBatch.at(batch.valueLosses(), i);
     }

@@ -1,6 +1,5 @@
 package dev.precis.alignment.policy;
 
-import dev.precis.alignment.policy.PpoOptions.Mode;
 import dev.precis.alignment.reward.Completion;
 import dev.precis.alignment.reward.Reward;
 import dev.precis.alignment.reward.Score;
@@ -120,7 +119,7 @@ public final class PpoTrainer implements AutoCloseable {
 
   /** Steps of the whole run. */
   public long totalSteps() {
-    return options.maxSteps();
+    return options.schedule().maxSteps();
   }
 
   /** Steps that are done. */
@@ -160,7 +159,7 @@ public final class PpoTrainer implements AutoCloseable {
       // Where the watchdog goes back to before the first checkpoint of the run's own.
       write();
     }
-    while (done < options.maxSteps() && !stopped) {
+    while (done < options.schedule().maxSteps() && !stopped) {
       Optional<String> wrong = Optional.empty();
       long at = done + 1;
       try {
@@ -172,12 +171,14 @@ public final class PpoTrainer implements AutoCloseable {
       }
       if (wrong.isPresent()) {
         rollBack(at, wrong.get(), listener);
-      } else if (done == options.maxSteps() || stopped || done % options.checkpointEvery() == 0) {
+      } else if (done == options.schedule().maxSteps()
+          || stopped
+          || done % options.schedule().checkpointEvery() == 0) {
         write();
         listener.onCheckpoint(done);
       }
     }
-    if (done < options.maxSteps()) {
+    if (done < options.schedule().maxSteps()) {
       return new Result(End.INTERRUPTED, done, rollbacks);
     }
     run.result(resultName(), this::writeWeights);
@@ -195,7 +196,7 @@ public final class PpoTrainer implements AutoCloseable {
   }
 
   private void rollBack(long at, String reason, Listener listener) {
-    if (rollbacks == options.maxRollbacks()) {
+    if (rollbacks == options.watchdog().maxRollbacks()) {
       throw new DivergedException(
           "Stopped at step %,d after %d rollbacks: %s. The last checkpoint is whole."
               .formatted(at, rollbacks, reason));
@@ -237,8 +238,8 @@ public final class PpoTrainer implements AutoCloseable {
   private List<Prompt> batch(long step) {
     List<Prompt> batch = new ArrayList<>();
     int n = prompts.size();
-    for (int i = 0; i < options.prompts(); i++) {
-      long at = step * options.prompts() + i;
+    for (int i = 0; i < options.batch().prompts(); i++) {
+      long at = step * options.batch().prompts() + i;
       if (at / n != epoch) {
         epoch = at / n;
         order = new int[n];
@@ -290,7 +291,7 @@ public final class PpoTrainer implements AutoCloseable {
     done++;
     double seconds = (System.nanoTime() - start) / 1e9;
     statistics.put("time/ppo/total", seconds);
-    Step step = new Step(done, options.maxSteps(), seconds, statistics);
+    Step step = new Step(done, options.schedule().maxSteps(), seconds, statistics);
     log(step, rollout, scores);
     return step;
   }
@@ -303,7 +304,7 @@ public final class PpoTrainer implements AutoCloseable {
             line.put(name, name.startsWith("time/") ? Math.round(value * 1e4) / 1e4 : value));
     double[] penalties = rollout.sequencePenalties();
     // TRL's responses begin with the start token.
-    int start = options.mode() == Mode.FULL_MASK ? 0 : 1;
+    int start = options.mode().trainsFirstToken() ? 0 : 1;
     list(line, "objective/kl_dist", Arrays.stream(penalties));
     list(line, "env/reward_dist", scores.stream().mapToDouble(Score::value));
     list(
@@ -380,7 +381,7 @@ public final class PpoTrainer implements AutoCloseable {
           watchdog.writeTo(json.putObject("watchdog"));
           RunFolder.writeText(folder.resolve(STATE), json.toPrettyString() + "\n");
         });
-    run.prune(options.keepCheckpoints(), -1);
+    run.prune(options.schedule().keepCheckpoints(), -1);
   }
 
   private void read(long step) {

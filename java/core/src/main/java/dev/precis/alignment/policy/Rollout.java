@@ -104,7 +104,7 @@ public final class Rollout {
     return entropies;
   }
 
-  /** How far each token is from the reference, by {@link PpoOptions.KlPenalty}. */
+  /** How far each token is from the reference, by {@link KlPenalty}. */
   public double[] penalties() {
     return penalties;
   }

@@ -35,10 +35,12 @@ final class Watchdog {
     }
     double tried = statistics.get("ppo/mini_batches_left_out");
     double ratio = statistics.get("ppo/policy/ratio");
-    if (options.ratioThreshold() > 0 && tried > 0 && ratio > options.ratioThreshold()) {
+    if (options.loss().ratioThreshold() > 0
+        && tried > 0
+        && ratio > options.loss().ratioThreshold()) {
       return Optional.of(
           "the mean ratio of new to old probability is %.2f, above %.2f: a smaller --learning-rate or fewer --ppo-epochs keeps it down"
-              .formatted(ratio, options.ratioThreshold()));
+              .formatted(ratio, options.loss().ratioThreshold()));
     }
     scores.addLast(statistics.get("env/reward_mean"));
     if (scores.size() > WINDOW) {
@@ -47,7 +49,7 @@ final class Watchdog {
     if (scores.size() == WINDOW) {
       double mean = scores.stream().mapToDouble(Double::doubleValue).sum() / WINDOW;
       best = Math.max(best, mean);
-      if (options.scoreDrop() > 0 && mean < best - options.scoreDrop()) {
+      if (options.watchdog().scoreDrop() > 0 && mean < best - options.watchdog().scoreDrop()) {
         return Optional.of(
             "the mean score of %d steps fell to %.3f, from %.3f at its best: the policy is losing what it had learnt"
                 .formatted(WINDOW, mean, best));

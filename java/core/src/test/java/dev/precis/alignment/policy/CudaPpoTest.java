@@ -29,11 +29,9 @@ class CudaPpoTest {
   private static Step step(String device) {
     PpoOptions options =
         PolicyProcess.options()
-            .batchSize(2)
-            .miniBatchSize(2)
-            .ppoEpochs(2)
-            .maxNewTokens(5)
-            .shortestLimit(3)
+            .batch(batch -> batch.batchSize(2).miniBatchSize(2))
+            .optimization(optimization -> optimization.ppoEpochs(2))
+            .sampling(sampling -> sampling.maxNewTokens(5).shortestLimit(3))
             .build();
     try (Tokenizer tokenizer = Tokenizer.load(PolicyProcess.MODEL);
         TrainableT5 t5 =

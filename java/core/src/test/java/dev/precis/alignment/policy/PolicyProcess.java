@@ -37,15 +37,11 @@ final class PolicyProcess {
 
   static PpoOptions.Builder options() {
     return PpoOptions.builder()
-        .batchSize(4)
-        .miniBatchSize(2)
-        .ppoEpochs(2)
-        .maxSteps(STEPS)
-        .maxNewTokens(10)
-        .shortestLimit(4)
-        .learningRate(1e-3f)
-        .scaleScores(true)
-        .checkpointEvery(2)
+        .batch(batch -> batch.batchSize(4).miniBatchSize(2))
+        .optimization(optimization -> optimization.ppoEpochs(2).learningRate(1e-3f))
+        .schedule(schedule -> schedule.maxSteps(STEPS).checkpointEvery(2))
+        .sampling(sampling -> sampling.maxNewTokens(10).shortestLimit(4))
+        .rewards(rewards -> rewards.scaleScores(true))
         .seed(11);
   }
 

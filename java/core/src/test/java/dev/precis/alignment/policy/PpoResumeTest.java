@@ -59,7 +59,7 @@ class PpoResumeTest {
   @Test
   void stoppedAfterEachStep(@TempDir Path folder) throws IOException {
     Path whole = folder.resolve("whole");
-    PpoOptions options = PolicyProcess.options().maxSteps(4).build();
+    PpoOptions options = PolicyProcess.options().schedule(schedule -> schedule.maxSteps(4)).build();
     PolicyProcess.align(whole, options, NOBODY, false);
     Path stopped = folder.resolve("stopped");
     int runs = 1;
@@ -77,13 +77,11 @@ class PpoResumeTest {
     // So large a rate that the policy runs away in a few steps.
     PpoOptions options =
         PolicyProcess.options()
-            .maxSteps(6)
-            .learningRate(1e-2f)
-            .klLimit(2)
-            .klCoefficient(0)
-            .ratioThreshold(0)
-            .checkpointEvery(1)
-            .maxRollbacks(20)
+            .schedule(schedule -> schedule.maxSteps(6).checkpointEvery(1))
+            .optimization(optimization -> optimization.learningRate(1e-2f))
+            .watchdog(watchdog -> watchdog.klLimit(2).maxRollbacks(20))
+            .kl(kl -> kl.coefficient(0))
+            .loss(loss -> loss.ratioThreshold(0))
             .build();
     List<String> reasons = new ArrayList<>();
     PpoTrainer.Listener listener =
@@ -111,11 +109,10 @@ class PpoResumeTest {
   void theWatchdogEndsARunThatIsLost(@TempDir Path folder) throws IOException {
     PpoOptions options =
         PolicyProcess.options()
-            .learningRate(5e-2f)
-            .klLimit(0.5)
-            .klCoefficient(0)
-            .ratioThreshold(0)
-            .maxRollbacks(1)
+            .optimization(optimization -> optimization.learningRate(5e-2f))
+            .watchdog(watchdog -> watchdog.klLimit(0.5).maxRollbacks(1))
+            .kl(kl -> kl.coefficient(0))
+            .loss(loss -> loss.ratioThreshold(0))
             .build();
     Path run = folder.resolve("run");
     String said =

@@ -8,9 +8,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.precis.Fixtures;
 import dev.precis.alignment.Reference;
-import dev.precis.alignment.policy.PpoOptions.Algorithm;
-import dev.precis.alignment.policy.PpoOptions.KlPenalty;
-import dev.precis.alignment.policy.PpoOptions.Mode;
 import dev.precis.alignment.reward.Reward;
 import dev.precis.alignment.reward.Score;
 import dev.precis.checkpoint.Checkpoint;
@@ -68,8 +65,8 @@ class PpoTest {
   void rewardsAdvantagesAndReturnsAreThoseOfTheGolden() {
     JsonNode golden = Fixtures.json("ppo.json");
     PpoOptions options = PpoOptions.builder().build();
-    assertEquals(golden.get("gamma").doubleValue(), options.gamma());
-    assertEquals(golden.get("lam").doubleValue(), options.lambda());
+    assertEquals(golden.get("gamma").doubleValue(), options.gae().gamma());
+    assertEquals(golden.get("lam").doubleValue(), options.gae().lambda());
     try (Checkpoint arrays = Fixtures.arrays("ppo.safetensors")) {
       List<Prompt> prompts = new ArrayList<>();
       List<SampledTokens> samples = new ArrayList<>();
@@ -159,7 +156,11 @@ class PpoTest {
   @CsvSource({"FLOAT32, true", "BFLOAT16, true", "BFLOAT16, false"})
   void thePolicyThatTrainsIsTheOneThatSampled(DType dtype, boolean encoderToo) {
     List<String> targets = encoderToo ? List.of("q", "v") : List.of("decoder\\..*\\.(q|v)");
-    PpoOptions options = PolicyProcess.options().batchSize(6).miniBatchSize(6).ppoEpochs(1).build();
+    PpoOptions options =
+        PolicyProcess.options()
+            .batch(batch -> batch.batchSize(6).miniBatchSize(6))
+            .optimization(optimization -> optimization.ppoEpochs(1))
+            .build();
     ppo(
         options,
         dtype,
@@ -205,7 +206,11 @@ class PpoTest {
   @ParameterizedTest
   @EnumSource(KlPenalty.class)
   void thePenaltyIsWhatItsNameSays(KlPenalty penalty) {
-    PpoOptions options = PolicyProcess.options().klPenalty(penalty).learningRate(1e-2f).build();
+    PpoOptions options =
+        PolicyProcess.options()
+            .kl(kl -> kl.penalty(penalty))
+            .optimization(optimization -> optimization.learningRate(1e-2f))
+            .build();
     ppo(
         options,
         DType.FLOAT32,
@@ -231,7 +236,11 @@ class PpoTest {
 
   @Test
   void theFirstTokenIsLeftOutAsInTrl() {
-    PpoOptions options = PolicyProcess.options().mode(Mode.TRL_CLASSIC).scaleScores(false).build();
+    PpoOptions options =
+        PolicyProcess.options()
+            .mode(PpoMode.TRL_CLASSIC)
+            .rewards(rewards -> rewards.scaleScores(false))
+            .build();
     ppo(
         options,
         DType.FLOAT32,
@@ -251,20 +260,16 @@ class PpoTest {
   }
 
   @ParameterizedTest
-  @EnumSource(Algorithm.class)
-  void theRewardRises(Algorithm algorithm) {
-    boolean grouped = algorithm != Algorithm.PPO;
+  @EnumSource(PolicyAlgorithm.class)
+  void theRewardRises(PolicyAlgorithm algorithm) {
+    boolean grouped = algorithm != PolicyAlgorithm.PPO;
     PpoOptions options =
         PpoOptions.builder()
             .algorithm(algorithm)
-            .groupSize(grouped ? 4 : 1)
-            .batchSize(16)
-            .miniBatchSize(8)
-            .ppoEpochs(2)
-            .maxNewTokens(12)
-            .learningRate(3e-3f)
-            .klCoefficient(0.01)
-            .adaptiveKl(false)
+            .batch(batch -> batch.groupSize(grouped ? 4 : 1).batchSize(16).miniBatchSize(8))
+            .optimization(optimization -> optimization.ppoEpochs(2).learningRate(3e-3f))
+            .sampling(sampling -> sampling.maxNewTokens(12))
+            .kl(kl -> kl.coefficient(0.01).adaptive(false))
             .seed(2)
             .build();
     ppo(
@@ -276,8 +281,9 @@ class PpoTest {
           double last = 0;
           int steps = 24;
           for (int step = 0; step < steps; step++) {
-            int from = step * options.prompts() % 32;
-            Rollout rollout = ppo.rollout(prompts.subList(from, from + options.prompts()), step);
+            int from = step * options.batch().prompts() % 32;
+            Rollout rollout =
+                ppo.rollout(prompts.subList(from, from + options.batch().prompts()), step);
             double[] scores =
                 PpoTrainer.score(rollout, PolicyProcess.REWARD).stream()
                     .mapToDouble(Score::value)
@@ -297,12 +303,10 @@ class PpoTest {
     for (int accumulation : new int[] {1, 2}) {
       PpoOptions options =
           PolicyProcess.options()
-              .ppoEpochs(1)
-              .miniBatchSize(4 / accumulation)
-              .gradientAccumulation(accumulation)
-              .minNewTokens(6)
-              .maxNewTokens(6)
-              .shortestLimit(0)
+              .optimization(
+                  optimization -> optimization.ppoEpochs(1).gradientAccumulation(accumulation))
+              .batch(batch -> batch.miniBatchSize(4 / accumulation))
+              .sampling(sampling -> sampling.minNewTokens(6).maxNewTokens(6).shortestLimit(0))
               .build();
       ppo(
           options,
@@ -317,8 +321,8 @@ class PpoTest {
   }
 
   @ParameterizedTest
-  @EnumSource(Mode.class)
-  void responsesThatCannotBeAreRefused(Mode mode) {
+  @EnumSource(PpoMode.class)
+  void responsesThatCannotBeAreRefused(PpoMode mode) {
     ppo(
         PolicyProcess.options().mode(mode).build(),
         DType.FLOAT32,
@@ -351,13 +355,16 @@ class PpoTest {
     "PPO, BFLOAT16, 4, all"
   })
   void whatTheRolloutBeganIsWhatTheUpdateMakes(
-      Algorithm algorithm, DType dtype, int miniBatch, String targets) {
+      PolicyAlgorithm algorithm, DType dtype, int miniBatch, String targets) {
     PpoOptions options =
         PolicyProcess.options()
             .algorithm(algorithm)
-            .groupSize(algorithm == Algorithm.PPO ? 1 : 3)
-            .batchSize(9)
-            .miniBatchSize(miniBatch)
+            .batch(
+                batch ->
+                    batch
+                        .groupSize(algorithm == PolicyAlgorithm.PPO ? 1 : 3)
+                        .batchSize(9)
+                        .miniBatchSize(miniBatch))
             .build();
     List<float[]> results = new ArrayList<>();
     List<Map<String, Double>> all = new ArrayList<>();
@@ -370,7 +377,7 @@ class PpoTest {
                   : PolicyProcess.policy(dtype, targets.split(" "));
           Reference reference = Reference.open("base", t5, Path::of);
           Ppo ppo = new Ppo(t5, reference, tokenizer, options)) {
-        List<Prompt> batch = PolicyProcess.prompts(tokenizer).subList(0, options.prompts());
+        List<Prompt> batch = PolicyProcess.prompts(tokenizer).subList(0, options.batch().prompts());
         // All memory at once: the second rollout then writes the same where the first did.
         ppo.plan(batch);
         for (int step = 0; step < 2; step++) {
@@ -400,17 +407,16 @@ class PpoTest {
     "RLOO, FLOAT32, KL, checkpoint, q"
   })
   void thePlanHolds(
-      Algorithm algorithm, DType dtype, KlPenalty penalty, String named, String targets) {
-    boolean grouped = algorithm != Algorithm.PPO;
+      PolicyAlgorithm algorithm, DType dtype, KlPenalty penalty, String named, String targets) {
+    boolean grouped = algorithm != PolicyAlgorithm.PPO;
     PpoOptions options =
         PolicyProcess.options()
             .algorithm(algorithm)
-            .groupSize(grouped ? 3 : 1)
-            .batchSize(9)
-            .miniBatchSize(grouped ? 6 : 4)
-            .maxNewTokens(40)
-            .minNewTokens(30)
-            .klPenalty(penalty)
+            .batch(
+                batch ->
+                    batch.groupSize(grouped ? 3 : 1).batchSize(9).miniBatchSize(grouped ? 6 : 4))
+            .sampling(sampling -> sampling.maxNewTokens(40).minNewTokens(30))
+            .kl(kl -> kl.penalty(penalty))
             .build();
     String name = named.equals("base") ? named : "checkpoint:" + PolicyProcess.MODEL;
     try (Tokenizer tokenizer = Tokenizer.load(PolicyProcess.MODEL);
@@ -422,7 +428,7 @@ class PpoTest {
         Ppo unplanned = new Ppo(alike, its, tokenizer, options)) {
       List<Prompt> prompts = PolicyProcess.prompts(tokenizer);
       Map<String, Long> plan = ppo.plan(prompts).parts();
-      double[] scores = new double[options.batchSize()];
+      double[] scores = new double[options.batch().batchSize()];
       for (int i = 0; i < scores.length; i++) {
         scores[i] = i % 4;
       }
@@ -430,8 +436,8 @@ class PpoTest {
       long allocations = 0;
       for (int step = 0; step < 4; step++) {
         List<Prompt> batch = new ArrayList<>();
-        for (int i = 0; i < options.prompts(); i++) {
-          batch.add(prompts.get((step * options.prompts() + i) % n));
+        for (int i = 0; i < options.batch().prompts(); i++) {
+          batch.add(prompts.get((step * options.batch().prompts() + i) % n));
         }
         ppo.update(ppo.rollout(batch, step), scores);
         unplanned.update(unplanned.rollout(batch, step), scores);
@@ -546,12 +552,12 @@ class PpoTest {
   void optionsAreChecked() {
     for (PpoOptions.Builder wrong :
         List.of(
-            PpoOptions.builder().batchSize(4).miniBatchSize(8),
-            PpoOptions.builder().algorithm(Algorithm.GRPO),
-            PpoOptions.builder().algorithm(Algorithm.RLOO).groupSize(3),
-            PpoOptions.builder().clipRange(0),
-            PpoOptions.builder().lambda(1.5),
-            PpoOptions.builder().maxNewTokens(5).shortestLimit(9))) {
+            PpoOptions.builder().batch(batch -> batch.batchSize(4).miniBatchSize(8)),
+            PpoOptions.builder().algorithm(PolicyAlgorithm.GRPO),
+            PpoOptions.builder().algorithm(PolicyAlgorithm.RLOO).batch(batch -> batch.groupSize(3)),
+            PpoOptions.builder().loss(loss -> loss.clipRange(0)),
+            PpoOptions.builder().gae(gae -> gae.lambda(1.5)),
+            PpoOptions.builder().sampling(sampling -> sampling.maxNewTokens(5).shortestLimit(9)))) {
       assertThrows(InvalidInputException.class, wrong::build);
     }
   }

@@ -4,8 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.precis.Fixtures;
 import dev.precis.alignment.Reference;
-import dev.precis.alignment.policy.PpoOptions.KlPenalty;
-import dev.precis.alignment.policy.PpoOptions.Mode;
 import dev.precis.alignment.policy.replay.DoubleT5;
 import dev.precis.alignment.policy.replay.PpoFormulas.Penalty;
 import dev.precis.alignment.policy.replay.TrlClassicReplay;
@@ -45,61 +43,62 @@ class TrlClassicReplayTest {
   private static final double FLOOR = 1e-6;
 
   private enum Case {
-    TRL_CLASSIC(5, (o, s) -> o.mode(Mode.TRL_CLASSIC)),
+    TRL_CLASSIC(5, (o, s) -> o.mode(PpoMode.TRL_CLASSIC)),
     FULL_MASK(
         5,
         (o, s) -> {
-          o.mode(Mode.FULL_MASK);
+          o.mode(PpoMode.FULL_MASK);
           s.masksFirst = false;
         }),
     LAB(
         5,
         (o, s) -> {
-          o.mode(Mode.LAB);
+          o.mode(PpoMode.LAB);
           s.whitensMiniBatches = true;
           s.ratioThreshold = Double.POSITIVE_INFINITY;
         }),
     ABS(
         2,
         (o, s) -> {
-          o.klPenalty(KlPenalty.ABS);
+          o.kl(kl -> kl.penalty(KlPenalty.ABS));
           s.penalty = Penalty.ABS;
         }),
     MSE(
         2,
         (o, s) -> {
-          o.klPenalty(KlPenalty.MSE);
+          o.kl(kl -> kl.penalty(KlPenalty.MSE));
           s.penalty = Penalty.MSE;
         }),
     FULL(
         2,
         (o, s) -> {
-          o.klPenalty(KlPenalty.FULL);
+          o.kl(kl -> kl.penalty(KlPenalty.FULL));
           s.penalty = Penalty.FULL;
         }),
     ENTROPY_BONUS_AND_CUT_GRADIENTS(
         2,
         (o, s) -> {
-          o.entropyCoefficient(0.05f).maxGradNorm(0.05f);
+          o.loss(loss -> loss.entropyCoefficient(0.05f))
+              .optimization(optimization -> optimization.maxGradNorm(0.05f));
           s.entropyCoefficient = 0.05;
           s.maxGradNorm = 0.05;
         }),
     RATIO_THRESHOLD(
         2,
         (o, s) -> {
-          o.ratioThreshold(1.02);
+          o.loss(loss -> loss.ratioThreshold(1.02));
           s.ratioThreshold = 1.02;
         }),
     EARLY_STOP(
         2,
         (o, s) -> {
-          o.earlyStopKl(0.02);
+          o.optimization(optimization -> optimization.earlyStopKl(0.02));
           s.earlyStopKl = 0.02;
         }),
     LAB_EARLY_STOP(
         2,
         (o, s) -> {
-          o.mode(Mode.LAB).earlyStopKl(0.02);
+          o.mode(PpoMode.LAB).optimization(optimization -> optimization.earlyStopKl(0.02));
           s.whitensMiniBatches = true;
           s.ratioThreshold = Double.POSITIVE_INFINITY;
           s.earlyStopKl = 0.02;
@@ -108,7 +107,14 @@ class TrlClassicReplayTest {
     SCALED_SCORES_AND_WHITENED_REWARDS(
         3,
         (o, s) -> {
-          o.scaleScores(true).centreScores(true).scoreClip(0.8).whitenRewards(true).gamma(0.9);
+          o.rewards(
+                  rewards ->
+                      rewards
+                          .scaleScores(true)
+                          .centerScores(true)
+                          .scoreClip(0.8)
+                          .whitenRewards(true))
+              .gae(gae -> gae.gamma(0.9));
           s.normalisesScores = true;
           s.scoreClip = 0.8;
           s.whitensRewards = true;
@@ -142,11 +148,10 @@ class TrlClassicReplayTest {
   void theSameStatistics(Case which) {
     PpoOptions.Builder builder =
         PpoOptions.builder()
-            .mode(Mode.TRL_CLASSIC)
-            .batchSize(4)
-            .miniBatchSize(2)
-            .learningRate(1e-3f)
-            .maxNewTokens(16)
+            .mode(PpoMode.TRL_CLASSIC)
+            .batch(batch -> batch.batchSize(4).miniBatchSize(2))
+            .optimization(optimization -> optimization.learningRate(1e-3f))
+            .sampling(sampling -> sampling.maxNewTokens(16))
             .seed(5);
     Settings settings = new Settings();
     settings.miniBatch = 2;
@@ -182,7 +187,7 @@ class TrlClassicReplayTest {
           responses.add(Arrays.copyOfRange(withStart.get(i), 1, withStart.get(i).length));
         }
         Rollout rollout = ppo.rollout(prompts, responses, number);
-        int[][] orders = new int[options.ppoEpochs()][];
+        int[][] orders = new int[options.optimization().ppoEpochs()][];
         for (int epoch = 0; epoch < orders.length; epoch++) {
           orders[epoch] = ppo.order(rollout, epoch);
         }
@@ -191,7 +196,7 @@ class TrlClassicReplayTest {
         for (String key : want.keySet()) {
           // Without TRL's start token, where TRL is not meant.
           boolean shorter =
-              options.mode() == Mode.FULL_MASK && key.equals("tokens/responses_len_mean");
+              options.mode() == PpoMode.FULL_MASK && key.equals("tokens/responses_len_mean");
           double w = want.get(key) - (shorter ? 1 : 0);
           double g = got.getOrDefault(key, Double.NaN);
           if (!(Math.abs(g - w) <= TOLERANCE * Math.abs(w) + FLOOR)) {

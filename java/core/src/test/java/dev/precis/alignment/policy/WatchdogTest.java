@@ -25,26 +25,28 @@ class WatchdogTest {
 
   @Test
   void aPolicyThatRunsAwayIsNamed() {
-    Watchdog watchdog = new Watchdog(PpoOptions.builder().klTarget(2).build());
+    Watchdog watchdog = new Watchdog(PpoOptions.builder().kl(kl -> kl.target(2)).build());
     assertEquals("nothing", said(watchdog.check(step(20, 1, 0, 0))));
     assertTrue(said(watchdog.check(step(20.01, 1, 0, 0))).startsWith("the KL"));
-    Watchdog fixed = new Watchdog(PpoOptions.builder().klTarget(2).adaptiveKl(false).build());
+    Watchdog fixed =
+        new Watchdog(PpoOptions.builder().kl(kl -> kl.target(2).adaptive(false)).build());
     assertEquals("nothing", said(fixed.check(step(60, 1, 0, 0))));
     assertTrue(said(fixed.check(step(61, 1, 0, 0))).contains("limit of 60"));
   }
 
   @Test
   void aRatioIsWrongWhereItsMiniBatchesWereLeftOut() {
-    Watchdog watchdog = new Watchdog(PpoOptions.builder().ratioThreshold(3).build());
+    Watchdog watchdog =
+        new Watchdog(PpoOptions.builder().loss(loss -> loss.ratioThreshold(3)).build());
     assertEquals("nothing", said(watchdog.check(step(0, 2.9, 1, 0))));
     assertTrue(said(watchdog.check(step(0, 3.1, 2, 0))).startsWith("the mean ratio"));
-    Watchdog off = new Watchdog(PpoOptions.builder().ratioThreshold(0).build());
+    Watchdog off = new Watchdog(PpoOptions.builder().loss(loss -> loss.ratioThreshold(0)).build());
     assertEquals("nothing", said(off.check(step(0, 1e9, 0, 0))));
   }
 
   @Test
   void aScoreThatCollapsesIsSeenOverFiveStepsAndAcrossCheckpoints() {
-    PpoOptions options = PpoOptions.builder().scoreDrop(1).build();
+    PpoOptions options = PpoOptions.builder().watchdog(watchdog -> watchdog.scoreDrop(1)).build();
     Watchdog watchdog = new Watchdog(options);
     Watchdog never = new Watchdog(PpoOptions.builder().build());
     for (int i = 0; i < 5; i++) {

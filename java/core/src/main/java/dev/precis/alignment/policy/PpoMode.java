@@ -1,0 +1,77 @@
+package dev.precis.alignment.policy;
+
+import java.util.Locale;
+
+/**
+ * Presets for the points in which implementations of PPO differ. All other options mean the same in
+ * each.
+ */
+public enum PpoMode {
+  /** Trains every generated token, up to and including the end token. */
+  FULL_MASK(true, Whitening.BATCH, EarlyStop.OPTIMIZER_STEP, true),
+
+  /** Computes what TRL 0.11.4 computes, whose first generated token is never trained. */
+  TRL_CLASSIC(false, Whitening.BATCH, EarlyStop.EPOCH, true),
+
+  /**
+   * Computes what TRL computes at the commit that the DeepLearning.AI course's lab uses (25fa1bd).
+   */
+  LAB(false, Whitening.MINI_BATCH, EarlyStop.OPTIMIZER_STEP, false);
+
+  /** Tokens over which advantages are whitened. */
+  enum Whitening {
+    BATCH,
+    MINI_BATCH
+  }
+
+  /** Moments at which early stopping by KL ends the PPO epochs of a step. */
+  enum EarlyStop {
+    OPTIMIZER_STEP,
+    EPOCH
+  }
+
+  private final boolean trainsFirstToken;
+  private final Whitening whitening;
+  private final EarlyStop earlyStop;
+  private final boolean usesRatioThreshold;
+
+  PpoMode(
+      boolean trainsFirstToken,
+      Whitening whitening,
+      EarlyStop earlyStop,
+      boolean usesRatioThreshold) {
+    this.trainsFirstToken = trainsFirstToken;
+    this.whitening = whitening;
+    this.earlyStop = earlyStop;
+    this.usesRatioThreshold = usesRatioThreshold;
+  }
+
+  /**
+   * Returns true if the first generated token has a reward, a value and a gradient. TRL's response
+   * begins with the decoder's start token and its mask leaves out the prediction after it; lengths
+   * of responses then count the start token.
+   */
+  boolean trainsFirstToken() {
+    return trainsFirstToken;
+  }
+
+  /** Returns the tokens over which PPO's advantages are whitened. */
+  Whitening whitening() {
+    return whitening;
+  }
+
+  /** Returns the moments at which early stopping by KL is checked. */
+  EarlyStop earlyStop() {
+    return earlyStop;
+  }
+
+  /** Returns true if mini-batches above {@link LossOptions#ratioThreshold} are skipped. */
+  boolean usesRatioThreshold() {
+    return usesRatioThreshold;
+  }
+
+  @Override
+  public String toString() {
+    return name().toLowerCase(Locale.ROOT).replace('_', '-');
+  }
+}
