@@ -26,13 +26,14 @@ public class ActivationBenchmark extends KernelBenchmark {
     DType type = activationType();
     Tensor x = random(type, 1.5, 1, size(0), gated() ? 2L * size(1) : size(1));
     Activation activation = gated() ? Activation.GELU_TANH : Activation.RELU;
-    return new Problem.ActivationFunction(x, activation, gated(), output(type, size(0), size(1)));
+    return new ElementwiseProblem.ActivationFunction(
+        x, activation, gated(), output(type, size(0), size(1)));
   }
 
   @Override
   void verify(Problem problem) {
-    Problem.ActivationFunction p = (Problem.ActivationFunction) problem;
-    verifyRows(p.y(), m -> Reference.row(p, m), Tolerance.of(activationType()));
+    ElementwiseProblem.ActivationFunction p = (ElementwiseProblem.ActivationFunction) problem;
+    verifyRows(p.y(), m -> ElementwiseReference.row(p, m), Tolerance.of(activationType()));
   }
 
   @Override

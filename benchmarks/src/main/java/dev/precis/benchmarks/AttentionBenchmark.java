@@ -33,7 +33,7 @@ public class AttentionBenchmark extends KernelBenchmark {
     Tensor v = random(type, 1, 3, tokens, WIDTH);
     Tensor bias = random(DType.FLOAT32, 1, 4, BUCKETS, HEADS);
     Tensor offsets = ints(IntStream.rangeClosed(0, size(0)).map(s -> s * size(1)).toArray());
-    return new Problem.Attention(
+    return new AttentionProblem.Attention(
         q,
         k,
         v,
@@ -48,8 +48,8 @@ public class AttentionBenchmark extends KernelBenchmark {
 
   @Override
   void verify(Problem problem) {
-    Problem.Attention p = (Problem.Attention) problem;
-    verifyRows(p.out(), m -> Reference.row(p, m), Tolerance.ofAttention(activationType()));
+    AttentionProblem.Attention p = (AttentionProblem.Attention) problem;
+    verifyRows(p.out(), m -> AttentionReference.row(p, m), Tolerance.ofAttention(activationType()));
   }
 
   @Override

@@ -26,13 +26,13 @@ public class AttentionDecodeBenchmark extends KernelBenchmark {
   @Param({"self", "cross"})
   String kind;
 
-  private Problem.AttentionDecode first;
+  private AttentionProblem.AttentionDecode first;
 
   @Override
   Problem problem(int copy) {
     if (copy > 0) {
-      Problem.AttentionDecode p = first;
-      return new Problem.AttentionDecode(
+      AttentionProblem.AttentionDecode p = first;
+      return new AttentionProblem.AttentionDecode(
           p.q(),
           p.kNew(),
           p.vNew(),
@@ -59,7 +59,7 @@ public class AttentionDecodeBenchmark extends KernelBenchmark {
     int[] lengths = new int[rows];
     Arrays.fill(lengths, length);
     first =
-        new Problem.AttentionDecode(
+        new AttentionProblem.AttentionDecode(
             q,
             kNew,
             vNew,
@@ -82,8 +82,8 @@ public class AttentionDecodeBenchmark extends KernelBenchmark {
 
   @Override
   void verify(Problem problem) {
-    Problem.AttentionDecode p = (Problem.AttentionDecode) problem;
-    verifyRows(p.out(), m -> Reference.row(p, m), Tolerance.ofAttention(activationType()));
+    AttentionProblem.AttentionDecode p = (AttentionProblem.AttentionDecode) problem;
+    verifyRows(p.out(), m -> AttentionReference.row(p, m), Tolerance.ofAttention(activationType()));
   }
 
   @Override

@@ -13,13 +13,13 @@ public class ConvertBenchmark extends KernelBenchmark {
   @Override
   Problem problem(int copy) {
     Tensor x = random(DType.FLOAT32, 1, 1, size(0), size(1));
-    return new Problem.Convert(x, output(DType.BFLOAT16, size(0), size(1)));
+    return new ElementwiseProblem.Convert(x, output(DType.BFLOAT16, size(0), size(1)));
   }
 
   @Override
   void verify(Problem problem) {
-    Problem.Convert p = (Problem.Convert) problem;
-    verifyRows(p.y(), m -> Reference.row(p, m), 0);
+    ElementwiseProblem.Convert p = (ElementwiseProblem.Convert) problem;
+    verifyRows(p.y(), m -> ElementwiseReference.row(p, m), 0);
   }
 
   @Override

@@ -27,7 +27,7 @@ public class EmbeddingBenchmark extends KernelBenchmark {
       y = output(DType.FLOAT32, size(0), size(1));
     }
     int[] ids = new SplittableRandom(copy).ints(size(0), 0, VOCABULARY).toArray();
-    return new Problem.Embedding(table, ints(ids), y);
+    return new ElementwiseProblem.Embedding(table, ints(ids), y);
   }
 
   @Override
@@ -37,8 +37,8 @@ public class EmbeddingBenchmark extends KernelBenchmark {
 
   @Override
   void verify(Problem problem) {
-    Problem.Embedding p = (Problem.Embedding) problem;
-    verifyRows(p.y(), m -> Reference.row(p, m), 0);
+    ElementwiseProblem.Embedding p = (ElementwiseProblem.Embedding) problem;
+    verifyRows(p.y(), m -> ElementwiseReference.row(p, m), 0);
   }
 
   @Override

@@ -15,7 +15,7 @@ public class GaeBenchmark extends KernelBenchmark {
     SplittableRandom random = new SplittableRandom(3);
     int[] lengths = random.ints(size(0), size(1) / 2, size(1) + 1).toArray();
     lengths[0] = size(1);
-    return new Problem.Gae(
+    return new LossProblem.Gae(
         random(DType.FLOAT32, 1, 1, size(0), size(1)),
         random(DType.FLOAT32, 1, 2, size(0), size(1)),
         ints(lengths),
@@ -26,8 +26,8 @@ public class GaeBenchmark extends KernelBenchmark {
 
   @Override
   void verify(Problem problem) {
-    Problem.Gae p = (Problem.Gae) problem;
-    verifyRows(p.advantages(), s -> Reference.row(p, s), Tolerance.of(DType.FLOAT32));
+    LossProblem.Gae p = (LossProblem.Gae) problem;
+    verifyRows(p.advantages(), s -> LossReference.row(p, s), Tolerance.of(DType.FLOAT32));
   }
 
   /** Nobody shares out so little. */

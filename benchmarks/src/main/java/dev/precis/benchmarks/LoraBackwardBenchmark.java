@@ -19,12 +19,12 @@ public class LoraBackwardBenchmark extends KernelBenchmark {
   @Param({"float32", "bfloat16"})
   String dtype;
 
-  private Problem.LoraBackward first;
+  private ProductProblem.LoraBackward first;
 
   @Override
   Problem problem(int copy) {
     if (copy > 0) {
-      return new Problem.LoraBackward(
+      return new ProductProblem.LoraBackward(
           first.x(),
           first.dy(),
           copyOf(first.w()),
@@ -49,7 +49,7 @@ public class LoraBackwardBenchmark extends KernelBenchmark {
     Tensor b = random(type, 1 / Math.sqrt(n), 4, n, rank);
     Tensor t = random(DType.FLOAT32, 1, 6, m, rank);
     first =
-        new Problem.LoraBackward(
+        new ProductProblem.LoraBackward(
             x,
             dy,
             w,
@@ -71,11 +71,11 @@ public class LoraBackwardBenchmark extends KernelBenchmark {
 
   @Override
   void verify(Problem problem) {
-    Problem.LoraBackward p = (Problem.LoraBackward) problem;
+    ProductProblem.LoraBackward p = (ProductProblem.LoraBackward) problem;
     double tolerance = Tolerance.of(activationType());
-    verifyRows(p.dx(), m -> Reference.row(p, m), tolerance);
-    verifyRows(p.da(), r -> Reference.rowOfA(p, r), tolerance);
-    verifyRows(p.db(), n -> Reference.rowOfB(p, n), tolerance);
+    verifyRows(p.dx(), m -> ProductReference.row(p, m), tolerance);
+    verifyRows(p.da(), r -> ProductReference.rowOfA(p, r), tolerance);
+    verifyRows(p.db(), n -> ProductReference.rowOfB(p, n), tolerance);
   }
 
   @Override

@@ -19,12 +19,12 @@ public class LoraMatmulBenchmark extends KernelBenchmark {
   @Param({"float32", "bfloat16"})
   String dtype;
 
-  private Problem.LoraMatmul first;
+  private ProductProblem.LoraMatmul first;
 
   @Override
   Problem problem(int copy) {
     if (copy > 0) {
-      return new Problem.LoraMatmul(
+      return new ProductProblem.LoraMatmul(
           first.x(), copyOf(first.w()), copyOf(first.a()), copyOf(first.b()), SCALING, first.y());
     }
     DType type = activationType();
@@ -33,7 +33,8 @@ public class LoraMatmulBenchmark extends KernelBenchmark {
     // As large as the frozen product, so that a wrong low-rank term cannot hide.
     Tensor a = random(type, 1 / Math.sqrt(size(1)), 3, size(3), size(1));
     Tensor b = random(type, 1 / Math.sqrt(size(3)), 4, size(2), size(3));
-    first = new Problem.LoraMatmul(x, w, a, b, SCALING, output(DType.FLOAT32, size(0), size(2)));
+    first =
+        new ProductProblem.LoraMatmul(x, w, a, b, SCALING, output(DType.FLOAT32, size(0), size(2)));
     return first;
   }
 
@@ -45,8 +46,8 @@ public class LoraMatmulBenchmark extends KernelBenchmark {
 
   @Override
   void verify(Problem problem) {
-    Problem.LoraMatmul p = (Problem.LoraMatmul) problem;
-    verifyRows(p.y(), m -> Reference.row(p, m), Tolerance.of(activationType()));
+    ProductProblem.LoraMatmul p = (ProductProblem.LoraMatmul) problem;
+    verifyRows(p.y(), m -> ProductReference.row(p, m), Tolerance.of(activationType()));
   }
 
   @Override

@@ -47,7 +47,7 @@ public class MatmulBenchmark extends KernelBenchmark {
       w = random(type, 1 / Math.sqrt(size(1)), 2, size(2), size(1));
       y = output(type, size(0), size(2));
     }
-    return new Problem.Matmul(x, copy == 0 ? w : copyOf(w), weightType(), y);
+    return new ProductProblem.Matmul(x, copy == 0 ? w : copyOf(w), weightType(), y);
   }
 
   private DType weightType() {
@@ -61,8 +61,8 @@ public class MatmulBenchmark extends KernelBenchmark {
 
   @Override
   void verify(Problem problem) {
-    Problem.Matmul p = (Problem.Matmul) problem;
-    verifyRows(p.y(), m -> Reference.row(p, m), Tolerance.of(weightType()));
+    ProductProblem.Matmul p = (ProductProblem.Matmul) problem;
+    verifyRows(p.y(), m -> ProductReference.row(p, m), Tolerance.of(weightType()));
   }
 
   @Override

@@ -26,12 +26,12 @@ public class PpoLossBenchmark extends KernelBenchmark {
   @Param({"float32", "bfloat16"})
   String dtype;
 
-  private Problem.PpoLoss first;
+  private LossProblem.PpoLoss first;
 
   @Override
   Problem problem(int copy) {
     if (copy > 0) {
-      return new Problem.PpoLoss(
+      return new LossProblem.PpoLoss(
           first.x(),
           copyOf(first.w()),
           first.actions(),
@@ -63,7 +63,7 @@ public class PpoLossBenchmark extends KernelBenchmark {
       old.memory().setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) -(Math.log(v) + 0.5));
     }
     first =
-        new Problem.PpoLoss(
+        new LossProblem.PpoLoss(
             random(activationType(), 1, 1, m, d),
             random(activationType(), 1 / Math.sqrt(d), 2, v, d),
             ints(actions),
@@ -90,9 +90,9 @@ public class PpoLossBenchmark extends KernelBenchmark {
 
   @Override
   void verify(Problem problem) {
-    Problem.PpoLoss p = (Problem.PpoLoss) problem;
+    LossProblem.PpoLoss p = (LossProblem.PpoLoss) problem;
     double tolerance = Tolerance.ofPpoLoss(activationType());
-    Map<Long, Reference.PpoRow> rows = new HashMap<>();
+    Map<Long, LossReference.PpoRow> rows = new HashMap<>();
     verifyRows(p.dx(), m -> row(rows, p, m).dx(), tolerance);
     verify(p.logProbabilities(), m -> row(rows, p, m).logProbability(), tolerance);
     verify(p.entropies(), m -> row(rows, p, m).entropy(), tolerance);
@@ -101,9 +101,9 @@ public class PpoLossBenchmark extends KernelBenchmark {
     verify(p.dvalues(), m -> row(rows, p, m).dvalue(), tolerance);
   }
 
-  private static Reference.PpoRow row(
-      Map<Long, Reference.PpoRow> rows, Problem.PpoLoss p, long row) {
-    return rows.computeIfAbsent(row, m -> Reference.row(p, m));
+  private static LossReference.PpoRow row(
+      Map<Long, LossReference.PpoRow> rows, LossProblem.PpoLoss p, long row) {
+    return rows.computeIfAbsent(row, m -> LossReference.row(p, m));
   }
 
   /** A vector has one element a row. */

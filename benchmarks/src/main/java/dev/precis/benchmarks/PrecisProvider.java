@@ -105,11 +105,11 @@ final class PrecisProvider implements Provider {
 
   private Call call(Problem problem) {
     return switch (problem) {
-      case Problem.Matmul p -> {
+      case ProductProblem.Matmul p -> {
         PackedMatrix w = pack(p.weightType(), p.w());
         yield () -> ops.matmul(p.x(), w, p.y(), 1, false);
       }
-      case Problem.LoraMatmul p -> {
+      case ProductProblem.LoraMatmul p -> {
         PackedMatrix w = pack(p.w().dtype(), p.w());
         PackedMatrix a = pack(p.a().dtype(), p.a());
         PackedMatrix b = pack(p.b().dtype(), p.b());
@@ -117,12 +117,13 @@ final class PrecisProvider implements Provider {
             List.of(new Ops.LoraSegment(0, w.outputs(), 0, a.outputs(), p.scaling()));
         yield () -> ops.loraMatmul(p.x(), w, a, b, segments, p.y(), 1, false);
       }
-      case Problem.LoraBackward p -> loraBackward(p);
-      case Problem.PpoLoss p -> ppoLoss(p);
-      case Problem.Gae p -> gae(p);
-      case Problem.RmsNorm p -> () -> ops.rmsNorm(p.x(), p.weight(), p.epsilon(), p.y());
-      case Problem.ActivationFunction p -> () -> ops.activation(p.x(), p.kind(), p.gated(), p.y());
-      case Problem.Attention p ->
+      case ProductProblem.LoraBackward p -> loraBackward(p);
+      case LossProblem.PpoLoss p -> ppoLoss(p);
+      case LossProblem.Gae p -> gae(p);
+      case NormProblem.RmsNorm p -> () -> ops.rmsNorm(p.x(), p.weight(), p.epsilon(), p.y());
+      case ElementwiseProblem.ActivationFunction p ->
+          () -> ops.activation(p.x(), p.kind(), p.gated(), p.y());
+      case AttentionProblem.Attention p ->
           () ->
               ops.attention(
                   p.q(),
@@ -137,7 +138,7 @@ final class PrecisProvider implements Provider {
                   !p.causal(),
                   p.maxDistance(),
                   1);
-      case Problem.AttentionDecode p ->
+      case AttentionProblem.AttentionDecode p ->
           () ->
               ops.attentionDecode(
                   p.q(),
@@ -154,16 +155,16 @@ final class PrecisProvider implements Provider {
                   p.heads(),
                   p.maxDistance(),
                   1);
-      case Problem.Embedding p -> () -> ops.embedding(p.table(), p.ids(), p.y());
-      case Problem.Softmax p -> () -> ops.softmax(p.x(), p.y(), p.logarithm());
-      case Problem.Sample p -> sample(p);
-      case Problem.TopK p -> () -> ops.topK(p.x(), p.values(), p.indices());
-      case Problem.Convert p -> () -> ops.convert(p.x(), p.y());
+      case ElementwiseProblem.Embedding p -> () -> ops.embedding(p.table(), p.ids(), p.y());
+      case SamplingProblem.Softmax p -> () -> ops.softmax(p.x(), p.y(), p.logarithm());
+      case SamplingProblem.Sample p -> sample(p);
+      case SamplingProblem.TopK p -> () -> ops.topK(p.x(), p.values(), p.indices());
+      case ElementwiseProblem.Convert p -> () -> ops.convert(p.x(), p.y());
     };
   }
 
   /** As {@code dev.precis.layers.LoraTraining} does it. */
-  private Call loraBackward(Problem.LoraBackward p) {
+  private Call loraBackward(ProductProblem.LoraBackward p) {
     DType type = p.w().dtype();
     PackedMatrix w = ops.packTransposed(arena, type, List.of(p.w()));
     PackedMatrix b = ops.packTransposed(arena, type, List.of(p.b()));
@@ -181,7 +182,7 @@ final class PrecisProvider implements Provider {
     };
   }
 
-  private Call ppoLoss(Problem.PpoLoss p) {
+  private Call ppoLoss(LossProblem.PpoLoss p) {
     PackedMatrix w = pack(p.w().dtype(), p.w());
     PackedMatrix transposed = ops.packTransposed(arena, p.w().dtype(), List.of(p.w()));
     return () ->
@@ -212,7 +213,7 @@ final class PrecisProvider implements Provider {
    * As {@code dev.precis.alignment.policy.Ppo} has it: Java, over sequences that lie without
    * padding.
    */
-  private static Call gae(Problem.Gae p) {
+  private static Call gae(LossProblem.Gae p) {
     int sequences = Math.toIntExact(p.rewards().rows());
     int[] offsets = new int[sequences + 1];
     for (int s = 0; s < sequences; s++) {
@@ -252,7 +253,7 @@ final class PrecisProvider implements Provider {
     };
   }
 
-  private Call sample(Problem.Sample p) {
+  private Call sample(SamplingProblem.Sample p) {
     int rows = Math.toIntExact(p.logits().rows());
     Ops.LogitRules none =
         new Ops.LogitRules(

@@ -90,7 +90,7 @@ final class ReferenceT5 {
     for (int t = 0; t < x.length; t++) {
       double[] g = gate[t];
       double[] v = value[t];
-      Arrays.setAll(g, i -> Reference.activate(Activation.GELU_TANH, g[i]) * v[i]);
+      Arrays.setAll(g, i -> ElementwiseReference.activate(Activation.GELU_TANH, g[i]) * v[i]);
     }
     return linear(prefix + "wo", gate);
   }

@@ -18,13 +18,13 @@ public class RmsNormBenchmark extends KernelBenchmark {
   Problem problem(int copy) {
     Tensor x = random(DType.FLOAT32, 3, 1, size(0), size(1));
     Tensor weight = random(DType.FLOAT32, 1, 2, size(1));
-    return new Problem.RmsNorm(x, weight, 1e-6f, output(activationType(), size(0), size(1)));
+    return new NormProblem.RmsNorm(x, weight, 1e-6f, output(activationType(), size(0), size(1)));
   }
 
   @Override
   void verify(Problem problem) {
-    Problem.RmsNorm p = (Problem.RmsNorm) problem;
-    verifyRows(p.y(), m -> Reference.row(p, m), Tolerance.of(activationType()));
+    NormProblem.RmsNorm p = (NormProblem.RmsNorm) problem;
+    verifyRows(p.y(), m -> NormReference.row(p, m), Tolerance.of(activationType()));
   }
 
   @Override

@@ -26,9 +26,9 @@ public class SampleBenchmark extends KernelBenchmark {
     Tensor logits = random(DType.FLOAT32, 2, 1, size(0), size(1));
     Tensor tokens = output(DType.INT32, size(0));
     return switch (method) {
-      case "greedy" -> new Problem.Sample(logits, 1, 1, 1, 7, tokens);
-      case "top-k-top-p" -> new Problem.Sample(logits, TEMPERATURE, 50, 0.95f, 7, tokens);
-      case "full" -> new Problem.Sample(logits, TEMPERATURE, 0, 1, 7, tokens);
+      case "greedy" -> new SamplingProblem.Sample(logits, 1, 1, 1, 7, tokens);
+      case "top-k-top-p" -> new SamplingProblem.Sample(logits, TEMPERATURE, 50, 0.95f, 7, tokens);
+      case "full" -> new SamplingProblem.Sample(logits, TEMPERATURE, 0, 1, 7, tokens);
       default -> throw new IllegalArgumentException("No method " + method);
     };
   }
@@ -39,12 +39,12 @@ public class SampleBenchmark extends KernelBenchmark {
    */
   @Override
   void verify(Problem problem) {
-    Problem.Sample p = (Problem.Sample) problem;
+    SamplingProblem.Sample p = (SamplingProblem.Sample) problem;
     int rows = Math.min(size(0), 4);
     int draws = p.greedy() ? 1 : DRAWS / rows;
     double[][] reference = new double[rows][];
     for (int row = 0; row < rows; row++) {
-      reference[row] = Reference.row(p, row);
+      reference[row] = SamplingReference.row(p, row);
     }
     double sum = 0;
     for (int draw = 0; draw < draws; draw++) {

@@ -16,14 +16,14 @@ public class SoftmaxBenchmark extends KernelBenchmark {
   @Override
   Problem problem(int copy) {
     Tensor x = random(DType.FLOAT32, 3, 1, size(0), size(1));
-    return new Problem.Softmax(
+    return new SamplingProblem.Softmax(
         x, function.equals("log_softmax"), output(DType.FLOAT32, size(0), size(1)));
   }
 
   @Override
   void verify(Problem problem) {
-    Problem.Softmax p = (Problem.Softmax) problem;
-    verifyRows(p.y(), m -> Reference.row(p, m), Tolerance.of(DType.FLOAT32));
+    SamplingProblem.Softmax p = (SamplingProblem.Softmax) problem;
+    verifyRows(p.y(), m -> SamplingReference.row(p, m), Tolerance.of(DType.FLOAT32));
   }
 
   @Override

@@ -14,17 +14,17 @@ public class TopKBenchmark extends KernelBenchmark {
   @Override
   Problem problem(int copy) {
     Tensor x = random(DType.FLOAT32, 2, 1, size(0), size(1));
-    return new Problem.TopK(
+    return new SamplingProblem.TopK(
         x, output(DType.FLOAT32, size(0), size(2)), output(DType.INT32, size(0), size(2)));
   }
 
   @Override
   void verify(Problem problem) {
-    Problem.TopK p = (Problem.TopK) problem;
-    verifyRows(p.indices(), m -> Reference.row(p, m), 0);
+    SamplingProblem.TopK p = (SamplingProblem.TopK) problem;
+    verifyRows(p.indices(), m -> SamplingReference.row(p, m), 0);
     verifyRows(
         p.values(),
-        m -> Arrays.stream(Reference.row(p, m)).map(i -> p.x().get(m, (long) i)).toArray(),
+        m -> Arrays.stream(SamplingReference.row(p, m)).map(i -> p.x().get(m, (long) i)).toArray(),
         0);
   }
 

@@ -45,7 +45,7 @@ final class UnfusedProvider implements Provider {
 
   @Override
   public Call prepare(Problem problem) {
-    if (!(problem instanceof Problem.LoraMatmul p)) {
+    if (!(problem instanceof ProductProblem.LoraMatmul p)) {
       return precis.prepare(problem);
     }
     Ops ops = precis.ops();

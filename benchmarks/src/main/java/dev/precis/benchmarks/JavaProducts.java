@@ -1,0 +1,104 @@
+package dev.precis.benchmarks;
+
+import static dev.precis.benchmarks.JavaArrays.addOuter;
+import static dev.precis.benchmarks.JavaArrays.addProduct;
+import static dev.precis.benchmarks.JavaArrays.call;
+import static dev.precis.benchmarks.JavaArrays.copy;
+import static dev.precis.benchmarks.JavaArrays.transposed;
+
+import dev.precis.benchmarks.Provider.Call;
+import java.util.Arrays;
+
+/** Matrix products, their packed weights and their gradients in plain Java. */
+final class JavaProducts {
+  private final JavaArrays arrays;
+
+  JavaProducts(JavaArrays arrays) {
+    this.arrays = arrays;
+  }
+
+  Call prepare(ProductProblem problem) {
+    return switch (problem) {
+      case ProductProblem.Matmul p -> matmul(p);
+      case ProductProblem.LoraMatmul p -> loraMatmul(p);
+      case ProductProblem.LoraBackward p -> loraBackward(p);
+    };
+  }
+
+  private Call matmul(ProductProblem.Matmul p) {
+    int m = Math.toIntExact(p.x().rows());
+    int k = Math.toIntExact(p.x().columns());
+    int n = Math.toIntExact(p.w().rows());
+    float[] x = arrays.of(p.x());
+    float[] w = transposed(p.w());
+    float[] y = arrays.of(p.y());
+    return call(
+        () -> {
+          Arrays.fill(y, 0);
+          addProduct(x, w, y, m, k, n, 1);
+        },
+        y,
+        p.y());
+  }
+
+  private Call loraMatmul(ProductProblem.LoraMatmul p) {
+    int m = Math.toIntExact(p.x().rows());
+    int k = Math.toIntExact(p.x().columns());
+    int n = Math.toIntExact(p.w().rows());
+    int rank = Math.toIntExact(p.a().rows());
+    float[] x = arrays.of(p.x());
+    float[] w = transposed(p.w());
+    float[] a = transposed(p.a());
+    float[] b = transposed(p.b());
+    float[] low = new float[m * rank];
+    float[] y = arrays.of(p.y());
+    return call(
+        () -> {
+          Arrays.fill(low, 0);
+          Arrays.fill(y, 0);
+          addProduct(x, a, low, m, k, rank, p.scaling());
+          addProduct(x, w, y, m, k, n, 1);
+          addProduct(low, b, y, m, rank, n, 1);
+        },
+        y,
+        p.y());
+  }
+
+  private Call loraBackward(ProductProblem.LoraBackward p) {
+    int m = Math.toIntExact(p.x().rows());
+    int k = Math.toIntExact(p.x().columns());
+    int n = Math.toIntExact(p.w().rows());
+    int rank = Math.toIntExact(p.a().rows());
+    float[] x = arrays.of(p.x());
+    float[] dy = arrays.of(p.dy());
+    float[] w = arrays.of(p.w());
+    float[] a = arrays.of(p.a());
+    float[] b = arrays.of(p.b());
+    float[] t = arrays.of(p.t());
+    float[] dt = new float[m * rank];
+    float[] dx = arrays.of(p.dx());
+    float[] da = arrays.of(p.da());
+    float[] db = arrays.of(p.db());
+    return new Call() {
+      @Override
+      public void run() {
+        Arrays.fill(dt, 0);
+        Arrays.fill(dx, 0);
+        Arrays.fill(da, 0);
+        Arrays.fill(db, 0);
+        addProduct(dy, b, dt, m, n, rank, p.scaling());
+        addProduct(dy, w, dx, m, n, k, 1);
+        addProduct(dt, a, dx, m, rank, k, 1);
+        addOuter(dt, x, da, m, rank, k);
+        addOuter(dy, t, db, m, n, rank);
+      }
+
+      @Override
+      public void publish() {
+        copy(dx, p.dx());
+        copy(da, p.da());
+        copy(db, p.db());
+      }
+    };
+  }
+}

@@ -1,0 +1,54 @@
+package dev.precis.benchmarks;
+
+import static dev.precis.benchmarks.Reference.logSoftmax;
+import static dev.precis.benchmarks.Reference.rowOf;
+import static dev.precis.benchmarks.Reference.softmax;
+
+import java.util.Arrays;
+
+/** The truth: the formulas of {@link SamplingProblem}, in double precision. */
+final class SamplingReference {
+  private SamplingReference() {}
+
+  static double[] row(SamplingProblem.Softmax p, long m) {
+    double[] x = rowOf(p.x(), m);
+    return p.logarithm() ? logSoftmax(x) : softmax(x);
+  }
+
+  /** The logarithms of the probabilities that a row's token is drawn with; -inf: never. */
+  static double[] row(SamplingProblem.Sample p, long m) {
+    double[] logits = rowOf(p.logits(), m);
+    int[] order = descending(logits);
+    int kept = p.topK() > 0 ? Math.min(p.topK(), order.length) : order.length;
+    double[] warped = new double[logits.length];
+    Arrays.fill(warped, Double.NEGATIVE_INFINITY);
+    for (int i = 0; i < kept; i++) {
+      warped[order[i]] = logits[order[i]] / p.temperature();
+    }
+    if (p.topP() < 1) {
+      double[] probabilities = softmax(warped);
+      double mass = 0;
+      for (int i = 0; i < kept; i++) {
+        if (mass >= p.topP()) {
+          warped[order[i]] = Double.NEGATIVE_INFINITY;
+        }
+        mass += probabilities[order[i]];
+      }
+    }
+    return logSoftmax(warped);
+  }
+
+  /** Column indices by falling value, the lower index first among equals. */
+  static int[] descending(double[] values) {
+    Integer[] order = new Integer[values.length];
+    Arrays.setAll(order, i -> i);
+    Arrays.sort(order, (i, j) -> Double.compare(values[j], values[i]));
+    return Arrays.stream(order).mapToInt(i -> i).toArray();
+  }
+
+  /** The indices of the k largest, as numbers. */
+  static double[] row(SamplingProblem.TopK p, long m) {
+    int k = Math.toIntExact(p.indices().columns());
+    return Arrays.stream(descending(rowOf(p.x(), m))).limit(k).asDoubleStream().toArray();
+  }
+}

@@ -1,0 +1,82 @@
+package dev.precis.benchmarks;
+
+import static dev.precis.benchmarks.TorchTensors.call;
+import static dev.precis.benchmarks.TorchTensors.view;
+
+import dev.precis.benchmarks.Provider.Call;
+import org.bytedeco.pytorch.LongOptional;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.T_TensorTensor_T;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+
+/** What leads from logits to tokens in libtorch. */
+final class TorchSampling {
+  private TorchSampling() {}
+
+  static Call prepare(SamplingProblem problem) {
+    return switch (problem) {
+      case SamplingProblem.Softmax p -> {
+        Tensor x = view(p.x());
+        yield call(
+            p.logarithm() ? () -> torch.log_softmax(x, -1) : () -> torch.softmax(x, -1),
+            view(p.y()));
+      }
+      case SamplingProblem.Sample p -> sample(p);
+      case SamplingProblem.TopK p -> topK(p);
+    };
+  }
+
+  /** The warpers of transformers, in its order. */
+  private static Call sample(SamplingProblem.Sample p) {
+    Tensor logits = view(p.logits());
+    Tensor tokens = view(p.tokens());
+    torch.manual_seed(p.seed());
+    if (p.greedy()) {
+      LongOptional last = new LongOptional(-1);
+      return call(() -> torch.argmax(logits, last, false), tokens);
+    }
+    Scalar temperature = new Scalar(p.temperature());
+    Scalar never = new Scalar(Float.NEGATIVE_INFINITY);
+    Scalar dropped = new Scalar(1 - p.topP());
+    long vocabulary = p.logits().columns();
+    return call(
+        () -> {
+          Tensor scores = logits.div(temperature);
+          if (p.topK() > 0) {
+            Tensor smallest = torch.topk(scores, p.topK()).get0().narrow(1, p.topK() - 1, 1);
+            scores = scores.masked_fill(scores.lt(smallest), never);
+          }
+          if (p.topP() < 1) {
+            T_TensorTensor_T sorted = torch.sort(scores, -1, false);
+            Tensor removed = sorted.get0().softmax(-1).cumsum(-1).le(dropped);
+            removed.narrow(1, vocabulary - 1, 1).zero_();
+            scores = scores.masked_fill(removed.scatter(1, sorted.get1(), removed), never);
+          }
+          return torch.multinomial(scores.softmax(-1), 1).squeeze(1);
+        },
+        tokens);
+  }
+
+  private static Call topK(SamplingProblem.TopK p) {
+    Tensor x = view(p.x());
+    Tensor values = view(p.values());
+    Tensor indices = view(p.indices());
+    long k = p.values().columns();
+    Tensor bestValues = torch.empty_like(values);
+    Tensor bestIndices = indices.to(ScalarType.Long);
+    return new Call() {
+      @Override
+      public void run() {
+        torch.topk_out(bestValues, bestIndices, x, k).close();
+      }
+
+      @Override
+      public void publish() {
+        values.copy_(bestValues);
+        indices.copy_(bestIndices);
+      }
+    };
+  }
+}

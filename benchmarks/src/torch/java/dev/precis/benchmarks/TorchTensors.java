@@ -1,0 +1,64 @@
+package dev.precis.benchmarks;
+
+import dev.precis.benchmarks.Provider.Call;
+import java.lang.foreign.MemorySegment;
+import java.util.function.Supplier;
+import java.util.stream.LongStream;
+import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptions;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+
+/** Tensors of libtorch over native memory, and calls that make new ones. */
+final class TorchTensors {
+  private TorchTensors() {}
+
+  /** A call whose result is a new tensor; the one before is freed. */
+  static Call call(Supplier<Tensor> compute, Tensor output) {
+    return new Call() {
+      private Tensor result;
+
+      @Override
+      public void run() {
+        try (var _ = new PointerScope()) {
+          Tensor next = compute.get();
+          next.retainReference();
+          if (result != null) {
+            result.close();
+          }
+          result = next;
+        }
+      }
+
+      @Override
+      public void publish() {
+        output.copy_(result);
+      }
+    };
+  }
+
+  /** The same memory. */
+  static Tensor view(dev.precis.tensor.Tensor tensor) {
+    long[] dims = LongStream.range(0, tensor.rank()).map(i -> tensor.dim((int) i)).toArray();
+    return view(tensor, dims);
+  }
+
+  static Tensor view(dev.precis.tensor.Tensor tensor, long... dims) {
+    ScalarType type =
+        switch (tensor.dtype()) {
+          case FLOAT32 -> ScalarType.Float;
+          case BFLOAT16 -> ScalarType.BFloat16;
+          case INT32 -> ScalarType.Int;
+          default -> throw new IllegalArgumentException(tensor + " is not passed to libtorch");
+        };
+    return torch.from_blob(new Address(tensor.memory()), dims, new TensorOptions(type));
+  }
+
+  static final class Address extends Pointer {
+    Address(MemorySegment memory) {
+      address = memory.address();
+    }
+  }
+}
