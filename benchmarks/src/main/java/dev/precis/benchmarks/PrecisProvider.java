@@ -63,7 +63,7 @@ final class PrecisProvider implements Provider {
       @Override
       public void run() {
         call.run();
-        context.settle();
+        context.synchronize();
       }
 
       @Override

@@ -121,7 +121,7 @@ public class T5SftStepBenchmark extends MeasuredBenchmark {
     double loss = fineTuning.accumulate(examples, (float) scale, steps) * scale;
     optimizer.step(++steps, 1e-3f, 1);
     t5.update();
-    t5.context().settle();
+    t5.context().synchronize();
     return loss;
   }
 

@@ -10,6 +10,7 @@ import dev.precis.generation.GeneratedTokens;
 import dev.precis.generation.Generation;
 import dev.precis.generation.GenerationOptions;
 import dev.precis.generation.Generator;
+import dev.precis.generation.ResultListener;
 import dev.precis.io.InvalidInputException;
 import dev.precis.ops.Ops;
 import dev.precis.t5.T5Config;
@@ -328,10 +329,7 @@ public final class T5 implements AutoCloseable {
    * @param onResult hears of each source as it is done; may be null
    */
   public List<List<GeneratedTokens>> generateTokens(
-      List<int[]> sources,
-      GenerationOptions options,
-      int batchSize,
-      Generator.ResultListener onResult) {
+      List<int[]> sources, GenerationOptions options, int batchSize, ResultListener onResult) {
     return generateTokens(sources, options, batchSize, 0, onResult);
   }
 
@@ -345,7 +343,7 @@ public final class T5 implements AutoCloseable {
       GenerationOptions options,
       int batchSize,
       long firstSource,
-      Generator.ResultListener onResult) {
+      ResultListener onResult) {
     turn.lock();
     try {
       checkOpen();

@@ -21,7 +21,7 @@ import java.util.regex.Pattern;
  * context is closed. Different contexts are independent of each other.
  *
  * <p><b>Time.</b> On the CPU an operation is done when it returns. On a GPU it is ordered: {@link
- * #settle}, which {@link dev.precis.tensor.Tensor#memory} calls, waits before the host looks.
+ * #synchronize}, which {@link dev.precis.tensor.Tensor#memory} calls, waits before the host looks.
  *
  * <p><b>Lifetime.</b> {@link #close} frees the threads and the scratch memory. Memory from {@link
  * #allocate} belongs to the arena that was passed and must be closed before the context.
@@ -240,7 +240,7 @@ public final class Context implements AutoCloseable {
    *
    * @throws NativeException for what went wrong meanwhile
    */
-  public void settle() {
+  public void synchronize() {
     if (pending) {
       pending = false;
       check(Precis.precis_synchronize(handle()));
@@ -288,13 +288,15 @@ public final class Context implements AutoCloseable {
   }
 
   /**
-   * Notes operations that come again with the same arguments, without doing them; on a GPU only.
-   * They must have run before with the same shapes, so that the memory they work in is there.
+   * Captures operations as a CUDA graph without running them; on a GPU only. They must have run
+   * before with the same shapes, so that their scratch memory has been allocated.
    *
-   * @param operations orders them on this context; it may neither allocate nor look at results
-   * @throws NativeException where one of them fails
+   * @param operations launches the operations on this context; it may neither allocate memory nor
+   *     read results
+   * @return the graph, which the caller must close before the context
+   * @throws NativeException if one of the operations fails
    */
-  public Recording record(Runnable operations) {
+  public CapturedGraph capture(Runnable operations) {
     check(Precis.precis_record_begin(handle()));
     try {
       operations.run();
@@ -305,7 +307,7 @@ public final class Context implements AutoCloseable {
     try (Arena call = Arena.ofConfined()) {
       MemorySegment out = call.allocate(ValueLayout.ADDRESS);
       check(Precis.precis_record_end(handle(), out));
-      return new Recording(this, out.get(ValueLayout.ADDRESS, 0));
+      return new CapturedGraph(this, out.get(ValueLayout.ADDRESS, 0));
     }
   }
 

@@ -43,6 +43,7 @@ import dev.precis.ffi.generated.precis_transpose_packed_args;
 import dev.precis.ffi.generated.precis_weight_gradient_args;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
+import dev.precis.tensor.Workspace;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -108,6 +109,20 @@ public final class Ops implements AutoCloseable {
 
   public Context context() {
     return context;
+  }
+
+  /** Returns an empty workspace on the context of these operations. The caller must close it. */
+  public Workspace newWorkspace() {
+    return new Workspace(context);
+  }
+
+  /**
+   * Waits for all operations that were launched; on the CPU they are always complete.
+   *
+   * @throws dev.precis.ffi.NativeException if one of them failed
+   */
+  public void synchronize() {
+    context.synchronize();
   }
 
   /** {@code precis_activation_kind}, in its order. */
@@ -934,7 +949,7 @@ public final class Ops implements AutoCloseable {
     put(sumOfSquares, precis_sum_of_squares_args.x$offset(), x);
     precis_sum_of_squares_args.result(sumOfSquares, result);
     context.check(Precis.precis_sum_of_squares(handle, sumOfSquares));
-    context.settle();
+    context.synchronize();
     return result.get(ValueLayout.JAVA_DOUBLE, 0);
   }
 

@@ -77,7 +77,7 @@ public final class Tensor {
   /** The elements, for the host to read and write: what was ordered on them is done. */
   public MemorySegment memory() {
     if (device != null) {
-      device.settle();
+      device.synchronize();
     }
     return memory;
   }

@@ -195,7 +195,7 @@ public final class BenchPpoCommand extends BaseCommand {
         double[] scores = reward.score(rollout.samples());
         double rewarded = (System.nanoTime() - rolled) / 1e9;
         statistics = ppo.update(rollout, scores);
-        t5.context().settle();
+        t5.context().synchronize();
         if (run >= 0) {
           seconds[run] = (System.nanoTime() - start) / 1e9;
           fastest(parts, "generate", statistics.get("time/ppo/generate"));

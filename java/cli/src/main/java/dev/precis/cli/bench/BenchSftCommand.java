@@ -135,7 +135,7 @@ public final class BenchSftCommand extends BaseCommand {
         loss = fineTuning.accumulate(examples, 1f / targets, common().seed() + run) / targets;
         optimizer.step(run + 2, 1e-3f, 1);
         t5.update();
-        t5.context().settle();
+        t5.context().synchronize();
         if (run >= 0) {
           seconds[run] = (System.nanoTime() - start) / 1e9;
         }

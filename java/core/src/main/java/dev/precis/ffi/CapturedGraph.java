@@ -6,33 +6,34 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
 /**
- * Operations that a GPU is given all at once, as a CUDA graph, instead of one by one; made by
- * {@link Context#record}. What lies in the memory that they read may change from one time to the
- * next.
+ * A CUDA graph: operations that are launched together instead of one by one. {@link
+ * Context#capture} makes it. The addresses that the operations read and write are fixed; the
+ * contents of that memory may change between two replays.
  */
-public final class Recording implements AutoCloseable {
+public final class CapturedGraph implements AutoCloseable {
   private final Context context;
   private final Arena arena = Arena.ofShared();
   private final MemorySegment replayed = arena.allocate(ValueLayout.JAVA_INT);
   private MemorySegment handle;
 
-  Recording(Context context, MemorySegment handle) {
+  CapturedGraph(Context context, MemorySegment handle) {
     this.context = context;
     this.handle = handle;
   }
 
   /**
-   * Orders the operations.
+   * Launches the operations.
    *
-   * @return false where memory of the context was freed since they were noted: nothing is done
-   *     then, and they must be recorded again
+   * @return false if memory of the context was freed since the capture: the graph is invalid then,
+   *     nothing runs, and the operations must be captured again
+   * @throws NativeException if the launch fails
    */
   public boolean replay() {
     context.check(Precis.precis_replay(context.handle(), handle, replayed));
     return replayed.get(ValueLayout.JAVA_INT, 0) != 0;
   }
 
-  /** Waits for the GPU, and frees the recording; before the context is closed. */
+  /** Waits for the GPU and frees the graph. The context must still be open. */
   @Override
   public void close() {
     if (handle != null) {

@@ -1,0 +1,85 @@
+package dev.precis.ops;
+
+import dev.precis.ffi.CapturedGraph;
+import dev.precis.ffi.Context;
+import java.util.Iterator;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Objects;
+
+/**
+ * Captures steps that come again as CUDA graphs and replays them. On a GPU a decoding step is some
+ * two hundred small operations, which take the host longer to launch than the GPU to run; a graph
+ * is one launch. On the CPU the steps just run.
+ *
+ * <p>Not thread-safe.
+ */
+public final class GraphCache implements AutoCloseable {
+  /** Graphs that are kept; the least recently used one makes room. */
+  private static final int CAPACITY = 4;
+
+  private final Context context;
+
+  /** By kind, the least recently used first; null: has run once, but is not captured yet. */
+  private final Map<Object, CapturedGraph> graphs = new LinkedHashMap<>(16, 0.75f, true);
+
+  /** Makes an empty cache for the context of these operations, which must outlive it. */
+  public GraphCache(Ops ops) {
+    this.context = ops.context();
+  }
+
+  /**
+   * Runs a step, or replays its graph.
+   *
+   * @param kind compared with {@code equals}: a step of the same kind launches the same operations
+   *     on the same memory
+   * @param step launches operations; from the second time on it must not allocate memory, and it
+   *     must not read results
+   * @throws dev.precis.ffi.NativeException if one of the operations fails
+   */
+  public void run(Object kind, Runnable step) {
+    if (!context.onGpu()) {
+      step.run();
+      return;
+    }
+    CapturedGraph graph = graphs.get(kind);
+    if (graph != null) {
+      if (graph.replay()) {
+        return;
+      }
+      graphs.remove(kind);
+      graph.close();
+    }
+    if (!graphs.containsKey(kind)) {
+      // The first run allocates scratch memory, which a capture must not; and a step that does not
+      // come again is not worth a capture.
+      step.run();
+      makeRoom();
+      graphs.put(kind, null);
+      return;
+    }
+    CapturedGraph captured = context.capture(step);
+    graphs.put(kind, captured);
+    if (!captured.replay()) {
+      throw new IllegalStateException("Memory was freed while a step was captured.");
+    }
+  }
+
+  private void makeRoom() {
+    if (graphs.size() < CAPACITY) {
+      return;
+    }
+    Iterator<CapturedGraph> all = graphs.values().iterator();
+    CapturedGraph oldest = all.next();
+    all.remove();
+    if (oldest != null) {
+      oldest.close();
+    }
+  }
+
+  @Override
+  public void close() {
+    graphs.values().stream().filter(Objects::nonNull).forEach(CapturedGraph::close);
+    graphs.clear();
+  }
+}
