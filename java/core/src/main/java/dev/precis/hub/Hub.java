@@ -83,11 +83,6 @@ public final class Hub {
     this.linkers = linkers;
   }
 
-  /** The hub that the environment's {@code HF_...} variables describe; see {@link HubConfig}. */
-  public static Hub fromEnvironment() {
-    return new Hub(HubConfig.from(System.getenv(), Path.of(System.getProperty("user.home"))));
-  }
-
   /** Where the hub and its cache are. */
   public HubConfig config() {
     return config;

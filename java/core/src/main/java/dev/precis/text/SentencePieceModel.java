@@ -17,7 +17,7 @@ import tools.jackson.core.JsonGenerator;
  * @param charsmap the compiled normalisation rules; empty for none
  * @param addDummyPrefix whether a text starts with a space
  */
-record SentencePieceModel(List<Piece> pieces, byte[] charsmap, boolean addDummyPrefix) {
+public record SentencePieceModel(List<Piece> pieces, byte[] charsmap, boolean addDummyPrefix) {
   /** The kinds of pieces, at the numbers of {@code SentencePiece.Type}. */
   private enum Type {
     NONE,
@@ -29,7 +29,12 @@ record SentencePieceModel(List<Piece> pieces, byte[] charsmap, boolean addDummyP
     BYTE
   }
 
-  record Piece(String text, float score, boolean unknown, boolean control) {}
+  /**
+   * A piece of the vocabulary.
+   *
+   * @param score its log-probability
+   */
+  public record Piece(String text, float score, boolean unknown, boolean control) {}
 
   private static final int UNIGRAM = 1;
   private static final String END = "</s>";
@@ -125,7 +130,7 @@ record SentencePieceModel(List<Piece> pieces, byte[] charsmap, boolean addDummyP
    * <extra_id_99>} first, {@code <extra_id_0>} last. Models that have them among their pieces get
    * no others.
    */
-  byte[] toTokenizerJson(int extraIds) {
+  public byte[] toTokenizerJson(int extraIds) {
     int unknown = 0;
     int end = 0;
     boolean hasExtraIds = false;

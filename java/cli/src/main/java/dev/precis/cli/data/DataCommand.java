@@ -7,6 +7,7 @@ import dev.precis.data.builtin.BuiltInDialogues;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Reason;
 import dev.precis.text.PromptTemplate;
+import dev.precis.tools.DialogueTokenizers;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -80,10 +81,10 @@ public final class DataCommand extends BaseCommand {
     write("validation", dialogues.validation());
     write("test", dialogues.test());
     if (tokenizer != null) {
-      dialogues.tokenizer(tokenizer).write(folder(folder.resolve("tokenizer")));
+      DialogueTokenizers.unigram(dialogues, tokenizer).write(folder(folder.resolve("tokenizer")));
     }
     if (byteLevel != null) {
-      dialogues.byteLevelTokenizer(byteLevel).write(folder(folder.resolve("tokenizer")));
+      DialogueTokenizers.byteLevel(dialogues, byteLevel).write(folder(folder.resolve("tokenizer")));
     }
     terminal()
         .println(

@@ -2,9 +2,6 @@ package dev.precis.data.builtin;
 
 import dev.precis.io.InvalidInputException;
 import dev.precis.random.SplitMix64;
-import dev.precis.text.BpeTrainer;
-import dev.precis.text.PromptTemplate;
-import dev.precis.text.UnigramTrainer;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -63,39 +60,6 @@ public record BuiltInDialogues(
       }
     }
     return new BuiltInDialogues(train, validation, test);
-  }
-
-  /**
-   * A tokenizer for a model of this data, with the words of the training split in it: prompts by
-   * the default template, and summaries. {@code #Person1#} is one token.
-   *
-   * @param vocabularySize at most so many tokens; the default dialogues fill about 1,360
-   */
-  public UnigramTrainer tokenizer(int vocabularySize) {
-    List<String> speakers = List.of("#Person1#", "#Person2#", "#Person3#", "#Person4#");
-    UnigramTrainer trainer = new UnigramTrainer(vocabularySize, speakers);
-    for (BuiltInDialogue each : train) {
-      trainer.add(PromptTemplate.DEFAULT.fill(each.dialogue()));
-      each.summaries().forEach(trainer::add);
-    }
-    return trainer;
-  }
-
-  /**
-   * A byte-level tokenizer for a classifier of this data, with the words of the training split's
-   * summaries in it.
-   *
-   * @param vocabularySize at most so many tokens
-   */
-  public BpeTrainer byteLevelTokenizer(int vocabularySize) {
-    BpeTrainer trainer = new BpeTrainer(vocabularySize);
-    for (BuiltInDialogue each : train) {
-      each.summaries().forEach(trainer::add);
-      if (each.rude()) {
-        trainer.add(each.politeSummary());
-      }
-    }
-    return trainer;
   }
 
   /** As many different dialogues as asked for. */

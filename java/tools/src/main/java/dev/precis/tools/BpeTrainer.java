@@ -1,4 +1,4 @@
-package dev.precis.text;
+package dev.precis.tools;
 
 import dev.precis.io.AtomicFile;
 import dev.precis.io.InvalidInputException;

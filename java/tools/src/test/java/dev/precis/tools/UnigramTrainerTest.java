@@ -1,4 +1,4 @@
-package dev.precis.text;
+package dev.precis.tools;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -11,6 +11,9 @@ import dev.precis.data.builtin.BuiltInDialogue;
 import dev.precis.data.builtin.BuiltInDialogues;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
+import dev.precis.text.PromptTemplate;
+import dev.precis.text.SentencePieceModel;
+import dev.precis.text.Tokenizer;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -37,7 +40,7 @@ final class UnigramTrainerTest {
   static void train() throws IOException {
     BuiltInDialogues data = BuiltInDialogues.generate(0, 3000);
     texts = texts(data.train());
-    data.tokenizer(SIZE).write(folder);
+    DialogueTokenizers.unigram(data, SIZE).write(folder);
     json = Json.mapper().readTree(Files.readString(folder.resolve("tokenizer.json")));
   }
 

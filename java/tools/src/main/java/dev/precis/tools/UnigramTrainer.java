@@ -1,7 +1,8 @@
-package dev.precis.text;
+package dev.precis.tools;
 
 import dev.precis.io.AtomicFile;
 import dev.precis.io.InvalidInputException;
+import dev.precis.text.SentencePieceModel;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;

@@ -1,4 +1,4 @@
-package dev.precis.text;
+package dev.precis.tools;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.precis.data.builtin.BuiltInDialogues;
 import dev.precis.io.InvalidInputException;
+import dev.precis.text.Tokenizer;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
