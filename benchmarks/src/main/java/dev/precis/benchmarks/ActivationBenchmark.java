@@ -1,6 +1,6 @@
 package dev.precis.benchmarks;
 
-import dev.precis.ops.Ops.Activation;
+import dev.precis.ops.Activation;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
 import org.openjdk.jmh.annotations.Param;

@@ -1,6 +1,6 @@
 package dev.precis.benchmarks;
 
-import dev.precis.ops.Ops.Activation;
+import dev.precis.ops.Activation;
 import dev.precis.tensor.Tensor;
 
 /** Element-wise operations and those that look up or add up rows. */

@@ -2,7 +2,7 @@ package dev.precis.benchmarks;
 
 import static dev.precis.benchmarks.Reference.rowOf;
 
-import dev.precis.ops.Ops.Activation;
+import dev.precis.ops.Activation;
 import dev.precis.tensor.DType;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;

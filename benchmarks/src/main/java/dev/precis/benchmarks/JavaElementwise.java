@@ -4,7 +4,7 @@ import static dev.precis.benchmarks.JavaArrays.call;
 import static dev.precis.benchmarks.JavaArrays.ints;
 
 import dev.precis.benchmarks.Provider.Call;
-import dev.precis.ops.Ops.Activation;
+import dev.precis.ops.Activation;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 

@@ -8,7 +8,7 @@ import static dev.precis.benchmarks.JavaArrays.logOfSum;
 import static dev.precis.benchmarks.JavaArrays.transposed;
 
 import dev.precis.benchmarks.Provider.Call;
-import dev.precis.ops.Ops.PpoCoefficients;
+import dev.precis.ops.PpoLoss;
 import java.util.Arrays;
 
 /** Losses over the vocabulary, and the advantages that one of them needs in plain Java. */
@@ -30,7 +30,7 @@ final class JavaLosses {
     int m = Math.toIntExact(p.x().rows());
     int d = Math.toIntExact(p.x().columns());
     int v = Math.toIntExact(p.w().rows());
-    PpoCoefficients c = p.coefficients();
+    PpoLoss.Coefficients c = p.coefficients();
     float[] x = arrays.of(p.x());
     float[] w = arrays.of(p.w());
     float[] transposed = transposed(p.w());

@@ -1,6 +1,5 @@
 package dev.precis.benchmarks;
 
-import dev.precis.ops.Ops.PpoCoefficients;
 import dev.precis.tensor.Tensor;
 
 /** Losses over the vocabulary, and the advantages that one of them needs. */
@@ -24,7 +23,7 @@ public sealed interface LossProblem extends Problem {
       Tensor values,
       Tensor oldValues,
       Tensor returns,
-      PpoCoefficients coefficients,
+      dev.precis.ops.PpoLoss.Coefficients coefficients,
       Tensor logProbabilities,
       Tensor entropies,
       Tensor policyLosses,

@@ -1,6 +1,6 @@
 package dev.precis.benchmarks;
 
-import dev.precis.ops.Ops.PpoCoefficients;
+import dev.precis.ops.PpoLoss;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
 import java.lang.foreign.ValueLayout;
@@ -16,8 +16,8 @@ import org.openjdk.jmh.annotations.Param;
  * alone cost, which is half of the arithmetic.
  */
 public class PpoLossBenchmark extends KernelBenchmark {
-  private static final PpoCoefficients COEFFICIENTS =
-      new PpoCoefficients(0.2f, 0.2f, 0.2f, 0.1f, 0.01f, 0);
+  private static final PpoLoss.Coefficients COEFFICIENTS =
+      new PpoLoss.Coefficients(0.2f, 0.2f, 0.2f, 0.1f, 0.01f, 0);
 
   /** Rows x width x vocabulary. */
   @Param({"16x768x32128", "512x768x32128"})

@@ -2,8 +2,14 @@ package dev.precis.benchmarks;
 
 import dev.precis.alignment.policy.Advantages;
 import dev.precis.ffi.Context;
+import dev.precis.ops.Attention;
+import dev.precis.ops.LogitHead;
+import dev.precis.ops.LogitRules;
+import dev.precis.ops.LoraWeights;
 import dev.precis.ops.Ops;
 import dev.precis.ops.PackedMatrix;
+import dev.precis.ops.PpoLoss;
+import dev.precis.ops.SamplingParameters;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -113,9 +119,8 @@ final class PrecisProvider implements Provider {
         PackedMatrix w = pack(p.w().dtype(), p.w());
         PackedMatrix a = pack(p.a().dtype(), p.a());
         PackedMatrix b = pack(p.b().dtype(), p.b());
-        List<Ops.LoraSegment> segments =
-            List.of(new Ops.LoraSegment(0, w.outputs(), 0, a.outputs(), p.scaling()));
-        yield () -> ops.loraMatmul(p.x(), w, a, b, segments, p.y(), 1, false);
+        LoraWeights lora = adapter(a, b, w.outputs(), a.outputs(), p.scaling());
+        yield () -> ops.loraMatmul(p.x(), w, lora, p.y(), 1, false);
       }
       case ProductProblem.LoraBackward p -> loraBackward(p);
       case LossProblem.PpoLoss p -> ppoLoss(p);
@@ -123,44 +128,36 @@ final class PrecisProvider implements Provider {
       case NormProblem.RmsNorm p -> () -> ops.rmsNorm(p.x(), p.weight(), p.epsilon(), p.y());
       case ElementwiseProblem.ActivationFunction p ->
           () -> ops.activation(p.x(), p.kind(), p.gated(), p.y());
-      case AttentionProblem.Attention p ->
-          () ->
-              ops.attention(
-                  p.q(),
-                  p.k(),
-                  p.v(),
-                  p.out(),
-                  p.bias(),
-                  p.offsets(),
-                  p.offsets(),
-                  p.heads(),
-                  p.causal(),
-                  !p.causal(),
-                  p.maxDistance(),
-                  1);
-      case AttentionProblem.AttentionDecode p ->
-          () ->
-              ops.attentionDecode(
-                  p.q(),
-                  p.kNew(),
-                  p.vNew(),
-                  p.kCache(),
-                  p.vCache(),
-                  p.out(),
-                  p.bias(),
-                  p.keyStarts(),
-                  p.lengths(),
-                  null,
-                  0,
-                  p.heads(),
-                  p.maxDistance(),
-                  1);
+      case AttentionProblem.Attention p -> attention(p);
+      case AttentionProblem.AttentionDecode p -> attentionDecode(p);
       case ElementwiseProblem.Embedding p -> () -> ops.embedding(p.table(), p.ids(), p.y());
       case SamplingProblem.Softmax p -> () -> ops.softmax(p.x(), p.y(), p.logarithm());
       case SamplingProblem.Sample p -> sample(p);
       case SamplingProblem.TopK p -> () -> ops.topK(p.x(), p.values(), p.indices());
       case ElementwiseProblem.Convert p -> () -> ops.convert(p.x(), p.y());
     };
+  }
+
+  private static LoraWeights adapter(
+      PackedMatrix a, PackedMatrix b, long outputs, long rank, float scaling) {
+    return new LoraWeights(a, b, List.of(new LoraWeights.Segment(0, outputs, 0, rank, scaling)));
+  }
+
+  private Call attention(AttentionProblem.Attention p) {
+    Attention.Operands operands = new Attention.Operands(p.q(), p.k(), p.v(), p.out(), null);
+    Attention.Kind kind =
+        new Attention.Kind(p.heads(), p.causal(), !p.causal(), p.maxDistance(), 1);
+    Attention.Shape shape =
+        new Attention.Shape(kind, p.bias(), p.offsets(), p.offsets(), null);
+    return () -> ops.attention(operands, shape);
+  }
+
+  private Call attentionDecode(AttentionProblem.AttentionDecode p) {
+    Attention.KeyValue added = new Attention.KeyValue(p.kNew(), p.vNew());
+    Attention.KeyValue cache = new Attention.KeyValue(p.kCache(), p.vCache());
+    Attention.CacheRows rows = new Attention.CacheRows(p.keyStarts(), p.lengths(), null, 0);
+    Attention.Kind kind = new Attention.Kind(p.heads(), true, false, p.maxDistance(), 1);
+    return () -> ops.attentionDecode(p.q(), added, cache, p.out(), p.bias(), rows, kind);
   }
 
   /** As {@code dev.precis.layers.LoraTraining} does it. */
@@ -170,13 +167,12 @@ final class PrecisProvider implements Provider {
     PackedMatrix b = ops.packTransposed(arena, type, List.of(p.b()));
     PackedMatrix a = ops.packTransposed(arena, type, List.of(p.a()));
     long rank = p.a().rows();
-    List<Ops.LoraSegment> segments =
-        List.of(new Ops.LoraSegment(0, w.outputs(), 0, rank, p.scaling()));
+    LoraWeights lora = adapter(b, a, w.outputs(), rank, p.scaling());
     Tensor dt =
         Tensor.of(
             context.allocate(arena, p.t().memory().byteSize()), DType.FLOAT32, p.t().rows(), rank);
     return () -> {
-      ops.loraMatmul(p.dy(), w, b, a, segments, null, dt, p.dx(), 1, false);
+      ops.loraMatmul(p.dy(), w, lora, null, dt, p.dx(), false);
       ops.weightGradient(dt, p.x(), p.da(), 1, type, false);
       ops.weightGradient(p.dy(), p.t(), p.db(), 1, type, false);
     };
@@ -185,28 +181,23 @@ final class PrecisProvider implements Provider {
   private Call ppoLoss(LossProblem.PpoLoss p) {
     PackedMatrix w = pack(p.w().dtype(), p.w());
     PackedMatrix transposed = ops.packTransposed(arena, p.w().dtype(), List.of(p.w()));
-    return () ->
-        ops.ppoLoss(
-            p.x(),
-            w,
-            transposed,
+    LogitHead head = new LogitHead(w, transposed, 1);
+    PpoLoss.Inputs inputs =
+        new PpoLoss.Inputs(
             p.actions(),
             p.weights(),
             p.oldLogProbabilities(),
             p.advantages(),
             null,
-            p.values(),
             p.oldValues(),
-            p.returns(),
-            1,
-            p.coefficients(),
-            p.logProbabilities(),
-            p.entropies(),
-            p.policyLosses(),
-            p.valueLosses(),
-            p.dx(),
-            null,
-            p.dvalues());
+            p.returns());
+    PpoLoss.Critic critic = new PpoLoss.Critic(p.values(), p.dvalues());
+    PpoLoss.Outputs outputs =
+        new PpoLoss.Outputs(
+            p.logProbabilities(), p.entropies(), p.policyLosses(), p.valueLosses());
+    LogitHead.Gradients gradients = new LogitHead.Gradients(p.dx(), null);
+    return () ->
+        ops.ppoLoss(p.x(), head, inputs, critic, p.coefficients(), outputs, gradients);
   }
 
   /**
@@ -255,8 +246,8 @@ final class PrecisProvider implements Provider {
 
   private Call sample(SamplingProblem.Sample p) {
     int rows = Math.toIntExact(p.logits().rows());
-    Ops.LogitRules none =
-        new Ops.LogitRules(
+    LogitRules none =
+        new LogitRules(
             Tensor.of(context.allocateShared(arena, 4L * rows), DType.INT32, rows, 1),
             Tensor.of(context.allocateShared(arena, 4L * rows), DType.INT32, rows),
             Tensor.of(context.allocateShared(arena, 4), DType.INT32, 1),
@@ -271,24 +262,16 @@ final class PrecisProvider implements Provider {
     for (int r = 0; r < rows; r++) {
       streams.memory().setAtIndex(ValueLayout.JAVA_LONG, r, r);
     }
+    SamplingParameters parameters =
+        new SamplingParameters(p.seed(), p.temperature(), p.topK(), p.topP());
+    SamplingParameters.Outputs outputs =
+        new SamplingParameters.Outputs(p.tokens(), null, null, null);
     return () -> {
       for (int r = 0; r < rows; r++) {
         long offset = offsets.memory().getAtIndex(ValueLayout.JAVA_LONG, r);
         offsets.memory().setAtIndex(ValueLayout.JAVA_LONG, r, offset + 1);
       }
-      ops.sample(
-          p.logits(),
-          none,
-          p.seed(),
-          streams,
-          offsets,
-          p.temperature(),
-          p.topK(),
-          p.topP(),
-          p.tokens(),
-          null,
-          null,
-          null);
+      ops.sample(p.logits(), none, parameters, streams, offsets, outputs);
     };
   }
 

@@ -1,7 +1,7 @@
 package dev.precis.benchmarks;
 
 import dev.precis.checkpoint.Checkpoint;
-import dev.precis.ops.Ops.Activation;
+import dev.precis.ops.Activation;
 import dev.precis.t5.T5Config;
 import java.util.Arrays;
 

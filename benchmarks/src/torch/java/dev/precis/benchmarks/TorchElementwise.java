@@ -4,7 +4,7 @@ import static dev.precis.benchmarks.TorchTensors.call;
 import static dev.precis.benchmarks.TorchTensors.view;
 
 import dev.precis.benchmarks.Provider.Call;
-import dev.precis.ops.Ops.Activation;
+import dev.precis.ops.Activation;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 

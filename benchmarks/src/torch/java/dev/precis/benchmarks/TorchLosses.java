@@ -4,7 +4,7 @@ import static dev.precis.benchmarks.TorchTensors.call;
 import static dev.precis.benchmarks.TorchTensors.view;
 
 import dev.precis.benchmarks.Provider.Call;
-import dev.precis.ops.Ops.PpoCoefficients;
+import dev.precis.ops.PpoLoss;
 import java.lang.foreign.ValueLayout;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Scalar;
@@ -30,7 +30,7 @@ final class TorchLosses {
    * makes of it but for what that would compute twice.
    */
   private static Call ppoLoss(LossProblem.PpoLoss p) {
-    PpoCoefficients c = p.coefficients();
+    PpoLoss.Coefficients c = p.coefficients();
     Tensor x = view(p.x());
     Tensor w = view(p.w());
     Tensor actions = view(p.actions()).to(ScalarType.Long).unsqueeze(1);

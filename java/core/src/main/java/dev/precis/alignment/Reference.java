@@ -5,7 +5,7 @@ import dev.precis.checkpoint.ModelFolder;
 import dev.precis.checkpoint.PeftAdapter;
 import dev.precis.io.InvalidInputException;
 import dev.precis.layers.Linear;
-import dev.precis.layers.LoraWeights;
+import dev.precis.ops.LoraWeights;
 import dev.precis.t5.T5Config;
 import dev.precis.t5.T5Model;
 import dev.precis.t5.T5Weights;

@@ -3,8 +3,10 @@ package dev.precis.encoder;
 import dev.precis.encoder.RobertaWeights.Layer;
 import dev.precis.encoder.RobertaWeights.Norm;
 import dev.precis.io.InvalidInputException;
+import dev.precis.ops.Activation;
+import dev.precis.ops.Attention;
+import dev.precis.ops.DropoutMask;
 import dev.precis.ops.Ops;
-import dev.precis.ops.Ops.AttentionShape;
 import dev.precis.ops.Tape;
 import dev.precis.ops.Variable;
 import dev.precis.tensor.DType;
@@ -26,11 +28,15 @@ import java.lang.foreign.ValueLayout;
  * <p>Sequences lie one behind the other, without padding. Not for several threads.
  */
 public final class RobertaClassifier {
+  /** The kernel asks for a distance, which without a bias nothing depends on. */
+  private static final int NO_BIAS_DISTANCE = 128;
+
   private final RobertaWeights weights;
   private final RobertaConfig config;
   private final Ops ops;
   private final DType activationType;
   private final boolean dropout;
+  private final Attention.Kind attention;
 
   /**
    * A classifier.
@@ -44,6 +50,13 @@ public final class RobertaClassifier {
     this.ops = ops;
     this.activationType = dtype == DType.FLOAT32 ? DType.FLOAT32 : DType.BFLOAT16;
     this.dropout = dropout;
+    this.attention =
+        new Attention.Kind(
+            config.numHeads(),
+            false,
+            true,
+            NO_BIAS_DISTANCE,
+            (float) (1 / Math.sqrt((double) config.hiddenSize() / config.numHeads())));
   }
 
   public RobertaConfig config() {
@@ -82,7 +95,7 @@ public final class RobertaClassifier {
     }
     Variable first = tape.dropout(tape.rows(x, firstTokens(tape, tokens)), headDropout);
     Variable hidden = weights.dense().apply(tape, first, like(tape, first.value()));
-    hidden = tape.activation(hidden, Ops.Activation.TANH, false, like(tape, hidden.value()));
+    hidden = tape.activation(hidden, Activation.TANH, false, like(tape, hidden.value()));
     hidden = tape.dropout(hidden, headDropout);
     Tensor logits =
         tape.workspace().tensor(DType.FLOAT32, tokens.sequences(), config.labels().size());
@@ -161,19 +174,13 @@ public final class RobertaClassifier {
         dropout);
   }
 
-  private AttentionShape shape(Tape tape, Ragged tokens) {
+  private Attention.Shape shape(Tape tape, Ragged tokens) {
     float dropout = rate(tape, config.attentionDropout());
-    return new AttentionShape(
+    return new Attention.Shape(
+        attention,
         null,
         tokens.offsets(),
         tokens.offsets(),
-        config.numHeads(),
-        false,
-        true,
-        128,
-        (float) (1 / Math.sqrt((double) config.hiddenSize() / config.numHeads())),
-        dropout,
-        tape.seed(),
-        dropout > 0 ? tape.nextDropout() : 0);
+        dropout > 0 ? new DropoutMask(dropout, tape.seed(), tape.nextDropout()) : null);
   }
 }

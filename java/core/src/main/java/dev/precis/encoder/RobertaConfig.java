@@ -3,7 +3,7 @@ package dev.precis.encoder;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
 import dev.precis.io.JsonObject;
-import dev.precis.ops.Ops.Activation;
+import dev.precis.ops.Activation;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;

@@ -1,6 +1,6 @@
 package dev.precis.generation;
 
-import dev.precis.ops.Ops.LogitRules;
+import dev.precis.ops.LogitRules;
 import dev.precis.t5.T5Model.Rows;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;

@@ -1,7 +1,8 @@
 package dev.precis.generation;
 
 import dev.precis.ops.Ops;
-import dev.precis.ops.Ops.LogitRules;
+import dev.precis.ops.SamplingParameters;
+import dev.precis.ops.LogitRules;
 import dev.precis.t5.T5Model;
 import dev.precis.t5.T5Model.DecoderCache;
 import java.util.ArrayList;
@@ -49,6 +50,7 @@ final class GreedyOrSampling implements DecodingStrategy {
   private final DecodeBuffers buffers;
   private final SourceAdmission admission;
   private final GenerationOptions options;
+  private final SamplingParameters sampling;
   private final StopRules stop;
   private final long firstSource;
   private final boolean warped;
@@ -82,6 +84,9 @@ final class GreedyOrSampling implements DecodingStrategy {
     this.buffers = buffers;
     this.admission = admission;
     this.options = options;
+    this.sampling =
+        new SamplingParameters(
+            options.seed(), options.temperature(), options.topK(), options.topP());
     this.stop = stop;
     this.firstSource = firstSource;
     this.warped = warped;
@@ -114,16 +119,14 @@ final class GreedyOrSampling implements DecodingStrategy {
     ops.sample(
         buffers.logits(),
         rules,
-        options.seed(),
+        sampling,
         buffers.streams(),
         buffers.offsets(),
-        options.temperature(),
-        options.topK(),
-        options.topP(),
-        buffers.tokens(),
-        buffers.logProbabilities(),
-        warped ? buffers.warpedLogProbabilities() : null,
-        null);
+        new SamplingParameters.Outputs(
+            buffers.tokens(),
+            buffers.logProbabilities(),
+            warped ? buffers.warpedLogProbabilities() : null,
+            null));
   }
 
   @Override

@@ -2,9 +2,9 @@ package dev.precis.layers;
 
 import dev.precis.checkpoint.PeftAdapter;
 import dev.precis.layers.Parameters.Parameter;
+import dev.precis.ops.DropoutMask;
+import dev.precis.ops.LoraWeights;
 import dev.precis.ops.Ops;
-import dev.precis.ops.Ops.LoraDropout;
-import dev.precis.ops.Ops.LoraSegment;
 import dev.precis.ops.PackedMatrix;
 import dev.precis.ops.Tape;
 import dev.precis.ops.Variable;
@@ -167,7 +167,7 @@ public final class Linear {
       Tensor product = workspace.tensor(x.value().dtype(), value.rows(), value.columns());
       forward = forward(tape, x, product, false, down);
       mask = tape.nextDropout();
-      tape.ops().dropout(product, value, dropout, tape.seed(), mask, true);
+      tape.ops().dropout(product, value, new DropoutMask(dropout, tape.seed(), mask), true);
       workspace.release(mark);
     }
     boolean needs = x.needsGradient() || isTrained();
@@ -179,7 +179,7 @@ public final class Linear {
             Tensor dy = out.gradient();
             if (offset >= 0 && dy != null) {
               Tensor dropped = workspace.tensor(x.value().dtype(), dy.rows(), dy.columns());
-              tape.ops().dropout(dy, dropped, dropout, tape.seed(), offset, false);
+              tape.ops().dropout(dy, dropped, new DropoutMask(dropout, tape.seed(), offset), false);
               dy = dropped;
             }
             backward(tape, x, dy, forward);
@@ -208,11 +208,12 @@ public final class Linear {
       return new Forward(null, -1);
     }
     long offset = adapters.dropout() > 0 ? tape.nextDropout() : -1;
-    LoraDropout dropout =
-        offset < 0 ? null : new LoraDropout(true, adapters.dropout(), tape.seed(), offset);
-    tape.ops()
-        .loraMatmul(
-            x.value(), w, lora.a(), lora.b(), lora.segments(), dropout, down, y, 1, accumulate);
+    LoraWeights.Dropout dropout =
+        offset < 0
+            ? null
+            : new LoraWeights.Dropout(
+                true, new DropoutMask(adapters.dropout(), tape.seed(), offset));
+    tape.ops().loraMatmul(x.value(), w, lora, dropout, down, y, accumulate);
     addBiases(tape.ops(), y);
     return new Forward(down, offset);
   }
@@ -278,7 +279,7 @@ public final class Linear {
     if (lora == null) {
       ops.matmul(x, w, y, alpha, accumulate);
     } else {
-      ops.loraMatmul(x, w, lora.a(), lora.b(), lora.segments(), y, alpha, accumulate);
+      ops.loraMatmul(x, w, lora, y, alpha, accumulate);
     }
     addBiases(ops, y);
   }
@@ -334,7 +335,7 @@ public final class Linear {
       long k = inputs();
       MemorySegment a = call.allocate(ranks * k * 4, 64);
       MemorySegment b = call.allocate(outputs() * ranks * 4, 64);
-      List<LoraSegment> segments = new ArrayList<>();
+      List<LoraWeights.Segment> segments = new ArrayList<>();
       int rank = 0;
       for (Placed p : placed) {
         int r = p.module.rank();
@@ -346,7 +347,7 @@ public final class Linear {
               up, n * r * 4, b, ((p.part.outputBegin + n) * ranks + rank) * 4, r * 4L);
         }
         segments.add(
-            new LoraSegment(
+            new LoraWeights.Segment(
                 p.part.outputBegin, p.part.outputEnd, rank, rank + r, (float) p.module.scaling()));
         rank += r;
       }

@@ -2,9 +2,9 @@ package dev.precis.layers;
 
 import dev.precis.io.InvalidInputException;
 import dev.precis.layers.Parameters.Parameter;
+import dev.precis.ops.DropoutMask;
+import dev.precis.ops.LoraWeights;
 import dev.precis.ops.Ops;
-import dev.precis.ops.Ops.LoraDropout;
-import dev.precis.ops.Ops.LoraSegment;
 import dev.precis.ops.Tape;
 import dev.precis.ops.Variable;
 import dev.precis.tensor.DType;
@@ -70,14 +70,15 @@ public final class LoraTraining {
     this.modules = List.copyOf(modules);
     this.dropout = dropout;
     int total = 0;
-    List<LoraSegment> segments = new ArrayList<>();
-    List<LoraSegment> backward = new ArrayList<>();
+    List<LoraWeights.Segment> segments = new ArrayList<>();
+    List<LoraWeights.Segment> backward = new ArrayList<>();
     for (Module module : modules) {
       int end = total + module.rank();
       Linear.Part part = module.part;
       segments.add(
-          new LoraSegment(part.outputBegin(), part.outputEnd(), total, end, module.scaling));
-      backward.add(new LoraSegment(0, linear.inputs(), total, end, module.scaling));
+          new LoraWeights.Segment(
+              part.outputBegin(), part.outputEnd(), total, end, module.scaling));
+      backward.add(new LoraWeights.Segment(0, linear.inputs(), total, end, module.scaling));
       total = end;
     }
     ranks = total;
@@ -152,20 +153,18 @@ public final class LoraTraining {
         x.needsGradient()
             ? tape.gradientFor(x, offset < 0 ? x.value().dtype() : DType.FLOAT32)
             : null;
-    Workspace.Mark mark = tape.workspace().mark();
+    Workspace.Mark before = tape.workspace().mark();
     Tensor dDown = tape.workspace().tensor(DType.FLOAT32, dy.rows(), ranks);
     boolean drops = offset >= 0;
+    DropoutMask mask = new DropoutMask(dropout, tape.seed(), offset);
     if (dx != null) {
       ops.loraMatmul(
           dy,
           linear.packTransposed(),
-          transposed.a(),
-          transposed.b(),
-          transposed.segments(),
-          drops ? new LoraDropout(false, dropout, tape.seed(), offset) : null,
+          transposed,
+          drops ? new LoraWeights.Dropout(false, mask) : null,
           dDown,
           dx,
-          1,
           tape.collected(x));
     } else {
       ops.matmul(dy, transposed.a(), dDown, modules.getFirst().scaling, false);
@@ -174,7 +173,7 @@ public final class LoraTraining {
     Tensor read = x.value();
     if (drops) {
       read = tape.workspace().tensor(read.dtype(), read.rows(), read.columns());
-      ops.dropout(x.value(), read, dropout, tape.seed(), offset, false);
+      ops.dropout(x.value(), read, mask, false);
     }
     int rank = 0;
     for (Module module : modules) {
@@ -190,6 +189,6 @@ public final class LoraTraining {
       ops.weightGradient(dDown.columns(rank, r), read, module.a.gradient(), 1, dtype, true);
       rank += r;
     }
-    tape.workspace().release(mark);
+    tape.workspace().release(before);
   }
 }

@@ -1,7 +1,5 @@
 package dev.precis.ops;
 
-import dev.precis.ops.Ops.Activation;
-import dev.precis.ops.Ops.AttentionShape;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
 import dev.precis.tensor.Workspace;
@@ -238,13 +236,13 @@ public final class Tape {
       return -1;
     }
     long offset = nextDropout();
-    ops.dropout(x, x, probability, seed, offset, false);
+    ops.dropout(x, x, new DropoutMask(probability, seed, offset), false);
     return offset;
   }
 
   private void dropAgain(Tensor x, float probability, long offset) {
     if (offset >= 0) {
-      ops.dropout(x, x, probability, seed, offset, false);
+      ops.dropout(x, x, new DropoutMask(probability, seed, offset), false);
     }
   }
 
@@ -313,7 +311,8 @@ public final class Tape {
       return x;
     }
     long offset = nextDropout();
-    ops.dropout(x.value(), x.value(), probability, seed, offset, false);
+    DropoutMask mask = new DropoutMask(probability, seed, offset);
+    ops.dropout(x.value(), x.value(), mask, false);
     Variable out = variable(x.value(), x.needsGradient());
     if (out.needsGradient()) {
       record(
@@ -323,7 +322,7 @@ public final class Tape {
               // The gradient becomes that of x in place, as the value did.
               x.gradient.tensor = dy;
             }
-            ops.dropout(dy, x.gradient.tensor, probability, seed, offset, collected(x));
+            ops.dropout(dy, x.gradient.tensor, mask, collected(x));
           });
     }
     return out;
@@ -335,32 +334,31 @@ public final class Tape {
    * @param qkv (tokens, 3 inner)
    * @param dbias the bias' gradient, or null where it is not trained
    */
-  public Variable selfAttention(Variable qkv, AttentionShape shape, Tensor dbias) {
+  public Variable selfAttention(Variable qkv, Attention.Shape shape, Tensor dbias) {
     long inner = qkv.value().columns() / 3;
     Tensor out = workspace.tensor(qkv.value().dtype(), qkv.value().rows(), inner);
     boolean needs = qkv.needsGradient() || (dbias != null && recording);
-    Tensor logSumExp = needs ? workspace.tensor(DType.FLOAT32, out.rows(), shape.heads()) : null;
+    Tensor logSumExp =
+        needs ? workspace.tensor(DType.FLOAT32, out.rows(), shape.kind().heads()) : null;
     Tensor q = qkv.value().columns(0, inner);
     Tensor k = qkv.value().columns(inner, inner);
     Tensor v = qkv.value().columns(2 * inner, inner);
-    ops.attention(q, k, v, out, logSumExp, shape);
+    Attention.Operands operands = new Attention.Operands(q, k, v, out, logSumExp);
+    ops.attention(operands, shape);
     Variable result = variable(out, needs);
     if (needs) {
       record(
           () -> {
             Tensor d = gradientFor(qkv, qkv.value().dtype());
             ops.attentionBackward(
-                q,
-                k,
-                v,
-                out,
-                logSumExp,
+                operands,
                 shape,
                 result.gradient(),
-                d.columns(0, inner),
-                d.columns(inner, inner),
-                d.columns(2 * inner, inner),
-                dbias);
+                new Attention.Gradients(
+                    d.columns(0, inner),
+                    d.columns(inner, inner),
+                    d.columns(2 * inner, inner),
+                    dbias));
             collected(qkv);
           });
     }
@@ -373,14 +371,16 @@ public final class Tape {
    * @param query (queries, inner)
    * @param keyValue (keys, 2 inner)
    */
-  public Variable crossAttention(Variable query, Variable keyValue, AttentionShape shape) {
+  public Variable crossAttention(Variable query, Variable keyValue, Attention.Shape shape) {
     long inner = query.value().columns();
     Tensor out = workspace.tensor(query.value().dtype(), query.value().rows(), inner);
     boolean needs = query.needsGradient() || keyValue.needsGradient();
-    Tensor logSumExp = needs ? workspace.tensor(DType.FLOAT32, out.rows(), shape.heads()) : null;
+    Tensor logSumExp =
+        needs ? workspace.tensor(DType.FLOAT32, out.rows(), shape.kind().heads()) : null;
     Tensor k = keyValue.value().columns(0, inner);
     Tensor v = keyValue.value().columns(inner, inner);
-    ops.attention(query.value(), k, v, out, logSumExp, shape);
+    Attention.Operands operands = new Attention.Operands(query.value(), k, v, out, logSumExp);
+    ops.attention(operands, shape);
     Variable result = variable(out, needs);
     if (needs) {
       record(
@@ -388,17 +388,10 @@ public final class Tape {
             Tensor dq = gradientFor(query, query.value().dtype());
             Tensor d = gradientFor(keyValue, keyValue.value().dtype());
             ops.attentionBackward(
-                query.value(),
-                k,
-                v,
-                out,
-                logSumExp,
+                operands,
                 shape,
                 result.gradient(),
-                dq,
-                d.columns(0, inner),
-                d.columns(inner, inner),
-                null);
+                new Attention.Gradients(dq, d.columns(0, inner), d.columns(inner, inner), null));
             collected(query);
             collected(keyValue);
           });
@@ -466,7 +459,12 @@ public final class Tape {
             Workspace.Mark mark = workspace.mark();
             Tensor dy = like(gradient);
             ops.convert(gradient, dy);
-            ops.layerNormBackward(x.value(), weight, epsilon, dy, gradient, false, dweight, dbias);
+            ops.layerNormBackward(
+                x.value(),
+                weight,
+                epsilon,
+                dy,
+                new LayerNormGradients(gradient, false, dweight, dbias));
             workspace.release(mark);
           });
     }

@@ -1,8 +1,10 @@
 package dev.precis.t5;
 
 import dev.precis.io.InvalidInputException;
+import dev.precis.ops.Attention;
+import dev.precis.ops.LogProbabilities;
+import dev.precis.ops.LogitHead;
 import dev.precis.ops.Ops;
-import dev.precis.ops.PackedMatrix;
 import dev.precis.t5.T5Weights.Layer;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Ragged;
@@ -111,18 +113,10 @@ public final class T5Model {
       layer.crossQuery().apply(ops, normed, crossQuery);
       layer.crossKeyValue().apply(ops, encoded.hidden(), keyValue);
       ops.attention(
-          crossQuery,
-          keyValue.columns(0, inner),
-          keyValue.columns(inner, inner),
-          mixed,
-          null,
-          readers.offsets(),
-          encoded.source().offsets(),
-          config.numHeads(),
-          false,
-          true,
-          config.relativeAttentionMaxDistance(),
-          1f);
+          new Attention.Operands(
+              crossQuery, keyValue.columns(0, inner), keyValue.columns(inner, inner), mixed, null),
+          new Attention.Shape(
+              kind(false), null, readers.offsets(), encoded.source().offsets(), null));
       layer.crossOut().addTo(ops, mixed, x);
       feedForward.apply(layer, x, normed);
     }
@@ -150,17 +144,7 @@ public final class T5Model {
       crossEntropyOfLogits(hidden, labels, losses, workspace);
       return;
     }
-    ops.linearCrossEntropy(
-        hidden,
-        weights.lmHead().packed(),
-        null,
-        labels,
-        config.outputScale(),
-        0,
-        1,
-        losses,
-        null,
-        null);
+    ops.linearCrossEntropy(hidden, plainHead(), labels, 0, 1, losses, LogitHead.Gradients.NONE);
   }
 
   private void crossEntropyOfLogits(
@@ -195,13 +179,13 @@ public final class T5Model {
    *
    * @throws InvalidInputException where it has an adapter
    */
-  private PackedMatrix plainHead() {
+  private LogitHead plainHead() {
     if (weights.lmHead().used() != null) {
       throw new InvalidInputException(
           "The output layer has an adapter, but its logits never exist whole here: merge the"
               + " adapter into the model first.");
     }
-    return weights.lmHead().packed();
+    return new LogitHead(weights.lmHead().packed(), null, config.outputScale());
   }
 
   /**
@@ -217,17 +201,10 @@ public final class T5Model {
     ops.logProbability(
         hidden,
         plainHead(),
-        null,
         labels,
-        config.outputScale(),
-        logProbabilities,
-        entropies,
+        new LogProbabilities(logProbabilities, entropies, null),
         null,
-        null,
-        null,
-        null,
-        null,
-        null);
+        LogitHead.Gradients.NONE);
   }
 
   /**
@@ -250,17 +227,10 @@ public final class T5Model {
     ops.logProbability(
         hidden,
         plainHead(),
-        null,
         labels,
-        config.outputScale(),
-        logProbabilities,
-        null,
-        otherHidden,
-        other.plainHead(),
-        divergences,
-        null,
-        null,
-        null);
+        new LogProbabilities(logProbabilities, null, null),
+        new LogitHead.Divergence(otherHidden, other.plainHead().packed(), divergences),
+        LogitHead.Gradients.NONE);
   }
 
   /**
@@ -275,19 +245,20 @@ public final class T5Model {
       int sources, int sourceTokens, int slots, int slotTokens, Workspace workspace) {
     int inner = config.inner();
     int layers = config.numDecoderLayers();
-    Tensor[] crossKeys = new Tensor[layers];
-    Tensor[] crossValues = new Tensor[layers];
-    Tensor[] keys = new Tensor[layers];
-    Tensor[] values = new Tensor[layers];
+    Attention.KeyValue[] cross = new Attention.KeyValue[layers];
+    Attention.KeyValue[] self = new Attention.KeyValue[layers];
     for (int i = 0; i < layers; i++) {
-      crossKeys[i] = workspace.tensor(activationType, (long) sources * sourceTokens, inner);
-      crossValues[i] = workspace.tensor(activationType, (long) sources * sourceTokens, inner);
-      keys[i] = workspace.tensor(activationType, (long) slots * slotTokens, inner);
-      values[i] = workspace.tensor(activationType, (long) slots * slotTokens, inner);
+      cross[i] = keyValue((long) sources * sourceTokens, workspace);
+      self[i] = keyValue((long) slots * slotTokens, workspace);
     }
     Tensor admitted = workspace.tensor(activationType, sourceTokens, 2L * inner);
-    return new DecoderCache(
-        crossKeys, crossValues, keys, values, admitted, sources, sourceTokens, slots, slotTokens);
+    return new DecoderCache(cross, self, admitted, sources, sourceTokens, slots, slotTokens);
+  }
+
+  private Attention.KeyValue keyValue(long rows, Workspace workspace) {
+    return new Attention.KeyValue(
+        workspace.tensor(activationType, rows, config.inner()),
+        workspace.tensor(activationType, rows, config.inner()));
   }
 
   /**
@@ -296,17 +267,14 @@ public final class T5Model {
    * <p>Keys and values are apart, because each step reads all of one and then all of the other:
    * straight on, at the memory's speed; in turns, eight times as slowly.
    *
-   * @param crossKeys for each layer (sources x sourceTokens, inner): the cross-attention's,
-   *     computed once for each source
-   * @param crossValues likewise
-   * @param keys for each layer (slots x slotTokens, inner): the self-attention's
+   * @param cross for each layer (sources x sourceTokens, inner): the cross-attention's, computed
+   *     once for each source
+   * @param self for each layer (slots x slotTokens, inner): the self-attention's
    * @param admitted (sourceTokens, 2 inner): keys and values of one source on their way
    */
   public record DecoderCache(
-      Tensor[] crossKeys,
-      Tensor[] crossValues,
-      Tensor[] keys,
-      Tensor[] values,
+      Attention.KeyValue[] cross,
+      Attention.KeyValue[] self,
       Tensor admitted,
       int sources,
       int sourceTokens,
@@ -333,8 +301,8 @@ public final class T5Model {
     List<Layer> layers = weights.decoder().layers();
     for (int l = 0; l < layers.size(); l++) {
       layers.get(l).crossKeyValue().apply(ops, hidden, keyValue);
-      ops.convert(keyValue.columns(0, inner), cache.crossKeys[l].rows(first, length));
-      ops.convert(keyValue.columns(inner, inner), cache.crossValues[l].rows(first, length));
+      ops.convert(keyValue.columns(0, inner), cache.cross[l].keys().rows(first, length));
+      ops.convert(keyValue.columns(inner, inner), cache.cross[l].values().rows(first, length));
     }
   }
 
@@ -370,8 +338,12 @@ public final class T5Model {
     Tensor normed = workspace.tensor(activationType, m, config.dModel());
     Tensor qkv = workspace.tensor(activationType, m, 3L * inner);
     Tensor q = qkv.columns(0, inner);
-    Tensor k = qkv.columns(inner, inner);
-    Tensor v = qkv.columns(2L * inner, inner);
+    Attention.KeyValue added =
+        new Attention.KeyValue(qkv.columns(inner, inner), qkv.columns(2L * inner, inner));
+    Attention.CacheRows selfRows =
+        new Attention.CacheRows(rows.keyStarts, rows.lengths, rows.ancestors, cache.slotTokens);
+    Attention.CacheRows crossRows =
+        new Attention.CacheRows(rows.crossStarts, rows.crossLengths, null, 0);
     Tensor crossQuery = workspace.tensor(activationType, m, inner);
     Tensor mixed = workspace.tensor(activationType, m, inner);
     FeedForward feedForward = new FeedForward(m, workspace);
@@ -381,44 +353,22 @@ public final class T5Model {
       norm(x, layer.selfNorm(), normed);
       layer.qkv().apply(ops, normed, qkv);
       ops.attentionDecode(
-          q,
-          k,
-          v,
-          cache.keys[i],
-          cache.values[i],
-          mixed,
-          weights.decoder().bias(),
-          rows.keyStarts,
-          rows.lengths,
-          rows.ancestors,
-          cache.slotTokens,
-          config.numHeads(),
-          config.relativeAttentionMaxDistance(),
-          1f);
+          q, added, cache.self[i], mixed, weights.decoder().bias(), selfRows, kind(true));
       layer.selfOut().addTo(ops, mixed, x);
       norm(x, layer.crossNorm(), normed);
       layer.crossQuery().apply(ops, normed, crossQuery);
-      ops.attentionDecode(
-          crossQuery,
-          null,
-          null,
-          cache.crossKeys[i],
-          cache.crossValues[i],
-          mixed,
-          null,
-          rows.crossStarts,
-          rows.crossLengths,
-          null,
-          0,
-          config.numHeads(),
-          config.relativeAttentionMaxDistance(),
-          1f);
+      ops.attentionDecode(crossQuery, null, cache.cross[i], mixed, null, crossRows, kind(false));
       layer.crossOut().addTo(ops, mixed, x);
       feedForward.apply(layer, x, normed);
     }
     norm(x, weights.decoder().finalNorm(), normed);
     logits(normed, logits);
     workspace.release(mark);
+  }
+
+  private Attention.Kind kind(boolean causal) {
+    return new Attention.Kind(
+        config.numHeads(), causal, !causal, config.relativeAttentionMaxDistance(), 1f);
   }
 
   private Tensor embed(Tensor ids, Workspace workspace) {
@@ -434,18 +384,13 @@ public final class T5Model {
   private void selfAttention(Tensor qkv, Ragged tokens, Tensor bias, boolean causal, Tensor out) {
     int inner = config.inner();
     ops.attention(
-        qkv.columns(0, inner),
-        qkv.columns(inner, inner),
-        qkv.columns(2L * inner, inner),
-        out,
-        bias,
-        tokens.offsets(),
-        tokens.offsets(),
-        config.numHeads(),
-        causal,
-        !causal,
-        config.relativeAttentionMaxDistance(),
-        1f);
+        new Attention.Operands(
+            qkv.columns(0, inner),
+            qkv.columns(inner, inner),
+            qkv.columns(2L * inner, inner),
+            out,
+            null),
+        new Attention.Shape(kind(causal), bias, tokens.offsets(), tokens.offsets(), null));
   }
 
   /** {@code x += wo act(wi norm(x))}, in pieces of a few hundred rows. */

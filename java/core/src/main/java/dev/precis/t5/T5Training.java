@@ -2,8 +2,12 @@ package dev.precis.t5;
 
 import dev.precis.layers.Linear;
 import dev.precis.layers.Parameters;
+import dev.precis.ops.Attention;
+import dev.precis.ops.DropoutMask;
+import dev.precis.ops.LogProbabilities;
+import dev.precis.ops.LogitHead;
 import dev.precis.ops.Ops;
-import dev.precis.ops.Ops.AttentionShape;
+import dev.precis.ops.PpoLoss;
 import dev.precis.ops.Tape;
 import dev.precis.ops.Variable;
 import dev.precis.t5.T5Weights.Layer;
@@ -119,7 +123,6 @@ public final class T5Training {
    */
   public Tensor crossEntropy(
       Tape tape, Variable hidden, Tensor labels, float labelSmoothing, float gradScale) {
-    Linear head = weights.lmHead();
     Tensor losses = tape.workspace().tensor(DType.FLOAT32, labels.dim(0));
     boolean recording = tape.recording();
     Tensor dx = null;
@@ -129,18 +132,8 @@ public final class T5Training {
         throw new IllegalStateException("The decoder's output already has a gradient.");
       }
     }
-    Tensor dw = recording && head.weights() != null ? head.weights().getFirst().gradient() : null;
     ops.linearCrossEntropy(
-        hidden.value(),
-        head.packed(),
-        dx == null ? null : head.packTransposed(),
-        labels,
-        config.outputScale(),
-        labelSmoothing,
-        gradScale,
-        losses,
-        dx,
-        dw);
+        hidden.value(), head(dx), labels, labelSmoothing, gradScale, losses, gradients(tape, dx));
     return losses;
   }
 
@@ -155,41 +148,16 @@ public final class T5Training {
       Tape tape,
       Variable hidden,
       Variable values,
-      Tensor actions,
-      Tensor weights,
-      Tensor oldLogProbabilities,
-      Tensor advantages,
-      Tensor referenceLogProbabilities,
-      Tensor oldValues,
-      Tensor returns,
-      Ops.PpoCoefficients coefficients,
-      Tensor logProbabilities,
-      Tensor entropies,
-      Tensor policyLosses,
-      Tensor valueLosses) {
-    Linear head = this.weights.lmHead();
+      PpoLoss.Inputs inputs,
+      PpoLoss.Coefficients coefficients,
+      PpoLoss.Outputs outputs) {
     Tensor dx = written(tape, hidden);
+    PpoLoss.Critic critic =
+        values == null
+            ? null
+            : new PpoLoss.Critic(vector(values.value()), vector(written(tape, values)));
     ops.ppoLoss(
-        hidden.value(),
-        head.packed(),
-        dx == null ? null : head.packTransposed(),
-        actions,
-        weights,
-        oldLogProbabilities,
-        advantages,
-        referenceLogProbabilities,
-        values == null ? null : vector(values.value()),
-        oldValues,
-        returns,
-        config.outputScale(),
-        coefficients,
-        logProbabilities,
-        entropies,
-        policyLosses,
-        valueLosses,
-        dx,
-        tape.recording() && head.weights() != null ? head.weights().getFirst().gradient() : null,
-        values == null ? null : vector(written(tape, values)));
+        hidden.value(), head(dx), inputs, critic, coefficients, outputs, gradients(tape, dx));
   }
 
   /**
@@ -208,22 +176,27 @@ public final class T5Training {
       Tensor labels,
       Tensor dlogProbabilities,
       Tensor logProbabilities) {
-    Linear head = weights.lmHead();
     Tensor dx = written(tape, hidden);
     ops.logProbability(
         hidden.value(),
-        head.packed(),
-        dx == null ? null : head.packTransposed(),
+        head(dx),
         labels,
-        config.outputScale(),
-        logProbabilities,
+        new LogProbabilities(logProbabilities, null, dlogProbabilities),
         null,
-        null,
-        null,
-        null,
-        dlogProbabilities,
-        dx,
-        tape.recording() && head.weights() != null ? head.weights().getFirst().gradient() : null);
+        gradients(tape, dx));
+  }
+
+  /** The output layer, packed transposed as well where the gradient dx is wanted. */
+  private LogitHead head(Tensor dx) {
+    Linear head = weights.lmHead();
+    return new LogitHead(
+        head.packed(), dx == null ? null : head.packTransposed(), config.outputScale());
+  }
+
+  private LogitHead.Gradients gradients(Tape tape, Tensor dx) {
+    Linear head = weights.lmHead();
+    boolean trained = tape.recording() && head.weights() != null;
+    return new LogitHead.Gradients(dx, trained ? head.weights().getFirst().gradient() : null);
   }
 
   /** Where the gradient of a variable goes that has none yet; null where it needs none. */
@@ -278,20 +251,16 @@ public final class T5Training {
     return tape.workspace().tensor(activationType, x.value().rows(), linear.outputs());
   }
 
-  private AttentionShape shape(
+  private Attention.Shape shape(
       Tape tape, Tensor bias, Ragged queries, Ragged keys, boolean causal) {
-    return new AttentionShape(
+    float dropout = dropout(tape);
+    return new Attention.Shape(
+        new Attention.Kind(
+            config.numHeads(), causal, !causal, config.relativeAttentionMaxDistance(), 1f),
         bias,
         queries.offsets(),
         keys.offsets(),
-        config.numHeads(),
-        causal,
-        !causal,
-        config.relativeAttentionMaxDistance(),
-        1f,
-        dropout(tape),
-        tape.seed(),
-        dropout(tape) > 0 ? tape.nextDropout() : 0);
+        dropout > 0 ? new DropoutMask(dropout, tape.seed(), tape.nextDropout()) : null);
   }
 
   private Variable selfAttention(

@@ -4,6 +4,7 @@ import dev.precis.ffi.Context;
 import dev.precis.layers.Parameters;
 import dev.precis.layers.Parameters.Parameter;
 import dev.precis.ops.Ops;
+import dev.precis.ops.Update;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -124,14 +125,13 @@ public abstract class Optimizer {
           parameters.gradients(),
           m,
           v,
-          step,
-          learningRate,
-          settings.beta1,
-          settings.beta2,
-          settings.epsilon,
-          settings.weightDecay,
-          gradientScale,
-          settings.kind == Kind.ADAMW);
+          new Update.Adam(
+              settings.beta1,
+              settings.beta2,
+              settings.epsilon,
+              settings.weightDecay,
+              settings.kind == Kind.ADAMW),
+          new Update(step, learningRate, gradientScale));
     }
   }
 
@@ -152,11 +152,8 @@ public abstract class Optimizer {
           parameters.values(),
           parameters.gradients(),
           buffer,
-          step,
-          learningRate,
-          settings.momentum,
-          settings.weightDecay,
-          gradientScale);
+          new Update.Sgd(settings.momentum, settings.weightDecay),
+          new Update(step, learningRate, gradientScale));
     }
   }
 
@@ -174,17 +171,16 @@ public abstract class Optimizer {
 
     @Override
     public void step(long step, float learningRate, float gradientScale) {
+      Update.Adafactor how = new Update.Adafactor(settings.weightDecay, settings.scaleParameter);
+      Update update = new Update(step, learningRate, gradientScale);
       for (Parameter parameter : parameters.all()) {
         ops.adafactor(
             parameter.value(),
             parameter.gradient(),
             state().get(parameter.name() + ".row"),
             state().get(parameter.name() + ".column"),
-            step,
-            learningRate,
-            settings.weightDecay,
-            gradientScale,
-            settings.scaleParameter);
+            how,
+            update);
       }
     }
   }

@@ -71,7 +71,9 @@ class LogProbabilityTest {
     Tensor losses = zeros(M);
     Tensor wantDx = zeros(M, D);
     Tensor wantDw = zeros(V, D);
-    ops.linearCrossEntropy(x, w, transposed, labels, SCALE, 0, 0.25f, losses, wantDx, wantDw);
+    LogitHead head = new LogitHead(w, transposed, SCALE);
+    ops.linearCrossEntropy(
+        x, head, labels, 0, 0.25f, losses, new LogitHead.Gradients(wantDx, wantDw));
 
     float[] upstream = new float[M];
     Arrays.fill(upstream, -0.25f);
@@ -80,18 +82,11 @@ class LogProbabilityTest {
     Tensor dw = zeros(V, D);
     ops.logProbability(
         x,
-        w,
-        transposed,
+        head,
         labels,
-        SCALE,
-        logProbabilities,
+        new LogProbabilities(logProbabilities, null, Tensor.ofFloats(arena, upstream, M)),
         null,
-        null,
-        null,
-        null,
-        Tensor.ofFloats(arena, upstream, M),
-        dx,
-        dw);
+        new LogitHead.Gradients(dx, dw));
     for (int m = 0; m < M; m++) {
       assertEquals(-losses.get(0, m), logProbabilities.get(0, m), 1e-6);
       assertArrayEquals(wantDx.row(m), dx.row(m), 1e-6f);
@@ -115,18 +110,11 @@ class LogProbabilityTest {
     Tensor divergences = zeros(M);
     ops.logProbability(
         x,
-        w,
-        null,
+        new LogitHead(w, null, SCALE),
         labels,
-        SCALE,
-        logProbabilities,
-        entropies,
-        referenceX,
-        referenceW,
-        divergences,
-        null,
-        null,
-        null);
+        new LogProbabilities(logProbabilities, entropies, null),
+        new LogitHead.Divergence(referenceX, referenceW, divergences),
+        LogitHead.Gradients.NONE);
     int counted = 0;
     for (int m = 0; m < M; m++) {
       int label = labels.memory().getAtIndex(ValueLayout.JAVA_INT, m);
@@ -147,7 +135,12 @@ class LogProbabilityTest {
 
     // From itself a policy does not diverge at all.
     ops.logProbability(
-        x, w, null, labels, SCALE, logProbabilities, null, x, w, divergences, null, null, null);
+        x,
+        new LogitHead(w, null, SCALE),
+        labels,
+        new LogProbabilities(logProbabilities, null, null),
+        new LogitHead.Divergence(x, w, divergences),
+        LogitHead.Gradients.NONE);
     assertArrayEquals(new float[M], divergences.row(0));
   }
 
@@ -162,7 +155,12 @@ class LogProbabilityTest {
             NativeException.class,
             () ->
                 ops.logProbability(
-                    x, w, null, labels(), 1, out, null, null, null, null, null, null, dw));
+                    x,
+                    new LogitHead(w, null, 1),
+                    labels(),
+                    new LogProbabilities(out, null, null),
+                    null,
+                    new LogitHead.Gradients(null, dw)));
     assertTrue(e.getMessage().contains("dlog_probabilities"), e.getMessage());
   }
 

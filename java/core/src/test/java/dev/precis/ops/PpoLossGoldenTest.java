@@ -56,31 +56,26 @@ class PpoLossGoldenTest {
       Tensor dvalues = zeros(arena, rows);
       ops.ppoLoss(
           Tensor.ofFloats(arena, logits, rows, tokens),
-          ops.pack(arena, DType.FLOAT32, w),
-          ops.packTransposed(arena, DType.FLOAT32, w),
-          Tensor.ofInts(arena, actions),
-          Tensor.ofFloats(arena, weights, rows),
-          vector(arena, golden, "old_logprobs"),
-          vector(arena, golden, "whitened_advantages"),
-          null,
-          vector(arena, golden, "value_predictions"),
-          vector(arena, golden, "values"),
-          vector(arena, golden, "returns"),
-          1,
-          new Ops.PpoCoefficients(
+          new LogitHead(
+              ops.pack(arena, DType.FLOAT32, w), ops.packTransposed(arena, DType.FLOAT32, w), 1),
+          new PpoLoss.Inputs(
+              Tensor.ofInts(arena, actions),
+              Tensor.ofFloats(arena, weights, rows),
+              vector(arena, golden, "old_logprobs"),
+              vector(arena, golden, "whitened_advantages"),
+              null,
+              vector(arena, golden, "values"),
+              vector(arena, golden, "returns")),
+          new PpoLoss.Critic(vector(arena, golden, "value_predictions"), dvalues),
+          new PpoLoss.Coefficients(
               want.get("clip_range").floatValue(),
               want.get("clip_range").floatValue(),
               want.get("clip_range_value").floatValue(),
               want.get("value_coef").floatValue(),
               want.get("entropy_coef").floatValue(),
               0),
-          logProbabilities,
-          entropies,
-          policyLosses,
-          valueLosses,
-          dx,
-          null,
-          dvalues);
+          new PpoLoss.Outputs(logProbabilities, entropies, policyLosses, valueLosses),
+          new LogitHead.Gradients(dx, null));
       double policy = mean(policyLosses, weights);
       double value = mean(valueLosses, weights);
       double entropy = mean(entropies, weights);

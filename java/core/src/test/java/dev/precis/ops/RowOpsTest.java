@@ -194,10 +194,7 @@ class RowOpsTest {
         tensor(weight, D),
         EPSILON,
         tensor(dy, M, D),
-        dx,
-        accumulate,
-        dweight,
-        dbias);
+        new LayerNormGradients(dx, accumulate, dweight, dbias));
     double start = accumulate ? 2 : 0;
     assertClose(gradient(start, x, at -> product(dy, layerNorm(at, weights, biases))), values(dx));
     assertClose(gradient(3, weight, at -> product(dy, layerNorm(xs, at, biases))), values(dweight));
@@ -209,10 +206,7 @@ class RowOpsTest {
         tensor(weight, D),
         EPSILON,
         tensor(dy, M, D),
-        alone,
-        accumulate,
-        null,
-        null);
+        new LayerNormGradients(alone, accumulate, null, null));
     assertArrayEquals(values(dx), values(alone));
   }
 
@@ -248,7 +242,7 @@ class RowOpsTest {
     return 0.5 + sum / Math.sqrt(2 * Math.PI);
   }
 
-  private static DoubleUnaryOperator function(Ops.Activation kind) {
+  private static DoubleUnaryOperator function(Activation kind) {
     return switch (kind) {
       case RELU -> x -> Math.max(x, 0);
       case GELU_TANH ->
@@ -260,8 +254,8 @@ class RowOpsTest {
   }
 
   @ParameterizedTest
-  @EnumSource(Ops.Activation.class)
-  void activationsAndTheirGradients(Ops.Activation kind) {
+  @EnumSource(Activation.class)
+  void activationsAndTheirGradients(Activation kind) {
     float[] x = normal(M * 2 * D);
     float[] dy = normal(M * D);
     DoubleUnaryOperator f = function(kind);
@@ -310,7 +304,8 @@ class RowOpsTest {
 
   private float[] dropout(float[] x, float probability, long seed, long offset) {
     Tensor y = tensor(new float[x.length], x.length / 100, 100);
-    ops.dropout(tensor(x, x.length / 100, 100), y, probability, seed, offset, false);
+    ops.dropout(
+        tensor(x, x.length / 100, 100), y, new DropoutMask(probability, seed, offset), false);
     return values(y);
   }
 
@@ -330,14 +325,14 @@ class RowOpsTest {
     assertArrayEquals(x, dropout(x, 0, 5, 6));
 
     Tensor sum = tensor(filled(40_000, 1), 400, 100);
-    ops.dropout(tensor(x, 400, 100), sum, 0.25f, 5, 6, true);
+    ops.dropout(tensor(x, 400, 100), sum, new DropoutMask(0.25f, 5, 6), true);
     double[] want = new double[y.length];
     Arrays.setAll(want, i -> 1 + y[i]);
     assertClose(want, values(sum));
 
     // A part of the batch alone would have other masks: the index runs over the whole matrix.
     Tensor one = tensor(new float[100], 1, 100);
-    ops.dropout(tensor(filled(100, 3), 1, 100), one, 0.25f, 5, 6, false);
+    ops.dropout(tensor(filled(100, 3), 1, 100), one, new DropoutMask(0.25f, 5, 6), false);
     assertArrayEquals(Arrays.copyOf(y, 100), values(one));
   }
 
@@ -364,7 +359,13 @@ class RowOpsTest {
     double[] variances = new double[D];
     for (int step = 1; step <= 3; step++) {
       float[] g = normal(D);
-      ops.adam(p, tensor(g, D), m, v, step, 0.01f, 0.75f, 0.5f, 0.125f, 0.25f, 2, decoupled);
+      ops.adam(
+          p,
+          tensor(g, D),
+          m,
+          v,
+          new Update.Adam(0.75f, 0.5f, 0.125f, 0.25f, decoupled),
+          new Update(step, 0.01f, 2));
       for (int i = 0; i < D; i++) {
         double gradient = 2.0 * g[i] + (decoupled ? 0 : 0.25 * want[i]);
         want[i] -= decoupled ? 0.01f * 0.25 * want[i] : 0;
@@ -390,7 +391,8 @@ class RowOpsTest {
     double[] velocity = new double[D];
     for (int step = 1; step <= 3; step++) {
       float[] g = normal(D);
-      ops.sgd(p, tensor(g, D), buffer, step, 0.125f, momentum, 0.25f, 2);
+      ops.sgd(
+          p, tensor(g, D), buffer, new Update.Sgd(momentum, 0.25f), new Update(step, 0.125f, 2));
       for (int i = 0; i < D; i++) {
         velocity[i] = momentum * velocity[i] + 2.0 * g[i] + 0.25 * want[i];
         want[i] -= 0.125 * velocity[i];
@@ -411,7 +413,13 @@ class RowOpsTest {
     Tensor p = tensor(filled(rows * D, 0.5f), dims);
     Tensor row = tensor(new float[matrix ? M : D], matrix ? M : D);
     Tensor column = matrix ? tensor(new float[D], D) : null;
-    ops.adafactor(p, tensor(g, dims), row, column, 1, 0.25f, 0.5f, 2, scaled);
+    ops.adafactor(
+        p,
+        tensor(g, dims),
+        row,
+        column,
+        new Update.Adafactor(0.5f, scaled),
+        new Update(1, 0.25f, 2));
     double rate = 0.25 * (scaled ? 0.5 : 1);
     double[] want = new double[rows * D];
     Arrays.setAll(want, i -> 0.5 - rate * 0.5 * 0.5 - (i % 2 == 0 ? rate : -rate));
@@ -432,7 +440,8 @@ class RowOpsTest {
     ops.add(half, 2, sum);
     assertArrayEquals(filled(M * D, 4), values(sum));
     NativeException refused =
-        assertThrows(NativeException.class, () -> ops.dropout(x, half, 0.5f, 1, 1, true));
+        assertThrows(
+            NativeException.class, () -> ops.dropout(x, half, new DropoutMask(0.5f, 1, 1), true));
     assertTrue(refused.getMessage().contains("accumulate needs y in float32"), refused::getMessage);
   }
 }

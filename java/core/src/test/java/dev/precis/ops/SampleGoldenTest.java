@@ -49,16 +49,14 @@ class SampleGoldenTest {
       ops.sample(
           logits,
           rules(arena, history, (float) c.option("repetition_penalty", 1)),
-          7,
+          new SamplingParameters(
+              7,
+              (float) c.option("temperature", 1),
+              (int) c.option("top_k", 0),
+              (float) c.option("top_p", 1)),
           counting(arena, rows),
           counting(arena, rows),
-          (float) c.option("temperature", 1),
-          (int) c.option("top_k", 0),
-          (float) c.option("top_p", 1),
-          tokens,
-          null,
-          logProbabilities,
-          probabilities);
+          new SamplingParameters.Outputs(tokens, null, logProbabilities, probabilities));
       int possible = 0;
       for (int r = 0; r < rows; r++) {
         float[] got = probabilities.row(r);
@@ -81,7 +79,7 @@ class SampleGoldenTest {
     }
   }
 
-  private static Ops.LogitRules rules(Arena arena, long[][] history, float penalty) {
+  private static LogitRules rules(Arena arena, long[][] history, float penalty) {
     int rows = history.length;
     int length = history[0].length;
     int[] flat = new int[rows * length];
@@ -92,7 +90,7 @@ class SampleGoldenTest {
         flat[r * length + i] = Math.toIntExact(history[r][i]);
       }
     }
-    return new Ops.LogitRules(
+    return new LogitRules(
         Tensor.of(Tensor.ofInts(arena, flat).memory(), DType.INT32, rows, length),
         Tensor.ofInts(arena, lengths),
         Tensor.ofInts(arena, 1),

@@ -1,7 +1,7 @@
 package dev.precis.alignment.policy;
 
 import dev.precis.alignment.policy.PpoMode.Whitening;
-import dev.precis.ops.Ops.PpoCoefficients;
+import dev.precis.ops.PpoLoss;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
 import dev.precis.tensor.Workspace;
@@ -30,7 +30,7 @@ record MiniBatch(
     Tensor entropies,
     Tensor policyLosses,
     Tensor valueLosses,
-    PpoCoefficients coefficients) {
+    PpoLoss.Coefficients coefficients) {
 
   /**
    * All responses to some prompts of a rollout.
@@ -100,7 +100,7 @@ record MiniBatch(
         workspace.shared(DType.FLOAT32, count),
         workspace.shared(DType.FLOAT32, count),
         critic ? workspace.shared(DType.FLOAT32, count) : null,
-        new PpoCoefficients(
+        new PpoLoss.Coefficients(
             options.loss().clipRange(),
             options.loss().clipRange(),
             options.loss().clipRangeValue(),
@@ -129,6 +129,23 @@ record MiniBatch(
       tensor.memory().setAtIndex(ValueLayout.JAVA_FLOAT, i, value);
     }
     return tensor;
+  }
+
+  /** What the kernel reads. */
+  PpoLoss.Inputs inputs() {
+    return new PpoLoss.Inputs(
+        actions,
+        weights,
+        oldLogProbabilities,
+        advantageTensor,
+        referenceLogProbabilities,
+        oldValues,
+        returns);
+  }
+
+  /** What the kernel writes. */
+  PpoLoss.Outputs outputs() {
+    return new PpoLoss.Outputs(logProbabilities, entropies, policyLosses, valueLosses);
   }
 
   /** A value that the kernel wrote or read. */

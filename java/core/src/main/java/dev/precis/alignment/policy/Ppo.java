@@ -730,22 +730,7 @@ public final class Ppo implements AutoCloseable {
     MiniBatch batch = MiniBatch.of(rollout, targets, part, options, kl.coefficient(), updating);
     Variable values = head == null ? null : head.values(tape, hidden);
     t5.training()
-        .ppoLoss(
-            tape,
-            hidden,
-            values,
-            batch.actions(),
-            batch.weights(),
-            batch.oldLogProbabilities(),
-            batch.advantageTensor(),
-            batch.referenceLogProbabilities(),
-            batch.oldValues(),
-            batch.returns(),
-            batch.coefficients(),
-            batch.logProbabilities(),
-            batch.entropies(),
-            batch.policyLosses(),
-            batch.valueLosses());
+        .ppoLoss(tape, hidden, values, batch.inputs(), batch.coefficients(), batch.outputs());
     if (statistics == null
         || statistics.miniBatch(batch, values == null ? null : values.value(), targets)) {
       tape.backward();

@@ -1,0 +1,85 @@
+package dev.precis.ops;
+
+import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import dev.precis.ffi.Context;
+import dev.precis.ffi.generated.precis_packed_matrix;
+import dev.precis.ffi.generated.precis_tensor;
+import dev.precis.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * Base of a family of kernels: the context that they run on, one argument block for each of them,
+ * which every call overwrites, and the writing of tensors and packed matrices into such blocks.
+ */
+abstract class Kernels {
+  private static final long DATA = precis_tensor.data$offset();
+  private static final long DIMS = precis_tensor.dims$offset();
+  private static final long ROW_STRIDE = precis_tensor.row_stride$offset();
+  private static final long RANK = precis_tensor.rank$offset();
+  private static final long DTYPE = precis_tensor.dtype$offset();
+
+  final Context context;
+  final MemorySegment handle;
+  private final Arena arena;
+
+  /**
+   * Kernels on a context.
+   *
+   * @param arena frees the argument blocks
+   */
+  Kernels(Context context, Arena arena) {
+    this.context = context;
+    this.handle = context.handle();
+    this.arena = arena;
+  }
+
+  /** Allocates the argument block of a kernel. */
+  final MemorySegment block(MemoryLayout layout) {
+    return arena.allocate(layout);
+  }
+
+  /** Returns C's truth value. */
+  static int flag(boolean value) {
+    return value ? 1 : 0;
+  }
+
+  /** Returns the address of an optional vector that crosses as a bare pointer. */
+  static MemorySegment address(Tensor tensor) {
+    return tensor == null ? MemorySegment.NULL : tensor.address();
+  }
+
+  /** Writes a {@code precis_tensor}; null is an optional tensor that is absent. */
+  static void put(MemorySegment to, long offset, Tensor t) {
+    if (t == null) {
+      to.set(ADDRESS, offset + DATA, MemorySegment.NULL);
+      to.set(JAVA_INT, offset + RANK, 0);
+      return;
+    }
+    to.set(ADDRESS, offset + DATA, t.address());
+    int rank = t.rank();
+    for (int i = 0; i < rank; i++) {
+      to.set(JAVA_LONG, offset + DIMS + 8L * i, t.dim(i));
+    }
+    to.set(JAVA_LONG, offset + ROW_STRIDE, t.rowStride());
+    to.set(JAVA_INT, offset + RANK, rank);
+    to.set(JAVA_INT, offset + DTYPE, t.dtype().ordinal());
+  }
+
+  /** Writes a {@code precis_packed_matrix}; null is an optional matrix that is absent. */
+  static void put(MemorySegment to, long offset, PackedMatrix m) {
+    if (m == null) {
+      to.asSlice(offset, precis_packed_matrix.sizeof()).fill((byte) 0);
+      return;
+    }
+    to.set(ADDRESS, offset + precis_packed_matrix.data$offset(), m.memory());
+    to.set(JAVA_LONG, offset + precis_packed_matrix.bytes$offset(), m.memory().byteSize());
+    to.set(JAVA_LONG, offset + precis_packed_matrix.outputs$offset(), m.outputs());
+    to.set(JAVA_LONG, offset + precis_packed_matrix.inputs$offset(), m.inputs());
+    to.set(JAVA_INT, offset + precis_packed_matrix.dtype$offset(), m.dtype().ordinal());
+  }
+}

@@ -1,0 +1,183 @@
+package dev.precis.ops;
+
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import dev.precis.ffi.Context;
+import dev.precis.ffi.generated.Precis;
+import dev.precis.ffi.generated.precis_lora_matmul_args;
+import dev.precis.ffi.generated.precis_lora_segment;
+import dev.precis.ffi.generated.precis_matmul_args;
+import dev.precis.ffi.generated.precis_matmul_pack_args;
+import dev.precis.ffi.generated.precis_tensor;
+import dev.precis.ffi.generated.precis_transpose_packed_args;
+import dev.precis.ffi.generated.precis_weight_gradient_args;
+import dev.precis.tensor.DType;
+import dev.precis.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+
+/** Matrix products, their gradients and the packing of their weights. */
+final class ProductKernels extends Kernels {
+  private final MemorySegment pack = block(precis_matmul_pack_args.layout());
+  private final MemorySegment packedSize = block(JAVA_LONG);
+  private final MemorySegment transpose = block(precis_transpose_packed_args.layout());
+  private final MemorySegment matmul = block(precis_matmul_args.layout());
+  private final MemorySegment loraMatmul = block(precis_lora_matmul_args.layout());
+  private final MemorySegment weightGradient = block(precis_weight_gradient_args.layout());
+
+  ProductKernels(Context context, Arena arena) {
+    super(context, arena);
+  }
+
+  PackedMatrix pack(Arena owner, DType dtype, List<Tensor> weights, boolean transposed) {
+    long stacked = putWeights(dtype, weights, transposed);
+    MemorySegment memory = context.allocate(owner, packedBytes());
+    packInto(memory);
+    long other = weights.getFirst().columns();
+    return transposed
+        ? new PackedMatrix(memory, other, stacked, dtype)
+        : new PackedMatrix(memory, stacked, other, dtype);
+  }
+
+  void repack(PackedMatrix target, List<Tensor> weights, boolean transposed) {
+    putWeights(target.dtype(), weights, transposed);
+    packInto(target.memory());
+  }
+
+  /** Asks for the size of a matrix whose weights do not exist: the library looks at shapes only. */
+  long packedBytes(DType dtype, long outputs, long inputs) {
+    MemorySegment weight = precis_matmul_pack_args.weights(pack, 0);
+    precis_tensor.data(weight, MemorySegment.NULL);
+    precis_tensor.dims(weight, 0, outputs);
+    precis_tensor.dims(weight, 1, inputs);
+    precis_tensor.row_stride(weight, inputs);
+    precis_tensor.rank(weight, 2);
+    precis_tensor.dtype(weight, DType.FLOAT32.ordinal());
+    precis_matmul_pack_args.weight_count(pack, 1);
+    precis_matmul_pack_args.dtype(pack, dtype.ordinal());
+    precis_matmul_pack_args.transposed(pack, 0);
+    return packedBytes();
+  }
+
+  private long packedBytes() {
+    context.check(Precis.precis_matmul_pack_size(handle, pack, packedSize));
+    return packedSize.get(JAVA_LONG, 0);
+  }
+
+  /** Returns how many rows the weights have together. */
+  private long putWeights(DType dtype, List<Tensor> weights, boolean transposed) {
+    if (weights.isEmpty() || weights.size() > PackedMatrix.MAX_WEIGHTS) {
+      throw new IllegalArgumentException(
+          "1 to "
+              + PackedMatrix.MAX_WEIGHTS
+              + " weights are packed into one matrix, not "
+              + weights.size()
+              + ".");
+    }
+    long rows = 0;
+    for (int i = 0; i < weights.size(); i++) {
+      put(
+          pack,
+          precis_matmul_pack_args.weights$offset() + i * precis_tensor.sizeof(),
+          weights.get(i));
+      rows += weights.get(i).rows();
+    }
+    precis_matmul_pack_args.weight_count(pack, weights.size());
+    precis_matmul_pack_args.dtype(pack, dtype.ordinal());
+    precis_matmul_pack_args.transposed(pack, flag(transposed));
+    return rows;
+  }
+
+  private void packInto(MemorySegment memory) {
+    if (memory.isReadOnly()) {
+      throw new IllegalArgumentException("These weights are a file's and cannot be packed anew.");
+    }
+    precis_matmul_pack_args.packed(pack, memory);
+    precis_matmul_pack_args.packed_bytes(pack, memory.byteSize());
+    context.check(Precis.precis_matmul_pack(handle, pack));
+  }
+
+  void transpose(PackedMatrix w, PackedMatrix out) {
+    put(transpose, precis_transpose_packed_args.w$offset(), w);
+    put(transpose, precis_transpose_packed_args.out$offset(), out);
+    context.check(Precis.precis_transpose_packed(handle, transpose));
+  }
+
+  void matmul(Tensor x, PackedMatrix w, Tensor y, float alpha, boolean accumulate) {
+    put(matmul, precis_matmul_args.x$offset(), x);
+    put(matmul, precis_matmul_args.w$offset(), w);
+    put(matmul, precis_matmul_args.y$offset(), y);
+    precis_matmul_args.alpha(matmul, alpha);
+    precis_matmul_args.accumulate(matmul, flag(accumulate));
+    context.check(Precis.precis_matmul(handle, matmul));
+  }
+
+  void loraMatmul(
+      Tensor x, PackedMatrix w, LoraWeights lora, Tensor y, float alpha, boolean accumulate) {
+    precis_lora_matmul_args.dropout_of(loraMatmul, Precis.PRECIS_LORA_DROPOUT_NONE());
+    precis_lora_matmul_args.dropout(loraMatmul, 0);
+    put(loraMatmul, precis_lora_matmul_args.down$offset(), (Tensor) null);
+    runLora(x, w, lora, y, alpha, accumulate);
+  }
+
+  void loraMatmul(
+      Tensor x,
+      PackedMatrix w,
+      LoraWeights lora,
+      LoraWeights.Dropout dropout,
+      Tensor down,
+      Tensor y,
+      boolean accumulate) {
+    if (dropout == null) {
+      precis_lora_matmul_args.dropout_of(loraMatmul, Precis.PRECIS_LORA_DROPOUT_NONE());
+      precis_lora_matmul_args.dropout(loraMatmul, 0);
+    } else {
+      DropoutMask mask = dropout.mask();
+      precis_lora_matmul_args.dropout_of(
+          loraMatmul,
+          dropout.ofX() ? Precis.PRECIS_LORA_DROPOUT_X() : Precis.PRECIS_LORA_DROPOUT_LOW_RANK());
+      precis_lora_matmul_args.dropout(loraMatmul, mask.probability());
+      precis_lora_matmul_args.seed(loraMatmul, mask.seed());
+      precis_lora_matmul_args.offset(loraMatmul, mask.offset());
+    }
+    put(loraMatmul, precis_lora_matmul_args.down$offset(), down);
+    runLora(x, w, lora, y, 1, accumulate);
+  }
+
+  private void runLora(
+      Tensor x, PackedMatrix w, LoraWeights lora, Tensor y, float alpha, boolean accumulate) {
+    put(loraMatmul, precis_lora_matmul_args.x$offset(), x);
+    put(loraMatmul, precis_lora_matmul_args.w$offset(), w);
+    put(loraMatmul, precis_lora_matmul_args.a$offset(), lora.a());
+    put(loraMatmul, precis_lora_matmul_args.b$offset(), lora.b());
+    put(loraMatmul, precis_lora_matmul_args.y$offset(), y);
+    List<LoraWeights.Segment> segments = lora.segments();
+    for (int i = 0; i < segments.size(); i++) {
+      putSegment(precis_lora_matmul_args.segments(loraMatmul, i), segments.get(i));
+    }
+    precis_lora_matmul_args.segment_count(loraMatmul, segments.size());
+    precis_lora_matmul_args.alpha(loraMatmul, alpha);
+    precis_lora_matmul_args.accumulate(loraMatmul, flag(accumulate));
+    context.check(Precis.precis_lora_matmul(handle, loraMatmul));
+  }
+
+  private static void putSegment(MemorySegment to, LoraWeights.Segment segment) {
+    precis_lora_segment.output_begin(to, segment.outputBegin());
+    precis_lora_segment.output_end(to, segment.outputEnd());
+    precis_lora_segment.rank_begin(to, segment.rankBegin());
+    precis_lora_segment.rank_end(to, segment.rankEnd());
+    precis_lora_segment.scaling(to, segment.scaling());
+  }
+
+  void weightGradient(
+      Tensor dy, Tensor x, Tensor dw, float alpha, DType dtype, boolean accumulate) {
+    put(weightGradient, precis_weight_gradient_args.dy$offset(), dy);
+    put(weightGradient, precis_weight_gradient_args.x$offset(), x);
+    put(weightGradient, precis_weight_gradient_args.dw$offset(), dw);
+    precis_weight_gradient_args.alpha(weightGradient, alpha);
+    precis_weight_gradient_args.dtype(weightGradient, dtype.ordinal());
+    precis_weight_gradient_args.accumulate(weightGradient, flag(accumulate));
+    context.check(Precis.precis_weight_gradient(handle, weightGradient));
+  }
+}

@@ -1,0 +1,96 @@
+package dev.precis.ops;
+
+import dev.precis.ffi.Context;
+import dev.precis.ffi.generated.Precis;
+import dev.precis.ffi.generated.precis_logit_rules;
+import dev.precis.ffi.generated.precis_process_logits_args;
+import dev.precis.ffi.generated.precis_sample_args;
+import dev.precis.ffi.generated.precis_softmax_args;
+import dev.precis.ffi.generated.precis_top_k_args;
+import dev.precis.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+
+/** Kernels that go from logits to tokens. */
+final class SamplingKernels extends Kernels {
+  private final MemorySegment softmax = block(precis_softmax_args.layout());
+  private final MemorySegment topK = block(precis_top_k_args.layout());
+  private final MemorySegment process = block(precis_process_logits_args.layout());
+  private final MemorySegment sample = block(precis_sample_args.layout());
+
+  SamplingKernels(Context context, Arena arena) {
+    super(context, arena);
+  }
+
+  void softmax(Tensor x, Tensor y, boolean logarithm) {
+    put(softmax, precis_softmax_args.x$offset(), x);
+    put(softmax, precis_softmax_args.y$offset(), y);
+    precis_softmax_args.logarithm(softmax, flag(logarithm));
+    context.check(Precis.precis_softmax(handle, softmax));
+  }
+
+  void topK(Tensor x, Tensor values, Tensor indices) {
+    put(topK, precis_top_k_args.x$offset(), x);
+    put(topK, precis_top_k_args.values$offset(), values);
+    put(topK, precis_top_k_args.indices$offset(), indices);
+    context.check(Precis.precis_top_k(handle, topK));
+  }
+
+  void processLogits(Tensor scores, LogitRules rules) {
+    put(process, precis_process_logits_args.scores$offset(), scores);
+    putRules(precis_process_logits_args.rules(process), rules);
+    context.check(Precis.precis_process_logits(handle, process));
+  }
+
+  void greedy(Tensor logits, LogitRules rules, Tensor tokens, Tensor logProbabilities) {
+    precis_sample_args.greedy(sample, flag(true));
+    precis_sample_args.temperature(sample, 1);
+    precis_sample_args.top_k(sample, 0);
+    precis_sample_args.top_p(sample, 1);
+    precis_sample_args.streams(sample, MemorySegment.NULL);
+    precis_sample_args.offsets(sample, MemorySegment.NULL);
+    precis_sample_args.tokens(sample, tokens.address());
+    precis_sample_args.log_probabilities(sample, address(logProbabilities));
+    precis_sample_args.warped_log_probabilities(sample, MemorySegment.NULL);
+    put(sample, precis_sample_args.probabilities$offset(), (Tensor) null);
+    run(logits, rules);
+  }
+
+  void sample(
+      Tensor logits,
+      LogitRules rules,
+      SamplingParameters sampling,
+      Tensor streams,
+      Tensor offsets,
+      SamplingParameters.Outputs outputs) {
+    precis_sample_args.greedy(sample, flag(false));
+    precis_sample_args.seed(sample, sampling.seed());
+    precis_sample_args.temperature(sample, sampling.temperature());
+    precis_sample_args.top_k(sample, sampling.topK());
+    precis_sample_args.top_p(sample, sampling.topP());
+    precis_sample_args.streams(sample, streams.address());
+    precis_sample_args.offsets(sample, offsets.address());
+    precis_sample_args.tokens(sample, outputs.tokens().address());
+    precis_sample_args.log_probabilities(sample, address(outputs.logProbabilities()));
+    precis_sample_args.warped_log_probabilities(sample, address(outputs.warpedLogProbabilities()));
+    put(sample, precis_sample_args.probabilities$offset(), outputs.probabilities());
+    run(logits, rules);
+  }
+
+  private void run(Tensor logits, LogitRules rules) {
+    put(sample, precis_sample_args.logits$offset(), logits);
+    putRules(precis_sample_args.rules(sample), rules);
+    context.check(Precis.precis_sample(handle, sample));
+  }
+
+  private static void putRules(MemorySegment to, LogitRules rules) {
+    precis_logit_rules.history(to, rules.history().address());
+    precis_logit_rules.history_lengths(to, rules.historyLengths().address());
+    precis_logit_rules.history_stride(to, rules.history().rowStride());
+    precis_logit_rules.end_tokens(to, rules.endTokens().address());
+    precis_logit_rules.end_token_count(to, Math.toIntExact(rules.endTokens().dim(0)));
+    precis_logit_rules.repetition_penalty(to, rules.repetitionPenalty());
+    precis_logit_rules.no_repeat_ngram_size(to, rules.noRepeatNgramSize());
+    precis_logit_rules.min_new_tokens(to, rules.minNewTokens());
+  }
+}
