@@ -47,8 +47,7 @@ public record Ragged(Tensor ids, Tensor offsets, int sequences, int tokens, int 
     for (int i = 0; i < sequences.size(); i++) {
       int[] sequence = sequences.get(i);
       offsets.memory().setAtIndex(ValueLayout.JAVA_INT, i, at);
-      MemorySegment.copy(
-          sequence, 0, ids.memory(), ValueLayout.JAVA_INT, at * 4L, sequence.length);
+      MemorySegment.copy(sequence, 0, ids.memory(), ValueLayout.JAVA_INT, at * 4L, sequence.length);
       at += sequence.length;
     }
     offsets.memory().setAtIndex(ValueLayout.JAVA_INT, sequences.size(), at);
@@ -56,8 +55,8 @@ public record Ragged(Tensor ids, Tensor offsets, int sequences, int tokens, int 
   }
 
   /**
-   * The same tokens, with what belongs to one source taken for one sequence: several targets of
-   * one source look at it side by side.
+   * The same tokens, with what belongs to one source taken for one sequence: several targets of one
+   * source look at it side by side.
    *
    * @param sources how many sources there are; each has as many of the sequences, in order
    */
