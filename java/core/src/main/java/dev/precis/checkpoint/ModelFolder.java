@@ -1,25 +1,21 @@
 package dev.precis.checkpoint;
 
 import dev.precis.io.AtomicFile;
+import dev.precis.io.FileDigest;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Reason;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.security.DigestInputStream;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.stream.Stream;
 
-/** What a Hugging Face folder has beside its weights, and its identity. */
+/** Copies what a Hugging Face folder has beside its weights, and identifies its weights. */
 public final class ModelFolder {
-  /** What transformers and we read besides the weights. */
+  /** Files besides the weights that transformers and this engine read. */
   private static final List<String> COMPANIONS =
       List.of(
           "config.json",
@@ -34,7 +30,12 @@ public final class ModelFolder {
 
   private ModelFolder() {}
 
-  /** Copies configuration and tokenizer to another folder, which is made; each file atomically. */
+  /**
+   * Copies configuration and tokenizer to another folder, which is created if it does not exist;
+   * each file atomically.
+   *
+   * @throws UncheckedIOException if a file cannot be read or written
+   */
   public static void copyCompanions(Path from, Path to) {
     try {
       Files.createDirectories(to);
@@ -62,54 +63,42 @@ public final class ModelFolder {
   }
 
   /**
-   * The SHA-256 of the weights' files, in the order of their names: what makes sure that a model is
-   * the one it was.
+   * Returns the SHA-256 of the weight files, of their names and contents in the order of their
+   * names: it shows whether a model is still the one it was.
    *
-   * @throws InvalidInputException where the folder has no weights
+   * @throws InvalidInputException if the folder has no weights
+   * @throws UncheckedIOException if reading fails
    */
   public static String weightsHash(Path folder) {
+    FileDigest digest = FileDigest.sha256();
+    List<Path> weights = weightFiles(folder);
+    if (weights.isEmpty()) {
+      throw new InvalidInputException(folder + " has no weights");
+    }
+    for (Path file : weights) {
+      digest.add(file.getFileName().toString()).add(file);
+    }
+    return digest.hex();
+  }
+
+  private static List<Path> weightFiles(Path folder) {
     try (Stream<Path> files = Files.list(folder)) {
-      List<Path> weights =
-          files
-              .filter(f -> f.getFileName().toString().matches(".*\\.(safetensors|bin)"))
-              .filter(Files::isRegularFile)
-              .sorted()
-              .toList();
-      if (weights.isEmpty()) {
-        throw new InvalidInputException(folder + " has no weights");
-      }
-      MessageDigest digest = MessageDigest.getInstance("SHA-256");
-      for (Path file : weights) {
-        digest.update(file.getFileName().toString().getBytes(StandardCharsets.UTF_8));
-        addFile(digest, file);
-      }
-      return HexFormat.of().formatHex(digest.digest());
+      return files
+          .filter(f -> f.getFileName().toString().matches(".*\\.(safetensors|bin)"))
+          .filter(Files::isRegularFile)
+          .sorted()
+          .toList();
     } catch (IOException e) {
       throw new UncheckedIOException("Cannot read " + folder + ": " + Reason.of(e), e);
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("Every Java has SHA-256", e);
     }
   }
 
-  /** The SHA-256 of a file. */
+  /**
+   * Returns the SHA-256 of a file.
+   *
+   * @throws UncheckedIOException if reading fails
+   */
   public static String fileHash(Path file) {
-    try {
-      MessageDigest digest = MessageDigest.getInstance("SHA-256");
-      addFile(digest, file);
-      return HexFormat.of().formatHex(digest.digest());
-    } catch (IOException e) {
-      throw new UncheckedIOException("Cannot read " + file + ": " + Reason.of(e), e);
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("Every Java has SHA-256", e);
-    }
-  }
-
-  private static void addFile(MessageDigest digest, Path file) throws IOException {
-    try (InputStream in = new DigestInputStream(Files.newInputStream(file), digest)) {
-      byte[] buffer = new byte[1 << 20];
-      while (in.read(buffer) >= 0) {
-        // Reading is what updates the digest.
-      }
-    }
+    return FileDigest.sha256(List.of(file));
   }
 }

@@ -296,12 +296,12 @@ public final class PeftAdapter implements AutoCloseable {
     return Collections.unmodifiableMap(modules);
   }
 
-  /** Unmaps the weights; no tensor of the adapter may be used afterwards. */
-  /** The files that the matrices are in. */
+  /** Returns the files that the matrices are in. */
   public List<Path> files() {
     return weights.files();
   }
 
+  /** Unmaps the weights; no tensor of the adapter may be used afterwards. */
   @Override
   public void close() {
     weights.close();

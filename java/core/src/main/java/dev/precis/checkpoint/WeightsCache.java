@@ -1,6 +1,7 @@
 package dev.precis.checkpoint;
 
 import dev.precis.io.AtomicFile;
+import dev.precis.io.CacheFolder;
 import dev.precis.io.InvalidInputException;
 import java.io.IOException;
 import java.nio.file.DirectoryIteratorException;
@@ -58,11 +59,7 @@ public final class WeightsCache {
     if (limit.equalsIgnoreCase("off")) {
       return Optional.empty();
     }
-    String configured = environment.get("PRECIS_CACHE_DIR");
-    Path home =
-        configured != null
-            ? Path.of(configured)
-            : Path.of(System.getProperty("user.home"), ".cache", "precis");
+    Path home = CacheFolder.of(environment);
     return Optional.of(
         new WeightsCache(
             home.resolve("weights"), limit.isEmpty() ? DEFAULT_LIMIT : bytes(limit), SMALLEST));

@@ -3,6 +3,7 @@ package dev.precis.data;
 import de.siegmar.fastcsv.reader.CsvParseException;
 import de.siegmar.fastcsv.reader.CsvReader;
 import de.siegmar.fastcsv.reader.CsvRecord;
+import de.siegmar.fastcsv.reader.FieldMismatchStrategy;
 import dev.precis.io.InvalidInputException;
 import java.io.IOException;
 import java.io.InputStream;
@@ -25,10 +26,9 @@ final class CsvSource implements DialogueReader.Source {
     this.name = name;
     csv =
         CsvReader.builder()
-            .allowExtraFields(true) // checked here, to name the line
-            .allowMissingFields(true)
+            .extraFieldStrategy(FieldMismatchStrategy.IGNORE) // next() checks, to name the line
+            .missingFieldStrategy(FieldMismatchStrategy.IGNORE)
             .allowUnclosedQuote(false)
-            .allowExtraCharsAfterClosingQuote(false)
             .ofCsvRecord(new InputStreamReader(new Utf8Stream(in, name), StandardCharsets.UTF_8));
     records = csv.iterator();
   }

@@ -1,21 +1,22 @@
 package dev.precis.ffi;
 
+import dev.precis.io.NativeCache;
 import java.io.UncheckedIOException;
 import java.net.URL;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 
 /**
- * Finds libprecis and loads it once, and never from the network:
+ * Finds libprecis and loads it once, never from the network:
  *
  * <ol>
  *   <li>the folder or file that the property {@code precis.native.path} or else the environment
  *       variable {@code PRECIS_NATIVE_PATH} names,
- *   <li>the class path's {@code /native/<os>-<arch>/libprecis.so}, unpacked once into a folder
- *       named after its checksum below {@code PRECIS_CACHE_DIR} (default {@code ~/.cache/precis}),
+ *   <li>the class path's or module path's {@code /native/<os>-<arch>/libprecis.so}, unpacked once
+ *       into a folder named after its checksum below {@code PRECIS_CACHE_DIR} (default {@code
+ *       ~/.cache/precis}),
  *   <li>{@code java.library.path}.
  * </ol>
  */
@@ -42,9 +43,9 @@ public final class Native {
   }
 
   /**
-   * Loads the library if that has not happened yet and tells which file it came from.
+   * Loads the library unless it is loaded already, and returns the file that it came from.
    *
-   * @throws UnsatisfiedLinkError where there is none that can be loaded
+   * @throws UnsatisfiedLinkError if there is none that can be loaded
    */
   public static Path library() {
     if (Holder.FAILURE != null) {
@@ -53,15 +54,6 @@ public final class Native {
       throw error;
     }
     return Holder.PATH;
-  }
-
-  /** {@code linux-x86_64} and the like: the folder name below {@code /native} in a jar. */
-  public static String platform() {
-    String os = System.getProperty("os.name").toLowerCase(Locale.ROOT);
-    String arch = System.getProperty("os.arch").toLowerCase(Locale.ROOT);
-    return (os.startsWith("mac") ? "macos" : os.startsWith("windows") ? "windows" : os)
-        + "-"
-        + (arch.equals("amd64") ? "x86_64" : arch.equals("arm64") ? "aarch64" : arch);
   }
 
   private static Path load() {
@@ -78,8 +70,10 @@ public final class Native {
       // A path that was asked for is not silently replaced by another library.
       return loadFile(path, "precis.native.path or PRECIS_NATIVE_PATH");
     }
-    String resource = "/native/" + platform() + "/" + LIBRARY;
-    URL url = Native.class.getResource(resource);
+    String resource = "native/" + NativeCache.platform() + "/" + LIBRARY;
+    // The library may be in a jar of its own. In a named module, the class would look for it in its
+    // own module alone; its loader looks everywhere.
+    URL url = Native.class.getClassLoader().getResource(resource);
     if (url != null) {
       return loadFile(NativeCache.unpack(url, LIBRARY), "class path");
     }
@@ -94,7 +88,7 @@ public final class Native {
         "No "
             + LIBRARY
             + " for "
-            + platform()
+            + NativeCache.platform()
             + " in "
             + String.join(", ", tried)
             + "; set PRECIS_NATIVE_PATH to the folder that holds it.");

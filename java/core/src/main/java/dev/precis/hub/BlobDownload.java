@@ -1,6 +1,7 @@
 package dev.precis.hub;
 
 import dev.precis.io.AtomicFile;
+import dev.precis.io.FileDigest;
 import dev.precis.io.Reason;
 import java.io.IOException;
 import java.io.InputStream;
@@ -8,15 +9,11 @@ import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.ClosedChannelException;
 import java.nio.channels.FileChannel;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.time.Duration;
-import java.util.HexFormat;
 import java.util.function.LongConsumer;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -195,21 +192,9 @@ final class BlobDownload {
     if (file.digest() == RemoteFile.Digest.NONE) {
       return file.etag();
     }
-    try (InputStream in = Files.newInputStream(content)) {
-      boolean git = file.digest() == RemoteFile.Digest.GIT;
-      MessageDigest digest = MessageDigest.getInstance(git ? "SHA-1" : "SHA-256");
-      if (git) {
-        String header = "blob " + Files.size(content) + "\0";
-        digest.update(header.getBytes(StandardCharsets.US_ASCII));
-      }
-      byte[] buffer = new byte[1 << 20];
-      int count;
-      while ((count = in.read(buffer)) >= 0) {
-        digest.update(buffer, 0, count);
-      }
-      return HexFormat.of().formatHex(digest.digest());
-    } catch (NoSuchAlgorithmException e) {
-      throw new AssertionError(e);
+    if (file.digest() == RemoteFile.Digest.GIT) {
+      return FileDigest.sha1().add("blob " + Files.size(content) + "\0").add(content).hex();
     }
+    return FileDigest.sha256().add(content).hex();
   }
 }

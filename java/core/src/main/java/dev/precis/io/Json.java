@@ -1,15 +1,12 @@
 package dev.precis.io;
 
 import java.io.ByteArrayOutputStream;
-import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.function.Consumer;
 import tools.jackson.core.JacksonException;
@@ -109,7 +106,7 @@ public final class Json {
    * @throws UncheckedIOException where reading fails
    */
   public static JsonObject readObject(Path file) {
-    return parseObject(readUtf8(file), file.toString());
+    return parseObject(BoundedFile.readText(file, MAX_BYTES, "JSON"), file.toString());
   }
 
   /**
@@ -190,20 +187,5 @@ public final class Json {
     String column = at == null || at.getColumnNr() < 1 ? "" : ", column " + at.getColumnNr();
     String what = String.valueOf(e.getOriginalMessage()).lines().findFirst().orElse("");
     return new InvalidInputException(where + column + ", is not valid JSON: " + what, e);
-  }
-
-  private static String readUtf8(Path file) {
-    try {
-      long size = Files.size(file);
-      if (size > MAX_BYTES) {
-        throw new InvalidInputException(
-            file + " is " + size + " bytes long, more than the " + MAX_BYTES + " that JSON may be");
-      }
-      return decodeUtf8(ByteBuffer.wrap(Files.readAllBytes(file)), file.toString());
-    } catch (NoSuchFileException e) {
-      throw new InvalidInputException(file + " does not exist", e);
-    } catch (IOException e) {
-      throw new UncheckedIOException("Cannot read " + file + ": " + Reason.of(e), e);
-    }
   }
 }

@@ -1,12 +1,7 @@
 package dev.precis.text;
 
+import dev.precis.io.BoundedFile;
 import dev.precis.io.InvalidInputException;
-import dev.precis.io.Json;
-import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.nio.ByteBuffer;
-import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.regex.Matcher;
@@ -85,20 +80,11 @@ public final class PromptTemplate {
    *     mebibyte or not UTF-8
    */
   public static PromptTemplate read(Path file) {
-    try {
-      if (Files.size(file) > MAX_FILE_BYTES) {
-        throw new InvalidInputException(file + " is longer than a mebibyte, too long a template");
-      }
-      String text = Json.decodeUtf8(ByteBuffer.wrap(Files.readAllBytes(file)), file.toString());
-      text = text.startsWith("\uFEFF") ? text.substring(1) : text;
-      text = text.replace("\r\n", "\n");
-      text = text.endsWith("\n") ? text.substring(0, text.length() - 1) : text;
-      return new PromptTemplate(text, "The template " + file);
-    } catch (NoSuchFileException e) {
-      throw new InvalidInputException("The template " + file + " does not exist", e);
-    } catch (IOException e) {
-      throw new UncheckedIOException("Cannot read " + file + ": " + e.getMessage(), e);
-    }
+    String text = BoundedFile.readText(file, MAX_FILE_BYTES, "a template");
+    text = text.startsWith("\uFEFF") ? text.substring(1) : text;
+    text = text.replace("\r\n", "\n");
+    text = text.endsWith("\n") ? text.substring(0, text.length() - 1) : text;
+    return new PromptTemplate(text, "The template " + file);
   }
 
   /** The zero-shot prompt of a dialogue. */

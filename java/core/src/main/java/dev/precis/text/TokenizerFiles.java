@@ -1,17 +1,14 @@
 package dev.precis.text;
 
+import dev.precis.io.BoundedFile;
+import dev.precis.io.FileDigest;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
 import dev.precis.text.NativeTokenizer.SpecialTokens;
-import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
@@ -56,20 +53,10 @@ final class TokenizerFiles {
             List.of("spiece.model"),
             List.of("vocab.json", "merges.txt"))) {
       if (names.stream().allMatch(name -> Files.exists(folder.resolve(name)))) {
-        return sha256(names.stream().map(folder::resolve).toList());
+        return FileDigest.sha256(names.stream().map(folder::resolve).toList());
       }
     }
     throw missing(folder);
-  }
-
-  private static String sha256(List<Path> files) {
-    try {
-      MessageDigest digest = MessageDigest.getInstance("SHA-256");
-      files.forEach(file -> digest.update(read(file)));
-      return HexFormat.of().formatHex(digest.digest());
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("Every Java has SHA-256", e);
-    }
   }
 
   /**
@@ -135,18 +122,8 @@ final class TokenizerFiles {
     }
   }
 
-  /** All of a file, within the limit that JSON has. */
+  /** Reads a file, within the limit of JSON documents. */
   static byte[] read(Path file) {
-    try {
-      long size = Files.size(file);
-      if (size > Json.MAX_BYTES) {
-        throw new InvalidInputException(
-            "%s is %d bytes long, more than the %d that a tokenizer's file may be"
-                .formatted(file, size, Json.MAX_BYTES));
-      }
-      return Files.readAllBytes(file);
-    } catch (IOException e) {
-      throw new UncheckedIOException("Cannot read " + file + ": " + e.getMessage(), e);
-    }
+    return BoundedFile.read(file, Json.MAX_BYTES, "a tokenizer's file");
   }
 }

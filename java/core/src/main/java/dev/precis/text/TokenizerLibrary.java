@@ -1,8 +1,7 @@
 package dev.precis.text;
 
 import ai.djl.huggingface.tokenizers.jni.TokenizersLibrary;
-import dev.precis.ffi.Native;
-import dev.precis.ffi.NativeCache;
+import dev.precis.io.NativeCache;
 import java.net.URL;
 
 /**
@@ -25,7 +24,7 @@ final class TokenizerLibrary {
 
     private static TokenizersLibrary load() {
       String file = System.mapLibraryName("tokenizers");
-      String platform = Native.platform().replace("macos", "osx");
+      String platform = NativeCache.platform().replace("macos", "osx");
       URL url = TokenizersLibrary.class.getResource("/native/lib/" + platform + "/cpu/" + file);
       if (url == null) {
         throw new UnsatisfiedLinkError("There are no native tokenizers for " + platform);

@@ -1,4 +1,4 @@
-package dev.precis.ffi;
+package dev.precis.io;
 
 import java.io.IOException;
 import java.io.InputStream;
@@ -9,30 +9,35 @@ import java.net.URL;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.util.Locale;
 import java.util.jar.JarEntry;
 
 /**
- * Native libraries out of their jars. Each is unpacked once, below {@code PRECIS_CACHE_DIR}
- * (default {@code ~/.cache/precis}), into a folder named after the checksum that the jar keeps of
- * it: to find it again takes no reading of it, at the start of every run.
+ * Unpacks native libraries from their jars. Each is unpacked once, below the {@link CacheFolder},
+ * into a folder named after the checksum that the jar stores for it: later runs find it without
+ * reading the library.
  */
 public final class NativeCache {
   private NativeCache() {}
 
+  /** Returns {@code linux-x86_64} or the like: the folder name below {@code /native} in a jar. */
+  public static String platform() {
+    String os = System.getProperty("os.name").toLowerCase(Locale.ROOT);
+    String arch = System.getProperty("os.arch").toLowerCase(Locale.ROOT);
+    return (os.startsWith("mac") ? "macos" : os.startsWith("windows") ? "windows" : os)
+        + "-"
+        + (arch.equals("amd64") ? "x86_64" : arch.equals("arm64") ? "aarch64" : arch);
+  }
+
   /**
-   * The file of a resource: itself where the class path holds it as a file, else its unpacked copy.
+   * Returns the file of a resource: the resource itself if the class path holds it as a file, else
+   * its unpacked copy.
    *
    * @param file the name that the copy has
-   * @throws UncheckedIOException where it cannot be unpacked
+   * @throws UncheckedIOException if it cannot be unpacked
    */
   public static Path unpack(URL resource, String file) {
-    String configured = System.getenv("PRECIS_CACHE_DIR");
-    return unpack(
-        resource,
-        file,
-        configured != null
-            ? Path.of(configured)
-            : Path.of(System.getProperty("user.home"), ".cache", "precis"));
+    return unpack(resource, file, CacheFolder.of(System.getenv()));
   }
 
   static Path unpack(URL resource, String file, Path cache) {

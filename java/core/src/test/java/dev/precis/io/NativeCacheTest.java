@@ -1,4 +1,4 @@
-package dev.precis.ffi;
+package dev.precis.io;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;

@@ -1,0 +1,124 @@
+package dev.precis;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.File;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.spi.ToolProvider;
+import java.util.stream.Collectors;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** A program in a named module that requires {@code dev.precis.core}, compiled and run. */
+class ModulePathTest {
+  private static final Path CLASSES = Path.of("target/classes").toAbsolutePath();
+
+  @TempDir private Path folder;
+  private String modulePath;
+
+  /** Our classes and the libraries, without the libraries of the tests. */
+  @BeforeEach
+  void findModules() throws IOException {
+    modulePath =
+        CLASSES
+            + File.pathSeparator
+            + Arrays.stream(System.getProperty("java.class.path").split(File.pathSeparator))
+                .filter(each -> each.endsWith(".jar"))
+                .filter(
+                    each -> !each.matches(".*(junit|archunit|opentest4j|apiguardian|surefire).*"))
+                .collect(Collectors.joining(File.pathSeparator));
+    Files.createDirectories(folder.resolve("source"));
+    Files.writeString(
+        folder.resolve("source/module-info.java"), "module example { requires dev.precis.core; }");
+  }
+
+  private String compile(String program) throws IOException {
+    Path source = folder.resolve("source/example/Example.java");
+    Files.createDirectories(source.getParent());
+    Files.writeString(source, "package example;\n" + program);
+    StringWriter messages = new StringWriter();
+    PrintWriter out = new PrintWriter(messages);
+    ToolProvider.findFirst("javac")
+        .orElseThrow()
+        .run(
+            out,
+            out,
+            "--module-path",
+            modulePath,
+            "-d",
+            folder.resolve("classes").toString(),
+            folder.resolve("source/module-info.java").toString(),
+            source.toString());
+    return messages.toString();
+  }
+
+  @Test
+  void aModuleSummarizes() throws Exception {
+    String program =
+        """
+        import dev.precis.Classifier;
+        import dev.precis.T5;
+        import dev.precis.generation.GenerationOptions;
+        import java.nio.file.Path;
+        import java.util.List;
+
+        public class Example {
+          public static void main(String[] args) {
+            try (T5 model = T5.load(Path.of(args[0]), new T5.LoadOptions().threads(1));
+                Classifier classifier = Classifier.load(Path.of(args[1]))) {
+              GenerationOptions options = GenerationOptions.builder().maxNewTokens(5).build();
+              System.out.println(model.generate("Summarize: hello", options).text());
+              System.out.println(classifier.score(List.of("hello")).getFirst().label());
+            }
+          }
+        }
+        """;
+    assertEquals("", compile(program));
+    Path t5 = Fixtures.folder("t5-tiny");
+    Path roberta = Fixtures.folder("roberta-tiny");
+    List<String> command =
+        new ArrayList<>(
+            List.of(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "--enable-native-access=dev.precis.core,ai.djl.tokenizers",
+                "--illegal-native-access=deny",
+                "--module-path",
+                folder.resolve("classes") + File.pathSeparator + modulePath,
+                "--module",
+                "example/example.Example",
+                t5.toAbsolutePath().toString(),
+                roberta.toAbsolutePath().toString()));
+    ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
+    builder.environment().put("PRECIS_CACHE_DIR", folder.resolve("cache").toString());
+    Process process = builder.start();
+    String output = new String(process.getInputStream().readAllBytes());
+    assertEquals(0, process.waitFor(), output);
+    try (T5 model = T5.load(t5, new T5.LoadOptions().threads(1));
+        Classifier classifier = Classifier.load(roberta)) {
+      var options = dev.precis.generation.GenerationOptions.builder().maxNewTokens(5).build();
+      assertEquals(
+          model.generate("Summarize: hello", options).text()
+              + "\n"
+              + classifier.score(List.of("hello")).getFirst().label()
+              + "\n",
+          output);
+    }
+  }
+
+  @Test
+  void nativeCallsAreNotExported() throws IOException {
+    String messages =
+        compile("class Example { dev.precis.ffi.Context context; dev.precis.ops.Ops ops; }");
+    assertTrue(messages.contains("package dev.precis.ffi is not visible"), messages);
+    assertTrue(messages.contains("package dev.precis.ops is not visible"), messages);
+  }
+}
