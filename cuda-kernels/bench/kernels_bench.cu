@@ -27,7 +27,7 @@
 #include "kernels.h"
 #include "machine.h"
 #include "ops/relative_position.h"
-#include "wgmma.h"
+#include "wgmma_trial.h"
 
 using namespace precis;
 

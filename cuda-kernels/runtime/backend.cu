@@ -23,7 +23,7 @@
 #include "error.h"
 #include "kernels.h"
 #include "ops/op.h"
-#include "wgmma.h"
+#include "wgmma_trial.h"
 
 namespace precis {
 namespace {

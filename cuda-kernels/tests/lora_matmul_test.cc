@@ -6,7 +6,7 @@
 
 #include "device_test.h"
 #include "matmul_cases.h"
-#include "wgmma.h"
+#include "wgmma_trial.h"
 
 using namespace precis;
 

@@ -6,8 +6,8 @@
 // tries both on the same numbers when it is made: what is wrong is not used; what is right to the
 // bit is used for many rows; what is right but rounds otherwise is used for every number of rows,
 // in contexts for training, and not at all in others.
-#ifndef PRECIS_CUDA_WGMMA_H_
-#define PRECIS_CUDA_WGMMA_H_
+#ifndef PRECIS_CUDA_WGMMA_TRIAL_H_
+#define PRECIS_CUDA_WGMMA_TRIAL_H_
 
 #include <string>
 
@@ -21,4 +21,4 @@ cudaError_t choose_wgmma(CudaContext& context, bool many_rows, std::string* why)
 
 }  // namespace precis
 
-#endif  // PRECIS_CUDA_WGMMA_H_
+#endif  // PRECIS_CUDA_WGMMA_TRIAL_H_

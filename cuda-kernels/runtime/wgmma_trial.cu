@@ -6,7 +6,7 @@
 
 #include "kernels.h"
 #include "random/philox.h"
-#include "wgmma.h"
+#include "wgmma_trial.h"
 
 namespace precis {
 namespace {
