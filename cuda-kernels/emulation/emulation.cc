@@ -47,8 +47,8 @@ void switch_context(Context* from, Context* to) { swapcontext(&from->state, &to-
 
 #else
 
-// swapcontext asks the kernel for the signal mask each time; this keeps what the System V ABI says
-// a call preserves, and is some thirty times as fast.
+// swapcontext makes a system call for the signal mask each time. This saves only what the System V ABI
+// requires a call to preserve, and is about thirty times as fast.
 struct Context {
   void* stack_pointer;
 };
@@ -78,8 +78,8 @@ precis_emulation_switch:
 .size precis_emulation_switch, . - precis_emulation_switch
 )");
 void prepare(Context* c, char* stack, size_t bytes, void (*entry)()) {
-  // What the switch pops: six registers and where to go on. When a function starts, the stack is 8
-  // off a multiple of 16.
+  // The switch pops six registers and the return address. When a function starts, the stack pointer is
+  // 8 below a multiple of 16.
   void** top = reinterpret_cast<void**>(stack + bytes);
   *--top = nullptr;
   *--top = reinterpret_cast<void*>(entry);
@@ -115,14 +115,14 @@ struct Thread {
   int groups;
 };
 
-// The memory of one shared variable between two bands of the pattern.
+// The memory of one shared variable, between two guard bands of a known pattern.
 struct SharedMemory {
   std::unique_ptr<unsigned char[]> memory;
   unsigned char* data;
   size_t bytes;
 };
 constexpr size_t kBand = 256;
-// All bits: NaN as float32 and as bfloat16, -1 as an integer.
+// All bits set is NaN in float32 and bfloat16, and -1 as an integer.
 constexpr unsigned char kPoison = 0xff, kPattern = 0xa5;
 
 struct Launch {
@@ -134,7 +134,7 @@ struct Launch {
   int at_barrier = 0;
   int first_at_barrier = 0;
   int current = -1;
-  uint64_t blocks = 0;  // begun so far, in all launches
+  uint64_t blocks = 0;  // started so far, in all launches
   Context scheduler;
   std::map<const void*, SharedMemory> variables;
   SharedMemory dynamic;
@@ -148,7 +148,7 @@ std::string kernel_name;
 
 Thread& self() { return *launch_state.threads[static_cast<size_t>(launch_state.current)]; }
 
-uint64_t draw() {
+uint64_t next_random() {
   uint64_t z = (launch_state.random += 0x9e3779b97f4a7c15ull);
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
   z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
@@ -193,22 +193,22 @@ void fiber_main() {
 #endif
   (*launch_state.entry)();
   Thread& me = self();
-  if (!me.copies.empty()) fail("a thread exits with asynchronous copies under way");
+  if (!me.copies.empty()) fail("a thread exits with pending asynchronous copies");
   me.state = State::kDone;
   launch_state.done++;
   to_scheduler();
-  std::abort();  // a fiber that is done is not resumed
+  std::abort();  // a finished fiber is not resumed
 }
 
 char* new_stack() {
   const size_t bytes = kStackBytes + kPage;
   void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) std::abort();
-  mprotect(memory, kPage, PROT_NONE);  // a stack that overflows stops here
+  mprotect(memory, kPage, PROT_NONE);  // a guard page against stack overflow
   return static_cast<char*>(memory);
 }
 
-// For std::push_heap, which puts the greatest first.
+// The order for std::push_heap, which puts the greatest first.
 bool runs_later(int a, int b) { return seed_of_order == 0 ? a > b : a < b; }
 
 void wake(Thread& t, int number) {
@@ -223,7 +223,7 @@ int take_ready() {
   if (seed_of_order < 2) {
     std::pop_heap(ready.begin(), ready.end(), runs_later);
   } else {
-    std::swap(ready[draw() % ready.size()], ready.back());
+    std::swap(ready[next_random() % ready.size()], ready.back());
   }
   const int t = ready.back();
   ready.pop_back();
@@ -290,7 +290,7 @@ void note_error(const char* format, ...) {
   va_end(arguments);
 }
 
-// Nobody can go on: says who waits for what.
+// No thread can continue: reports which thread waits for what.
 void explain_deadlock() {
   const Launch& l = launch_state;
   int waiting = -1, exited = -1, other = -1;
@@ -308,13 +308,13 @@ void explain_deadlock() {
   threadIdx = thread.index;
   if (other >= 0) {
     const Thread& o = *l.threads[static_cast<size_t>(other)];
-    note_error("waits in %s at line %u for ever, thread %d in %s at line %u", thread.operation,
+    note_error("deadlock: waits in %s at line %u, thread %d in %s at line %u", thread.operation,
                thread.where.line(), other, o.operation, o.where.line());
   } else if (exited >= 0) {
-    note_error("waits in %s at line %u for ever: thread %d has exited", thread.operation,
+    note_error("deadlock: waits in %s at line %u, and thread %d has exited", thread.operation,
                thread.where.line(), exited);
   } else {
-    note_error("waits in %s at line %u for ever", thread.operation, thread.where.line());
+    note_error("deadlock: waits in %s at line %u", thread.operation, thread.where.line());
   }
 }
 
@@ -348,7 +348,7 @@ void run_block(dim3 block, size_t shared_bytes) {
   }
   bool whole = intact(l.dynamic);
   for (auto& [key, memory] : l.variables) whole &= intact(memory);
-  if (!whole && !l.failed) note_error("wrote beside the shared memory of the block");
+  if (!whole && !l.failed) note_error("wrote outside the shared memory of the block");
 }
 
 }  // namespace
@@ -359,7 +359,7 @@ void fail(const char* format, ...) {
   set_error(format, arguments);
   va_end(arguments);
   to_scheduler();
-  std::abort();  // the block is given up
+  std::abort();  // the block is abandoned
 }
 
 int lane() { return launch_state.current % 32; }
@@ -393,7 +393,7 @@ Exchange& warp_operation(const char* name, uint32_t mask, const void* bytes, siz
   Thread& me = self();
   const int first = l.current / 32 * 32;
   if ((mask >> lane() & 1) == 0) {
-    fail("%s at line %u: the mask %08x does not name the lane itself, %d", name, where.line(), mask,
+    fail("%s at line %u: the mask %08x does not include the lane itself, %d", name, where.line(), mask,
          lane());
   }
   me.state = State::kWarp;
@@ -402,7 +402,7 @@ Exchange& warp_operation(const char* name, uint32_t mask, const void* bytes, siz
   me.mask = mask;
   if (count > 0) std::memcpy(me.exchange.in, bytes, count);
   if (first + 32 > l.count && (mask >> (l.count - first)) != 0) {
-    fail("%s at line %u: the mask %08x names lanes that do not exist", name, where.line(), mask);
+    fail("%s at line %u: the mask %08x includes lanes that do not exist", name, where.line(), mask);
   }
   Exchange* lanes[32] = {};
   bool complete = true;
@@ -582,7 +582,7 @@ cudaError_t run(const char* name, dim3 grid, dim3 block, size_t shared_bytes,
   if (grid.x == 0 || grid.y == 0 || grid.z == 0 || grid.x > 0x7fffffffu || grid.y > 65535 ||
       grid.z > 65535 || block.x == 0 || block.y == 0 || block.z == 0 ||
       block.x * block.y * block.z > kMaxThreads || shared_bytes > kMaxShared) {
-    error_text = kernel_name + ": no such launch is possible";
+    error_text = kernel_name + ": the grid, block or shared memory exceeds the limits of a launch";
     return cudaErrorInvalidConfiguration;
   }
   l.entry = &thread;
@@ -593,7 +593,7 @@ cudaError_t run(const char* name, dim3 grid, dim3 block, size_t shared_bytes,
   std::vector<uint64_t> order(blocks);
   for (uint64_t b = 0; b < blocks; b++) order[b] = seed_of_order == 1 ? blocks - 1 - b : b;
   for (uint64_t b = blocks; seed_of_order >= 2 && b > 1; b--) {
-    std::swap(order[b - 1], order[draw() % b]);
+    std::swap(order[b - 1], order[next_random() % b]);
   }
   for (uint64_t b : order) {
     blockIdx = {static_cast<uint32_t>(b % grid.x), static_cast<uint32_t>(b / grid.x % grid.y),

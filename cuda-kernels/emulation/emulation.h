@@ -1,23 +1,23 @@
 // Runs the kernels of cuda-kernels/src on the host. device.h includes this file in place of CUDA's
 // headers when a plain C++ compiler reads a .cu source.
 //
-// A block's threads are fibers of one operating system thread. Each runs until it waits - at a
-// barrier, or in a shuffle for the other lanes - and which goes on next is drawn from a seed: a
-// kernel that needs a barrier where it has none gives a wrong result for some seed. Blocks run one
-// after the other, in shuffled order. The same seed gives the same order.
+// A block's threads are fibers of one operating system thread. Each runs until it waits at a barrier
+// or in a shuffle, and a seeded random number selects the next one: a kernel that lacks a barrier
+// gives a wrong result for some seed. Blocks run one after the other, in shuffled order. The same
+// seed gives the same order.
 //
-// What the hardware leaves undefined ends the launch with cudaErrorLaunchFailure, and
-// emulation_error() says what happened and where:
+// Undefined behavior ends the launch with cudaErrorLaunchFailure, and emulation_error() tells what
+// happened and where:
 //   - a barrier that not all threads of the block reach, or that they reach on different lines;
 //   - a shuffle, vote or warp barrier whose mask names a lane that has exited, does not exist or
 //     never arrives, or that reads a lane outside the mask;
-//   - an address that is not aligned for what is read or written there;
-//   - an index outside shared memory (Shared<T> in device.h), a write beside it.
-// Shared memory is filled with NaN before every block. Asynchronous copies arrive when they are
-// waited for and not before; until then their destination holds NaN.
+//   - a misaligned address;
+//   - an index outside shared memory (Shared<T> in device.h), or a write next to it.
+// Shared memory is filled with NaN before every block. Asynchronous copies arrive only when a thread
+// waits for them; until then their destination holds NaN.
 //
-// Missing on purpose: atomics of floating-point numbers, whose order is not defined, and
-// __activemask. Not modelled: memory ordering between blocks, clocks, the widths of registers.
+// Floating-point atomics are missing on purpose, because their order is undefined, and so is
+// __activemask. Memory ordering between blocks, clocks and the number of registers are not modeled.
 #ifndef PRECIS_EMULATION_H_
 #define PRECIS_EMULATION_H_
 
@@ -49,7 +49,7 @@ struct dim3 {
   constexpr dim3(uint32_t x_ = 1, uint32_t y_ = 1, uint32_t z_ = 1) : x(x_), y(y_), z(z_) {}
 };
 
-// Those of CUDA's, with its numbers.
+// The errors that we use, with CUDA's names and numbers.
 enum cudaError_t {
   cudaSuccess = 0,
   cudaErrorInvalidValue = 1,
@@ -71,53 +71,53 @@ inline dim3 blockDim, gridDim;
 
 namespace precis {
 
-// Where the order of threads and blocks comes from: 0 ascending, 1 descending, else drawn.
+// Sets the order of threads and blocks: 0 ascending, 1 descending, otherwise random from this seed.
 void set_emulation_seed(uint64_t seed);
 
-// Why the last launch failed; empty when it did not.
+// The reason why the last launch failed; empty if it succeeded.
 const char* emulation_error();
 
 namespace emulation {
 
 using Where = std::source_location;
 
-// Lets the launch fail, from inside a kernel.
+// Makes the launch fail, from inside a kernel.
 [[noreturn]] void fail(const char* format, ...) __attribute__((format(printf, 1, 2)));
 
-// What a lane brings to an operation of its warp and what it takes away.
+// A lane's input to a warp operation and its output.
 struct Exchange {
   alignas(16) unsigned char in[64];
   alignas(16) unsigned char out[32];
 };
-// Called once for each operation, when all lanes of the mask are there.
+// Called once for each operation, when all lanes of the mask have arrived.
 using Resolve = void (*)(Exchange* lanes[32], uint32_t mask);
 
 void block_barrier(const Where& where);
-// Waits for the lanes of mask. Returns the caller's exchange, in filled from bytes.
+// Waits for the lanes of mask. Returns the caller's exchange, whose input is copied from bytes.
 Exchange& warp_operation(const char* name, uint32_t mask, const void* bytes, size_t count,
                          Resolve resolve, const Where& where);
 int lane();
 
-// Lets the thread sleep until somebody notifies of the event: what it then finds, it checks itself.
+// Suspends the thread until a notification of the event; then the thread checks its condition itself.
 void wait_for(const void* event, const char* name, const Where& where);
 void notify(const void* event);
-// Another number for each block that runs.
+// The number of blocks that have started, which identifies the running block.
 uint64_t blocks_begun();
 
-// Shared memory of the running block; the same for each thread that names the same variable.
+// Returns shared memory of the running block, the same for each thread that names the same variable.
 void* shared_variable(const void* key, size_t bytes);
 void* dynamic_shared(size_t* bytes);
 
-// An address that is not aligned is an error, as it is on a GPU.
+// A misaligned address is an error, as on a GPU.
 uint4 load16(const void* p);
 void store16(void* p, uint4 v);
 
-// source nullptr: zeros.
+// Copies zeros if from is nullptr.
 void copy_async(void* to, const void* from, size_t bytes);
 void copy_async_commit();
 void copy_async_wait(int groups_left);
 
-// mma and ldmatrix; device.h says which lane holds what.
+// mma and ldmatrix; device.h documents the layout of the fragments.
 void mma_bf16(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1,
               const Where& where = Where::current());
 void load_matrices(const void* row, bool transposed, uint32_t (&r)[4],
@@ -126,8 +126,8 @@ void load_matrices(const void* row, bool transposed, uint32_t (&r)[4],
 cudaError_t run(const char* name, dim3 grid, dim3 block, size_t shared_bytes,
                 const std::function<void()>& thread);
 
-// Does the work now or, on a stream, when somebody waits for that: what looks at a result too early
-// or changes an argument too early finds out.
+// Does the work now or, on a stream, when the stream is synchronized: reading a result or changing an
+// argument too early shows.
 cudaError_t submit(cudaStream_t stream, std::function<cudaError_t()> work);
 
 template <class T>
@@ -145,7 +145,7 @@ T shuffle(const char* name, uint32_t mask, T value, int source, const Where& whe
           In mine, theirs;
           std::memcpy(&mine, lanes[i]->in, sizeof mine);
           if ((present >> mine.source & 1) == 0) {
-            fail("lane %d reads lane %d, which the mask %08x does not name", i, mine.source,
+            fail("lane %d reads lane %d, which the mask %08x does not include", i, mine.source,
                  present);
           }
           std::memcpy(&theirs, lanes[mine.source]->in, sizeof theirs);
@@ -179,7 +179,7 @@ T __shfl_xor_sync(uint32_t mask, T value, int lanes, PRECIS_WHERE) {
   return precis::emulation::shuffle("__shfl_xor_sync", mask, value,
                                     (precis::emulation::lane() ^ lanes) & 31, where);
 }
-// Past either end of the warp a lane keeps its own value.
+// A lane whose source would be outside the warp keeps its own value.
 template <class T>
 T __shfl_up_sync(uint32_t mask, T value, unsigned lanes, PRECIS_WHERE) {
   const int me = precis::emulation::lane(), from = me - static_cast<int>(lanes);
@@ -218,7 +218,7 @@ inline int __all_sync(uint32_t mask, int predicate, PRECIS_WHERE) {
   return __ballot_sync(mask, predicate, where) == mask;
 }
 
-// Integers alone: their sums and extremes do not depend on the order.
+// Only integers: their sums and extremes do not depend on the order.
 inline uint32_t atomicAdd(uint32_t* to, uint32_t value) {
   const uint32_t before = *to;
   *to += value;
@@ -249,8 +249,8 @@ inline int __popc(uint32_t x) { return __builtin_popcount(x); }
 inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
 inline float __expf(float x) { return expf(x); }
 
-// Device memory is memory. These have the names and the calling convention of CUDA's, so that a
-// test that was compiled against them can be linked with the real ones.
+// Device memory is host memory. These functions have the names and the calling convention of CUDA, so
+// that a test that was compiled against them can be linked with the real ones.
 enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2 };
 extern "C" {
 cudaError_t cudaMalloc(void** memory, size_t bytes);
@@ -260,7 +260,7 @@ cudaError_t cudaDeviceSynchronize();
 const char* cudaGetErrorString(cudaError_t error);
 }
 
-// What runtime/backend.cu needs beyond that, of version 13. There is one GPU, number 0.
+// The further functions of CUDA 13 that runtime/ uses. There is one GPU, number 0.
 #define CUDART_VERSION 13000
 enum cudaDeviceAttr { cudaDevAttrConcurrentManagedAccess };
 enum cudaMemLocationType { cudaMemLocationTypeDevice };
@@ -296,8 +296,8 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
 cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes, cudaStream_t stream);
 cudaError_t cudaMemset2DAsync(void* memory, size_t pitch, int value, size_t width, size_t height,
                               cudaStream_t stream);
-// A capture takes what the stream is given; until it ends, what allocates, frees or waits fails,
-// and spoils it.
+// A capture records the stream's work. Until it ends, allocating, freeing and synchronizing fail and
+// invalidate it.
 enum cudaStreamCaptureMode { cudaStreamCaptureModeThreadLocal };
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode);
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph);

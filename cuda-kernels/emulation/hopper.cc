@@ -18,9 +18,9 @@ struct TileCopy {
 
 struct Barrier {
   uint32_t count, pending;
-  int64_t bytes = 0;  // expected and not there
+  int64_t bytes = 0;  // expected and not arrived
   uint32_t phase = 0;
-  std::vector<TileCopy> copies;  // under way
+  std::vector<TileCopy> copies;  // pending
 };
 
 struct Product {
@@ -29,12 +29,12 @@ struct Product {
   uint64_t a, b;
   int group;
 };
-struct Warpgroup {  // what one of its threads has asked for
+struct Warpgroup {  // the products that one of its threads has started
   std::vector<Product> products;
   int groups = 0;
 };
 
-// Of the block that runs.
+// The state of the running block.
 struct Block {
   uint64_t number = 0;
   std::map<uint32_t, Barrier> barriers;
@@ -55,12 +55,13 @@ unsigned char* memory(uint32_t address, uint32_t bytes) {
   size_t size = 0;
   auto* start = static_cast<unsigned char*>(dynamic_shared(&size));
   if (address < kBase || address - kBase + bytes > size) {
-    fail("%u bytes from the shared address %u on, of %zu from %u on", bytes, address, size, kBase);
+    fail("%u bytes at the shared address %u are outside the %zu bytes at %u", bytes, address, size,
+         kBase);
   }
   return start + (address - kBase);
 }
 
-// Of 128 bytes, on bits of the address.
+// The 128-byte swizzle of an address.
 uint32_t swizzled(uint32_t address) { return address ^ (address & 0x380) >> 3; }
 
 Barrier& barrier_at(uint32_t address) {
@@ -97,12 +98,12 @@ void arrive(Barrier& b, const TileCopy& copy) {
 
 float bf16(uint16_t bits) { return __uint_as_float(uint32_t{bits} << 16); }
 
-// Sixteen of K of a row of the tile that a descriptor tells of.
+// Reads 16 elements of K in a row of the tile that a descriptor describes.
 void read_row(uint64_t descriptor, uint32_t row, float (&v)[16]) {
   const uint32_t start = static_cast<uint32_t>(descriptor & 0x3fff) << 4;
   const uint32_t stride = static_cast<uint32_t>(descriptor >> 32 & 0x3fff) << 4;
   if (descriptor >> 62 != 1 || (descriptor >> 49 & 7) != 0) {
-    fail("the descriptor %llx is not one of a tile in the 128-byte swizzle from a multiple of 1024",
+    fail("the descriptor %llx does not describe a tile in the 128-byte swizzle at a multiple of 1024",
          static_cast<unsigned long long>(descriptor));
   }
   for (uint32_t half = 0; half < 2; half++) {
@@ -144,16 +145,16 @@ uint32_t shared_address(const void* p) {
 }
 
 void mbarrier_init(uint32_t barrier, uint32_t count) {
-  if (barrier % 8 != 0) fail("a barrier at the address %u", barrier);
+  if (barrier % 8 != 0) fail("the address of a barrier, %u, is not a multiple of 8", barrier);
   memory(barrier, 8);
   Barrier b;
   b.count = b.pending = count;
-  if (!block().barriers.emplace(barrier, b).second) fail("a barrier is made twice");
+  if (!block().barriers.emplace(barrier, b).second) fail("a barrier is initialized twice");
 }
 
 void mbarrier_arrive(uint32_t barrier, uint32_t bytes, const Where& where) {
   Barrier& b = barrier_at(barrier);
-  if (b.pending == 0) fail("line %u: more arrive at a barrier than it counts", where.line());
+  if (b.pending == 0) fail("line %u: more threads arrive at a barrier than its count", where.line());
   b.pending--;
   b.bytes += bytes;
   complete(b);
@@ -172,7 +173,7 @@ void mbarrier_wait(uint32_t barrier, uint32_t parity, const Where& where) {
 
 void copy_tile(uint32_t to, const CUtensorMap& map, int column, int row, uint32_t barrier) {
   Barrier& b = barrier_at(barrier);
-  if (to % 1024 != 0) fail("a tile at the address %u, which is no multiple of 1024", to);
+  if (to % 1024 != 0) fail("the address of a tile, %u, is not a multiple of 1024", to);
   std::memset(memory(to, map.box_rows * kRowBytes), 0xff, map.box_rows * kRowBytes);
   b.copies.push_back({to, map, column, row});
   notify(&b);

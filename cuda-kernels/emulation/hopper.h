@@ -1,6 +1,6 @@
-// What hopper.cuh needs on the host. Copies of the copy engine arrive when somebody waits for their
-// barrier and not before, products of wgmma are done when their group is waited for: what is read
-// or overwritten too early shows in the result. A barrier that nobody completes ends the launch.
+// The host's implementation of hopper.cuh. TMA copies arrive only when a thread waits for their
+// barrier, and products of wgmma are computed only when a thread waits for their group: reading or
+// overwriting too early shows in the result. A barrier that no thread completes ends the launch.
 #ifndef PRECIS_EMULATION_HOPPER_H_
 #define PRECIS_EMULATION_HOPPER_H_
 
@@ -18,16 +18,16 @@ struct alignas(64) CUtensorMap {
 namespace precis {
 namespace emulation {
 
-// As a kernel sees dynamic shared memory: it begins at a multiple of 128 that is none of 1024.
+// The address of dynamic shared memory in a kernel: it starts at a multiple of 128, not of 1024.
 uint32_t shared_address(const void* p);
 
 void mbarrier_init(uint32_t barrier, uint32_t count);
-// bytes is what the phase expects beyond the arrival.
+// bytes are expected by the phase in addition to the arrival.
 void mbarrier_arrive(uint32_t barrier, uint32_t bytes, const Where& where = Where::current());
 void mbarrier_wait(uint32_t barrier, uint32_t parity, const Where& where = Where::current());
 void copy_tile(uint32_t to, const CUtensorMap& map, int column, int row, uint32_t barrier);
 
-// d has count elements, of 2 count columns.
+// d has count elements, which belong to 2 count columns.
 void wgmma(float* d, int count, uint64_t a, uint64_t b);
 void wgmma_commit();
 void wgmma_wait(int groups_left, const Where& where = Where::current());

@@ -1,6 +1,6 @@
-// The runtime's part of the emulated device: memory, streams and events. A stream is a queue that
-// is worked off when somebody waits for it. One thread at a time does so: the emulator runs one
-// kernel.
+// The CUDA runtime of the emulated device: memory, streams, events and graphs. A stream is a queue
+// that runs when it is synchronized. Calls are serialized, because the emulator runs one kernel at a
+// time.
 
 #include <algorithm>
 #include <cstdio>
@@ -21,18 +21,18 @@ using Work = std::vector<std::function<cudaError_t()>>;
 
 struct Stream {
   Work work;
-  // While it is captured: where the work goes, and whether the capture is still good for anything.
+  // During a capture: the captured work, and whether the capture has become invalid.
   std::unique_ptr<Work> captured;
-  bool spoilt = false;
-  // As on a GPU, nothing is well again after a kernel has failed.
+  bool invalid = false;
+  // As on a GPU, the error of a kernel is sticky.
   cudaError_t failed = cudaSuccess;
 };
 
 std::recursive_mutex mutex;
 std::vector<std::unique_ptr<Stream>> streams;
 
-cudaError_t work_off(Stream* s) {
-  // What is worked off does not submit.
+cudaError_t drain(Stream* s) {
+  // Work in a queue does not submit more work.
   for (const auto& work : s->work) {
     if (s->failed == cudaSuccess) s->failed = work();
   }
@@ -40,30 +40,31 @@ cudaError_t work_off(Stream* s) {
   return s->failed;
 }
 
-// Whether the caller may allocate, free or wait: not while a stream is captured, which that spoils.
-bool forbidden() {
+// Returns whether a stream is being captured, and invalidates the capture: the caller wants to
+// allocate, free or synchronize.
+bool breaks_capture() {
   const std::lock_guard<std::recursive_mutex> lock(mutex);
   bool captured = false;
   for (const auto& s : streams) {
     if (s->captured == nullptr) continue;
-    s->spoilt = captured = true;
+    s->invalid = captured = true;
   }
   return captured;
 }
 
-cudaError_t work_off_all() {
+cudaError_t drain_all() {
   const std::lock_guard<std::recursive_mutex> lock(mutex);
-  if (forbidden()) return cudaErrorStreamCaptureUnsupported;
+  if (breaks_capture()) return cudaErrorStreamCaptureUnsupported;
   cudaError_t error = cudaSuccess;
   for (const auto& s : streams) {
-    const cudaError_t own = work_off(s.get());
+    const cudaError_t own = drain(s.get());
     if (error == cudaSuccess) error = own;
   }
   return error;
 }
 
 cudaError_t allocate(void** memory, size_t bytes, size_t alignment) {
-  if (forbidden()) return cudaErrorStreamCaptureUnsupported;
+  if (breaks_capture()) return cudaErrorStreamCaptureUnsupported;
   *memory = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
   return *memory != nullptr ? cudaSuccess : cudaErrorMemoryAllocation;
 }
@@ -89,9 +90,9 @@ using namespace precis::emulation;
 
 cudaError_t cudaMalloc(void** memory, size_t bytes) { return allocate(memory, bytes, 256); }
 
-// Waits, as the real one does.
+// Synchronizes, as the real one does.
 cudaError_t cudaFree(void* memory) {
-  const cudaError_t error = work_off_all();
+  const cudaError_t error = drain_all();
   if (error != cudaErrorStreamCaptureUnsupported) std::free(memory);
   return error;
 }
@@ -101,7 +102,7 @@ cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind)
   return cudaSuccess;
 }
 
-cudaError_t cudaDeviceSynchronize() { return work_off_all(); }
+cudaError_t cudaDeviceSynchronize() { return drain_all(); }
 
 const char* cudaGetErrorString(cudaError_t error) {
   switch (error) {
@@ -178,8 +179,8 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   const std::lock_guard<std::recursive_mutex> lock(mutex);
-  if (forbidden()) return cudaErrorStreamCaptureUnsupported;
-  return stream != nullptr ? work_off(static_cast<Stream*>(stream)) : cudaSuccess;
+  if (breaks_capture()) return cudaErrorStreamCaptureUnsupported;
+  return stream != nullptr ? drain(static_cast<Stream*>(stream)) : cudaSuccess;
 }
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
@@ -187,7 +188,7 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
   Stream* s = static_cast<Stream*>(stream);
   if (s == nullptr || s->captured != nullptr) return cudaErrorInvalidValue;
   s->captured = std::make_unique<Work>();
-  s->spoilt = false;
+  s->invalid = false;
   return cudaSuccess;
 }
 
@@ -197,7 +198,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   *graph = nullptr;
   if (s->captured == nullptr) return cudaErrorInvalidValue;
   const std::unique_ptr<Work> captured = std::move(s->captured);
-  if (s->spoilt) return cudaErrorStreamCaptureInvalidated;
+  if (s->invalid) return cudaErrorStreamCaptureInvalidated;
   *graph = new Work(std::move(*captured));
   return cudaSuccess;
 }
@@ -213,7 +214,7 @@ cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
   return cudaSuccess;
 }
 
-// Work that is still in a queue has a copy of its own.
+// Work that is still in a queue is a copy of its own.
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
   delete static_cast<Work*>(executable);
   return cudaSuccess;
@@ -249,7 +250,7 @@ cudaError_t cudaMemset2DAsync(void* memory, size_t pitch, int value, size_t widt
   });
 }
 
-// An event is the stream on which it was recorded last.
+// An event is the stream on which it was last recorded.
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
   *event = new cudaStream_t(nullptr);
   return cudaSuccess;

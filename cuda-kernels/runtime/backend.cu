@@ -1,39 +1,27 @@
-// A GPU behind the C boundary: its memory, its stream and the launchers of kernels.h. Compiled by
-// nvcc into libprecis, and as C++ with emulation/ into the library that the tests without a GPU
-// use.
+// The CUDA backend behind the C boundary: device memory, one stream, CUDA graphs and the launchers
+// of kernels.h. nvcc compiles it into libprecis; a C++ compiler compiles it with emulation/ into
+// the library for tests without a GPU.
 //
-// Memory of the device is managed, so that the host can look into it, but preferred on the device
-// and touched there first: pages move only when the host does look. Shared memory is pinned host
-// memory in the device's address space: arrays of a few hundred numbers that the host writes for
-// every step, and results that it reads.
-//
-// Nothing waits for the device but synchronize, allocate, free, and the packing of weights that lie
-// in neither kind of memory.
+// Nothing synchronizes with the device but synchronize, allocate, free, and the packing of weights
+// whose source is not memory of this context.
 
-#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <map>
 #include <memory>
 #include <string>
 
 #include "backend.h"
 #include "cublaslt.h"
-#include "error.h"
+#include "cuda_check.h"
+#include "device_memory.h"
 #include "kernels.h"
 #include "ops/op.h"
+#include "staging.h"
 #include "wgmma_trial.h"
 
 namespace precis {
 namespace {
-
-void check(cudaError_t error, const char* what) {
-  if (error == cudaSuccess) return;
-  (void)cudaGetLastError();  // what is not sticky is over
-  fail(error == cudaErrorMemoryAllocation ? PRECIS_OUT_OF_MEMORY : PRECIS_DEVICE_ERROR, "%s: %s",
-       what, cudaGetErrorString(error));
-}
 
 template <size_t n>
 void copy_text(char (&to)[n], const char* text) {
@@ -42,11 +30,11 @@ void copy_text(char (&to)[n], const char* text) {
 
 int attribute(cudaDeviceAttr which, int index) {
   int value = 0;
-  check(cudaDeviceGetAttribute(&value, which, index), "cudaDeviceGetAttribute");
+  cuda_check(cudaDeviceGetAttribute(&value, which, index), "cudaDeviceGetAttribute");
   return value;
 }
 
-// Why there is no GPU of that index; throws Error.
+// Throws Error, with the reason, if there is no GPU of that index.
 void require_device(int index) {
   int driver = 0, count = 0;
   if (cudaDriverGetVersion(&driver) != cudaSuccess || driver == 0) {
@@ -112,68 +100,12 @@ const char* name_of(ProblemOp op) {
   }
 }
 
-// Host memory on its way to the device: while one half is copied, the other is filled.
-class Staging {
- public:
-  static constexpr size_t kHalf = size_t{4} << 20;
-
-  ~Staging() {
-    for (Half& half : halves_) {
-      cudaFreeHost(half.memory);
-      if (half.copied != nullptr) cudaEventDestroy(half.copied);
-    }
-    cudaFree(target_.memory);
-  }
-
-  // The device's copy of bytes that lie anywhere; good until the next call of begin.
-  void* copy(const void* from, size_t bytes, cudaStream_t stream) {
-    char* to = static_cast<char*>(target_.memory) + used_;
-    used_ += rounded(bytes);
-    for (size_t done = 0; done < bytes; done += kHalf) {
-      Half& half = halves_[next_ ^= 1];
-      if (half.memory == nullptr) {
-        check(cudaHostAlloc(&half.memory, kHalf, cudaHostAllocDefault), "pinned memory");
-        check(cudaEventCreateWithFlags(&half.copied, cudaEventDisableTiming), "an event");
-      }
-      check(cudaEventSynchronize(half.copied), "matmul_pack");
-      const size_t part = std::min(kHalf, bytes - done);
-      std::memcpy(half.memory, static_cast<const char*>(from) + done, part);
-      check(cudaMemcpyAsync(to + done, half.memory, part, cudaMemcpyHostToDevice, stream),
-            "matmul_pack");
-      check(cudaEventRecord(half.copied, stream), "matmul_pack");
-    }
-    return to;
-  }
-  // Room for copies of so many bytes together, each rounded.
-  void begin(size_t bytes) {
-    void* start = nullptr;
-    check(target_.reserve(bytes, &start), "matmul_pack");
-    used_ = 0;
-  }
-  // Weights are packed when a model is loaded; what that took is of no use later.
-  void release() {
-    if (target_.memory == nullptr) return;
-    cudaFree(target_.memory);
-    target_ = {};
-  }
-  static size_t rounded(size_t bytes) { return (bytes + 255) / 256 * 256; }
-
- private:
-  struct Half {
-    void* memory = nullptr;
-    cudaEvent_t copied = nullptr;
-  };
-  Half halves_[2];
-  CudaArena target_;
-  size_t used_ = 0;
-  int next_ = 0;
-};
-
 class CudaBackend final : public Backend {
  public:
-  CudaBackend(int index, bool many_rows) : Backend(false), index_(index) {
+  CudaBackend(int index, bool many_rows)
+      : Backend(false), index_(index), memory_(index, context_.stream) {
     require_device(index);
-    check(cudaGetDeviceProperties(&properties_, index), "cudaGetDeviceProperties");
+    cuda_check(cudaGetDeviceProperties(&properties_, index), "cudaGetDeviceProperties");
     capability_ = 10 * properties_.major + properties_.minor;
     if (capability_ < 80) {
       fail(PRECIS_UNSUPPORTED,
@@ -186,14 +118,14 @@ class CudaBackend final : public Backend {
            "or some virtual machines",
            index, properties_.name);
     }
-    check(cudaSetDevice(index), "cudaSetDevice");
-    check(cudaStreamCreateWithFlags(&context_.stream, cudaStreamNonBlocking), "a stream");
+    cuda_check(cudaSetDevice(index), "cudaSetDevice");
+    cuda_check(cudaStreamCreateWithFlags(&context_.stream, cudaStreamNonBlocking), "a stream");
     context_.multiprocessors = properties_.multiProcessorCount;
     context_.block_shared_bytes = static_cast<int64_t>(properties_.sharedMemPerBlockOptin);
     void* memory = nullptr;
-    check(cudaMalloc(&memory, sizeof *context_.problem), "device memory");
+    cuda_check(cudaMalloc(&memory, sizeof *context_.problem), "device memory");
     context_.problem = static_cast<unsigned long long*>(memory);
-    check(cudaHostAlloc(&memory, 2 * sizeof *problem_, cudaHostAllocDefault), "pinned memory");
+    cuda_check(cudaHostAlloc(&memory, 2 * sizeof *problem_, cudaHostAllocDefault), "pinned memory");
     problem_ = static_cast<unsigned long long*>(memory);
     problem_[1] = kNoProblem;
     clear_problem();
@@ -207,18 +139,17 @@ class CudaBackend final : public Backend {
   ~CudaBackend() override {
     cudaSetDevice(index_);
     cudaStreamSynchronize(context_.stream);
-    for (const auto& [start, piece] : pieces_) release(start, piece.shared);
     cudaFree(context_.scratch.memory);
     cudaFree(context_.problem);
     cudaFreeHost(problem_);
     cudaStreamDestroy(context_.stream);
   }
 
-  // The device is a property of the thread, and any thread may call.
+  // The current device belongs to the thread, and any thread may call.
   void enter() override {
     thread_local int current = -1;
     if (current == index_) return;
-    check(cudaSetDevice(index_), "cudaSetDevice");
+    cuda_check(cudaSetDevice(index_), "cudaSetDevice");
     current = index_;
   }
 
@@ -228,11 +159,11 @@ class CudaBackend final : public Backend {
     info->threads = 1;
     info->scratch_bytes = static_cast<int64_t>(context_.scratch.bytes);
     info->allocations += static_cast<int64_t>(context_.scratch.moves);
-    check(cudaDriverGetVersion(&info->driver_version), "cudaDriverGetVersion");
+    cuda_check(cudaDriverGetVersion(&info->driver_version), "cudaDriverGetVersion");
     info->compute_capability = capability_;
     info->multiprocessors = context_.multiprocessors;
     size_t free_bytes = 0, total = 0;
-    check(cudaMemGetInfo(&free_bytes, &total), "cudaMemGetInfo");
+    cuda_check(cudaMemGetInfo(&free_bytes, &total), "cudaMemGetInfo");
     info->device_bytes = static_cast<int64_t>(total);
     info->free_bytes = static_cast<int64_t>(free_bytes);
     copy_text(info->device_name, properties_.name);
@@ -249,7 +180,8 @@ class CudaBackend final : public Backend {
   }
 
   void synchronize() override {
-    // What a kernel noted comes along: one more copy of a word, and no second wait.
+    // Reading the problem word with the same synchronization costs one more copy and no second
+    // wait.
     cudaError_t error = cudaMemcpyAsync(problem_, context_.problem, sizeof *problem_,
                                         cudaMemcpyDeviceToHost, context_.stream);
     if (error == cudaSuccess) error = cudaStreamSynchronize(context_.stream);
@@ -266,73 +198,26 @@ class CudaBackend final : public Backend {
     }
   }
 
-  void* allocate(size_t bytes, bool shared) override {
-    void* memory = nullptr;
-    const char* op = shared ? "allocate_shared" : "allocate";
-    // Rounded, so that the device may read a whole vector at the end.
-    const size_t room = (bytes + 255) / 256 * 256;
-    if (shared) {
-      check(cudaHostAlloc(&memory, room, cudaHostAllocPortable | cudaHostAllocMapped), op);
-      std::memset(memory, 0, room);
-    } else {
-      // The driver would lend the host's memory beyond that, and move pages for ever.
-      size_t left = 0, total = 0;
-      check(cudaMemGetInfo(&left, &total), op);
-      if (room > left) {
-        fail(PRECIS_OUT_OF_MEMORY, "%s: %zu bytes, but GPU %d has %zu left", op, bytes, index_,
-             left);
-      }
-      check(cudaMallocManaged(&memory, room, cudaMemAttachGlobal), op);
-      cudaError_t error = prefer_device(memory, room);
-      if (error == cudaSuccess) error = cudaMemsetAsync(memory, 0, room, context_.stream);
-      if (error == cudaSuccess) error = cudaStreamSynchronize(context_.stream);
-      if (error != cudaSuccess) cudaFree(memory);
-      check(error, op);
-    }
-    pieces_[reinterpret_cast<uintptr_t>(memory)] = {bytes, shared};
-    return memory;
-  }
-
-  void free(void* memory, size_t) override {
-    const auto piece = pieces_.find(reinterpret_cast<uintptr_t>(memory));
-    PRECIS_CHECK(piece != pieces_.end(), "free: %p was not allocated on this context", memory);
-    check(cudaStreamSynchronize(context_.stream), "free");
-    frees_++;
-    release(piece->first, piece->second.shared);
-    last_ = nullptr;
-    pieces_.erase(piece);
-  }
-
+  void* allocate(size_t bytes, bool shared) override { return memory_.allocate(bytes, shared); }
+  void free(void* memory, size_t) override { memory_.free(memory); }
   Reach reach(const void* start, size_t bytes) const override {
-    const auto at = reinterpret_cast<uintptr_t>(start);
-    // Neighbouring tensors lie in one piece.
-    if (last_ == nullptr || at < last_start_ || at >= last_start_ + last_->bytes) {
-      auto after = pieces_.upper_bound(at);
-      if (after == pieces_.begin()) return Reach::kNobody;
-      --after;
-      last_start_ = after->first;
-      last_ = &after->second;
-    }
-    if (at - last_start_ > last_->bytes || bytes > last_->bytes - (at - last_start_)) {
-      return Reach::kNobody;
-    }
-    return last_->shared ? Reach::kBoth : Reach::kDevice;
+    return memory_.reach(start, bytes);
   }
 
-  // A CUDA graph. Between record and its end the stream captures what it gets.
+  // A recording is a CUDA graph: between record and end_recording the stream captures its work.
   void record() override {
-    check(cudaStreamBeginCapture(context_.stream, cudaStreamCaptureModeThreadLocal),
-          "record_begin");
+    cuda_check(cudaStreamBeginCapture(context_.stream, cudaStreamCaptureModeThreadLocal),
+               "record_begin");
     recording_ = context_.scratch.fixed = true;
   }
   std::unique_ptr<Recording> end_recording() override {
     auto made = std::make_unique<Graph>();
     cudaGraph_t graph = nullptr;
     recording_ = context_.scratch.fixed = false;
-    check(cudaStreamEndCapture(context_.stream, &graph), "record_end");
+    cuda_check(cudaStreamEndCapture(context_.stream, &graph), "record_end");
     const cudaError_t error = cudaGraphInstantiate(&made->operations, graph, 0);
     cudaGraphDestroy(graph);
-    check(error, "record_end");
+    cuda_check(error, "record_end");
     made->moves = moves();
     return made;
   }
@@ -346,7 +231,7 @@ class CudaBackend final : public Backend {
     Graph& graph = static_cast<Graph&>(recording);
     if (graph.moves != moves()) return false;
     last_op_ = "a replayed recording";
-    check(cudaGraphLaunch(graph.operations, context_.stream), "replay");
+    cuda_check(cudaGraphLaunch(graph.operations, context_.stream), "replay");
     return true;
   }
 
@@ -357,19 +242,15 @@ class CudaBackend final : public Backend {
     return cuda_packed_layout(outputs, inputs, dtype).bytes;
   }
 
-#define PRECIS_LAUNCH(op)                         \
-  void op(const precis_##op##_args& a) override { \
-    last_op_ = #op;                               \
-    check(op##_cuda(context_, prepared(a)), #op); \
+#define PRECIS_LAUNCH(op)                              \
+  void op(const precis_##op##_args& a) override {      \
+    last_op_ = #op;                                    \
+    cuda_check(op##_cuda(context_, prepared(a)), #op); \
   }
   PRECIS_FOR_EACH_OP(PRECIS_LAUNCH)
 #undef PRECIS_LAUNCH
 
  private:
-  struct Piece {
-    size_t bytes;
-    bool shared;
-  };
   struct Graph final : Recording {
     ~Graph() override {
       if (operations != nullptr) cudaGraphExecDestroy(operations);
@@ -378,10 +259,10 @@ class CudaBackend final : public Backend {
     uint64_t moves = 0;
   };
 
-  // Goes up whenever memory that a recording may read goes.
-  uint64_t moves() const { return frees_ + context_.scratch.moves; }
+  // Increases whenever memory that a graph may use is freed: then the graph is invalid.
+  uint64_t moves() const { return memory_.frees() + context_.scratch.moves; }
 
-  // The arguments that a launcher gets, and what it does not take.
+  // Returns the launcher's arguments, after checks that apply to GPUs alone.
   template <class Args>
   const Args& prepared(const Args& a) {
     return a;
@@ -405,7 +286,7 @@ class CudaBackend final : public Backend {
     }
     return a;
   }
-  // Sources that lie somewhere else are copied to the device first.
+  // Sources outside the context's memory are copied to the device first.
   precis_matmul_pack_args prepared(const precis_matmul_pack_args& a) {
     precis_matmul_pack_args b = a;
     auto bytes_of = [](const precis_tensor& t) {
@@ -436,7 +317,7 @@ class CudaBackend final : public Backend {
     }
     const cudaError_t error = precis::choose_wgmma(context_, many_rows, &wgmma_);
     if (error == cudaSuccess || error == cudaErrorMemoryAllocation) {
-      check(error, "the trial of wgmma");
+      cuda_check(error, "the trial of wgmma");
       return;
     }
     fail(PRECIS_DEVICE_ERROR, "the trial of wgmma failed: %s; set %s=0 to do without wgmma",
@@ -450,42 +331,23 @@ class CudaBackend final : public Backend {
     }
   }
 
-  cudaError_t prefer_device(void* memory, size_t bytes) {
-#if CUDART_VERSION >= 13000
-    cudaMemLocation where = {};
-    where.type = cudaMemLocationTypeDevice;
-    where.id = index_;
-#else
-    const int where = index_;
-#endif
-    return cudaMemAdvise(memory, bytes, cudaMemAdviseSetPreferredLocation, where);
-  }
-
-  static void release(uintptr_t start, bool shared) {
-    void* memory = reinterpret_cast<void*>(start);
-    shared ? cudaFreeHost(memory) : cudaFree(memory);
-  }
-
   void clear_problem() {
-    check(cudaMemcpyAsync(context_.problem, problem_ + 1, sizeof *problem_, cudaMemcpyHostToDevice,
-                          context_.stream),
-          "the problem word");
+    cuda_check(cudaMemcpyAsync(context_.problem, problem_ + 1, sizeof *problem_,
+                               cudaMemcpyHostToDevice, context_.stream),
+               "the problem word");
   }
 
   const int index_;
   int capability_ = 0;
   cudaDeviceProp properties_;
   CudaContext context_;
-  unsigned long long* problem_ = nullptr;  // pinned: what was read, and kNoProblem
+  DeviceMemory memory_;
+  unsigned long long* problem_ = nullptr;  // pinned: the code that was read, and kNoProblem
   const char* last_op_ = "the first operation";
   std::unique_ptr<CublasLt> cublaslt_;
   std::string cublaslt_error_;
-  std::string wgmma_;  // whether it is used, and why
+  std::string wgmma_;  // whether wgmma is used, and why
   Staging staging_;
-  std::map<uintptr_t, Piece> pieces_;
-  uint64_t frees_ = 0;
-  mutable const Piece* last_ = nullptr;
-  mutable uintptr_t last_start_ = 0;
 };
 
 }  // namespace

@@ -1,8 +1,7 @@
-// y = alpha x W' (+ y) by cuBLASLt. It thinks in columns: a row-major matrix is its transpose, so
-// y' (N, M) = W (N, K) x' (K, M), where W' is what lies in memory and is transposed back.
+// y = alpha x W' (+ y) by cuBLASLt, which is column-major. A row-major matrix is its transpose
+// there, so y' (N, M) = W (N, K) x' (K, M), where memory holds W' and cuBLASLt transposes it.
 //
-// What is declared of cuBLASLt here is its documented binary interface, the same in versions 12 and
-// 13.
+// The declarations are cuBLASLt's documented binary interface, which versions 12 and 13 share.
 #include <dlfcn.h>
 #include <sys/stat.h>
 
@@ -42,7 +41,7 @@ constexpr int kColumns = 3, kStride = 4;                 // attributes of a matr
 constexpr int kMaxWorkspace = 1, kReductionSchemes = 3;  // attributes of a preference
 constexpr int kAlignments[] = {5, 6, 7, 8};
 constexpr int kSplitK = 2;          // attribute of an algorithm
-constexpr int64_t kAlignment = 16;  // what every row and matrix is aligned to
+constexpr int64_t kAlignment = 16;  // of every row and matrix, in bytes
 
 struct Library {
   int (*create)(Handle*);
@@ -67,7 +66,7 @@ struct Library {
                   void* workspace, size_t workspace_bytes, cudaStream_t stream);
 };
 
-// The first symbol that is missing, or nullptr.
+// Looks up all symbols; returns the first missing one, or nullptr.
 const char* bind(void* library, Library* l) {
   const char* missing = nullptr;
   auto symbol = [&](const char* name, auto* function) {
@@ -99,7 +98,7 @@ bool set(int (*setter)(Descriptor, int, const void*, size_t), Descriptor descrip
   return setter(descriptor, attribute, &value, sizeof value) == kSuccess;
 }
 
-// ------------------------------------------------------------------ where it lies
+// ------------------------------------------------------------------ loading
 
 constexpr const char* kNames[] = {"libcublasLt.so.13", "libcublasLt.so.12"};
 
@@ -116,7 +115,7 @@ std::string folder_of(const void* address) {
   return slash == std::string::npos ? "." : path.substr(0, slash);
 }
 
-// Loaded libraries stay: their threads and static data do not survive an unload.
+// A loaded library is never unloaded, because its threads and static data would not survive that.
 void* open_library(std::string* name, std::string* why) {
   std::vector<std::string> files;
   const char* named = std::getenv("PRECIS_CUBLASLT");
@@ -151,7 +150,7 @@ void* open_library(std::string* name, std::string* why) {
 // ------------------------------------------------------------------ products
 
 struct CublasLt::State {
-  // Everything of a product that does not depend on the number of rows.
+  // The part of a product that does not depend on the number of rows.
   struct Product {
     int64_t outputs, inputs;
     int32_t w_type, y_type;
@@ -188,7 +187,7 @@ struct CublasLt::State {
 
   bool describe(Product& p) {
     const CudaPackedLayout packed = cuda_packed_layout(p.outputs, p.inputs, p.w_type);
-    // Strides of x and y are set for each call. The choice is made for rows without gaps.
+    // Strides of x and y are set for each call; the algorithm is chosen for rows without gaps.
     auto stride = [](int64_t columns) { return ceil_div(columns, kAlignment) * kAlignment; };
     const auto n = static_cast<uint64_t>(p.outputs), k = static_cast<uint64_t>(p.inputs);
     return library.product_create(&p.product, kCompute32, kReal32) == kSuccess &&

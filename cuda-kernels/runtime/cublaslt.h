@@ -1,17 +1,17 @@
-// cuBLASLt as the engine of plain products, loaded at run time: nothing links with it, and where it
-// is missing our own kernel serves.
+// cuBLASLt for matmul, loaded at run time: nothing links with it, and where it is missing our own
+// kernels are used.
 //
-// It is looked for where the environment variable PRECIS_CUBLASLT says (the file or its folder;
-// then nowhere else), then on the loader's path, then beside libprecis, as libcublasLt.so.13 or
-// .12.
+// If the environment variable PRECIS_CUBLASLT names the library or its folder, only that is tried.
+// Otherwise libcublasLt.so.13 or .12 is searched for on the loader's path and then beside
+// libprecis.
 //
-// A row of a result depends on its own row of x alone, as precis.h promises, on two conditions.
-// First, a context either has cuBLASLt, and then all its products that cuBLASLt can do go there, or
-// it does not: nothing is decided by the number of rows. That suits training and evaluation, with
-// whole sequences; a context for generation, whose products have a row or a hundred, is better off
-// without, because, second, the algorithm is chosen once for each weight shape and for kTypicalRows
-// rows, and used for any number of rows. Algorithms that split K over blocks are left out, so that
-// an element is one sum along K in the order that its tile has.
+// precis.h promises that a row of a result depends on its own row of x alone. That holds on two
+// conditions. First, a context either has cuBLASLt, and then all products that cuBLASLt can compute
+// go there, or it has not: the number of rows decides nothing. Second, the algorithm is chosen once
+// for each weight shape, for kTypicalRows rows, and used for any number of rows. This suits
+// training and evaluation of whole sequences; a context for generation, whose products have from
+// one to a hundred rows, is faster without cuBLASLt. Algorithms that split K over blocks (split-K)
+// are not used, so an element is one sum along K in the order of its tile.
 #ifndef PRECIS_CUDA_CUBLASLT_H_
 #define PRECIS_CUDA_CUBLASLT_H_
 
@@ -19,6 +19,7 @@
 #include <string>
 
 #include "cuda_context.h"
+#include "precis.h"
 
 namespace precis {
 
@@ -27,20 +28,20 @@ class CublasLt {
   static constexpr int64_t kTypicalRows = 2048;
   static constexpr size_t kWorkspaceBytes = size_t{32} << 20;
 
-  // For the device that is current. nullptr, and a sentence why, where there is none; so under
-  // emulation.
+  // Loads cuBLASLt for the current device. Returns nullptr, and the reason in why, where that is
+  // impossible, as under emulation.
   static std::unique_ptr<CublasLt> find(std::string* why);
-  // The same without asking what the kernels run on.
+  // The same, also under emulation.
   static std::unique_ptr<CublasLt> search(std::string* why);
   ~CublasLt();
   CublasLt(const CublasLt&) = delete;
 
-  const char* version() const;  // as "13.1.0"
+  const char* version() const;  // for example "13.1.0"
   const char* path() const;
 
-  // Starts precis_matmul on the context's stream. *done says whether: where types or alignment do
-  // not suit, or cuBLASLt has no algorithm, nothing happened. Nothing is searched for when a weight
-  // of this shape was used before.
+  // Starts precis_matmul on the context's stream and sets *done. It does nothing, and *done is
+  // false, where types or alignment do not suit or cuBLASLt has no algorithm. The algorithm is
+  // chosen at the first product with a weight of this shape.
   cudaError_t multiply(CudaContext& context, const precis_matmul_args& a, bool* done);
 
  private:

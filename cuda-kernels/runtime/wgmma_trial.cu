@@ -1,5 +1,5 @@
-// The trial that wgmma.h speaks of: products of more than one tile and more steps than the ring has
-// stages, by either kernel.
+// The trial of wgmma_trial.h: products of more than one tile, with more steps than the ring has
+// stages, by both kernels.
 #include <cmath>
 #include <cstring>
 #include <vector>
@@ -13,7 +13,7 @@ namespace {
 
 constexpr int64_t kRows = 150, kOutputs = 140, kInputs = 328, kRanks = 24;
 
-// Freed when it goes.
+// Device memory with an owner.
 class Memory {
  public:
   ~Memory() { cudaFree(start_); }
@@ -21,8 +21,8 @@ class Memory {
   Memory(const Memory&) = delete;
 
   cudaError_t allocate(size_t bytes) { return cudaMalloc(&start_, bytes); }
-  // Numbers of many sizes, so that sums of their products round; zeros outside inside_rows x
-  // inside_columns.
+  // Fills the memory with numbers of many magnitudes, so that sums of their products round, and
+  // with zeros outside inside_rows x inside_columns.
   cudaError_t fill(int64_t rows, int64_t columns, int64_t inside_rows, int64_t inside_columns,
                    uint32_t stream) {
     std::vector<Bf16> numbers(static_cast<size_t>(rows * columns));
@@ -58,13 +58,13 @@ struct Weight {
   }
 };
 
-// What a product gave: y, and behind it down.
+// The results of a product: y, followed by down.
 constexpr int64_t kResults = kRows * (kOutputs + kRanks);
 
 cudaError_t multiply(CudaContext& context, precis_lora_matmul_args args, std::vector<float>* got) {
   Memory results;
   PRECIS_RETURN_IF_ERROR(results.allocate(kResults * sizeof(float)));
-  // NaN, for what is not written.
+  // NaN shows elements that are not written.
   std::vector<float> nothing(kResults, NAN);
   PRECIS_RETURN_IF_ERROR(cudaMemcpy(results.start(), nothing.data(), kResults * sizeof(float),
                                     cudaMemcpyHostToDevice));
@@ -107,7 +107,7 @@ cudaError_t compare(CudaContext& context, bool* right, bool* same_bits) {
       difference += (double{want[i]} - got[i]) * (double{want[i]} - got[i]);
       size += double{want[i]} * want[i];
     }
-    // t is rounded to bfloat16 on its way, and may be rounded to the other side.
+    // t is rounded to bfloat16, and the two kernels may round it to different neighbors.
     *right &= std::sqrt(difference) <= 1e-3 * std::sqrt(size);
   }
   return cudaSuccess;
@@ -127,9 +127,9 @@ cudaError_t choose_wgmma(CudaContext& context, bool many_rows, std::string* why)
     *why = "used for many rows";
   } else if (many_rows) {
     context.wgmma = Wgmma::kAlways;
-    *why = "used for every number of rows: it rounds otherwise than mma.sync";
+    *why = "used for every number of rows: it rounds differently from mma.sync";
   } else {
-    *why = "not used: it rounds otherwise than mma.sync, which few rows go to";
+    *why = "not used: it rounds differently from mma.sync, which computes few rows";
   }
   return cudaSuccess;
 }

@@ -1,11 +1,14 @@
-// Whether products run on Hopper's own tensor cores (lora_matmul_wgmma.cu).
+// Decides whether products use wgmma, the tensor core instruction of Hopper
+// (lora_matmul_wgmma.cu).
 //
-// A row of a result depends on its own row of x alone, as precis.h promises, however many rows
-// there are. wgmma is for many rows; few go to a kernel of mma.sync, which adds up in the same
-// order. Whether the two round alike inside sixteen of K, only the GPU can tell. So each context
-// tries both on the same numbers when it is made: what is wrong is not used; what is right to the
-// bit is used for many rows; what is right but rounds otherwise is used for every number of rows,
-// in contexts for training, and not at all in others.
+// precis.h promises that a row of a result depends on its own row of x alone, not on the number of
+// rows. wgmma is for many rows; few rows use the mma.sync kernel, which adds in the same order.
+// Whether the two round identically inside 16 elements of K is not documented. So each context runs
+// both on the same numbers when it is created:
+//   wgmma is wrong                   it is not used
+//   bitwise identical to mma.sync    it is used for many rows
+//   right, but rounds differently    in a context for training it is used for every number of rows,
+//                                    in others not at all
 #ifndef PRECIS_CUDA_WGMMA_TRIAL_H_
 #define PRECIS_CUDA_WGMMA_TRIAL_H_
 
@@ -15,8 +18,8 @@
 
 namespace precis {
 
-// Sets context.wgmma, and says in why what was found. Waits for the device. An error is one that
-// the device does not recover from.
+// Sets context.wgmma and explains the decision in why. Synchronizes. The device does not recover
+// from an error that this returns.
 cudaError_t choose_wgmma(CudaContext& context, bool many_rows, std::string* why);
 
 }  // namespace precis

@@ -1,7 +1,7 @@
-// y = act(x), or gated y[m, f] = act(x[m, f]) x[m, F + f] native/src/ops/activation.h
+// y = act(x), or gated y[m, f] = act(x[m, f]) x[m, F + f]               native/src/ops/activation.h
 //
-// Bound by memory; expf rather than __expf costs nothing that shows then, and keeps float32 to its
-// last bits.
+// The kernel is memory-bound, so expf costs no more time than __expf, and it is accurate to the
+// last bits of float32.
 #include "activation_functions.cuh"
 #include "elements.cuh"
 #include "kernels.h"
@@ -13,7 +13,7 @@ namespace {
 template <class Act>
 struct Activation {
   AnyMatrix x, y;
-  int64_t gate;  // columns between x and what multiplies it; 0: none
+  int64_t gate;  // columns from x to its factor; 0 without one
 
   __device__ void operator()(int64_t m, int64_t n, int count) const {
     float v[kEight], factor[kEight];

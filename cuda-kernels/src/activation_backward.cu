@@ -1,5 +1,5 @@
-// dx = dy act'(x), gated dx[m, f] = dy act'(x[m, f]) x[m, F + f], dx[m, F + f] = dy act(x[m, f])
-//                                                               native/src/ops/activation_backward.h
+// dx = dy act'(x), or gated dx[m, f] = dy act'(x[m, f]) x[m, F + f], dx[m, F + f] = dy act(x[m, f])
+//                                                              native/src/ops/activation_backward.h
 #include "activation_functions.cuh"
 #include "elements.cuh"
 #include "kernels.h"

@@ -1,4 +1,4 @@
-// The activation functions and their slopes.
+// The activation functions and their derivatives.
 #ifndef PRECIS_CUDA_ACTIVATION_FUNCTIONS_CUH_
 #define PRECIS_CUDA_ACTIVATION_FUNCTIONS_CUH_
 
@@ -6,11 +6,11 @@
 
 namespace precis {
 
-// NaN passes through.
+// NaN is passed through.
 __device__ __forceinline__ float at_least(float least, float x) { return x < least ? least : x; }
 __device__ __forceinline__ float at_most(float most, float x) { return x > most ? most : x; }
 
-// 1 / (1 + e^-u), and 1 less that: without cancellation, and nothing overflows.
+// 1 / (1 + e^-u) and 1 minus that, without cancellation or overflow.
 struct Sigmoid {
   float value, rest;
 };
@@ -43,7 +43,7 @@ struct GeluTanh {
   static __device__ __forceinline__ float act(float x) {
     return x * sigmoid(x * fmaf(kD, x * x, kC)).value;
   }
-  // s (1 + x (1 - s) 2 u'); beyond 100 either s or 1 - s is 0.
+  // s (1 + x (1 - s) 2 u'); for |x| > 100 either s or 1 - s is 0.
   static __device__ __forceinline__ float slope(float x, float* y) {
     const float bounded = at_most(100, at_least(-100, x)), square = bounded * bounded;
     const Sigmoid s = sigmoid(bounded * fmaf(kD, square, kC));
@@ -81,7 +81,7 @@ struct Tanh {
   }
 };
 
-// Calls f with the functions of that kind.
+// Calls f with the activation of that kind and returns its result.
 template <class F>
 static inline cudaError_t with_activation(int32_t kind, const F& f) {
   switch (kind) {

@@ -1,10 +1,11 @@
 // One step of Adafactor                                                  native/src/ops/adafactor.h
 //
-// A matrix: the rows' squares, a warp for each row; the columns' squares (column_sums.cuh); the
-// mean of the rows' moments; the rows' squares of u; what they make of the learning rate; the
-// change. The gradient is read four times, the parameter twice: u is cheaper to compute twice than
-// to keep. A vector: by chunks of a fixed length, read twice. Single values, and everything that is
-// added up over rows or chunks, are in double. Nothing comes back to the host.
+// The kernels for a matrix compute, in this order: the rows' squares, one warp per row; the
+// columns' squares (column_sums.cuh); the mean of the rows' moments; the rows' squares of u; the
+// learning rate from those; the parameters. The gradient is read four times and the parameter
+// twice: u is cheaper to compute twice than to store. A vector is processed in chunks of a fixed
+// length and read twice. Scalars and all sums over rows or chunks are in double. No value is copied
+// to the host.
 #include <cmath>
 
 #include "column_sums.cuh"
@@ -19,7 +20,7 @@ constexpr int kWarps = 4;
 constexpr int kThreads = 256;
 constexpr int64_t kChunk = 16384;
 
-// What a row or a chunk adds to rms(u) and rms(p).
+// The sums of squares of u and p over a row or a chunk.
 struct Squares {
   float update, parameter;
 };
@@ -29,9 +30,9 @@ struct Change {
   float keep, step;
 };
 
-// What one launch leaves to the next.
-struct Shares {
-  double mean;  // of the rows' moments
+// Scalars that one launch computes for the next.
+struct Scalars {
+  double mean;  // the mean of the rows' moments
   Change change;
 };
 
@@ -50,15 +51,15 @@ struct Factored {
   float* columns;
   float* factors;  // (K) 1 / sqrt(column)
   Squares* squares;
-  Shares* shares;
+  Scalars* scalars;
   int64_t n;
   int k;
   float scale;
   Decay decay;
 
-  // What turns a gradient of row m into u, but for the column's factor.
+  // The factor that turns a gradient of row m into u, without the column's factor.
   __device__ __forceinline__ float row_factor(int64_t m) const {
-    return scale / sqrtf(rows[m] / static_cast<float>(shares->mean));
+    return scale / sqrtf(rows[m] / static_cast<float>(scalars->mean));
   }
   __device__ __forceinline__ void load_update(int64_t m, int64_t d, int count, float factor,
                                               float (&u)[kEight]) const {
@@ -68,12 +69,12 @@ struct Factored {
 #pragma unroll
     for (int i = 0; i < kEight; i++) u[i] = u[i] * factor * f[i];
   }
-  // The sum over the row of what f(d, count) gives, by a warp.
+  // Sums f(d, count) over the row; all lanes of a warp call it.
   template <class F>
   __device__ __forceinline__ float row_sum(const F& f) const {
     float sum = 0;
     for (int d = thread() % 32 * kEight; d < k; d += 32 * kEight) {
-      sum += f(d, k - d < kEight ? k - d : kEight);
+      sum += f(d, up_to_eight(k - d));
     }
     return warp_reduce(sum, Sum());
   }
@@ -127,7 +128,7 @@ __global__ void __launch_bounds__(kThreads) adafactor_mean_kernel(Factored f) {
   double sum = 0;
   for (int64_t m = thread(); m < f.n; m += kThreads) sum += static_cast<double>(f.rows[m]);
   sum = block_reduce(sum, Sum());
-  if (thread() == 0) f.shares->mean = sum / static_cast<double>(f.n);
+  if (thread() == 0) f.scalars->mean = sum / static_cast<double>(f.n);
 }
 
 __global__ void __launch_bounds__(kWarps * 32) adafactor_updates_kernel(Factored f) {
@@ -147,7 +148,7 @@ struct ChangeMatrix {
   Factored f;
 
   __device__ void operator()(int64_t m, int64_t d, int count) const {
-    const Change change = f.shares->change;
+    const Change change = f.scalars->change;
     float p[kEight], u[kEight];
     load8(f.parameter.row(m) + d, count, p);
     f.load_update(m, d, count, f.row_factor(m), u);
@@ -164,7 +165,7 @@ struct Rate {
 
 __global__ void __launch_bounds__(kThreads)
     adafactor_change_kernel(const Squares* squares, int64_t pieces, double count, Rate rate,
-                            Shares* shares) {
+                            Scalars* scalars) {
   double update = 0, parameter = 0;
   for (int64_t i = thread(); i < pieces; i += kThreads) {
     update += static_cast<double>(squares[i].update);
@@ -177,9 +178,9 @@ __global__ void __launch_bounds__(kThreads)
   const double size = sqrt(parameter / count);
   double lr = rate.learning_rate;
   if (rate.scale_parameter) lr *= size > rate.epsilon2 ? size : rate.epsilon2;
-  // Not excess > 1 ? excess : 1, which would hide NaN.
-  shares->change = {static_cast<float>(1 - lr * rate.weight_decay),
-                    static_cast<float>(excess <= 1 ? lr : lr / excess)};
+  // max(1, excess) would hide NaN.
+  scalars->change = {static_cast<float>(1 - lr * rate.weight_decay),
+                     static_cast<float>(excess <= 1 ? lr : lr / excess)};
 }
 
 struct Vector {
@@ -187,13 +188,13 @@ struct Vector {
   const float* gradient;
   float* moments;
   Squares* squares;
-  Shares* shares;
+  Scalars* scalars;
   int64_t n;
   float scale;
   Decay decay;
 
   __device__ void operator()(int64_t, int64_t i, int count) const {
-    const Change change = shares->change;
+    const Change change = scalars->change;
     float p[kEight], g[kEight], v[kEight];
     load8(parameter + i, count, p);
     load8(gradient + i, count, g);
@@ -208,10 +209,10 @@ struct Vector {
 
 __global__ void __launch_bounds__(kThreads) adafactor_vector_kernel(Vector f) {
   const int64_t first = int64_t{blockIdx.x} * kChunk;
-  const int64_t end = first + kChunk < f.n ? first + kChunk : f.n;
+  const int64_t end = min(first + kChunk, f.n);
   float updates = 0, parameters = 0;
   for (int64_t i = first + thread() * kEight; i < end; i += kThreads * kEight) {
-    const int count = end - i < kEight ? static_cast<int>(end - i) : kEight;
+    const int count = up_to_eight(end - i);
     float p[kEight], g[kEight], v[kEight];
     load8(f.parameter + i, count, p);
     load8(f.gradient + i, count, g);
@@ -237,12 +238,12 @@ Decay decay_of(const precis_adafactor_args& a) {
 }
 
 cudaError_t launch_change(CudaContext& context, const precis_adafactor_args& a,
-                          const Squares* squares, int64_t pieces, Shares* shares) {
+                          const Squares* squares, int64_t pieces, Scalars* scalars) {
   const Rate rate = {a.learning_rate, a.weight_decay, a.clip_threshold, a.epsilon2,
                      a.scale_parameter != 0};
   const double count = static_cast<double>(rows(a.parameter) * columns(a.parameter));
   return launch("adafactor, change", adafactor_change_kernel, 1, kThreads, 0, context.stream,
-                squares, pieces, count, rate, shares);
+                squares, pieces, count, rate, scalars);
 }
 
 cudaError_t matrix_step(CudaContext& context, const precis_adafactor_args& a) {
@@ -250,7 +251,7 @@ cudaError_t matrix_step(CudaContext& context, const precis_adafactor_args& a) {
   const int64_t stripes = ColumnStripes(n).floats(1, k);
   void* memory = nullptr;
   PRECIS_RETURN_IF_ERROR(
-      context.scratch.reserve(sizeof(Shares) + static_cast<size_t>(n) * sizeof(Squares) +
+      context.scratch.reserve(sizeof(Scalars) + static_cast<size_t>(n) * sizeof(Squares) +
                                   static_cast<size_t>(stripes + k) * sizeof(float),
                               &memory));
   Factored f;
@@ -258,8 +259,8 @@ cudaError_t matrix_step(CudaContext& context, const precis_adafactor_args& a) {
   f.gradient = matrix<const float>(a.gradient);
   f.rows = static_cast<float*>(a.row.data);
   f.columns = static_cast<float*>(a.column.data);
-  f.shares = static_cast<Shares*>(memory);
-  f.squares = reinterpret_cast<Squares*>(f.shares + 1);
+  f.scalars = static_cast<Scalars*>(memory);
+  f.squares = reinterpret_cast<Squares*>(f.scalars + 1);
   f.factors = reinterpret_cast<float*>(f.squares + n);
   f.n = n;
   f.k = static_cast<int>(k);
@@ -274,7 +275,7 @@ cudaError_t matrix_step(CudaContext& context, const precis_adafactor_args& a) {
       launch("adafactor, mean", adafactor_mean_kernel, 1, kThreads, 0, context.stream, f));
   PRECIS_RETURN_IF_ERROR(launch("adafactor, updates", adafactor_updates_kernel, blocks, kWarps * 32,
                                 0, context.stream, f));
-  PRECIS_RETURN_IF_ERROR(launch_change(context, a, f.squares, n, f.shares));
+  PRECIS_RETURN_IF_ERROR(launch_change(context, a, f.squares, n, f.scalars));
   return for_elements("adafactor", context.stream, n, k, ChangeMatrix{f});
 }
 
@@ -282,19 +283,19 @@ cudaError_t vector_step(CudaContext& context, const precis_adafactor_args& a) {
   const int64_t n = columns(a.parameter), chunks = ceil_div(n, kChunk);
   void* memory = nullptr;
   PRECIS_RETURN_IF_ERROR(context.scratch.reserve(
-      sizeof(Shares) + static_cast<size_t>(chunks) * sizeof(Squares), &memory));
+      sizeof(Scalars) + static_cast<size_t>(chunks) * sizeof(Squares), &memory));
   Vector f;
   f.parameter = static_cast<float*>(a.parameter.data);
   f.gradient = static_cast<const float*>(a.gradient.data);
   f.moments = static_cast<float*>(a.row.data);
-  f.shares = static_cast<Shares*>(memory);
-  f.squares = reinterpret_cast<Squares*>(f.shares + 1);
+  f.scalars = static_cast<Scalars*>(memory);
+  f.squares = reinterpret_cast<Squares*>(f.scalars + 1);
   f.n = n;
   f.scale = a.gradient_scale;
   f.decay = decay_of(a);
   PRECIS_RETURN_IF_ERROR(launch("adafactor, chunks", adafactor_vector_kernel,
                                 static_cast<uint32_t>(chunks), kThreads, 0, context.stream, f));
-  PRECIS_RETURN_IF_ERROR(launch_change(context, a, f.squares, chunks, f.shares));
+  PRECIS_RETURN_IF_ERROR(launch_change(context, a, f.squares, chunks, f.scalars));
   return for_elements("adafactor", context.stream, 1, n, f);
 }
 

@@ -1,5 +1,7 @@
-// One step of Adam or AdamW in one pass: 16 bytes read and 12 written        native/src/ops/adam.h
-// for each parameter. What does not depend on it is computed in double on the host.
+// One step of Adam or AdamW                                                   native/src/ops/adam.h
+//
+// One pass reads 16 bytes and writes 12 for each parameter. Everything that does not depend on the
+// parameter is computed in double on the host.
 #include <cmath>
 
 #include "elements.cuh"

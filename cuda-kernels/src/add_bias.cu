@@ -1,4 +1,4 @@
-// y[m, n] += bias[n] native/src/ops/add_bias.h
+// y[m, n] += bias[n]                                                      native/src/ops/add_bias.h
 #include "elements.cuh"
 #include "kernels.h"
 #include "ops/add_bias.h"

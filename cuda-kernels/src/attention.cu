@@ -2,19 +2,21 @@
 //                                                                        native/src/ops/attention.h
 //
 // One pass over keys and values with a running maximum and sum for each query (Dao et al. 2022,
-// "FlashAttention"), so that scores never leave the block. T5's bias is read from a table of one
-// value for each relative position, in shared memory: (heads, queries, keys) exists nowhere.
+// "FlashAttention"), so scores never leave the block. T5's bias is read from a table in shared
+// memory with one value for each relative position; a tensor (heads, queries, keys) is never
+// materialized.
 //
-// bfloat16: tensor cores of sm_80 and up. A block has 64 queries of a head, a warp 16 of them; keys
-// come in tiles of 64, or 32 where heads are wide. Scores stay in the registers in which mma leaves
-// them, and are, rounded, the operand of the product with v. The next tile's keys and values come
-// while this one's are computed with.
+// bfloat16: tensor cores of sm_80 and later. A block has 64 queries of a head, a warp 16 of them;
+// keys come in tiles of 64, or 32 where heads are wide. Scores stay in the registers in which mma
+// leaves them and, rounded, are the operand of the product with v. The next tile's keys and values
+// are copied while this tile is computed.
 //
-// float32: plain fused multiply-adds, 32 queries and keys at a time; eight threads have a query.
-// For reference and not for speed.
+// float32: plain fused multiply-adds, 32 queries and keys at a time, eight threads to a query. This
+// is a reference mode and not tuned for speed.
 //
-// Tried: biases by relative position, clamped for each score, were six instructions a score; by
-// diagonal of the tile they are one load. Not tried yet: wgmma and TMA on sm_90a.
+// Tried: looking up the bias by relative position, clamped for each score, took six instructions a
+// score; looking it up by diagonal of the tile takes one load. Not tried yet: wgmma and TMA on
+// sm_90a.
 #include "attention_tiles.cuh"
 #include "kernels.h"
 #include "ops/attention.h"
@@ -23,10 +25,6 @@ namespace precis {
 namespace {
 
 // ------------------------------------------------------------------ bfloat16
-
-// Keys of a tile.
-template <int kDim>
-constexpr int kKeys = kDim > 128 ? 32 : 64;
 
 template <int kDim>
 __global__ void __launch_bounds__(kThreads) attention_kernel(AttentionArguments a) {
@@ -42,11 +40,8 @@ __global__ void __launch_bounds__(kThreads) attention_kernel(AttentionArguments 
   const int head = static_cast<int>(blockIdx.y), column = head * a.head_dim;
   const int lane = thread() % 32, quad = lane % 4, mine = thread() / 32 * 16 + lane / 4;
   auto copy = [&](int first, int stage) {
-    copy_tile<kDim, kN>(ks.part(stage * kSize, kSize), a.k, p.k0, first, p.keys, column,
-                        a.head_dim);
-    copy_tile<kDim, kN>(vs.part(stage * kSize, kSize), a.v, p.k0, first, p.keys, column,
-                        a.head_dim);
-    copy_async_commit();
+    copy_tiles<kDim, kN>(ks.part(stage * kSize, kSize), a.k, vs.part(stage * kSize, kSize), a.v,
+                         p.k0, first, p.keys, column, a.head_dim);
   };
   auto fill = [&](int first, int stage) {
     fill_diagonals(a.bias, buckets, a.causal, head, first - p.first - (kTile - 1), kDiagonals - 1,
@@ -63,7 +58,7 @@ __global__ void __launch_bounds__(kThreads) attention_kernel(AttentionArguments 
   float out[kDim / 8][4] = {};
   for (int first = 0, stage = 0; first < end; first += kN, stage ^= 1) {
     copy_async_wait<0>();
-    __syncthreads();  // this tile is there, the last one is read no more
+    __syncthreads();  // this tile has arrived, and no thread reads the last one any more
     if (first + kN < end) {
       copy(first + kN, stage ^ 1);
       fill(first + kN, stage ^ 1);
@@ -123,7 +118,7 @@ __global__ void __launch_bounds__(kThreads) attention_kernel(AttentionArguments 
     pack<kN>(score, packed);
     multiply<kDim, kN, kDim>(packed, vs.part(stage * kSize, kSize), 0, out);
   }
-  copy_async_wait<0>();  // where there are no keys
+  copy_async_wait<0>();  // without keys, the first copy is still pending
 
 #pragma unroll
   for (int h = 0; h < 2; h++) {
@@ -153,9 +148,9 @@ __global__ void __launch_bounds__(kFloatThreads, 2) attention_float_kernel(Atten
   const int head = static_cast<int>(blockIdx.y), column = head * a.head_dim;
   load_tile<kDim>(qs, a.q, p.q0, p.first, p.queries, column, a.head_dim);
   fill_buckets(a.bias, kFloatThreads, buckets);
-  const int mine = thread() / kShare, part = thread() % kShare, query = p.first + mine;
+  const int mine = thread() / kRowThreads, part = thread() % kRowThreads, query = p.first + mine;
   const int end = visible_keys(a, p, p.first + kSmallTile - 1);
-  float largest = -INFINITY, sum = 0, out[kDim / kShare] = {};
+  float largest = -INFINITY, sum = 0, out[kDim / kRowThreads] = {};
   for (int first = 0; first < end; first += kSmallTile) {
     __syncthreads();
     load_tile<kDim>(ks, a.k, p.k0, first, p.keys, column, a.head_dim);
@@ -163,10 +158,10 @@ __global__ void __launch_bounds__(kFloatThreads, 2) attention_float_kernel(Atten
     fill_diagonals(a.bias, buckets, a.causal, head, first - p.first - (kSmallTile - 1),
                    2 * kSmallTile - 1, kFloatThreads, diagonals);
     __syncthreads();
-    float score[kSmallTile / kShare], most = largest;
+    float score[kSmallTile / kRowThreads], most = largest;
 #pragma unroll
-    for (int i = 0; i < kSmallTile / kShare; i++) {
-      const int j = part + i * kShare;
+    for (int i = 0; i < kSmallTile / kRowThreads; i++) {
+      const int j = part + i * kRowThreads;
       float dot = 0;
 #pragma unroll 8
       for (int d = 0; d < kDim; d++) dot = fmaf(qs[mine * kStride + d], ks[j * kStride + d], dot);
@@ -175,7 +170,7 @@ __global__ void __launch_bounds__(kFloatThreads, 2) attention_float_kernel(Atten
       most = score[i] > most ? score[i] : most;
     }
 #pragma unroll
-    for (int d = 1; d < kShare; d *= 2) {
+    for (int d = 1; d < kRowThreads; d *= 2) {
       const float other = __shfl_xor_sync(kAllLanes, most, d);
       most = other > most ? other : most;
     }
@@ -183,8 +178,8 @@ __global__ void __launch_bounds__(kFloatThreads, 2) attention_float_kernel(Atten
     largest = most;
     float tile_sum = 0;
 #pragma unroll
-    for (int i = 0; i < kSmallTile / kShare; i++) {
-      const int j = part + i * kShare;
+    for (int i = 0; i < kSmallTile / kRowThreads; i++) {
+      const int j = part + i * kRowThreads;
       score[i] = expf(score[i] - most);
       tile_sum += score[i];
       if (a.drop_below > 0) {
@@ -195,22 +190,23 @@ __global__ void __launch_bounds__(kFloatThreads, 2) attention_float_kernel(Atten
       ps[mine * (kSmallTile + 1) + j] = score[i];
     }
 #pragma unroll
-    for (int d = 1; d < kShare; d *= 2) tile_sum += __shfl_xor_sync(kAllLanes, tile_sum, d);
+    for (int d = 1; d < kRowThreads; d *= 2) tile_sum += __shfl_xor_sync(kAllLanes, tile_sum, d);
     sum = sum * keep + tile_sum;
-    __syncwarp();  // a query's threads are of one warp; the shuffles above order no memory
+    __syncwarp();  // a query's threads are in one warp; the shuffles above do not order memory
 #pragma unroll
-    for (int i = 0; i < kDim / kShare; i++) {
+    for (int i = 0; i < kDim / kRowThreads; i++) {
       out[i] *= keep;
 #pragma unroll 4
       for (int j = 0; j < kSmallTile; j++) {
-        out[i] = fmaf(ps[mine * (kSmallTile + 1) + j], vs[j * kStride + part + i * kShare], out[i]);
+        out[i] =
+            fmaf(ps[mine * (kSmallTile + 1) + j], vs[j * kStride + part + i * kRowThreads], out[i]);
       }
     }
   }
   if (query >= p.queries) return;
 #pragma unroll
-  for (int i = 0; i < kDim / kShare; i++) {
-    const int d = part + i * kShare;
+  for (int i = 0; i < kDim / kRowThreads; i++) {
+    const int d = part + i * kRowThreads;
     if (d < a.head_dim) a.out.set(p.q0 + query, column + d, out[i] / sum);
   }
   if (a.log_sum_exp.data != nullptr && part == 0) {

@@ -1,17 +1,17 @@
 // out[r, h] = sum_p softmax_p(scale q[r, h] . k[at(r, p), h] + bias[bucket(p - last), h])
-//             v[at(r, p), h],   p = 0..last                      native/src/ops/attention_decode.h
+//             v[at(r, p), h],   p = 0..last                       native/src/ops/attention_decode.h
 //
-// A block for each row and head; eight lanes for each key, so that 64 elements of a head are 16
-// bytes a lane in bfloat16. Each of the 16 groups of eight walks through every 16th key with a
-// running maximum and sum (Milakov & Gimelshein 2018); the groups are put together in order at the
-// end. Keys and values are read once. What decides is how many loads are on their way: a group has
-// those of four keys.
+// One block per row and head; eight lanes to a key, so that 64 elements of a head are 16 bytes a
+// lane in bfloat16. Each of the 16 groups of eight lanes goes through every 16th key with a running
+// maximum and sum (Milakov & Gimelshein 2018); at the end the groups are combined in order. Keys
+// and values are read once. The number of loads in flight decides the speed: a group has those of
+// four keys.
 //
-// The new key and value of a row are written to the cache by its own block, which takes them from
-// where they come from: a row may not read what another row stores in the same call.
+// The new key and value of a row are appended to the cache by the row's own block. A row must not
+// read what another row appends in the same call.
 //
-// Tried: nothing else yet. At batch 1 there are no more blocks than heads; splitting the keys over
-// several blocks would fill the GPU, but costs a second kernel.
+// Not tried yet: at batch 1 there are no more blocks than heads; splitting the keys over several
+// blocks would fill the GPU but costs a second kernel.
 #include "kernels.h"
 #include "ops/attention_decode.h"
 #include "relative_bias.cuh"
@@ -20,9 +20,9 @@ namespace precis {
 namespace {
 
 constexpr int kThreads = 128;
-constexpr int kLanes = 8;  // of a group
+constexpr int kLanes = 8;  // lanes of a group
 constexpr int kGroups = kThreads / kLanes;
-constexpr int kTableSize = 1024;  // distances whose bias is looked up ahead
+constexpr int kTableSize = 1024;  // distances whose bias is looked up before the loop
 
 struct Arguments {
   AnyMatrix q, k_new, v_new, out;
@@ -36,11 +36,11 @@ struct Arguments {
   int head_dim;
 };
 
-// kChunks: of 64 elements, enough for a head.
+// kChunks: groups of 64 elements, enough for a head.
 template <class T, int kChunks>
 __global__ void __launch_bounds__(kThreads)
     attention_decode_kernel(Arguments a, Matrix<T> k_cache, Matrix<T> v_cache) {
-  constexpr int kKeys = 4 / kChunks;  // at once, for each group
+  constexpr int kKeys = 4 / kChunks;  // in flight, for each group
   PRECIS_SHARED(float, maxima, kGroups);
   PRECIS_SHARED(float, sums, kGroups);
   PRECIS_SHARED(float, partials, kGroups* kChunks * 64);
@@ -53,13 +53,10 @@ __global__ void __launch_bounds__(kThreads)
     return a.ancestors != nullptr ? a.ancestors[r * a.ancestor_stride + p] * a.slot_rows + p
                                   : int64_t{a.key_starts[r]} + p;
   };
-  // Elements of the head that the lane has of a chunk.
-  auto count_of = [&](int chunk) {
-    const int left = a.head_dim - chunk * 64 - lane * kEight;
-    return left < 0 ? 0 : left < kEight ? left : kEight;
-  };
+  // The number of elements that the lane has in a chunk.
+  auto count_of = [&](int chunk) { return up_to_eight(a.head_dim - chunk * 64 - lane * kEight); };
 
-  const int known = last < kTableSize - 1 ? last : kTableSize - 1;
+  const int known = min(last, kTableSize - 1);
   if (a.bias.data != nullptr) {
     for (int d = thread(); d <= known; d += kThreads) table[d] = a.bias.at(-d, head);
   }
@@ -77,7 +74,7 @@ __global__ void __launch_bounds__(kThreads)
   for (int c = 0; c < kChunks; c++) {
     a.q.load(r, column + c * 64 + lane * kEight, count_of(c), q[c]);
   }
-  __syncthreads();  // the table, and what was appended
+  __syncthreads();  // the table is filled in, and the new key and value are appended
 
   float largest = -INFINITY, sum = 0, out[kChunks][kEight] = {};
   for (int first = 0; first < length; first += kGroups * kKeys) {

@@ -1,26 +1,26 @@
-// What attention of whole sequences and its gradients are made of: the place of a block, tiles of
+// The parts of attention over whole sequences and of its gradients: a block's position, tiles of
 // heads in shared memory, and products of tiles on tensor cores.
 //
-// A warp has 16 rows of a product. With g = lane / 4 and t = lane mod 4 a lane has of them the rows
-// g and g + 8 (h = 0 and 1), and of every eight columns 2 t and 2 t + 1 (e = 0 and 1):
-// c[n][2 h + e] is row g + 8 h, column 8 n + 2 t + e.
+// A warp has 16 rows of a product. With g = lane / 4 and t = lane mod 4, a lane has rows g and g +
+// 8 (h = 0 and 1), and of every eight columns the columns 2 t and 2 t + 1 (e = 0 and 1): c[n][2 h +
+// e] is row g + 8 h, column 8 n + 2 t + e.
 #ifndef PRECIS_CUDA_ATTENTION_TILES_CUH_
 #define PRECIS_CUDA_ATTENTION_TILES_CUH_
 
 #include "device.h"
-#include "random/dropout_mask.h"
+#include "dropout.cuh"
 #include "relative_bias.cuh"
 #include "sequence_tiles.cuh"
 
 namespace precis {
 
-// A block of the tensor cores' kernels: as many rows as its four warps have.
+// The rows and threads of a block of the tensor core kernels: four warps of 16 rows.
 constexpr int kTile = 64;
 constexpr int kThreads = 128;
-// Of the others: eight threads have a row.
+// The same for the float32 kernels: eight threads to a row.
 constexpr int kSmallTile = 32;
 constexpr int kFloatThreads = 256;
-constexpr int kShare = kFloatThreads / kSmallTile;
+constexpr int kRowThreads = kFloatThreads / kSmallTile;
 
 struct AttentionArguments {
   AnyMatrix q, k, v, out;
@@ -48,7 +48,7 @@ static inline AttentionArguments attention_arguments(const precis_attention_args
           a.seed,
           a.offset,
           a.dropout > 0 ? dropout_threshold(a.dropout) : 0,
-          static_cast<float>(1 / (1 - static_cast<double>(a.dropout))),
+          dropout_scale(a.dropout),
           a.scale,
           a.sequences,
           a.heads,
@@ -56,14 +56,14 @@ static inline AttentionArguments attention_arguments(const precis_attention_args
           a.causal != 0};
 }
 
-// Where a block works.
+// The rows that a block works on.
 struct Place {
   int64_t q0, k0;     // first row of the sequence in q and in k
   int first;          // query or key of the sequence
   int queries, keys;  // of the sequence
 };
 
-// In tiles of queries, or else of keys.
+// The block's tile, of queries or else of keys.
 template <int kRows, bool kOfQueries>
 __device__ __forceinline__ Place find_place(const AttentionArguments& a) {
   const SequenceTile t = find_sequence_tile<kRows>(kOfQueries ? a.query_offsets : a.key_offsets,
@@ -77,7 +77,7 @@ __device__ __forceinline__ Place find_place(const AttentionArguments& a) {
   return p;
 }
 
-// How many keys the queries up to this one see.
+// The number of keys that a query attends to at most.
 __device__ __forceinline__ int visible_keys(const AttentionArguments& a, const Place& p,
                                             int query) {
   return a.causal && query + 1 < p.keys ? query + 1 : p.keys;
@@ -85,7 +85,11 @@ __device__ __forceinline__ int visible_keys(const AttentionArguments& a, const P
 
 // ------------------------------------------------------------------ tensor cores
 
-// Elements from one row of a tile to the next: rows eight apart start in different banks.
+// Keys of a tile.
+template <int kDim>
+constexpr int kKeys = kDim > 128 ? 32 : 64;
+
+// From row to row of a tile, in elements; the padding avoids bank conflicts between eight rows.
 template <int kDim>
 constexpr int kTileStride = kDim + kEight;
 
@@ -93,9 +97,9 @@ struct InOrder {
   __device__ __forceinline__ int operator()(int slot) const { return slot; }
 };
 
-// Rows [first, first + kRows) of a sequence's part of a head, as bfloat16; zeros behind end and
-// beyond head_dim. Row order(i) becomes the tile's row i. What is bfloat16 and aligned comes
-// asynchronously; the caller commits.
+// Copies rows [first, first + kRows) of a sequence's head into a tile, as bfloat16, with zeros from
+// row end and column head_dim on. Row order(i) becomes the tile's row i. Aligned bfloat16 elements
+// are copied asynchronously; the caller commits.
 template <int kDim, int kRows, class Order = InOrder>
 __device__ __forceinline__ void copy_tile(const Shared<Bf16>& tile, const AnyMatrix& from,
                                           int64_t row0, int first, int end, int column,
@@ -112,10 +116,22 @@ __device__ __forceinline__ void copy_tile(const Shared<Bf16>& tile, const AnyMat
       copy_async(to, wanted ? source : from.data, wanted);
     } else {
       float v[kEight];
-      from.load(row0 + row, column + d, head_dim - d < kEight ? head_dim - d : kEight, v);
+      from.load(row0 + row, column + d, up_to_eight(head_dim - d), v);
       store8(to, kEight, v);
     }
   }
+}
+
+// Starts the copy of a tile of two matrices with the same rows, such as keys and values, as one
+// group of asynchronous copies.
+template <int kDim, int kRows>
+__device__ __forceinline__ void copy_tiles(const Shared<Bf16>& x_tile, const AnyMatrix& x,
+                                           const Shared<Bf16>& y_tile, const AnyMatrix& y,
+                                           int64_t row0, int first, int end, int column,
+                                           int head_dim) {
+  copy_tile<kDim, kRows>(x_tile, x, row0, first, end, column, head_dim);
+  copy_tile<kDim, kRows>(y_tile, y, row0, first, end, column, head_dim);
+  copy_async_commit();
 }
 
 // c += a b' for the warp's rows of a and kRows rows of b, both kDim wide.
@@ -123,25 +139,23 @@ template <int kDim, int kRows>
 __device__ __forceinline__ void multiply_transposed(const Shared<Bf16>& a, const Shared<Bf16>& b,
                                                     float (&c)[kRows / 8][4]) {
   constexpr int kStride = kTileStride<kDim>;
-  const int lane = thread() % 32, warp_row = thread() / 32 * 16;
+  const int warp_row = thread() / 32 * 16;
 #pragma unroll 4
   for (int d = 0; d < kDim; d += 16) {
     uint32_t af[4];
-    load_matrices<false>(a.at((warp_row + lane % 16) * kStride + d + lane / 16 * kEight, kEight),
-                         af);
+    load_a(a, kStride, warp_row, d, af);
 #pragma unroll
     for (int n = 0; n < kRows / 8; n += 2) {
       uint32_t bf[4];
-      load_matrices<false>(
-          b.at((n * 8 + lane % 8 + lane / 16 * 8) * kStride + d + lane / 8 % 2 * kEight, kEight),
-          bf);
+      load_b(b, kStride, n * 8, d, bf);
       mma_bf16(c[n], af, bf[0], bf[1]);
       mma_bf16(c[n + 1], af, bf[2], bf[3]);
     }
   }
 }
 
-// A product as mma left it, rounded, is the left operand of the next.
+// Rounds a product to bfloat16. In the layout that mma leaves it, it is the left operand of the
+// next.
 template <int kColumns>
 __device__ __forceinline__ void pack(const float (&c)[kColumns / 8][4],
                                      uint32_t (&packed)[kColumns / 16][4]) {
@@ -154,7 +168,7 @@ __device__ __forceinline__ void pack(const float (&c)[kColumns / 8][4],
   }
 }
 
-// c += a b for kRows rows of b, of which the columns [column, column + kColumns) count.
+// c += a b for kRows rows of b and its columns [column, column + kColumns).
 template <int kDim, int kRows, int kColumns>
 __device__ __forceinline__ void multiply(const uint32_t (&a)[kRows / 16][4], const Shared<Bf16>& b,
                                          int column, float (&c)[kColumns / 8][4]) {
@@ -175,7 +189,8 @@ __device__ __forceinline__ void multiply(const uint32_t (&a)[kRows / 16][4], con
 }
 
 // Stores scale times the half h of a warp's rows to the lane's row m, columns [column, column +
-// width), if wanted. The four lanes of a row first bring together eight neighbours each.
+// width), if wanted. The four lanes of a row first exchange elements so that each has eight
+// neighbors.
 template <int kColumns>
 __device__ __forceinline__ void save_rows(const AnyMatrix& to, bool wanted, int64_t m, int column,
                                           int width, float scale, int h,
@@ -203,16 +218,16 @@ __device__ __forceinline__ void save_rows(const AnyMatrix& to, bool wanted, int6
         }
       }
     }
-    const int first = (n + t) * 8, left = width - first;
+    const int first = (n + t) * 8, count = up_to_eight(width - first);
     const float eight[kEight] = {v[0][0], v[0][1], v[1][0], v[1][1],
                                  v[2][0], v[2][1], v[3][0], v[3][1]};
-    if (wanted && left > 0) to.save(m, column + first, left < kEight ? left : kEight, eight);
+    if (wanted && count > 0) to.save(m, column + first, count, eight);
   }
 }
 
-// Calls f(n, e, word) for the columns that a lane has of a row, the keys [first, first + kKeys) of
-// a query's row of q: word decides whether the probability is dropped. One call of Philox is for
-// the keys i, i + 16, i + 32 and i + 48 of 64.
+// Calls f(n, e, word) for the lane's columns of a row of probabilities, for the keys [first, first
+// + kKeys) and a query's row of q; word decides whether the probability is dropped. One call of
+// Philox serves the keys i, i + 16, i + 32 and i + 48 of 64.
 template <int kKeys, class F>
 __device__ __forceinline__ void for_dropout_words(const AttentionArguments& a, int64_t row,
                                                   int head, int first, const F& f) {
@@ -221,8 +236,7 @@ __device__ __forceinline__ void for_dropout_words(const AttentionArguments& a, i
   for (int i = 0; i < 4; i++) {
     const int key = first + i / 2 * 8 + lane_column + i % 2;
     const Philox random =
-        philox4x32_10(dropout_counter(a.offset, attention_dropout_index(row, a.heads, head, key)),
-                      static_cast<uint32_t>(a.seed), static_cast<uint32_t>(a.seed >> 32));
+        dropout_philox(a.seed, a.offset, attention_dropout_index(row, a.heads, head, key));
     const bool upper = kKeys == 32 && first % 64 != 0;
 #pragma unroll
     for (int w = 0; w < kKeys / 16; w++) {
@@ -231,9 +245,9 @@ __device__ __forceinline__ void for_dropout_words(const AttentionArguments& a, i
   }
 }
 
-// ------------------------------------------------------------------ plain threads
+// ------------------------------------------------------------------ float32
 
-// As copy_tile, in float32.
+// Like copy_tile, but in float32 and synchronous.
 template <int kDim>
 __device__ __forceinline__ void load_tile(const Shared<float>& tile, const AnyMatrix& from,
                                           int64_t row0, int first, int end, int column,

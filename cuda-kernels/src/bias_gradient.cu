@@ -1,4 +1,4 @@
-// dbias[n] += sum_m dy[m, n] native/src/ops/bias_gradient.h
+// dbias[n] += sum_m dy[m, n]                                         native/src/ops/bias_gradient.h
 #include "column_sums.cuh"
 #include "kernels.h"
 #include "ops/bias_gradient.h"

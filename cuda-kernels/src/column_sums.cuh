@@ -1,9 +1,9 @@
-// Sums down the columns of a matrix, in an order that depends on its shape alone: the rows in
-// stripes, a block for each stripe and 256 columns, a column for each thread; then the stripes'
-// sums one after the other.
+// Sums over the columns of a matrix, in an order that depends on its shape alone. The rows are
+// split into stripes; there is one block for each stripe and 256 columns, and one thread per
+// column. Then the stripes' sums are added one after the other.
 //
-//   f(m, d, terms)     adds what row m has for column d to the kSums terms
-//   finish(d, sums)    gets the sums of column d
+//   f(m, d, terms)     adds the terms of row m and column d to the kSums terms
+//   finish(d, sums)    receives the sums of column d
 #ifndef PRECIS_CUDA_COLUMN_SUMS_CUH_
 #define PRECIS_CUDA_COLUMN_SUMS_CUH_
 
@@ -14,15 +14,15 @@ namespace precis {
 constexpr int kSumColumns = 256;
 
 struct ColumnStripes {
-  int64_t rows = 64;  // of a stripe
+  int64_t rows = 64;  // rows of a stripe
   int64_t count;
 
   explicit ColumnStripes(int64_t m) {
-    constexpr int64_t kMost = 512;
-    while (ceil_div(m, rows) > kMost) rows *= 2;
+    constexpr int64_t kMaxStripes = 512;
+    while (ceil_div(m, rows) > kMaxStripes) rows *= 2;
     count = ceil_div(m, rows);
   }
-  // Floats that the stripes' sums take.
+  // The size of the stripes' sums in floats.
   int64_t floats(int sums, int64_t width) const { return count * sums * width; }
 };
 
@@ -32,7 +32,7 @@ __global__ void __launch_bounds__(kSumColumns)
   const int d = static_cast<int>(blockIdx.x) * kSumColumns + thread();
   if (d >= width) return;
   const int64_t first = int64_t{blockIdx.y} * stripe_rows;
-  const int64_t end = first + stripe_rows < rows ? first + stripe_rows : rows;
+  const int64_t end = min(first + stripe_rows, rows);
   float sums[kSums] = {};
 #pragma unroll 4
   for (int64_t m = first; m < end; m++) f(m, d, sums);
@@ -55,7 +55,7 @@ __global__ void __launch_bounds__(kSumColumns)
   finish(d, sums);
 }
 
-// memory: ColumnStripes(rows).floats(kSums, width) floats.
+// memory must have ColumnStripes(rows).floats(kSums, width) floats.
 template <int kSums, class F, class Finish>
 static inline cudaError_t column_sums(const char* name, cudaStream_t stream, int64_t rows,
                                       int64_t width, float* memory, const F& f,

@@ -1,6 +1,6 @@
 // y = x between float32 and bfloat16                                       native/src/ops/convert.h
 //
-// NaN becomes some NaN: the processor keeps its bits, this does not.
+// NaN stays NaN, but its payload may change; the CPU's kernel keeps it.
 #include "elements.cuh"
 #include "kernels.h"
 #include "ops/convert.h"

@@ -1,31 +1,26 @@
-// What every kernel is written in: CUDA's words, the same on the GPU and under emulation/, and a
-// few of our own where CUDA's cannot be read by a C++ compiler.
+// The vocabulary of the kernels: CUDA's names, which mean the same on the GPU and under emulation/,
+// and a few names of our own where a C++ compiler cannot read CUDA's syntax.
 //
-//   launch("name", kernel, grid, block, shared_bytes, stream, arguments...)   for <<< >>>
-//   PRECIS_SHARED(float, sums, 32);     __shared__ float sums[32], with its bounds checked
-//   DynamicShared dynamic;              the bytes that the launch asked for, in parts:
+//   PRECIS_SHARED(float, sums, 32);     __shared__ float sums[32], bounds-checked under emulation
+//   DynamicShared dynamic;              the shared memory that the launch asked for, in parts:
 //   auto tile = dynamic.take<float>(n)
-//   copy_async                          cp.async, 16 bytes
-//   mma_bf16, load_matrices             the tensor cores of sm_80 and up, a warp at a time
+//   copy_async                          cp.async of 16 bytes
+//   mma_bf16, load_matrices             warp-level tensor core instructions of sm_80 and later
 //
-// A block has a multiple of 32 threads in x; block_reduce and thread() take it to be flat.
+// A block has a multiple of 32 threads in x; block_reduce and thread() assume a one-dimensional
+// block.
 #ifndef PRECIS_CUDA_DEVICE_H_
 #define PRECIS_CUDA_DEVICE_H_
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
-#if defined(__CUDACC__)
-#include <cuda_bf16.h>
-#include <cuda_runtime.h>
-#else
-#include "emulation.h"
-#endif
-
+#include "launch.h"
 #include "ops/op.h"
 #include "random/portable_math.h"
 
-// For what is rarely called and large.
+// For large functions that are rarely called.
 #if defined(__CUDACC__)
 #define PRECIS_NOINLINE __noinline__
 #else
@@ -36,44 +31,12 @@ namespace precis {
 
 constexpr uint32_t kAllLanes = 0xffffffffu;
 
-// ------------------------------------------------------------------ launches
+__device__ __forceinline__ int thread() { return static_cast<int>(threadIdx.x); }
 
-#if defined(__CUDACC__)
-template <class... P, class... A>
-cudaError_t launch(const char*, void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes,
-                   cudaStream_t stream, A... arguments) {
-  constexpr size_t kWithoutAsking = size_t{48} << 10;
-  if (shared_bytes > kWithoutAsking) {
-    const cudaError_t error = cudaFuncSetAttribute(
-        kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes));
-    if (error != cudaSuccess) return error;
-  }
-  kernel<<<grid, block, shared_bytes, stream>>>(arguments...);
-  return cudaGetLastError();
+template <class T>
+PRECIS_HOST_DEVICE constexpr T min(T a, T b) {
+  return b < a ? b : a;
 }
-#else
-template <class... P, class... A>
-cudaError_t launch(const char* name, void (*kernel)(P...), dim3 grid, dim3 block,
-                   size_t shared_bytes, cudaStream_t stream, A... arguments) {
-  return emulation::submit(stream, [=] {
-    return emulation::run(name, grid, block, shared_bytes, [=] { kernel(arguments...); });
-  });
-}
-#endif
-
-static inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
-// As many blocks as there is work, but no more than a grid may have; the kernel strides.
-static inline uint32_t grid_size(int64_t blocks, int64_t most) {
-  return static_cast<uint32_t>(blocks < most ? blocks : most);
-}
-constexpr int64_t kMaxGridY = 65535;
-
-#define PRECIS_RETURN_IF_ERROR(call)          \
-  do {                                        \
-    const cudaError_t error_ = (call);        \
-    if (error_ != cudaSuccess) return error_; \
-  } while (0)
 
 // ------------------------------------------------------------------ shared memory
 
@@ -84,7 +47,7 @@ class Shared {
 #if defined(__CUDACC__)
   __device__ Shared(T* data, int) : data_(data) {}
   __device__ T& operator[](int i) const { return data_[i]; }
-  // Where count elements from i on lie.
+  // The address of the elements [i, i + count).
   __device__ T* at(int i, int) const { return data_ + i; }
   __device__ Shared part(int i, int count) const { return Shared(data_ + i, count); }
 #else
@@ -122,7 +85,7 @@ class Shared {
 extern __shared__ __align__(128) unsigned char precis_dynamic_shared[];
 #endif
 
-// What a part takes, so that the launcher can add up what the kernel will take.
+// The size of a part, so that the launcher can add up the shared memory that the kernel takes.
 template <class T>
 PRECIS_HOST_DEVICE constexpr size_t shared_bytes(int64_t count) {
   return (static_cast<size_t>(count) * sizeof(T) + 15) / 16 * 16;
@@ -162,7 +125,7 @@ __device__ __forceinline__ float to_float(Bf16 x) {
   return __uint_as_float(static_cast<uint32_t>(x.bits) << 16);
 }
 
-// To nearest, ties to even; NaN stays NaN.
+// Rounds to nearest, ties to even; NaN stays NaN.
 __device__ __forceinline__ Bf16 to_bf16(float x) {
 #if defined(__CUDACC__)
   return {__bfloat16_as_ushort(__float2bfloat16_rn(x))};
@@ -187,11 +150,12 @@ __device__ __forceinline__ void store(Bf16* p, float x) { *p = to_bf16(x); }
 
 constexpr int kEight = 8;
 
-__device__ __forceinline__ bool is_aligned(const void* p) {
+// Tells whether 16 bytes can be loaded or stored at once.
+__host__ __device__ __forceinline__ bool is_aligned(const void* p) {
   return (reinterpret_cast<uintptr_t>(p) & 15) == 0;
 }
 
-// 16 bytes at once, aligned to as many.
+// Loads 16 bytes at an address that is a multiple of 16.
 __device__ __forceinline__ uint4 load16(const void* p) {
 #if defined(__CUDACC__)
   return *static_cast<const uint4*>(p);
@@ -207,7 +171,13 @@ __device__ __forceinline__ void store16(void* p, uint4 v) {
 #endif
 }
 
-// count <= 8 elements, the others 0; 16 bytes at a time where they lie well.
+// Returns how many of the next eight elements exist if left elements are left, which may be negative.
+template <class Integer>
+__device__ __forceinline__ int up_to_eight(Integer left) {
+  return left < 0 ? 0 : left < kEight ? static_cast<int>(left) : kEight;
+}
+
+// Loads count <= 8 elements and sets the others to 0; 16 bytes at a time where p is aligned.
 __device__ __forceinline__ void load8(const float* p, int count, float (&v)[kEight]) {
   if (count == kEight && is_aligned(p)) {
     const uint4 a = load16(p), b = load16(p + 4);
@@ -259,7 +229,7 @@ __device__ __forceinline__ void store8(Bf16* p, int count, const float (&v)[kEig
   }
 }
 
-// A matrix as kernels see it.
+// A row-major matrix, as kernels see it.
 template <class T>
 struct Matrix {
   T* data;
@@ -272,8 +242,8 @@ static inline Matrix<T> matrix(const precis_tensor& t) {
   return {static_cast<T*>(t.data), row_stride(t)};
 }
 
-// A float32 or bfloat16 matrix whose type the kernel looks at: for kernels that wait for memory, so
-// that there is one of them and not one for each combination of types.
+// A float32 or bfloat16 matrix whose type is tested at run time. Memory-bound kernels use it, so
+// that one instance serves every combination of types.
 struct AnyMatrix {
   void* data;
   int64_t stride;
@@ -290,7 +260,7 @@ struct AnyMatrix {
       static_cast<float*>(data)[m * stride + n] = v;
     }
   }
-  // count <= 8 elements from there on.
+  // Loads count <= 8 elements of row m from column n on.
   __device__ __forceinline__ void load(int64_t m, int64_t n, int count, float (&v)[kEight]) const {
     if (bf16) {
       load8(static_cast<const Bf16*>(data) + m * stride + n, count, v);
@@ -311,13 +281,13 @@ static inline AnyMatrix any_matrix(const precis_tensor& t) {
   return {t.data, row_stride(t), t.dtype == PRECIS_BFLOAT16};
 }
 
-// Calls f with a null pointer to the element type of a float32 or bfloat16 tensor.
+// Calls f with a null pointer to the element type, float or Bf16, and returns its result.
 template <class F>
 static inline cudaError_t with_type(int32_t dtype, const F& f) {
   return dtype == PRECIS_BFLOAT16 ? f(static_cast<Bf16*>(nullptr))
                                   : f(static_cast<float*>(nullptr));
 }
-// What f was called with, as a type.
+// The type that f was called with.
 #define PRECIS_TYPE_OF(pointer) std::remove_pointer_t<decltype(pointer)>
 
 // ------------------------------------------------------------------ reductions
@@ -328,7 +298,7 @@ struct Sum {
     return a + b;
   }
 };
-// NaN when either is.
+// Gives NaN when either is NaN.
 struct Largest {
   __device__ __forceinline__ float operator()(float a, float b) const {
     return a != a || a > b ? a : b;
@@ -342,9 +312,19 @@ __device__ __forceinline__ T warp_reduce(T value, const Op& op) {
   return value;
 }
 
-__device__ __forceinline__ int thread() { return static_cast<int>(threadIdx.x); }
+// Returns to each lane the sum of value over the lanes up to and including itself.
+template <class T>
+__device__ __forceinline__ T warp_prefix_sum(T value) {
+  const int lane = thread() % 32;
+#pragma unroll
+  for (int d = 1; d < 32; d *= 2) {
+    const T left = __shfl_up_sync(kAllLanes, value, static_cast<unsigned>(d));
+    if (lane >= d) value += left;
+  }
+  return value;
+}
 
-// Over all threads of the block, in an order that depends on nothing; every thread gets the result.
+// Reduces over all threads of the block in a fixed order; every thread gets the result.
 template <class T, class Op>
 __device__ T block_reduce(T value, const Op& op) {
   PRECIS_SHARED(T, partials, 32);
@@ -359,8 +339,9 @@ __device__ T block_reduce(T value, const Op& op) {
 
 // ------------------------------------------------------------------ asynchronous copies
 
-// 16 bytes from global to shared memory, both aligned; zeros unless wanted. The threads' own
-// copies are there after copy_async_wait, those of others after the barrier behind it.
+// Copies 16 bytes from global to shared memory, both aligned to 16; writes zeros unless wanted. A
+// thread sees its own copies after copy_async_wait, those of other threads after a barrier that
+// follows it.
 __device__ __forceinline__ void copy_async(void* to, const void* from, bool wanted) {
 #if defined(__CUDACC__)
   const uint32_t address = static_cast<uint32_t>(__cvta_generic_to_shared(to));
@@ -378,7 +359,7 @@ __device__ __forceinline__ void copy_async_commit() {
   emulation::copy_async_commit();
 #endif
 }
-// Until at most kLeft of the groups that were committed are under way.
+// Waits until at most kLeft of the committed groups are pending.
 template <int kLeft>
 __device__ __forceinline__ void copy_async_wait() {
 #if defined(__CUDACC__)
@@ -390,9 +371,9 @@ __device__ __forceinline__ void copy_async_wait() {
 
 // ------------------------------------------------------------------ tensor cores
 
-// Four 8x8 matrices of 16-bit elements from shared memory (ldmatrix). Lane 8 i + j says where row j
-// of matrix i lies, 16 bytes aligned to 16. Lane t gets of each matrix the elements (t / 4,
-// 2 (t mod 4)) and the next in its row; transposed: of each matrix's transpose.
+// Loads four 8 x 8 matrices of 16-bit elements from shared memory (ldmatrix). Lane 8 i + j gives
+// the address of row j of matrix i, 16 bytes aligned to 16. Lane t receives elements (t / 4, 2 (t
+// mod 4)) and (t / 4, 2 (t mod 4) + 1) of each matrix, or of its transpose.
 template <bool kTransposed>
 __device__ __forceinline__ void load_matrices(const Bf16* row, uint32_t (&r)[4]) {
 #if defined(__CUDACC__)
@@ -429,6 +410,24 @@ __device__ __forceinline__ void mma_bf16(float (&c)[4], const uint32_t (&a)[4], 
 #else
   emulation::mma_bf16(c, a, b0, b1);
 #endif
+}
+
+// Loads a 16 x 16 fragment whose upper left corner is (row, column) of a tile with rows of stride
+// elements: the operand a of mma_bf16.
+__device__ __forceinline__ void load_a(const Shared<Bf16>& tile, int stride, int row, int column,
+                                       uint32_t (&f)[4]) {
+  const int lane = thread() % 32;
+  load_matrices<false>(tile.at((row + lane % 16) * stride + column + lane / 16 * kEight, kEight),
+                       f);
+}
+// Loads two operands b of mma_bf16 from a tile that has a row for each of their columns: f[0], f[1]
+// for the rows [row, row + 8) of the tile and f[2], f[3] for the eight that begin distance further
+// on.
+__device__ __forceinline__ void load_b(const Shared<Bf16>& tile, int stride, int row, int column,
+                                       uint32_t (&f)[4], int distance = 8) {
+  const int lane = thread() % 32;
+  const int at = row + lane % 8 + lane / 16 * distance;
+  load_matrices<false>(tile.at(at * stride + column + lane / 8 % 2 * kEight, kEight), f);
 }
 
 }  // namespace precis

@@ -1,18 +1,18 @@
 // y[m, n] (+)= x[m, n] mask[m, n] / (1 - probability)                      native/src/ops/dropout.h
 //
-// One call of Philox makes four words, those of the elements i, i + 16, i + 32 and i + 48 of a
-// group of 64 in the order of m N + n. So a thread has these four, and sixteen threads a group:
-// half a warp reads 16 neighbours at a time. Eight neighbours a thread, as in the other kernels
-// without neighbours, would take eight calls.
+// One call of Philox returns the words of the elements i, i + 16, i + 32 and i + 48 of a group of
+// 64 in the order of m N + n. So a thread has these four elements and 16 threads have a group: half
+// a warp reads 16 neighbors at a time. Eight neighbors a thread, as in the other elementwise
+// kernels, would take eight calls.
+#include "dropout.cuh"
 #include "kernels.h"
 #include "ops/dropout.h"
-#include "random/dropout_mask.h"
 
 namespace precis {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kLanes = 16;  // of a group
+constexpr int kLanes = 16;  // threads of a group
 
 __global__ void __launch_bounds__(kThreads)
     dropout_kernel(AnyMatrix x, AnyMatrix y, int64_t elements, int64_t width, uint64_t seed,
@@ -22,9 +22,7 @@ __global__ void __launch_bounds__(kThreads)
   for (int64_t g = int64_t{blockIdx.x} * (kThreads / kLanes) + thread() / kLanes; g < groups;
        g += int64_t{gridDim.x} * (kThreads / kLanes)) {
     const int64_t first = g * kDropoutGroup + lane;
-    const Philox random =
-        philox4x32_10(dropout_counter(offset, static_cast<uint64_t>(first)),
-                      static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32));
+    const Philox random = dropout_philox(seed, offset, static_cast<uint64_t>(first));
     int64_t m = first / width, n = first % width;
 #pragma unroll
     for (int i = 0; i < 4; i++) {
@@ -44,8 +42,7 @@ cudaError_t dropout_cuda(CudaContext& context, const precis_dropout_args& a) {
   const int64_t blocks = ceil_div(elements, kDropoutGroup * (kThreads / kLanes));
   return launch("dropout", dropout_kernel, grid_size(blocks, 1 << 20), kThreads, 0, context.stream,
                 any_matrix(a.x), any_matrix(a.y), elements, columns(a.x), a.seed, a.offset,
-                dropout_threshold(a.probability),
-                static_cast<float>(1 / (1 - double{a.probability})), a.accumulate != 0);
+                dropout_threshold(a.probability), dropout_scale(a.probability), a.accumulate != 0);
 }
 
 }  // namespace precis

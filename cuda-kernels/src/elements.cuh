@@ -1,5 +1,5 @@
-// Kernels without neighbours: f(m, n, count) is called for every eight elements, or what is left of
-// them at the end, of each row of a matrix. 32 lanes take 256 columns, a block 8 rows.
+// Elementwise kernels: f(m, n, count) is called for every eight elements of each row of a matrix,
+// and for the rest of fewer at its end. 32 lanes have 256 columns, a block has 8 rows.
 #ifndef PRECIS_CUDA_ELEMENTS_CUH_
 #define PRECIS_CUDA_ELEMENTS_CUH_
 
@@ -16,7 +16,7 @@ __global__ void __launch_bounds__(256) elements_kernel(F f, int64_t rows, int64_
     const int64_t step = int64_t{gridDim.x} * blockDim.x * kEight;
     for (int64_t n = (int64_t{blockIdx.x} * blockDim.x + threadIdx.x) * kEight; n < columns;
          n += step) {
-      f(m, n, columns - n < kEight ? static_cast<int>(columns - n) : kEight);
+      f(m, n, up_to_eight(columns - n));
     }
   }
 }
@@ -25,7 +25,7 @@ template <class F>
 static inline cudaError_t for_elements(const char* name, cudaStream_t stream, int64_t rows,
                                        int64_t columns, const F& f) {
   if (rows == 0 || columns == 0) return cudaSuccess;
-  // One long row is spread over the grid's x.
+  // With few rows, the columns are spread over the grid's x.
   const dim3 block = rows < 8 ? dim3(256, 1) : dim3(32, 8);
   const dim3 grid(grid_size(ceil_div(columns, block.x * kEight), 4096),
                   grid_size(ceil_div(rows, block.y), kMaxGridY));

@@ -1,7 +1,7 @@
 // y[t, :] = table[ids[t], :]                                             native/src/ops/embedding.h
 //
-// A warp for each token, 32 eights at a time. An id outside the table writes zeros and is noted as
-// the context's problem: the host does not see ids before they are used.
+// There is one warp per token; it copies 256 elements at a time. For an id outside the table it
+// writes zeros and notes a problem, because the host does not see ids before they are used.
 #include <type_traits>
 
 #include "kernels.h"
@@ -24,7 +24,7 @@ __global__ void __launch_bounds__(kWarps * 32)
     if (!known && lane == 0) note_problem(problem, ProblemOp::kEmbedding, t, ProblemKind::kId);
     const T* from = table.row(known ? id : 0);
     for (int d = lane * kEight; d < width; d += 32 * kEight) {
-      const int count = width - d < kEight ? width - d : kEight;
+      const int count = up_to_eight(width - d);
       float v[kEight];
       load8(from + d, known ? count : 0, v);
       store8(y.row(t) + d, count, v);

@@ -1,9 +1,9 @@
 // dtable[ids[t], :] += dy[t, :], tokens in order                native/src/ops/embedding_backward.h
 //
-// A block for each token and 128 columns. Only the one whose token is the first of its id works: it
-// walks through the later ones, 128 ids at a time. So each element of dtable has one thread, which
-// adds in order; no atomics, no sort. Looking at all pairs of T tokens takes T^2 / 2 reads of ids
-// that lie in L1, 34 million for 8192.
+// There is one block for each token and 128 columns. Only the block of the first token with an id
+// works: it goes through the later tokens, 128 ids at a time. So each element of dtable has one
+// thread, which adds in order, without atomics and without sorting. Comparing all pairs of T tokens
+// takes T^2 / 2 reads of ids from L1, 34 million for 8192.
 #include "kernels.h"
 #include "ops/embedding_backward.h"
 

@@ -1,13 +1,12 @@
-// Instructions of sm_90a: copies of tiles by the copy engine (TMA), barriers in shared memory that
-// count bytes (mbarrier) and products of a warpgroup (wgmma). Facts are from NVIDIA's PTX ISA.
+// Instructions of sm_90a: copies of tiles by TMA, barriers in shared memory that count bytes
+// (mbarrier), and matrix products of a warpgroup (wgmma), as NVIDIA's PTX ISA documents them.
 //
-// Tiles are rows of 64 bfloat16 numbers, 128 bytes, one below the other from a multiple of 1024
-// bytes on, in the 128-byte swizzle: the eighth of a row that has 16 bytes is exchanged by the
-// row's number modulo 8, so that eight rows' same eighths lie in different banks. On the address
-// that is bits 4 to 6 ^= bits 7 to 9, which the copy engine does when it writes and wgmma when it
-// reads.
+// A tile is a sequence of rows of 64 bfloat16 numbers, 128 bytes each, that starts at a multiple of
+// 1024 bytes, in the 128-byte swizzle: the 16-byte pieces of a row are permuted by the row's number
+// modulo 8, so that the same piece of eight rows lies in different banks. On the address that is
+// bits 4 to 6 ^= bits 7 to 9, which TMA applies when it writes and wgmma when it reads.
 //
-// emulation/hopper.cc does the same on the host. Only kernels for sm_90a may call these.
+// emulation/hopper.cc implements the same on the host. Only kernels for sm_90a may call these.
 #ifndef PRECIS_CUDA_HOPPER_CUH_
 #define PRECIS_CUDA_HOPPER_CUH_
 
@@ -19,7 +18,7 @@
 #include "hopper.h"
 #endif
 
-// Whether the code of kernels for sm_90a is wanted in this pass of the compiler.
+// Whether this pass of the compiler generates code for sm_90a.
 #if !defined(__CUDACC__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
 #define PRECIS_SM90A 1
 #else
@@ -32,8 +31,8 @@ constexpr int kTileRowElements = 64;
 constexpr int kTileRowBytes = 128;
 constexpr int kTileAlignment = 1024;
 
-// The matrix descriptor of wgmma, of a tile whose K runs along its rows:
-//   bits 0-13   start address / 16; sixteen of K further on are 32 bytes, within the row
+// The matrix descriptor of wgmma for a tile whose K runs along its rows:
+//   bits 0-13   start address / 16; 16 elements of K further on are 32 bytes, within the row
 //   bits 16-29  leading dimension byte offset / 16: not used with a swizzle when K is contiguous; 1
 //   bits 32-45  stride dimension byte offset / 16: from eight rows to the next eight, 1024 bytes
 //   bits 49-51  base offset: 0, because the tile begins at a multiple of 1024
@@ -42,7 +41,7 @@ PRECIS_HOST_DEVICE constexpr uint64_t tile_descriptor(uint32_t address) {
   return uint64_t{(address & 0x3ffff) >> 4} | uint64_t{1} << 16 |
          uint64_t{(8 * kTileRowBytes) >> 4} << 32 | uint64_t{1} << 62;
 }
-// To be added to a descriptor for each sixteen of K.
+// The step of a descriptor for 16 elements of K.
 constexpr uint64_t kDescriptorStep = 32 >> 4;
 
 __device__ __forceinline__ uint32_t shared_address(const void* p) {
@@ -55,7 +54,8 @@ __device__ __forceinline__ uint32_t shared_address(const void* p) {
 
 // ------------------------------------------------------------------ mbarrier
 
-// Eight bytes each. A phase is over when count arrivals and all bytes that were expected are there.
+// A barrier takes eight bytes. A phase completes when count threads and all expected bytes have
+// arrived.
 __device__ __forceinline__ void mbarrier_init(uint32_t barrier, uint32_t count) {
 #if defined(__CUDACC__)
   asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(count) : "memory");
@@ -63,7 +63,7 @@ __device__ __forceinline__ void mbarrier_init(uint32_t barrier, uint32_t count) 
   emulation::mbarrier_init(barrier, count);
 #endif
 }
-// Behind the last mbarrier_init, by the thread that called it; then comes a __syncthreads.
+// Call it after the last mbarrier_init, in the same thread, and before a __syncthreads.
 __device__ __forceinline__ void mbarrier_init_fence() {
 #if defined(__CUDACC__)
   asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
@@ -85,9 +85,10 @@ __device__ __forceinline__ void mbarrier_arrive_expect(uint32_t barrier, uint32_
   emulation::mbarrier_arrive(barrier, bytes);
 #endif
 }
-// Until the phase of that parity is over; of a new barrier the phase before the first, of parity 1,
-// is. impatient: for a fifth of a second at most, for a trial that must end.
-__device__ __forceinline__ void mbarrier_wait(uint32_t barrier, uint32_t parity, bool impatient) {
+// Waits until the phase of that parity is complete. For a new barrier the phase before the first,
+// of parity 1, counts as complete. bounded: gives up after a fifth of a second, so that a trial
+// cannot hang.
+__device__ __forceinline__ void mbarrier_wait(uint32_t barrier, uint32_t parity, bool bounded) {
 #if defined(__CUDACC__)
   uint64_t begin = 0;
   for (;;) {
@@ -100,31 +101,32 @@ __device__ __forceinline__ void mbarrier_wait(uint32_t barrier, uint32_t parity,
         : "r"(barrier), "r"(parity)
         : "memory");
     if (over != 0) return;
-    if (!impatient) continue;
+    if (!bounded) continue;
     uint64_t now;
     asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(now));
     if (begin == 0) begin = now;
     if (now - begin > 200'000'000) return;
   }
 #else
-  (void)impatient;
+  (void)bounded;
   emulation::mbarrier_wait(barrier, parity);
 #endif
 }
 
-// ------------------------------------------------------------------ copy engine
+// ------------------------------------------------------------------ TMA
 
-// A matrix of bfloat16 as the copy engine sees it, in boxes of box_rows (at most 256) rows of 64
-// columns. False where it cannot: rows must begin at multiples of 16 bytes.
+// Makes the tensor map of a bfloat16 matrix for boxes of box_rows (at most 256) rows and 64
+// columns. Returns false where TMA cannot copy the matrix: rows must begin at multiples of 16
+// bytes.
 static inline bool describe_tiles(CUtensorMap* map, const void* data, int64_t rows, int64_t columns,
                                   int64_t stride, int box_rows) {
-  constexpr int64_t kMost = int64_t{1} << 31;
-  if (reinterpret_cast<uintptr_t>(data) % 16 != 0 || stride % kEight != 0 || stride >= kMost ||
-      rows < 1 || columns < 1 || rows >= kMost || columns >= kMost) {
+  constexpr int64_t kMax = int64_t{1} << 31;
+  if (reinterpret_cast<uintptr_t>(data) % 16 != 0 || stride % kEight != 0 || stride >= kMax ||
+      rows < 1 || columns < 1 || rows >= kMax || columns >= kMax) {
     return false;
   }
 #if defined(__CUDACC__)
-  // From the driver, which nothing is linked with.
+  // The driver's function is looked up, because nothing links with the driver.
   static const auto encode = [] {
     void* found = nullptr;
     cudaDriverEntryPointQueryResult result = cudaDriverEntryPointSymbolNotFound;
@@ -154,8 +156,8 @@ static inline bool describe_tiles(CUtensorMap* map, const void* data, int64_t ro
 #endif
 }
 
-// 64 elements from column on of so many rows as the map's box has, zeros outside the matrix. The
-// barrier gets the bytes of the whole box.
+// Starts the copy of a box of the map, from (row, column) on, with zeros outside the matrix. The
+// barrier counts the bytes of the whole box.
 __device__ __forceinline__ void copy_tile(uint32_t to, const CUtensorMap& map, int column, int row,
                                           uint32_t barrier) {
 #if defined(__CUDACC__)
@@ -169,8 +171,8 @@ __device__ __forceinline__ void copy_tile(uint32_t to, const CUtensorMap& map, i
 #endif
 }
 
-// What a thread wrote to shared memory becomes visible to wgmma and the copy engine, for those that
-// it then tells by a barrier.
+// Makes the thread's writes to shared memory visible to wgmma and TMA of threads that it then
+// synchronizes with by a barrier.
 __device__ __forceinline__ void fence_proxy_async() {
 #if defined(__CUDACC__)
   asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
@@ -179,11 +181,11 @@ __device__ __forceinline__ void fence_proxy_async() {
 
 // ------------------------------------------------------------------ wgmma
 
-// d += a b' of a warpgroup, 64 x 16 by N x 16, bfloat16 into float32. Warp w has rows 16 w to 16 w
-// + 15 of d. Its columns 8 j to 8 j + 7 are d[j], in the lanes as mma_bf16 has its c: two
-// neighbours, packed in pairs, are an operand a of mma_bf16.
+// d += a b' of a warpgroup, 64 x 16 by N x 16, bfloat16 into float32. Warp w has rows 16 w to
+// 16 w + 15 of d. Columns 8 j to 8 j + 7 are d[j], distributed over the lanes like c of mma_bf16:
+// pairs of neighbors, packed, are an operand a of mma_bf16.
 //
-// Asynchronous: d may be read, and the tiles written, after a wait.
+// It is asynchronous: d may be read, and the tiles overwritten, only after a wait.
 __device__ __forceinline__ void wgmma_fence() {
 #if defined(__CUDACC__)
   asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
@@ -196,7 +198,7 @@ __device__ __forceinline__ void wgmma_commit() {
   emulation::wgmma_commit();
 #endif
 }
-// Until at most kLeft of the groups that were committed are under way.
+// Waits until at most kLeft of the committed groups are pending.
 template <int kLeft>
 __device__ __forceinline__ void wgmma_wait() {
 #if defined(__CUDACC__)
@@ -206,8 +208,8 @@ __device__ __forceinline__ void wgmma_wait() {
 #endif
 }
 
-// Between products and code of other kinds that touches d: no compiler may move the one across the
-// other, which it could, because fences and waits do not name d.
+// Call it between products and other code that uses d. Fences and waits do not name d, so without
+// it the compiler could move such code across them.
 template <int kTiles>
 __device__ __forceinline__ void wgmma_registers(float (&d)[kTiles][4]) {
 #if defined(__CUDACC__)
@@ -222,7 +224,7 @@ __device__ __forceinline__ void wgmma_registers(float (&d)[kTiles][4]) {
 }
 
 #if defined(__CUDACC__)
-// The results of tile j on, and their numbers as operands.
+// The operands for the results of tile j and the following ones, and their numbers.
 #define PRECIS_D4(j) "+f"(d[j][0]), "+f"(d[j][1]), "+f"(d[j][2]), "+f"(d[j][3])
 #define PRECIS_D8(j) PRECIS_D4(j), PRECIS_D4(j + 1)
 #define PRECIS_D16(j) PRECIS_D8(j), PRECIS_D8(j + 2)
@@ -241,7 +243,7 @@ __device__ __forceinline__ void wgmma_registers(float (&d)[kTiles][4]) {
   ", %80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, %96, %97, " \
   "%98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, %112, "     \
   "%113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127"
-// N of the shape, the numbers of the results, those of a and b, and the results.
+// The arguments: N of the shape, the operand numbers of the results, those of a and b, the results.
 #define PRECIS_WGMMA(n, list, a_and_b, ...)                                                    \
   asm volatile("wgmma.mma_async.sync.aligned.m64n" #n "k16.f32.bf16.bf16 {" list "}, " a_and_b \
                ", 1, 1, 1, 0, 0;"                                                              \

@@ -1,43 +1,42 @@
-// With c = x - mean, r = 1 / sqrt(mean_d(c^2) + epsilon), g = weight dy, all of row m:
+// With c = x - mean, r = 1 / sqrt(mean_d(c^2) + epsilon), g = weight dy of row m:
 //                                                              native/src/ops/layer_norm_backward.h
 //   dx[m, d] (+)= r (g[d] - mean_d(g[d]) - c[d] r^2 mean_d(g[d] c[d]))
 //   dweight[d] += sum_m dy[m, d] c[m, d] r[m]
 //   dbias[d] += sum_m dy[m, d]
 //
-// dx: a warp for each row, which is read three times, the later times from L1. It leaves mean and r
-// behind. dweight and dbias: column_sums.cuh, in one pass.
+// dx: one warp per row, which is read three times, after the first time from L1. It stores mean and
+// r for dweight and dbias, which column_sums.cuh computes in one pass.
 #include "column_sums.cuh"
 #include "kernels.h"
 #include "ops/layer_norm_backward.h"
+#include "row_in_registers.cuh"
 
 namespace precis {
 namespace {
-
-constexpr int kWarps = 4;
 
 struct Moments {
   float mean, r;
 };
 
-__global__ void __launch_bounds__(kWarps * 32)
+__global__ void __launch_bounds__(kRowWarps * 32)
     layer_norm_dx_kernel(Matrix<const float> x, const float* weight, AnyMatrix dy, Matrix<float> dx,
                          Moments* moments, int64_t rows, int width, float epsilon,
                          bool accumulate) {
   const int lane = thread() % 32;
-  const float share = 1.0f / static_cast<float>(width);
-  for (int64_t m = int64_t{blockIdx.x} * kWarps + thread() / 32; m < rows;
-       m += int64_t{gridDim.x} * kWarps) {
+  const float inverse_width = 1.0f / static_cast<float>(width);
+  for (int64_t m = int64_t{blockIdx.x} * kRowWarps + thread() / 32; m < rows;
+       m += int64_t{gridDim.x} * kRowWarps) {
     float sum = 0;
     for (int d = lane * kEight; d < width; d += 32 * kEight) {
       float v[kEight];
-      load8(x.row(m) + d, width - d < kEight ? width - d : kEight, v);
+      load8(x.row(m) + d, up_to_eight(width - d), v);
 #pragma unroll
       for (int i = 0; i < kEight; i++) sum += v[i];
     }
     const float mean = warp_reduce(sum, Sum()) / static_cast<float>(width);
     float squares = 0, gradients = 0, products = 0;
     for (int d = lane * kEight; d < width; d += 32 * kEight) {
-      const int count = width - d < kEight ? width - d : kEight;
+      const int count = up_to_eight(width - d);
       float v[kEight], g[kEight], w[kEight];
       load8(x.row(m) + d, count, v);
       dy.load(m, d, count, g);
@@ -51,13 +50,13 @@ __global__ void __launch_bounds__(kWarps * 32)
       }
     }
     squares = warp_reduce(squares, Sum());
-    gradients = warp_reduce(gradients, Sum()) * share;
-    products = warp_reduce(products, Sum()) * share;
+    gradients = warp_reduce(gradients, Sum()) * inverse_width;
+    products = warp_reduce(products, Sum()) * inverse_width;
     const float r = 1.0f / sqrtf(squares / static_cast<float>(width) + epsilon);
-    // r^2 alone may overflow.
+    // r^2 by itself could overflow.
     const float shift = r * (r * products);
     for (int d = lane * kEight; d < width; d += 32 * kEight) {
-      const int count = width - d < kEight ? width - d : kEight;
+      const int count = up_to_eight(width - d);
       float v[kEight], g[kEight], w[kEight], before[kEight];
       load8(x.row(m) + d, count, v);
       dy.load(m, d, count, g);
@@ -108,11 +107,10 @@ cudaError_t layer_norm_backward_cuda(CudaContext& context,
         static_cast<size_t>(m) * sizeof(Moments) + floats * sizeof(float), &memory));
   }
   Moments* moments = static_cast<Moments*>(memory);
-  PRECIS_RETURN_IF_ERROR(
-      launch("layer_norm_backward", layer_norm_dx_kernel, grid_size(ceil_div(m, kWarps), 1 << 20),
-             kWarps * 32, 0, context.stream, matrix<const float>(a.x),
-             static_cast<const float*>(a.weight.data), any_matrix(a.dy), matrix<float>(a.dx),
-             moments, m, static_cast<int>(width), a.epsilon, a.accumulate != 0));
+  PRECIS_RETURN_IF_ERROR(launch(
+      "layer_norm_backward", layer_norm_dx_kernel, row_blocks(m), kRowWarps * 32, 0, context.stream,
+      matrix<const float>(a.x), static_cast<const float*>(a.weight.data), any_matrix(a.dy),
+      matrix<float>(a.dx), moments, m, static_cast<int>(width), a.epsilon, a.accumulate != 0));
   if (!wants_sums) return cudaSuccess;
   return column_sums<2>(
       "layer_norm_backward, sums", context.stream, m, width, reinterpret_cast<float*>(moments + m),

@@ -1,11 +1,12 @@
 // log_probabilities[m] = log p[labels[m]], entropies[m] = -sum_v p log p and
 // divergences[m] = sum_v p (log p - log q), p and q softmax of scale x w' and of a reference's, and
-// the gradients of the first                              native/src/ops/log_probability.h
+// the gradients of the first                                       native/src/ops/log_probability.h
 //
-// With d[v] = z[v] - largest and S = sum exp(d): log p = d - log S, the entropy is
-// log S - sum d exp(d) / S, and g[v] = c ([v = label] - exp(d[v]) / S). The divergence is added up
-// from differences of logits, so that a small one is not the rounding of large ones and that from
-// itself is 0. How the rows go through: logit_rows.cuh.
+// With d[v] = z[v] - largest and S = sum exp(d):
+//   log p = d - log S,  entropy = log S - sum d exp(d) / S,  g[v] = c ([v = label] - exp(d[v]) / S)
+// The divergence is summed over differences of logits, so that a small divergence is not lost in
+// the rounding of large terms and the divergence from itself is 0. logit_rows.cuh describes the
+// kernels.
 #include "logit_rows.cuh"
 
 namespace precis {
@@ -13,7 +14,7 @@ namespace {
 
 struct LogProbability {
   precis_tensor log_probabilities, entropies, divergences;
-  const float* dlog_probabilities;  // NULL: no gradient is wanted
+  const float* dlog_probabilities;  // nullptr: no gradient is wanted
 
   __device__ void leave_out(int64_t m) const {
     put(log_probabilities, m, 0);
@@ -34,16 +35,7 @@ struct LogProbability {
 }  // namespace
 
 cudaError_t log_probability_cuda(CudaContext& context, const precis_log_probability_args& a) {
-  LogitRows rows = {};
-  rows.x = a.x;
-  rows.w = a.w;
-  rows.w_transposed = a.w_transposed;
-  rows.labels = static_cast<const int32_t*>(a.labels.data);
-  rows.scale = a.scale;
-  rows.dx = a.dx;
-  rows.dw = a.dw;
-  rows.grad_scale = 1;
-  rows.op = ProblemOp::kLogProbability;
+  LogitRows rows = logit_rows(a, a.labels, ProblemOp::kLogProbability);
   if (a.divergences.data != nullptr) {
     rows.reference_x = a.reference_x;
     rows.reference_w = a.reference_w;

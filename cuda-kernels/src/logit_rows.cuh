@@ -1,47 +1,52 @@
-// What the losses on logits = scale x w' have in common; formulas in native/src/ops/<loss>.h.
+// The common machinery of the losses on logits = scale x w'; formulas are in
+// native/src/ops/<loss>.h.
 //
-// A loss is what it makes of a row's sums; that is all that its own .cu has:
+// A loss is a function of a row's sums, and that function is all that its own .cu contains:
 //
 //   struct Loss {
-//     // m was left out, or its label is none: zeros into what the loss writes.
+//     // Writes zeros for row m, which is left out or whose label is bad.
 //     __device__ void leave_out(int64_t m) const;
-//     // Writes the row's results; what it returns is the gradient of its logits.
+//     // Writes the row's results and returns the gradient of its logits.
 //     __device__ LogitGradient finish(int64_t m, const RowSums& s) const;
 //   };
 //   for_logit_rows(context, rows, Loss{...})
 //
 // The kernels, for a block of rows at a time, in this order:
-//   index (once)      rows that count first, so that the others cost nothing; bad labels are noted
-//   gather            their rows of x, converted to w's type, K padded with zeros
-//   logits            a tile of z = scale x w' a block of threads, with a tile's largest logit, sum
-//                     of exponentials and one more sum for each row; z itself is stored only where
-//                     a gradient is wanted or it is a reference's
-//   finish_logit_rows a block for each row: the tiles' sums together, the loss, and z turned into
-//                     its gradient g where it lies
+//   index (once)      puts the rows that count first, so that the others cost nothing; notes bad
+//                     labels                                                      logit_rows.cu
+//   gather            copies their rows of x, converted to w's type, K padded with zeros
+//   logits            computes a tile of z = scale x w' per block of threads, and for each row the
+//                     tile's largest logit, sum of exponentials and one more sum; z itself is
+//                     stored only where a gradient is wanted or it is a reference's
+//                                                                             logit_products.cu
+//   finish_logit_rows combines the tiles' sums of a row, computes the loss, and overwrites z with
+//                     its gradient g; one block per row                                    here
 //   dx, dx sums       g w for segments of the vocabulary, then the segments in order
-//   dw                dw += g' x, a tile of dw a block
+//   dw                dw += g' x, a tile of dw per block                      logit_gradients.cu
 //
-// Nothing but the launches' sizes depends on how many rows there are: a row's tiles are 128 columns
-// (float32: 64) and its segments depend on the vocabulary alone; within them every sum is in one
-// order. So a row has the bits that it has alone, with gradient or without.
+// Results are independent of the batch: only launch sizes depend on how many rows there are. A
+// row's tiles are 128 columns (float32: 64), its segments depend on the vocabulary alone, and
+// within both every sum has one order. So a row is bitwise identical to the same row alone, with
+// gradient or without.
 //
-// Why z is stored and not computed again. For V = 32128, D = 768 a product over all of w is 49
-// MFLOP a row, and 8 bytes of z written and read again, and 2 of g, are 321 KB a row. A block of
-// rows is 32 MiB of z, which L2 keeps for the most part: 256 rows move 82 MB. In 16 us at an H200's
-// 4.8 TB/s, if none of it hits; the product again would be 12.6 GFLOP, 30 us at the 420 TFLOP/s
-// that mma.sync reaches there. With 8 rows a product is nothing but reading w's 49 MB, 10 us, and z
-// is 1 MB. Without a gradient z is not stored: a call costs one product, and 3 KB of sums a row. dw
-// is read and written once a block of rows, 197 MB, so blocks are twice as large with it.
+// Why z is stored and not recomputed. For V = 32128, D = 768 a product over all of w is 49 MFLOP a
+// row; 8 bytes of z written and read again, and 2 of g, are 321 KB a row. A block of rows is 32 MiB
+// of z, which mostly stays in L2: 256 rows move 82 MB. That takes 16 us at an H200's 4.8 TB/s even
+// if nothing hits L2; recomputing would be 12.6 GFLOP, 30 us at the 420 TFLOP/s that mma.sync
+// reaches there. With 8 rows a product is just reading w's 49 MB, 10 us, and z is 1 MB. Without a
+// gradient z is not stored: a call costs one product, and 3 KB of sums a row. dw is read and
+// written once per block of rows, 197 MB, so blocks are twice as large with it.
 //
-// dx has V terms a sum and is only D wide: its 6 tiles of 128 columns for 8 rows would use 6
+// A sum of dx has V terms and dx is only D wide: its 6 tiles of 128 columns for 8 rows would use 6
 // multiprocessors. Segments of 2048 make them 96, at 2 x 4 D bytes of partial sums a row and
-// segment: 98 KB a row, beside 321 KB.
+// segment: 98 KB a row, in addition to 321 KB.
 //
-// Products are not matmul's: that leaves them to cuBLASLt where there is one, which chooses how it
-// adds by how many rows there are, and its results would have to be read once more for the sums.
+// These products do not use matmul. matmul leaves them to cuBLASLt where there is one, whose
+// summation order depends on the number of rows, and its results would have to be read once more
+// for the sums.
 //
-// Not tried yet: wgmma with TMA for sm_90a; exponentials by polynomial; g made on the way into dx's
-// tile; the segments of dx added in a cluster.
+// Not tried yet: wgmma with TMA for sm_90a; exponentials by polynomial; computing g while loading
+// dx's tile; adding the segments of dx in a cluster.
 #ifndef PRECIS_CUDA_LOGIT_ROWS_CUH_
 #define PRECIS_CUDA_LOGIT_ROWS_CUH_
 
@@ -55,17 +60,17 @@ struct LogitRows {
   precis_packed_matrix w, w_transposed;
   const int32_t* labels;
   float scale;
-  precis_tensor dx, dw;  // no data: not wanted
+  precis_tensor dx, dw;  // without data: not wanted
   float grad_scale;
-  ProblemOp op;                    // whose label is outside the vocabulary
-  bool linear;                     // RowSums::terms are those of sum d, else of sum d exp(d)
-  precis_tensor reference_x = {};  // no data: there is no reference
+  ProblemOp op;                    // the op that a bad label is reported for
+  bool linear;                     // RowSums::terms is sum d instead of sum d exp(d)
+  precis_tensor reference_x = {};  // without data: there is no reference
   precis_packed_matrix reference_w = {};
 
   bool wants_gradient() const { return dx.data != nullptr || dw.data != nullptr; }
 };
 
-// A row of logits, with d[v] = z[v] - largest: log p[v] = d[v] - log_sum.
+// The sums of a row of logits, with d[v] = z[v] - largest: log p[v] = d[v] - log_sum.
 struct RowSums {
   float largest;
   float of_label;  // z[label]
@@ -75,58 +80,59 @@ struct RowSums {
   double divergence;  // sum p (log p - log q); 0 without a reference
 };
 
-// The gradient of a row's logits: exp(d) (first + slope d) + offset, but at_label for the label.
+// The gradient of a row's logits: exp(d) (first + slope d) + offset, except at_label for the label.
 struct LogitGradient {
   float first, slope, offset, at_label;
 };
 
-// Of a block's rows and of each tile of columns, (rows, tiles).
+// Sums of each row of a block over each tile of columns, (rows, tiles).
 struct TileSums {
   int tiles, columns;
   float* largest;
   float* sums;  // exp(z - largest)
   float* terms;
-  // Beside a reference's logits q: its largest in the tile, and
+  // With a reference's logits q: the largest of q in the tile, and
   // sum exp(z - largest) ((z - largest) - (q - reference_largest)).
   float* reference_largest;
   float* differences;
 };
 
-// Where everything lies, for host and kernels.
+// The layout of scratch memory and the sizes of a call, for host and kernels.
 struct LogitPlan {
   int64_t rows, width, tokens;
-  int64_t block_rows;  // at most
+  int64_t block_rows;  // the most rows of a block
   int64_t first;       // of the block, in index
   int64_t segments, segment_tokens;
   const int32_t* labels;
-  int32_t* index;    // (rows) those that count in their order, then the others
+  int32_t* index;    // (rows) the rows that count, in order, then the others
   int32_t* counted;  // how many count
   void* x;           // (block_rows, x_stride) of w's type, or of the reference's w's
   int64_t x_stride;
   float* of_label;  // (block_rows)
   TileSums policy, reference;
-  float* logits;            // (block_rows, logits_stride), later g of w's type; NULL: not kept
+  float* logits;            // (block_rows, logits_stride), later g of w's type; nullptr: not stored
   float* reference_logits;  // likewise
   int64_t logits_stride;
   float* dx_sums;  // (segments, block_rows, dx_stride)
   int64_t dx_stride;
   bool bf16;  // w's type
 
-  // How many rows of the block count.
+  // Returns how many rows of the block count.
   __device__ __forceinline__ int64_t counted_rows() const {
     const int64_t left = *counted - first;
     return left < 0 ? 0 : left < block_rows ? left : block_rows;
   }
 };
 
-// Reserves memory and fills the plan, all but `first`, and the index.
+// Reserves memory and fills in the index and the plan, except `first`.
 cudaError_t plan_logit_rows(CudaContext& context, const LogitRows& a, LogitPlan* plan);
-// A block's logits and their sums.
+// Computes a block's logits and their sums.
 cudaError_t multiply_logit_rows(CudaContext& context, const LogitRows& a, const LogitPlan& plan);
-// dx and dw of a block's gradients.
+// Adds dx and dw from a block's gradients.
 cudaError_t add_logit_gradients(CudaContext& context, const LogitRows& a, const LogitPlan& plan);
 
-// The tiles' sums of the block's row r together; all lanes of a warp, the first gets the result.
+// Combines the tiles' sums of the block's row r. All lanes of a warp call it; lane 0 gets the
+// result.
 __device__ __forceinline__ RowSums sums_of_row(const LogitPlan& p, bool linear, int64_t r) {
   const int lane = thread() % 32;
   auto largest_of = [&](const TileSums& t) {
@@ -140,8 +146,8 @@ __device__ __forceinline__ RowSums sums_of_row(const LogitPlan& p, bool linear, 
   const bool reference = p.reference_logits != nullptr;
   RowSums s = {largest_of(t), 0, 0, 0, 0, 0};
   const float reference_largest = reference ? largest_of(p.reference) : 0.0f;
-  // Which instructions these are is not left to nvcc: log_probability and ppo_loss have the same
-  // bits, and a policy's divergence from itself is 0.
+  // Fused multiply-adds are written out and not left to nvcc, so that log_probability and ppo_loss
+  // are bitwise identical and a policy's divergence from itself is 0.
   double differences = 0, of_reference = 0;
   for (int i = lane; i < t.tiles; i += 32) {
     const int64_t at = r * t.tiles + i;
@@ -155,8 +161,8 @@ __device__ __forceinline__ RowSums sums_of_row(const LogitPlan& p, bool linear, 
       s.terms = fma(factor, fma(d, sum, terms), s.terms);
     }
     if (!reference) continue;
-    const double of_q = t.reference_largest[at] - reference_largest, beside = t.differences[at];
-    differences = fma(factor, fma(d - of_q, sum, beside), differences);
+    const double of_q = t.reference_largest[at] - reference_largest, difference = t.differences[at];
+    differences = fma(factor, fma(d - of_q, sum, difference), differences);
   }
   for (int i = lane; reference && i < p.reference.tiles; i += 32) {
     const int64_t at = r * p.reference.tiles + i;
@@ -178,7 +184,7 @@ __device__ __forceinline__ RowSums sums_of_row(const LogitPlan& p, bool linear, 
   return s;
 }
 
-constexpr int kFinishThreads = 384;  // the registers of two blocks a multiprocessor
+constexpr int kFinishThreads = 384;  // two blocks per multiprocessor, as registers allow
 
 template <class Loss>
 __global__ void __launch_bounds__(kFinishThreads, 2)
@@ -214,7 +220,7 @@ __global__ void __launch_bounds__(kFinishThreads, 2)
 #pragma unroll
     for (int i = 0; i < kEight; i++) v[i] = next[i];
     load8(z + n + step, n + step < p.logits_stride ? kEight : 0, next);
-    // g in bfloat16 ends up in the first half of the row: no further than what has been read.
+    // g in bfloat16 overwrites the first half of the row, never beyond what has been read.
     __syncthreads();
     if (n >= p.logits_stride) continue;
 #pragma unroll
@@ -230,6 +236,22 @@ __global__ void __launch_bounds__(kFinishThreads, 2)
   }
 }
 
+// The arguments that all of these losses have. labels are the actions of a policy, too.
+template <class Args>
+static inline LogitRows logit_rows(const Args& a, const precis_tensor& labels, ProblemOp op) {
+  LogitRows rows = {};
+  rows.x = a.x;
+  rows.w = a.w;
+  rows.w_transposed = a.w_transposed;
+  rows.labels = static_cast<const int32_t*>(labels.data);
+  rows.scale = a.scale;
+  rows.dx = a.dx;
+  rows.dw = a.dw;
+  rows.grad_scale = 1;
+  rows.op = op;
+  return rows;
+}
+
 template <class Loss>
 static inline cudaError_t for_logit_rows(CudaContext& context, const LogitRows& a,
                                          const Loss& loss) {
@@ -237,8 +259,7 @@ static inline cudaError_t for_logit_rows(CudaContext& context, const LogitRows& 
   LogitPlan plan;
   PRECIS_RETURN_IF_ERROR(plan_logit_rows(context, a, &plan));
   for (plan.first = 0; plan.first < plan.rows; plan.first += plan.block_rows) {
-    const int64_t left = plan.rows - plan.first;
-    if (left < plan.block_rows) plan.block_rows = left;
+    plan.block_rows = min(plan.block_rows, plan.rows - plan.first);
     PRECIS_RETURN_IF_ERROR(multiply_logit_rows(context, a, plan));
     PRECIS_RETURN_IF_ERROR(launch("finish_logit_rows", finish_logit_rows_kernel<Loss>,
                                   static_cast<uint32_t>(plan.block_rows),
@@ -249,7 +270,7 @@ static inline cudaError_t for_logit_rows(CudaContext& context, const LogitRows& 
   return cudaSuccess;
 }
 
-// A row's element of a float32 vector that may not be wanted.
+// Stores a row's element of a float32 vector, if it is wanted.
 __device__ __forceinline__ void put(const precis_tensor& t, int64_t m, double value) {
   if (t.data != nullptr) static_cast<float*>(t.data)[m] = static_cast<float>(value);
 }

@@ -1,4 +1,4 @@
-// precis_logit_rules on one row of scores, by a block: what process_logits and sample share.
+// precis_logit_rules on one row of scores, by a block; used by process_logits and sample.
 #ifndef PRECIS_CUDA_LOGIT_RULES_CUH_
 #define PRECIS_CUDA_LOGIT_RULES_CUH_
 
@@ -11,12 +11,13 @@ static inline bool has_rules(const precis_logit_rules& rules) {
          rules.min_new_tokens > 0;
 }
 
-// Scores that the history's tokens had before the penalty: (rows, history_stride) floats.
+// The size of the scores of the history's tokens before the penalty: (rows, history_stride) floats.
 static inline int64_t originals_floats(const precis_logit_rules& rules, int64_t rows) {
   return rules.repetition_penalty != 1 ? rows * rules.history_stride : 0;
 }
 
-// Whether the row's length and ids fit; the host does not see them. Else the problem is noted.
+// Returns whether the row's length and ids are in range, which the host cannot check; otherwise
+// notes the problem.
 __device__ inline bool rules_fit(const precis_logit_rules& rules, int64_t r, int vocabulary,
                                  ProblemOp op, unsigned long long* problem) {
   const int32_t length = rules.history_lengths[r];
@@ -37,8 +38,8 @@ __device__ inline bool rules_fit(const precis_logit_rules& rules, int64_t r, int
   return false;
 }
 
-// Applies the rules, which fit, to row r in global memory; originals[h] receives the score that
-// token h of the history had. The block may read the row when this returns.
+// Applies rules that rules_fit has accepted to row r in global memory; originals[h] receives the
+// score that token h of the history had. The block may read the row when this returns.
 __device__ inline void apply_rules(const precis_logit_rules& rules, int64_t r, float* scores,
                                    float* originals) {
   const int threads = static_cast<int>(blockDim.x);
@@ -46,7 +47,7 @@ __device__ inline void apply_rules(const precis_logit_rules& rules, int64_t r, f
       rules.history == nullptr ? nullptr : rules.history + r * rules.history_stride;
   const int32_t length = rules.history_lengths[r];
   if (rules.repetition_penalty != 1) {
-    // All are read before any is written: a token that occurs twice is penalised once.
+    // All scores are read before any is written, so a token that occurs twice is penalized once.
     for (int32_t h = thread(); h < length; h += threads) originals[h] = scores[history[h]];
     __syncthreads();
     for (int32_t h = thread(); h < length; h += threads) {
@@ -57,7 +58,7 @@ __device__ inline void apply_rules(const precis_logit_rules& rules, int64_t r, f
   }
   const int32_t n = rules.no_repeat_ngram_size;
   if (n > 0) {
-    const int32_t* last = history + length - (n - 1);  // used only where length >= n
+    const int32_t* last = history + length - (n - 1);  // read only where length >= n
     for (int32_t i = thread(); i + n <= length; i += threads) {
       int32_t same = 0;
       while (same < n - 1 && history[i + same] == last[same]) same++;

@@ -1,13 +1,14 @@
-// What the kernels of the fused LoRA product share: lora_matmul.cu and lora_matmul_wgmma.cu.
+// The fused LoRA product y = alpha (x W' + sum_i (s_i z A') B' over segment i) (+ y), which matmul
+// uses too, without adapters: its arguments, its kernels, and the epilogue that they share.
 #ifndef PRECIS_CUDA_LORA_MATMUL_CUH_
 #define PRECIS_CUDA_LORA_MATMUL_CUH_
 
+#include "dropout.cuh"
 #include "kernels.h"
-#include "random/dropout_mask.h"
 
 namespace precis {
 
-// What dropout is of; see native/src/ops/dropout.h for the mask.
+// Which term dropout is applied to; native/src/ops/dropout.h defines the mask.
 struct ProductDropout {
   int32_t of;  // precis_lora_dropout
   uint32_t threshold;
@@ -15,7 +16,7 @@ struct ProductDropout {
   uint64_t seed, offset;
 };
 
-// What the kernels get. Without adapters segment_count is 0 and a and b are empty.
+// The kernels' argument. Without adapters segment_count is 0 and a and b are empty.
 struct Product {
   AnyMatrix x, z, y;
   float* down;
@@ -32,25 +33,23 @@ struct Product {
   float alpha;
   bool accumulate;
   bool separate_z;
-  bool pairs;  // two neighbours of y, the first an even one, may be stored at once
+  bool pairs;  // two neighbors of y, the first at an even column, are aligned for one store
   ProductDropout dropout;
-  const float* t;  // x A' (rows, ranks), where it was computed before; see lora_down
+  const float* t;  // x A' (rows, ranks) where lora_down has computed it; otherwise nullptr
 };
 
-// v, or 0, with the factor of what is kept.
+// Returns v times the scale of kept elements, or 0 for a dropped element.
 __device__ __forceinline__ float dropped(const ProductDropout& d, uint32_t word, float v) {
   return word >= d.threshold ? v * d.scale : 0.0f;
 }
 __device__ __forceinline__ float dropped(const ProductDropout& d, int64_t index, float v) {
   return dropped(d, dropout_word(d.seed, d.offset, static_cast<uint64_t>(index)), v);
 }
-// The words of the elements index and index + 16: mostly two of one call's four.
+// Fills in the random words of the elements index and index + 16: usually two of one call's four.
 __device__ __forceinline__ void dropout_words(const ProductDropout& d, int64_t index,
                                               uint32_t (&word)[2]) {
   const auto first = static_cast<uint64_t>(index);
-  const Philox random =
-      philox4x32_10(dropout_counter(d.offset, first), static_cast<uint32_t>(d.seed),
-                    static_cast<uint32_t>(d.seed >> 32));
+  const Philox random = dropout_philox(d.seed, d.offset, first);
   const uint64_t i = first / 16 % 4;
   const uint32_t(&w)[4] = random.word;
   word[0] = i == 0 ? w[0] : i == 1 ? w[1] : i == 2 ? w[2] : w[3];
@@ -58,7 +57,7 @@ __device__ __forceinline__ void dropout_words(const ProductDropout& d, int64_t i
   if (i == 3) word[1] = dropout_word(d.seed, d.offset, first + 16);
 }
 
-// The factor of a column of down: that of the segments that have the rank.
+// The factor of a column of down: the scaling of the segment that has the rank.
 __device__ __forceinline__ float scaling_of_rank(const Product& p, int rank) {
   for (int i = 0; i < p.segment_count; i++) {
     const precis_lora_segment& s = p.segments[i];
@@ -71,7 +70,7 @@ __device__ __forceinline__ void store_result(const Product& p, int64_t m, int64_
   if (m >= p.rows || n >= p.outputs) return;
   p.y.set(m, n, (p.accumulate ? p.y.get(m, n) : 0.0f) + p.alpha * sum);
 }
-// Of an even n and the next.
+// Stores the results of columns n, which is even, and n + 1.
 __device__ __forceinline__ void store_results(const Product& p, int64_t m, int64_t n, float first,
                                               float second) {
   if (!p.pairs || n + 1 >= p.outputs) {
@@ -81,7 +80,7 @@ __device__ __forceinline__ void store_results(const Product& p, int64_t m, int64
   }
   if (m >= p.rows) return;
   const int64_t at = m * p.y.stride + n;
-  if (p.y.bf16) {  // never added to
+  if (p.y.bf16) {  // never accumulated into
     *reinterpret_cast<uint32_t*>(static_cast<Bf16*>(p.y.data) + at) =
         pack_bf16(p.alpha * first, p.alpha * second);
     return;
@@ -94,31 +93,21 @@ __device__ __forceinline__ void store_results(const Product& p, int64_t m, int64
   *y = v;
 }
 
-// A fragment of 16 x 16 with its upper left corner there (the operand a of mma_bf16).
-__device__ __forceinline__ void load_a(const Shared<Bf16>& tile, int stride, int row, int column,
-                                       uint32_t (&f)[4]) {
-  const int lane = thread() % 32;
-  load_matrices<false>(tile.at((row + lane % 16) * stride + column + lane / 16 * kEight, kEight),
-                       f);
-}
-// Two operands b, of the outputs [row, row + 8) and the eight that begin apart further on: f[0],
-// f[1] and f[2], f[3].
-__device__ __forceinline__ void load_b(const Shared<Bf16>& tile, int stride, int row, int column,
-                                       uint32_t (&f)[4], int apart = 8) {
-  const int lane = thread() % 32;
-  const int at = row + lane % 8 + lane / 16 * apart;
-  load_matrices<false>(tile.at(at * stride + column + lane / 8 % 2 * kEight, kEight), f);
-}
+// ------------------------------------------------------------------ epilogue, bfloat16
 
-// ------------------------------------------------------------------ the low-rank part, bfloat16
-
-// Of the scaled t and of B in shared memory, in elements.
+// From row to row of the scaled t and of B in shared memory, in elements.
 PRECIS_HOST_DEVICE constexpr int rank_stride(int ranks) { return ranks + 8; }
 
-// B's rows of the tile that begins at output n0, and of them what the segment has; by all threads.
+// Tells whether the tile of y with the columns [n0, n0 + columns) overlaps a segment.
+__device__ __forceinline__ bool overlaps(const precis_lora_segment& s, int64_t n0, int columns) {
+  return s.output_end > n0 && s.output_begin < n0 + columns && s.rank_begin < s.rank_end;
+}
+
+// Loads the rows of B for the tile that begins at output n0 into shared memory, with zeros outside
+// the segment. All threads of the block take part.
 template <int kColumns, int kRanks>
-__device__ __forceinline__ void bring_up(const Product& p, const precis_lora_segment& s, int64_t n0,
-                                         const Shared<Bf16>& bs) {
+__device__ __forceinline__ void load_up(const Product& p, const precis_lora_segment& s, int64_t n0,
+                                        const Shared<Bf16>& bs) {
   constexpr int kPerRow = kRanks / kEight;
   for (int e = thread(); e < kColumns * kPerRow; e += static_cast<int>(blockDim.x)) {
     const int row = e / kPerRow, column = e % kPerRow * kEight;
@@ -129,42 +118,42 @@ __device__ __forceinline__ void bring_up(const Product& p, const precis_lora_seg
           wanted ? kEight : 0, v);
 #pragma unroll
     for (int j = 0; j < kEight; j++) {
-      // Not 0 times what another adapter has there, which may be NaN.
+      // Zero rather than another adapter's element: 0 times NaN is NaN.
       if (column + j < s.rank_begin || column + j >= s.rank_end) v[j] = 0;
     }
     store8(bs.at(row * rank_stride(kRanks) + column, kEight), kEight, v);
   }
 }
 
-// Adds the segment's part of the product to the warp's tiles sum(t, j) of y, which begin at row m0
-// and at column warp_n of the block's tile. a(t, k, f) fills in the operand of the rows 16 t and
-// the sixteen ranks from k on, of the scaled t.
+// Adds the segment's low-rank term to the warp's tiles sum(t, j) of y, which begin at row m0 and at
+// column warp_n of the block's tile. a(t, k, f) fills in the operand for rows 16 t to 16 t + 15 and
+// ranks k to k + 15 of the scaled t.
 //
-// kUnroll: how much of the loop over the ranks is unrolled; all of it where a takes them from
-// registers.
+// kUnroll: the unroll factor of the loop over the ranks, which must be unrolled fully where a takes
+// them from registers.
 //
-// Tiles are taken in twos that are 16 columns apart, if there are so many: so dropout needs one
-// call of Philox for the two.
+// Tiles are processed in pairs that are 16 columns apart, if there are enough of them, so that
+// dropout needs one call of Philox for both.
 template <int kTilesM, int kTilesN, int kRanks, int kUnroll, class A, class Sum>
 __device__ __forceinline__ void add_segment(const Product& p, const precis_lora_segment& s,
                                             const Shared<Bf16>& bs, int64_t m0, int64_t n0,
                                             int warp_n, const A& a, const Sum& sum) {
-  constexpr int kApart = kTilesN % 4 == 0 ? 2 : 1;
+  constexpr int kPairDistance = kTilesN % 4 == 0 ? 2 : 1;
   const bool drops = p.dropout.of == PRECIS_LORA_DROPOUT_LOW_RANK;
   const int lane = thread() % 32;
 #pragma unroll
-  for (int two = 0; two < kTilesN / 2; two++) {
-    const int first = kApart == 2 ? two / 2 * 4 + two % 2 : 2 * two;
-    // Of the tile, where the segment lies on it: whether all of it does.
+  for (int pair = 0; pair < kTilesN / 2; pair++) {
+    const int first = kPairDistance == 2 ? pair / 2 * 4 + pair % 2 : 2 * pair;
+    // Whether the segment overlaps the tile, and whether it covers the whole tile.
     bool touched[2], whole[2];
 #pragma unroll
     for (int h = 0; h < 2; h++) {
-      const int64_t n = n0 + warp_n + (first + h * kApart) * 8;
+      const int64_t n = n0 + warp_n + (first + h * kPairDistance) * 8;
       touched[h] = n < s.output_end && n + 8 > s.output_begin;
       whole[h] = n >= s.output_begin && n + 8 <= s.output_end;
     }
     if (!touched[0] && !touched[1]) continue;
-    const bool apart = drops || !whole[0] || !whole[1];
+    const bool separate = drops || !whole[0] || !whole[1];
 #pragma unroll
     for (int t = 0; t < kTilesM; t++) {
       float part[2][4] = {};
@@ -173,17 +162,17 @@ __device__ __forceinline__ void add_segment(const Product& p, const precis_lora_
         if (k + 16 <= s.rank_begin || k >= s.rank_end) continue;
         uint32_t f[4], b[4];
         a(t, k, f);
-        load_b(bs, rank_stride(kRanks), warp_n + first * 8, k, b, 8 * kApart);
+        load_b(bs, rank_stride(kRanks), warp_n + first * 8, k, b, 8 * kPairDistance);
 #pragma unroll
         for (int h = 0; h < 2; h++) {
-          if (apart) {
+          if (separate) {
             mma_bf16(part[h], f, b[2 * h], b[2 * h + 1]);
           } else {
-            mma_bf16(sum(t, first + h * kApart), f, b[2 * h], b[2 * h + 1]);
+            mma_bf16(sum(t, first + h * kPairDistance), f, b[2 * h], b[2 * h + 1]);
           }
         }
       }
-      if (!apart) continue;
+      if (!separate) continue;
 #pragma unroll
       for (int e = 0; e < 4; e++) {
         const int64_t m = m0 + t * 16 + lane / 4 + e / 2 * 8;
@@ -191,7 +180,7 @@ __device__ __forceinline__ void add_segment(const Product& p, const precis_lora_
         if (drops) {
           const int64_t index = m * p.outputs + n;
           uint32_t word[2];
-          if constexpr (kApart == 2) {
+          if constexpr (kPairDistance == 2) {
             dropout_words(p.dropout, index, word);
           } else {
             for (int h = 0; h < 2; h++) {
@@ -203,10 +192,10 @@ __device__ __forceinline__ void add_segment(const Product& p, const precis_lora_
         }
 #pragma unroll
         for (int h = 0; h < 2; h++) {
-          // Where a segment ends, the outputs behind it get nothing, not even NaN times 0.
-          const int64_t output = n + h * kApart * 8;
+          // Outputs outside the segment get nothing, not even NaN times 0.
+          const int64_t output = n + h * kPairDistance * 8;
           if (output >= s.output_begin && output < s.output_end) {
-            sum(t, first + h * kApart)[e] += part[h][e];
+            sum(t, first + h * kPairDistance)[e] += part[h][e];
           }
         }
       }
@@ -214,11 +203,24 @@ __device__ __forceinline__ void add_segment(const Product& p, const precis_lora_
   }
 }
 
-// t = dropout(x) A' (rows, ranks), without the scaling.
+// ------------------------------------------------------------------ the kernels
+
+// The most rows that use the tiles for few rows: as many as a decode step usually has.
+constexpr int64_t kFewRows = 32;
+
+// The product's arguments without adapters.
+Product plain_product(const precis_tensor& x, const precis_packed_matrix& w, const precis_tensor& y,
+                      float alpha, int32_t accumulate);
+// Runs the kernel that suits the weights' type and the GPU.
+cudaError_t run_product(CudaContext& context, const Product& p, int32_t dtype);
+
+cudaError_t lora_matmul_float(CudaContext& context, const Product& p);
+cudaError_t lora_matmul_mma(CudaContext& context, const Product& p);
+// Computes t = dropout(x) A' (rows, ranks), without the scaling.
 cudaError_t lora_down(CudaContext& context, const Product& p, float* t);
 
-// The same by wgmma and TMA, for sm_90a; bfloat16. *done is false where rows of x or z are not what
-// the copy engine takes: then nothing happened.
+// The bfloat16 product by wgmma and TMA, on sm_90a. It does nothing and sets *done to false where
+// TMA cannot copy the rows of x or z.
 cudaError_t lora_matmul_wgmma(CudaContext& context, const Product& p, bool* done);
 
 }  // namespace precis

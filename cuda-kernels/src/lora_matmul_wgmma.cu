@@ -1,27 +1,28 @@
-// The fused LoRA product of lora_matmul.cu on Hopper's own tensor cores (sm_90a), for bfloat16 rows
-// of x that the copy engine can read.
+// The fused product of lora_matmul.cuh by wgmma and TMA on Hopper (sm_90a), for bfloat16 rows of x
+// that TMA can copy.
 //
-// A block has 128 x 128 of y: two warpgroups of 64 rows each. One thread asks the copy engine for
-// tiles of 64 of K. A stage of the ring holds x's tile and, as one tile, W's rows with A's below
-// them. So a single wgmma of 64 x (128 + ranks) x 16 gives x W' and t = x A': x is read once from
-// shared memory too. (A z that is not x has a tile and a product of its own; t after dropout comes
-// from lora_down.cu.) The barrier "full" counts a stage's bytes, "empty" the eight warps that have
-// read it.
+// A block has a tile of 128 x 128 of y: two warpgroups of 64 rows each. One thread issues the TMA
+// copies, in steps of 64 of K. A stage of the ring holds x's tile and, as one tile, W's rows with
+// A's below them. So a single wgmma of 64 x (128 + ranks) x 16 computes x W' and t = x A', and x is
+// read once from shared memory too. (A z that is not x has a tile and a product of its own; t after
+// dropout comes from lora_down.cu.) The barrier "full" counts a stage's bytes, the barrier "empty"
+// the eight warps that have read it.
 //
-// Behind the loop t, scaled and rounded, is in the registers just where mma.sync wants its operand,
-// and its product with B is added there, with the code of the portable kernel. y in bfloat16 is
-// turned round in shared memory and stored in rows of 256 bytes.
+// After the loop t, scaled and rounded, is already in the registers that mma.sync wants as its
+// operand; its product with B is added there, with the epilogue of the portable kernel. y in
+// bfloat16 is transposed through shared memory and stored in rows of 256 bytes.
 //
-// Arithmetic of a multiprocessor, for sixteen of K and 64 rows: 2048 multiply-adds a cycle make 64
-// cycles without adapters, 72 with 16 ranks, 80 with 32; shared memory, at 128 bytes a cycle, gives
-// 6, 6.5 and 7 KiB in 48, 52 and 56. Two blocks fit into a multiprocessor (at most 128 registers
-// and 113 KiB each): one stores while the other multiplies, which is why the grid is not
-// persistent. A warp of its own for the copies would leave 96 registers, which is too few: a ninth
-// warp is the fifth of one of the four quarters of a multiprocessor. At 8192 x 768 x 768 there are
-// 384 tiles, 2.9 for each of 132 multiprocessors, so a wave is 97 % full; tiles of 128 x 256 would
-// be 192, 73 %.
+// Arithmetic of a multiprocessor, for 16 elements of K and 64 rows: at 2048 multiply-adds a cycle
+// 64 cycles without adapters, 72 with 16 ranks, 80 with 32; shared memory, at 128 bytes a cycle,
+// delivers the 6, 6.5 and 7 KiB in 48, 52 and 56. The occupancy is two blocks per multiprocessor
+// (at most 128 registers and 113 KiB each): one stores while the other multiplies, which is why the
+// grid is not persistent. A producer warp would leave 96 registers, which is too few: a ninth warp
+// is the fifth of one of the four quarters of a multiprocessor. At 8192 x 768 x 768 there are 384
+// tiles, 2.9 for each of 132 multiprocessors, so the last wave is 97 % full; with tiles of 128 x
+// 256 it would be 73 % (192 tiles).
 //
-// Not tried, for want of a GPU: 128 x 192 with two consumers in turn, multicast of W to a cluster.
+// Not tried, for want of a GPU: 128 x 192 with two alternating consumers, multicast of W to a
+// cluster.
 #include "hopper.cuh"
 #include "lora_matmul.cuh"
 
@@ -31,7 +32,7 @@ namespace {
 constexpr int kRows = 128, kColumns = 128;
 constexpr int kThreads = 256;
 
-// Where t comes from: as x A', as z A', or from memory.
+// How t is computed: as x A', as z A', or before this kernel by lora_down.
 enum class Low { kX, kZ, kGiven };
 
 template <int ranks, Low low>
@@ -41,15 +42,15 @@ struct Ring {
   static constexpr int kXBytes = kRows * kTileRowBytes;
   static constexpr int kWBytes = (kColumns + kLoopRanks) * kTileRowBytes;
   static constexpr int kStageBytes = (kSeparateZ ? 2 : 1) * kXBytes + kWBytes;
-  // Blocks in one multiprocessor.
-  static constexpr int kTogether = kLoopRanks <= 32 ? 2 : 1;
-  static constexpr int kBlockBytes = ((228 << 10) / kTogether) - 1024;
-  static constexpr int kBarrierBytes = 16;  // a stage's full and empty
+  // Blocks per multiprocessor.
+  static constexpr int kMinBlocks = kLoopRanks <= 32 ? 2 : 1;
+  static constexpr int kBlockBytes = ((228 << 10) / kMinBlocks) - 1024;
+  static constexpr int kBarrierBytes = 16;  // a stage's "full" and "empty"
   static constexpr int kStages = (kBlockBytes - kTileAlignment) / (kStageBytes + kBarrierBytes);
   static constexpr int kBytes = kTileAlignment + kStages * (kStageBytes + kBarrierBytes);
   static_assert(kStages >= 2 && kBytes <= 227 << 10);
   static_assert(kStageBytes % kTileAlignment == 0 && kXBytes % kTileAlignment == 0);
-  // Later: B, and y on its way out.
+  // The epilogue needs room for B, and then for y.
   static_assert(kColumns * rank_stride(ranks) * 2 <= kStages * kStageBytes);
   static_assert(kRows * rank_stride(kColumns) * 2 <= kStages * kStageBytes);
 };
@@ -57,12 +58,12 @@ struct Ring {
 struct TiledProduct {
   CUtensorMap x, z, w, a;
   Product p;
-  bool impatient;
-  bool wide;  // y is bfloat16 in aligned eights
+  bool bounded_wait;  // barriers time out, so that a trial cannot hang
+  bool wide;          // y is bfloat16 in aligned groups of eight
 };
 
 template <class R>
-__global__ void __launch_bounds__(kThreads, R::kTogether)
+__global__ void __launch_bounds__(kThreads, R::kMinBlocks)
     lora_matmul_wgmma_kernel(const __grid_constant__ TiledProduct q) {
 #if PRECIS_SM90A
   constexpr int kRanks = R::kRanks, kStages = R::kStages;
@@ -97,13 +98,13 @@ __global__ void __launch_bounds__(kThreads, R::kTogether)
   }
   __syncthreads();
 
-  // With x alone, t is the tiles of sum behind those of y.
+  // Without a separate z, the tiles of t follow those of y in sum.
   float sum[R::kSeparateZ ? kTilesN : kTilesN + kRankTiles][4] = {};
   float of_z[R::kSeparateZ ? kRankTiles : 1][4] = {};
   const int steps = static_cast<int>((p.inputs + kDepth - 1) / kDepth);
   auto copy_step = [&](int step) {
     const int stage = step % kStages;
-    // The whole of each box, whatever of it lies outside the matrix.
+    // The barrier counts whole boxes, including what lies outside the matrix.
     mbarrier_arrive_expect(full(stage), R::kStageBytes);
     const int k = step * kDepth, m = static_cast<int>(m0), n = static_cast<int>(n0);
     copy_tile(x_tile(stage), q.x, k, m, full(stage));
@@ -122,7 +123,7 @@ __global__ void __launch_bounds__(kThreads, R::kTogether)
   const uint32_t above = static_cast<uint32_t>(warp / 4 * 64 * kTileRowBytes);
   for (int step = 0; step < steps; step++) {
     const int stage = step % kStages;
-    mbarrier_wait(full(stage), static_cast<uint32_t>(step / kStages) % 2, q.impatient);
+    mbarrier_wait(full(stage), static_cast<uint32_t>(step / kStages) % 2, q.bounded_wait);
     const uint64_t x = tile_descriptor(x_tile(stage) + above);
     const uint64_t w = tile_descriptor(w_tile(stage));
     wgmma_fence();
@@ -139,13 +140,13 @@ __global__ void __launch_bounds__(kThreads, R::kTogether)
       }
     }
     wgmma_commit();
-    // The step before this one is done. When all warps have said so, its stage is filled again.
+    // The previous step is done. When all warps have arrived at "empty", its stage is refilled.
     wgmma_wait<1>();
     if (step == 0 || step - 1 + kStages >= steps) continue;
     const int before = (step - 1) % kStages;
     if (lane == 0) mbarrier_arrive(empty(before));
     if (thread() == 0) {
-      mbarrier_wait(empty(before), static_cast<uint32_t>((step - 1) / kStages) % 2, q.impatient);
+      mbarrier_wait(empty(before), static_cast<uint32_t>((step - 1) / kStages) % 2, q.bounded_wait);
       copy_step(step - 1 + kStages);
     }
     __syncwarp();
@@ -154,9 +155,9 @@ __global__ void __launch_bounds__(kThreads, R::kTogether)
   wgmma_registers(sum);
   if constexpr (R::kSeparateZ) wgmma_registers(of_z);
 
-  const int row = warp * 16 + lane / 4;  // of the tile, and eight below
+  const int row = warp * 16 + lane / 4;  // of the tile; the thread has row + 8 too
   if constexpr (kRanks > 0) {
-    // What the thread has of the eight ranks from r on: two neighbours, in two rows.
+    // The thread's elements of t for the eight ranks from r on: two neighbors, in two rows.
     const int lane_rank = lane % 4 * 2;
     auto low = [&](int r, float(&t)[2][2]) {
 #pragma unroll
@@ -189,12 +190,10 @@ __global__ void __launch_bounds__(kThreads, R::kTogether)
     }
     for (int i = 0; i < p.segment_count; i++) {
       const precis_lora_segment s = p.segments[i];
-      if (s.output_end <= n0 || s.output_begin >= n0 + kColumns || s.rank_begin >= s.rank_end) {
-        continue;  // the same for all threads
-      }
-      __syncthreads();  // nobody reads the stages, or the last segment's B, any more
+      if (!overlaps(s, n0, kColumns)) continue;  // uniform over the block
+      __syncthreads();  // no thread reads the stages or the last segment's B any more
       const Shared<Bf16> bs = memory.part(0, kColumns * rank_stride(kRanks));
-      bring_up<kColumns, kRanks>(p, s, n0, bs);
+      load_up<kColumns, kRanks>(p, s, n0, bs);
       __syncthreads();
       add_segment<1, kTilesN, kRanks, R::kGiven ? 1 : kRanks / 16>(
           p, s, bs, m0 + warp * 16, n0, 0,
@@ -230,7 +229,7 @@ __global__ void __launch_bounds__(kThreads, R::kTogether)
   }
   constexpr int kWide = rank_stride(kColumns);
   const Shared<Bf16> ys = memory.part(0, kRows * kWide);
-  __syncthreads();  // nobody reads the stages or B any more
+  __syncthreads();  // no thread reads the stages or B any more
 #pragma unroll
   for (int half = 0; half < 2; half++) {
 #pragma unroll
@@ -288,9 +287,8 @@ cudaError_t lora_matmul_wgmma(CudaContext& context, const Product& p, bool* done
   if (!p.x.bf16 || (p.separate_z && !p.z.bf16)) return cudaSuccess;
   TiledProduct q = {};
   q.p = p;
-  q.impatient = context.wgmma == Wgmma::kTrial;
-  q.wide = p.y.bf16 && !p.accumulate && p.y.stride % kEight == 0 &&
-           reinterpret_cast<uintptr_t>(p.y.data) % 16 == 0;
+  q.bounded_wait = context.wgmma == Wgmma::kTrial;
+  q.wide = p.y.bf16 && !p.accumulate && p.y.stride % kEight == 0 && is_aligned(p.y.data);
   if (p.t != nullptr) return run<Ring<128, Low::kGiven>>(context, q, done);
   if (p.ranks == 0) return run<Ring<0, Low::kX>>(context, q, done);
   if (p.ranks <= 16) return run_ranks<16>(context, q, done);

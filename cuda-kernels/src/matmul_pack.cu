@@ -1,6 +1,8 @@
-// Packs stacked weights (n_i, K), or transposed (k_i, N), into the layout of kernels.h, rounded to
-// bfloat16 where that is wanted. Done once for each weight: a thread for each eight elements of the
-// result, whatever order that reads the source in.
+// Packs stacked weights (n_i, K), or transposed weights (k_i, N), into the layout of kernels.h, in
+// float32 or rounded to bfloat16                                            native/src/ops/matmul.h
+//
+// A thread writes eight elements of the result, regardless of the order in which that reads the
+// source: this runs once for each weight.
 #include "elements.cuh"
 #include "kernels.h"
 #include "ops/matmul.h"
@@ -10,7 +12,7 @@ namespace {
 
 struct Pack {
   AnyMatrix source[4];
-  int64_t end[4];  // of each source, in the dimension in which they are stacked
+  int64_t end[4];  // the end of each source in the dimension in which they are stacked
   AnyMatrix packed;
   int64_t outputs, inputs;
   int sources;

@@ -1,29 +1,32 @@
-// The loss of a policy's update, its values' loss and the gradients of both; formulas in precis.h
-// and native/src/ops/ppo_loss.h
+// The policy loss and value loss of PPO and the gradients of both; formulas are in precis.h and
+// native/src/ops/ppo_loss.h.
 //
-// With d[v] = z[v] - largest and S = sum exp(d): log p = d - log S, H = log S - sum d exp(d) / S,
-// and g[v] = c ([v = a] - p) + b p (log p + H) = c [v = a] + exp(d) (offset + slope d), slope = b /
-// S, offset = slope (H - log S) - c / S. One thread of a row's block has all of c; it is as much as
-// a few hundred instructions beside 32128 exponentials. How the rows go through: logit_rows.cuh.
+// With d[v] = z[v] - largest and S = sum exp(d):
+//   log p = d - log S,  H = log S - sum d exp(d) / S
+//   g[v] = c ([v = a] - p) + b p (log p + H) = c [v = a] + exp(d) (offset + slope d)
+//   slope = b / S,  offset = slope (H - log S) - c / S
+// One thread of a row's block computes c, which takes a few hundred instructions; the
+// row has 32128 exponentials. logit_rows.cuh describes the kernels.
 #include "logit_rows.cuh"
 #include "ops/ppo_loss.h"
 
 namespace precis {
 namespace {
 
-// A loss and its slope.
+// A loss and its derivative.
 struct Sloped {
   double value, slope;
 };
 
-// The larger one; of two equals, or with NaN, half of each. What is not taken may be infinite.
-__device__ __forceinline__ Sloped larger(const Sloped& a, const Sloped& b) {
+// max(a, b). For equal values, or NaN, the slope is the mean of both. The other value may be
+// infinite.
+__device__ __forceinline__ Sloped max(const Sloped& a, const Sloped& b) {
   if (a.value > b.value) return a;
   if (a.value < b.value) return b;
   return {a.value == b.value ? a.value : a.value + b.value, (a.slope + b.slope) / 2};
 }
 
-// clamp(x, low, high) where dx is 1, on the bounds too.
+// clamp(x, low, high) and its derivative, which is 1 on the bounds too.
 __device__ __forceinline__ Sloped clamped(double x, double low, double high) {
   if (x < low) return {low, 0};
   if (x > high) return {high, 0};
@@ -50,19 +53,19 @@ struct PpoLoss {
     put(a.dvalues, m, 0);
   }
 
-  // By the value.
+  // With the derivative with respect to the value.
   __device__ Sloped value_loss(int64_t m) const {
     const double value = element(a.values, m), old = element(a.old_values, m);
     const double target = element(a.returns, m), range = a.clip_range_value;
-    const Sloped near = clamped(value, old - range, old + range);
-    return larger(half_square(value - target, 1), half_square(near.value - target, near.slope));
+    const Sloped clipped = clamped(value, old - range, old + range);
+    return max(half_square(value - target, 1), half_square(clipped.value - target, clipped.slope));
   }
 
-  // By the log-probability.
+  // With the derivative with respect to the log-probability.
   __device__ Sloped policy_loss(double ratio, double advantage) const {
     const Sloped r = clamped(ratio, 1.0 - a.clip_range_low, 1.0 + a.clip_range_high);
     const double plain = -advantage * ratio;
-    return larger({plain, plain}, {-advantage * r.value, r.slope == 0 ? 0 : plain});
+    return max({plain, plain}, {-advantage * r.value, r.slope == 0 ? 0 : plain});
   }
 
   __device__ LogitGradient finish(int64_t m, const RowSums& s) const {
@@ -74,7 +77,7 @@ struct PpoLoss {
     }
     const double d = static_cast<double>(s.of_label) - s.largest;
     const double entropy = s.log_sum - s.terms / s.sum;
-    // As it is written: the ratio is 1 where the old policy's came from the same logits.
+    // Rounded as it is stored, so that the ratio is 1 where the old policy had the same logits.
     const float log_probability = static_cast<float>(d - s.log_sum);
     put(a.log_probabilities, m, log_probability);
     put(a.entropies, m, entropy);
@@ -83,8 +86,8 @@ struct PpoLoss {
     put(a.policy_losses, m, loss.value);
     double c = loss.slope;
     if (a.kl_coefficient != 0) {
-      const double ahead = element(a.reference_log_probabilities, m) - log_probability;
-      c += a.kl_coefficient * (1 - exp(ahead));
+      const double log_ratio = element(a.reference_log_probabilities, m) - log_probability;
+      c += a.kl_coefficient * (1 - exp(log_ratio));
     }
     c *= weight;
     const double slope = weight * a.entropy_coefficient / s.sum;
@@ -97,17 +100,7 @@ struct PpoLoss {
 }  // namespace
 
 cudaError_t ppo_loss_cuda(CudaContext& context, const precis_ppo_loss_args& a) {
-  LogitRows rows = {};
-  rows.x = a.x;
-  rows.w = a.w;
-  rows.w_transposed = a.w_transposed;
-  rows.labels = static_cast<const int32_t*>(a.actions.data);
-  rows.scale = a.scale;
-  rows.dx = a.dx;
-  rows.dw = a.dw;
-  rows.grad_scale = 1;
-  rows.op = ProblemOp::kPpoLoss;
-  return for_logit_rows(context, rows, PpoLoss{a});
+  return for_logit_rows(context, logit_rows(a, a.actions, ProblemOp::kPpoLoss), PpoLoss{a});
 }
 
 }  // namespace precis

@@ -1,6 +1,6 @@
-// The rules on scores (M, V), in place                              native/src/ops/process_logits.h
+// Applies the rules to scores (M, V) in place                       native/src/ops/process_logits.h
 //
-// A block for each row, which touches as many scores as the history is long.
+// There is one block per row, which reads and writes as many scores as the history is long.
 #include "kernels.h"
 #include "logit_rules.cuh"
 #include "ops/process_logits.h"

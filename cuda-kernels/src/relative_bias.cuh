@@ -1,7 +1,7 @@
-// T5's relative position bias inside a block. Buckets take logarithms in double, so those of all
-// distances up to a bound are looked up once, into shared memory. In a tile of scores the bias
-// depends on the diagonal alone: a tile has one value for each of its diagonals, and which score
-// reads which is known when the kernel is compiled.
+// T5's relative position bias inside a block. A bucket takes a logarithm in double, so the buckets
+// of all distances up to a bound are computed once, into shared memory. In a tile of scores the
+// bias depends only on the diagonal: a tile has one value for each of its diagonals, at indices
+// that are known at compile time.
 #ifndef PRECIS_CUDA_RELATIVE_BIAS_CUH_
 #define PRECIS_CUDA_RELATIVE_BIAS_CUH_
 
@@ -10,14 +10,14 @@
 
 namespace precis {
 
-// Takes logarithms in double.
+// Computes a bucket, with a logarithm in double.
 PRECIS_NOINLINE __device__ inline int far_bucket(int32_t buckets, int32_t max_distance,
                                                  bool bidirectional, int relative) {
   return relative_position_bucket(relative, buckets, max_distance, bidirectional);
 }
 
 struct BiasTable {
-  const float* data;  // (buckets, heads); nullptr: no bias
+  const float* data;  // (buckets, heads); nullptr without bias
   int64_t stride;
   int32_t buckets;
   int32_t max_distance;
@@ -29,10 +29,10 @@ struct BiasTable {
   }
 };
 
-// The buckets of the distances 0..kReach into the past.
+// Tables hold the buckets of the distances 0..kReach into the past.
 constexpr int kReach = 511;
 
-// By all threads of the block; a barrier must follow.
+// Fills in the table of buckets. All threads of the block take part; a barrier must follow.
 __device__ inline void fill_buckets(const BiasTable& table, int threads,
                                     const Shared<int32_t>& past) {
   if (table.data == nullptr) return;
@@ -41,20 +41,22 @@ __device__ inline void fill_buckets(const BiasTable& table, int threads,
   }
 }
 
-// There must be a table. All distances from max_distance on have the same bucket.
+// Returns the bucket of a relative position; table.data must not be nullptr. All distances from
+// max_distance on have the same bucket.
 __device__ __forceinline__ int find_bucket(const BiasTable& table, const Shared<int32_t>& past,
                                            int relative) {
   if (relative > 0 && !table.bidirectional) return 0;
   const int distance = relative < 0 ? -relative : relative;
-  const int near = distance < table.max_distance ? distance : table.max_distance;
-  if (near > kReach) {
+  const int bounded = min(distance, table.max_distance);
+  if (bounded > kReach) {
     return far_bucket(table.buckets, table.max_distance, table.bidirectional, relative);
   }
-  return past[near] + (relative > 0 ? table.buckets / 2 : 0);
+  return past[bounded] + (relative > 0 ? table.buckets / 2 : 0);
 }
 
-// diagonals[i]: what is added to scores at the relative position first + i, for i < count. causal:
-// nothing in the future counts. By all threads of the block; a barrier must follow.
+// Fills in diagonals[i], which is added to scores at the relative position first + i, for i <
+// count; with a causal mask it is -infinity in the future. All threads of the block take part; a
+// barrier must follow.
 __device__ __forceinline__ void fill_diagonals(const BiasTable& table, const Shared<int32_t>& past,
                                                bool causal, int head, int first, int count,
                                                int threads, const Shared<float>& diagonals) {

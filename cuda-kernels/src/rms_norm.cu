@@ -1,63 +1,35 @@
-// y[m, d] = x[m, d] / sqrt(mean_d(x[m, d]^2) + epsilon) * weight[d] native/src/ops/rms_norm.h
+// y[m, d] = x[m, d] / sqrt(mean_d(x[m, d]^2) + epsilon) * weight[d]       native/src/ops/rms_norm.h
 //
-// A warp for each row, lane l with the eights l, l + 32, ...; what fits in the registers, rows of
-// up to 1024, is read once. Bound by memory: 4 + 4 or 2 bytes an element.
-//
-// Tried: nothing else yet.
-#include <type_traits>
-
+// There is one warp per row (row_in_registers.cuh). The kernel is memory-bound: 4 + 4 or 2 bytes an
+// element.
 #include "kernels.h"
 #include "ops/rms_norm.h"
+#include "row_in_registers.cuh"
 
 namespace precis {
 namespace {
 
-constexpr int kWarps = 4;
-constexpr int kHeld = 4;  // eights of a lane
-
 template <class T>
-__global__ void __launch_bounds__(kWarps * 32)
+__global__ void __launch_bounds__(kRowWarps * 32)
     rms_norm_kernel(Matrix<const float> x, const float* weight, Matrix<T> y, int64_t rows,
                     int width, float epsilon) {
-  const int lane = thread() % 32;
-  for (int64_t m = int64_t{blockIdx.x} * kWarps + thread() / 32; m < rows;
-       m += int64_t{gridDim.x} * kWarps) {
-    const float* from = x.row(m);
-    float held[kHeld][kEight];
+  for (int64_t m = int64_t{blockIdx.x} * kRowWarps + thread() / 32; m < rows;
+       m += int64_t{gridDim.x} * kRowWarps) {
+    const RowInRegisters row(x.row(m), width);
     float squares = 0;
-#pragma unroll
-    for (int i = 0; i < kHeld; i++) {
-      const int d = (lane + 32 * i) * kEight;
-      load8(from + d, width - d < kEight ? width - d : kEight, held[i]);
-#pragma unroll
-      for (int j = 0; j < kEight; j++) squares += held[i][j] * held[i][j];
-    }
-    for (int d = (lane + 32 * kHeld) * kEight; d < width; d += 32 * kEight) {
-      float v[kEight];
-      load8(from + d, width - d < kEight ? width - d : kEight, v);
+    row.each([&](int, int, const float(&v)[kEight]) {
 #pragma unroll
       for (int j = 0; j < kEight; j++) squares += v[j] * v[j];
-    }
+    });
     squares = warp_reduce(squares, Sum());
     const float scale = 1.0f / sqrtf(squares / static_cast<float>(width) + epsilon);
-    auto finish = [&](int d, float(&v)[kEight]) {
-      const int count = width - d < kEight ? width - d : kEight;
+    row.each([&](int d, int count, const float(&v)[kEight]) {
       float w[kEight];
       load8(weight + d, count, w);
 #pragma unroll
-      for (int j = 0; j < kEight; j++) v[j] = v[j] * scale * w[j];
-      store8(y.row(m) + d, count, v);
-    };
-#pragma unroll
-    for (int i = 0; i < kHeld; i++) {
-      const int d = (lane + 32 * i) * kEight;
-      if (d < width) finish(d, held[i]);
-    }
-    for (int d = (lane + 32 * kHeld) * kEight; d < width; d += 32 * kEight) {
-      float v[kEight];
-      load8(from + d, width - d < kEight ? width - d : kEight, v);
-      finish(d, v);
-    }
+      for (int j = 0; j < kEight; j++) w[j] = v[j] * scale * w[j];
+      store8(y.row(m) + d, count, w);
+    });
   }
 }
 
@@ -68,10 +40,9 @@ cudaError_t rms_norm_cuda(CudaContext& context, const precis_rms_norm_args& a) {
   if (m == 0) return cudaSuccess;
   return with_type(a.y.dtype, [&](auto* type) {
     using T = PRECIS_TYPE_OF(type);
-    return launch("rms_norm", rms_norm_kernel<T>, grid_size(ceil_div(m, kWarps), 1 << 20),
-                  kWarps * 32, 0, context.stream, matrix<const float>(a.x),
-                  static_cast<const float*>(a.weight.data), matrix<T>(a.y), m,
-                  static_cast<int>(columns(a.x)), a.epsilon);
+    return launch("rms_norm", rms_norm_kernel<T>, row_blocks(m), kRowWarps * 32, 0, context.stream,
+                  matrix<const float>(a.x), static_cast<const float*>(a.weight.data),
+                  matrix<T>(a.y), m, static_cast<int>(columns(a.x)), a.epsilon);
   });
 }
 

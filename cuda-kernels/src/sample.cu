@@ -1,19 +1,19 @@
-// One token a row from logits (M, V); the rules, masses, order and noise are those of
-// native/src/ops/sample.h, so that the token is the one that the CPU draws.
+// Samples one token per row of logits (M, V)                                native/src/ops/sample.h
 //
-// A block for each row, which lies in shared memory from the first read on where it fits (32128
-// logits do, in 126 KiB); else it is read again from L2. Nothing is sorted: top-k and top-p both
-// want a threshold, which four rounds of a histogram find - of how far below the largest the logits
-// are, then of 11, 11 and 10 bits of the logits themselves. top-k's histogram counts, top-p's adds
-// up masses, which are integers: the order of the atomics changes nothing. Logits equal to the
-// threshold are told apart by a prefix sum over the threads.
+// Rules, masses, order and noise are defined there, so the token is the same as on the CPU.
+//
+// There is one block per row. The row stays in shared memory from the first read on where it fits
+// (32128 logits do, in 126 KiB); otherwise it is read again from L2. Nothing is sorted: top-k and
+// top-p both need a threshold, which four rounds of radix select find. The first digit is the
+// distance from the largest logit, the others are 11, 11 and 10 bits of the logit itself. top-k's
+// histogram counts, top-p's sums masses, which are integers, so the order of the atomics does not
+// change the result. Logits equal to the threshold are ranked by a prefix sum over the threads.
 //
 // The noise of tokens i, i + 16, i + 32 and i + 48 comes from one call of Philox, so a thread has
 // these four.
 //
-// Tried: nothing else yet. Likely to matter: leaving the noise out where an estimate shows that it
-// cannot win, as the CPU does for groups; two blocks in a cluster for the two halves of a row at
-// batch 1.
+// Not tried yet, but likely to matter: skipping the noise where a bound shows that it cannot win,
+// as the CPU does for groups; two blocks in a cluster for the two halves of a row at batch 1.
 #include "kernels.h"
 #include "logit_rules.cuh"
 #include "ops/sample.h"
@@ -33,13 +33,13 @@ struct Arguments {
   precis_sample_args a;
   Matrix<float> logits;
   Matrix<float> probabilities;
-  float* originals;  // (M, history_stride): what the history's tokens had before the penalty
+  float* originals;  // (M, history_stride): the scores of the history's tokens before the penalty
   unsigned long long* problem;
   int n;
   bool ruled;
 };
 
-// A row, in shared memory or not.
+// A row of logits, in shared or in global memory.
 template <bool kInShared>
 struct Row {
   const Shared<float>& copy;
@@ -54,8 +54,8 @@ struct Row {
   }
 };
 
-// What a logit is sorted by in a round, ascending with it. z <= 0 is (logit - largest) /
-// temperature.
+// The digit of a logit in a round of radix select, ascending with the logit. z <= 0 is
+// (logit - largest) / temperature.
 __device__ __forceinline__ uint32_t digit(int round, float logit, float z) {
   if (round == 0) {
     const float below = z * -64.0f;
@@ -65,9 +65,10 @@ __device__ __forceinline__ uint32_t digit(int round, float logit, float z) {
   return round == 1 ? bits >> 21 : round == 2 ? bits >> 10 & 2047u : bits & 1023u;
 }
 
-// Of the logits that are at least least: the one of which limit are larger, counting equal ones; by
-// mass, the lowest that stays when the lowest are dropped as long as they are together at most
-// limit. *before: how many are larger than it, or the mass of those that are smaller.
+// Finds a threshold among the logits that are at least least. By count, it is the logit that limit
+// others precede in descending order. By mass, it is the lowest logit that is kept when the lowest
+// are dropped while their mass is at most limit. *before becomes the number of larger logits, or
+// the mass of the smaller ones.
 template <bool kMass, bool kInShared>
 __device__ float find_threshold(const Row<kInShared>& row, int n, float largest, float temperature,
                                 float least, Mass limit, const Shared<Mass>& bins, Mass* before) {
@@ -95,22 +96,17 @@ __device__ float find_threshold(const Row<kInShared>& row, int n, float largest,
   return __uint_as_float((bits & 0x80000000u) != 0 ? bits & 0x7fffffffu : ~bits);
 }
 
-// The index of the logit number `skipped`, from 0, among those equal to value.
+// Returns the index of the logit that `skipped` others equal to value precede.
 template <bool kInShared>
 __device__ int find_equal(const Row<kInShared>& row, int n, float value, uint32_t skipped) {
   PRECIS_SHARED(uint32_t, warp_counts, 32);
   PRECIS_SHARED(int, found, 1);
   const int lane = thread() % 32, warp = thread() / 32;
-  const int share = (n + threads() - 1) / threads();
-  const int begin = thread() * share, end = begin + share < n ? begin + share : n;
+  const int slice = (n + threads() - 1) / threads();
+  const int begin = thread() * slice, end = min(begin + slice, n);
   uint32_t mine = 0;
   for (int i = begin; i < end; i++) mine += row[i] == value;
-  uint32_t sum = mine;
-#pragma unroll
-  for (int d = 1; d < 32; d *= 2) {
-    const uint32_t left = __shfl_up_sync(kAllLanes, sum, static_cast<unsigned>(d));
-    if (lane >= d) sum += left;
-  }
+  const uint32_t sum = warp_prefix_sum(mine);
   if (lane == 31) warp_counts[warp] = sum;
   __syncthreads();
   uint32_t before = sum - mine;
@@ -126,19 +122,19 @@ __device__ int find_equal(const Row<kInShared>& row, int n, float value, uint32_
   return found[0];
 }
 
-// A score and its token; the larger one wins, the lower token among equals.
-struct Drawn {
+// A score and its token. The larger score wins, and the lower token among equal scores.
+struct Sampled {
   float score;
   int token;
 };
 struct Better {
-  __device__ __forceinline__ Drawn operator()(const Drawn& a, const Drawn& b) const {
+  __device__ __forceinline__ Sampled operator()(const Sampled& a, const Sampled& b) const {
     return a.score > b.score || (a.score == b.score && a.token < b.token) ? a : b;
   }
 };
-// Called once: its shared memory is not written again.
-__device__ Drawn best_of_block(Drawn mine) {
-  PRECIS_SHARED(Drawn, partials, 32);
+// It must be called only once, because there is no barrier before its shared memory is reused.
+__device__ Sampled best_of_block(Sampled mine) {
+  PRECIS_SHARED(Sampled, partials, 32);
 #pragma unroll
   for (int d = 16; d > 0; d /= 2) {
     mine = Better()(mine, {__shfl_xor_sync(kAllLanes, mine.score, d),
@@ -146,7 +142,7 @@ __device__ Drawn best_of_block(Drawn mine) {
   }
   if (thread() % 32 == 0) partials[thread() / 32] = mine;
   __syncthreads();
-  Drawn all = partials[0];
+  Sampled all = partials[0];
   for (int w = 1; w < threads() / 32; w++) all = Better()(all, partials[w]);
   return all;
 }
@@ -162,7 +158,7 @@ __global__ void __launch_bounds__(kMaxThreads) sample_kernel(Arguments args) {
   const Shared<Mass> bins = dynamic.take<Mass>(kBins);
   const Row<kInShared> row = {copy, logits};
 
-  // The row into shared memory; its largest value, which every thread gets.
+  // Copies the row into shared memory and returns its largest value to every thread.
   auto read = [&] {
     float largest = -INFINITY;
     for (int i = thread(); i < n; i += threads()) {
@@ -209,12 +205,12 @@ __global__ void __launch_bounds__(kMaxThreads) sample_kernel(Arguments args) {
   }
 
   const float temperature = a.greedy ? 1.0f : a.temperature;
-  float least = -INFINITY;  // what is below is not drawn
-  int first = 0;            // nor what is equal to it and lies before this index
+  float least = -INFINITY;  // smaller logits are not sampled,
+  int first = 0;            // nor equal ones before this index
   Mass mass = 0;
-  Drawn drawn = {-INFINITY, n};
+  Sampled sampled = {-INFINITY, n};
   if (a.greedy) {
-    for (int i = thread(); i < n; i += threads()) drawn = Better()(drawn, {row[i], i});
+    for (int i = thread(); i < n; i += threads()) sampled = Better()(sampled, {row[i], i});
   } else {
     Mass before = 0;
     if (a.top_k > 0 && a.top_k < n) {
@@ -253,11 +249,11 @@ __global__ void __launch_bounds__(kMaxThreads) sample_kernel(Arguments args) {
         const float x = row[token];
         if (x < least || (x == least && token < first)) continue;
         const float score = (x - largest) / temperature + gumbel_of_bits(random.word[j]);
-        drawn = Better()(drawn, {score, token});
+        sampled = Better()(sampled, {score, token});
       }
     }
   }
-  const int token = best_of_block(drawn).token;
+  const int token = best_of_block(sampled).token;
 
   if (thread() == 0) {
     a.tokens[r] = token;
@@ -300,9 +296,9 @@ cudaError_t sample_cuda(CudaContext& context, const precis_sample_args& a) {
                           context.problem,
                           static_cast<int>(n),
                           has_rules(a.rules)};
-  constexpr int64_t kOther = 4096;  // what reductions take
+  constexpr int64_t kReductionBytes = 4096;
   const size_t bins = shared_bytes<Mass>(kBins), bytes = shared_bytes<float>(n) + bins;
-  const bool fits = static_cast<int64_t>(bytes) + kOther <= context.block_shared_bytes;
+  const bool fits = static_cast<int64_t>(bytes) + kReductionBytes <= context.block_shared_bytes;
   const int threads = n <= 4096 ? 128 : kMaxThreads;
   return launch("sample", fits ? sample_kernel<true> : sample_kernel<false>,
                 static_cast<uint32_t>(m), threads, fits ? bytes : bins, context.stream, args);

@@ -1,6 +1,6 @@
-// Blocks for tiles of rows of sequences that lie one behind the other, when only the device knows
-// their lengths: sequence s has the tiles from offsets[s] / kRows + s on, which never reach those
-// of the next one. A few blocks at the ends of sequences find nothing to do.
+// The assignment of blocks to tiles of rows of concatenated sequences, whose lengths only the
+// device knows: sequence s has the tiles from offsets[s] / kRows + s on, which never reach those of
+// the next sequence. A few blocks at the ends of sequences have no work.
 #ifndef PRECIS_CUDA_SEQUENCE_TILES_CUH_
 #define PRECIS_CUDA_SEQUENCE_TILES_CUH_
 
@@ -15,10 +15,10 @@ static inline uint32_t sequence_tiles(int64_t rows, int32_t sequences) {
 
 struct SequenceTile {
   int sequence;
-  int first;  // row of the sequence
+  int first;  // the tile's first row, counted from the start of the sequence
 };
 
-// Of block `tile`; sequences is at least 1.
+// Returns the tile of block `tile`; sequences is at least 1.
 template <int kRows>
 __device__ inline SequenceTile find_sequence_tile(const int32_t* offsets, int32_t sequences,
                                                   int tile) {

@@ -1,4 +1,4 @@
-// One step of gradient descent with momentum in one pass                       native/src/ops/sgd.h
+// One step of gradient descent with momentum, in one pass                      native/src/ops/sgd.h
 #include "elements.cuh"
 #include "kernels.h"
 #include "ops/sgd.h"

@@ -1,14 +1,15 @@
 // y[m, n] = exp(x[m, n]) / sum_j exp(x[m, j]), or its logarithm            native/src/ops/softmax.h
 //
-// A block for each row, which is read twice: for the largest value and the sum together (Milakov &
-// Gimelshein 2018), and to be written; the second time from L2.
+// There is one block per row. The row is read twice: for the maximum and the sum in one pass
+// (Milakov & Gimelshein 2018), and, from L2, to be written.
 #include "kernels.h"
 #include "ops/softmax.h"
 
 namespace precis {
 namespace {
 
-// Adds eight values, missing ones -inf, to the largest so far and to the sum of exp(x - largest).
+// Updates the running maximum and the sum of exp(x - largest) with eight values; missing ones are
+// -inf.
 __device__ __forceinline__ void add_eight(const float (&v)[kEight], float* largest, float* sum) {
   float most = *largest;
 #pragma unroll
@@ -29,7 +30,7 @@ __global__ void __launch_bounds__(512)
   const int step = static_cast<int>(blockDim.x) * kEight;
   float largest = -INFINITY, sum = 0;
   for (int n = thread() * kEight; n < width; n += step) {
-    const int count = width - n < kEight ? width - n : kEight;
+    const int count = up_to_eight(width - n);
     float v[kEight];
     load8(from + n, count, v);
 #pragma unroll
@@ -37,7 +38,7 @@ __global__ void __launch_bounds__(512)
     add_eight(v, &largest, &sum);
   }
   const float all = block_reduce(largest, Largest());
-  if (!(all > -INFINITY && all < INFINITY)) {  // the same for all threads
+  if (!(all > -INFINITY && all < INFINITY)) {  // uniform over the block
     if (thread() == 0) {
       note_problem(problem, ProblemOp::kSoftmax, m,
                    all != all ? ProblemKind::kNan
@@ -49,7 +50,7 @@ __global__ void __launch_bounds__(512)
   sum = block_reduce(largest == -INFINITY ? 0.0f : sum * expf(largest - all), Sum());
   const float scale = 1.0f / sum, log_sum = logf(sum);
   for (int n = thread() * kEight; n < width; n += step) {
-    const int count = width - n < kEight ? width - n : kEight;
+    const int count = up_to_eight(width - n);
     float v[kEight];
     load8(from + n, count, v);
 #pragma unroll

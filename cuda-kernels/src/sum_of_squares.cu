@@ -1,7 +1,7 @@
 // *result = sum_i x[i]^2 in double precision                        native/src/ops/sum_of_squares.h
 //
-// Squares of float32 are exact in double. A block adds up a chunk of a fixed size, and one block
-// the chunks' sums: the order depends on nothing but the length.
+// Squares of float32 are exact in double. A block sums a chunk of a fixed size, and one block adds
+// the chunks' sums, so the order depends on the length alone.
 #include "kernels.h"
 #include "ops/sum_of_squares.h"
 
@@ -14,11 +14,11 @@ constexpr int64_t kChunk = 16384;
 __global__ void __launch_bounds__(kThreads)
     sum_of_squares_kernel(const float* x, int64_t count, double* sums) {
   const int64_t first = int64_t{blockIdx.x} * kChunk;
-  const int64_t end = first + kChunk < count ? first + kChunk : count;
+  const int64_t end = min(first + kChunk, count);
   double sum = 0;
   for (int64_t i = first + thread() * kEight; i < end; i += kThreads * kEight) {
     float v[kEight];
-    load8(x + i, end - i < kEight ? static_cast<int>(end - i) : kEight, v);
+    load8(x + i, up_to_eight(end - i), v);
 #pragma unroll
     for (int j = 0; j < kEight; j++) sum += static_cast<double>(v[j]) * static_cast<double>(v[j]);
   }

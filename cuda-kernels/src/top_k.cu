@@ -1,11 +1,12 @@
 // The k largest of each row, largest first, the lower index first among equals
 //                                                                            native/src/ops/top_k.h
-// A block for each row. Value and index make one integer, so that no two are equal. Each thread's
-// largest is found first; the k-th largest of those bounds the k-th largest of the row from below,
-// and what reaches it, seldom more than 2 k elements, is collected and sorted (bitonic). So a row
-// is read twice, the second time from L2. Where too many reach the bound - or k is larger than the
-// block, so that there is none - the k-th largest itself is found digit by digit (select.cuh).
-// Atomics say where an element is collected, but sorting makes their order not matter.
+// There is one block per row. Value and index form one integer key, so no two keys are equal. First
+// each thread finds its largest key; the k-th largest of those is a lower bound of the row's k-th
+// largest, and the keys that reach it, seldom more than 2 k, are collected and sorted (bitonic
+// sort). So a row is read twice, the second time from L2. Where too many keys reach the bound, or k
+// exceeds the number of threads so that there is no bound, radix select (select.cuh) finds the k-th
+// largest key itself. Atomics decide the place of a collected key, but sorting makes the result
+// deterministic.
 #include "kernels.h"
 #include "ops/top_k.h"
 #include "select.cuh"
@@ -13,20 +14,20 @@
 namespace precis {
 namespace {
 
-using Key = unsigned long long;  // ascending with the value and with lower indices; 0: none
+using Key = unsigned long long;  // larger for larger values and lower indices; 0 is no key
 
 constexpr int kMaxThreads = 1024;
-constexpr int kInShared = 2048;  // keys that are collected in shared memory
+constexpr int kInShared = 2048;  // the most keys that are collected in shared memory
 
-// The key of which k - 1 are larger, its lowest digits left 0 where that makes no difference.
-// each(f) calls f for this thread's keys, which are below 2^bits.
+// Returns the k-th largest key, or a prefix of it followed by zeros where that selects the same
+// keys. each(f) calls f for this thread's keys, which are below 2^bits.
 template <class Each>
 __device__ Key kth_largest(int k, int bits, const Shared<BinSum>& bins, const Each& each) {
   Key prefix = 0;
   BinSum before = 0;
-  bool all = false;  // of those that have the prefix, all are wanted
+  bool all = false;  // all keys with the prefix are wanted
   for (int shift = bits; shift > 0 && !all;) {
-    const int width = shift < kDigitBits ? shift : kDigitBits, above = shift;
+    const int width = min(shift, kDigitBits), above = shift;
     shift -= width;
     for (int i = thread(); i < kBins; i += static_cast<int>(blockDim.x)) bins[i] = 0;
     __syncthreads();
@@ -40,7 +41,7 @@ __device__ Key kth_largest(int k, int bits, const Shared<BinSum>& bins, const Ea
     before = boundary.before;
     prefix = prefix << width | static_cast<Key>(boundary.bin);
     all = before + bins[boundary.bin] == static_cast<BinSum>(k);
-    __syncthreads();  // the bins have been read
+    __syncthreads();  // all threads have read the bins
     if (all || shift == 0) prefix <<= shift;
   }
   return prefix;
@@ -50,7 +51,7 @@ struct Arguments {
   Matrix<const float> x;
   Matrix<float> values;
   Matrix<int32_t> indices;
-  Key* memory;   // (M, capacity), where they do not fit into shared memory
+  Key* memory;   // (M, capacity), where the keys do not fit into shared memory
   int capacity;  // a power of two
   int n, k;
   int index_bits;
@@ -100,7 +101,7 @@ __global__ void __launch_bounds__(kMaxThreads) top_k_kernel(Arguments a) {
       }
     });
   };
-  // How many reach the bound; the first of them to arrive are kept.
+  // Returns how many keys reach the bound, and keeps as many as there is room for.
   auto collect = [&] {
     if (thread() == 0) counter[0] = 0;
     __syncthreads();

@@ -1,6 +1,7 @@
-// Packs W' from W packed: native/src/ops/transpose_packed.h. Here both are row-major, padded with
-// zeros to multiples of 64, so that a block takes 64 x 64 elements through shared memory and has no
-// edge.
+// Packs W' from packed W                                          native/src/ops/transpose_packed.h
+//
+// Both are row-major and padded with zeros to multiples of 64 (kernels.h), so a block transposes
+// 64 x 64 elements through shared memory and needs no bounds checks.
 #include "device.h"
 #include "kernels.h"
 #include "ops/transpose_packed.h"
@@ -15,7 +16,7 @@ template <class T>
 __global__ void __launch_bounds__(kThreads)
     transpose_packed_kernel(const T* w, int64_t w_stride, T* out, int64_t out_stride, int64_t tiles,
                             int64_t tiles_across) {
-  // One more column: a column's elements lie in different banks.
+  // The extra column avoids bank conflicts when a column is read.
   PRECIS_SHARED(T, tile, kSide * (kSide + 1));
   const int column = static_cast<int>(threadIdx.x) % kSide;
   const int first = static_cast<int>(threadIdx.x) / kSide;

@@ -1,15 +1,16 @@
-// dw[n, k] = alpha sum_m dy[m, n] x[m, k] (+ dw[n, k])           native/src/ops/weight_gradient.h
+// dw[n, k] = alpha sum_m dy[m, n] x[m, k] (+ dw[n, k])             native/src/ops/weight_gradient.h
 //
-// With the gradients of LoRA's factors in mind: few of N or K, many rows. So the rows are split
-// into stripes of a length that depends on M alone, a block has a tile of 64 x 64 of one stripe's
-// sum, and a second kernel adds the stripes up in order: the same bits on every GPU.
+// Designed for the gradients of LoRA's factors: N or K is small and there are many rows. So the
+// rows are split into stripes whose length depends on M alone, a block has a tile of 64 x 64 of one
+// stripe's sum, and a second kernel adds the stripes in order: deterministic, and independent of
+// the number of multiprocessors.
 //
-// bfloat16: tensor cores of sm_80 and up. Both operands lie in shared memory as in global memory,
-// rows of m, and are transposed as they are loaded into fragments. float32: plain fused
-// multiply-adds, four by four results a thread.
+// bfloat16: tensor cores of sm_80 and later. Both operands have the layout of global memory in
+// shared memory, rows of m, and are transposed while they are loaded into fragments. float32: plain
+// fused multiply-adds, 4 x 4 results a thread.
 //
-// Not tried yet: larger tiles for full fine-tuning, where neither N nor K is small; copies under
-// way while a step is computed.
+// Not tried yet: larger tiles for full fine-tuning, where neither N nor K is small; copies that
+// overlap with the computation of a step.
 #include "elements.cuh"
 #include "kernels.h"
 #include "ops/weight_gradient.h"
@@ -18,7 +19,7 @@ namespace precis {
 namespace {
 
 constexpr int kTile = 64;
-constexpr int kDepth = 32;  // rows of m, a step
+constexpr int kDepth = 32;  // rows of m in a step
 constexpr int kThreads = 256;
 constexpr int64_t kStripe = 512;
 constexpr int64_t kMaxStripes = 64;
@@ -29,20 +30,16 @@ struct Arguments {
   int64_t rows, stripe_rows, outputs, inputs;
 };
 
-// One step's rows of dy and of x, converted by store; zeros outside.
+// Loads one step's rows of dy or x, converted to T, with zeros outside.
 template <class T>
 __device__ void load_tile(const Shared<T>& tile, int stride, const AnyMatrix& from, int64_t m0,
                           int64_t end, int64_t column0, int64_t columns) {
   constexpr int kEights = kTile / kEight;
   for (int e = thread(); e < kDepth * kEights; e += kThreads) {
     const int row = e / kEights, column = e % kEights * kEight;
-    const int64_t left = m0 + row < end ? columns - column0 - column : 0;
     float v[kEight];
     from.load(m0 + row, column0 + column,
-              left < 0        ? 0
-              : left < kEight ? static_cast<int>(left)
-                              : kEight,
-              v);
+              up_to_eight(m0 + row < end ? columns - column0 - column : 0), v);
     store8(tile.at(row * stride + column, kEight), kEight, v);
   }
 }
@@ -59,19 +56,19 @@ __global__ void __launch_bounds__(kThreads) weight_gradient_kernel(Arguments a) 
   PRECIS_SHARED(Bf16, xs, kDepth * kStride);
   const int64_t n0 = int64_t{blockIdx.y} * kTile, k0 = int64_t{blockIdx.x} * kTile;
   const int64_t begin = int64_t{blockIdx.z} * a.stripe_rows;
-  const int64_t end = begin + a.stripe_rows < a.rows ? begin + a.stripe_rows : a.rows;
+  const int64_t end = min(begin + a.stripe_rows, a.rows);
   // Eight warps: four bands of 16 outputs, two halves of 32 inputs.
   const int lane = thread() % 32, warp_n = thread() / 32 / 2 * 16, warp_k = thread() / 32 % 2 * 32;
   float sum[4][4] = {};
   for (int64_t m0 = begin; m0 < end; m0 += kDepth) {
-    __syncthreads();  // the last step's rows are read no more
+    __syncthreads();  // no thread reads the last step's rows any more
     load_tile(dys, kStride, a.dy, m0, end, n0, a.outputs);
     load_tile(xs, kStride, a.x, m0, end, k0, a.inputs);
     __syncthreads();
 #pragma unroll
     for (int m = 0; m < kDepth; m += 16) {
-      // Matrices of 8 x 8 in the order that the operand wants after transposing them: first the
-      // upper and lower half of the outputs, then the same for the next eight rows of m.
+      // The 8 x 8 matrices come in the order of the transposed operand: first the upper and lower
+      // half of the outputs, then the same for the next eight rows of m.
       uint32_t dyf[4], xf[4];
       load_matrices<true>(
           dys.at((m + lane % 8 + lane / 16 * 8) * kStride + warp_n + lane / 8 % 2 * kEight, kEight),
@@ -101,7 +98,7 @@ __global__ void __launch_bounds__(kThreads) weight_gradient_float_kernel(Argumen
   PRECIS_SHARED(float, xs, kDepth* kStride);
   const int64_t n0 = int64_t{blockIdx.y} * kTile, k0 = int64_t{blockIdx.x} * kTile;
   const int64_t begin = int64_t{blockIdx.z} * a.stripe_rows;
-  const int64_t end = begin + a.stripe_rows < a.rows ? begin + a.stripe_rows : a.rows;
+  const int64_t end = min(begin + a.stripe_rows, a.rows);
   const int n = thread() / 16 * 4, k = thread() % 16 * 4;
   float sum[4][4] = {};
   for (int64_t m0 = begin; m0 < end; m0 += kDepth) {
@@ -124,7 +121,7 @@ __global__ void __launch_bounds__(kThreads) weight_gradient_float_kernel(Argumen
   }
 }
 
-// The stripes in order.
+// Adds the stripes in order.
 struct AddStripes {
   const float* sums;
   float* dw;

@@ -1,6 +1,6 @@
-// y[m, n] = 0                                                     native/src/ops/zero.h
+// y[m, n] = 0                                                                 native/src/ops/zero.h
 //
-// The runtime's own; it runs at the speed of memory.
+// cudaMemset2DAsync runs at the speed of memory.
 #include "kernels.h"
 #include "ops/zero.h"
 

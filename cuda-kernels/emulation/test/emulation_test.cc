@@ -1,4 +1,4 @@
-// That the emulator finds what it is for: kernels with faults of every kind, next to ones without.
+// Tests that the emulator finds faults: kernels with faults of every kind, next to correct ones.
 
 #include <functional>
 
@@ -11,7 +11,7 @@ namespace {
 
 constexpr int kThreads = 96;
 
-// out[i] = in of the neighbour, by way of shared memory; fault: what is left out.
+// out[i] = in of the neighbor, through shared memory; fault tells which barrier is missing.
 enum Fault { kNone, kFirstBarrier, kSecondBarrier };
 
 void rotate_kernel(const int* in, int* out, int fault) {
@@ -68,7 +68,7 @@ void missing_warp_barrier() {
   EXPECT(wrong == 8, "seen in %d of 8 orders", wrong);
 }
 
-// Blocks may not depend on one another.
+// Blocks must not depend on one another, so their order is shuffled.
 void counting_kernel(int* next, int* order) { order[blockIdx.x] = (*next)++; }
 
 void block_order() {
@@ -85,7 +85,7 @@ void block_order() {
   EXPECT(orders[0] != orders[1], "two seeds give one order");
 }
 
-// The launch fails in every order of threads, and says why.
+// The launch fails in every order of threads, with the expected reason.
 void expect_failure(const char* why, void (*kernel)(), size_t shared_bytes = 0) {
   for (uint64_t seed = 0; seed < 6; seed++) {
     set_emulation_seed(seed);
@@ -96,12 +96,12 @@ void expect_failure(const char* why, void (*kernel)(), size_t shared_bytes = 0) 
   }
 }
 
-void undefined_behaviour() {
-  // Not all threads come.
+void undefined_behavior() {
+  // Not all threads reach the barrier.
   expect_failure("exited", [] {
     if (thread() != 40) __syncthreads();
   });
-  // They come to different barriers.
+  // They reach different barriers.
   expect_failure("__syncthreads at line", [] {
     if (thread() < 32) {
       __syncthreads();
@@ -109,30 +109,30 @@ void undefined_behaviour() {
       __syncthreads();
     }
   });
-  // Half the block waits where the other half does not pass a second time.
+  // Half the block waits at a barrier that the other half does not reach a second time.
   expect_failure("__syncthreads", [] {
     __syncthreads();
     for (int i = 0; i < thread() / 32; i++) __syncthreads();
   });
   // A barrier in one warp, a shuffle in the other.
-  expect_failure("for ever", [] {
+  expect_failure("deadlock", [] {
     if (thread() % 32 < 16) {
       __syncthreads();
     } else {
       (void)__shfl_sync(kAllLanes, thread(), 0);
     }
   });
-  // The lane that is read is not in the mask.
-  expect_failure("lane 0 reads lane 16, which the mask 0000ffff does not name", [] {
+  // The source lane is not in the mask.
+  expect_failure("lane 0 reads lane 16, which the mask 0000ffff does not include", [] {
     if (thread() % 32 < 16) (void)__shfl_xor_sync(0xffffu, thread(), thread() % 32 == 0 ? 16 : 1);
   });
-  // Lanes of the mask do not take part.
+  // Lanes of the mask do not participate.
   expect_failure("__shfl_xor_sync at line", [] {
     if (thread() % 32 < 16) (void)__shfl_xor_sync(kAllLanes, thread(), 1);
   });
-  expect_failure("does not name the lane itself", [] { (void)__ballot_sync(0xfffeu, 1); });
+  expect_failure("does not include the lane itself", [] { (void)__ballot_sync(0xfffeu, 1); });
   // Lanes that differ in what they call, or in their mask.
-  expect_failure("for ever", [] {
+  expect_failure("deadlock", [] {
     if (thread() % 2 == 0) {
       (void)__ballot_sync(kAllLanes, 1);
     } else {
@@ -143,8 +143,8 @@ void undefined_behaviour() {
     PRECIS_SHARED(float, values, 64);
     if (thread() == 63) values[thread() + 1] = 0;
   });
-#if !defined(__SANITIZE_ADDRESS__)  // which stops the program there and then
-  expect_failure("beside the shared memory", [] {
+#if !defined(__SANITIZE_ADDRESS__)  // AddressSanitizer would stop the program here
+  expect_failure("outside the shared memory", [] {
     PRECIS_SHARED(float, values, 64);
     if (thread() == 5) values.at(0, 64)[64] = 0;
   });
@@ -157,7 +157,7 @@ void undefined_behaviour() {
         (void)dynamic.take<float>(57);
       },
       1024);
-  expect_failure("asynchronous copies under way", [] {
+  expect_failure("pending asynchronous copies", [] {
     alignas(16) static float zeros[4];
     PRECIS_SHARED(float, values, 4);
     if (thread() == 0) copy_async(values.at(0, 4), zeros, true);
@@ -168,7 +168,7 @@ void undefined_behaviour() {
              "empty", +[] {}, 0, 32, 0, nullptr) == cudaErrorInvalidConfiguration);
 }
 
-// Reductions, votes and shuffles against what they should give.
+// Reductions, votes and shuffles give the expected results.
 void warp_kernel(int* wrong) {
   const int lane = thread() % 32;
   auto check = [&](bool right) { *wrong += !right; };
@@ -180,7 +180,7 @@ void warp_kernel(int* wrong) {
   check(__ballot_sync(kAllLanes, lane % 3 == 0) == 0x49249249u);
   check(__any_sync(kAllLanes, lane == 8) == 1 && __all_sync(kAllLanes, lane < 32) == 1);
   check(__all_sync(kAllLanes, lane < 31) == 0);
-  // Parts of a warp on their own.
+  // Half a warp.
   const uint32_t half = lane < 16 ? 0xffffu : 0xffff0000u;
   check(__shfl_xor_sync(half, lane, 1) == (lane ^ 1));
   const int sum = block_reduce(thread(), Sum()) + block_reduce(1, Sum());
@@ -198,14 +198,14 @@ void async_kernel(const float* from, int* wrong) {
   copy_async_commit();
   copy_async(mine + 4, from, false);
   copy_async_commit();
-  *wrong += mine[0] == mine[0];  // not there yet
+  *wrong += mine[0] == mine[0];  // has not arrived yet
   copy_async_wait<1>();
   *wrong += mine[3] != from[thread() * 4 + 3] || mine[4] == mine[4];
   copy_async_wait<0>();
   *wrong += mine[7] != 0;
 }
 
-// a (16 x 16) b (16 x 8) through shared memory and fragments, b as rows and as columns.
+// The product a (16 x 16) b (16 x 8) through shared memory and fragments, with b in rows or columns.
 void mma_kernel(const float* a, const float* b, float* c, bool transposed) {
   PRECIS_SHARED(Bf16, as, 16 * 24);
   PRECIS_SHARED(Bf16, bs, 16 * 24);
@@ -228,8 +228,8 @@ void mma_kernel(const float* a, const float* b, float* c, bool transposed) {
   for (int i = 0; i < 4; i++) c[(lane / 4 + 8 * (i / 2)) * 8 + 2 * (lane % 4) + i % 2] = sum[i];
 }
 
-// What the instructions of sm_90a do, and what they find wrong. A tile of a 70 x 70 matrix, from
-// row -2 or so on, and the product of it and itself.
+// The instructions of sm_90a and their faults: a tile of a 70 x 70 matrix that extends beyond it, and
+// the product of the tile with itself.
 constexpr int kMatrix = 70, kMatrixStride = 72;
 enum HopperFault { kRight, kEarly, kFewBytes, kUnaligned, kNoBarrier, kNobodyArrives, kReadEarly };
 
@@ -250,7 +250,7 @@ void hopper_kernel(CUtensorMap map, const Bf16* from, float* product, int* wrong
     copy_tile(fault == kUnaligned ? tile + 128 : tile, map, column, row, barrier);
   }
   if (fault != kEarly) mbarrier_wait(barrier, 0, false);
-  // Of row r, the eighth with number c lies where c ^ (r mod 8) would.
+  // Piece c of row r, of eight elements, is at the place of c ^ (r mod 8).
   for (int i = thread(); i < 64 * 64; i += 128) {
     const int r = i / 64, c = i % 64, m = row + r, n = column + c;
     const float want = m < kMatrix && n < kMatrix ? to_float(from[m * kMatrixStride + n]) : 0.0f;
@@ -314,7 +314,7 @@ void hopper() {
           EXPECT(wrong == 0 && different > 0);
           break;
         case kUnaligned:
-          EXPECT(says("which is no multiple of 1024"), "%s", said.c_str());
+          EXPECT(says("is not a multiple of 1024"), "%s", said.c_str());
           break;
         case kNoBarrier:
           EXPECT(says("there is no barrier"), "%s", said.c_str());
@@ -362,7 +362,7 @@ int main() {
   missing_barriers();
   missing_warp_barrier();
   block_order();
-  undefined_behaviour();
+  undefined_behavior();
   hopper();
   right_results();
   return test_result();

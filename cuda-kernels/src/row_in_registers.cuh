@@ -1,0 +1,54 @@
+// A row of float32 in the registers of a warp: lane l has the groups of eight elements l, l + 32,
+// and so on. What fits in the registers, rows of up to 1024 elements, is read once; the rest is
+// read again on each pass.
+#ifndef PRECIS_CUDA_ROW_IN_REGISTERS_CUH_
+#define PRECIS_CUDA_ROW_IN_REGISTERS_CUH_
+
+#include "device.h"
+
+namespace precis {
+
+// One warp per row.
+constexpr int kRowWarps = 4;  // of a block
+static inline uint32_t row_blocks(int64_t rows) {
+  return grid_size(ceil_div(rows, kRowWarps), 1 << 20);
+}
+
+class RowInRegisters {
+ public:
+  __device__ __forceinline__ RowInRegisters(const float* row, int width)
+      : row_(row), width_(width) {
+#pragma unroll
+    for (int i = 0; i < kGroups; i++) {
+      const int d = (thread() % 32 + 32 * i) * kEight;
+      load8(row + d, up_to_eight(width - d), held_[i]);
+    }
+  }
+
+  // Calls f(d, count, elements) for the lane's elements of the row.
+  template <class F>
+  __device__ __forceinline__ void each(const F& f) const {
+    const int lane = thread() % 32;
+#pragma unroll
+    for (int i = 0; i < kGroups; i++) {
+      const int d = (lane + 32 * i) * kEight;
+      if (d < width_) f(d, up_to_eight(width_ - d), held_[i]);
+    }
+    for (int d = (lane + 32 * kGroups) * kEight; d < width_; d += 32 * kEight) {
+      const int count = up_to_eight(width_ - d);
+      float v[kEight];
+      load8(row_ + d, count, v);
+      f(d, count, v);
+    }
+  }
+
+ private:
+  static constexpr int kGroups = 4;
+  const float* row_;
+  int width_;
+  float held_[kGroups][kEight];
+};
+
+}  // namespace precis
+
+#endif  // PRECIS_CUDA_ROW_IN_REGISTERS_CUH_
