@@ -6,12 +6,6 @@ using namespace precis;
 
 namespace {
 
-void copy(const GuardedTensor& from, const GuardedTensor& to) {
-  for (int64_t r = 0; r < rows(from); r++) {
-    for (int64_t c = 0; c < columns(from); c++) store_element(to, r, c, from.at(r, c));
-  }
-}
-
 void step(TestDevice& device, const std::vector<int64_t>& dims, int variant, int64_t number,
           Random& random) {
   const bool matrix = dims.size() == 2;
@@ -24,9 +18,9 @@ void step(TestDevice& device, const std::vector<int64_t>& dims, int variant, int
   g.fill_normal(random, variant == 3 ? 1e-12f : 1);
   row_moments.fill(number == 1 ? 0 : 0.7f);
   column_moments.fill(number == 1 ? 0 : 0.9f);
-  copy(p, want);
-  copy(row_moments, want_row);
-  copy(column_moments, want_column);
+  copy_elements(p, want);
+  copy_elements(row_moments, want_row);
+  copy_elements(column_moments, want_column);
   precis_adafactor_args args = {};
   args.step = number;
   args.learning_rate = 0.01f;
@@ -77,7 +71,7 @@ int main() {
                                                                               {2, 1099}}) {
       for (int variant = 0; variant < 4; variant++) {
         for (int64_t number : {1, 2, 500}) {
-          // Large ones once for each variant.
+          // Large shapes run once for each variant.
           if (dims[0] * dims.back() > 5000 && number != 2) continue;
           step(device, dims, variant, number, random);
         }
@@ -94,7 +88,7 @@ int main() {
     EXPECT_RUN(device, adafactor_cuda(device.context(),
                                       {p_, g_, r_, c_, 1, 0.1f, -0.8f, 1e-30f, 1e-3f, 1, 0, 1, 1}));
     p_.download();
-    EXPECT(std::isnan(p.at(3, 7)), "%s: NaN went unseen", device.name());
+    EXPECT(std::isnan(p.at(3, 7)), "%s: NaN did not reach the result", device.name());
   }
   return test_result();
 }

@@ -2,21 +2,14 @@
 
 #include "attention_cases.h"
 #include "device_test.h"
+#include "matmul_cases.h"
 
 using namespace precis;
 
 namespace {
 
-int64_t element_bytes(int32_t dtype) { return dtype == PRECIS_BFLOAT16 ? 2 : 4; }
-
-precis_tensor from_row(precis_tensor t, int64_t first, int64_t count) {
-  t.data = static_cast<char*>(t.data) + first * row_stride(t) * element_bytes(t.dtype);
-  t.dims[0] = count;
-  return t;
-}
-
-// A forward that has run, in double on the host, and room for the gradients; all of it in device
-// memory too, and args refers to that.
+// A forward pass, computed in double on the host, and memory for the gradients, on the host and on the
+// device; args refers to the device.
 struct Case {
   Case(const Problem& p, Random& random, int32_t dtype, int32_t value_dtype)
       : in(p, random), query_offsets(in.query_offsets), key_offsets(in.key_offsets) {
@@ -55,7 +48,7 @@ struct Case {
     f.key_offsets = key_offsets;
   }
 
-  // Puts what the device has got beside the reference's.
+  // Copies the device's tensors to the host.
   void download() {
     for (const auto& t : devices) t->download();
   }
@@ -78,7 +71,7 @@ struct Case {
     hosts.push_back(&t);
     devices.push_back(std::make_unique<OnDevice>(t));
   }
-  // The same part of the same memory.
+  // The tensor's counterpart in device memory.
   precis_tensor on_device(precis_tensor t) const {
     for (size_t i = 0; i < hosts.size(); i++) {
       const auto at = static_cast<uint8_t*>(t.data) - hosts[i]->memory();
@@ -101,20 +94,16 @@ std::string name_of(const TestDevice& device, const Problem& p) {
          (p.fused ? " fused" : "") + (p.dropout > 0 ? " dropout" : "");
 }
 
-// A copy of the elements, if there are any.
+// A copy of the elements, or an empty tensor.
 GuardedTensor copy_of(const precis_tensor& t) {
   if (t.data == nullptr) return GuardedTensor(PRECIS_FLOAT32, {0, 0});
   GuardedTensor copy(t.dtype, {rows(t), columns(t)});
-  for (int64_t r = 0; r < rows(t); r++) {
-    for (int64_t c = 0; c < columns(t); c++) {
-      store_element(copy, r, c, load_element(t, r, c));
-    }
-  }
+  copy_elements(t, copy);
   return copy;
 }
 
-// Every element within a share of the largest, or of least if that is more.
-void expect_near(const precis_tensor& got, const precis_tensor& want, double share, double least,
+// Expects every element within a fraction of the largest one, or of least if that is larger.
+void expect_near(const precis_tensor& got, const precis_tensor& want, double fraction, double least,
                  const std::string& what) {
   double largest = least;
   for (int64_t r = 0; r < rows(want); r++) {
@@ -122,7 +111,7 @@ void expect_near(const precis_tensor& got, const precis_tensor& want, double sha
       largest = std::max(largest, std::fabs(static_cast<double>(load_element(want, r, c))));
     }
   }
-  expect_close(got, want, rounding(got.dtype), share * largest, what.c_str());
+  expect_close(got, want, rounding(got.dtype), fraction * largest, what.c_str());
 }
 
 void check(TestDevice& device, const Problem& p, Random& random, int32_t dtype,
@@ -135,16 +124,16 @@ void check(TestDevice& device, const Problem& p, Random& random, int32_t dtype,
   const GuardedTensor dbias = copy_of(c.want.dbias);
   if (p.buckets > 0) c.memory.back()->fill(0.25f);
   attention_backward_ref(c.want);
-  // p and ds are rounded to bfloat16 before they are multiplied, and dout if it is float32.
-  const double share = p.dtype == PRECIS_BFLOAT16 ? 8e-3 : 3e-6;
-  // What dout . v is like, which differences are taken of.
+  // p and ds are rounded to bfloat16 before they are multiplied, and so is a float32 dout.
+  const double fraction = p.dtype == PRECIS_BFLOAT16 ? 8e-3 : 3e-6;
+  // The magnitude of dout . v, of which differences are taken.
   const double least = std::sqrt(static_cast<double>(p.head_dim));
-  expect_near(dq, c.want.dq, share, least, what + ": dq");
-  expect_near(dk, c.want.dk, share, least, what + ": dk");
-  expect_near(dv, c.want.dv, share, 1, what + ": dv");
+  expect_near(dq, c.want.dq, fraction, least, what + ": dq");
+  expect_near(dk, c.want.dk, fraction, least, what + ": dk");
+  expect_near(dv, c.want.dv, fraction, 1, what + ": dv");
   if (p.buckets == 0) return;
-  expect_near(dbias, c.want.dbias, share, least, what + ": dbias");
-  // Without dbias the others are what they were.
+  expect_near(dbias, c.want.dbias, fraction, least, what + ": dbias");
+  // Without dbias the other results are the same.
   for (size_t i = 3; i < c.memory.size(); i++) c.memory[i]->fill(NAN);
   c.upload();
   precis_attention_backward_args bare = c.args;
@@ -156,7 +145,7 @@ void check(TestDevice& device, const Problem& p, Random& random, int32_t dtype,
   EXPECT(std::isnan(load_element(c.want.dbias, 0, 0)), "%s", what.c_str());
 }
 
-// A sequence has the bits that it has alone.
+// A sequence is bitwise identical to the same sequence alone.
 void check_alone(TestDevice& device, int32_t dtype, bool causal, Random& random) {
   Problem p;
   p.lengths = {{17, 17}, {0, 3}, {70, 70}, {1, 1}, {0, 0}, {64, 64}, {40, 33}, {2, 2}};
@@ -176,10 +165,10 @@ void check_alone(TestDevice& device, int32_t dtype, bool causal, Random& random)
     precis_attention_backward_args args = c.args;
     precis_attention_args& f = args.forward;
     for (precis_tensor* t : {&f.q, &f.out, &f.log_sum_exp, &args.dout, &args.dq}) {
-      *t = from_row(*t, c.in.query_offsets[s], queries);
+      *t = some_rows(*t, c.in.query_offsets[s], queries);
     }
     for (precis_tensor* t : {&f.k, &f.v, &args.dk, &args.dv}) {
-      *t = from_row(*t, c.in.key_offsets[s], keys);
+      *t = some_rows(*t, c.in.key_offsets[s], keys);
     }
     f.query_offsets = query_offsets;
     f.key_offsets = key_offsets;
@@ -192,7 +181,7 @@ void check_alone(TestDevice& device, int32_t dtype, bool causal, Random& random)
   EXPECT(same_rows(c.want.dv, dv), "%s: dv differs alone", device.name());
 }
 
-// The order of threads and blocks changes no bit, and neither do the leftovers in scratch.
+// Results are bitwise identical for every order of threads and blocks, and for any scratch contents.
 void check_repeatable(TestDevice& device, std::vector<GuardedTensor>* first, int32_t dtype) {
   Random random(11);
   Problem p;
@@ -212,10 +201,10 @@ void check_repeatable(TestDevice& device, std::vector<GuardedTensor>* first, int
   }
   EXPECT(same_rows(c.want.dq, (*first)[0]) && same_rows(c.want.dk, (*first)[1]) &&
              same_rows(c.want.dv, (*first)[2]) && same_rows(c.want.dbias, (*first)[3]),
-         "%s: not the same bits", device.name());
+         "%s: not deterministic", device.name());
 }
 
-// No queries: keys have gradients of zero, and dbias stays. Nothing at all is no mistake.
+// Without queries, keys have gradients of zero and dbias does not change. No keys at all are allowed.
 void check_nothing(TestDevice& device, int32_t dtype, Random& random) {
   Problem p;
   p.lengths = {{0, 5}, {0, 0}, {0, 66}};
@@ -253,7 +242,7 @@ void check_many(TestDevice& device, int32_t dtype, Random& random) {
     p.head_dim = head_dim;
     p.heads = head_dim == 24 ? 3 : 1;
     p.scale = head_dim == 64 ? 1 : 0.37f;
-    // Cross-attention, encoder, decoder; the last two out of one matrix.
+    // Cross-attention, encoder and decoder; the last two with q, k and v in one matrix.
     p.lengths = {{1, 1}, {0, 2}, {65, wide ? 35 : 67}, {wide ? 3 : 64, 3}, {7, wide ? 40 : 130}};
     p.causal = p.fused = false;
     p.bidirectional = true;
@@ -269,8 +258,8 @@ void check_many(TestDevice& device, int32_t dtype, Random& random) {
     p.max_distance = 40;
     next();
   }
-  // Causal with other numbers of keys; more buckets than come at once; distances beyond those that
-  // are looked up ahead.
+  // A causal mask with other numbers of keys; more buckets than a block has; distances beyond the table
+  // of buckets.
   p = Problem();
   p.dtype = dtype;
   p.heads = 2;
@@ -304,7 +293,7 @@ int main() {
       check_nothing(device, dtype, random);
     }
   }
-  // Where orders cannot be chosen, once more.
+  // Once more, for devices on which the order cannot be chosen.
   for (int32_t dtype : {PRECIS_FLOAT32, PRECIS_BFLOAT16}) {
     check_repeatable(device, &first[dtype == PRECIS_BFLOAT16], dtype);
   }

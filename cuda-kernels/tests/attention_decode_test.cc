@@ -12,7 +12,7 @@ struct Problem {
   int64_t head_dim = 24;
   int32_t dtype = PRECIS_FLOAT32;
   int32_t out_dtype = PRECIS_FLOAT32;
-  int32_t length = 17;  // of the first row; the others' differ
+  int32_t length = 17;  // of the first row; other rows differ
   bool ancestors = false;
   bool append = true;
   bool bias = true;
@@ -21,7 +21,7 @@ struct Problem {
 
 void check(TestDevice& device, const Problem& p, Random& random) {
   const int64_t inner = p.heads * p.head_dim, slot_rows = p.length + 10;
-  // Vectors where the width of a head allows them.
+  // Rows are aligned where the width of a head allows it.
   const int64_t gap = p.head_dim % 8, spread_at = p.head_dim;
   const float spread = 1.4f / std::sqrt(std::sqrt(static_cast<float>(spread_at)));
   GuardedTensor k_cache(p.dtype, {p.m * slot_rows, inner}, gap, gap);
@@ -37,7 +37,7 @@ void check(TestDevice& device, const Problem& p, Random& random) {
     lengths.push_back(r == 0 || p.ancestors ? p.length
                                             : static_cast<int32_t>(1 + random.below(p.length)));
     starts.push_back(static_cast<int32_t>(r * slot_rows + random.below(10)));
-    // A row's past comes from any slot; what it stores goes into its own.
+    // A row's past comes from any slot; its new key and value are stored in its own slot.
     for (int64_t pos = 0; pos < slot_rows; pos++) {
       ancestors.push_back(static_cast<int32_t>(pos + 1 == p.length ? r : random.below(p.m)));
     }
@@ -77,22 +77,18 @@ void check(TestDevice& device, const Problem& p, Random& random) {
   const std::string what = std::string(device.name()) + " head_dim " + std::to_string(p.head_dim) +
                            " length " + std::to_string(p.length);
   expect_close(out, want, rounding(p.out_dtype), 4e-6, what.c_str());
-  // The caches as the reference left them.
+  // The caches must be as the reference left them.
   GuardedTensor k_want(p.dtype, {p.m * slot_rows, inner}),
       v_want(p.dtype, {p.m * slot_rows, inner});
-  for (int64_t i = 0; i < p.m * slot_rows; i++) {
-    for (int64_t d = 0; d < inner; d++) {
-      store_element(k_want, i, d, k_cache.at(i, d));
-      store_element(v_want, i, d, v_cache.at(i, d));
-    }
-  }
+  copy_elements(k_cache, k_want);
+  copy_elements(v_cache, v_want);
   k_.download();
   v_.download();
   expect_close(k_cache, k_want, 0, 0, what.c_str());
   expect_close(v_cache, v_want, 0, 0, what.c_str());
 }
 
-// A row gets the bits that it gets alone.
+// A row is bitwise identical to the same row alone.
 void check_alone(TestDevice& device, Random& random) {
   const int64_t m = 4, inner = 128;
   GuardedTensor q(PRECIS_FLOAT32, {m, inner}), k(PRECIS_BFLOAT16, {200, inner});
@@ -149,7 +145,7 @@ int main() {
           check(device, p, random);
         }
       }
-      Problem far;  // beyond the table of biases
+      Problem far;  // distances beyond the table of biases
       far.dtype = dtype;
       far.m = far.heads = 1;
       far.head_dim = 8;

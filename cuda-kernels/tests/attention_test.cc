@@ -2,15 +2,16 @@
 
 #include "attention_cases.h"
 #include "device_test.h"
+#include "matmul_cases.h"
 
 using namespace precis;
 
 namespace {
 
-// With bfloat16 operands the weights are rounded to it too.
+// With bfloat16 operands the probabilities are rounded to bfloat16, too.
 double absolute(int32_t dtype) { return dtype == PRECIS_BFLOAT16 ? 8e-3 : 4e-6; }
 
-// The inputs of a problem in device memory.
+// A problem's inputs in device memory.
 struct DeviceInputs {
   explicit DeviceInputs(const Inputs& in)
       : query_offsets(in.query_offsets), key_offsets(in.key_offsets), args(in.args) {
@@ -60,7 +61,7 @@ void check(TestDevice& device, const Problem& p, Random& random) {
   expect_close(logs, want_logs, 2e-6, 6e-6, (what + ": log_sum_exp").c_str());
 }
 
-// A sequence has the bits that it has alone.
+// A sequence is bitwise identical to the same sequence alone.
 void check_alone(TestDevice& device, int32_t dtype, Random& random) {
   Problem p;
   p.lengths = {{17, 17}, {0, 3}, {70, 70}, {1, 1}, {64, 64}, {2, 2}};
@@ -81,28 +82,22 @@ void check_alone(TestDevice& device, int32_t dtype, Random& random) {
     GuardedTensor alone(PRECIS_FLOAT32, {queries, inner});
     OnDevice alone_(alone);
     DeviceArray<int32_t> query_offsets({0, queries}), key_offsets({0, keys});
-    auto from = [&](precis_tensor t, int64_t first, int64_t count) {
-      t.data = t.dtype == PRECIS_BFLOAT16 ? static_cast<void*>(row<uint16_t>(t, first))
-                                          : row<float>(t, first);
-      t.dims[0] = count;
-      return t;
-    };
     precis_attention_args args = on.args;
-    args.q = from(args.q, in.query_offsets[s], queries);
-    args.k = from(args.k, in.key_offsets[s], keys);
-    args.v = from(args.v, in.key_offsets[s], keys);
+    args.q = some_rows(args.q, in.query_offsets[s], queries);
+    args.k = some_rows(args.k, in.key_offsets[s], keys);
+    args.v = some_rows(args.v, in.key_offsets[s], keys);
     args.query_offsets = query_offsets;
     args.key_offsets = key_offsets;
     args.sequences = 1;
     args.out = alone_;
     EXPECT_RUN(device, attention_cuda(device.context(), args));
     alone_.download();
-    EXPECT(same_rows(from(batch, in.query_offsets[s], queries), alone), "%s: sequence %d differs",
+    EXPECT(same_rows(some_rows(batch, in.query_offsets[s], queries), alone), "%s: sequence %d differs",
            device.name(), static_cast<int>(s));
   }
 }
 
-// Scores of +-1e4: the largest takes all, and what is not finite stays in its row.
+// With scores of +-1e4 the largest key gets all the weight, and non-finite values stay in their row.
 void check_extremes(TestDevice& device, int32_t dtype, Random& random) {
   Problem p;
   p.lengths = {{40, 40}};
@@ -170,7 +165,7 @@ int main() {
       fused.buckets = 0;
       fused.dropout = 0.1f;
       check(device, fused, random);
-      Problem far;  // beyond the biases that are looked up ahead
+      Problem far;  // distances beyond the table of buckets
       far.dtype = dtype;
       far.lengths = {{2, 700}, {600, 2}};
       far.head_dim = 8;

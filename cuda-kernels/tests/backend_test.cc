@@ -1,5 +1,5 @@
-// The C boundary with a GPU behind it, or the emulated one: what a context on CUDA refuses, where
-// its memory lies, when results are there, and that what kernels note becomes a sentence.
+// Tests the CUDA backend behind the C boundary, on a GPU or emulated: arguments that a context refuses,
+// its memory, CUDA graphs, and the messages for problems that kernels note.
 
 #include <cstdlib>
 #include <thread>
@@ -77,7 +77,7 @@ void test_memory(precis_context* c) {
   EXPECT_OK(c, precis_synchronize(c));
   EXPECT(y.data<float>()[29] == 0 && y.data<float>()[30] == 61 && y.data<float>()[80] == 0);
 
-  // Memory from elsewhere, or beyond the end of what is the context's.
+  // Memory of another owner, or beyond the end of the context's memory.
   std::vector<float> plain(120);
   add.x.data = plain.data();
   EXPECT_REFUSED(c, precis_add(c, &add), "add: x");
@@ -100,9 +100,9 @@ void test_memory(precis_context* c) {
   EXPECT(*sum.result == 119.0 * 120 * 239 / 6);
 }
 
-// Sources of a packed weight may lie anywhere; what comes out is the same.
+// The sources of a packed weight may be in any memory, with the same result.
 void test_pack(precis_context* c) {
-  constexpr int64_t kOutputs = 700, kInputs = 3001;  // more than the staging holds at once
+  constexpr int64_t kOutputs = 700, kInputs = 3001;  // larger than the staging buffers
   Random random(5);
   std::vector<float> w(kOutputs * kInputs);
   for (float& each : w) each = random.normal();
@@ -139,7 +139,7 @@ void test_pack(precis_context* c) {
   EXPECT(std::strstr(precis_last_error(c), "use bfloat16") != nullptr);
 }
 
-// Ids in shared memory are refused at once; those that only the device sees, when it is waited for.
+// Bad ids in shared memory are refused at once, bad ids in device memory at the next synchronization.
 void test_problems(precis_context* c) {
   Piece table(c, PRECIS_FLOAT32, 10, 8, false), y(c, PRECIS_FLOAT32, 4, 8, false);
   Piece shared(c, PRECIS_INT32, 4, 1, true), far(c, PRECIS_INT32, 4, 1, false);
@@ -149,9 +149,9 @@ void test_problems(precis_context* c) {
   args.ids = far.vector();
   EXPECT_OK(c, precis_embedding(c, &args));
   EXPECT_REFUSED(c, precis_synchronize(c), "embedding: number 2 of the ids");
-  EXPECT_OK(c, precis_synchronize(c));  // said once
+  EXPECT_OK(c, precis_synchronize(c));  // a problem is reported once
 
-  // Arrays that are looked at before anything runs.
+  // Arrays that are checked before anything runs.
   Piece q(c, PRECIS_FLOAT32, 4, 8, false), out(c, PRECIS_FLOAT32, 4, 8, false);
   precis_attention_args attention = {};
   attention.q = attention.k = attention.v = q;
@@ -171,7 +171,7 @@ void test_problems(precis_context* c) {
   EXPECT_OK(c, precis_synchronize(c));
 }
 
-// A recording does nothing until it is replayed, and then reads what its memory holds at that time.
+// A captured CUDA graph does nothing until it is replayed, and then reads the memory's current contents.
 void test_recording(precis_context* c) {
   constexpr int64_t kRows = 5, kWidth = 40;
   Piece table(c, PRECIS_FLOAT32, 10, kWidth, false), x(c, PRECIS_FLOAT32, kRows, kWidth, false);
@@ -218,13 +218,13 @@ void test_recording(precis_context* c) {
   EXPECT_OK(c, precis_context_describe(c, &after));
   EXPECT(after.replays - before.replays == 3);
 
-  // What a kernel finds wrong is said after a replay too.
+  // A problem is reported after a replay, too.
   ids.data<int32_t>()[3] = 77;
   int32_t replayed = 0;
   EXPECT_OK(c, precis_replay(c, recording, &replayed));
   EXPECT_REFUSED(c, precis_synchronize(c), "embedding: number 3 of the ids");
 
-  // Memory that went may have been the recording's.
+  // The graph may use memory that has been freed.
   { Piece other(c, PRECIS_FLOAT32, 1, 1, false); }
   replayed = 7;
   EXPECT_OK(c, precis_replay(c, recording, &replayed));
@@ -233,8 +233,8 @@ void test_recording(precis_context* c) {
   EXPECT_OK(c, precis_recording_destroy(c, nullptr));
 }
 
-// What a recording refuses, and that the context is well afterwards.
-void test_spoilt_recording(precis_context* c) {
+// Calls that invalidate a capture, after which the context still works.
+void test_invalid_capture(precis_context* c) {
   Piece x(c, PRECIS_FLOAT32, 2, 8, false), y(c, PRECIS_FLOAT32, 2, 8, true);
   precis_add_args add = {x, y, 1, 0};
   precis_recording* recording = nullptr;
@@ -270,7 +270,7 @@ void test_spoilt_recording(precis_context* c) {
     EXPECT_REFUSED(c, precis_record_end(c, &recording), kinds[kind]);
     EXPECT(recording == nullptr);
   }
-  // Dropped, and too much scratch memory for a recording.
+  // A discarded capture, and one that would need more scratch memory.
   EXPECT_OK(c, precis_record_begin(c));
   EXPECT_OK(c, precis_record_end(c, nullptr));
   const int64_t many = int64_t{1} << 20;
@@ -288,7 +288,7 @@ void test_spoilt_recording(precis_context* c) {
   EXPECT_OK(c, precis_recording_destroy(c, recording));
 }
 
-// A recording works in scratch memory where that lay when it was recorded.
+// A graph uses the scratch memory at the address that it had during the capture.
 void test_moved_scratch() {
   precis_status status;
   std::string text;
@@ -362,11 +362,11 @@ int main() {
   test_pack(c);
   test_problems(c);
   test_recording(c);
-  test_spoilt_recording(c);
+  test_invalid_capture(c);
   test_moved_scratch();
-  // From another thread, which has not seen the device yet.
+  // From another thread, for which the device is not current yet.
   std::thread([&] { test_memory(c); }).join();
-  // What is still there goes with the context.
+  // Destroying the context frees what is left.
   void* left = nullptr;
   EXPECT_OK(c, precis_allocate(c, 1 << 20, &left));
   precis_context_destroy(c);

@@ -1,5 +1,5 @@
-// Products by cuBLASLt against matmul_ref: on a GPU by the real one, emulated by a shared library
-// of the same interface (fake_cublaslt.h), which also tells what it was asked.
+// Compares products by cuBLASLt with matmul_ref: on a GPU with the real library, under emulation with
+// a shared library of the same interface (fake_cublaslt.h), which also records its calls.
 
 #include "cublaslt.h"
 
@@ -8,9 +8,8 @@
 
 #include <algorithm>
 
-#include "device_test.h"
+#include "device_products.h"
 #include "fake_cublaslt.h"
-#include "matmul_cases.h"
 
 using namespace precis;
 
@@ -18,27 +17,7 @@ namespace {
 
 constexpr const char* kVariable = "PRECIS_CUBLASLT";
 
-// Weights packed by the device.
-class Packed {
- public:
-  Packed(TestDevice& device, Weights& host, int64_t n, int64_t k)
-      : source_(host.source(0)),
-        memory_(std::vector<uint8_t>(cuda_packed_layout(n, k, host.args().dtype).bytes, 0xff)) {
-    precis_matmul_pack_args args = host.args();
-    args.weights[0] = source_;
-    args.packed = static_cast<uint8_t*>(memory_);
-    args.packed_bytes = cuda_packed_layout(n, k, args.dtype).bytes;
-    EXPECT_RUN(device, matmul_pack_cuda(device.context(), args));
-    matrix = {args.packed, args.packed_bytes, n, k, args.dtype, 0};
-  }
-  precis_packed_matrix matrix;
-
- private:
-  OnDevice source_;
-  DeviceArray<uint8_t> memory_;
-};
-
-// To the next stride or start of 16 bytes.
+// The gap between rows that aligns the next row to 16 bytes.
 int64_t gap_of(int64_t columns, int32_t dtype) {
   const int64_t multiple = dtype == PRECIS_BFLOAT16 ? 8 : 4;
   return multiple + (multiple - columns % multiple) % multiple;
@@ -50,11 +29,11 @@ struct Case {
   int32_t accumulate;
 };
 
-// fake: nullptr for the real one. by_library: whether it is the one to do it.
+// fake is nullptr for the real library. by_library: cuBLASLt is expected to compute the product.
 void same_as_reference(TestDevice& device, const Case& c, bool aligned, bool by_library,
                        FakeCublasLt* fake, Random& random) {
   Weights weights(random, {c.n}, c.k, c.w_type, PRECIS_FLOAT32);
-  Packed packed(device, weights, c.n, c.k);
+  const DeviceWeights packed(device, weights);
   const int64_t x_gap = gap_of(c.k, c.x_type), y_gap = gap_of(c.n, c.y_type);
   GuardedTensor x(c.x_type, {c.m, c.k}, x_gap + !aligned);
   GuardedTensor y(c.y_type, {c.m, c.n}, y_gap), want(c.y_type, {c.m, c.n});
@@ -63,19 +42,19 @@ void same_as_reference(TestDevice& device, const Case& c, bool aligned, bool by_
   want.fill(0.75f);
   OnDevice x_(x), y_(y);
   const float alpha = c.m % 2 ? 1.0f : -0.5f;
-  precis_matmul_args args = {x_, packed.matrix, y_, alpha, c.accumulate};
+  precis_matmul_args args = {x_, packed, y_, alpha, c.accumulate};
   const int before = fake == nullptr ? 0 : fake->products;
   bool done = !by_library;
   EXPECT_RUN(device, device.context().cublaslt->multiply(device.context(), args, &done));
   EXPECT(done == by_library, "%s m %lld n %lld k %lld", device.name(), static_cast<long long>(c.m),
          static_cast<long long>(c.n), static_cast<long long>(c.k));
   y_.upload();
-  EXPECT_RUN(device, matmul_cuda(device.context(), args));  // by whomever
+  EXPECT_RUN(device, matmul_cuda(device.context(), args));  // by cuBLASLt or our own kernel
   y_.download();
-  matmul_ref({x, packed.matrix, want, alpha, c.accumulate}, weights.args());
+  matmul_ref({x, packed, want, alpha, c.accumulate}, weights.args());
   expect_close(y, want, rounding(c.y_type), sum_error(c.k), device.name());
 
-  // A batch gives the bits of its members.
+  // A row is bitwise identical to the same row alone.
   GuardedTensor one(c.y_type, {1, c.n}, y_gap);
   for (int64_t m : {int64_t{0}, c.m / 2, c.m - 1}) {
     one.fill(0.75f);
@@ -113,7 +92,7 @@ void products(TestDevice& device, FakeCublasLt* fake) {
     for (int64_t n : {8, 65, 200}) {
       for (int64_t k : {1, 16, 99, 264}) {
         for (int variant = 0; variant < 6; variant++) {
-          // The fake is slow, and our own kernel is when it is emulated.
+          // The fake is slow, and so is our own kernel under emulation.
           if (fake != nullptr && m * n * k > 500000 && variant % 3 != m % 3) continue;
           const bool bf16 = variant < 4;
           const Case c = {m,
@@ -123,7 +102,7 @@ void products(TestDevice& device, FakeCublasLt* fake) {
                           bf16 ? PRECIS_BFLOAT16 : PRECIS_FLOAT32,
                           variant < 2 ? PRECIS_BFLOAT16 : PRECIS_FLOAT32,
                           variant == 3 || variant == 5};
-          if (variant == 1) continue;  // added to, y is float32
+          if (variant == 1) continue;  // accumulating needs a float32 y
           same_as_reference(device, c, true, true, fake, random);
           const std::string key =
               std::to_string(n) + " " + std::to_string(k) + " " + std::to_string(variant);
@@ -139,7 +118,7 @@ void products(TestDevice& device, FakeCublasLt* fake) {
            fake->max_workspace == CublasLt::kWorkspaceBytes && fake->reduction_schemes == 0);
     for (uint32_t alignment : fake->alignments) EXPECT(alignment == 16);
   }
-  // What our own kernel does: other types, rows that do not start at 16 bytes.
+  // Our own kernel computes products of other types and of misaligned rows.
   const int32_t f = PRECIS_FLOAT32, b = PRECIS_BFLOAT16;
   same_as_reference(device, {20, 72, 40, b, f, b, 0}, true, false, fake, random);
   same_as_reference(device, {20, 72, 40, b, f, f, 1}, true, false, fake, random);
@@ -153,12 +132,12 @@ void products(TestDevice& device, FakeCublasLt* fake) {
   fake->refuse_choice = 0;
   const int choices = fake->choices;
   same_as_reference(device, {20, 73, 40, b, b, b, 0}, true, false, fake, random);
-  EXPECT(fake->choices == choices, "asked again");
+  EXPECT(fake->choices == choices, "the algorithm was chosen again");
 }
 
 std::string folder_of(const std::string& path) { return path.substr(0, path.rfind('/')); }
 
-// What is said where cuBLASLt cannot be had, and each way to have it.
+// The messages where cuBLASLt cannot be loaded, and every way to find it.
 void loading(const std::string& library, FakeCublasLt* fake) {
   std::string why;
   EXPECT(CublasLt::find(&why) == nullptr && why == "the emulator has no cuBLASLt");
@@ -194,7 +173,7 @@ void loading(const std::string& library, FakeCublasLt* fake) {
   unlink(link.c_str());
   rmdir(folder);
 
-  // Beside the library that has the kernels; here, beside this program.
+  // Next to the library that contains the kernels; here, next to this program.
   unsetenv(kVariable);
   char program[4096] = "";
   EXPECT(readlink("/proc/self/exe", program, sizeof program - 1) > 0);
@@ -209,7 +188,7 @@ void loading(const std::string& library, FakeCublasLt* fake) {
     EXPECT(found != nullptr, "%s", why.c_str());
     unlink(beside.c_str());
   } else {
-    std::printf("SKIPPED: the place beside libprecis: the loader finds a cuBLASLt before\n");
+    std::printf("SKIPPED: cuBLASLt next to libprecis: the loader finds another one first\n");
   }
   found = nullptr;
   EXPECT(fake->alive == 0, "%d left", fake->alive);

@@ -1,42 +1,25 @@
-// What the tests of the losses over the vocabulary share.
+// Helpers that the tests of the losses over the vocabulary share.
 #ifndef PRECIS_CUDA_TESTS_DEVICE_LOGITS_H_
 #define PRECIS_CUDA_TESTS_DEVICE_LOGITS_H_
 
-#include <deque>
-
-#include "device_test.h"
+#include "device_products.h"
 #include "logit_cases.h"
 
 namespace precis {
 
-// Less than a tile and more than one in every dimension, more rows than a block of them has, two
-// segments of the vocabulary, which are two sweeps of a row, and no rows at all.
+// Shapes with less than a tile and with more than one in every dimension, with more rows than a block
+// of rows has, with two segments of the vocabulary, and without rows.
 constexpr LogitShape kDeviceShapes[] = {{1, 1, 1},    {3, 16, 5},    {20, 48, 65}, {40, 31, 130},
                                         {5, 64, 700}, {2, 130, 200}, {130, 8, 70}, {3, 9, 3400},
                                         {1030, 5, 3}, {0, 4, 9}};
-// The emulator takes a second for these.
+// Shapes that take the emulator a second.
 inline bool is_slow(const LogitShape& s) { return s.rows > 1000 || s.tokens > 1000; }
 
-// A layer packed both ways by the device, and its rows and labels there.
+// A layer that the device has packed in both orientations, and rows with labels in device memory.
 class DeviceLayer {
  public:
   DeviceLayer(TestDevice& device, LogitCase& host)
-      : x(host.x), labels(host.labels), source_(host.w.source(0)) {
-    for (bool transposed : {false, true}) {
-      precis_matmul_pack_args args = host.w.args();
-      args.weights[0] = source_;
-      args.transposed = transposed;
-      const int64_t tokens = args.weights[0].dims[0], width = args.weights[0].dims[1];
-      const int64_t outputs = transposed ? width : tokens, inputs = transposed ? tokens : width;
-      args.packed_bytes = cuda_packed_layout(outputs, inputs, args.dtype).bytes;
-      // Full of NaN: padding that is not written shows.
-      packed_.emplace_back(std::vector<uint8_t>(static_cast<size_t>(args.packed_bytes), 0xff));
-      args.packed = packed_.back();
-      EXPECT_RUN(device, matmul_pack_cuda(device.context(), args));
-      (transposed ? w_transposed : w) = {args.packed, args.packed_bytes, outputs,
-                                         inputs,      args.dtype,        0};
-    }
-  }
+      : x(host.x), labels(host.labels), w(device, host.w), w_transposed(device, host.w, true) {}
 
   template <class Args>
   void put(Args& args) const {
@@ -46,14 +29,10 @@ class DeviceLayer {
   }
 
   OnDevice x, labels;
-  precis_packed_matrix w, w_transposed;
-
- private:
-  OnDevice source_;
-  std::deque<DeviceArray<uint8_t>> packed_;
+  DeviceWeights w, w_transposed;
 };
 
-// The other tensors of a call's arguments, in both memories; the reference's results beside them.
+// The other tensors of a call's arguments, on the host and on the device, and the reference's results.
 template <class Args>
 class CallTensors {
  public:
@@ -67,12 +46,12 @@ class CallTensors {
         nullptr,
     }));
   }
-  // What a kernel gets, and after it what it made of that.
+  // The kernel's argument and, after download, its result.
   GuardedTensor& operator[](Member member) { return entry(member).host; }
-  // What the reference gets and gives.
+  // The reference's argument and result.
   GuardedTensor& wanted(Member member) { return entry(member).wanted; }
 
-  // Inputs and what is added to: the same for both.
+  // Fills the arguments of both with the same values.
   void fill_normal(Random& random, Member member, float scale = 1) {
     entry(member).host.fill_normal(random, scale);
     copy_elements(entry(member).host, entry(member).wanted);
@@ -115,8 +94,8 @@ class CallTensors {
   std::vector<std::unique_ptr<Entry>> entries_;
 };
 
-// The scratch memory full of NaN: what is read before it was written shows.
-inline void spoil_scratch(TestDevice& device) {
+// Fills the scratch memory with NaN, so that reading before writing shows.
+inline void poison_scratch(TestDevice& device) {
   void* start = nullptr;
   CudaArena& scratch = device.context().scratch;
   if (scratch.bytes == 0) expect_cuda(scratch.reserve(1 << 20, &start));
@@ -124,7 +103,7 @@ inline void spoil_scratch(TestDevice& device) {
   expect_cuda(cudaMemcpy(scratch.memory, nan.data(), nan.size(), cudaMemcpyHostToDevice));
 }
 
-// Element m of a vector on the device and all behind it, one element long.
+// The vector of length one that consists of element m.
 inline precis_tensor one_of(precis_tensor t, int64_t m) {
   if (t.data == nullptr) return t;
   t.data = static_cast<float*>(t.data) + m;
@@ -136,10 +115,9 @@ inline bool same_bits(const GuardedTensor& a, int64_t i, const GuardedTensor& b,
   return std::memcmp(a.data<float>() + i, b.data<float>() + j, 4) == 0;
 }
 
-// The lowest row whose label is none.
+// The problem of a bad label in that row.
 inline unsigned long long bad_label(ProblemOp op, int64_t row) {
-  return static_cast<unsigned long long>(op) << 56 | static_cast<unsigned long long>(row) << 8 |
-         static_cast<unsigned long long>(ProblemKind::kId);
+  return problem_code(op, row, ProblemKind::kId);
 }
 
 inline std::string describe(const TestDevice& device, const LogitShape& s, int32_t dtype,

@@ -1,5 +1,5 @@
-// What the tests of the CUDA kernels need beside native/tests/test.h. The same test runs emulated
-// and on a GPU: every order of threads is tried in the first, nothing but its own in the second.
+// Helpers for the tests of the CUDA kernels, in addition to native/tests/test.h. The same test runs
+// emulated, with several orders of threads, and on a GPU, with the GPU's own order.
 //
 //   int main() {
 //     TestDevice device;
@@ -16,10 +16,10 @@
 
 namespace precis {
 
-// What ctest takes for skipped.
+// The exit status that ctest takes for skipped.
 constexpr int kSkipped = 77;
 
-// The call succeeded, and so did the kernels that it launched.
+// Expects that the call and the kernels that it launched succeed.
 #define EXPECT_RUN(device, call)                                                      \
   do {                                                                                \
     cudaError_t run_ = (call);                                                        \
@@ -34,7 +34,7 @@ inline void expect_cuda(cudaError_t error) {
 
 class TestDevice {
  public:
-  // False where there is no device.
+  // Returns false if there is no device.
   bool open() {
     if (!open_machine(&context_, &name_)) return false;
     expect_cuda(cudaMalloc(reinterpret_cast<void**>(&context_.problem), sizeof kNoProblem));
@@ -50,7 +50,7 @@ class TestDevice {
     cudaFree(context_.scratch.memory);
   }
 
-  // Before each of the runs that a test consists of.
+  // Selects the next order of threads; returns false after the last one.
   bool next_order(int orders = 4) {
     if (order_ >= orders || (!choose_order(order_, &name_) && order_ > 0)) return false;
     order_++;
@@ -60,7 +60,7 @@ class TestDevice {
   CudaContext& context() { return context_; }
   const char* name() const { return name_.c_str(); }
 
-  // What a kernel noted since the last time; kNoProblem when nothing was.
+  // Returns the problem that a kernel has noted since the last call, or kNoProblem.
   unsigned long long problem() {
     unsigned long long code = 0;
     expect_cuda(cudaMemcpy(&code, context_.problem, sizeof code, cudaMemcpyDeviceToHost));
@@ -79,8 +79,8 @@ class TestDevice {
   int order_ = 0;
 };
 
-// A tensor's twin in device memory. Around its elements and between its rows lies NaN there: what
-// a kernel reads beside it shows in the result.
+// A copy of a tensor in device memory. The memory around its elements and between its rows is NaN, so
+// reading outside the tensor shows in the result.
 class OnDevice {
  public:
   explicit OnDevice(const GuardedTensor& host) : host_(host) {
@@ -96,7 +96,7 @@ class OnDevice {
     for (size_t i = 0; i < bytes.size(); i++) bytes[i] = elements[i] ? host_.memory()[i] : kNan;
     expect_cuda(cudaMemcpy(memory_, bytes.data(), bytes.size(), cudaMemcpyHostToDevice));
   }
-  // The elements back to the host. Nothing else may have changed.
+  // Copies the elements back to the host and checks that nothing around them has changed.
   void download() {
     const std::vector<bool> elements = host_.elements();
     std::vector<uint8_t> bytes(host_.bytes());
@@ -109,7 +109,7 @@ class OnDevice {
         intact &= bytes[i] == kNan;
       }
     }
-    EXPECT(intact, "something was written beside the tensor");
+    EXPECT(intact, "something was written outside the tensor");
   }
   operator precis_tensor() const {  // NOLINT: tests read better so
     precis_tensor t = host_.tensor();
@@ -135,7 +135,7 @@ class DeviceArray {
   }
   DeviceArray(const DeviceArray&) = delete;
   ~DeviceArray() { cudaFree(memory_); }
-  operator T*() const { return memory_; }  // NOLINT: as above
+  operator T*() const { return memory_; }  // NOLINT: tests read better so
   std::vector<T> get() const {
     std::vector<T> values(count_);
     if (count_ == 0) return values;
@@ -147,6 +147,15 @@ class DeviceArray {
   size_t count_;
   T* memory_ = nullptr;
 };
+
+// Token ids below vocabulary.
+inline GuardedTensor random_ids(int64_t tokens, int64_t vocabulary, Random& random) {
+  GuardedTensor ids(PRECIS_INT32, {tokens});
+  for (int64_t t = 0; t < tokens; t++) {
+    ids.data<int32_t>()[t] = static_cast<int32_t>(random.below(vocabulary));
+  }
+  return ids;
+}
 
 }  // namespace precis
 

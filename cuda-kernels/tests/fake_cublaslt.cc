@@ -31,7 +31,7 @@ struct Choice {
   int reserved[4];
 };
 
-// A value of the size that the attribute has.
+// Stores a value if its size is that of the attribute.
 template <class T>
 int store(T* to, const void* from, size_t bytes) {
   if (bytes != sizeof(T)) return kInvalid;
@@ -129,7 +129,7 @@ int cublasLtMatmulPreferenceSetAttribute(void* p, int attribute, const void* val
 }
 int cublasLtMatmulPreferenceDestroy(void* p) { return destroy<Preference>(p); }
 
-// One that failed, one that splits K, and then one to use.
+// Returns an algorithm that failed, one that splits K, and then a usable one.
 int cublasLtMatmulAlgoGetHeuristic(void*, void*, void*, void*, void*, void* d, void* p, int wanted,
                                    Choice* choices, int* count) {
   const auto* preference = static_cast<const Preference*>(p);

@@ -1,5 +1,5 @@
-// What tests/fake_cublaslt.cc was asked for: a shared library with cuBLASLt's interface that
-// multiplies on the host, from what it reads in the descriptors alone.
+// The recorded calls of tests/fake_cublaslt.cc, a shared library with cuBLASLt's interface that
+// multiplies on the host and uses nothing but the descriptors.
 #ifndef PRECIS_CUDA_TESTS_FAKE_CUBLASLT_H_
 #define PRECIS_CUDA_TESTS_FAKE_CUBLASLT_H_
 
@@ -7,20 +7,20 @@
 #include <cstdint>
 
 struct FakeCublasLt {
-  int alive;  // handles, descriptors and preferences that were not destroyed
+  int alive;  // handles, descriptors and preferences that have not been destroyed
   int choices, products;
-  // Of the last choice.
+  // The last choice of an algorithm.
   uint64_t choice_columns, max_workspace;
   uint32_t reduction_schemes;
   uint32_t alignments[4];
-  // Of the last product.
+  // The last product.
   uint64_t rows, columns, depth;
   int64_t strides[3];  // of A, B and D
   int types[3];
   float alpha, beta;
   size_t workspace_bytes;
   void* stream;
-  // What it is to do.
+  // Failures to simulate.
   int refuse_start, refuse_choice;
 };
 

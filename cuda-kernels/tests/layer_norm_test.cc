@@ -28,7 +28,7 @@ int main() {
         }
       }
     }
-    // A mean far from zero: E[x^2] - mean^2 would have nothing left.
+    // A mean far from zero: E[x^2] - mean^2 would lose all precision.
     for (int64_t width : {769, 2000}) {
       GuardedTensor x(PRECIS_FLOAT32, {2, width}), weight(PRECIS_FLOAT32, {width});
       GuardedTensor bias(PRECIS_FLOAT32, {width}), y(PRECIS_FLOAT32, {2, width});

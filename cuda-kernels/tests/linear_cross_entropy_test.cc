@@ -45,7 +45,7 @@ struct Case {
   }
   void run(TestDevice& device, int wanted) {
     const Args a = on_device(wanted);
-    spoil_scratch(device);
+    poison_scratch(device);
     EXPECT_RUN(device, linear_cross_entropy_cuda(device.context(), a));
     tensors.download();
   }
@@ -69,7 +69,7 @@ void sizes(TestDevice& device, Random& random) {
         c.run(device, wanted);
         const std::string what = describe(device, s, dtype, x_type, wanted);
         EXPECT(device.problem() == kNoProblem, "%s", what.c_str());
-        // A gradient of a logit may round to either side where it is bfloat16.
+        // In bfloat16 the gradient of a logit may round to a different neighbor.
         const double step =
             dtype == PRECIS_BFLOAT16 ? 0x1p-8 * c.args.scale * c.args.grad_scale : 0;
         const double rows = 1 + 0.1 * std::sqrt(static_cast<double>(s.rows));
@@ -81,7 +81,7 @@ void sizes(TestDevice& device, Random& random) {
   }
 }
 
-// A row has the bits that it has alone, whichever tile that takes and whatever else is asked for.
+// A row is bitwise identical to the same row alone, whichever tile that uses and whichever results are requested.
 void alone(TestDevice& device, Random& random) {
   for (const LogitShape& s : {LogitShape{150, 70, 300}, LogitShape{33, 20, 2100}}) {
     for (int32_t dtype : kLogitTypes) {
@@ -120,7 +120,7 @@ void special_values(TestDevice& device, Random& random) {
     store_element(c.host.x, 1, 3, NAN);
     // Logits of thousands: nothing overflows.
     for (int64_t d = 0; d < s.width; d++) store_element(c.host.x, 2, d, 5e3 * random.normal());
-    // All of them far below 0, where what is behind the vocabulary would be infinite.
+    // All logits are far below 0, where the padding of the vocabulary would be infinite.
     for (int64_t v = 0; v < s.tokens; v++) store_element(c.host.w.source(0), v, 0, 1);
     store_element(c.host.x, 4, 0, -1000);
     c.host.labels.data<int32_t>()[3] = kIgnoredLabel;
@@ -135,7 +135,7 @@ void special_values(TestDevice& device, Random& random) {
       EXPECT(std::isnan(dx.at(m, 7)) == (m == 1), "%s: row %d", device.name(), static_cast<int>(m));
     }
     EXPECT(losses.at(0, 3) == 0 && dx.at(3, 0) == 0 && dx.at(3, s.width - 1) == 0);
-    // Every row left out.
+    // Every row is left out.
     for (int64_t m = 0; m < s.rows; m++) c.host.labels.data<int32_t>()[m] = kIgnoredLabel;
     c.upload(device);
     losses.fill(1);
@@ -150,7 +150,7 @@ void special_values(TestDevice& device, Random& random) {
   }
 }
 
-// The lowest row with a bad label is noted; they are left out, and the others as if they were.
+// The lowest row with a bad label is reported. Such rows are left out, and the others are not affected.
 void bad_labels(TestDevice& device, Random& random) {
   const LogitShape s = {40, 20, 70};
   for (int32_t label : {70, -1, -99, INT32_MAX, INT32_MIN}) {

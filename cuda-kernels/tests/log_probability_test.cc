@@ -61,7 +61,7 @@ struct Case {
   }
   void run(TestDevice& device, int wanted) {
     const Args a = on_device(wanted);
-    spoil_scratch(device);
+    poison_scratch(device);
     EXPECT_RUN(device, log_probability_cuda(device.context(), a));
     tensors.download();
   }
@@ -69,7 +69,7 @@ struct Case {
     tensors.compare(&Args::log_probabilities, 1e-5, 1e-5, what);
     tensors.compare(&Args::entropies, 1e-5, 1e-5, what);
     tensors.compare(&Args::divergences, 1e-5, 1e-5, what);
-    // A gradient of a logit may round to either side where it is bfloat16.
+    // In bfloat16 the gradient of a logit may round to a different neighbor.
     const double step = dtype == PRECIS_BFLOAT16 ? 0x1p-7 * args.scale : 0;
     const double rows = 1 + 0.1 * std::sqrt(static_cast<double>(columns(host.labels)));
     tensors.compare(&Args::dx, 1e-5, 3e-6 + 2 * step, what);
@@ -100,7 +100,7 @@ void sizes(TestDevice& device, Random& random) {
   }
 }
 
-// A row has the bits that it has alone, whichever tile that takes and whatever else is asked for.
+// A row is bitwise identical to the same row alone, whichever tile that uses and whichever results are requested.
 void alone(TestDevice& device, Random& random) {
   for (const LogitShape& s : {LogitShape{130, 40, 260}, LogitShape{33, 20, 2100}}) {
     for (int32_t dtype : kLogitTypes) {
@@ -141,8 +141,8 @@ void alone(TestDevice& device, Random& random) {
   }
 }
 
-// A small divergence does not drown in the rounding of the logarithms it is the difference of, and
-// that of a policy from itself is 0.
+// A small divergence is not lost in the rounding of the logarithms whose difference it is, and the
+// divergence of a policy from itself is 0.
 void near_reference(TestDevice& device, Random& random) {
   const LogitShape s = {36, 40, 301};
   for (int32_t dtype : kLogitTypes) {
@@ -164,7 +164,7 @@ void near_reference(TestDevice& device, Random& random) {
         EXPECT(divergence == 0, "%s: %g", device.name(), divergence);
       }
     }
-    if (dtype == PRECIS_BFLOAT16) continue;  // whose rounding is no small change
+    if (dtype == PRECIS_BFLOAT16) continue;  // its rounding would be a larger change
     for (int64_t m = 0; m < s.rows; m++) {
       for (int64_t d = 0; d < s.width; d++) {
         store_element(c.host_reference.x, m, d, c.host.x.at(m, d) * (1 + 0x1p-6 * random.normal()));
@@ -196,12 +196,12 @@ void special_values(TestDevice& device, Random& random) {
       store_element(c.host.x, 2, d, 5e3 * random.normal());
       store_element(c.host_reference.x, 2, d, 5e3 * random.normal());
     }
-    // What is left out may be anything.
+    // Rows that are left out may contain anything.
     c.host.labels.data<int32_t>()[3] = kIgnoredLabel;
     store_element(c.host.x, 3, 0, NAN);
     store_element(c.host_reference.x, 3, 0, NAN);
     store_element(c.tensors[&Args::dlog_probabilities], 0, 3, NAN);
-    // NaN in the reference is the divergence's alone.
+    // NaN in the reference affects only the divergence.
     store_element(c.host_reference.x, 4, 0, NAN);
     c.layer.x.upload();
     c.layer.labels.upload();

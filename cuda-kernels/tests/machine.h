@@ -1,4 +1,4 @@
-// Where the tests run: emulation/machine.cc or gpu/machine.cu.
+// The device that the tests run on: emulation/machine.cc or gpu/machine.cu.
 #ifndef PRECIS_CUDA_TESTS_MACHINE_H_
 #define PRECIS_CUDA_TESTS_MACHINE_H_
 
@@ -8,14 +8,15 @@
 
 namespace precis {
 
-// Fills in what the context tells of the device. False, and name says why, where there is none.
+// Fills in the context's properties of the device. Returns false, with the reason in name, if there is
+// no device.
 bool open_machine(CudaContext* context, std::string* name);
 
-// Whether kernels of sm_90a run here.
+// Tells whether kernels for sm_90a run here.
 bool has_wgmma();
 
-// Lets threads run in the given order from now on, which name then tells. False where orders
-// cannot be chosen; order 0 is then the only one.
+// Makes threads run in the given order from now on and describes it in name. Returns false where the
+// order cannot be chosen; then order 0 is the only one.
 bool choose_order(int order, std::string* name);
 
 }  // namespace precis

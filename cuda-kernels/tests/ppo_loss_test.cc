@@ -36,9 +36,9 @@ struct Case {
     args.value_coefficient = 0.5f;
     args.entropy_coefficient = 0.3f;
     args.kl_coefficient = 0.7f;
-    forget();
+    clear_results();
   }
-  void forget() {
+  void clear_results() {
     for (Member member : kResults) tensors.fill(member, NAN);
     tensors.fill(&Args::dx, NAN);
   }
@@ -46,9 +46,9 @@ struct Case {
     store_element(tensors[member], 0, m, value);
     store_element(tensors.wanted(member), 0, m, value);
   }
-  // The old policy and the reference are near the new one, and some rows' ratios are clipped; in
-  // others everything is as it was.
-  void draw(Random& random) {
+  // Samples an old policy and a reference near the new policy, so that some rows' ratios are clipped;
+  // in other rows nothing has changed.
+  void sample(Random& random) {
     by_reference(0);
     for (int64_t m = 0; m < shape.rows; m++) {
       const double n = tensors.wanted(&Args::log_probabilities).at(0, m);
@@ -59,9 +59,9 @@ struct Case {
       set(&Args::old_values, m, v + (m % 3 == 0 ? 0 : 0.3 * random.normal()));
       set(&Args::returns, m, v + random.normal());
     }
-    forget();
+    clear_results();
   }
-  // bits of wanted: dx, dw, a bonus for entropy, a reference, values, what comes of them
+  // bits of wanted: dx, dw, entropy bonus, reference, values, value losses and their gradient
   static void leave_out(Args& a, int wanted) {
     if ((wanted & 1) == 0) a.dx = {};
     if ((wanted & 1) == 0) a.w_transposed = {};
@@ -91,7 +91,7 @@ struct Case {
   }
   void run(TestDevice& device, int wanted) {
     const Args a = on_device(wanted);
-    spoil_scratch(device);
+    poison_scratch(device);
     EXPECT_RUN(device, ppo_loss_cuda(device.context(), a));
     tensors.download();
   }
@@ -101,8 +101,8 @@ struct Case {
     tensors.compare(&Args::policy_losses, 3e-5, 1e-6, what);
     tensors.compare(&Args::value_losses, 1e-6, 1e-7, what);
     tensors.compare(&Args::dvalues, 1e-6, 1e-7, what);
-    // A gradient of a logit may round to either side where it is bfloat16.
-    const double step = layer.w.dtype == PRECIS_BFLOAT16 ? 0x1p-8 * args.scale : 0;
+    // In bfloat16 the gradient of a logit may round to a different neighbor.
+    const double step = precis_packed_matrix(layer.w).dtype == PRECIS_BFLOAT16 ? 0x1p-8 * args.scale : 0;
     const double rows = 1 + 0.1 * std::sqrt(static_cast<double>(shape.rows));
     tensors.compare(&Args::dx, 3e-5, 3e-6 + 2 * step, what);
     tensors.compare(&Args::dw, 3e-5, (1e-5 + 6 * step) * rows, what);
@@ -122,7 +122,7 @@ void sizes(TestDevice& device, Random& random) {
         const int wanted = gradients + 4 * static_cast<int>(random.below(16));
         const int32_t x_type = kLogitTypes[random.below(2)];
         Case c(device, random, s, dtype, x_type, gradients == 0 ? 0 : 0.4);
-        c.draw(random);
+        c.sample(random);
         c.args.scale = random.below(2) == 0 ? 1.0f : 0.25f;
         c.by_reference(wanted);
         c.run(device, wanted);
@@ -133,28 +133,28 @@ void sizes(TestDevice& device, Random& random) {
   }
 }
 
-// Where max and clamp have their corners. One input and two tokens with logits x and 0, so that dx
-// is the first logit's gradient.
+// The corners of max and clamp. There are one input and two tokens with logits x and 0, so that dx is
+// the first logit's gradient.
 void ties(TestDevice& device, Random& random) {
   const struct {
     float advantage, ratio, low, high, value, old_value, target, range;
     double policy_loss, slope, value_loss, dvalue; /* slope: by the log-probability */
   } cases[] = {
-      // Inside both are equal and all of the gradient passes.
+      // Inside the range both terms are equal and the whole gradient passes.
       {2, 1, 0.5, 0.5, 1, 1, 0, 0.5, -2, -2, 0.5, 1},
-      // On the bounds too.
+      // The same holds on the bounds.
       {2, 1, 0, 0, 1, 0.5, 0, 0.5, -2, -2, 0.5, 1},
       {-2, 1, 0, 0, -1, -0.5, 0, 0.5, 2, 2, 0.5, -1},
-      // Beyond them it depends on the advantage's sign.
+      // Outside the range it depends on the sign of the advantage.
       {2, 2, 0.5, 0.5, 1, 0, -3, 0.5, -3, 0, 8, 4},
       {-2, 2, 0.5, 0.5, 1, 0, 3, 0.5, 4, 4, 3.125, 0},
       {2, 0.25, 0.5, 0.5, 1, 0, 3, 0.5, -0.5, -0.5, 3.125, 0},
       {-2, 0.25, 0.5, 0.5, 1, 0, 3, 0.5, 1, 0, 3.125, 0},
-      // Without an advantage nothing passes; both errors of a value are as large: half of one does.
+      // Without an advantage nothing passes; with equal errors of a value half of the gradient does.
       {0, 2, 0.5, 0.5, 1, -1.5, 0, 0.5, 0, 0, 0.5, 0.5},
       // Nothing is clipped.
       {2, 64, INFINITY, INFINITY, 8, 0, 0, INFINITY, -128, -128, 32, 8},
-      // Nothing but the clipped term is finite.
+      // Only the clipped term is finite.
       {2, INFINITY, 0.5, 0.5, 1, 1, 1, 0, -3, 0, 0, 0},
   };
   for (int32_t dtype : kLogitTypes) {
@@ -200,8 +200,8 @@ void ties(TestDevice& device, Random& random) {
   }
 }
 
-// A row has the bits that it has alone, and its log-probability those of log_probability: the ratio
-// of a policy that has not changed is 1.
+// A row is bitwise identical to the same row alone, and its log-probability to that of
+// log_probability: the ratio of a policy that has not changed is 1.
 void alone(TestDevice& device, Random& random) {
   for (const LogitShape& s : {LogitShape{130, 40, 260}, LogitShape{33, 20, 2100}}) {
     for (int32_t dtype : kLogitTypes) {
@@ -261,13 +261,13 @@ void special_values(TestDevice& device, Random& random) {
   for (int32_t dtype : kLogitTypes) {
     for (int wanted : {57, 61}) {
       Case c(device, random, s, dtype, PRECIS_FLOAT32, 0);
-      c.draw(random);
+      c.sample(random);
       store_element(c.host.x, 1, 3, NAN);
       // Logits of thousands: nothing overflows.
       for (int64_t d = 0; d < s.width; d++) store_element(c.host.x, 2, d, 5e3 * random.normal());
       c.set(&Args::old_log_probabilities, 2, 0);
       c.set(&Args::reference_log_probabilities, 2, -1e6);
-      // What is left out may be anything.
+      // Rows that are left out may contain anything.
       c.host.labels.data<int32_t>()[3] = kIgnoredLabel;
       store_element(c.host.x, 3, 0, NAN);
       c.set(&Args::weights, 3, NAN);
@@ -302,7 +302,7 @@ void bad_actions(TestDevice& device, Random& random) {
   const LogitShape s = {40, 20, 70};
   for (int32_t dtype : kLogitTypes) {
     Case c(device, random, s, dtype, PRECIS_BFLOAT16, 0.2);
-    c.draw(random);
+    c.sample(random);
     int32_t* actions = c.host.labels.data<int32_t>();
     actions[7] = actions[39] = -1;
     c.layer.labels.upload();

@@ -1,4 +1,4 @@
-// The kernel against process_logits_ref bit for bit.
+// The kernel must be bitwise identical to process_logits_ref.
 
 #include "ops/process_logits.h"
 
@@ -10,7 +10,7 @@ namespace {
 
 constexpr int64_t kStride = 67;
 
-// Few distinct tokens, so that they and their n-grams repeat.
+// A history of few distinct tokens, so that they and their n-grams repeat.
 struct Input {
   Input(int64_t m, int64_t v, Random& random)
       : history(m * kStride, -5), lengths(m), ends({0, static_cast<int32_t>(v - 1)}) {
@@ -48,7 +48,7 @@ void same_as_reference(TestDevice& device, int64_t m, int64_t v, int32_t ngram, 
   EXPECT(device.problem() == kNoProblem, "%s", device.name());
 }
 
-// What does not fit is noted, with the row, and that row stays as it is.
+// Bad ids and lengths are reported with the row, and the row is not changed.
 void refusals(TestDevice& device) {
   struct Bad {
     int32_t id, length, end;
@@ -63,8 +63,7 @@ void refusals(TestDevice& device) {
     OnDevice scores_(scores);
     const precis_process_logits_args args = {scores_, {history, lengths, 3, ends, 1, 2.0f, 2, 0}};
     EXPECT_RUN(device, process_logits_cuda(device.context(), args));
-    EXPECT(device.problem() == (static_cast<unsigned long long>(ProblemOp::kProcessLogits) << 56 |
-                                1 << 8 | static_cast<unsigned>(bad.kind)));
+    EXPECT(device.problem() == problem_code(ProblemOp::kProcessLogits, 1, bad.kind));
     scores_.download();
     EXPECT(scores.at(0, 1) == 0.5f && scores.at(0, 4) == 1 && scores.at(1, 5) == 1);
   }
@@ -74,8 +73,7 @@ void refusals(TestDevice& device) {
   OnDevice scores_(scores);
   precis_process_logits_args args = {scores_, {nullptr, lengths, 3, ends, 2, 1, 0, 5}};
   EXPECT_RUN(device, process_logits_cuda(device.context(), args));
-  EXPECT(device.problem() == (static_cast<unsigned long long>(ProblemOp::kProcessLogits) << 56 |
-                              static_cast<unsigned>(ProblemKind::kId)));
+  EXPECT(device.problem() == problem_code(ProblemOp::kProcessLogits, 0, ProblemKind::kId));
   args.rules.end_token_count = 1;
   EXPECT_RUN(device, process_logits_cuda(device.context(), args));
   scores_.download();

@@ -48,7 +48,7 @@ int main() {
         }
       }
     }
-    // Nearly nothing in a row, and no epsilon: no power of r may overflow.
+    // A row of tiny values without epsilon: no power of r may overflow.
     GuardedTensor x(PRECIS_FLOAT32, {2, 8}), weight(PRECIS_FLOAT32, {8}),
         dy(PRECIS_FLOAT32, {2, 8});
     GuardedTensor dx(PRECIS_FLOAT32, {2, 8}), want(PRECIS_FLOAT32, {2, 8});

@@ -12,7 +12,7 @@ int main() {
     for (int64_t width : {1, 3, 8, 17, 64, 257, 768, 1024, 1031, 2056}) {
       for (int64_t m : {1, 5, 18}) {
         for (int32_t dtype : {PRECIS_FLOAT32, PRECIS_BFLOAT16}) {
-          const int64_t offset = width % 3;  // at 0 rows lie well for vectors
+          const int64_t offset = width % 3;  // rows are aligned where it is 0
           GuardedTensor x(PRECIS_FLOAT32, {m, width}, offset, offset);
           GuardedTensor weight(PRECIS_FLOAT32, {width}, 0, offset);
           GuardedTensor y(dtype, {m, width}, offset, offset), want(dtype, {m, width});

@@ -1,5 +1,5 @@
-// The kernel against sample_ref bit for bit, which the CPU's kernels equal too: the same tokens on
-// every device. That the draws follow the distribution is tested there.
+// The kernel must be bitwise identical to sample_ref, like the CPU's kernels: every device samples the
+// same tokens. The native test checks that samples follow the distribution.
 
 #include "ops/sample.h"
 
@@ -41,7 +41,7 @@ const Options kOptions[] = {
 
 constexpr int64_t kHistory = 23;
 
-// Several kinds of logits, a history of few distinct tokens, any offsets; on the host.
+// Several kinds of logits, a history of few distinct tokens, and random offsets, on the host.
 struct Input {
   Input(int64_t m, int64_t v, int kind, Random& random)
       : logits(PRECIS_FLOAT32, {m, v}, 3, 1),
@@ -107,7 +107,7 @@ void same_as_reference(TestDevice& device, int64_t v, const Options& o, int kind
   args.rules.end_tokens = ends;
   args.streams = streams;
   args.offsets = offsets;
-  // The outputs that are asked for do not change the token.
+  // The token does not depend on which outputs are requested.
   args.tokens = bare_tokens;
   EXPECT_RUN(device, sample_cuda(device.context(), args));
   logits_.upload();
@@ -143,19 +143,21 @@ void same_as_reference(TestDevice& device, int64_t v, const Options& o, int kind
   EXPECT(raw.get() == want_raw && warped.get() == want_warped, "%s", what.c_str());
   probabilities_.download();
   expect_close(probabilities, want_probabilities, 0, 0, what.c_str());
-  logits_.download();  // as the rules left them
+  logits_.download();  // the rules change them in place
   expect_close(in.logits, want_logits, 0, 0, what.c_str());
 }
 
 void refusals(TestDevice& device, Random& random) {
   const struct {
     float value;
-    unsigned long long problem;
-  } bad[] = {{NAN, 1}, {INFINITY, 2}, {-INFINITY, 3}};
+    ProblemKind problem;
+  } bad[] = {{NAN, ProblemKind::kNan},
+             {INFINITY, ProblemKind::kPositiveInfinity},
+             {-INFINITY, ProblemKind::kNothingFinite}};
   for (const auto& b : bad) {
     Input in(4, 70, 0, random);
     for (int64_t i = 0; i < 70; i++) {
-      if (i == 17 || b.problem == 3) store_element(in.logits, 2, i, b.value);
+      if (i == 17 || b.problem == ProblemKind::kNothingFinite) store_element(in.logits, 2, i, b.value);
     }
     OnDevice logits(in.logits);
     DeviceArray<int32_t> tokens(std::vector<int32_t>(4, -7));
@@ -163,11 +165,11 @@ void refusals(TestDevice& device, Random& random) {
     args.logits = logits;
     args.tokens = tokens;
     EXPECT_RUN(device, sample_cuda(device.context(), args));
-    EXPECT(device.problem() == (4ull << 56 | 2 << 8 | b.problem));
+    EXPECT(device.problem() == problem_code(ProblemOp::kSample, 2, b.problem));
     const std::vector<int32_t> got = tokens.get();
     EXPECT(got[0] >= 0 && got[2] == 0 && got[3] >= 0);
   }
-  // A history that names what is no token.
+  // A history with an id outside the vocabulary.
   Input in(2, 70, 0, random);
   in.lengths = {2, 3};
   in.history[kHistory + 2] = 70;
@@ -180,7 +182,7 @@ void refusals(TestDevice& device, Random& random) {
   args.rules.end_tokens = ends;
   args.tokens = tokens;
   EXPECT_RUN(device, sample_cuda(device.context(), args));
-  EXPECT(device.problem() == (4ull << 56 | 1 << 8 | static_cast<unsigned>(ProblemKind::kId)));
+  EXPECT(device.problem() == problem_code(ProblemOp::kSample, 1, ProblemKind::kId));
   EXPECT(tokens.get()[0] >= 0 && tokens.get()[1] == 0);
 }
 
@@ -195,12 +197,12 @@ int main() {
     for (int64_t v : {1, 2, 64, 65, 257, 5000, 32128}) {
       for (const Options& o : kOptions) {
         for (int kind = 0; kind < 4; kind++) {
-          // Long rows are slow to emulate: one kind for each.
+          // Long rows are slow to emulate, so each has one kind.
           if (v >= 5000 && kind != (&o - kOptions) % 4) continue;
           if (v < 6 && (o.no_repeat_ngram_size > 0 || o.min_new_tokens > 0)) continue;
           same_as_reference(device, v, o, kind, random);
           if (v != 257) continue;
-          // As if the row did not fit into shared memory.
+          // Once more without shared memory for the row.
           device.context().block_shared_bytes = 0;
           same_as_reference(device, v, o, kind, random);
           device.context().block_shared_bytes = shared_bytes;

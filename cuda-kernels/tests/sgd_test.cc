@@ -4,14 +4,6 @@
 
 using namespace precis;
 
-namespace {
-
-void copy(const GuardedTensor& from, const GuardedTensor& to) {
-  for (int64_t i = 0; i < columns(from); i++) store_element(to, 0, i, from.at(0, i));
-}
-
-}  // namespace
-
 int main() {
   TestDevice device;
   if (!device.open()) return device.skip();
@@ -28,8 +20,8 @@ int main() {
         for (int64_t step : {1, 2, 3}) {
           g.fill_normal(random);
           g_.upload();
-          copy(p, want);
-          copy(buffer, want_buffer);
+          copy_elements(p, want);
+          copy_elements(buffer, want_buffer);
           precis_sgd_args args = {p_, g_, buffer_, step, 0.1f, momentum, 0.01f, 0.5f};
           if (momentum == 0) args.buffer = {};
           EXPECT_RUN(device, sgd_cuda(device.context(), args));

@@ -14,31 +14,33 @@ int main() {
         const int64_t m = n > 5000 ? 2 : 5;
         GuardedTensor x(PRECIS_FLOAT32, {m, n}, n % 8, n % 8), want(PRECIS_FLOAT32, {m, n});
         x.fill_normal(random, 4);
-        // Far from 0, and parts of a row that are nothing but -inf.
+        // Logits far from 0, and long parts of a row that are all -inf.
         for (int64_t i = 0; i < n; i++) store_element(x, 1, i, x.at(1, i) + 1e4);
         for (int64_t i = 1; i < n; i++) store_element(x, 0, i, i % 100 == 3 ? 1 : -INFINITY);
         OnDevice x_(x);
         softmax_ref({x, want, logarithm, 0});
         EXPECT_RUN(device, softmax_cuda(device.context(), {x_, x_, logarithm, 0}));
         x_.download();
-        // A row around 1e4 has a thousandth in the last place of its logits.
+        // The last place of logits around 1e4 is a thousandth.
         expect_close(x, want, 4e-6, logarithm ? 2e-6 : 1e-9, device.name());
         EXPECT(device.problem() == kNoProblem);
       }
     }
     const struct {
       float value;
-      unsigned long long problem;
-    } bad[] = {{NAN, 1}, {INFINITY, 2}, {-INFINITY, 3}};
+      ProblemKind problem;
+    } bad[] = {{NAN, ProblemKind::kNan},
+               {INFINITY, ProblemKind::kPositiveInfinity},
+               {-INFINITY, ProblemKind::kNothingFinite}};
     for (const auto& b : bad) {
       GuardedTensor x(PRECIS_FLOAT32, {3, 40}), y(PRECIS_FLOAT32, {3, 40});
       x.fill(1);
       for (int64_t i = 0; i < 40; i++) {
-        if (i == 17 || b.problem == 3) store_element(x, 2, i, b.value);
+        if (i == 17 || b.problem == ProblemKind::kNothingFinite) store_element(x, 2, i, b.value);
       }
       OnDevice x_(x), y_(y);
       EXPECT_RUN(device, softmax_cuda(device.context(), {x_, y_, 0, 0}));
-      EXPECT(device.problem() == (3ull << 56 | 2 << 8 | b.problem));
+      EXPECT(device.problem() == problem_code(ProblemOp::kSoftmax, 2, b.problem));
       y_.download();
     }
   }

@@ -1,4 +1,4 @@
-// The kernel against top_k_ref bit for bit.
+// The kernel must be bitwise identical to top_k_ref.
 
 #include "ops/top_k.h"
 
@@ -20,7 +20,7 @@ void fill(Kind kind, GuardedTensor& x, Random& random) {
              : kind == kFewFinite ? (random.below(40) == 0 ? 1.0f : -INFINITY)
              : kind == kZeros     ? (random.below(2) ? 0.0f : -0.0f)
              : kind == kSorted    ? static_cast<float>(i) * (r % 2 ? 1 : -1)
-                               // All of a thread's are below all others.
+                               // All of one thread's elements are below all others.
                                : random.normal() - (i % 128 == 5 ? 100.0f : 0.0f);
     }
     if (kind == kNormal && n > 2) v[n / 2] = INFINITY;
@@ -63,7 +63,7 @@ int main() {
         }
       }
     }
-    // More candidates than shared memory takes; more wanted than that; all of them.
+    // More candidates than fit into shared memory; a k larger than that; all elements.
     for (int kind = 0; kind < kKinds; kind++) {
       same_as_reference(device, 1, 4096, 128, static_cast<Kind>(kind), random);
     }
@@ -79,8 +79,7 @@ int main() {
       row<float>(x, 1)[bad] = row<float>(x, 2)[3] = -NAN;
       OnDevice x_(x), values_(values), indices_(indices);
       EXPECT_RUN(device, top_k_cuda(device.context(), {x_, values_, indices_}));
-      EXPECT(device.problem() == (static_cast<unsigned long long>(ProblemOp::kTopK) << 56 | 1 << 8 |
-                                  static_cast<unsigned>(ProblemKind::kNan)));
+      EXPECT(device.problem() == problem_code(ProblemOp::kTopK, 1, ProblemKind::kNan));
     }
   }
   return test_result();

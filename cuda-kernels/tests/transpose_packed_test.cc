@@ -6,7 +6,7 @@ using namespace precis;
 
 namespace {
 
-// Weights as this device packs them: row-major, zeros around them.
+// Weights in this device's layout: row-major, padded with zeros.
 void transposing(TestDevice& device, int32_t dtype, int64_t outputs, int64_t inputs,
                  Random& random) {
   const CudaPackedLayout from = cuda_packed_layout(outputs, inputs, dtype);

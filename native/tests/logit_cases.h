@@ -68,12 +68,6 @@ inline GuardedTensor row_vector(int64_t m, int64_t offset = 1) {
   return GuardedTensor(PRECIS_FLOAT32, {m}, 0, offset);
 }
 
-inline void copy_elements(const precis_tensor& from, const precis_tensor& to) {
-  for (int64_t r = 0; r < rows(from); r++) {
-    for (int64_t c = 0; c < columns(from); c++) store_element(to, r, c, load_element(from, r, c));
-  }
-}
-
 }  // namespace precis
 
 #endif  // PRECIS_TESTS_LOGIT_CASES_H_

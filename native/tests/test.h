@@ -218,6 +218,12 @@ class GuardedTensor {
   std::unique_ptr<uint8_t[], Free> memory_;
 };
 
+inline void copy_elements(const precis_tensor& from, const precis_tensor& to) {
+  for (int64_t r = 0; r < rows(from); r++) {
+    for (int64_t c = 0; c < columns(from); c++) store_element(to, r, c, load_element(from, r, c));
+  }
+}
+
 // Every element of got is within absolute + relative * |want|; NaN equals NaN, infinities
 // themselves.
 inline void expect_close(const precis_tensor& got, const precis_tensor& want, double relative,
