@@ -44,6 +44,12 @@ public record RobertaConfig(
     List<String> labels,
     boolean multiLabel) {
 
+  /** The beginning of the names of all tensors but the head's. */
+  static final String PREFIX = "roberta.";
+
+  /** The beginning of the names of the head's tensors. */
+  static final String HEAD = "classifier.";
+
   private static final int LARGEST = 1 << 20;
   private static final int MOST_LABELS = 10_000;
 
@@ -192,13 +198,13 @@ public record RobertaConfig(
   /** The name and shape of every tensor of a checkpoint of this configuration. */
   public Map<String, long[]> tensorShapes() {
     Map<String, long[]> shapes = new LinkedHashMap<>();
-    String embeddings = RobertaWeights.PREFIX + "embeddings.";
+    String embeddings = PREFIX + "embeddings.";
     shapes.put(embeddings + "word_embeddings.weight", new long[] {vocabSize, hiddenSize});
     shapes.put(embeddings + "position_embeddings.weight", new long[] {maxPositions, hiddenSize});
     shapes.put(embeddings + "token_type_embeddings.weight", new long[] {typeVocabSize, hiddenSize});
     norm(shapes, embeddings + "LayerNorm");
     for (int i = 0; i < numLayers; i++) {
-      String layer = RobertaWeights.PREFIX + "encoder.layer." + i + ".";
+      String layer = PREFIX + "encoder.layer." + i + ".";
       for (String name : List.of("query", "key", "value")) {
         linear(shapes, layer + "attention.self." + name, hiddenSize, hiddenSize);
       }
@@ -208,8 +214,8 @@ public record RobertaConfig(
       linear(shapes, layer + "output.dense", hiddenSize, intermediateSize);
       norm(shapes, layer + "output.LayerNorm");
     }
-    linear(shapes, RobertaWeights.HEAD + "dense", hiddenSize, hiddenSize);
-    linear(shapes, RobertaWeights.HEAD + "out_proj", labels.size(), hiddenSize);
+    linear(shapes, HEAD + "dense", hiddenSize, hiddenSize);
+    linear(shapes, HEAD + "out_proj", labels.size(), hiddenSize);
     return shapes;
   }
 

@@ -109,16 +109,6 @@ public final class Parameters {
     return byName.get(name);
   }
 
-  /** The gradient that belongs to a parameter's value, or null where the tensor is none. */
-  public Tensor gradientOf(Tensor value) {
-    for (Parameter parameter : byName.values()) {
-      if (parameter.value == value) {
-        return parameter.gradient;
-      }
-    }
-    return null;
-  }
-
   /** How many numbers are trained. */
   public long count() {
     return count;

@@ -4,8 +4,10 @@ import dev.precis.checkpoint.Checkpoint;
 import dev.precis.checkpoint.PackedWeights;
 import dev.precis.checkpoint.TensorView;
 import dev.precis.io.InvalidInputException;
+import dev.precis.layers.Parameters.Parameter;
 import dev.precis.ops.Ops;
 import dev.precis.ops.PackedMatrix;
+import dev.precis.ops.Weight;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -80,7 +82,7 @@ public final class WeightLoader {
   public static WeightLoader frozen(
       Checkpoint checkpoint, Ops ops, Arena owner, DType dtype, PackedWeights packed) {
     return new WeightLoader(
-        new FromCheckpoint(checkpoint), ops, owner, dtype, tableType(dtype), packed, null);
+        new FromCheckpoint(checkpoint), ops, owner, dtype, dtype.activations(), packed, null);
   }
 
   /**
@@ -93,11 +95,6 @@ public final class WeightLoader {
         new FromCheckpoint(checkpoint), ops, owner, dtype, DType.FLOAT32, memory(ops, owner), null);
   }
 
-  /** What flows between operations where products are of a type. */
-  private static DType tableType(DType dtype) {
-    return dtype == DType.FLOAT32 ? DType.FLOAT32 : DType.BFLOAT16;
-  }
-
   /** Frozen weights that gradients can flow through. */
   public static WeightLoader forAdapters(Checkpoint checkpoint, Ops ops, Arena owner, DType dtype) {
     return new WeightLoader(
@@ -105,7 +102,7 @@ public final class WeightLoader {
         ops,
         owner,
         dtype,
-        tableType(dtype),
+        dtype.activations(),
         memory(ops, owner),
         new Parameters(Map.of(), ops.context(), owner));
   }
@@ -120,7 +117,7 @@ public final class WeightLoader {
         ops,
         owner,
         dtype,
-        tableType(dtype),
+        dtype.activations(),
         memory(ops, owner),
         parameters);
   }
@@ -237,9 +234,14 @@ public final class WeightLoader {
     return source.origin();
   }
 
-  /** A float32 weight that lives as long as its owner. */
-  public Tensor keep(String name, long... shape) {
-    return source.keep(name, packed, shape);
+  /** Returns a float32 weight that lives as long as its owner, with its gradient if trained. */
+  public Weight weight(String name, long... shape) {
+    return withGradient(name, source.keep(name, packed, shape));
+  }
+
+  private Weight withGradient(String name, Tensor value) {
+    Parameter parameter = trained == null ? null : trained.find(name);
+    return new Weight(value, parameter == null ? null : parameter.gradient());
   }
 
   /** What products are packed as. */
@@ -247,19 +249,14 @@ public final class WeightLoader {
     return dtype;
   }
 
-  /** The gradient of a weight that {@link #keep} or {@link #embedding} gave; null: not trained. */
-  public Tensor gradientOf(Tensor kept) {
-    return trained == null ? null : trained.gradientOf(kept);
-  }
-
   /**
    * A table (rows, columns), float32 or bfloat16: a copy in our own memory, for a file that is
    * mapped can change under us.
    */
-  public Tensor embedding(String name, long rows, long columns) {
+  public Weight embedding(String name, long rows, long columns) {
     long[] shape = {rows, columns};
     if (trained != null && trained.find(name) != null) {
-      return source.keep(name, packed, shape);
+      return weight(name, shape);
     }
     MemorySegment memory =
         packed.get(
@@ -272,7 +269,7 @@ public final class WeightLoader {
               }
             });
     source.release(name);
-    return Tensor.of(memory, tableType, shape);
+    return withGradient(name, Tensor.of(memory, tableType, shape));
   }
 
   /**
@@ -307,9 +304,9 @@ public final class WeightLoader {
    */
   public Linear linear(
       List<String> names, long outputs, long inputs, DType dtype, boolean backward) {
-    List<Linear.Part> parts = new ArrayList<>();
+    List<Part> parts = new ArrayList<>();
     for (String name : names) {
-      parts.add(new Linear.Part(name, parts.size() * outputs, (parts.size() + 1) * outputs));
+      parts.add(new Part(name, parts.size() * outputs, (parts.size() + 1) * outputs));
     }
     long all = names.size() * outputs;
     try (Arena call = Arena.ofConfined()) {
@@ -339,12 +336,7 @@ public final class WeightLoader {
   /** As {@link #linear(List, long, long, DType)}, each layer with its {@code .bias}. */
   public Linear biased(List<String> names, long outputs, long inputs, DType dtype) {
     Linear linear = linear(names, outputs, inputs, dtype);
-    List<Linear.Bias> biases = new ArrayList<>();
-    for (String name : names) {
-      Tensor bias = keep(name + ".bias", outputs);
-      biases.add(new Linear.Bias(bias, gradientOf(bias)));
-    }
-    linear.add(biases);
+    linear.addBiases(names.stream().map(name -> weight(name + ".bias", outputs)).toList());
     return linear;
   }
 

@@ -9,6 +9,7 @@ import dev.precis.layers.Linear;
 import dev.precis.layers.LoraTraining;
 import dev.precis.layers.Parameters;
 import dev.precis.layers.Parameters.Parameter;
+import dev.precis.layers.Part;
 import dev.precis.ops.Ops;
 import dev.precis.random.SplitMix64;
 import java.io.IOException;
@@ -130,7 +131,7 @@ public final class LoraAdapter {
     this.config = config;
     Map<String, long[]> shapes = new LinkedHashMap<>();
     for (Linear linear : linears) {
-      for (Linear.Part part : linear.parts()) {
+      for (Part part : linear.parts()) {
         if (!chosen.targets(part.name())) {
           continue;
         }
@@ -142,7 +143,7 @@ public final class LoraAdapter {
         modules.add(part.name());
         shapes.put(part.name() + A, new long[] {config.rank(), linear.inputs()});
         shapes.put(
-            part.name() + B, new long[] {part.outputEnd() - part.outputBegin(), config.rank()});
+            part.name() + B, new long[] {part.outputs(), config.rank()});
       }
     }
     if (modules.isEmpty()) {
@@ -157,7 +158,7 @@ public final class LoraAdapter {
   private void attach(List<Linear> linears, Ops ops, Arena owner) {
     for (Linear linear : linears) {
       List<LoraTraining.Module> own = new ArrayList<>();
-      for (Linear.Part part : linear.parts()) {
+      for (Part part : linear.parts()) {
         Parameter a = parameters.find(part.name() + A);
         if (a != null) {
           Parameter b = parameters.find(part.name() + B);
@@ -165,7 +166,7 @@ public final class LoraAdapter {
         }
       }
       if (!own.isEmpty()) {
-        linear.train(new LoraTraining(linear, own, config.dropout(), ops, owner));
+        linear.train(new LoraTraining(linear.packed(), own, config.dropout(), ops, owner));
       }
     }
   }

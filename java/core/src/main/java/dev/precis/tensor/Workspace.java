@@ -14,21 +14,22 @@ import java.util.List;
  * <p>On a GPU, integers lie in memory that the host reaches as well, for the host writes them and
  * the library looks at them; so does what is asked for with {@link #shared}.
  *
- * <p>Contents are undefined when handed out. Not for several threads.
+ * <p>Contents are undefined when handed out. Not thread-safe.
  */
 public final class Workspace implements AutoCloseable {
   private static final long ALIGNMENT = 64;
   private static final long SMALLEST = 1 << 20;
 
-  /** Pieces of one kind of memory, of which the last is handed out. */
+  /** Pieces of one kind of memory, which are handed out one after another. */
   private static final class Pieces {
     private record Piece(Arena arena, MemorySegment memory) {}
 
     private final Context context;
     private final boolean shared;
     private final List<Piece> pieces = new ArrayList<>();
-    private long used;
-    private long before;
+    private int current; // the piece that is handed out
+    private long used; // of the current piece
+    private long before; // bytes of the pieces before it
     private long peak;
 
     Pieces(Context context, boolean shared) {
@@ -38,16 +39,22 @@ public final class Workspace implements AutoCloseable {
 
     MemorySegment memory(long bytes) {
       long rounded = (Math.max(bytes, 1) + ALIGNMENT - 1) & -ALIGNMENT;
-      if (pieces.isEmpty() || used + rounded > pieces.getLast().memory.byteSize()) {
-        long size = Math.max(rounded, Math.max(SMALLEST, total() / 2));
-        before = total();
-        add(size);
+      while (current < pieces.size() && used + rounded > size(current)) {
+        before += size(current);
+        current++;
         used = 0;
       }
+      if (current == pieces.size()) {
+        add(Math.max(rounded, Math.max(SMALLEST, total() / 2)));
+      }
       peak = Math.max(peak, before + used + rounded);
-      MemorySegment memory = pieces.getLast().memory.asSlice(used, bytes);
+      MemorySegment memory = pieces.get(current).memory.asSlice(used, bytes);
       used += rounded;
       return memory;
+    }
+
+    private long size(int piece) {
+      return pieces.get(piece).memory.byteSize();
     }
 
     private void add(long bytes) {
@@ -67,13 +74,13 @@ public final class Workspace implements AutoCloseable {
     }
 
     Place place() {
-      return new Place(pieces.size(), used);
+      return new Place(current, used, before);
     }
 
     void release(Place place) {
-      if (place.pieces == pieces.size()) {
-        used = place.used;
-      }
+      current = place.current;
+      used = place.used;
+      before = place.before;
     }
 
     void reset() {
@@ -82,6 +89,11 @@ public final class Workspace implements AutoCloseable {
         close();
         add(total);
       }
+      begin();
+    }
+
+    private void begin() {
+      current = 0;
       used = 0;
       before = 0;
     }
@@ -99,12 +111,11 @@ public final class Workspace implements AutoCloseable {
         piece.arena.close();
       }
       pieces.clear();
-      used = 0;
-      before = 0;
+      begin();
     }
   }
 
-  private record Place(int pieces, long used) {}
+  private record Place(int current, long used, long before) {}
 
   private final Context context;
   private final Pieces device;
@@ -152,7 +163,7 @@ public final class Workspace implements AutoCloseable {
     }
   }
 
-  /** Takes back what was handed out since the mark; within one piece this costs nothing. */
+  /** Takes back everything that was handed out since the mark. */
   public void release(Mark mark) {
     device.release(mark.device);
     shared.release(mark.shared);
