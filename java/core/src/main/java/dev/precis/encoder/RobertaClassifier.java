@@ -37,7 +37,7 @@ public final class RobertaClassifier {
   private final Attention.Kind attention;
 
   /**
-   * A classifier.
+   * Makes a classifier of its weights.
    *
    * @param dtype of the packed weights: float32 or bfloat16
    * @param dropout whether the configuration's dropout is applied where the tape records
@@ -65,7 +65,7 @@ public final class RobertaClassifier {
   }
 
   /**
-   * The logits of each sequence.
+   * Computes the logits of each sequence.
    *
    * @param tokens each sequence with its special tokens
    * @return (sequences, labels) float32

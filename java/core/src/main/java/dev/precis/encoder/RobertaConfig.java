@@ -132,7 +132,7 @@ public record RobertaConfig(
     };
   }
 
-  /** {@code id2label}; without it as many nameless ones as {@code num_labels}, two in general. */
+  /** Reads {@code id2label}; without it makes up as many names as {@code num_labels}, or two. */
   private static List<String> labels(JsonObject json) {
     List<String> labels = new ArrayList<>();
     JsonObject names = json.object("id2label");
@@ -160,17 +160,17 @@ public record RobertaConfig(
     return labels;
   }
 
-  /** The most tokens that a sequence can have: the positions that are for tokens. */
+  /** Returns the most tokens that a sequence can have: the positions that are for tokens. */
   public int maxTokens() {
     return maxPositions - padTokenId - 1;
   }
 
-  /** The same shape with other classes, of which one is true. */
+  /** Returns the same shape with other classes, of which one is true. */
   public RobertaConfig withLabels(List<String> labels) {
     return with(labels, labels.size() == 1, hiddenDropout, attentionDropout, classifierDropout);
   }
 
-  /** The same shape with one dropout everywhere. */
+  /** Returns the same shape with one dropout everywhere. */
   public RobertaConfig withDropout(float dropout) {
     return with(labels, multiLabel, dropout, dropout, dropout);
   }
@@ -195,7 +195,7 @@ public record RobertaConfig(
         multiLabel);
   }
 
-  /** The name and shape of every tensor of a checkpoint of this configuration. */
+  /** Returns the name and shape of every tensor of a checkpoint of this configuration. */
   public Map<String, long[]> tensorShapes() {
     Map<String, long[]> shapes = new LinkedHashMap<>();
     String embeddings = PREFIX + "embeddings.";

@@ -78,8 +78,8 @@ public record RobertaWeights(
   }
 
   /**
-   * Weights that are all trained: what is packed is a copy of the parameters, which {@link #update}
-   * brings up to date; everything else is the parameters themselves.
+   * Makes weights for full fine-tuning: packed weights are copies of the parameters, which {@link
+   * #update} brings up to date; everything else is the parameters themselves.
    *
    * @param parameters of the names and shapes of {@link RobertaConfig#tensorShapes}
    */
@@ -88,7 +88,7 @@ public record RobertaWeights(
     return new Loader(WeightLoader.trained(parameters, ops, owner, dtype), config, dtype).load();
   }
 
-  /** Every product of the model. */
+  /** Returns every product of the model. */
   public List<Linear> linears() {
     List<Linear> all = new ArrayList<>();
     layers.forEach(layer -> all.addAll(layer.linears()));

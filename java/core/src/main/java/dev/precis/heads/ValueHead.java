@@ -38,7 +38,7 @@ public final class ValueHead {
   private final Linear linear;
 
   /**
-   * A head with PyTorch's initial values for a linear layer: uniform in +-1/sqrt(dModel).
+   * Makes a head with PyTorch's initial values for a linear layer: uniform in +-1/sqrt(dModel).
    *
    * @param owner frees it
    */
@@ -96,7 +96,7 @@ public final class ValueHead {
     return found == 2;
   }
 
-  /** What is trained. */
+  /** Returns the trainable parameters. */
   public Parameters parameters() {
     return parameters;
   }

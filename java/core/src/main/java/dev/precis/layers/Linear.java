@@ -33,7 +33,7 @@ public final class Linear {
   private LoraTraining adapters;
 
   /**
-   * A weight.
+   * Makes a frozen layer without bias or adapters.
    *
    * @param transposed where W is packed transposed when a gradient flows to the input; null where
    *     none does

@@ -40,7 +40,7 @@ public final class LoraAdapter {
   private final List<String> modules = new ArrayList<>();
 
   /**
-   * New adapters, which change nothing yet: A uniform in +-1/sqrt(K) as PEFT's, B zero.
+   * Makes new adapters, which change nothing yet: A uniform in +-1/sqrt(K) as PEFT's, B zero.
    *
    * @param linears the products of the model; those chosen are trained from now on
    * @param owner frees parameters and what is packed
@@ -64,7 +64,7 @@ public final class LoraAdapter {
   }
 
   /**
-   * Adapters to go on with. Rank, alpha and target modules are the adapter's own; dropout is that
+   * Makes adapters that continue from saved ones. Rank, alpha and target modules are the adapter's own; dropout is that
    * of the configuration.
    *
    * @throws InvalidInputException where the adapter belongs to another model or its modules have
@@ -175,12 +175,12 @@ public final class LoraAdapter {
     return config;
   }
 
-  /** What is trained, by PEFT's names without the prefix. */
+  /** Returns the trainable parameters, by PEFT's names without the prefix. */
   public Parameters parameters() {
     return parameters;
   }
 
-  /** The layers that are adapted. */
+  /** Returns the names of the layers that are adapted. */
   public List<String> modules() {
     return List.copyOf(modules);
   }
@@ -195,7 +195,10 @@ public final class LoraAdapter {
     write(folder, baseModel, List.of());
   }
 
-  /** As above, with further parameters in the same file under their own names: a value head's. */
+  /**
+   * Writes a PEFT folder, with further parameters in the same file under their own names: a value
+   * head's.
+   */
   public void write(Path folder, String baseModel, List<Parameter> others) {
     try {
       Files.createDirectories(folder);

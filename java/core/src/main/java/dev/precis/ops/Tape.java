@@ -30,7 +30,7 @@ public final class Tape {
   private long dropoutOffset;
 
   /**
-   * A tape over a workspace, which does not record before {@link #begin}.
+   * Makes a tape over a workspace, which does not record before {@link #begin}.
    *
    * @param recompute whether blocks forget their activations and compute them again for the backward
    *     (Chen et al. 2016): less memory, one more forward

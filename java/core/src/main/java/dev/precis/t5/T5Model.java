@@ -35,7 +35,7 @@ public final class T5Model {
   private final T5Stack stack;
 
   /**
-   * A model.
+   * Makes a model of its weights.
    *
    * @param dtype that of the packed weights; the values between operations are float32 for float32
    *     and bfloat16 otherwise, the residual stream always float32

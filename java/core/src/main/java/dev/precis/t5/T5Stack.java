@@ -40,7 +40,7 @@ final class T5Stack {
   private final Attention.Kind causal;
 
   /**
-   * A stack.
+   * Makes the stacks of a model.
    *
    * @param activations type of the values between operations: float32 or bfloat16
    * @param dropout probability with which an element is dropped where the tape records
@@ -54,7 +54,7 @@ final class T5Stack {
     causal = kind(true);
   }
 
-  /** T5 does not scale the scores: its initial values make up for it. */
+  /** Makes a kind of attention without scale: the initial values of T5 make up for it. */
   private Attention.Kind kind(boolean causal) {
     return new Attention.Kind(
         config.numHeads(), causal, !causal, config.relativeAttentionMaxDistance(), 1f);

@@ -24,7 +24,7 @@ public final class T5Training {
   private final T5Stack stack;
 
   /**
-   * A model to train.
+   * Makes a model to train.
    *
    * @param weights loaded so that gradients can flow through
    * @param dtype of the packed weights: float32 or bfloat16

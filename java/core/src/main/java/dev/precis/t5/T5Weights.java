@@ -83,7 +83,7 @@ public record T5Weights(
   }
 
   /**
-   * As above, where weights may have been packed before.
+   * Packs a checkpoint whose weights may have been packed before.
    *
    * @param packed gives memory for the weights, or the weights
    */
@@ -102,7 +102,7 @@ public record T5Weights(
   }
 
   /**
-   * As {@link #load}, frozen, but such that gradients can flow down to the lowest adapter: every
+   * Packs a checkpoint, frozen, but such that gradients can flow down to the lowest adapter: every
    * product above it can be packed transposed.
    *
    * @param adapted whether a layer, by its module name, has an adapter
@@ -121,14 +121,14 @@ public record T5Weights(
         .load();
   }
 
-  /** Where gradients flow, asked product by product in the order of the forward pass. */
+  /** The flow of gradients, asked product by product in the order of the forward pass. */
   private static final class Flow {
     private final Predicate<String> adapted;
     private boolean encoder;
     private boolean decoder;
 
     /**
-     * Of a model.
+     * Begins at the input of a model.
      *
      * @param embedding whether the embedding, which everything reads, is trained
      */
@@ -138,7 +138,7 @@ public record T5Weights(
       decoder = embedding;
     }
 
-    /** Whether anything that is trained lies upstream of a product's input. */
+    /** Returns whether anything that is trained lies upstream of a product's input. */
     boolean reaches(List<String> names) {
       boolean own = names.stream().anyMatch(adapted);
       boolean before;
@@ -158,7 +158,7 @@ public record T5Weights(
   }
 
   /**
-   * Weights that are all trained: what is packed is a copy of the parameters, which {@link
+   * Makes weights for full fine-tuning: packed weights are copies of the parameters, which {@link
    * Linear#update} brings up to date; norms, biases and the embedding are the parameters
    * themselves.
    *
@@ -174,7 +174,10 @@ public record T5Weights(
         .load();
   }
 
-  /** Frozen, but to the bit what {@link #train} makes of the same values: to compare with it. */
+  /**
+   * Packs a checkpoint, frozen, to give results bitwise identical to those of {@link #train} of the
+   * same values: to compare with it.
+   */
   public static T5Weights loadAsTrained(
       Checkpoint checkpoint, T5Config config, Ops ops, Arena owner, DType dtype) {
     return new Loader(
@@ -189,7 +192,7 @@ public record T5Weights(
     linears().forEach(linear -> linear.update(ops));
   }
 
-  /** Every product of the model. */
+  /** Returns every product of the model. */
   public List<Linear> linears() {
     List<Linear> all = new ArrayList<>();
     encoder.layers.forEach(layer -> all.addAll(layer.linears()));
@@ -279,7 +282,8 @@ public record T5Weights(
     }
 
     /**
-     * Weights that differ from the embedding's count, as in transformers, whatever is configured.
+     * Returns whether the output layer has weights of its own: weights that differ from the
+     * embedding's count, as in transformers, whatever is configured.
      */
     private boolean hasOwnHead() {
       if (!source.contains("lm_head.weight")) {

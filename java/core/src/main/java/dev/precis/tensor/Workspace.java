@@ -7,8 +7,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Memory for the length of a step: tensors are handed out one behind the other and all taken back
- * at once by {@link #reset}. A step that needs more than there is gets more; the next reset makes
+ * Memory for the length of a step (an arena allocator): tensors are handed out one behind the other
+ * and all taken back at once by {@link #reset}. A step that needs more than there is gets more; the next reset makes
  * one piece of it all, so that from the second step of a shape on nothing is allocated.
  *
  * <p>On a GPU, integers lie in memory that the host reaches as well, for the host writes them and
@@ -121,20 +121,20 @@ public final class Workspace implements AutoCloseable {
   private final Pieces device;
   private final Pieces shared; // on the CPU the same
 
-  /** An empty workspace on a context, which must outlive it. */
+  /** Makes an empty workspace on a context, which must outlive it. */
   public Workspace(Context context) {
     this.context = context;
     device = new Pieces(context, false);
     shared = context.onGpu() ? new Pieces(context, true) : device;
   }
 
-  /** A contiguous tensor that is good until the next {@link #reset} or {@link #release}. */
+  /** Hands out a contiguous tensor, valid until the next {@link #reset} or {@link #release}. */
   public Tensor tensor(DType dtype, long... dims) {
     boolean whole = dtype == DType.INT32 || dtype == DType.INT64;
     return tensor(whole ? shared : device, dtype, dims);
   }
 
-  /** The same, for what the host reads or writes often. */
+  /** Hands out a contiguous tensor that the host reads or writes often. */
   public Tensor shared(DType dtype, long... dims) {
     return tensor(shared, dtype, dims);
   }
@@ -147,7 +147,7 @@ public final class Workspace implements AutoCloseable {
     return Tensor.of(pieces.memory(bytes), dtype, dims).on(context);
   }
 
-  /** Where the workspace stands now, for {@link #release}. */
+  /** Returns the present place of the workspace, for {@link #release}. */
   public Mark mark() {
     return new Mark(device.place(), shared.place());
   }
@@ -181,7 +181,7 @@ public final class Workspace implements AutoCloseable {
     shared.reset();
   }
 
-  /** The most that was handed out at a time since the last {@link #resetPeak}, in bytes. */
+  /** Returns the most that was in use at a time since the last {@link #resetPeak}, in bytes. */
   public long peak() {
     return device.peak;
   }
@@ -191,7 +191,7 @@ public final class Workspace implements AutoCloseable {
     device.peak = 0;
   }
 
-  /** Bytes held. */
+  /** Returns the bytes held. */
   public long bytes() {
     return device == shared ? device.total() : device.total() + shared.total();
   }
