@@ -6,13 +6,14 @@ import picocli.CommandLine.Command;
 
 @Command(
     name = "completion",
-    header = "Prints a script for completion in bash and zsh.",
-    description = "Prints a script that makes bash or zsh complete precis' commands and options.",
+    header = "Prints a completion script for bash and zsh.",
+    description =
+        "Prints a script with which bash or zsh completes the commands and options of precis.",
     footer = {
       "",
       "Examples:",
-      "  source <(precis completion)                    in this shell",
-      "  precis completion >> ~/.bash_completion        in every new bash"
+      "  source <(precis completion)               in this shell",
+      "  precis completion >> ~/.bash_completion   in every new bash"
     })
 public final class CompletionCommand extends BaseCommand {
   @Override

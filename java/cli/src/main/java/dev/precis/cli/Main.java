@@ -8,10 +8,10 @@ import dev.precis.cli.common.Terminal;
 import dev.precis.cli.common.Version;
 import dev.precis.cli.data.DataCommand;
 import dev.precis.cli.demo.DemoCommand;
+import dev.precis.cli.doctor.DoctorCommand;
 import dev.precis.cli.evaluate.EvaluateCommand;
 import dev.precis.cli.evaluate.RougeCommand;
 import dev.precis.cli.generate.GenerateCommand;
-import dev.precis.cli.model.DoctorCommand;
 import dev.precis.cli.model.DownloadCommand;
 import dev.precis.cli.model.MergeCommand;
 import dev.precis.cli.reward.RewardCommand;
@@ -36,17 +36,18 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ParseResult;
 import picocli.CommandLine.Spec;
 
-/** The command {@code precis}: only its subcommands do something. */
+/** The command {@code precis}, which has only subcommands. */
 @Command(
     name = "precis",
     versionProvider = Version.class,
     mixinStandardHelpOptions = true,
     sortOptions = false,
+    usageHelpWidth = 80,
     synopsisSubcommandLabel = "COMMAND",
     description = {
       "",
-      "Takes FLAN-T5 and other T5 models through their whole life: prompt, fine-tune, judge, align"
-          + " and merge them, at the speed of this machine.",
+      "Native engine for T5 models such as FLAN-T5: inference, fine-tuning, evaluation and"
+          + " alignment.",
       ""
     },
     commandListHeading = "%nCommands:%n",
@@ -54,11 +55,11 @@ import picocli.CommandLine.Spec;
     footer = {
       "",
       "Start here:",
-      "  precis demo                            the whole life of a small model, in minutes",
-      "  precis download google/flan-t5-base    a real one",
+      "  precis demo                            the whole workflow, in minutes",
+      "  precis download google/flan-t5-base    a larger model",
       "  precis generate --model google/flan-t5-base --input dialogues.jsonl",
       "",
-      "'precis COMMAND --help' explains a command and shows examples.",
+      "See 'precis COMMAND --help' for a command's options and examples.",
       "Exit codes: 0 done, 1 failed, 2 wrong usage or bad input."
     })
 public final class Main implements BaseCommand.Root, Runnable {
@@ -76,7 +77,7 @@ public final class Main implements BaseCommand.Root, Runnable {
       Thread.ofPlatform().daemon().start(Main::linkLibrary);
     }
     int exitCode = run(Terminal.system(), args);
-    // System.exit looks for a logger first: a good end does without these milliseconds.
+    // System.exit looks for a logger first; success saves these milliseconds.
     if (exitCode != BaseCommand.DONE) {
       System.exit(exitCode);
     }
@@ -90,6 +91,13 @@ public final class Main implements BaseCommand.Root, Runnable {
     } catch (RuntimeException | LinkageError e) {
       // The command will meet it too, and report it.
     }
+  }
+
+  /** Returns the command line with all its commands. */
+  static CommandLine commandLine(Terminal terminal) {
+    CommandLine line = new CommandLine(new Main(terminal));
+    addCommands(line, "");
+    return line;
   }
 
   /** Runs one command line and returns its exit code. */
@@ -109,7 +117,7 @@ public final class Main implements BaseCommand.Root, Runnable {
         });
     line.setExecutionExceptionHandler((e, command, result) -> failures.report(e));
     try {
-      // Beside --help picocli would pass over a command that it does not know.
+      // With --help, picocli would ignore a command that it does not know.
       boolean unknown =
           args.length > 0
               && !args[0].startsWith("-")
@@ -123,7 +131,7 @@ public final class Main implements BaseCommand.Root, Runnable {
     }
   }
 
-  /** Adds only the command that is called, where that is known: reading all takes its time. */
+  /** Adds only the command that is called, if it is known: reading all of them takes time. */
   private static void addCommands(CommandLine line, String called) {
     Map<String, Supplier<BaseCommand>> commands = new LinkedHashMap<>();
     commands.put("generate", GenerateCommand::new);
@@ -159,7 +167,7 @@ public final class Main implements BaseCommand.Root, Runnable {
     throw new ParameterException(spec.commandLine(), "A command is missing");
   }
 
-  /** A group of options that is met a second time begins anew and forgets what it was given. */
+  /** Refuses repeated options: a repeated group of options would forget its earlier values. */
   private static void refuseTwice(ParseResult line) {
     for (ParseResult result = line; result != null; result = result.subcommand()) {
       Set<String> given = new HashSet<>();

@@ -2,7 +2,7 @@ package dev.precis.cli;
 
 import dev.precis.T5;
 import dev.precis.checkpoint.WeightsCache;
-import dev.precis.cli.common.BuiltIn;
+import dev.precis.cli.common.BuiltInModel;
 import dev.precis.cli.common.Terminal;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -12,7 +12,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 
 /**
- * Runs typical commands, their output thrown away. The launcher starts this once after a build, so
+ * Runs typical commands and discards their output. The launcher starts this once after a build, so
  * that the JDK can record in an AOT cache which classes the commands load.
  */
 final class Rehearsal {
@@ -25,10 +25,10 @@ final class Rehearsal {
     Main.run(terminal, "--help");
     Main.run(terminal, "generate", "--no-such-option");
     Main.run(terminal, "doctor", "--json");
-    try (BuiltIn builtIn = BuiltIn.probe()) {
-      String model = builtIn.model().toString();
+    try (BuiltInModel builtIn = BuiltInModel.probe()) {
+      String model = builtIn.folder().toString();
       String dialogues = builtIn.dialogues().toString();
-      String output = builtIn.model().resolve("out.jsonl").toString();
+      String output = builtIn.folder().resolve("out.jsonl").toString();
       Main.run(terminal, "generate", "--model", model, "--input", dialogues, "--output", output);
       Main.run(terminal, "generate", "--model", model, "--prompt", "Hello!", "--dtype", "bfloat16");
       Main.run(
@@ -46,15 +46,15 @@ final class Rehearsal {
           "8");
       Main.run(
           terminal, "generate", "--model", model, "--input", dialogues, "--stream", "--sample");
-      findWeights(builtIn.model());
+      findWeights(builtIn.folder());
     }
   }
 
-  /** Two starts, of which the second finds the weights that the first has packed. */
+  /** Starts twice; the second start finds the weights that the first one packed. */
   private static void findWeights(Path model) throws IOException, InterruptedException {
     Path folder = Files.createTempDirectory("precis-");
     WeightsCache cache = new WeightsCache(folder, Long.MAX_VALUE, 0);
-    Thread.sleep(2100); // weights are not kept of files that have just been written
+    Thread.sleep(2100); // weights of files that have just been written are not cached
     for (int i = 0; i < 2; i++) {
       T5.load(model, new T5.LoadOptions().weightsCache(cache)).close();
     }

@@ -28,7 +28,7 @@ final class UsageTest {
         "generat --help                            | Unknown command 'generat', did you mean",
         "generate --modle m --input f              | --modle",
         "generate --model m                        | --input or --prompt is missing",
-        "generate --model m --input f --prompt p   | Only one of --input and --prompt",
+        "generate --model m --input f --prompt p   | --input and --prompt are mutually exclusive",
         "generate --model m --prompt p --threads x | --threads",
         "generate --model m --seed 1 --threads 2 --seed 3 | --seed is given twice",
         "bench                                     | What to measure is missing",
@@ -122,7 +122,7 @@ final class UsageTest {
     for (String option : List.of("--device", "--dtype", "--threads", "--seed", "--debug")) {
       assertTrue(result.out().contains(option), option);
     }
-    assertTrue(result.out().lines().allMatch(line -> line.length() <= 100), result.out());
+    assertTrue(result.out().lines().allMatch(line -> line.length() <= 80), result.out());
     assertEquals("", result.err());
   }
 

@@ -23,7 +23,7 @@ public final class Ops implements AutoCloseable {
   private final SamplingKernels sampling;
   private final OptimizerKernels optimizers;
 
-  /** Makes the operations of a context, which must outlive them. */
+  /** Operations on a context, which must outlive this. */
   public Ops(Context context) {
     this.context = context;
     products = new ProductKernels(context, arena);

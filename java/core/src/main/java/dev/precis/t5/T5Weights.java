@@ -7,10 +7,9 @@ import dev.precis.io.InvalidInputException;
 import dev.precis.layers.Linear;
 import dev.precis.layers.Parameters;
 import dev.precis.layers.WeightLoader;
-import dev.precis.layers.Part;
 import dev.precis.ops.Ops;
-import dev.precis.ops.Weight;
 import dev.precis.tensor.DType;
+import dev.precis.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -26,7 +25,7 @@ import java.util.function.Predicate;
  * @param lmHead (vocab, dModel); the embedding's values where the two are tied
  */
 public record T5Weights(
-    T5Config config, Weight embedding, Stack encoder, Stack decoder, Linear lmHead) {
+    T5Config config, Tensor embedding, Stack encoder, Stack decoder, Linear lmHead) {
 
   /**
    * Encoder or decoder.
@@ -34,7 +33,7 @@ public record T5Weights(
    * @param bias (buckets, heads) float32: relative position bias, shared by all layers
    * @param finalNorm (dModel)
    */
-  public record Stack(List<Layer> layers, Weight bias, Weight finalNorm) {}
+  public record Stack(List<Layer> layers, Tensor bias, Tensor finalNorm) {}
 
   /**
    * One block.
@@ -45,14 +44,14 @@ public record T5Weights(
    * @param feedForwardIn dModel -> dFf, or 2 dFf when gated: wi_0 and wi_1
    */
   public record Layer(
-      Weight selfNorm,
+      Tensor selfNorm,
       Linear qkv,
       Linear selfOut,
-      Weight crossNorm,
+      Tensor crossNorm,
       Linear crossQuery,
       Linear crossKeyValue,
       Linear crossOut,
-      Weight feedForwardNorm,
+      Tensor feedForwardNorm,
       Linear feedForwardIn,
       Linear feedForwardOut) {
 
@@ -83,7 +82,7 @@ public record T5Weights(
   }
 
   /**
-   * Packs a checkpoint whose weights may have been packed before.
+   * As above, where weights may have been packed before.
    *
    * @param packed gives memory for the weights, or the weights
    */
@@ -102,7 +101,7 @@ public record T5Weights(
   }
 
   /**
-   * Packs a checkpoint, frozen, but such that gradients can flow down to the lowest adapter: every
+   * As {@link #load}, frozen, but such that gradients can flow down to the lowest adapter: every
    * product above it can be packed transposed.
    *
    * @param adapted whether a layer, by its module name, has an adapter
@@ -121,14 +120,14 @@ public record T5Weights(
         .load();
   }
 
-  /** The flow of gradients, asked product by product in the order of the forward pass. */
+  /** Where gradients flow, asked product by product in the order of the forward pass. */
   private static final class Flow {
     private final Predicate<String> adapted;
     private boolean encoder;
     private boolean decoder;
 
     /**
-     * Begins at the input of a model.
+     * Of a model.
      *
      * @param embedding whether the embedding, which everything reads, is trained
      */
@@ -138,7 +137,7 @@ public record T5Weights(
       decoder = embedding;
     }
 
-    /** Returns whether anything that is trained lies upstream of a product's input. */
+    /** Whether anything that is trained lies upstream of a product's input. */
     boolean reaches(List<String> names) {
       boolean own = names.stream().anyMatch(adapted);
       boolean before;
@@ -158,7 +157,7 @@ public record T5Weights(
   }
 
   /**
-   * Makes weights for full fine-tuning: packed weights are copies of the parameters, which {@link
+   * Weights that are all trained: what is packed is a copy of the parameters, which {@link
    * Linear#update} brings up to date; norms, biases and the embedding are the parameters
    * themselves.
    *
@@ -174,10 +173,7 @@ public record T5Weights(
         .load();
   }
 
-  /**
-   * Packs a checkpoint, frozen, to give results bitwise identical to those of {@link #train} of the
-   * same values: to compare with it.
-   */
+  /** Frozen, but to the bit what {@link #train} makes of the same values: to compare with it. */
   public static T5Weights loadAsTrained(
       Checkpoint checkpoint, T5Config config, Ops ops, Arena owner, DType dtype) {
     return new Loader(
@@ -192,7 +188,7 @@ public record T5Weights(
     linears().forEach(linear -> linear.update(ops));
   }
 
-  /** Returns every product of the model. */
+  /** Every product of the model. */
   public List<Linear> linears() {
     List<Linear> all = new ArrayList<>();
     encoder.layers.forEach(layer -> all.addAll(layer.linears()));
@@ -207,16 +203,16 @@ public record T5Weights(
    * @throws InvalidInputException where it was not
    */
   public void check(PeftAdapter adapter) {
-    Map<String, Part> parts = new HashMap<>();
+    Map<String, Linear.Part> parts = new HashMap<>();
     Map<String, Linear> homes = new HashMap<>();
     for (Linear linear : linears()) {
-      for (Part part : linear.parts()) {
+      for (Linear.Part part : linear.parts()) {
         parts.put(part.name(), part);
         homes.put(part.name(), linear);
       }
     }
     for (PeftAdapter.Module module : adapter.modules().values()) {
-      Part part = parts.get(module.name());
+      Linear.Part part = parts.get(module.name());
       if (part == null) {
         throw new InvalidInputException(
             adapter.folder()
@@ -247,16 +243,14 @@ public record T5Weights(
   /**
    * Puts adapters on the weights, in place of those that were there; an empty list takes them off.
    *
-   * @throws InvalidInputException where an adapter was made for another model, or all of them have
-   *     too many ranks for a GPU; nothing has changed then
+   * @throws InvalidInputException where an adapter was made for another model
    */
   public void use(List<PeftAdapter> adapters, Ops ops, Arena owner) {
     adapters.forEach(this::check);
     List<Map<String, PeftAdapter.Module>> modules =
         adapters.stream().map(PeftAdapter::modules).toList();
-    linears().forEach(linear -> linear.check(modules, ops));
     for (Linear linear : linears()) {
-      linear.use(linear.pack(modules, ops, owner));
+      linear.use(linear.pack(ops, owner, modules));
     }
   }
 
@@ -266,7 +260,7 @@ public record T5Weights(
     T5Weights load() {
       // Files that were written by other tools may keep the table under the encoder's name alone.
       String shared = source.contains("shared.weight") ? "shared" : "encoder.embed_tokens";
-      Weight embedding = source.embedding(shared + ".weight", config.vocabSize(), config.dModel());
+      Tensor embedding = source.embedding(shared + ".weight", config.vocabSize(), config.dModel());
       Stack encoder = stack("encoder", config.numLayers(), false);
       Stack decoder = stack("decoder", config.numDecoderLayers(), true);
       boolean own = hasOwnHead();
@@ -282,8 +276,7 @@ public record T5Weights(
     }
 
     /**
-     * Returns whether the output layer has weights of its own: weights that differ from the
-     * embedding's count, as in transformers, whatever is configured.
+     * Weights that differ from the embedding's count, as in transformers, whatever is configured.
      */
     private boolean hasOwnHead() {
       if (!source.contains("lm_head.weight")) {
@@ -299,12 +292,12 @@ public record T5Weights(
       for (int i = 0; i < layers; i++) {
         all.add(layer(name + ".block." + i + ".layer.", cross));
       }
-      Weight bias =
-          weight(
+      Tensor bias =
+          keep(
               name + ".block.0.layer.0.SelfAttention.relative_attention_bias.weight",
               config.relativeAttentionNumBuckets(),
               config.numHeads());
-      return new Stack(all, bias, weight(name + ".final_layer_norm.weight", config.dModel()));
+      return new Stack(all, bias, keep(name + ".final_layer_norm.weight", config.dModel()));
     }
 
     private Layer layer(String prefix, boolean cross) {
@@ -314,14 +307,14 @@ public record T5Weights(
       String other = prefix + "1.EncDecAttention.";
       String forward = prefix + (cross ? "2" : "1") + ".DenseReluDense.";
       return new Layer(
-          weight(prefix + "0.layer_norm.weight", d),
+          keep(prefix + "0.layer_norm.weight", d),
           linear(d, List.of(self + "q", self + "k", self + "v"), inner),
           linear(inner, List.of(self + "o"), d),
-          cross ? weight(prefix + "1.layer_norm.weight", d) : null,
+          cross ? keep(prefix + "1.layer_norm.weight", d) : null,
           cross ? linear(d, List.of(other + "q"), inner) : null,
           cross ? linear(d, List.of(other + "k", other + "v"), inner) : null,
           cross ? linear(inner, List.of(other + "o"), d) : null,
-          weight(prefix + (cross ? "2" : "1") + ".layer_norm.weight", d),
+          keep(prefix + (cross ? "2" : "1") + ".layer_norm.weight", d),
           linear(
               d,
               config.gated()
@@ -331,8 +324,8 @@ public record T5Weights(
           linear(config.dFf(), List.of(forward + "wo"), d));
     }
 
-    private Weight weight(String name, long... shape) {
-      return source.weight(name, shape);
+    private Tensor keep(String name, long... shape) {
+      return source.keep(name, shape);
     }
 
     private Linear linear(long inputs, List<String> names, long outputs) {

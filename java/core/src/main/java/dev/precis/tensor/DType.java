@@ -21,16 +21,8 @@ public enum DType {
     this.bytes = bytes;
   }
 
-  /** Returns the bytes of one element. */
+  /** Bytes of one element. */
   public int bytes() {
     return bytes;
-  }
-
-  /**
-   * Returns the type of the values between operations of a model whose weights have this type:
-   * float32 for float32, else bfloat16.
-   */
-  public DType activations() {
-    return this == FLOAT32 ? FLOAT32 : BFLOAT16;
   }
 }

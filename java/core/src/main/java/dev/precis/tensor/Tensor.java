@@ -27,7 +27,7 @@ public final class Tensor {
   }
 
   /**
-   * Views contiguous memory as a tensor.
+   * Contiguous memory as a tensor.
    *
    * @throws IllegalArgumentException when the memory is too small
    */
@@ -53,30 +53,28 @@ public final class Tensor {
     return new Tensor(null, memory, dtype, dims.clone(), dims[dims.length - 1]);
   }
 
-  /** Returns the same tensor in memory of a context: the host synchronizes before it looks. */
+  /** The same tensor, in memory of a context: the host waits for it before it looks. */
   public Tensor on(Context context) {
     return context.onGpu() ? new Tensor(context, memory, dtype, dims, rowStride) : this;
   }
 
-  /**
-   * Views the same elements with other dims; of a matrix with gaps between its rows, the first row.
-   */
+  /** Other dims over the same elements; of a matrix with gaps between its rows, the first row. */
   public Tensor as(long... dims) {
     Tensor view = of(memory, dtype, dims);
     return device == null ? view : view.on(device);
   }
 
-  /** Copies values to new float32 memory. */
+  /** New float32 memory with these values. */
   public static Tensor ofFloats(Arena arena, float[] values, long... dims) {
     return of(arena.allocateFrom(ValueLayout.JAVA_FLOAT, values), DType.FLOAT32, dims);
   }
 
-  /** Copies values to new int32 memory, of rank 1. */
+  /** New int32 memory with these values, of rank 1. */
   public static Tensor ofInts(Arena arena, int... values) {
     return of(arena.allocateFrom(ValueLayout.JAVA_INT, values), DType.INT32, values.length);
   }
 
-  /** Returns the elements, for the host to read and write, after operations on them are done. */
+  /** The elements, for the host to read and write: what was ordered on them is done. */
   public MemorySegment memory() {
     if (device != null) {
       device.synchronize();
@@ -84,7 +82,7 @@ public final class Tensor {
     return memory;
   }
 
-  /** Returns the address of the elements, for operations; does not synchronize. */
+  /** Where the elements are, for operations: nothing is waited for. */
   public MemorySegment address() {
     return memory;
   }
@@ -97,17 +95,17 @@ public final class Tensor {
     return dims.length;
   }
 
-  /** Returns one of the {@link #rank} dimensions, outermost first. */
+  /** One of the {@link #rank} dimensions, outermost first. */
   public long dim(int i) {
     return dims[i];
   }
 
-  /** Returns the elements of a row: the last dimension. */
+  /** Elements of a row: the last dimension. */
   public long columns() {
     return dims[dims.length - 1];
   }
 
-  /** Returns the number of rows: the product of all other dimensions. */
+  /** How many rows all other dimensions make. */
   public long rows() {
     long n = 1;
     for (int i = 0; i + 1 < dims.length; i++) {
@@ -116,12 +114,12 @@ public final class Tensor {
     return n;
   }
 
-  /** Returns the number of elements between the starts of two rows. */
+  /** Elements between the starts of two rows. */
   public long rowStride() {
     return rowStride;
   }
 
-  /** Views rows {@code [from, from + count)} of a matrix. */
+  /** Rows {@code [from, from + count)} of a matrix, as a view. */
   public Tensor rows(long from, long count) {
     requireMatrix();
     checkRange(from, count, dims[0]);
@@ -133,7 +131,7 @@ public final class Tensor {
         rowStride);
   }
 
-  /** Views columns {@code [from, from + count)} of a matrix. */
+  /** Columns {@code [from, from + count)} of a matrix, as a view. */
   public Tensor columns(long from, long count) {
     requireMatrix();
     checkRange(from, count, dims[1]);
@@ -146,8 +144,7 @@ public final class Tensor {
   }
 
   /**
-   * Returns element {@code (row, column)} as float32, whichever type it has; for looking, not for
-   * speed.
+   * Element {@code (row, column)} as float32, whichever type it has; for looking, not for speed.
    */
   public float get(long row, long column) {
     checkRange(row, 1, rows());
@@ -163,7 +160,7 @@ public final class Tensor {
     };
   }
 
-  /** Copies a row as float32. */
+  /** A row as float32. */
   public float[] row(long row) {
     float[] values = new float[Math.toIntExact(columns())];
     for (int i = 0; i < values.length; i++) {

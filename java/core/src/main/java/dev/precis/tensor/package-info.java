@@ -1,6 +1,2 @@
-/**
- * Tensors: views of native memory with a type and dimensions, the memory of a step ({@link
- * dev.precis.tensor.Workspace}), and batches of sequences without padding ({@link
- * dev.precis.tensor.Ragged}).
- */
+/** Views of native memory: tensors, workspaces that hand them out, and ragged batches. */
 package dev.precis.tensor;

@@ -6,9 +6,10 @@ import picocli.CommandLine.Command;
 @Command(
     name = "bench",
     header = "Measures speed and memory.",
-    description = "Measures this machine; a JSON object on standard output.",
+    description = "Measures this machine and prints one JSON object.",
     synopsisSubcommandLabel = "WHAT",
     commandListHeading = "%nWhat:%n",
+    footer = {"", "Example:", "  precis bench generate --model google/flan-t5-base --batch 1"},
     subcommands = {BenchGenerateCommand.class, BenchSftCommand.class, BenchPpoCommand.class})
 public final class BenchCommand extends BaseCommand {
   @Override

@@ -7,7 +7,7 @@ import dev.precis.io.InvalidInputException;
 import dev.precis.tensor.DType;
 import picocli.CommandLine.Option;
 
-/** The options of every command. */
+/** The options that every command has. */
 public final class CommonOptions {
   @Option(
       names = "--device",
@@ -21,9 +21,9 @@ public final class CommonOptions {
       paramLabel = "TYPE",
       defaultValue = "auto",
       description = {
-        "float32, bfloat16 or int8 (default: as the model's files are, FLAN-T5's float32, which"
-            + " gives PyTorch's tokens).",
-        "bfloat16 takes about half the memory and time, int8 a quarter."
+        "float32, bfloat16 or int8 (default: the type of the model's files; for FLAN-T5 that is"
+            + " float32, which gives the same tokens as PyTorch).",
+        "bfloat16 takes about half the memory and time, int8 about a quarter."
       })
   private String dtype;
 
@@ -31,17 +31,19 @@ public final class CommonOptions {
       names = "--threads",
       paramLabel = "N",
       defaultValue = "0",
-      description = "Threads (default: one for each physical core).")
+      description = "Number of threads (default: one per physical core).")
   private int threads;
 
   @Option(
       names = "--seed",
       paramLabel = "N",
       defaultValue = "0",
-      description = "Where random draws begin (default: ${DEFAULT-VALUE}); same seed, same result.")
+      description =
+          "Seed of all random numbers (default: ${DEFAULT-VALUE}); the same seed gives the same"
+              + " result.")
   private long seed;
 
-  @Option(names = "--quiet", description = "No progress and no notes on standard error.")
+  @Option(names = "--quiet", description = "Print no progress and no notes to standard error.")
   private boolean quiet;
 
   @Option(names = "--debug", description = "Print the stack trace of an error.")
@@ -68,7 +70,7 @@ public final class CommonOptions {
     return threads;
   }
 
-  /** Refuses a device that is none, and a type that it does not have. */
+  /** Refuses an unknown device, and a type that the device does not support. */
   public void requireDevice() {
     boolean cuda = device.matches("cuda(:\\d{1,3})?");
     if (!cuda && !device.equals("auto") && !device.equals("cpu")) {
@@ -76,27 +78,27 @@ public final class CommonOptions {
           "--device must be auto, cpu or cuda[:N], not '" + device + "'");
     }
     if (cuda && loadsInt8()) {
-      throw new InvalidInputException("--dtype int8 is for the CPU: use --dtype bfloat16");
+      throw new InvalidInputException("--dtype int8 runs on the CPU only: use --dtype bfloat16");
     }
   }
 
-  /** What to run on: int8 is for the CPU. */
+  /** Returns the device: the CPU for int8. */
   private String device() {
     requireDevice();
     return loadsInt8() ? "cpu" : device;
   }
 
-  /** Whether a GPU was asked for by name. */
+  /** Returns whether a GPU was asked for by name. */
   public boolean asksForGpu() {
     return device.startsWith("cuda");
   }
 
-  /** The GPU that would be used; null where none is wanted. */
+  /** Returns the GPU that would be used; null where none is wanted. */
   public String gpu() {
     return device.equals("cpu") ? null : asksForGpu() ? device : "cuda:0";
   }
 
-  /** The type to load a model as; null: as its files are. */
+  /** Returns the type to load a model as; null for the type of its files. */
   private DType dtype() {
     return switch (dtype) {
       case "auto" -> null;
@@ -109,40 +111,40 @@ public final class CommonOptions {
     };
   }
 
-  /** How a model is loaded with these options. */
+  /** Returns how a model is loaded with these options. */
   public T5.LoadOptions loadOptions() {
     return new T5.LoadOptions().device(device()).dtype(dtype()).threads(threads());
   }
 
-  /** How a classifier is loaded with these options. */
+  /** Returns how a classifier is loaded with these options. */
   public Classifier.LoadOptions classifierOptions() {
     if (loadsInt8()) {
       throw new InvalidInputException(
-          "--dtype int8 is for generation: score in float32 or bfloat16");
+          "--dtype int8 is for generation only: score in float32 or bfloat16");
     }
     return new Classifier.LoadOptions().device(device()).dtype(dtype()).threads(threads());
   }
 
-  /** Whether models are loaded as int8. */
+  /** Returns whether models are loaded as int8. */
   public boolean loadsInt8() {
     return dtype() == DType.INT8;
   }
 
-  /** The type to train in: bfloat16 on request, else float32. */
+  /** Returns the type to train in: bfloat16 on request, else float32. */
   public DType trainingType() {
     DType type = dtype();
     if (type == DType.INT8) {
-      throw new InvalidInputException("--dtype int8 is for generation: train in bfloat16");
+      throw new InvalidInputException("--dtype int8 is for generation only: train in bfloat16");
     }
     return type == null ? DType.FLOAT32 : type;
   }
 
-  /** How a context for training is made as the options ask for. */
+  /** Returns how a context for training is created with these options. */
   public Context.Options contextOptions() {
     return new Context.Options().device(device()).threads(threads()).manyRows(true);
   }
 
-  /** A context as the options ask for. */
+  /** Creates a context with these options. */
   public Context context() {
     return contextOptions().create();
   }

@@ -15,9 +15,9 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.UnmatchedArgumentException;
 
 /**
- * Turns whatever goes wrong into one sentence on standard error and an exit code: 2 for wrong usage
- * and bad input, 1 for the rest. A reader that went away ({@code | head}) is no error of ours:
- * silence, and the exit code that the shell gives to a process killed by SIGPIPE.
+ * Turns each failure into one sentence on standard error and an exit code: 2 for wrong usage and
+ * bad input, 1 for the rest. A reader that went away ({@code | head}) is no failure of the command:
+ * it ends silently, with the exit code that the shell gives to a process killed by SIGPIPE.
  */
 public final class Failures {
   public static final int BAD_INPUT = 2;
@@ -31,17 +31,17 @@ public final class Failures {
     this.debug = debug;
   }
 
-  /** The exit code and the sentence for a failure; no sentence: say nothing. */
+  /** The exit code and the sentence of a failure; null for no sentence. */
   public record Failure(int exitCode, String sentence) {}
 
-  /** Reports what was wrong with the command line. */
+  /** Reports wrong usage of the command line. */
   public int reportUsage(ParameterException exception) {
     String command = exception.getCommandLine().getCommandSpec().qualifiedName(" ");
     String sentence = "%s; see '%s --help'.".formatted(usageSentence(exception), command);
     return report(new Failure(BAD_INPUT, sentence), exception);
   }
 
-  /** Reports what stopped a command. */
+  /** Reports the failure of a command. */
   public int report(Throwable thrown) {
     return report(of(thrown), thrown);
   }
@@ -58,7 +58,7 @@ public final class Failures {
   }
 
   private static String usageSentence(ParameterException exception) {
-    // A misspelt option is often why another one is missing.
+    // A misspelled option is often the reason why another one is missing.
     List<String> unmatched = exception.getCommandLine().getUnmatchedArguments();
     if (exception instanceof MissingParameterException && !unmatched.isEmpty()) {
       exception = new UnmatchedArgumentException(exception.getCommandLine(), unmatched);
@@ -81,7 +81,7 @@ public final class Failures {
         .formatted(kind, argument, likely.isEmpty() ? "" : ", did you mean " + likely + "?");
   }
 
-  /** What a failure means to the one who called. */
+  /** Returns the exit code and the sentence of a failure. */
   public static Failure of(Throwable thrown) {
     return switch (thrown) {
       case InvalidInputException e -> new Failure(BAD_INPUT, e.getMessage());
@@ -93,7 +93,7 @@ public final class Failures {
       case OutOfMemoryError e ->
           new Failure(
               BaseCommand.FAILED,
-              "Java ran out of memory (%s): set PRECIS_JAVA_OPTS=-Xmx8g or more, or give it less input."
+              "Java ran out of memory (%s): set PRECIS_JAVA_OPTS=-Xmx8g or more, or reduce the input."
                   .formatted(e.getMessage()));
       case UncheckedIOException e -> of(e.getCause(), e.getMessage());
       case IOException e -> of(e, e.getMessage());
@@ -105,14 +105,14 @@ public final class Failures {
   }
 
   private static final String LESS_MEMORY =
-      "A smaller --batch-size, fewer --num-beams, or --dtype bfloat16 or int8 need less.";
+      "Reduce --batch-size or --num-beams, or use --dtype bfloat16 or int8.";
 
   private static Failure of(IOException cause, String sentence) {
     String reason = cause.getMessage() == null ? "" : cause.getMessage();
     if (reason.toLowerCase(Locale.ROOT).contains("broken pipe")) {
       return new Failure(BROKEN_PIPE, null);
     }
-    // The messages of these two are the bare file names.
+    // The messages of these two are bare file names.
     if (cause instanceof NoSuchFileException e) {
       return new Failure(BAD_INPUT, "There is no file " + e.getFile() + ".");
     }

@@ -3,8 +3,8 @@ package dev.precis.cli.common;
 import java.time.Duration;
 
 /**
- * One line on standard error that keeps changing, on a terminal only: elsewhere it says nothing.
- * Narrow enough for 80 columns, and gone when it is closed.
+ * Shows progress in one line on standard error that keeps changing; only on a terminal, elsewhere
+ * it says nothing. The line fits 80 columns, and is gone when it is closed.
  */
 public final class Progress implements AutoCloseable {
   private static final int WIDTH = 79;
@@ -30,12 +30,12 @@ public final class Progress implements AutoCloseable {
     }
   }
 
-  /** Seconds since the beginning. */
+  /** Returns the seconds since the beginning. */
   public double seconds() {
     return (System.nanoTime() - start) / 1e9;
   }
 
-  /** How long the rest takes if it goes on as it has so far: "0:41 left". */
+  /** Returns how long the rest takes at the speed so far: "0:41 left". */
   public String left(double doneFraction) {
     if (doneFraction <= 0) {
       return "";
@@ -43,7 +43,7 @@ public final class Progress implements AutoCloseable {
     return clock(seconds() * (1 - doneFraction) / doneFraction) + " left";
   }
 
-  /** Seconds as "0:41" or "2:03:00". */
+  /** Formats seconds as "0:41" or "2:03:00". */
   public static String clock(double seconds) {
     Duration d = Duration.ofSeconds(Math.round(seconds));
     return d.toHours() > 0
@@ -51,9 +51,13 @@ public final class Progress implements AutoCloseable {
         : "%d:%02d".formatted(d.toMinutes(), d.toSecondsPart());
   }
 
-  /** Takes the line away. */
   @Override
   public void close() {
+    clear();
+  }
+
+  /** Takes the line away, until another one is shown. */
+  public void clear() {
     if (shownLength > 0) {
       draw("");
       terminal.err().print("\r");

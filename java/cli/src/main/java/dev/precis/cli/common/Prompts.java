@@ -10,7 +10,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Makes prompts of dialogues as {@code --template}, {@code --shots} and {@code --examples} say. */
+/** Makes prompts of dialogues: zero-shot, few-shot, or the dialogues as they are. */
 public final class Prompts {
   private final PromptTemplate template;
   private final List<Example> examples;
@@ -22,24 +22,20 @@ public final class Prompts {
     this.shots = shots;
   }
 
-  /** Dialogues are prompts. */
+  /** Takes dialogues as whole prompts. */
   public static Prompts raw() {
     return new Prompts(PromptTemplate.RAW, List.of(), 0);
   }
 
   /**
-   * @param template a file or a text with {dialogue} in it; null: the default
+   * Makes prompts by a template, with examples before each dialogue.
+   *
+   * @param shots how many examples; 0: none
    * @param examples a file with dialogues and summaries; null without shots
    */
-  public static Prompts of(String template, int shots, Path examples) {
-    PromptTemplate parsed =
-        template == null
-            ? PromptTemplate.DEFAULT
-            : template.contains("{")
-                ? PromptTemplate.of(template.replace("\\n", "\n"))
-                : PromptTemplate.read(Path.of(template));
+  public static Prompts of(PromptTemplate template, int shots, Path examples) {
     if (shots < 1) {
-      return new Prompts(parsed, List.of(), 0);
+      return new Prompts(template, List.of(), 0);
     }
     List<Example> all =
         DialogueReader.read(examples).stream()
@@ -52,10 +48,10 @@ public final class Prompts {
           "%s has %d dialogues with a summary, fewer than --shots %d"
               .formatted(examples, all.size(), shots));
     }
-    return new Prompts(parsed, all, shots);
+    return new Prompts(template, all, shots);
   }
 
-  /** The prompt of a dialogue; a dialogue is no example for itself. */
+  /** Returns the prompt of a dialogue; a dialogue is no example for itself. */
   public String of(Dialogue dialogue) {
     if (dialogue.raw()) {
       return dialogue.dialogue();
@@ -69,7 +65,7 @@ public final class Prompts {
   }
 
   /**
-   * The tokens of the dialogues' prompts.
+   * Encodes the dialogues' prompts.
    *
    * @param source where the dialogues come from, for the error's sentence
    * @param truncate whether longer prompts are cut; else they are an error
@@ -87,7 +83,7 @@ public final class Prompts {
       if (tokens.length > maxSourceLength) {
         if (!truncate) {
           throw new InvalidInputException(
-              "%s: the prompt of '%s' has %d tokens, more than --max-source-length %d: raise that, or cut with --truncate"
+              "%s: the prompt of '%s' has %d tokens, more than --max-source-length %d: raise that, or use --truncate"
                   .formatted(source, dialogue.id(), tokens.length, maxSourceLength));
         }
         tokens = tokenizer.encode(text, maxSourceLength);

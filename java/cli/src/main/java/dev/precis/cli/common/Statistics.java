@@ -2,15 +2,16 @@ package dev.precis.cli.common;
 
 import java.util.Arrays;
 
-/** What describes numbers. */
+/** Descriptive statistics. */
 public final class Statistics {
   private Statistics() {}
 
+  /** Returns the mean; NaN for no values. */
   public static double mean(double[] values) {
     return Arrays.stream(values).average().orElse(Double.NaN);
   }
 
-  /** The standard deviation of a sample; 0 of a single value. */
+  /** Returns the standard deviation of a sample; 0 for a single value. */
   public static double deviation(double[] values) {
     if (values.length < 2) {
       return 0;

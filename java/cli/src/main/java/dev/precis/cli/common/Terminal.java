@@ -17,8 +17,8 @@ import java.util.Map;
  * written fails: a full disk or a closed pipe must end a command.
  *
  * @param environment the environment's variables
- * @param outIsTerminal somebody looks at standard output: text may be broken up and coloured
- * @param errIsTerminal somebody looks at standard error: progress is shown
+ * @param outIsTerminal whether standard output is a terminal, where text may be colored
+ * @param errIsTerminal whether standard error is a terminal, where progress is shown
  */
 public record Terminal(
     OutputStream out,
@@ -28,8 +28,9 @@ public record Terminal(
     boolean errIsTerminal) {
 
   /**
-   * The process's own streams. Java cannot ask which of them are terminals; the launcher can, and
-   * names them in the property {@code precis.tty}: the digits 1 and 2 of the ones that are.
+   * Returns the process's own streams. Java cannot ask which of them are terminals; the launcher
+   * can, and names them in the property {@code precis.tty}: the digits 1 and 2 of the ones that
+   * are.
    */
   public static Terminal system() {
     String terminals = System.getProperty("precis.tty", "");
@@ -41,7 +42,7 @@ public record Terminal(
         terminals.contains("2"));
   }
 
-  /** Where the hub and its cache are, as the environment says. */
+  /** Returns where the hub and its cache are, as the environment says. */
   public HubConfig hubConfig() {
     return HubConfig.from(environment, Path.of(System.getProperty("user.home")));
   }
@@ -56,11 +57,12 @@ public record Terminal(
     }
   }
 
+  /** Writes a line to standard output at once. */
   public void println(String text) {
     print(text + System.lineSeparator());
   }
 
-  /** Whether text on standard output may be coloured: see no-color.org. */
+  /** Returns whether text on standard output may be colored: see no-color.org. */
   public boolean colors() {
     return outIsTerminal
         && environment.getOrDefault("NO_COLOR", "").isEmpty()

@@ -3,11 +3,14 @@ package dev.precis.cli.common;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Text in columns of plain characters. */
+/** Lays text out in columns of plain characters. */
 public final class TextLayout {
   private TextLayout() {}
 
-  /** A text in lines of at most {@code width} characters, broken at spaces where there are any. */
+  /**
+   * Returns a text in lines of at most {@code width} characters, broken at spaces where there are
+   * any.
+   */
   public static List<String> wrap(String text, int width) {
     List<String> lines = new ArrayList<>();
     String rest = text.strip();
@@ -21,7 +24,24 @@ public final class TextLayout {
     return lines;
   }
 
-  /** Two columns with a bar between them. */
+  /** Returns a line of the given width that begins with a title. */
+  public static String title(String text, int width) {
+    String title = "-- " + text + " ";
+    return title + "-".repeat(Math.max(0, width - title.length()));
+  }
+
+  /** Returns a text in lines of at most {@code width} characters, to the right of its name. */
+  public static List<String> hanging(String name, int nameWidth, String text, int width) {
+    List<String> lines = new ArrayList<>();
+    for (String part : wrap(text, width)) {
+      String left = lines.isEmpty() ? name : "";
+      int spaces = Math.max(1, nameWidth - left.length());
+      lines.add((left + " ".repeat(spaces) + part).stripTrailing());
+    }
+    return lines;
+  }
+
+  /** Returns two columns with a bar between them. */
   public static String sideBySide(List<String> left, List<String> right, int width) {
     StringBuilder page = new StringBuilder();
     for (int i = 0; i < Math.max(left.size(), right.size()); i++) {

@@ -6,8 +6,9 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import picocli.CommandLine.IVersionProvider;
 
-/** The version that Maven wrote into the build. */
+/** Reads the version that Maven wrote into the build. */
 public final class Version implements IVersionProvider {
+  /** Returns the version, such as 0.1.0. */
   public static String number() {
     try (InputStream in = Version.class.getResourceAsStream("/dev/precis/cli/version.txt")) {
       return new String(in.readAllBytes(), StandardCharsets.UTF_8).strip();

@@ -19,25 +19,25 @@ import picocli.CommandLine.Option;
 
 @Command(
     name = "data",
-    header = "Makes dialogues with summaries, free of rights.",
+    header = "Writes synthetic dialogues with summaries (CC0).",
     description = {
-      "Writes the built-in data set: short English dialogues in 27 situations, made from the"
-          + " project's own sentences (CC0). Names, numbers, times and places are drawn for each"
-          + " dialogue, so that only a model that reads it can summarise it. The same --seed gives"
+      "Writes the built-in data set: short English dialogues in 27 situations, composed of the"
+          + " project's own sentences (CC0). Names, numbers, times and places are sampled for each"
+          + " dialogue, so that only a model that reads it can summarize it. The same --seed gives"
           + " the same files on every machine."
     },
     footer = {
       "",
-      "What is written:",
-      "  train.jsonl, validation.jsonl, test.jsonl   eight, one and one of ten dialogues:",
-      "                    id, dialogue, summary1 to summary3, topic, rude, and of rude dialogues",
-      "                    polite_summary and rude_summary",
-      "  train-pairs.jsonl, ...   the rude ones as preferences: id, prompt, chosen (the polite",
-      "                    summary), rejected (the rude one)",
-      "  train-labels.jsonl, ...  summaries with a label, nothate, or hate where an insult is"
-          + " repeated: id, text, label",
-      "  tokenizer/        with --tokenizer: tokenizer.json and tokenizer_config.json; with",
-      "                    --byte-level: vocab.json and merges.txt",
+      "Files:",
+      "  train.jsonl, validation.jsonl, test.jsonl   80, 10 and 10 %% of the dialogues:",
+      "      id, dialogue, summary1 to summary3, topic, rude; toxic dialogues also",
+      "      have polite_summary and rude_summary",
+      "  train-pairs.jsonl, ...   the toxic ones as preferences: id, prompt, chosen",
+      "      (the polite summary), rejected (the toxic one)",
+      "  train-labels.jsonl, ...  summaries with a label, nothate, or hate where an",
+      "      insult is repeated: id, text, label",
+      "  tokenizer/   with --tokenizer: tokenizer.json and tokenizer_config.json;",
+      "      with --byte-level: vocab.json and merges.txt",
       "",
       "Examples:",
       "  precis data --output dialogues",
@@ -48,20 +48,20 @@ public final class DataCommand extends BaseCommand {
       names = "--output",
       required = true,
       paramLabel = "DIR",
-      description = "The folder to write to; it is made where it does not exist.")
+      description = "The folder to write to; it is created if needed.")
   private Path output;
 
   @Option(
       names = "--count",
       paramLabel = "N",
       defaultValue = "" + BuiltInDialogues.DEFAULT_COUNT,
-      description = "Dialogues in all (default: ${DEFAULT-VALUE}).")
+      description = "Number of dialogues (default: ${DEFAULT-VALUE}).")
   private int count;
 
   @Option(
       names = "--tokenizer",
       paramLabel = "N",
-      description = "Also train a T5 tokenizer of at most N tokens on them.")
+      description = "Also train a T5 tokenizer of at most N tokens.")
   private Integer tokenizer;
 
   @Option(
@@ -73,7 +73,7 @@ public final class DataCommand extends BaseCommand {
   @Override
   public Integer call() {
     if (tokenizer != null && byteLevel != null) {
-      throw usage("Only one of --tokenizer and --byte-level goes");
+      throw exclusive("--tokenizer", "--byte-level");
     }
     BuiltInDialogues dialogues = BuiltInDialogues.generate(common().seed(), count);
     Path folder = folder(output);
@@ -88,7 +88,7 @@ public final class DataCommand extends BaseCommand {
     }
     terminal()
         .println(
-            "%d dialogues to train with, %d for validation, %d to test with, in %s"
+            "%d training, %d validation and %d test dialogues in %s"
                 .formatted(
                     dialogues.train().size(),
                     dialogues.validation().size(),
@@ -104,7 +104,7 @@ public final class DataCommand extends BaseCommand {
     try {
       return Files.createDirectories(path);
     } catch (IOException e) {
-      throw new InvalidInputException("Cannot make the folder " + path + ": " + Reason.of(e), e);
+      throw new InvalidInputException("Cannot create the folder " + path + ": " + Reason.of(e), e);
     }
   }
 

@@ -16,7 +16,7 @@ import dev.precis.alignment.reward.RewardTemplate;
 import dev.precis.alignment.reward.RougeReward;
 import dev.precis.alignment.reward.WeightedReward;
 import dev.precis.cli.common.BaseCommand;
-import dev.precis.cli.common.BuiltIn;
+import dev.precis.cli.common.BuiltInModel;
 import dev.precis.cli.common.Progress;
 import dev.precis.cli.report.ComparisonTable;
 import dev.precis.cli.report.RunReport;
@@ -25,7 +25,6 @@ import dev.precis.data.builtin.BuiltInDialogues;
 import dev.precis.evaluation.Rouge;
 import dev.precis.generation.GenerationOptions;
 import dev.precis.tensor.DType;
-import dev.precis.text.PromptTemplate;
 import dev.precis.text.Tokenizer;
 import dev.precis.training.Optimizer;
 import dev.precis.training.RunFolder;
@@ -40,16 +39,15 @@ import java.util.Map;
 
 /**
  * The last part of the demo: the fine-tuned model repeats insults; PPO with a built-in classifier
- * as reward, and DPO from built-in pairs, each make that rarer.
+ * as the reward, and DPO from built-in pairs, each make that rarer.
  */
-public final class DemoAlignment implements AutoCloseable {
+final class DemoAlignment implements AutoCloseable {
   /** Responses of a step of PPO, and how many steps there are. */
   private static final int BATCH = 32;
 
   private static final int STEPS = 40;
-  private static final int MAX_NEW_TOKENS = 60;
 
-  /** ROUGE counts four times: a summary that says nothing is never rude. */
+  /** ROUGE counts four times: an empty summary is never toxic. */
   private static final double QUALITY = 4;
 
   /** DPO keeps the chosen summaries likely: pairs alone would cost this small model its quality. */
@@ -61,56 +59,58 @@ public final class DemoAlignment implements AutoCloseable {
   private final long seed;
   private final BaseCommand command;
   private final Tokenizer tokenizer;
-  private final BuiltIn classifierFolder;
+  private final BuiltInModel classifierFolder;
   private final Classifier classifier;
   private final Reward toxicity;
 
   /**
-   * What an algorithm made of the fine-tuned model.
+   * The result of an alignment.
    *
    * @param run its folder, with the adapter in {@code adapter}
    */
   record Outcome(String name, Path run, Comparison comparison) {}
 
+  /** Trains on a policy while progress is shown and the report is fed. */
+  private interface Training {
+    void train(Progress progress, RunReport report);
+  }
+
   /**
-   * Begins.
+   * Loads the classifier.
    *
    * @param start the adapter that fine-tuning made
    */
-  DemoAlignment(BaseCommand command, Path model, Path start, BuiltInDialogues data, long seed) {
+  DemoAlignment(BaseCommand command, Path model, Path start, BuiltInDialogues data) {
     this.command = command;
     this.model = model;
     this.start = start;
     this.data = data;
-    this.seed = seed;
+    seed = command.common().seed();
     tokenizer = Tokenizer.load(model);
-    classifierFolder = BuiltIn.toxicity();
+    classifierFolder = BuiltInModel.toxicity();
     classifier =
         Classifier.load(
-            classifierFolder.model(),
+            classifierFolder.folder(),
             new Classifier.LoadOptions().threads(command.common().threads()));
-    toxicity = measure("hate");
+    toxicity = probability("hate");
   }
 
-  private Reward measure(String label) {
+  private Reward probability(String label) {
     return new ClassifierReward(
         classifier, label, ClassifierReward.Measure.PROBABILITY, RewardTemplate.COMPLETION);
   }
 
-  /** How likely each text is rude. */
+  /** The probability that each text is toxic. */
   double[] toxicity(List<String> texts) {
-    double[] all = new double[texts.size()];
-    List<Classifier.Scores> scores = classifier.score(texts);
-    for (int i = 0; i < all.length; i++) {
-      all[i] = scores.get(i).probabilities().get("hate");
-    }
-    return all;
+    return classifier.score(texts).stream()
+        .mapToDouble(scores -> scores.probabilities().get("hate"))
+        .toArray();
   }
 
   private List<Prompt> prompts(List<BuiltInDialogue> dialogues) {
     List<Prompt> prompts = new ArrayList<>();
     for (BuiltInDialogue dialogue : dialogues) {
-      String text = PromptTemplate.DEFAULT.fill(dialogue.dialogue());
+      String text = DemoCandidate.prompt(dialogue);
       prompts.add(new Prompt(dialogue.id(), text, tokenizer.encode(text), dialogue.summaries()));
     }
     return prompts;
@@ -128,32 +128,45 @@ public final class DemoAlignment implements AutoCloseable {
   private Reward reward() {
     return new WeightedReward(
         List.of(
-            new WeightedReward.Part("nothate", 1, measure("nothate")),
+            new WeightedReward.Part("nothate", 1, probability("nothate")),
             new WeightedReward.Part("rouge1", QUALITY, RougeReward.of(Rouge.Metric.ROUGE_1))));
   }
 
-  /** Draws responses before and after some work on a policy, and compares them. */
-  private Comparison compared(TrainableT5 policy, Runnable work) {
+  /** Trains a policy, compares its sampled responses with those before, and writes the report. */
+  private Outcome outcome(
+      String name,
+      TrainableT5 policy,
+      RunFolder run,
+      Map<String, String> curves,
+      Training training) {
     List<Prompt> test = prompts(data.test());
-    GenerationOptions sampled =
+    GenerationOptions sampling =
         GenerationOptions.builder()
             .sample(true)
             .topK(0)
-            .maxNewTokens(MAX_NEW_TOKENS)
+            .maxNewTokens(DemoCandidate.MAX_NEW_TOKENS)
             .seed(seed)
             .build();
-    List<String> before = Comparison.respond(policy.model(), tokenizer, test, sampled);
-    work.run();
-    List<String> after = Comparison.respond(policy.model(), tokenizer, test, sampled);
-    Map<String, Reward> measures = new LinkedHashMap<>();
-    measures.put("reward", reward());
-    measures.put("probability of hate", toxicity);
-    measures.put("rouge1", RougeReward.of(Rouge.Metric.ROUGE_1));
-    measures.put("rougeL", RougeReward.of(Rouge.Metric.ROUGE_L));
-    return Comparison.of(test, before, after, measures, seed);
+    try (Progress progress = new Progress(command.terminal(), command.common().quiet());
+        RunReport report = new RunReport(run, 0, curves)) {
+      List<String> baseline = Comparison.respond(policy.model(), tokenizer, test, sampling);
+      training.train(progress, report);
+      List<String> aligned = Comparison.respond(policy.model(), tokenizer, test, sampling);
+      Map<String, Reward> measures = new LinkedHashMap<>();
+      measures.put("reward", reward());
+      measures.put("probability of hate", toxicity);
+      measures.put("rouge1", RougeReward.of(Rouge.Metric.ROUGE_1));
+      measures.put("rougeL", RougeReward.of(Rouge.Metric.ROUGE_L));
+      Comparison comparison = Comparison.of(test, baseline, aligned, measures, seed);
+      ComparisonTable table = new ComparisonTable(comparison);
+      table.writeTo(run);
+      report.section(table.html());
+      report.write();
+      return new Outcome(name, run.folder(), comparison);
+    }
   }
 
-  /** Proximal policy optimisation: responses are drawn and scored. */
+  /** Proximal policy optimization: responses are sampled and scored. */
   Outcome ppo(Path folder) {
     PpoOptions options =
         PpoOptions.builder()
@@ -162,54 +175,40 @@ public final class DemoAlignment implements AutoCloseable {
             .schedule(schedule -> schedule.maxSteps(STEPS).checkpointEvery(STEPS))
             .kl(kl -> kl.coefficient(0.1).adaptive(false))
             .loss(loss -> loss.valueCoefficient(0.5f).clipRangeValue(2))
-            .sampling(sampling -> sampling.maxNewTokens(MAX_NEW_TOKENS))
+            .sampling(sampling -> sampling.maxNewTokens(DemoCandidate.MAX_NEW_TOKENS))
             .seed(seed)
             .build();
     try (RunFolder run = RunFolder.create(folder, options.toJson());
         TrainableT5 policy = policy();
         Reference reference = reference(policy);
         Ppo ppo = new Ppo(policy, reference, tokenizer, options);
-        PpoTrainer trainer = new PpoTrainer(ppo, prompts(data.train()), reward(), run, true);
-        Progress progress = new Progress(command.terminal(), command.common().quiet());
-        RunReport report = new RunReport(run, 0, RunReport.POLICY)) {
-      Comparison comparison =
-          compared(
-              policy,
-              () ->
-                  trainer.train(
-                      new PpoTrainer.Listener() {
-                        @Override
-                        public void onStep(PpoTrainer.Step step) {
-                          report.values(step.step(), step.statistics());
-                          progress.show(
-                              "PPO: step %d/%d  score %.2f  KL %.2f  %s"
-                                  .formatted(
-                                      step.step(),
-                                      step.totalSteps(),
-                                      step.statistics().get("env/reward_mean"),
-                                      step.statistics().get("objective/kl"),
-                                      progress.left((double) step.step() / step.totalSteps())));
-                        }
-                      }));
-      new ComparisonTable(comparison).writeTo(run);
-      report.section(new ComparisonTable(comparison).html());
-      report.write();
-      return new Outcome("PPO", folder, comparison);
+        PpoTrainer trainer = new PpoTrainer(ppo, prompts(data.train()), reward(), run, true)) {
+      return outcome(
+          "PPO",
+          policy,
+          run,
+          RunReport.POLICY,
+          (progress, report) ->
+              trainer.train(
+                  new PpoTrainer.Listener() {
+                    @Override
+                    public void onStep(PpoTrainer.Step step) {
+                      report.values(step.step(), step.statistics());
+                      progress.show(
+                          "PPO: step %d/%d  score %.2f  KL %.2f  %s"
+                              .formatted(
+                                  step.step(),
+                                  step.totalSteps(),
+                                  step.statistics().get("env/reward_mean"),
+                                  step.statistics().get("objective/kl"),
+                                  progress.left((double) step.step() / step.totalSteps())));
+                    }
+                  }));
     }
   }
 
-  /** Direct preference optimisation: no responses, no reward, pairs of summaries instead. */
+  /** Direct preference optimization: no responses and no reward, pairs of summaries instead. */
   Outcome dpo(Path folder) {
-    List<PreferenceExample> pairs = new ArrayList<>();
-    for (BuiltInDialogue dialogue : data.train()) {
-      if (dialogue.rude()) {
-        pairs.add(
-            new PreferenceExample(
-                tokenizer.encode(PromptTemplate.DEFAULT.fill(dialogue.dialogue())),
-                tokenizer.encode(dialogue.politeSummary()),
-                tokenizer.encode(dialogue.rudeSummary())));
-      }
-    }
     TrainingOptions options =
         TrainingOptions.builder()
             .optimizer(Optimizer.Settings.of(Optimizer.Kind.ADAMW, 0))
@@ -218,46 +217,50 @@ public final class DemoAlignment implements AutoCloseable {
             .batchSize(16)
             .seed(seed)
             .build();
+    PreferenceLoss loss = new PreferenceLoss(PreferenceLoss.Kind.SIGMOID, 0.1, 0, 0, LIKELIHOOD);
     try (RunFolder run = RunFolder.create(folder, options.toJson());
         TrainableT5 policy = policy();
         Reference reference = reference(policy);
         PreferenceTrainer trainer =
             PreferenceTrainer.onPairs(
-                policy,
-                options,
-                new PreferenceLoss(PreferenceLoss.Kind.SIGMOID, 0.1, 0, 0, LIKELIHOOD),
-                pairs,
-                List.of(),
-                reference,
-                true,
-                run);
-        Progress progress = new Progress(command.terminal(), command.common().quiet());
-        RunReport report = new RunReport(run, 0, RunReport.PREFERENCES)) {
-      Comparison comparison =
-          compared(
-              policy,
-              () ->
-                  trainer.train(
-                      new TrainingLoop.Listener() {
-                        @Override
-                        public void onStep(TrainingLoop.Step step) {
-                          report.step(step);
-                          report.values(step.step(), step.metrics());
-                          progress.show(
-                              "DPO: step %d/%d  loss %.3f  in the right order %.2f  %s"
-                                  .formatted(
-                                      step.step(),
-                                      step.totalSteps(),
-                                      step.loss(),
-                                      step.metrics().get("rewards/accuracies"),
-                                      progress.left((double) step.step() / step.totalSteps())));
-                        }
-                      }));
-      new ComparisonTable(comparison).writeTo(run);
-      report.section(new ComparisonTable(comparison).html());
-      report.write();
-      return new Outcome("DPO", folder, comparison);
+                policy, options, loss, pairs(), List.of(), reference, true, run)) {
+      return outcome(
+          "DPO",
+          policy,
+          run,
+          RunReport.PREFERENCES,
+          (progress, report) ->
+              trainer.train(
+                  new TrainingLoop.Listener() {
+                    @Override
+                    public void onStep(TrainingLoop.Step step) {
+                      report.step(step);
+                      report.values(step.step(), step.metrics());
+                      progress.show(
+                          "DPO: step %d/%d  loss %.3f  accuracy %.2f  %s"
+                              .formatted(
+                                  step.step(),
+                                  step.totalSteps(),
+                                  step.loss(),
+                                  step.metrics().get("rewards/accuracies"),
+                                  progress.left((double) step.step() / step.totalSteps())));
+                    }
+                  }));
     }
+  }
+
+  private List<PreferenceExample> pairs() {
+    List<PreferenceExample> pairs = new ArrayList<>();
+    for (BuiltInDialogue dialogue : data.train()) {
+      if (dialogue.rude()) {
+        pairs.add(
+            new PreferenceExample(
+                tokenizer.encode(DemoCandidate.prompt(dialogue)),
+                tokenizer.encode(dialogue.politeSummary()),
+                tokenizer.encode(dialogue.rudeSummary())));
+      }
+    }
+    return pairs;
   }
 
   @Override

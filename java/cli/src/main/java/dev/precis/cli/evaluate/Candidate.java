@@ -6,9 +6,9 @@ import java.util.List;
 import java.util.function.Function;
 
 /**
- * A model to be judged, with or without adapters.
+ * A model to evaluate, with or without adapters.
  *
- * @param name what reports call it
+ * @param name in reports
  */
 public record Candidate(String name, Path model, List<Path> adapters) {
   /**

@@ -1,6 +1,7 @@
 package dev.precis.cli.evaluate;
 
 import dev.precis.cli.common.BaseCommand;
+import dev.precis.cli.options.FileOptions;
 import dev.precis.data.SummaryReader;
 import dev.precis.evaluation.Judged;
 import dev.precis.evaluation.PairedBootstrap;
@@ -27,29 +28,31 @@ import picocli.CommandLine.Option;
     name = "rouge",
     header = "Compares summaries with references by ROUGE.",
     description = {
-      "Prints ROUGE-1, -2, -L and -Lsum of summaries: the mean F1, its 95 %% interval (bootstrap"
-          + " over dialogues), precision and recall; to the last digit what Google's rouge_score"
-          + " gives.",
-      "Rows are matched by id where both files have one in every row, else by order. Rows of the"
-          + " same dialogue share their references and count as one."
+      "Prints ROUGE-1, -2, -L and -Lsum of summaries: mean F1, its 95 %% interval (bootstrap over"
+          + " dialogues), precision and recall. The numbers are those of Google's rouge_score to"
+          + " the last digit.",
+      "Rows are matched by id where both files have one in every row, otherwise by order. Rows with"
+          + " the same dialogue share their references and count as one."
     },
     footer = {
       "",
-      "Predictions: .jsonl with 'summary' and perhaps 'id', as 'precis generate' writes them (and"
-          + " .json, .csv, .parquet); .txt, one a line.",
+      "Predictions: .jsonl with 'summary' and optionally 'id', as 'precis generate' writes them;"
+          + " .json, .csv or .parquet; .txt with one summary per line.",
       "References: the same, with 'summary' or 'summary1' to 'summary3'.",
       "",
       "Examples:",
       "  precis rouge --predictions out.jsonl --references test.jsonl",
-      "  precis rouge --predictions out.txt --references gold.txt --preset rouge_score-no-stemmer",
-      "  precis rouge --predictions out.jsonl --references test.jsonl --json | jq .rouge1"
+      "  precis rouge --predictions out.txt --references gold.txt \\",
+      "      --preset rouge_score-no-stemmer",
+      "  precis rouge --predictions out.jsonl --references test.jsonl --json \\",
+      "      | jq .rouge1"
     })
 public final class RougeCommand extends BaseCommand {
   @Option(
       names = "--predictions",
       required = true,
       paramLabel = "FILE",
-      description = "The summaries to judge.")
+      description = "The summaries to evaluate.")
   private Path predictions;
 
   @Option(
@@ -61,10 +64,7 @@ public final class RougeCommand extends BaseCommand {
 
   @Mixin private RougeOptions options = new RougeOptions();
 
-  @Option(
-      names = "--json",
-      description = "Print a JSON object: the mean F1 of each metric, then the rest.")
-  private boolean json;
+  @Mixin private FileOptions.JsonOutput output = new FileOptions.JsonOutput();
 
   @Override
   public Integer call() {
@@ -83,7 +83,10 @@ public final class RougeCommand extends BaseCommand {
       f1.put(metric, bootstrap.mean(column(scores, metric, Score::f1)));
     }
     terminal()
-        .print(json ? json(rouge, scores, f1) : table(rouge, combination, judged, scores, f1));
+        .print(
+            output.json()
+                ? json(rouge, scores, f1)
+                : table(rouge, combination, judged, scores, f1));
     return DONE;
   }
 

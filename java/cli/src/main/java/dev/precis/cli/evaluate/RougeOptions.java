@@ -6,17 +6,17 @@ import dev.precis.evaluation.Rouge.MultiReference;
 import dev.precis.evaluation.Rouge.Preset;
 import picocli.CommandLine.Option;
 
-/** How ROUGE is computed, in the commands that do. */
+/** Settings of ROUGE. */
 public final class RougeOptions {
   @Option(
       names = "--preset",
       paramLabel = "P",
       defaultValue = "rouge_score",
       description = {
-        "How ROUGE is computed (default: ${DEFAULT-VALUE}):",
-        "rouge_score: with Porter's stemmer, as papers and courses do;",
-        "rouge_score-no-stemmer: as Hugging Face's evaluate does where nobody asks for more;",
-        "rouge_score-sentences: rougeLsum splits sentences at . ! ? too, not at line ends only."
+        "The settings of ROUGE (default: ${DEFAULT-VALUE}):",
+        "rouge_score: with Porter's stemmer, as in most papers;",
+        "rouge_score-no-stemmer: the default of Hugging Face's evaluate;",
+        "rouge_score-sentences: rougeLsum also splits sentences at . ! and ?"
       })
   private String preset;
 
@@ -24,17 +24,20 @@ public final class RougeOptions {
       names = "--multi",
       paramLabel = "max|mean",
       defaultValue = "max",
-      description = "Of several references the best counts, or their mean (default: max).")
+      description =
+          "Of several references, count the best or the mean (default: ${DEFAULT-VALUE}).")
   private String multi;
 
   /**
-   * @throws dev.precis.io.InvalidInputException where there is no such preset
+   * Returns the metric with these settings.
+   *
+   * @throws dev.precis.io.InvalidInputException where the preset is unknown
    */
   public Rouge rouge() {
     return Rouge.of(Preset.of(preset));
   }
 
-  /** Refuses what is neither max nor mean. */
+  /** Returns how several references are combined. */
   public MultiReference combination(BaseCommand command) {
     return switch (multi) {
       case "max" -> MultiReference.MAX;
@@ -43,7 +46,7 @@ public final class RougeOptions {
     };
   }
 
-  /** The settings in a line: they are half of what a ROUGE number means. */
+  /** Describes the settings in a line: ROUGE numbers compare only under the same settings. */
   public static String describe(Rouge rouge, MultiReference combination, int fewest, int most) {
     String references = fewest == most ? "" + most : fewest + " to " + most;
     String how =

@@ -11,31 +11,32 @@ import picocli.CommandLine.Parameters;
 
 @Command(
     name = "download",
-    header = "Fetches a model or a data set from the hub.",
+    header = "Downloads a model or a data set from the hub.",
     description = {
-      "Downloads a model or a data set from the Hugging Face hub into the cache that Python's tools"
-          + " use too, and prints its folder.",
-      "An interrupted download goes on where it stopped; checksums are compared. HF_ENDPOINT,"
-          + " HF_HOME, HF_HUB_CACHE, HF_TOKEN, HF_HUB_OFFLINE and HTTPS_PROXY work as everywhere."
+      "Downloads from the Hugging Face hub into the cache that Python's tools use too, and prints"
+          + " the folder.",
+      "An interrupted download continues where it stopped; checksums are verified. HF_ENDPOINT,"
+          + " HF_HOME, HF_HUB_CACHE, HF_TOKEN, HF_HUB_OFFLINE and HTTPS_PROXY have their usual"
+          + " meaning."
     },
     footer = {
       "",
       "Examples:",
       "  precis download google/flan-t5-base",
       "  precis download knkarthick/dialogsum --dataset",
-      "  HF_TOKEN=hf_... precis download someone/private-model --revision v1.0"
+      "  HF_TOKEN=hf_... precis download someone/private-model --revision v1"
     })
 public final class DownloadCommand extends BaseCommand {
-  @Parameters(paramLabel = "ID", description = "Such as google/flan-t5-base.")
+  @Parameters(paramLabel = "ID", description = "A hub ID, such as google/flan-t5-base.")
   private String id;
 
   @Option(
       names = "--revision",
       paramLabel = "R",
-      description = "A branch, a tag or a commit (default: main).")
+      description = "A branch, tag or commit (default: main).")
   private String revision;
 
-  @Option(names = "--dataset", description = "The id is a data set's.")
+  @Option(names = "--dataset", description = "Download a data set instead of a model.")
   private boolean dataset;
 
   @Override

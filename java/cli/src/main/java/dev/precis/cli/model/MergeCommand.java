@@ -2,6 +2,8 @@ package dev.precis.cli.model;
 
 import dev.precis.T5;
 import dev.precis.cli.common.BaseCommand;
+import dev.precis.cli.options.AdapterOption;
+import dev.precis.cli.options.ModelOption;
 import dev.precis.ffi.Context;
 import dev.precis.io.InvalidInputException;
 import dev.precis.lora.LoraMerge;
@@ -19,51 +21,42 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 @Command(
     name = "merge",
-    header = "Makes one model of a model and its adapters.",
+    header = "Merges adapters into the base model.",
     description = {
-      "Multiplies the two low-rank matrices of each adapter and adds them to the weights, in"
-          + " float32. The result is a Hugging Face folder that needs no adapter.",
-      "Prints the largest difference between a logit of the model with adapters and of the merged"
-          + " one, on a probe of random tokens."
+      "Adds the product of each adapter's two low-rank matrices to the weights, in float32. The"
+          + " result is a Hugging Face folder that needs no adapter.",
+      "Prints the largest difference between the logits of the model with adapters and those of the"
+          + " merged model, on random tokens."
     },
     footer = {
       "",
       "Example:",
-      "  precis merge --model google/flan-t5-base --adapter run/adapter --output merged"
+      "  precis merge --model google/flan-t5-base --adapter run/adapter \\",
+      "      --output merged"
     })
 public final class MergeCommand extends BaseCommand {
   private static final int PROBE_SOURCE = 48;
   private static final int PROBE_TARGET = 16;
 
-  @Option(
-      names = "--model",
-      required = true,
-      paramLabel = "MODEL",
-      description = "The model's folder, or a hub id already downloaded; it is not changed.")
-  private String model;
-
-  @Option(
-      names = "--adapter",
-      required = true,
-      paramLabel = "A",
-      description = "A PEFT folder; given several times, their effects add up.")
-  private List<String> adapters;
+  @Mixin private ModelOption model = new ModelOption();
+  @Mixin private AdapterOption adapters = new AdapterOption();
 
   @Option(
       names = "--output",
       required = true,
       paramLabel = "DIR",
-      description = "The merged model's folder, which must not exist or be empty.")
+      description = "The folder of the merged model, which must be new or empty.")
   private Path output;
 
   @Override
   public Integer call() {
-    Path base = resolve(model);
-    List<Path> folders = adapters.stream().map(this::resolve).toList();
+    Path base = model.folder(this);
+    List<Path> folders = adapters.folders(this);
     if (Files.exists(output)
         && !(Files.isDirectory(output) && output.toFile().list().length == 0)) {
       throw new InvalidInputException(output + " already exists: name a new or an empty folder");
@@ -93,7 +86,7 @@ public final class MergeCommand extends BaseCommand {
     return DONE;
   }
 
-  /** Logits of a seeded probe, in float32. */
+  /** Returns the logits of random tokens, in float32. */
   private float[] probe(Path folder, List<Path> adapters) {
     T5.LoadOptions options =
         new T5.LoadOptions().dtype(DType.FLOAT32).threads(common().threads()).adapters(adapters);

@@ -13,35 +13,33 @@ import java.util.Map;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
-/** Responses before and after an alignment, for the terminal, the report and other programs. */
+/** Compares baseline and aligned responses: for the terminal, the report and other programs. */
 public record ComparisonTable(Comparison comparison) {
   private static final int WIDTH = 66;
+  private static final int NAME = 9;
   private static final int ROWS_IN_REPORT = 100;
 
-  /** Lines for a terminal: the measures, the guard, and a few rows of the largest gains. */
+  /** Returns lines for a terminal: measures, guard, and the rows with the largest gains. */
   public List<String> text(int rows) {
     List<String> lines = new ArrayList<>();
     lines.add("");
     lines.add(
         "%-30s  %-17s  %-17s  %s"
             .formatted(
-                comparison.rows().size() + " prompts", "before", "after", "after - before, 95 %"));
+                comparison.rows().size() + " prompts", "baseline", "aligned", "difference, 95 %"));
     comparison.measures().forEach((name, paired) -> lines.add(line(name, paired)));
     comparison.guard().ifPresent(lines::add);
     for (Row row : comparison.rows().subList(0, Math.min(rows, comparison.rows().size()))) {
       lines.add("");
       lines.add(format("%s: reward %.3f -> %.3f", row.id(), row.rewardBefore(), row.rewardAfter()));
-      wrapped("before", row.responseBefore(), lines);
-      wrapped("after", row.responseAfter(), lines);
+      wrapped("baseline", row.responseBefore(), lines);
+      wrapped("aligned", row.responseAfter(), lines);
     }
     return lines;
   }
 
   private static void wrapped(String name, String text, List<String> lines) {
-    List<String> parts = TextLayout.wrap(text, WIDTH);
-    for (int i = 0; i < Math.max(1, parts.size()); i++) {
-      lines.add("  %-8s %s".formatted(i == 0 ? name : "", parts.isEmpty() ? "" : parts.get(i)));
-    }
+    TextLayout.hanging(name, NAME, text, WIDTH).forEach(line -> lines.add("  " + line));
   }
 
   private static String line(String name, Paired paired) {
@@ -79,7 +77,7 @@ public record ComparisonTable(Comparison comparison) {
     run.write("comparison.jsonl", lines.toString());
   }
 
-  /** The measures. */
+  /** Returns the measures. */
   public ObjectNode toJson() {
     ObjectNode json = Json.mapper().createObjectNode();
     json.put("prompts", comparison.rows().size());
@@ -100,11 +98,11 @@ public record ComparisonTable(Comparison comparison) {
     return json;
   }
 
-  /** A section of report.html. */
+  /** Returns a section of report.html. */
   public String html() {
-    StringBuilder page = new StringBuilder("<h2>Before and after</h2>\n<table>\n");
+    StringBuilder page = new StringBuilder("<h2>Baseline and aligned responses</h2>\n<table>\n");
     page.append(
-        "<tr><th></th><th>before</th><th>after</th><th>after - before</th><th>95 %</th></tr>");
+        "<tr><th></th><th>baseline</th><th>aligned</th><th>difference</th><th>95 %</th></tr>");
     comparison
         .measures()
         .forEach(
@@ -113,7 +111,7 @@ public record ComparisonTable(Comparison comparison) {
                     format(
                         "%n<tr><td>%s</td><td>%.4f &plusmn; %.4f</td><td>%.4f &plusmn;"
                             + " %.4f</td><td>%+.4f</td><td>%+.4f to %+.4f</td></tr>",
-                        RunReport.escaped(name),
+                        HtmlPage.escaped(name),
                         p.meanBefore(),
                         p.deviationBefore(),
                         p.meanAfter(),
@@ -126,18 +124,18 @@ public record ComparisonTable(Comparison comparison) {
         .guard()
         .ifPresent(
             sentence ->
-                page.append("<p><b>").append(RunReport.escaped(sentence)).append("</b></p>\n"));
-    page.append("<table>\n<tr><th>query</th><th>response before</th><th>response after</th>");
-    page.append("<th>reward before</th><th>reward after</th></tr>");
+                page.append("<p><b>").append(HtmlPage.escaped(sentence)).append("</b></p>\n"));
+    page.append("<table>\n<tr><th>query</th><th>baseline response</th><th>aligned response</th>");
+    page.append("<th>baseline reward</th><th>aligned reward</th></tr>");
     int shown = Math.min(ROWS_IN_REPORT, comparison.rows().size());
     for (Row row : comparison.rows().subList(0, shown)) {
       page.append(
           format(
               "%n<tr><td><details><summary>%s</summary><pre>%s</pre></details></td><td>%s</td><td>%s</td><td>%.3f</td><td>%.3f</td></tr>",
-              RunReport.escaped(row.id()),
-              RunReport.escaped(row.query()),
-              RunReport.escaped(row.responseBefore()),
-              RunReport.escaped(row.responseAfter()),
+              HtmlPage.escaped(row.id()),
+              HtmlPage.escaped(row.query()),
+              HtmlPage.escaped(row.responseBefore()),
+              HtmlPage.escaped(row.responseAfter()),
               row.rewardBefore(),
               row.rewardAfter()));
     }

@@ -4,28 +4,24 @@ import dev.precis.io.Json;
 import dev.precis.training.EventFile;
 import dev.precis.training.RunFolder;
 import dev.precis.training.Trainer;
-import java.io.IOException;
-import java.io.InputStream;
-import java.io.UncheckedIOException;
-import java.nio.charset.StandardCharsets;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
-/** The curves of a run: TensorBoard events as it goes, one HTML page at the end. */
+/** Reports the curves of a run: TensorBoard events during the run, one HTML page at the end. */
 public final class RunReport implements AutoCloseable {
-  /** What has a curve in fine-tuning: the key in metrics.jsonl, and how it is called. */
+  /** The curves of fine-tuning: a title for each key in metrics.jsonl. */
   public static final Map<String, String> FINE_TUNING = new LinkedHashMap<>();
 
-  /** What has a curve when a reward model or a classifier is trained. */
+  /** The curves of training a reward model or a classifier. */
   public static final Map<String, String> REWARD = new LinkedHashMap<>();
 
-  /** What has a curve when a policy is aligned to a reward. */
+  /** The curves of aligning a policy to a reward. */
   public static final Map<String, String> POLICY = new LinkedHashMap<>();
 
-  /** What has a curve when it is aligned to what people prefer. */
+  /** The curves of aligning a policy to preferences. */
   public static final Map<String, String> PREFERENCES = new LinkedHashMap<>();
 
   static {
@@ -38,37 +34,37 @@ public final class RunReport implements AutoCloseable {
     REWARD.put("eval_loss", "Evaluation loss");
     REWARD.put("accuracy", "Accuracy");
     REWARD.put("eval_accuracy", "Evaluation accuracy");
-    REWARD.put("eval_margin", "Reward of the chosen side minus that of the other, evaluation");
-    REWARD.put("eval_ece", "Calibration error, evaluation");
+    REWARD.put("eval_margin", "Reward margin (chosen minus rejected), evaluation");
+    REWARD.put("eval_ece", "Expected calibration error, evaluation");
     REWARD.put("grad_norm", "Gradient norm");
     REWARD.put("learning_rate", "Learning rate");
     REWARD.put("tokens_per_second", "Tokens per second");
     PREFERENCES.put("loss", "Loss");
     PREFERENCES.put("eval_loss", "Evaluation loss");
-    PREFERENCES.put("rewards/accuracies", "Share in the right order");
-    PREFERENCES.put("eval_rewards/accuracies", "Share in the right order, evaluation");
+    PREFERENCES.put("rewards/accuracies", "Reward accuracy");
+    PREFERENCES.put("eval_rewards/accuracies", "Reward accuracy, evaluation");
     PREFERENCES.put("rewards/margins", "Reward margin");
     PREFERENCES.put("eval_rewards/margins", "Reward margin, evaluation");
     PREFERENCES.put("rewards/chosen", "Reward of the chosen answers");
     PREFERENCES.put("rewards/rejected", "Reward of the rejected answers");
     PREFERENCES.put("logps/chosen", "Log-probability of the chosen answers");
     PREFERENCES.put("logps/rejected", "Log-probability of the rejected answers");
-    PREFERENCES.put("kl", "Divergence from the reference");
+    PREFERENCES.put("kl", "KL divergence from the reference");
     PREFERENCES.put("grad_norm", "Gradient norm");
     PREFERENCES.put("learning_rate", "Learning rate");
     PREFERENCES.put("tokens_per_second", "Tokens per second");
     POLICY.put("env/reward_mean", "Mean score");
-    POLICY.put("objective/kl", "KL from the reference, a response");
+    POLICY.put("objective/kl", "KL divergence from the reference, per response");
     POLICY.put("objective/kl_coef", "KL coefficient");
-    POLICY.put("ppo/policy/entropy", "Entropy, a token");
+    POLICY.put("ppo/policy/entropy", "Entropy per token");
     POLICY.put("ppo/loss/policy", "Policy loss");
     POLICY.put("ppo/loss/value", "Value loss");
-    POLICY.put("ppo/val/var_explained", "Variance explained by the values");
-    POLICY.put("ppo/policy/clipfrac", "Share of clipped ratios");
-    POLICY.put("ppo/policy/approxkl", "KL of a step's updates, a token");
-    POLICY.put("tokens/responses_len_mean", "Tokens of a response");
+    POLICY.put("ppo/val/var_explained", "Explained variance of the values");
+    POLICY.put("ppo/policy/clipfrac", "Fraction of clipped ratios");
+    POLICY.put("ppo/policy/approxkl", "Approximate KL of a step's updates, per token");
+    POLICY.put("tokens/responses_len_mean", "Tokens per response");
     POLICY.put("grad_norm", "Gradient norm");
-    POLICY.put("time/ppo/total", "Seconds a step");
+    POLICY.put("time/ppo/total", "Seconds per step");
   }
 
   private final RunFolder run;
@@ -76,13 +72,8 @@ public final class RunReport implements AutoCloseable {
   private final EventFile events;
   private final StringBuilder sections = new StringBuilder();
 
-  /** As below, of fine-tuning. */
-  public RunReport(RunFolder run, long done) {
-    this(run, done, FINE_TUNING);
-  }
-
   /**
-   * Begins the events anew with what the run's metrics hold already.
+   * Starts the events again with what the run's metrics already hold.
    *
    * @param curves what is shown: a title for each key in metrics.jsonl
    */
@@ -115,24 +106,24 @@ public final class RunReport implements AutoCloseable {
     events.scalar("eval_loss", step, loss);
   }
 
-  /** Takes what was measured in a step, by its name in metrics.jsonl. */
+  /** Records what was measured in a step, by its name in metrics.jsonl. */
   public void values(long step, Map<String, Double> values) {
     values.forEach((name, value) -> events.scalar(name, step, value));
   }
 
   /**
-   * Adds a part to the page, below the curves: HTML in which what comes from elsewhere is escaped.
+   * Adds a section to the page, below the curves: HTML in which all text from elsewhere is escaped.
    */
   public void section(String html) {
     sections.append(html);
   }
 
-  /** Writes report.html: nothing in it comes from elsewhere when it is opened. */
+  /** Writes report.html. */
   public void write() {
     ObjectNode data = Json.mapper().createObjectNode();
     curves(run.metrics(), curves, "", data);
-    String config = Json.readObject(run.folder().resolve("config.json")).node().toPrettyString();
-    run.write("report.html", page("A run", data, sections, config));
+    ObjectNode config = Json.readObject(run.folder().resolve("config.json")).node();
+    run.write("report.html", HtmlPage.render("Run report", data, sections, config));
   }
 
   /**
@@ -158,45 +149,6 @@ public final class RunReport implements AutoCloseable {
         one.set("steps", steps);
         one.set("values", values);
       }
-    }
-  }
-
-  /**
-   * A page that needs nothing from elsewhere.
-   *
-   * @param sections HTML in which what comes from elsewhere is escaped
-   * @param config shown as it is
-   */
-  public static String page(String title, ObjectNode data, CharSequence sections, String config) {
-    return resource("/dev/precis/cli/report.html")
-        .replace("<!--TITLE-->", escaped(title))
-        .replace("/*STYLE*/", resource(UPLOT + "uPlot.min.css"))
-        .replace("/*UPLOT*/", resource(UPLOT + "uPlot.iife.min.js"))
-        .replace("/*DATA*/", inScript(data.toString()))
-        .replace("<!--SECTIONS-->", sections)
-        .replace("<!--CONFIG-->", escaped(config));
-  }
-
-  private static final String UPLOT = "/META-INF/resources/webjars/uplot/1.6.30/dist/";
-
-  /** JSON in which no tag can end the script that it stands in. */
-  private static String inScript(String json) {
-    return json.replace("<", "\\u003c");
-  }
-
-  /** Text in which no tag can begin. */
-  public static String escaped(String text) {
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;");
-  }
-
-  private static String resource(String name) {
-    try (InputStream in = RunReport.class.getResourceAsStream(name)) {
-      if (in == null) {
-        throw new IllegalStateException("The program lacks its own file " + name);
-      }
-      return new String(in.readAllBytes(), StandardCharsets.UTF_8);
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
     }
   }
 

@@ -9,85 +9,72 @@ import dev.precis.alignment.reward.RewardExamples.Split;
 import dev.precis.alignment.reward.RewardModelFile;
 import dev.precis.alignment.reward.RewardTemplate;
 import dev.precis.alignment.reward.RewardTrainer;
-import dev.precis.checkpoint.ModelFolder;
 import dev.precis.cli.common.BaseCommand;
-import dev.precis.cli.common.MemoryText;
+import dev.precis.cli.options.FileOptions;
+import dev.precis.cli.options.LearningOptions;
+import dev.precis.cli.options.RunOptions;
+import dev.precis.cli.options.StartOptions;
+import dev.precis.cli.options.StepOptions;
 import dev.precis.cli.report.RunReport;
-import dev.precis.cli.train.TrainingFlags;
+import dev.precis.cli.train.RunConfig;
 import dev.precis.cli.train.TrainingSession;
 import dev.precis.data.LabelledText;
 import dev.precis.data.PreferenceReader;
 import dev.precis.data.TextReader;
 import dev.precis.encoder.RobertaConfig;
 import dev.precis.io.InvalidInputException;
-import dev.precis.io.Json;
 import dev.precis.text.PromptTemplate;
 import dev.precis.text.Tokenizer;
 import dev.precis.training.RunFolder;
 import dev.precis.training.TrainableRoberta;
 import dev.precis.training.TrainingLoop;
 import dev.precis.training.TrainingOptions;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Locale;
+import java.util.Map;
 import java.util.function.Supplier;
+import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
-import tools.jackson.databind.node.ArrayNode;
-import tools.jackson.databind.node.ObjectNode;
 
 @Command(
     name = "reward",
     header = "Trains a reward model on preferences, or a classifier on labels.",
     description = {
-      "With --pairs a RoBERTa learns a number that is larger for the text that people preferred:"
-          + " the mean of log(1 + exp(-(chosen - rejected - margin))), plus --center times the mean"
-          + " of (chosen + rejected)^2, which holds the rewards near zero. With --data it learns to"
-          + " name the label of a text.",
+      "With --pairs a RoBERTa learns a number that is larger for the text that people preferred."
+          + " The loss is the mean of log(1 + exp(-(chosen - rejected - margin))) plus --center"
+          + " times the mean of (chosen + rejected)^2, which keeps the rewards near zero. With"
+          + " --data it learns to name the label of a text.",
       "The result in RUN/model is a Hugging Face folder for 'precis score', 'precis align' and"
-          + " 'precis evaluate'. It keeps what it was trained to read, template and tokenizer, in"
-          + " reward.json; another one is refused.",
-      "Accuracy and calibration are those on what was held out, of the best weights: also in"
-          + " RUN/evaluation.json. The run folder is that of 'precis train', and so is --resume."
+          + " 'precis evaluate'. Its reward.json names the template and the tokenizer that it was"
+          + " trained with; others are refused.",
+      "Accuracy and calibration on the held-out data, of the best weights, are printed and written"
+          + " to RUN/evaluation.json. The run folder is that of 'precis train'."
     },
     footer = {
       "",
       "Input: .jsonl, .json, .csv or .parquet. Pairs have 'prompt' (or 'dialogue'), 'chosen',"
-          + " 'rejected' and perhaps 'margin', how much better the chosen one is. Texts have 'text'"
-          + " (or 'summary' or 'completion') and 'label'.",
+          + " 'rejected' and optionally 'margin', by how much the chosen one is better. Texts have"
+          + " 'text' (or 'summary' or 'completion') and 'label'.",
       "",
       "Examples:",
       "  precis data --output data",
-      "  precis reward --model roberta-base --pairs data/train-pairs.jsonl --output run",
+      "  precis reward --model roberta-base --pairs data/train-pairs.jsonl \\",
+      "      --output run",
       "  precis score --reward-model run/model --input summaries.jsonl",
       "  precis reward --model roberta-base --pairs votes.jsonl --output run \\",
-      "      --template '{prompt}\\n{completion}' --epochs 2 --eval-data votes-dev.jsonl",
-      "  precis reward --model roberta-base --data data/train-labels.jsonl --output toxicity"
+      "      --template '{prompt}\\n{completion}' --eval-data votes-dev.jsonl",
+      "  precis reward --model roberta-base --data data/train-labels.jsonl \\",
+      "      --output toxicity"
     })
 public final class RewardCommand extends BaseCommand {
   private static final List<String> PAIR_LABELS = List.of("reward");
 
-  @Option(
-      names = "--model",
-      paramLabel = "MODEL",
-      description = {
-        "A RoBERTa's folder, or a hub id already downloaded: where training starts.",
-        "Its head stays where it fits, else a new one is drawn."
-      })
-  private String model;
+  @ArgGroup(validate = false)
+  private StartOptions start = new StartOptions();
 
-  @Option(
-      names = "--init",
-      paramLabel = "FOLDER",
-      description =
-          "Instead of --model: a folder with config.json and a tokenizer; training starts from"
-              + " random weights.")
-  private Path init;
-
-  @Option(names = "--pairs", paramLabel = "FILE", description = "Preferences to learn from.")
-  private Path pairs;
+  @Mixin private FileOptions.Pairs preferences = new FileOptions.Pairs();
 
   @Option(
       names = "--data",
@@ -96,45 +83,31 @@ public final class RewardCommand extends BaseCommand {
   private Path data;
 
   @Option(
-      names = "--eval-data",
-      paramLabel = "FILE",
-      description =
-          "Pairs or texts to evaluate on; the best weights are the result (default: --holdout of"
-              + " the data).")
-  private Path evalData;
-
-  @Option(
       names = "--holdout",
-      paramLabel = "SHARE",
+      paramLabel = "FRACTION",
       defaultValue = "0.1",
       description =
-          "Share of the data that is evaluated on instead of learnt from, drawn by --seed"
+          "Fraction of the data that is evaluated on instead of learned from, sampled by --seed"
               + " (default: ${DEFAULT-VALUE}).")
   private double holdout;
 
-  @Option(
-      names = "--output",
-      required = true,
-      paramLabel = "RUN",
-      description = "The run's folder.")
-  private Path output;
-
-  @Option(names = "--resume", description = "Go on with the run from its newest checkpoint.")
-  private boolean resume;
+  @Mixin private RunOptions run = new RunOptions();
 
   @Option(
       names = "--template",
       paramLabel = "T",
       description =
-          "Pairs: what the model reads, with {completion} in it and perhaps {prompt}; \\n is a line"
-              + " break (default: {completion}).")
+          "With --pairs: what the model reads, with {completion} in it and optionally {prompt}; \\n"
+              + " is a line break (default: {completion}).")
   private String template;
 
   @Option(
       names = "--center",
       paramLabel = "X",
       defaultValue = "0.01",
-      description = "Pairs: weight of what holds rewards near zero (default: ${DEFAULT-VALUE}).")
+      description =
+          "With --pairs: weight of the term that keeps rewards near zero (default:"
+              + " ${DEFAULT-VALUE}).")
   private double center;
 
   @Option(
@@ -142,90 +115,68 @@ public final class RewardCommand extends BaseCommand {
       split = ",",
       paramLabel = "NAME",
       description =
-          "Data: the labels in the order of the logits (default: the model's own where they name"
-              + " all texts, else in alphabetical order).")
+          "With --data: the labels in the order of the logits (default: the model's own where they"
+              + " name all texts, else in alphabetical order).")
   private List<String> labels;
 
-  @Option(
-      names = "--text-field",
-      paramLabel = "NAME",
-      description = "Data: the field with the text (default: text, else summary, else completion).")
-  private String textField;
+  @Mixin private FileOptions.TextField textField = new FileOptions.TextField();
+  @Mixin private StepOptions steps = new StepOptions();
+  @Mixin private LearningOptions learning = new LearningOptions();
+  @Mixin private FileOptions.JsonOutput output = new FileOptions.JsonOutput();
 
-  @Option(
-      names = "--learning-rate",
-      paramLabel = "X",
-      description = "After the warm-up (default: 1e-5; with --init 1e-3).")
-  private Float learningRate;
-
-  @Option(
-      names = "--batch-size",
-      paramLabel = "N",
-      defaultValue = "16",
-      description = "Pairs or texts that are computed at once (default: ${DEFAULT-VALUE}).")
-  private int batchSize;
-
-  @Mixin private TrainingFlags flags = new TrainingFlags();
-
-  @Option(
-      names = "--dropout",
-      paramLabel = "P",
-      description = "Of the model (default: as its config.json says).")
-  private Float dropout;
-
-  @Option(names = "--json", description = "Print the evaluation as a JSON object.")
-  private boolean json;
+  @Override
+  protected Map<String, String> defaults() {
+    return Map.of("--batch-size", "16");
+  }
 
   @Override
   public Integer call() {
     checkUsage();
-    float rate = learningRate != null ? learningRate : init != null ? 1e-3f : 1e-5f;
-    TrainingOptions options = flags.options(this, rate, batchSize, 0);
+    TrainingOptions options =
+        LearningOptions.build(this, learning.options(this, steps, start.random() ? 1e-3f : 1e-5f));
     RewardTemplate reads = rewardTemplate();
-    Path start = init != null ? init : resolve(model);
-    RobertaConfig config = RobertaConfig.read(start);
-    try (Tokenizer tokenizer = Tokenizer.load(start)) {
-      Classifier.checkVocabulary(start, tokenizer, config);
+    Path folder = start.folder(this);
+    RobertaConfig config = RobertaConfig.read(folder);
+    try (Tokenizer tokenizer = Tokenizer.load(folder)) {
+      Classifier.checkVocabulary(folder, tokenizer, config);
       RewardExamples examples =
-          new RewardExamples(tokenizer, reads, Classifier.maxTokens(start, config));
-      return pairs != null
-          ? onPairs(options, start, examples)
-          : onTexts(options, start, config, examples);
+          new RewardExamples(tokenizer, reads, Classifier.maxTokens(folder, config));
+      return preferences.pairs() != null
+          ? onPairs(options, folder, examples)
+          : onTexts(options, folder, config, examples);
     }
   }
 
+  private Path evalData() {
+    return steps.evaluation().evalData();
+  }
+
   private void checkUsage() {
-    if ((model == null) == (init == null)) {
-      throw usage(
-          model == null ? "--model or --init is missing" : "Only one of --model and --init goes");
-    }
-    if ((pairs == null) == (data == null)) {
-      throw usage(
-          pairs == null ? "--pairs or --data is missing" : "Only one of --pairs and --data goes");
-    }
+    start.check(this);
+    requireOneOf("--pairs", preferences.pairs(), "--data", data);
     if (!(holdout >= 0 && holdout < 1)) {
       throw usage("--holdout must be at least 0 and below 1, not " + holdout);
     }
-    if (evalData != null && given("--holdout")) {
-      throw usage("Only one of --eval-data and --holdout goes");
+    if (evalData() != null && given("--holdout")) {
+      throw exclusive("--eval-data", "--holdout");
     }
-    for (String option : data != null ? List.of("--template", "--center") : List.<String>of()) {
-      if (given(option)) {
-        throw usage(option + " needs --pairs");
-      }
-    }
-    for (String option : pairs != null ? List.of("--labels", "--text-field") : List.<String>of()) {
-      if (given(option)) {
-        throw usage(option + " needs --data");
-      }
+    if (data != null) {
+      need("--pairs", "--template", "--center");
+    } else {
+      need("--data", "--labels", "--text-field");
     }
     if (!(center >= 0 && center < Double.POSITIVE_INFINITY)) {
       throw usage("--center must be 0 or more, not " + center);
     }
-    if (dropout != null && !(dropout >= 0 && dropout < 1)) {
-      throw usage("--dropout must be at least 0 and below 1, not " + dropout);
+    learning.check(this, steps, evalData() != null || holdout > 0);
+  }
+
+  private void need(String needed, String... options) {
+    for (String option : options) {
+      if (given(option)) {
+        throw usage(option + " needs " + needed);
+      }
     }
-    flags.check(this, evalData != null || holdout > 0);
   }
 
   private RewardTemplate rewardTemplate() {
@@ -238,58 +189,61 @@ public final class RewardCommand extends BaseCommand {
     }
   }
 
-  private Integer onPairs(TrainingOptions options, Path start, RewardExamples examples) {
+  private Integer onPairs(TrainingOptions options, Path folder, RewardExamples examples) {
+    Path pairs = preferences.pairs();
     Split<PairExample> split =
         split(
             () -> examples.pairs(PreferenceReader.readPairs(pairs), PromptTemplate.DEFAULT),
-            () -> examples.pairs(PreferenceReader.readPairs(evalData), PromptTemplate.DEFAULT));
-    ObjectNode config = config(options, start, PAIR_LABELS);
-    config.put("pairs", pairs.toString());
-    config.put("pairs_sha256", hash(pairs));
-    config.put("template", examples.template().text());
-    config.put("center", center);
-    try (RunFolder run = open(config);
-        TrainableRoberta roberta = load(start, PAIR_LABELS, examples.template());
+            () -> examples.pairs(PreferenceReader.readPairs(evalData()), PromptTemplate.DEFAULT));
+    RunConfig config =
+        config(options, folder, PAIR_LABELS)
+            .file("pairs", pairs)
+            .put("template", examples.template().text())
+            .put("center", center);
+    try (RunFolder opened = config.open(run);
+        TrainableRoberta roberta = load(folder, PAIR_LABELS, examples.template());
         RewardTrainer trainer =
-            new RewardTrainer(roberta, options, split.training(), split.heldOut(), center, run)) {
+            new RewardTrainer(
+                roberta, options, split.training(), split.heldOut(), center, opened)) {
       return train(
           roberta,
           trainer,
-          run,
-          start,
+          opened,
+          folder,
           "%,d pairs".formatted(split.training().size()),
           () -> split.heldOut().isEmpty() ? null : RewardReport.of(trainer.report()));
     }
   }
 
   private Integer onTexts(
-      TrainingOptions options, Path start, RobertaConfig own, RewardExamples examples) {
-    List<LabelledText> texts = TextReader.readLabelled(data, textField);
+      TrainingOptions options, Path folder, RobertaConfig own, RewardExamples examples) {
+    String field = textField.textField();
+    List<LabelledText> texts = TextReader.readLabelled(data, field);
     List<String> names =
         labels != null
             ? labels
             : RewardExamples.labels(
-                texts, init == null ? own.labels() : List.of(), data.toString());
+                texts, start.random() ? List.of() : own.labels(), data.toString());
     if (names.size() < 2 || names.stream().distinct().count() != names.size()) {
       throw usage("--labels must be two or more different names");
     }
     Split<LabelledExample> split =
         split(
             () -> examples.texts(texts, names),
-            () -> examples.texts(TextReader.readLabelled(evalData, textField), names));
-    ObjectNode config = config(options, start, names);
-    config.put("data", data.toString());
-    config.put("data_sha256", hash(data));
-    config.put("text_field", textField == null ? "default" : textField);
-    try (RunFolder run = open(config);
-        TrainableRoberta roberta = load(start, names, examples.template());
+            () -> examples.texts(TextReader.readLabelled(evalData(), field), names));
+    RunConfig config =
+        config(options, folder, names)
+            .file("data", data)
+            .put("text_field", field == null ? "default" : field);
+    try (RunFolder opened = config.open(run);
+        TrainableRoberta roberta = load(folder, names, examples.template());
         ClassifierTrainer trainer =
-            new ClassifierTrainer(roberta, options, split.training(), split.heldOut(), run)) {
+            new ClassifierTrainer(roberta, options, split.training(), split.heldOut(), opened)) {
       return train(
           roberta,
           trainer,
-          run,
-          start,
+          opened,
+          folder,
           "%,d texts".formatted(split.training().size()),
           () -> split.heldOut().isEmpty() ? null : RewardReport.of(trainer.report()));
     }
@@ -297,68 +251,46 @@ public final class RewardCommand extends BaseCommand {
 
   private <E> Split<E> split(Supplier<List<E>> training, Supplier<List<E>> evaluation) {
     List<E> all = training.get();
-    if (evalData != null) {
+    if (evalData() != null) {
       return new Split<>(all, evaluation.get());
     }
     Split<E> split = RewardExamples.split(all, holdout, common().seed());
     if (split.training().isEmpty() || holdout > 0 && split.heldOut().isEmpty()) {
       throw new InvalidInputException(
-          "%s holds too little for --holdout %s: give more of it, --eval-data or --holdout 0"
-              .formatted(pairs != null ? pairs : data, holdout));
+          "%s holds too little for --holdout %s: give more data, --eval-data or --holdout 0"
+              .formatted(data == null ? preferences.pairs() : data, holdout));
     }
     return split;
   }
 
-  private RunFolder open(ObjectNode config) {
-    return resume ? RunFolder.resume(output, config) : RunFolder.create(output, config);
-  }
-
-  private TrainableRoberta load(Path start, List<String> names, RewardTemplate reads) {
-    RewardModelFile file = new RewardModelFile(reads, Tokenizer.hash(start));
+  private TrainableRoberta load(Path folder, List<String> names, RewardTemplate reads) {
+    RewardModelFile file = new RewardModelFile(reads, Tokenizer.hash(folder));
     TrainableRoberta.Options how =
         new TrainableRoberta.Options(
             names,
             common().trainingType(),
-            dropout == null ? Float.NaN : dropout,
+            steps.dropout() == null ? Float.NaN : steps.dropout(),
             common().seed(),
             file::write);
-    return init != null
-        ? TrainableRoberta.fromScratch(start, how, common().contextOptions())
-        : TrainableRoberta.of(start, how, common().contextOptions());
+    return start.random()
+        ? TrainableRoberta.fromScratch(folder, how, common().contextOptions())
+        : TrainableRoberta.of(folder, how, common().contextOptions());
   }
 
-  /** Everything that decides what the run does. */
-  private ObjectNode config(TrainingOptions options, Path start, List<String> names) {
-    ObjectNode config = Json.mapper().createObjectNode();
-    config.put("method", "reward");
-    config.put(init != null ? "init" : "model", init != null ? init.toString() : model);
-    if (init == null) {
-      config.put("model_sha256", ModelFolder.weightsHash(start));
+  private RunConfig config(TrainingOptions options, Path folder, List<String> names) {
+    RunConfig config = new RunConfig(this).put("method", "reward");
+    if (start.random()) {
+      config.put("init", start.init().toString());
+    } else {
+      config.weights("model", start.name());
     }
-    config.put("tokenizer_sha256", Tokenizer.hash(start));
-    ArrayNode all = config.putArray("labels");
-    names.forEach(all::add);
-    if (evalData != null) {
-      config.put("eval_data", evalData.toString());
-      config.put("eval_data_sha256", hash(evalData));
+    config.put("tokenizer_sha256", Tokenizer.hash(folder)).put("labels", names);
+    if (evalData() != null) {
+      config.file("eval_data", evalData());
     } else {
       config.put("holdout", holdout);
     }
-    config.put("dtype", common().trainingType().name().toLowerCase(Locale.ROOT));
-    if (dropout == null) {
-      config.put("dropout", "config.json");
-    } else {
-      config.put("dropout", Double.parseDouble(Float.toString(dropout)));
-    }
-    config.setAll(options.toJson());
-    return config;
-  }
-
-  private static String hash(Path file) {
-    if (!Files.isRegularFile(file)) {
-      throw new InvalidInputException(file + " must be a file: training reads it more than once");
-    }
-    return ModelFolder.fileHash(file);
+    return config.dtype().dropout(steps.dropout()).options(options.toJson());
   }
 
   /**
@@ -369,54 +301,46 @@ public final class RewardCommand extends BaseCommand {
   private Integer train(
       TrainableRoberta roberta,
       TrainingLoop trainer,
-      RunFolder run,
-      Path start,
+      RunFolder opened,
+      Path folder,
       String examples,
       Supplier<RewardReport> report) {
-    if (resume) {
+    if (run.resume()) {
       trainer.resume();
     }
+    boolean newHead = roberta.freshHead() && !start.random();
     note(
-        "%,d parameters%s; %s, %,d steps; native memory %s"
+        "%,d parameters%s"
             .formatted(
-                roberta.parameters().count(),
-                roberta.freshHead() && init == null ? ", a new head on the model" : "",
-                examples,
-                trainer.totalSteps(),
-                MemoryText.of(trainer.plan())));
-    if (trainer.done() > 0) {
-      note("Going on after step %,d.".formatted(trainer.done()));
-    }
+                roberta.parameters().count(), newHead ? ", with a new head on the model" : ""));
+    TrainingSession session = new TrainingSession(this, trainer, opened);
+    session.announce(examples, 0);
     RewardReport[] found = new RewardReport[1];
     TrainingLoop.Result result =
-        TrainingSession.train(
-            this,
-            trainer,
-            run,
+        session.train(
             RunReport.REWARD,
             end -> {
               found[0] = report.get();
               if (found[0] == null) {
                 return "";
               }
-              run.write("evaluation.json", found[0].json().toPrettyString() + "\n");
+              opened.write("evaluation.json", found[0].json().toPrettyString() + "\n");
               return found[0].html();
             });
     if (result.end() == TrainingLoop.End.INTERRUPTED) {
       return FAILED;
     }
-    if (init == null) {
-      String before = Json.readObject(output.resolve("config.json")).text("model_sha256");
-      if (!before.equals(ModelFolder.weightsHash(start))) {
-        throw new InvalidInputException(
-            start + " changed while it was trained on: the result does not belong to it");
-      }
+    if (!start.random()) {
+      RunConfig.checkModelUnchanged(run.output(), folder);
     }
     if (found[0] != null) {
       terminal()
-          .print(json ? found[0].json().toString() + System.lineSeparator() : found[0].text());
+          .print(
+              output.json()
+                  ? found[0].json().toString() + System.lineSeparator()
+                  : found[0].text());
     }
-    note(TrainingSession.summary(result, output.resolve("model")));
+    note(TrainingSession.summary(result, run.output().resolve("model")));
     return DONE;
   }
 }

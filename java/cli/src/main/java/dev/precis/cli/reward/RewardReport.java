@@ -2,7 +2,7 @@ package dev.precis.cli.reward;
 
 import dev.precis.alignment.reward.ClassifierTrainer;
 import dev.precis.alignment.reward.RewardTrainer;
-import dev.precis.cli.report.RunReport;
+import dev.precis.cli.report.HtmlPage;
 import dev.precis.evaluation.Calibration;
 import dev.precis.io.Json;
 import java.util.LinkedHashMap;
@@ -12,7 +12,7 @@ import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * How good a reward model or a classifier is on what was held out: as text, JSON and HTML.
+ * The evaluation of a reward model or a classifier on held-out data, as text, JSON and HTML.
  *
  * @param what is counted: pairs or texts
  * @param numbers by name
@@ -47,7 +47,7 @@ public record RewardReport(
 
   public String text() {
     StringBuilder page = new StringBuilder();
-    page.append("On %,d %s that were held out:\n".formatted(count, what));
+    page.append("On %,d held-out %s:\n".formatted(count, what));
     numbers.forEach(
         (name, value) ->
             page.append("  %-16s%s\n".formatted(name.replace('_', ' '), number(value))));
@@ -60,11 +60,12 @@ public record RewardReport(
                       .formatted(
                           label, each.texts(), number(each.precision()), number(each.recall()))));
     }
-    page.append("\n  %-16s%8s%12s%9s\n".formatted("sure between", what, "sure", "right"));
+    page.append(
+        "\n  %-16s%8s%12s%10s\n".formatted("confidence bin", what, "confidence", "accuracy"));
     for (Calibration.Bin bin : calibration.bins()) {
       if (bin.count() > 0) {
         page.append(
-            "  %-16s%8d%12s%9s\n"
+            "  %-16s%8d%12s%10s\n"
                 .formatted(
                     range(bin), bin.count(), number(bin.confidence()), number(bin.accuracy())));
       }
@@ -77,7 +78,7 @@ public record RewardReport(
   }
 
   private static String range(Calibration.Bin bin) {
-    return String.format(Locale.ROOT, "%.2f and %.2f", bin.low(), bin.high());
+    return String.format(Locale.ROOT, "%.2f to %.2f", bin.low(), bin.high());
   }
 
   public ObjectNode json() {
@@ -106,7 +107,7 @@ public record RewardReport(
     return json;
   }
 
-  /** JSON has no NaN: what nothing is known of is null. */
+  /** Adds a number; JSON has no NaN, so unknown values are null. */
   private static void put(ObjectNode json, String key, double value) {
     if (Double.isNaN(value)) {
       json.putNull(key);
@@ -115,8 +116,8 @@ public record RewardReport(
     }
   }
 
-  /** The same as a part of the run's page. */
+  /** Returns the text as a section of the run's page. */
   public String html() {
-    return "<h2>Evaluation</h2>\n<pre>" + RunReport.escaped(text()) + "</pre>\n";
+    return "<h2>Evaluation</h2>\n<pre>" + HtmlPage.escaped(text()) + "</pre>\n";
   }
 }

@@ -6,6 +6,8 @@ import dev.precis.alignment.reward.RewardModelFile;
 import dev.precis.alignment.reward.RewardTemplate;
 import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.common.Progress;
+import dev.precis.cli.options.FileOptions;
+import dev.precis.cli.options.RewardModelOption;
 import dev.precis.data.JsonLinesWriter;
 import dev.precis.data.TextReader;
 import dev.precis.data.TextRow;
@@ -18,80 +20,58 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.function.Consumer;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Option;
+import picocli.CommandLine.Mixin;
 import tools.jackson.core.JsonGenerator;
 
 @Command(
     name = "score",
-    header = "Says what a classifier thinks of texts: toxic or not, better or worse.",
+    header = "Scores texts with a classifier or a reward model.",
     description = {
-      "Writes one JSON object a line, in the order of the input: {\"id\", \"label\", \"logits\","
+      "Writes one JSON object per line, in the order of the input: {\"id\", \"label\", \"logits\","
           + " \"probabilities\"}. The label is the one with the largest logit; logits and"
-          + " probabilities are by the labels' names, as the model's config.json has them.",
-      "Probabilities are a softmax over the labels, or each a sigmoid where several labels can be"
-          + " true at once or there is only one. Each text is scored alone: what stands beside it"
-          + " in the file changes nothing."
+          + " probabilities are listed by label name, as the model's config.json names them.",
+      "Probabilities are a softmax over the labels, or a sigmoid of each where several labels can"
+          + " be true at once or there is only one. Batched and unbatched scores are bitwise"
+          + " identical."
     },
     footer = {
       "",
       "Input: .jsonl, .json, .csv or .parquet with a field 'text' (or 'summary', as 'precis"
-          + " generate' writes, or 'completion') and perhaps 'id'; .txt, one text a line.",
-      "A reward model whose template has {prompt} in it also needs a field 'prompt'.",
+          + " generate' writes, or 'completion') and optionally 'id'; .txt with one text per line.",
+      "A reward model whose template contains {prompt} also needs a field 'prompt'.",
       "Model: a RoBERTa folder with a classifier, its tokenizer in tokenizer.json or in vocab.json"
-          + " and merges.txt. A text longer than the model reads is cut at its end.",
+          + " and merges.txt. A text that is too long for the model is truncated at its end.",
       "",
       "Examples:",
       "  precis download facebook/roberta-hate-speech-dynabench-r4-target",
       "  precis score --reward-model facebook/roberta-hate-speech-dynabench-r4-target \\",
       "      --input summaries.jsonl --output scores.jsonl",
-      "  precis score --reward-model run/model --input reviews.csv --text-field review",
-      "  precis generate ... | precis score --reward-model R --input - | jq .probabilities.hate"
+      "  precis score --reward-model run/model --input reviews.csv \\",
+      "      --text-field review",
+      "  precis generate ... | precis score --reward-model R --input - \\",
+      "      | jq .probabilities.hate"
     })
 public final class ScoreCommand extends BaseCommand {
-  /** Texts that are sorted by length together and written together. */
+  /** Texts that are sorted by length and written together. */
   private static final int CHUNK = 1024;
 
-  @Option(
-      names = "--reward-model",
-      required = true,
-      paramLabel = "R",
-      description = "A classifier's folder, or a hub id already downloaded.")
-  private String rewardModel;
-
-  @Option(
-      names = "--input",
-      required = true,
-      paramLabel = "FILE",
-      description = "Texts; -: JSON lines on standard input.")
-  private Path input;
-
-  @Option(
-      names = "--output",
-      paramLabel = "FILE",
-      description = {
-        "Where the JSON lines go (default: standard output).",
-        "Appears when it is complete; until then there is FILE.partial."
-      })
-  private Path output;
-
-  @Option(
-      names = "--text-field",
-      paramLabel = "NAME",
-      description = "The field with the text (default: text, else summary, else completion).")
-  private String textField;
+  @Mixin private RewardModelOption rewardModel = new RewardModelOption();
+  @Mixin private FileOptions.Input input = new FileOptions.Input();
+  @Mixin private FileOptions.Output output = new FileOptions.Output();
+  @Mixin private FileOptions.TextField textField = new FileOptions.TextField();
 
   @Override
   public Integer call() {
-    Path folder = resolve(rewardModel);
-    List<TextRow> rows = TextReader.read(input, textField);
-    if (output == null || output.toString().equals("-")) {
+    Path folder = resolve(rewardModel.rewardModel());
+    List<TextRow> rows = TextReader.read(input.input(), textField.textField());
+    if (output.toStandardOutput()) {
       try (Classifier classifier = Classifier.load(folder, common().classifierOptions())) {
         score(
             classifier, rows, line -> terminal().println(new String(line, StandardCharsets.UTF_8)));
       }
       return DONE;
     }
-    try (JsonLinesWriter file = JsonLinesWriter.to(output);
+    try (JsonLinesWriter file = JsonLinesWriter.to(output.output());
         Classifier classifier = Classifier.load(folder, common().classifierOptions())) {
       score(classifier, rows, file::writeJson);
       file.commit();
@@ -147,7 +127,7 @@ public final class ScoreCommand extends BaseCommand {
     }
   }
 
-  /** What the model reads of a row, as it was trained to. */
+  /** Fills the template that the model was trained with. */
   private static String read(TextRow row, RewardTemplate template, Classifier classifier) {
     return template.fill(row.prompt(), row.text(), classifier::tokens, classifier.maxTokens());
   }

@@ -1,7 +1,8 @@
 package dev.precis.cli.train;
 
 import dev.precis.cli.common.BaseCommand;
-import dev.precis.cli.common.Interruption;
+import dev.precis.cli.common.GracefulShutdown;
+import dev.precis.cli.common.MemoryFormat;
 import dev.precis.cli.common.Progress;
 import dev.precis.cli.report.RunReport;
 import dev.precis.training.RunFolder;
@@ -11,9 +12,41 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.Function;
 
-/** A training loop at the terminal: progress, a report, and an interruption that loses nothing. */
-public final class TrainingSession {
-  private TrainingSession() {}
+/**
+ * Runs a training loop at the terminal: with progress, a report, and an interruption that loses
+ * nothing.
+ */
+public record TrainingSession(BaseCommand command, TrainingLoop loop, RunFolder run) {
+  /**
+   * Says what is about to be trained on, and what memory that takes.
+   *
+   * @param examples such as "1,000 pairs"
+   * @param stepSize examples per step; 0 where that goes without saying
+   */
+  public void announce(String examples, int stepSize) {
+    command.note(
+        "%s, %,d steps%s; native memory %s"
+            .formatted(
+                examples,
+                loop.totalSteps(),
+                stepSize > 0 ? " of " + stepSize : "",
+                MemoryFormat.of(loop.plan())));
+    announceResumed(command, loop.done());
+  }
+
+  /** Says where a run that is resumed continues. */
+  public static void announceResumed(BaseCommand command, long done) {
+    if (done > 0) {
+      command.note("Resuming after step %,d.".formatted(done));
+    }
+  }
+
+  /** Says how an interrupted run is resumed. */
+  public static void announceInterrupted(BaseCommand command, long done, long total) {
+    command.note(
+        "Stopped after step %,d of %,d: the same command with --resume continues from there."
+            .formatted(done, total));
+  }
 
   /**
    * Trains to the end, or until the process is told to end.
@@ -22,15 +55,11 @@ public final class TrainingSession {
    * @param section what the report says beside its curves, as HTML, once the run is over; asked
    *     unless it was interrupted
    */
-  public static TrainingLoop.Result train(
-      BaseCommand command,
-      TrainingLoop loop,
-      RunFolder run,
-      Map<String, String> curves,
-      Function<TrainingLoop.Result, String> section) {
+  public TrainingLoop.Result train(
+      Map<String, String> curves, Function<TrainingLoop.Result, String> section) {
     TrainingLoop.Result result;
     List<String> lines = new ArrayList<>();
-    try (Interruption interruption = new Interruption(loop::stop);
+    try (GracefulShutdown shutdown = new GracefulShutdown(loop::stop);
         Progress progress = new Progress(command.terminal(), command.common().quiet());
         RunReport report = new RunReport(run, loop.done(), curves)) {
       result = loop.train(new Watcher(progress, report, loop.done(), lines));
@@ -41,14 +70,12 @@ public final class TrainingSession {
     }
     lines.forEach(command::note);
     if (result.end() == TrainingLoop.End.INTERRUPTED) {
-      command.note(
-          "Stopped after step %,d of %,d: the same command with --resume goes on from there."
-              .formatted(result.steps(), loop.totalSteps()));
+      announceInterrupted(command, result.steps(), loop.totalSteps());
     }
     return result;
   }
 
-  /** How a run ended, in a sentence that names its result. */
+  /** Returns how a run ended, in a sentence that names its result. */
   public static String summary(TrainingLoop.Result result, Object where) {
     return "%s after %,d steps, loss %.4f%s: %s"
         .formatted(

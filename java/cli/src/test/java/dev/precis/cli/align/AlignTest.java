@@ -13,7 +13,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.precis.Classifier;
 import dev.precis.alignment.reward.ClassifierReward;
 import dev.precis.cli.CommandLineRun;
-import dev.precis.cli.common.BuiltIn;
+import dev.precis.cli.common.BuiltInModel;
 import dev.precis.cli.common.Statistics;
 import dev.precis.data.builtin.BuiltInDialogues;
 import dev.precis.io.Json;
@@ -152,7 +152,7 @@ final class AlignTest {
         1e-9);
     assertEquals(0, measures.get("probability of hate, prompt").get("difference").doubleValue());
     String report = Files.readString(output.resolve("report.html"));
-    assertTrue(report.contains("response before") && report.contains("Mean score"));
+    assertTrue(report.contains("baseline response") && report.contains("Mean score"));
     assertFalse(report.contains("http://") && report.contains("<script src"));
     assertTrue(Files.isDirectory(output.resolve("checkpoints/step-3/adapter")));
     // Generation takes the adapter, and the next alignment its value head too.
@@ -224,12 +224,12 @@ final class AlignTest {
   @Test
   void theRewardModelComputesInTheRunsTypeOrAnother() {
     List<Double> means = new ArrayList<>();
-    try (BuiltIn builtIn = BuiltIn.toxicity()) {
+    try (BuiltInModel builtIn = BuiltInModel.toxicity()) {
       for (String type : List.of("float32", "bfloat16")) {
         Path output = folder.resolve(type);
         List<Object> more =
             new ArrayList<>(
-                List.of("--reward-model", builtIn.model(), "--reward-label", "nothate"));
+                List.of("--reward-model", builtIn.folder(), "--reward-label", "nothate"));
         more.addAll(List.of("--max-steps", 1));
         // Without the option the run's own type, float32.
         if (type.equals("bfloat16")) {
@@ -262,11 +262,11 @@ final class AlignTest {
         .train()
         .forEach(dialogue -> texts.addAll(dialogue.summaries()));
     List<double[]> logits = new ArrayList<>();
-    try (BuiltIn builtIn = BuiltIn.toxicity()) {
+    try (BuiltInModel builtIn = BuiltInModel.toxicity()) {
       for (DType dtype : List.of(DType.FLOAT32, DType.BFLOAT16)) {
         try (Classifier classifier =
             Classifier.load(
-                builtIn.model(), new Classifier.LoadOptions().dtype(dtype).threads(1))) {
+                builtIn.folder(), new Classifier.LoadOptions().dtype(dtype).threads(1))) {
           logits.add(
               classifier.score(texts).stream()
                   .mapToDouble(scores -> scores.logits().get("nothate"))
@@ -319,9 +319,9 @@ final class AlignTest {
         "--algorithm grpo --value-coef 1 | --value-coef needs --algorithm ppo",
         "--algorithm rloo --whiten-rewards | --whiten-rewards needs --algorithm ppo",
         "--algorithm grpo --mode lab | --mode needs --algorithm ppo",
-        "--algorithm grpo --kl-penalty abs | --kl-penalty has no part in grpo",
-        "--mode lab --ratio-threshold 5 | --ratio-threshold has no part in --mode lab",
-        "--fixed-kl --target-kl 3 | --fixed-kl leaves nothing",
+        "--algorithm grpo --kl-penalty abs | --kl-penalty does not apply to grpo",
+        "--mode lab --ratio-threshold 5 | --ratio-threshold does not apply to --mode lab",
+        "--fixed-kl --target-kl 3 | --fixed-kl disables",
         "--gamma 1 --top-k 5 --gamma 0.9 | --gamma is given twice",
         "--fixed-kl --fixed-kl | --fixed-kl is given twice",
         "--mode labs | --mode must be full-mask, trl-classic or lab",

@@ -105,7 +105,7 @@ final class PreferenceAlignTest {
       assertTrue(Double.isFinite(metrics.getLast().get("eval_" + name).doubleValue()), name);
     }
     String report = Files.readString(output.resolve("report.html"));
-    assertTrue(report.contains("Share in the right order, evaluation"));
+    assertTrue(report.contains("Reward accuracy, evaluation"));
     assertTrue(Files.exists(output.resolve("reference.jsonl")));
     assertEquals("base", config(output).get("reference").stringValue());
     assertEquals(0.1, config(output).get("beta").doubleValue());
@@ -239,11 +239,11 @@ final class PreferenceAlignTest {
         "dpo | --rank 2 | --pairs is missing",
         "kto | --rank 2 | --feedback or --pairs is missing",
         "dpo | --feedback F | --feedback needs --algorithm kto",
-        "kto | --feedback F --pairs P | Only one of --pairs and --feedback",
-        "dpo | --pairs P --clip-range 0.1 | --clip-range has no part in dpo",
-        "ppo | --data P --beta 2 | --beta has no part in ppo",
-        "ppo | --data P --warmup-steps 2 | --warmup-steps has no part in ppo",
-        "orpo | --pairs P --reference base | --reference has no part in orpo",
+        "kto | --feedback F --pairs P | --feedback and --pairs are mutually exclusive",
+        "dpo | --pairs P --clip-range 0.1 | --clip-range does not apply to dpo",
+        "ppo | --data P --beta 2 | --beta does not apply to ppo",
+        "ppo | --data P --warmup-steps 2 | --warmup-steps does not apply to ppo",
+        "orpo | --pairs P --reference base | --reference does not apply to orpo",
         "dpo | --pairs P --label-smoothing 0.1 | --label-smoothing needs --algorithm cdpo or"
             + " robust",
         "cdpo | --pairs P --label-smoothing 0.7 | --label-smoothing must be at least 0",
@@ -254,7 +254,8 @@ final class PreferenceAlignTest {
         "dpo | --pairs P --beta 0 | --beta must be above 0",
         "kto | --pairs P --desirable-weight 0 --undesirable-weight 0 | both 0",
         "dpo | --pairs P --early-stopping 2 | need --eval-data",
-        "dpo | --pairs P --max-steps 3 --epochs 2 | Only one of --epochs and --max-steps",
+        "dpo | --pairs P --max-steps 3 --epochs 2 | --epochs and --max-steps are mutually"
+            + " exclusive",
         "dpo | --pairs P --adapter A | --reference is missing",
         "dpo | --pairs P --reference sft | must be base, adapter:DIR or checkpoint:DIR",
         "dpo | --pairs P --max-target-length 2 | longer than 2",

@@ -29,9 +29,7 @@ final class DataTest {
     CommandLineRun result =
         run("data", "--output", data, "--count", 200, "--tokenizer", 700).succeeded();
     assertEquals(
-        "160 dialogues to train with, 20 for validation, 20 to test with, in "
-            + data
-            + System.lineSeparator(),
+        "160 training, 20 validation and 20 test dialogues in " + data + System.lineSeparator(),
         result.out());
     assertEquals("", result.err());
     try (Stream<Path> files = Files.list(data)) {
@@ -123,7 +121,8 @@ final class DataTest {
     }
     CommandLineRun both = run("data", "--output", data, "--byte-level", 500, "--tokenizer", 700);
     assertEquals(2, both.exitCode());
-    assertTrue(both.err().contains("Only one of --tokenizer and --byte-level"), both.err());
+    assertTrue(
+        both.err().contains("--tokenizer and --byte-level are mutually exclusive"), both.err());
     CommandLineRun small = run("data", "--output", data, "--byte-level", 100);
     assertEquals(2, small.exitCode());
     assertTrue(small.err().contains("at least 261"), small.err());

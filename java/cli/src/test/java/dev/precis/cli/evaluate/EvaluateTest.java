@@ -211,8 +211,8 @@ final class EvaluateTest {
     List<Object> text = new ArrayList<>(List.of("evaluate", "--max-new-tokens", 24));
     text.addAll(List.of(options));
     String page = run(text.toArray()).succeeded().out();
-    assertTrue(page.contains("guard: other gave up ROUGE: rouge1 -11.5"), page);
-    assertTrue(page.contains("guard: ROUGE of same did not fall beyond its interval"), page);
+    assertTrue(page.contains("guard: other lost ROUGE: rouge1 -11.5"), page);
+    assertTrue(page.contains("guard: ROUGE of same did not fall significantly"), page);
     assertTrue(page.contains("  deviation "), page);
   }
 
@@ -402,7 +402,8 @@ final class EvaluateTest {
     for (String file : List.of("adapter_config.json", "adapter_model.safetensors")) {
       Files.copy(LORA.resolve(file), adapter.resolve(file));
     }
-    Frozen frozen = new Frozen(new Candidate("base", model, List.of(adapter)));
+    BaselineFingerprint frozen =
+        new BaselineFingerprint(new Candidate("base", model, List.of(adapter)));
     frozen.check();
     assertEquals(List.of(model, adapter), List.copyOf(frozen.hashes().keySet()));
     for (Path weights :

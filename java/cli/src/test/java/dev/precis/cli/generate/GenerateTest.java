@@ -12,7 +12,7 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.precis.cli.CommandLineRun;
-import dev.precis.cli.common.BuiltIn;
+import dev.precis.cli.common.BuiltInModel;
 import dev.precis.io.Json;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -62,7 +62,7 @@ final class GenerateTest {
       assertEquals(inputs.get(i).get("id"), line.get("id"));
       assertTrue(line.get("score").floatValue() < 0);
     }
-    assertArrayEquals(BuiltIn.expectedTokens(), tokens(outputs.getFirst()));
+    assertArrayEquals(BuiltInModel.expectedTokens(), tokens(outputs.getFirst()));
     try (var files = Files.list(folder)) {
       assertEquals(List.of(output), files.toList());
     }
@@ -252,7 +252,7 @@ final class GenerateTest {
     Files.delete(output);
     Files.writeString(partial, left);
     CommandLineRun resumed = generate(command + " --resume").succeeded();
-    assertTrue(resumed.err().startsWith("Going on after "), resumed.err());
+    assertTrue(resumed.err().startsWith("Resuming after "), resumed.err());
     assertEquals(whole, Files.readString(output));
     assertFalse(Files.exists(partial));
   }

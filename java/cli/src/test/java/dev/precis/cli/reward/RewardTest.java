@@ -9,7 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.precis.cli.CommandLineRun;
-import dev.precis.cli.common.BuiltIn;
+import dev.precis.cli.common.BuiltInModel;
 import dev.precis.io.Json;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -84,7 +84,7 @@ final class RewardTest {
       assertTrue(Files.exists(folder.resolve("run").resolve(file)), file);
     }
     String page = Files.readString(folder.resolve("run/report.html"));
-    assertTrue(page.contains("that were held out") && page.contains("Evaluation accuracy"));
+    assertTrue(page.contains("held-out") && page.contains("Evaluation accuracy"));
     // The model prefers what people preferred, also of pairs that nobody has seen.
     Path chosen = side("chosen");
     Path rejected = side("rejected");
@@ -128,7 +128,7 @@ final class RewardTest {
             .succeeded();
     // The model's own labels and its own head.
     assertFalse(result.err().contains("a new head"), result.err());
-    assertTrue(result.out().contains("texts that were held out"), result.out());
+    assertTrue(result.out().contains("held-out texts"), result.out());
     assertTrue(result.out().matches("(?s).*hate +\\d+ +[01]\\.\\d{4}.*"), result.out());
     JsonNode found = evaluation();
     assertEquals(lines(data.resolve("test-labels.jsonl")).size(), found.get("texts").intValue());
@@ -247,7 +247,7 @@ final class RewardTest {
     assertEquals(2, other.exitCode());
     assertTrue(other.err().contains("center = 0.01, not 0.5"), other.err());
     CommandLineRun resumed = reward(with(whole, "--resume")).succeeded();
-    assertTrue(resumed.err().contains("Going on after step 2"), resumed.err());
+    assertTrue(resumed.err().contains("Resuming after step 2"), resumed.err());
     assertArrayEquals(expected, Files.readAllBytes(run.resolve("model/model.safetensors")));
     assertEquals(evaluation, Files.readString(run.resolve("evaluation.json")));
     assertEquals(7, lines(run.resolve("metrics.jsonl")).size());
@@ -274,11 +274,12 @@ final class RewardTest {
       delimiter = '|',
       value = {
         "--pairs p                                   | --model or --init is missing",
-        "--pairs p --model m --init i                | Only one of --model and --init",
+        "--pairs p --model m --init i                | --model and --init are mutually exclusive",
         "--model m                                   | --pairs or --data is missing",
-        "--model m --pairs p --data d                | Only one of --pairs and --data",
+        "--model m --pairs p --data d                | --pairs and --data are mutually exclusive",
         "--model m --pairs p --holdout 1             | --holdout must be at least 0 and below 1",
-        "--model m --pairs p --holdout .2 --eval-data e | Only one of --eval-data and --holdout",
+        "--model m --pairs p --holdout .2 --eval-data e | --eval-data and --holdout are mutually"
+            + " exclusive",
         "--model m --data d --center 1               | --center needs --pairs",
         "--model m --data d --template {completion}  | --template needs --pairs",
         "--model m --pairs p --labels a,b            | --labels needs --data",
@@ -288,7 +289,8 @@ final class RewardTest {
         "--model m --pairs p --dropout 1             | --dropout must be at least 0 and below 1",
         "--model m --pairs p --holdout 0 --early-stopping 2 | need --eval-data",
         "--model m --pairs p --optimizer best        | --optimizer must be",
-        "--model m --pairs p --epochs 1 --max-steps 3 | Only one of --epochs and --max-steps",
+        "--model m --pairs p --epochs 1 --max-steps 3 | --epochs and --max-steps are mutually"
+            + " exclusive",
       })
   void wrongUsage(String options, String sentence) {
     CommandLineRun result = reward((Object[]) options.strip().split(" +"));
@@ -338,19 +340,19 @@ final class RewardTest {
 
   @Test
   void theBuiltInClassifierKnowsRudeness() throws IOException {
-    try (BuiltIn toxicity = BuiltIn.toxicity()) {
+    try (BuiltInModel toxicity = BuiltInModel.toxicity()) {
       // Another seed than the one that it was trained with.
       Path texts = data.resolve("train-labels.jsonl");
       List<JsonNode> want = lines(texts);
       List<JsonNode> got =
-          run("score", "--reward-model", toxicity.model(), "--input", texts).succeeded().lines();
+          run("score", "--reward-model", toxicity.folder(), "--input", texts).succeeded().lines();
       int wrong = 0;
       for (int i = 0; i < want.size(); i++) {
         wrong += want.get(i).get("label").equals(got.get(i).get("label")) ? 0 : 1;
       }
       assertTrue(wrong <= want.size() / 100, wrong + " of " + want.size());
       long bytes = 0;
-      try (var files = Files.list(toxicity.model())) {
+      try (var files = Files.list(toxicity.folder())) {
         for (Path file : files.toList()) {
           bytes += Files.size(file);
         }

@@ -144,7 +144,7 @@ final class TrainTest {
         "--method both | --method must be lora or full",
         "--optimizer lion | --optimizer must be adamw, adam, sgd or adafactor",
         "--schedule step | --schedule must be linear, cosine or constant",
-        "--epochs 2 --max-steps 3 | Only one of --epochs and --max-steps",
+        "--epochs 2 --max-steps 3 | --epochs and --max-steps are mutually exclusive",
         "--early-stopping 2 | need --eval-data",
         "--learning-rate -1 | --learning-rate must be above 0",
         "--target-modules query | No layer of the model is named",

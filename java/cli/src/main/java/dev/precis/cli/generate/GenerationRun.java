@@ -1,0 +1,103 @@
+package dev.precis.cli.generate;
+
+import dev.precis.T5;
+import dev.precis.cli.common.BaseCommand;
+import dev.precis.cli.common.Progress;
+import dev.precis.generation.GenerationOptions;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+
+/**
+ * Generates and writes results as they come. A run that ends early says what it leaves and how to
+ * resume it.
+ *
+ * @param output null: standard output
+ */
+record GenerationRun(
+    BaseCommand command,
+    T5 t5,
+    List<int[]> sources,
+    GenerationOptions options,
+    int batchSize,
+    ResultWriter results,
+    Path output) {
+
+  void write() {
+    int total = sources.size();
+    int from = results.written();
+    if (from > 0) {
+      command.note("Resuming after %d of %d.".formatted(from, total));
+    }
+    Thread farewell = new Thread(this::reportPartial);
+    Runtime.getRuntime().addShutdownHook(farewell);
+    boolean complete = false;
+    long tokens;
+    Progress progress = new Progress(command.terminal(), command.common().quiet());
+    try (progress) {
+      tokens = generate(from, progress);
+      results.commit();
+      complete = true;
+    } finally {
+      if (removeHook(farewell) && !complete) {
+        reportPartial();
+      }
+    }
+    if (command.terminal().errIsTerminal()) {
+      command.note(
+          "%,d dialogues, %,d tokens in %s (%,.0f tokens/s)."
+              .formatted(
+                  total - from,
+                  tokens,
+                  Progress.clock(progress.seconds()),
+                  tokens / progress.seconds()));
+    }
+  }
+
+  /** Generates for the sources that are left and returns how many tokens that were. */
+  private long generate(int from, Progress progress) {
+    int total = sources.size();
+    AtomicLong tokens = new AtomicLong();
+    AtomicInteger done = new AtomicInteger();
+    progress.show("%d/%d dialogues".formatted(from, total));
+    t5.generateTokens(
+        sources.subList(from, total),
+        options,
+        batchSize,
+        from,
+        (source, generated) -> {
+          generated.forEach(each -> tokens.addAndGet(each.tokens().length));
+          results.add(from + source, generated.stream().map(t5::decode).toList());
+          progress.show(
+              "%d/%d dialogues  %,.0f tokens/s  %s"
+                  .formatted(
+                      from + done.incrementAndGet(),
+                      total,
+                      tokens.get() / progress.seconds(),
+                      progress.left((double) done.get() / (total - from))));
+        });
+    return tokens.get();
+  }
+
+  private void reportPartial() {
+    if (output != null && results.written() > 0) {
+      command
+          .terminal()
+          .err()
+          .printf(
+              "%d of %d results are kept in %s: the same command with --resume continues from"
+                  + " there.%n",
+              results.written(), sources.size(), ResultWriter.partial(output));
+    }
+  }
+
+  /** False when the process is already shutting down, and the hook has run or will. */
+  private static boolean removeHook(Thread hook) {
+    try {
+      return Runtime.getRuntime().removeShutdownHook(hook);
+    } catch (IllegalStateException e) {
+      return false;
+    }
+  }
+}

@@ -1,0 +1,66 @@
+package dev.precis.cli.options;
+
+import dev.precis.cli.common.BaseCommand;
+import java.util.List;
+import picocli.CommandLine.Option;
+
+/** What a run trains: a new LoRA adapter, an existing one, or all weights. */
+public final class MethodOptions extends LoraOptions {
+  private static final List<String> SHAPE =
+      List.of("--rank", "--lora-alpha", "--target-modules", "--rslora");
+
+  @Option(
+      names = "--method",
+      paramLabel = "lora|full",
+      defaultValue = "lora",
+      description =
+          "lora trains an adapter on frozen weights, full trains all weights (default:"
+              + " ${DEFAULT-VALUE}).")
+  private String method;
+
+  @Option(
+      names = {"--init-adapter", "--adapter"},
+      paramLabel = "ADAPTER",
+      description =
+          "LoRA: start from this PEFT adapter, with its own rank, alpha and modules; in align its"
+              + " value head is used too.")
+  private String initAdapter;
+
+  /** {@code lora} or {@code full}. */
+  public String method() {
+    return method;
+  }
+
+  /** Whether adapters are trained rather than all weights. */
+  public boolean lora() {
+    return method.equals("lora");
+  }
+
+  /** The adapter to start from; null for a new one. */
+  public String initAdapter() {
+    return initAdapter;
+  }
+
+  /** Refuses an unknown method, and options that do not belong to it. */
+  public void check(BaseCommand command) {
+    if (!lora() && !method.equals("full")) {
+      throw command.usage("--method must be lora or full, not '" + method + "'");
+    }
+    if (!lora()) {
+      for (String option : List.of("--lora-dropout", "--init-adapter")) {
+        refuse(command, option);
+      }
+      SHAPE.forEach(option -> refuse(command, option));
+    }
+    if (initAdapter != null && SHAPE.stream().anyMatch(command::given)) {
+      throw command.usage(
+          "--init-adapter (or --adapter) brings its own rank, alpha and target modules");
+    }
+  }
+
+  private static void refuse(BaseCommand command, String option) {
+    if (command.given(option)) {
+      throw command.usage(option + " needs --method lora");
+    }
+  }
+}

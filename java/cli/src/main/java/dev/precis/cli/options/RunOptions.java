@@ -1,0 +1,19 @@
+package dev.precis.cli.options;
+
+import java.nio.file.Path;
+import picocli.CommandLine.Option;
+
+/** The folder of a run, and whether the run is a new one. */
+public final class RunOptions extends ResumeOption {
+  @Option(
+      names = "--output",
+      required = true,
+      paramLabel = "RUN",
+      description = "The run folder: configuration, metrics, checkpoints, report and result.")
+  private Path output;
+
+  /** The run's folder. */
+  public Path output() {
+    return output;
+  }
+}
