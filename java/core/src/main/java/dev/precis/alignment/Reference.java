@@ -103,7 +103,7 @@ public final class Reference implements AutoCloseable {
                     + " the result checkpoint:DIR");
           }
           for (Linear linear : linears) {
-            adapters.put(linear, linear.pack(policy.ops(), arena, List.of(adapter.modules())));
+            adapters.put(linear, linear.pack(List.of(adapter.modules()), policy.ops(), arena));
           }
           adaptsEncoder |=
               adapter.modules().keySet().stream().anyMatch(m -> m.startsWith("encoder."));
@@ -157,7 +157,7 @@ public final class Reference implements AutoCloseable {
   public long weightBytes() {
     long bytes = 0;
     if (adapters.isEmpty()) {
-      bytes += model.weights().embedding().memory().byteSize();
+      bytes += model.weights().embedding().value().memory().byteSize();
       for (Linear linear : model.weights().linears()) {
         bytes += linear.packed().memory().byteSize();
       }

@@ -5,15 +5,14 @@ import dev.precis.encoder.RobertaWeights.Norm;
 import dev.precis.io.InvalidInputException;
 import dev.precis.ops.Activation;
 import dev.precis.ops.Attention;
-import dev.precis.ops.DropoutMask;
 import dev.precis.ops.Ops;
 import dev.precis.ops.Tape;
 import dev.precis.ops.Variable;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Ragged;
 import dev.precis.tensor.Tensor;
-import dev.precis.tensor.Workspace;
 import java.lang.foreign.ValueLayout;
+import java.util.List;
 
 /**
  * A RoBERTa that classifies sequences, on a {@link Tape}: transformers'
@@ -25,7 +24,7 @@ import java.lang.foreign.ValueLayout;
  *   logits = outProjection(tanh(dense(x of the first token)))
  * </pre>
  *
- * <p>Sequences lie one behind the other, without padding. Not for several threads.
+ * <p>Sequences lie one behind the other, without padding. Not thread-safe.
  */
 public final class RobertaClassifier {
   /** The kernel asks for a distance, which without a bias nothing depends on. */
@@ -33,13 +32,12 @@ public final class RobertaClassifier {
 
   private final RobertaWeights weights;
   private final RobertaConfig config;
-  private final Ops ops;
-  private final DType activationType;
+  private final DType activations;
   private final boolean dropout;
   private final Attention.Kind attention;
 
   /**
-   * A classifier.
+   * Makes a classifier of its weights.
    *
    * @param dtype of the packed weights: float32 or bfloat16
    * @param dropout whether the configuration's dropout is applied where the tape records
@@ -47,8 +45,7 @@ public final class RobertaClassifier {
   public RobertaClassifier(RobertaWeights weights, Ops ops, DType dtype, boolean dropout) {
     this.weights = weights;
     this.config = weights.config();
-    this.ops = ops;
-    this.activationType = dtype == DType.FLOAT32 ? DType.FLOAT32 : DType.BFLOAT16;
+    this.activations = dtype.activations();
     this.dropout = dropout;
     this.attention =
         new Attention.Kind(
@@ -68,7 +65,7 @@ public final class RobertaClassifier {
   }
 
   /**
-   * The logits of each sequence.
+   * Computes the logits of each sequence.
    *
    * @param tokens each sequence with its special tokens
    * @return (sequences, labels) float32
@@ -84,22 +81,18 @@ public final class RobertaClassifier {
     float headDropout = rate(tape, config.classifierDropout());
     Variable x = embed(tape, tokens, hiddenDropout);
     for (Layer layer : weights.layers()) {
-      if (tape.recording()) {
-        x = tape.block(x, before -> layer(tape, layer, before, tokens, hiddenDropout));
-      } else {
-        // Nobody reads what was before: one piece of memory serves all layers.
-        Workspace.Mark mark = tape.workspace().mark();
-        ops.convert(layer(tape, layer, x, tokens, 0).value(), x.value());
-        tape.workspace().release(mark);
-      }
+      x =
+          tape.block(
+              x,
+              List.of(
+                  y -> attention(tape, layer, y, tokens, hiddenDropout),
+                  y -> feedForward(tape, layer, y, hiddenDropout)));
     }
     Variable first = tape.dropout(tape.rows(x, firstTokens(tape, tokens)), headDropout);
-    Variable hidden = weights.dense().apply(tape, first, like(tape, first.value()));
+    Variable hidden = weights.dense().apply(tape, first, DType.FLOAT32);
     hidden = tape.activation(hidden, Activation.TANH, false, like(tape, hidden.value()));
     hidden = tape.dropout(hidden, headDropout);
-    Tensor logits =
-        tape.workspace().tensor(DType.FLOAT32, tokens.sequences(), config.labels().size());
-    return weights.outProjection().apply(tape, hidden, logits);
+    return weights.outProjection().apply(tape, hidden, DType.FLOAT32);
   }
 
   private float rate(Tape tape, float rate) {
@@ -111,15 +104,9 @@ public final class RobertaClassifier {
   }
 
   private Variable embed(Tape tape, Ragged tokens, float dropout) {
-    Variable x =
-        tape.embedding(weights.words().value(), weights.words().gradient(), tokens.ids(), 0);
-    x =
-        tape.addEmbedding(
-            x,
-            weights.positions().value(),
-            weights.positions().gradient(),
-            positions(tape, tokens));
-    x = tape.addBias(x, weights.type().value(), weights.type().gradient());
+    Variable x = tape.embedding(weights.words(), tokens.ids(), 0);
+    x = tape.addEmbedding(x, weights.positions(), positions(tape, tokens));
+    x = tape.addBias(x, weights.type());
     return norm(tape, x, weights.norm(), dropout);
   }
 
@@ -145,33 +132,23 @@ public final class RobertaClassifier {
     return first;
   }
 
-  private Variable layer(Tape tape, Layer layer, Variable x, Ragged tokens, float dropout) {
-    Workspace workspace = tape.workspace();
-    long rows = x.value().rows();
-    Variable qkv =
-        layer.qkv().apply(tape, x, workspace.tensor(activationType, rows, layer.qkv().outputs()));
+  private Variable attention(Tape tape, Layer layer, Variable x, Ragged tokens, float dropout) {
+    Variable qkv = layer.qkv().apply(tape, x, activations);
     Variable mixed = tape.selfAttention(qkv, shape(tape, tokens), null);
     x = layer.attentionOut().addTo(tape, mixed, x, dropout);
-    x = norm(tape, x, layer.attentionNorm(), 0);
-    long wide = layer.feedForwardIn().outputs();
-    Variable in =
-        layer.feedForwardIn().apply(tape, x, workspace.tensor(activationType, rows, wide));
+    return norm(tape, x, layer.attentionNorm(), 0);
+  }
+
+  private Variable feedForward(Tape tape, Layer layer, Variable x, float dropout) {
+    Variable in = layer.feedForwardIn().apply(tape, x, activations);
     Variable active =
-        tape.activation(
-            in, config.activation(), false, workspace.tensor(activationType, rows, wide));
+        tape.activation(in, config.activation(), false, like(tape, in.value()));
     x = layer.feedForwardOut().addTo(tape, active, x, dropout);
     return norm(tape, x, layer.feedForwardNorm(), 0);
   }
 
   private Variable norm(Tape tape, Variable x, Norm norm, float dropout) {
-    return tape.layerNorm(
-        x,
-        norm.weight().value(),
-        norm.weight().gradient(),
-        norm.bias().value(),
-        norm.bias().gradient(),
-        config.layerNormEpsilon(),
-        dropout);
+    return tape.layerNorm(x, norm.weight(), norm.bias(), config.layerNormEpsilon(), dropout);
   }
 
   private Attention.Shape shape(Tape tape, Ragged tokens) {
@@ -181,6 +158,6 @@ public final class RobertaClassifier {
         null,
         tokens.offsets(),
         tokens.offsets(),
-        dropout > 0 ? new DropoutMask(dropout, tape.seed(), tape.nextDropout()) : null);
+        dropout > 0 ? tape.nextMask(dropout) : null);
   }
 }

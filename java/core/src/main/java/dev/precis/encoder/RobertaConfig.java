@@ -44,6 +44,12 @@ public record RobertaConfig(
     List<String> labels,
     boolean multiLabel) {
 
+  /** The beginning of the names of all tensors but the head's. */
+  static final String PREFIX = "roberta.";
+
+  /** The beginning of the names of the head's tensors. */
+  static final String HEAD = "classifier.";
+
   private static final int LARGEST = 1 << 20;
   private static final int MOST_LABELS = 10_000;
 
@@ -126,7 +132,7 @@ public record RobertaConfig(
     };
   }
 
-  /** {@code id2label}; without it as many nameless ones as {@code num_labels}, two in general. */
+  /** Reads {@code id2label}; without it makes up as many names as {@code num_labels}, or two. */
   private static List<String> labels(JsonObject json) {
     List<String> labels = new ArrayList<>();
     JsonObject names = json.object("id2label");
@@ -154,17 +160,17 @@ public record RobertaConfig(
     return labels;
   }
 
-  /** The most tokens that a sequence can have: the positions that are for tokens. */
+  /** Returns the most tokens that a sequence can have: the positions that are for tokens. */
   public int maxTokens() {
     return maxPositions - padTokenId - 1;
   }
 
-  /** The same shape with other classes, of which one is true. */
+  /** Returns the same shape with other classes, of which one is true. */
   public RobertaConfig withLabels(List<String> labels) {
     return with(labels, labels.size() == 1, hiddenDropout, attentionDropout, classifierDropout);
   }
 
-  /** The same shape with one dropout everywhere. */
+  /** Returns the same shape with one dropout everywhere. */
   public RobertaConfig withDropout(float dropout) {
     return with(labels, multiLabel, dropout, dropout, dropout);
   }
@@ -189,16 +195,16 @@ public record RobertaConfig(
         multiLabel);
   }
 
-  /** The name and shape of every tensor of a checkpoint of this configuration. */
+  /** Returns the name and shape of every tensor of a checkpoint of this configuration. */
   public Map<String, long[]> tensorShapes() {
     Map<String, long[]> shapes = new LinkedHashMap<>();
-    String embeddings = RobertaWeights.PREFIX + "embeddings.";
+    String embeddings = PREFIX + "embeddings.";
     shapes.put(embeddings + "word_embeddings.weight", new long[] {vocabSize, hiddenSize});
     shapes.put(embeddings + "position_embeddings.weight", new long[] {maxPositions, hiddenSize});
     shapes.put(embeddings + "token_type_embeddings.weight", new long[] {typeVocabSize, hiddenSize});
     norm(shapes, embeddings + "LayerNorm");
     for (int i = 0; i < numLayers; i++) {
-      String layer = RobertaWeights.PREFIX + "encoder.layer." + i + ".";
+      String layer = PREFIX + "encoder.layer." + i + ".";
       for (String name : List.of("query", "key", "value")) {
         linear(shapes, layer + "attention.self." + name, hiddenSize, hiddenSize);
       }
@@ -208,8 +214,8 @@ public record RobertaConfig(
       linear(shapes, layer + "output.dense", hiddenSize, intermediateSize);
       norm(shapes, layer + "output.LayerNorm");
     }
-    linear(shapes, RobertaWeights.HEAD + "dense", hiddenSize, hiddenSize);
-    linear(shapes, RobertaWeights.HEAD + "out_proj", labels.size(), hiddenSize);
+    linear(shapes, HEAD + "dense", hiddenSize, hiddenSize);
+    linear(shapes, HEAD + "out_proj", labels.size(), hiddenSize);
     return shapes;
   }
 

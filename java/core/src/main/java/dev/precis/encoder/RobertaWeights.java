@@ -6,6 +6,7 @@ import dev.precis.layers.Linear;
 import dev.precis.layers.Parameters;
 import dev.precis.layers.WeightLoader;
 import dev.precis.ops.Ops;
+import dev.precis.ops.Weight;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -31,19 +32,6 @@ public record RobertaWeights(
     List<Layer> layers,
     Linear dense,
     Linear outProjection) {
-  /** What the names of all but the head's tensors begin with. */
-  static final String PREFIX = "roberta.";
-
-  /** What the names of the head's tensors begin with. */
-  static final String HEAD = "classifier.";
-
-  /**
-   * A weight that is no product's.
-   *
-   * @param gradient null where it is not trained
-   */
-  public record Weight(Tensor value, Tensor gradient) {}
-
   /** A layer norm. */
   public record Norm(Weight weight, Weight bias) {}
 
@@ -74,11 +62,11 @@ public record RobertaWeights(
    */
   public static RobertaWeights load(
       Checkpoint checkpoint, RobertaConfig config, Ops ops, Arena owner, DType dtype) {
-    if (!checkpoint.contains(HEAD + "out_proj.weight")) {
+    if (!checkpoint.contains(RobertaConfig.HEAD + "out_proj.weight")) {
       throw new InvalidInputException(
           checkpoint.path()
               + " has no "
-              + HEAD
+              + RobertaConfig.HEAD
               + "out_proj.weight: it is a RoBERTa without a classifier; train one with 'precis"
               + " reward'");
     }
@@ -90,8 +78,8 @@ public record RobertaWeights(
   }
 
   /**
-   * Weights that are all trained: what is packed is a copy of the parameters, which {@link #update}
-   * brings up to date; everything else is the parameters themselves.
+   * Makes weights for full fine-tuning: packed weights are copies of the parameters, which {@link
+   * #update} brings up to date; everything else is the parameters themselves.
    *
    * @param parameters of the names and shapes of {@link RobertaConfig#tensorShapes}
    */
@@ -100,7 +88,7 @@ public record RobertaWeights(
     return new Loader(WeightLoader.trained(parameters, ops, owner, dtype), config, dtype).load();
   }
 
-  /** Every product of the model. */
+  /** Returns every product of the model. */
   public List<Linear> linears() {
     List<Linear> all = new ArrayList<>();
     layers.forEach(layer -> all.addAll(layer.linears()));
@@ -117,21 +105,21 @@ public record RobertaWeights(
   private record Loader(WeightLoader source, RobertaConfig config, DType dtype) {
     RobertaWeights load() {
       int d = config.hiddenSize();
-      String embeddings = PREFIX + "embeddings.";
-      Tensor words = source.embedding(embeddings + "word_embeddings.weight", config.vocabSize(), d);
+      String embeddings = RobertaConfig.PREFIX + "embeddings.";
+      Weight words = source.embedding(embeddings + "word_embeddings.weight", config.vocabSize(), d);
       List<Layer> layers = new ArrayList<>();
       for (int i = 0; i < config.numLayers(); i++) {
-        layers.add(layer(PREFIX + "encoder.layer." + i + "."));
+        layers.add(layer(RobertaConfig.PREFIX + "encoder.layer." + i + "."));
       }
       return new RobertaWeights(
           config,
-          new Weight(words, source.gradientOf(words)),
+          words,
           weight(embeddings + "position_embeddings.weight", config.maxPositions(), d),
           firstRow(weight(embeddings + "token_type_embeddings.weight", config.typeVocabSize(), d)),
           norm(embeddings + "LayerNorm"),
           layers,
-          linear(List.of(HEAD + "dense"), d, d, DType.FLOAT32),
-          linear(List.of(HEAD + "out_proj"), config.labels().size(), d, DType.FLOAT32));
+          linear(List.of(RobertaConfig.HEAD + "dense"), d, d, DType.FLOAT32),
+          linear(List.of(RobertaConfig.HEAD + "out_proj"), config.labels().size(), d, DType.FLOAT32));
     }
 
     private Layer layer(String prefix) {
@@ -157,13 +145,12 @@ public record RobertaWeights(
     }
 
     private Weight weight(String name, long... shape) {
-      Tensor value = source.keep(name, shape);
-      return new Weight(value, source.gradientOf(value));
+      return source.weight(name, shape);
     }
 
     private static Weight firstRow(Weight table) {
       return new Weight(
-          firstRow(table.value), table.gradient == null ? null : firstRow(table.gradient));
+          firstRow(table.value()), table.trained() ? firstRow(table.gradient()) : null);
     }
 
     private static Tensor firstRow(Tensor table) {

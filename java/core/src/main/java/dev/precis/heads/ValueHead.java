@@ -5,11 +5,13 @@ import dev.precis.io.InvalidInputException;
 import dev.precis.layers.Linear;
 import dev.precis.layers.Parameters;
 import dev.precis.layers.Parameters.Parameter;
+import dev.precis.layers.Part;
 import dev.precis.layers.TransposedWeights;
 import dev.precis.ops.Ops;
 import dev.precis.ops.PackedMatrix;
 import dev.precis.ops.Tape;
 import dev.precis.ops.Variable;
+import dev.precis.ops.Weight;
 import dev.precis.random.SplitMix64;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
@@ -33,12 +35,10 @@ public final class ValueHead {
 
   private final Ops ops;
   private final Parameters parameters;
-  private final Parameter weight;
-  private final Parameter bias;
   private final Linear linear;
 
   /**
-   * A head with PyTorch's initial values for a linear layer: uniform in +-1/sqrt(dModel).
+   * Makes a head with PyTorch's initial values for a linear layer: uniform in +-1/sqrt(dModel).
    *
    * @param owner frees it
    */
@@ -48,8 +48,8 @@ public final class ValueHead {
     shapes.put(PREFIX + "weight", new long[] {1, dModel});
     shapes.put(PREFIX + "bias", new long[] {1});
     parameters = new Parameters(shapes, ops.context(), owner);
-    weight = parameters.find(PREFIX + "weight");
-    bias = parameters.find(PREFIX + "bias");
+    Parameter weight = parameters.find(PREFIX + "weight");
+    Parameter bias = parameters.find(PREFIX + "bias");
     SplitMix64 random = new SplitMix64(SplitMix64.mix(seed, 0x76616c7565L));
     double bound = 1 / Math.sqrt(dModel);
     for (Parameter parameter : parameters.all()) {
@@ -62,8 +62,9 @@ public final class ValueHead {
     PackedMatrix w = ops.pack(owner, DType.FLOAT32, List.of(weight.value()));
     TransposedWeights transposed = new TransposedWeights(ops, owner);
     transposed.makeRoomFor(w);
-    linear = new Linear(w, transposed, List.of(new Linear.Part("v_head.summary", 0, 1)));
+    linear = new Linear(w, transposed, List.of(new Part("v_head.summary", 0, 1)));
     linear.train(List.of(weight));
+    linear.addBiases(List.of(new Weight(bias.value(), bias.gradient())));
   }
 
   /**
@@ -95,7 +96,7 @@ public final class ValueHead {
     return found == 2;
   }
 
-  /** What is trained. */
+  /** Returns the trainable parameters. */
   public Parameters parameters() {
     return parameters;
   }
@@ -106,29 +107,23 @@ public final class ValueHead {
   }
 
   /**
-   * The values of tokens.
+   * Computes the values of tokens.
    *
    * @param hidden (tokens, dModel), of the decoder
    * @return (tokens, 1) float32
    */
   public Tensor values(Tensor hidden, Workspace workspace) {
-    Tensor values = workspace.tensor(DType.FLOAT32, hidden.rows(), 1);
-    linear.apply(ops, hidden, values);
-    ops.addBias(values, bias.value());
-    return values;
+    Tape tape = Tape.inference(ops, workspace);
+    return values(tape, tape.constant(hidden)).value();
   }
 
-  /** As {@link #values}, on a tape: the gradient of the result is (tokens, 1) float32. */
+  /**
+   * Computes the values of tokens on a tape.
+   *
+   * @param hidden (tokens, dModel), of the decoder
+   * @return (tokens, 1) float32, as is its gradient
+   */
   public Variable values(Tape tape, Variable hidden) {
-    Tensor values = tape.workspace().tensor(DType.FLOAT32, hidden.value().rows(), 1);
-    Variable product = linear.apply(tape, hidden, values);
-    ops.addBias(values, bias.value());
-    tape.record(
-        () -> {
-          if (product.gradient() != null) {
-            ops.biasGradient(product.gradient(), bias.gradient());
-          }
-        });
-    return product;
+    return linear.apply(tape, hidden, DType.FLOAT32);
   }
 }

@@ -5,6 +5,7 @@ import dev.precis.layers.Parameters.Parameter;
 import dev.precis.ops.DropoutMask;
 import dev.precis.ops.LoraWeights;
 import dev.precis.ops.Ops;
+import dev.precis.ops.PackedMatrix;
 import dev.precis.ops.Tape;
 import dev.precis.ops.Variable;
 import dev.precis.tensor.DType;
@@ -15,8 +16,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The adapters of one {@link Linear} while they are trained: float32 parameters, and what the fused
- * product reads, packed anew after each change.
+ * The adapters of one {@link Linear} while they are trained: float32 parameters, and their packed
+ * copies for the fused product, packed anew after each change.
  *
  * <p>With {@code t = x A' s}, the product is {@code y = x W' + t B'}, and backward
  *
@@ -24,8 +25,8 @@ import java.util.List;
  *   dB += dy' t      dt = (dy B) s      dA += dt' x      dx = dy W + dt A
  * </pre>
  *
- * so that dx is the same fused product, of dy with W, B and A transposed. Dropout is applied to
- * what A reads, as PEFT does; modules that read the same input share a mask.
+ * so that dx is the same fused product, of dy with W, B and A transposed. Dropout is applied to the
+ * input of A, as PEFT does; modules that read the same input share a mask.
  */
 public final class LoraTraining {
   /**
@@ -34,16 +35,25 @@ public final class LoraTraining {
    * @param a (rank, K)
    * @param b (N of the part, rank)
    */
-  public record Module(Linear.Part part, Parameter a, Parameter b, float scaling) {
-    /** Rows of A. */
+  public record Module(Part part, Parameter a, Parameter b, float scaling) {
+    /** Returns the rows of A. */
     public int rank() {
       return Math.toIntExact(a.value().dim(0));
     }
   }
 
+  /**
+   * Results of the forward product that the backward step reads.
+   *
+   * @param down (M, R): {@code x A' . s}
+   * @param mask of the input of A; null without dropout
+   */
+  record Kept(Tensor down, DropoutMask mask) {}
+
   private final List<Module> modules;
   private final float dropout;
   private final int ranks;
+  private final DType dtype;
   private final Tensor up;
   private final LoraWeights weights;
   private final LoraWeights transposed;
@@ -51,19 +61,18 @@ public final class LoraTraining {
   /**
    * Packs adapters.
    *
-   * @param linear what they sit on
-   * @param modules at most four
-   * @param dropout of what A reads
+   * @param w the weight that they sit on
+   * @param modules at most one for each part
+   * @param dropout of the input of A
    * @param owner frees what is packed
+   * @throws InvalidInputException where the scalings differ or a GPU takes fewer ranks
    */
-  public LoraTraining(Linear linear, List<Module> modules, float dropout, Ops ops, Arena owner) {
-    if (modules.isEmpty() || modules.size() > 4) {
-      throw new IllegalArgumentException("1 to 4 adapters fit one product, not " + modules.size());
-    }
-    if (modules.stream().anyMatch(m -> m.scaling != modules.getFirst().scaling)) {
+  public LoraTraining(PackedMatrix w, List<Module> modules, float dropout, Ops ops, Arena owner) {
+    Module first = modules.getFirst();
+    if (modules.stream().anyMatch(m -> m.scaling != first.scaling)) {
       throw new InvalidInputException(
           "The adapters on "
-              + modules.getFirst().part.name()
+              + first.part.name()
               + " and its neighbours have different scalings, which cannot be trained together:"
               + " use one rank and one alpha.");
     }
@@ -74,23 +83,24 @@ public final class LoraTraining {
     List<LoraWeights.Segment> backward = new ArrayList<>();
     for (Module module : modules) {
       int end = total + module.rank();
-      Linear.Part part = module.part;
+      Part part = module.part;
       segments.add(
           new LoraWeights.Segment(
               part.outputBegin(), part.outputEnd(), total, end, module.scaling));
-      backward.add(new LoraWeights.Segment(0, linear.inputs(), total, end, module.scaling));
+      backward.add(new LoraWeights.Segment(0, w.inputs(), total, end, module.scaling));
       total = end;
     }
     ranks = total;
+    AdapterPacking.checkRanks(w, ranks, first.part.name(), ops.context().onGpu());
     up =
         Tensor.of(
-                ops.context().allocate(owner, linear.outputs() * ranks * 4),
+                ops.context().allocate(owner, w.outputs() * ranks * 4),
                 DType.FLOAT32,
-                linear.outputs(),
+                w.outputs(),
                 ranks)
             .on(ops.context());
     gatherUp(ops);
-    DType dtype = linear.packed().dtype() == DType.FLOAT32 ? DType.FLOAT32 : DType.BFLOAT16;
+    dtype = w.dtype().activations();
     weights =
         new LoraWeights(
             ops.pack(owner, dtype, downs()), ops.pack(owner, dtype, List.of(up)), segments);
@@ -101,17 +111,9 @@ public final class LoraTraining {
             backward);
   }
 
+  /** Returns the adapters, in the order of their parts. */
   public List<Module> modules() {
     return modules;
-  }
-
-  /** Of what A reads. */
-  public float dropout() {
-    return dropout;
-  }
-
-  int ranks() {
-    return ranks;
   }
 
   LoraWeights weights() {
@@ -122,14 +124,14 @@ public final class LoraTraining {
     return modules.stream().map(module -> module.a.value()).toList();
   }
 
-  /** B of all modules in one matrix, each in its outputs' rows and its ranks' columns. */
+  /** Gathers B of all modules in one matrix, each in its outputs' rows and its ranks' columns. */
   private void gatherUp(Ops ops) {
     int rank = 0;
     for (Module module : modules) {
-      Linear.Part part = module.part;
-      long outputs = part.outputEnd() - part.outputBegin();
+      Part part = module.part;
       ops.convert(
-          module.b.value(), up.rows(part.outputBegin(), outputs).columns(rank, module.rank()));
+          module.b.value(),
+          up.rows(part.outputBegin(), part.outputs()).columns(rank, module.rank()));
       rank += module.rank();
     }
   }
@@ -143,50 +145,57 @@ public final class LoraTraining {
     ops.repackTransposed(transposed.b(), downs());
   }
 
-  void backward(
-      Tape tape, Linear linear, Variable x, Tensor dy, Linear.Forward forward, DType dtype) {
+  /** Makes room for what the backward step of a product of x reads, and chooses its dropout. */
+  Kept keep(Tape tape, Variable x) {
+    Tensor down = tape.workspace().tensor(DType.FLOAT32, x.value().rows(), ranks);
+    return new Kept(down, dropout > 0 ? tape.nextMask(dropout) : null);
+  }
+
+  /** Computes {@code y (+)= x W' + t B'}, and {@code t} into {@code kept}. */
+  void forward(Ops ops, Tensor x, PackedMatrix w, Kept kept, Tensor y, boolean accumulate) {
+    LoraWeights.Dropout of =
+        kept.mask == null ? null : new LoraWeights.Dropout(true, kept.mask);
+    ops.loraMatmul(x, w, weights, of, kept.down, y, accumulate);
+  }
+
+  /**
+   * Adds the gradients of A and B to theirs, and that of x to its.
+   *
+   * @param wTransposed W packed transposed; null where x needs no gradient
+   */
+  void backward(Tape tape, Variable x, Tensor dy, PackedMatrix wTransposed, Kept kept) {
     Ops ops = tape.ops();
-    long offset = forward.dropout();
-    Tensor down = forward.down();
-    // The gradient of x outlives what is needed on the way to it.
+    DropoutMask mask = kept.mask;
+    // The gradient of x outlives the memory that is needed on the way to it.
     Tensor dx =
         x.needsGradient()
-            ? tape.gradientFor(x, offset < 0 ? x.value().dtype() : DType.FLOAT32)
+            ? tape.gradientFor(x, mask == null ? x.value().dtype() : DType.FLOAT32)
             : null;
     Workspace.Mark before = tape.workspace().mark();
     Tensor dDown = tape.workspace().tensor(DType.FLOAT32, dy.rows(), ranks);
-    boolean drops = offset >= 0;
-    DropoutMask mask = new DropoutMask(dropout, tape.seed(), offset);
     if (dx != null) {
-      ops.loraMatmul(
-          dy,
-          linear.packTransposed(),
-          transposed,
-          drops ? new LoraWeights.Dropout(false, mask) : null,
-          dDown,
-          dx,
-          tape.collected(x));
+      LoraWeights.Dropout of = mask == null ? null : new LoraWeights.Dropout(false, mask);
+      ops.loraMatmul(dy, wTransposed, transposed, of, dDown, dx, tape.collected(x));
     } else {
       ops.matmul(dy, transposed.a(), dDown, modules.getFirst().scaling, false);
     }
-    // What A read.
-    Tensor read = x.value();
-    if (drops) {
-      read = tape.workspace().tensor(read.dtype(), read.rows(), read.columns());
-      ops.dropout(x.value(), read, mask, false);
+    Tensor inputOfA = x.value();
+    if (mask != null) {
+      inputOfA = tape.workspace().tensor(inputOfA.dtype(), inputOfA.rows(), inputOfA.columns());
+      ops.dropout(x.value(), inputOfA, mask, false);
     }
     int rank = 0;
     for (Module module : modules) {
-      Linear.Part part = module.part;
+      Part part = module.part;
       int r = module.rank();
       ops.weightGradient(
-          dy.columns(part.outputBegin(), part.outputEnd() - part.outputBegin()),
-          down.columns(rank, r),
+          dy.columns(part.outputBegin(), part.outputs()),
+          kept.down.columns(rank, r),
           module.b.gradient(),
           1,
           dtype,
           true);
-      ops.weightGradient(dDown.columns(rank, r), read, module.a.gradient(), 1, dtype, true);
+      ops.weightGradient(dDown.columns(rank, r), inputOfA, module.a.gradient(), 1, dtype, true);
       rank += r;
     }
     tape.workspace().release(before);

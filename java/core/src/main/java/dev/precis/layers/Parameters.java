@@ -12,27 +12,27 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * What is trained: float32 tensors, one behind the other in one piece of memory, and their
- * gradients likewise, so that an optimizer's step is one call. Gaps between them, up to 15
- * elements, are zero in both and stay zero.
+ * Trainable parameters: float32 tensors, contiguous in one piece of memory, and their gradients
+ * likewise, so that an optimizer's step is one call. Gaps between them, up to 15 elements, are zero
+ * in both and stay zero.
  */
 public final class Parameters {
   private static final long ALIGNMENT = 16;
 
   /**
-   * One of them.
+   * A trainable tensor.
    *
    * @param name as in a checkpoint
    * @param value a view of {@link #values}
    * @param gradient a view of {@link #gradients}
    */
   public record Parameter(String name, Tensor value, Tensor gradient) {
-    /** How many numbers it has. */
+    /** Returns how many numbers it has. */
     public long elements() {
       return value.rows() * value.columns();
     }
 
-    /** Its present value under its name, to be written to a file. */
+    /** Returns its present value under its name, to be written to a file. */
     public SafeTensors.Source source() {
       long[] shape = new long[value.rank()];
       for (int i = 0; i < shape.length; i++) {
@@ -49,7 +49,7 @@ public final class Parameters {
   private final Context context;
 
   /**
-   * Zero-filled memory for parameters of these shapes, in this order.
+   * Allocates zero-filled memory for parameters of these shapes, in this order.
    *
    * @param owner frees it
    */
@@ -99,37 +99,27 @@ public final class Parameters {
     return (elements + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
   }
 
-  /** All of them, in order. */
+  /** Returns all parameters, in order. */
   public List<Parameter> all() {
     return Collections.unmodifiableList(new ArrayList<>(byName.values()));
   }
 
-  /** One of them, or null. */
+  /** Returns the parameter of that name, or null. */
   public Parameter find(String name) {
     return byName.get(name);
   }
 
-  /** The gradient that belongs to a parameter's value, or null where the tensor is none. */
-  public Tensor gradientOf(Tensor value) {
-    for (Parameter parameter : byName.values()) {
-      if (parameter.value == value) {
-        return parameter.gradient;
-      }
-    }
-    return null;
-  }
-
-  /** How many numbers are trained. */
+  /** Returns how many numbers are trained. */
   public long count() {
     return count;
   }
 
-  /** All values, rank 1, gaps included. */
+  /** Returns all values, rank 1, gaps included. */
   public Tensor values() {
     return values;
   }
 
-  /** All gradients, as {@link #values}. */
+  /** Returns all gradients, rank 1, gaps included. */
   public Tensor gradients() {
     return gradients;
   }

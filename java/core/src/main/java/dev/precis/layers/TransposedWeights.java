@@ -17,7 +17,7 @@ public final class TransposedWeights {
   private long bytes;
 
   /**
-   * No memory yet.
+   * Begins without memory.
    *
    * @param owner frees it
    */
@@ -26,7 +26,7 @@ public final class TransposedWeights {
     this.owner = owner;
   }
 
-  /** Counts a weight in; before the first call of {@link #of}. */
+  /** Makes room for a weight; must precede the first call of {@link #of}. */
   public void makeRoomFor(PackedMatrix w) {
     if (memory != null) {
       throw new IllegalStateException("The memory for transposed weights is in use already.");
@@ -34,12 +34,12 @@ public final class TransposedWeights {
     bytes = Math.max(bytes, ops.packedBytes(w.dtype(), w.inputs(), w.outputs()));
   }
 
-  /** Bytes of the largest weight. */
+  /** Returns the bytes of the largest weight. */
   public long bytes() {
     return bytes;
   }
 
-  /** W' (K, N) of W (N, K), good until the next call. */
+  /** Packs W' (K, N) of W (N, K), valid until the next call. */
   PackedMatrix of(PackedMatrix w) {
     if (memory == null) {
       memory = ops.context().allocate(owner, bytes);

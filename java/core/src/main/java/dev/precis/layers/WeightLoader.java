@@ -4,8 +4,10 @@ import dev.precis.checkpoint.Checkpoint;
 import dev.precis.checkpoint.PackedWeights;
 import dev.precis.checkpoint.TensorView;
 import dev.precis.io.InvalidInputException;
+import dev.precis.layers.Parameters.Parameter;
 import dev.precis.ops.Ops;
 import dev.precis.ops.PackedMatrix;
+import dev.precis.ops.Weight;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -19,17 +21,17 @@ import java.util.Map;
  * Makes a model's weights by their names: of a checkpoint, or of the parameters that are trained.
  */
 public final class WeightLoader {
-  /** Where weights come from. */
+  /** A source of weights. */
   private interface Source {
     boolean contains(String name);
 
-    /** A float32 or bfloat16 tensor, good until the arena is closed. */
+    /** Reads a float32 or bfloat16 tensor, valid until the arena is closed. */
     Tensor read(String name, Arena call, long... shape);
 
-    /** A float32 tensor that lives as long as the weights. */
+    /** Copies a float32 tensor, which lives as long as the weights. */
     Tensor keep(String name, PackedWeights packed, long... shape);
 
-    /** What was read is not needed any more. */
+    /** Releases what was read. */
     void release(String name);
 
     boolean same(String name, String other);
@@ -47,7 +49,7 @@ public final class WeightLoader {
   private final TransposedWeights transposed;
 
   /**
-   * A loader.
+   * Makes a loader.
    *
    * @param tableType of embeddings that are not trained
    * @param trained null: gradients never flow; else what is trained of the weights, perhaps nothing
@@ -71,7 +73,7 @@ public final class WeightLoader {
   }
 
   /**
-   * Weights that no gradient flows through.
+   * Loads weights for inference: no gradient flows through.
    *
    * @param owner frees them
    * @param dtype of the packed weights: float32, bfloat16 or int8
@@ -80,12 +82,12 @@ public final class WeightLoader {
   public static WeightLoader frozen(
       Checkpoint checkpoint, Ops ops, Arena owner, DType dtype, PackedWeights packed) {
     return new WeightLoader(
-        new FromCheckpoint(checkpoint), ops, owner, dtype, tableType(dtype), packed, null);
+        new FromCheckpoint(checkpoint), ops, owner, dtype, dtype.activations(), packed, null);
   }
 
   /**
-   * As {@link #frozen}, to the bit what {@link #trained} makes of the same values: what is a
-   * parameter there is float32 here too.
+   * Loads weights for inference that give results bitwise identical to those of {@link #trained} of
+   * the same values: whatever is a parameter there is float32 here too.
    */
   public static WeightLoader frozenAsTrained(
       Checkpoint checkpoint, Ops ops, Arena owner, DType dtype) {
@@ -93,25 +95,20 @@ public final class WeightLoader {
         new FromCheckpoint(checkpoint), ops, owner, dtype, DType.FLOAT32, memory(ops, owner), null);
   }
 
-  /** What flows between operations where products are of a type. */
-  private static DType tableType(DType dtype) {
-    return dtype == DType.FLOAT32 ? DType.FLOAT32 : DType.BFLOAT16;
-  }
-
-  /** Frozen weights that gradients can flow through. */
+  /** Loads frozen weights that gradients can flow through. */
   public static WeightLoader forAdapters(Checkpoint checkpoint, Ops ops, Arena owner, DType dtype) {
     return new WeightLoader(
         new FromCheckpoint(checkpoint),
         ops,
         owner,
         dtype,
-        tableType(dtype),
+        dtype.activations(),
         memory(ops, owner),
         new Parameters(Map.of(), ops.context(), owner));
   }
 
   /**
-   * Weights that are all trained: what is packed is a copy of the parameters, which {@link
+   * Makes weights for full fine-tuning: packed weights are copies of the parameters, which {@link
    * Linear#update} brings up to date; everything else is the parameters themselves.
    */
   public static WeightLoader trained(Parameters parameters, Ops ops, Arena owner, DType dtype) {
@@ -120,12 +117,12 @@ public final class WeightLoader {
         ops,
         owner,
         dtype,
-        tableType(dtype),
+        dtype.activations(),
         memory(ops, owner),
         parameters);
   }
 
-  /** Memory for weights that no file keeps. */
+  /** Returns memory for weights that no file keeps. */
   public static PackedWeights memory(Ops ops, Arena owner) {
     return new PackedWeights(bytes -> ops.context().allocate(owner, bytes));
   }
@@ -166,7 +163,7 @@ public final class WeightLoader {
       return checkpoint.contains(name);
     }
 
-    /** The file's own bytes where kernels can read them, else a float32 copy. */
+    /** Returns the file's own bytes where kernels can read them, else a float32 copy. */
     @Override
     public Tensor read(String name, Arena call, long... shape) {
       TensorView view = view(checkpoint, name, shape);
@@ -202,7 +199,7 @@ public final class WeightLoader {
   }
 
   /**
-   * A tensor of a checkpoint, of the shape that its configuration gives it.
+   * Finds a tensor of a checkpoint, of the shape that its configuration gives it.
    *
    * @throws InvalidInputException where it is missing or has another shape
    */
@@ -222,44 +219,44 @@ public final class WeightLoader {
     return view;
   }
 
-  /** Whether there is a weight of that name. */
+  /** Returns whether there is a weight of that name. */
   public boolean contains(String name) {
     return source.contains(name);
   }
 
-  /** Whether two weights of a checkpoint have the same bytes. */
+  /** Returns whether two weights of a checkpoint have the same bytes. */
   public boolean same(String name, String other) {
     return source.same(name, other);
   }
 
-  /** What the weights come from, for an error's sentence. */
+  /** Returns the source of the weights, for an error's sentence. */
   public Object origin() {
     return source.origin();
   }
 
-  /** A float32 weight that lives as long as its owner. */
-  public Tensor keep(String name, long... shape) {
-    return source.keep(name, packed, shape);
+  /** Returns a float32 weight that lives as long as its owner, with its gradient if trained. */
+  public Weight weight(String name, long... shape) {
+    return withGradient(name, source.keep(name, packed, shape));
   }
 
-  /** What products are packed as. */
+  private Weight withGradient(String name, Tensor value) {
+    Parameter parameter = trained == null ? null : trained.find(name);
+    return new Weight(value, parameter == null ? null : parameter.gradient());
+  }
+
+  /** Returns the type of packed weights. */
   public DType dtype() {
     return dtype;
   }
 
-  /** The gradient of a weight that {@link #keep} or {@link #embedding} gave; null: not trained. */
-  public Tensor gradientOf(Tensor kept) {
-    return trained == null ? null : trained.gradientOf(kept);
-  }
-
   /**
-   * A table (rows, columns), float32 or bfloat16: a copy in our own memory, for a file that is
+   * Loads a table (rows, columns), float32 or bfloat16: a copy in our own memory, for a file that is
    * mapped can change under us.
    */
-  public Tensor embedding(String name, long rows, long columns) {
+  public Weight embedding(String name, long rows, long columns) {
     long[] shape = {rows, columns};
     if (trained != null && trained.find(name) != null) {
-      return source.keep(name, packed, shape);
+      return weight(name, shape);
     }
     MemorySegment memory =
         packed.get(
@@ -272,11 +269,11 @@ public final class WeightLoader {
               }
             });
     source.release(name);
-    return Tensor.of(memory, tableType, shape);
+    return withGradient(name, Tensor.of(memory, tableType, shape));
   }
 
   /**
-   * Layers that read the same input, as one product.
+   * Loads layers that read the same input, as one product.
    *
    * @param names of the layers, without {@code .weight}
    * @param outputs of each
@@ -285,7 +282,7 @@ public final class WeightLoader {
     return linear(names, outputs, inputs, dtype);
   }
 
-  /** A tensor that operations can read: a GPU reaches no file. */
+  /** Returns a tensor that operations can read: a GPU reaches no file. */
   private Tensor reachable(Tensor from, Arena call) {
     if (!ops.context().onGpu()) {
       return from;
@@ -295,21 +292,21 @@ public final class WeightLoader {
     return Tensor.of(copy, from.dtype(), from.rows(), from.columns());
   }
 
-  /** As {@link #linear(List, long, long)}, packed as another type. */
+  /** Loads layers as {@link #linear(List, long, long)}, packed as another type. */
   public Linear linear(List<String> names, long outputs, long inputs, DType dtype) {
     return linear(names, outputs, inputs, dtype, true);
   }
 
   /**
-   * As above.
+   * Loads layers as {@link #linear(List, long, long, DType)}.
    *
    * @param backward whether a gradient can flow through to the input, where any flows
    */
   public Linear linear(
       List<String> names, long outputs, long inputs, DType dtype, boolean backward) {
-    List<Linear.Part> parts = new ArrayList<>();
+    List<Part> parts = new ArrayList<>();
     for (String name : names) {
-      parts.add(new Linear.Part(name, parts.size() * outputs, (parts.size() + 1) * outputs));
+      parts.add(new Part(name, parts.size() * outputs, (parts.size() + 1) * outputs));
     }
     long all = names.size() * outputs;
     try (Arena call = Arena.ofConfined()) {
@@ -336,15 +333,10 @@ public final class WeightLoader {
     }
   }
 
-  /** As {@link #linear(List, long, long, DType)}, each layer with its {@code .bias}. */
+  /** Loads layers as {@link #linear(List, long, long, DType)}, each with its {@code .bias}. */
   public Linear biased(List<String> names, long outputs, long inputs, DType dtype) {
     Linear linear = linear(names, outputs, inputs, dtype);
-    List<Linear.Bias> biases = new ArrayList<>();
-    for (String name : names) {
-      Tensor bias = keep(name + ".bias", outputs);
-      biases.add(new Linear.Bias(bias, gradientOf(bias)));
-    }
-    linear.add(biases);
+    linear.addBiases(names.stream().map(name -> weight(name + ".bias", outputs)).toList());
     return linear;
   }
 

@@ -9,6 +9,7 @@ import dev.precis.layers.Linear;
 import dev.precis.layers.LoraTraining;
 import dev.precis.layers.Parameters;
 import dev.precis.layers.Parameters.Parameter;
+import dev.precis.layers.Part;
 import dev.precis.ops.Ops;
 import dev.precis.random.SplitMix64;
 import java.io.IOException;
@@ -39,7 +40,7 @@ public final class LoraAdapter {
   private final List<String> modules = new ArrayList<>();
 
   /**
-   * New adapters, which change nothing yet: A uniform in +-1/sqrt(K) as PEFT's, B zero.
+   * Makes new adapters, which change nothing yet: A uniform in +-1/sqrt(K) as PEFT's, B zero.
    *
    * @param linears the products of the model; those chosen are trained from now on
    * @param owner frees parameters and what is packed
@@ -63,7 +64,7 @@ public final class LoraAdapter {
   }
 
   /**
-   * Adapters to go on with. Rank, alpha and target modules are the adapter's own; dropout is that
+   * Makes adapters that continue from saved ones. Rank, alpha and target modules are the adapter's own; dropout is that
    * of the configuration.
    *
    * @throws InvalidInputException where the adapter belongs to another model or its modules have
@@ -130,7 +131,7 @@ public final class LoraAdapter {
     this.config = config;
     Map<String, long[]> shapes = new LinkedHashMap<>();
     for (Linear linear : linears) {
-      for (Linear.Part part : linear.parts()) {
+      for (Part part : linear.parts()) {
         if (!chosen.targets(part.name())) {
           continue;
         }
@@ -142,7 +143,7 @@ public final class LoraAdapter {
         modules.add(part.name());
         shapes.put(part.name() + A, new long[] {config.rank(), linear.inputs()});
         shapes.put(
-            part.name() + B, new long[] {part.outputEnd() - part.outputBegin(), config.rank()});
+            part.name() + B, new long[] {part.outputs(), config.rank()});
       }
     }
     if (modules.isEmpty()) {
@@ -157,7 +158,7 @@ public final class LoraAdapter {
   private void attach(List<Linear> linears, Ops ops, Arena owner) {
     for (Linear linear : linears) {
       List<LoraTraining.Module> own = new ArrayList<>();
-      for (Linear.Part part : linear.parts()) {
+      for (Part part : linear.parts()) {
         Parameter a = parameters.find(part.name() + A);
         if (a != null) {
           Parameter b = parameters.find(part.name() + B);
@@ -165,7 +166,7 @@ public final class LoraAdapter {
         }
       }
       if (!own.isEmpty()) {
-        linear.train(new LoraTraining(linear, own, config.dropout(), ops, owner));
+        linear.train(new LoraTraining(linear.packed(), own, config.dropout(), ops, owner));
       }
     }
   }
@@ -174,12 +175,12 @@ public final class LoraAdapter {
     return config;
   }
 
-  /** What is trained, by PEFT's names without the prefix. */
+  /** Returns the trainable parameters, by PEFT's names without the prefix. */
   public Parameters parameters() {
     return parameters;
   }
 
-  /** The layers that are adapted. */
+  /** Returns the names of the layers that are adapted. */
   public List<String> modules() {
     return List.copyOf(modules);
   }
@@ -194,7 +195,10 @@ public final class LoraAdapter {
     write(folder, baseModel, List.of());
   }
 
-  /** As above, with further parameters in the same file under their own names: a value head's. */
+  /**
+   * Writes a PEFT folder, with further parameters in the same file under their own names: a value
+   * head's.
+   */
   public void write(Path folder, String baseModel, List<Parameter> others) {
     try {
       Files.createDirectories(folder);

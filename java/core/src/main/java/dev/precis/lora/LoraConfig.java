@@ -6,7 +6,7 @@ import java.util.regex.Pattern;
 import java.util.regex.PatternSyntaxException;
 
 /**
- * What kind of adapters to train, by PEFT's rules.
+ * The kind of adapters to train, by PEFT's rules.
  *
  * @param rank of the update, r
  * @param alpha the update is scaled by alpha / rank
@@ -39,12 +39,12 @@ public record LoraConfig(
     }
   }
 
-  /** What the update is multiplied by. */
+  /** Returns the factor of the update. */
   public float scaling() {
     return (float) (alpha / (rankStabilised ? Math.sqrt(rank) : rank));
   }
 
-  /** Whether a layer is to be adapted. */
+  /** Returns whether a layer is to be adapted. */
   public boolean targets(String module) {
     if (targetModules.size() == 1) {
       String only = targetModules.getFirst();

@@ -17,7 +17,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 
-/** Makes a model of a model and its adapters: {@code W + s B A}, computed in float32. */
+/** Merges adapters into the base model: {@code W + s B A}, computed in float32. */
 public final class LoraMerge {
   private LoraMerge() {}
 

@@ -1,5 +1,5 @@
 /**
- * Low-rank adapters (LoRA, Hu et al. 2021): their configuration, the trained weights and merging
- * them into the base model. Folders have PEFT's format.
+ * LoRA adapters (Hu et al. 2021): the choice of layers, the parameters that are trained, PEFT
+ * folders, and the merge into the base model.
  */
 package dev.precis.lora;

@@ -11,11 +11,11 @@ import java.util.List;
  * @param segments which outputs use which ranks, with which scaling
  */
 public record LoraWeights(PackedMatrix a, PackedMatrix b, List<Segment> segments) {
-  /** The most segments that one product takes: the size of {@code precis_lora_matmul_args}. */
+  /** The most segments of one product: the size of {@code precis_lora_matmul_args}. */
   public static final int MAX_SEGMENTS = 4;
 
-  /** The most ranks, summed over the segments, that one product takes on a GPU. */
-  public static final int MAX_GPU_RANKS = 128;
+  /** The most ranks of one product on a GPU, the rows of A, where the weights are bfloat16. */
+  public static final int MAX_CUDA_RANKS = 128;
 
   /** Keeps its own copy of the segments. */
   public LoraWeights {

@@ -23,7 +23,7 @@ public final class Ops implements AutoCloseable {
   private final SamplingKernels sampling;
   private final OptimizerKernels optimizers;
 
-  /** Operations on a context, which must outlive this. */
+  /** Makes the operations of a context, which must outlive them. */
   public Ops(Context context) {
     this.context = context;
     products = new ProductKernels(context, arena);

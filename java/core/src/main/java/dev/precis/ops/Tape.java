@@ -8,13 +8,17 @@ import java.util.List;
 import java.util.function.UnaryOperator;
 
 /**
- * Records operations and plays their backward steps in reverse. An operation without anything
- * trained upstream records nothing.
+ * Records operations and plays their backward steps in reverse: reverse-mode automatic
+ * differentiation. An operation without anything trained upstream records nothing.
  *
- * <p>Values and gradients live in a {@link Workspace}, which its owner resets between steps. What a
- * {@link #block} takes for gradients is given back as soon as the block has been played.
+ * <p>Values and gradients live in a {@link Workspace}, which its owner resets between steps. The
+ * memory that a {@link #block} takes for gradients is released as soon as the block has been
+ * played.
  *
- * <p>Not for several threads.
+ * <p>A tape that does not record is for inference: a residual stream is updated in place, and the
+ * memory of each sublayer is released at its end.
+ *
+ * <p>Not thread-safe.
  */
 public final class Tape {
   private final Ops ops;
@@ -26,10 +30,10 @@ public final class Tape {
   private long dropoutOffset;
 
   /**
-   * A tape over a workspace.
+   * Makes a tape over a workspace, which does not record before {@link #begin}.
    *
-   * @param recompute whether blocks forget what is inside them and compute it again for the
-   *     backward (Chen et al. 2016): less memory, one more forward
+   * @param recompute whether blocks forget their activations and compute them again for the backward
+   *     (Chen et al. 2016): less memory, one more forward
    */
   public Tape(Ops ops, Workspace workspace, boolean recompute) {
     this.ops = ops;
@@ -37,10 +41,17 @@ public final class Tape {
     this.recompute = recompute;
   }
 
+  /** Returns a tape that never records. */
+  public static Tape inference(Ops ops, Workspace workspace) {
+    return new Tape(ops, workspace, false);
+  }
+
+  /** Returns the operations that the tape runs. */
   public Ops ops() {
     return ops;
   }
 
+  /** Returns the memory of values and gradients. */
   public Workspace workspace() {
     return workspace;
   }
@@ -58,34 +69,29 @@ public final class Tape {
     dropoutOffset = 0;
   }
 
-  /** Whether backward steps are recorded. */
+  /** Returns whether backward steps are recorded. */
   public boolean recording() {
     return recording;
   }
 
-  /** The seed of the step's dropout masks. */
-  public long seed() {
-    return seed;
+  /** Returns a mask that no other dropout of the step has. */
+  public DropoutMask nextMask(float probability) {
+    return new DropoutMask(probability, seed, dropoutOffset++);
   }
 
-  /** A number that no other dropout of the step has: forward and backward use the same. */
-  public long nextDropout() {
-    return dropoutOffset++;
-  }
-
-  /** A value that nothing is trained upstream of. */
+  /** Returns a value that nothing is trained upstream of. */
   public Variable constant(Tensor value) {
     return new Variable(value, false, new Variable.Gradient());
   }
 
-  /** A value whose gradient is collected when something trained is upstream. */
+  /** Returns a value whose gradient is collected when something trained is upstream. */
   public Variable variable(Tensor value, boolean needsGradient) {
     return new Variable(value, needsGradient && recording, new Variable.Gradient());
   }
 
   /**
-   * As {@link #variable}, with memory for the gradient at once, in float32: for what lives longer
-   * than the block in which its gradient begins.
+   * Returns a {@link #variable} with memory for its gradient at once, in float32: for values that
+   * live longer than the block in which their gradient begins.
    */
   public Variable lasting(Tensor value, boolean needsGradient) {
     Variable.Gradient gradient = new Variable.Gradient();
@@ -95,7 +101,7 @@ public final class Tape {
     return new Variable(value, needsGradient && recording, gradient);
   }
 
-  /** The next value of a residual stream: its gradient is collected where the stream's is. */
+  /** Returns the next value of a residual stream, which shares the stream's gradient. */
   public Variable next(Variable stream, Tensor value, boolean needsGradient) {
     return new Variable(
         value, (stream.needsGradient() || needsGradient) && recording, stream.gradient);
@@ -109,9 +115,8 @@ public final class Tape {
   }
 
   /**
-   * Where a backward step puts the gradient of what it read.
-   *
-   * @return the tensor to write, or to add to when {@link #collected} says that something is there
+   * Returns the tensor that a backward step writes the gradient of its input to, or adds it to when
+   * {@link #collected} says that something is there.
    */
   public Tensor gradientFor(Variable variable, DType dtype) {
     Variable.Gradient gradient = variable.gradient;
@@ -122,7 +127,7 @@ public final class Tape {
     return gradient.tensor;
   }
 
-  /** Whether a gradient already has a share, to which the next is added; marks it as having one. */
+  /** Returns whether a gradient has a summand already, and notes that it has one from now on. */
   public boolean collected(Variable variable) {
     boolean before = variable.gradient.written;
     variable.gradient.written = true;
@@ -138,20 +143,52 @@ public final class Tape {
   }
 
   /**
-   * A part of the model between two values of a residual stream.
+   * Runs a block of the model: sublayers one after another on a residual stream. With {@code
+   * recompute} it is the unit that is computed again.
    *
-   * @param body what it computes, from the stream's value before it to that after it; nothing else
-   *     that it makes may be used outside
+   * @param sublayers each computes the stream's value after it from that before it; nothing else
+   *     that it makes may be used outside of the block
    */
-  public Variable block(Variable stream, UnaryOperator<Variable> body) {
+  public Variable block(Variable stream, List<UnaryOperator<Variable>> sublayers) {
     if (!recording) {
-      Tensor out = like(stream.value());
-      Workspace.Mark mark = workspace.mark();
-      ops.convert(body.apply(stream).value(), out);
-      workspace.release(mark);
-      return next(stream, out, false);
+      sublayers.forEach(sublayer -> inPlace(stream, sublayer));
+      return stream;
     }
+    UnaryOperator<Variable> body =
+        x -> {
+          for (UnaryOperator<Variable> sublayer : sublayers) {
+            x = sublayer.apply(x);
+          }
+          return x;
+        };
     return recompute ? recomputed(stream, body) : recorded(stream, body);
+  }
+
+  /**
+   * Runs a sublayer whose rows do not depend on each other; a few rows at a time where nothing is
+   * recorded, which bounds its memory and does not change its result.
+   *
+   * @param rows at a time
+   */
+  public Variable rowwise(Variable stream, long rows, UnaryOperator<Variable> sublayer) {
+    long all = stream.value().rows();
+    if (recording || all <= rows) {
+      return sublayer.apply(stream);
+    }
+    for (long at = 0; at < all; at += rows) {
+      inPlace(constant(stream.value().rows(at, Math.min(rows, all - at))), sublayer);
+    }
+    return stream;
+  }
+
+  /** Leaves a sublayer's result in the stream's memory, and releases what it took. */
+  private void inPlace(Variable stream, UnaryOperator<Variable> sublayer) {
+    Workspace.Mark mark = workspace.mark();
+    Tensor out = sublayer.apply(stream).value();
+    if (out != stream.value()) {
+      ops.convert(out, stream.value());
+    }
+    workspace.release(mark);
   }
 
   private Variable recorded(Variable stream, UnaryOperator<Variable> body) {
@@ -209,88 +246,88 @@ public final class Tape {
   }
 
   /**
-   * Rows of a table as the beginning of a residual stream.
+   * Looks up rows of a table as the beginning of a residual stream.
    *
-   * @param dtable the table's gradient, or null where it is not trained
+   * @param ids (N) int32
    * @param dropout probability with which an element is dropped
+   * @return (N, columns) float32
    */
-  public Variable embedding(Tensor table, Tensor dtable, Tensor ids, float dropout) {
-    Tensor x = workspace.tensor(DType.FLOAT32, ids.dim(0), table.columns());
-    ops.embedding(table, ids, x);
-    long offset = drop(x, dropout);
-    Variable out = lasting(x, dtable != null);
+  public Variable embedding(Weight table, Tensor ids, float dropout) {
+    Tensor x = workspace.tensor(DType.FLOAT32, ids.dim(0), table.value().columns());
+    ops.embedding(table.value(), ids, x);
+    DropoutMask mask = drop(x, dropout);
+    Variable out = lasting(x, table.trained());
     if (out.needsGradient()) {
       record(
           () -> {
             Tensor dx = out.gradient();
-            dropAgain(dx, dropout, offset);
-            ops.embeddingBackward(ids, dx, dtable);
+            dropAgain(dx, mask);
+            ops.embeddingBackward(ids, dx, table.gradient());
           });
     }
     return out;
   }
 
-  /** Dropout in place; returns what {@link #dropAgain} needs. */
-  private long drop(Tensor x, float probability) {
+  /** Applies dropout in place and returns its mask; null: nothing is dropped. */
+  private DropoutMask drop(Tensor x, float probability) {
     if (probability == 0 || !recording) {
-      return -1;
+      return null;
     }
-    long offset = nextDropout();
-    ops.dropout(x, x, new DropoutMask(probability, seed, offset), false);
-    return offset;
+    DropoutMask mask = nextMask(probability);
+    ops.dropout(x, x, mask, false);
+    return mask;
   }
 
-  private void dropAgain(Tensor x, float probability, long offset) {
-    if (offset >= 0) {
-      ops.dropout(x, x, new DropoutMask(probability, seed, offset), false);
+  private void dropAgain(Tensor x, DropoutMask mask) {
+    if (mask != null) {
+      ops.dropout(x, x, mask, false);
     }
   }
 
   /**
-   * {@link Ops#rmsNorm}.
+   * Normalizes by the root mean square, as {@link Ops#rmsNorm}.
    *
-   * @param dweight the weight's gradient, or null where it is not trained
-   * @param y where the result goes
+   * @param y of x's shape, written: the result
    */
-  public Variable rmsNorm(Variable x, Tensor weight, Tensor dweight, float epsilon, Tensor y) {
-    ops.rmsNorm(x.value(), weight, epsilon, y);
-    Variable out = variable(y, x.needsGradient() || dweight != null);
+  public Variable rmsNorm(Variable x, Weight weight, float epsilon, Tensor y) {
+    ops.rmsNorm(x.value(), weight.value(), epsilon, y);
+    Variable out = variable(y, x.needsGradient() || weight.trained());
     if (out.needsGradient()) {
-      record(() -> rmsNormBackward(x, weight, dweight, epsilon, out.gradient()));
+      record(() -> rmsNormBackward(x, weight, epsilon, out.gradient()));
     }
     return out;
   }
 
-  /** The norm at the end of a stack, with dropout; its gradient may come from many places. */
-  public Variable finalNorm(
-      Variable x, Tensor weight, Tensor dweight, float epsilon, float dropout, Tensor y) {
-    ops.rmsNorm(x.value(), weight, epsilon, y);
-    long offset = drop(y, dropout);
-    Variable out = lasting(y, x.needsGradient() || dweight != null);
+  /** Normalizes at the end of a stack, with dropout; the gradient may come from many places. */
+  public Variable finalNorm(Variable x, Weight weight, float epsilon, float dropout, Tensor y) {
+    ops.rmsNorm(x.value(), weight.value(), epsilon, y);
+    DropoutMask mask = drop(y, dropout);
+    Variable out = lasting(y, x.needsGradient() || weight.trained());
     if (out.needsGradient()) {
       record(
           () -> {
             Tensor dy = out.gradient();
-            dropAgain(dy, dropout, offset);
-            rmsNormBackward(x, weight, dweight, epsilon, dy);
+            dropAgain(dy, mask);
+            rmsNormBackward(x, weight, epsilon, dy);
           });
     }
     return out;
   }
 
-  private void rmsNormBackward(
-      Variable x, Tensor weight, Tensor dweight, float epsilon, Tensor dy) {
+  private void rmsNormBackward(Variable x, Weight weight, float epsilon, Tensor dy) {
+    Tensor value = weight.value();
     if (x.needsGradient()) {
       Tensor dx = gradientFor(x, DType.FLOAT32);
-      ops.rmsNormBackward(x.value(), weight, epsilon, dy, dx, collected(x), dweight);
+      ops.rmsNormBackward(x.value(), value, epsilon, dy, dx, collected(x), weight.gradient());
       return;
     }
     Workspace.Mark mark = workspace.mark();
-    ops.rmsNormBackward(x.value(), weight, epsilon, dy, like(x.value()), false, dweight);
+    Tensor dx = like(x.value());
+    ops.rmsNormBackward(x.value(), value, epsilon, dy, dx, false, weight.gradient());
     workspace.release(mark);
   }
 
-  /** {@link Ops#activation}; y is where the result goes. */
+  /** Applies an activation function, as {@link Ops#activation}, into y. */
   public Variable activation(Variable x, Activation kind, boolean gated, Tensor y) {
     ops.activation(x.value(), kind, gated, y);
     Variable out = variable(y, x.needsGradient());
@@ -305,14 +342,12 @@ public final class Tape {
     return out;
   }
 
-  /** Dropout in place: x is not to be used any more. */
+  /** Applies dropout in place: x must not be used any more. */
   public Variable dropout(Variable x, float probability) {
-    if (probability == 0 || !recording) {
+    DropoutMask mask = drop(x.value(), probability);
+    if (mask == null) {
       return x;
     }
-    long offset = nextDropout();
-    DropoutMask mask = new DropoutMask(probability, seed, offset);
-    ops.dropout(x.value(), x.value(), mask, false);
     Variable out = variable(x.value(), x.needsGradient());
     if (out.needsGradient()) {
       record(
@@ -329,10 +364,11 @@ public final class Tape {
   }
 
   /**
-   * The self-attention of queries, keys and values that lie side by side.
+   * Computes the attention of tokens over themselves.
    *
-   * @param qkv (tokens, 3 inner)
+   * @param qkv (tokens, 3 inner): queries, keys and values
    * @param dbias the bias' gradient, or null where it is not trained
+   * @return (tokens, inner), of qkv's type
    */
   public Variable selfAttention(Variable qkv, Attention.Shape shape, Tensor dbias) {
     long inner = qkv.value().columns() / 3;
@@ -366,10 +402,11 @@ public final class Tape {
   }
 
   /**
-   * The attention of queries over keys and values from elsewhere.
+   * Computes the attention of queries over keys and values from elsewhere.
    *
    * @param query (queries, inner)
    * @param keyValue (keys, 2 inner)
+   * @return (queries, inner), of the query's type
    */
   public Variable crossAttention(Variable query, Variable keyValue, Attention.Shape shape) {
     long inner = query.value().columns();
@@ -399,72 +436,57 @@ public final class Tape {
     return result;
   }
 
-  /**
-   * {@code x += table[ids]}, in place, at the beginning of a residual stream.
-   *
-   * @param dtable the table's gradient, or null where it is not trained
-   */
-  public Variable addEmbedding(Variable x, Tensor table, Tensor dtable, Tensor ids) {
+  /** Adds {@code x += table[ids]}, in place, at the beginning of a residual stream. */
+  public Variable addEmbedding(Variable x, Weight table, Tensor ids) {
     Workspace.Mark mark = workspace.mark();
     Tensor rows = like(x.value());
-    ops.embedding(table, ids, rows);
+    ops.embedding(table.value(), ids, rows);
     ops.add(rows, 1, x.value());
     workspace.release(mark);
-    Variable out = next(x, x.value(), dtable != null);
-    if (recording && dtable != null) {
-      record(() -> ops.embeddingBackward(ids, out.gradient(), dtable));
+    Variable out = next(x, x.value(), table.trained());
+    if (table.trained()) {
+      record(() -> ops.embeddingBackward(ids, out.gradient(), table.gradient()));
+    }
+    return out;
+  }
+
+  /** Adds {@code x += bias} to every row, in place, of a residual stream. */
+  public Variable addBias(Variable x, Weight bias) {
+    ops.addBias(x.value(), bias.value());
+    Variable out = next(x, x.value(), bias.trained());
+    if (bias.trained()) {
+      record(() -> ops.biasGradient(out.gradient(), bias.gradient()));
     }
     return out;
   }
 
   /**
-   * {@code x += bias} for every row, in place, of a residual stream.
+   * Normalizes a residual stream, as {@link Ops#layerNorm}, in a transformer that norms after each
+   * sublayer: the stream goes on from the result, and the gradient of its value before replaces that
+   * of the result.
    *
-   * @param dbias the bias' gradient, or null where it is not trained
-   */
-  public Variable addBias(Variable x, Tensor bias, Tensor dbias) {
-    ops.addBias(x.value(), bias);
-    Variable out = next(x, x.value(), dbias != null);
-    if (recording && dbias != null) {
-      record(() -> ops.biasGradient(out.gradient(), dbias));
-    }
-    return out;
-  }
-
-  /**
-   * {@link Ops#layerNorm} on a residual stream, as of a transformer that norms after each part: the
-   * stream goes on from its result, and the gradient of what came before takes the place of that of
-   * the result.
-   *
-   * @param dweight the weight's gradient, or null where it is not trained; likewise dbias
    * @param dropout probability with which an element of the result is dropped
    */
   public Variable layerNorm(
-      Variable x,
-      Tensor weight,
-      Tensor dweight,
-      Tensor bias,
-      Tensor dbias,
-      float epsilon,
-      float dropout) {
+      Variable x, Weight weight, Weight bias, float epsilon, float dropout) {
     Tensor y = workspace.tensor(DType.FLOAT32, x.value().rows(), x.value().columns());
-    ops.layerNorm(x.value(), weight, bias, epsilon, y);
-    long offset = drop(y, dropout);
-    Variable out = next(x, y, dweight != null || dbias != null);
+    ops.layerNorm(x.value(), weight.value(), bias.value(), epsilon, y);
+    DropoutMask dropped = drop(y, dropout);
+    Variable out = next(x, y, weight.trained() || bias.trained());
     if (out.needsGradient()) {
       record(
           () -> {
             Tensor gradient = out.gradient();
-            dropAgain(gradient, dropout, offset);
+            dropAgain(gradient, dropped);
             Workspace.Mark mark = workspace.mark();
             Tensor dy = like(gradient);
             ops.convert(gradient, dy);
             ops.layerNormBackward(
                 x.value(),
-                weight,
+                weight.value(),
                 epsilon,
                 dy,
-                new LayerNormGradients(gradient, false, dweight, dbias));
+                new LayerNormGradients(gradient, false, weight.gradient(), bias.gradient()));
             workspace.release(mark);
           });
     }
@@ -472,7 +494,7 @@ public final class Tape {
   }
 
   /**
-   * Some rows of a residual stream, each at most once, whose other rows nothing else reads.
+   * Selects rows of a residual stream, each at most once, whose other rows nothing else reads.
    *
    * @param rows (N) int32
    * @return (N, columns) float32

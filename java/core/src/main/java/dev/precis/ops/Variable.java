@@ -7,7 +7,7 @@ import dev.precis.tensor.Tensor;
  * been played back that far.
  */
 public final class Variable {
-  /** Where a gradient is collected; variables along a residual stream share one. */
+  /** A place that collects a gradient; variables along a residual stream share one. */
   static final class Gradient {
     Tensor tensor;
     boolean written;
@@ -23,16 +23,17 @@ public final class Variable {
     this.gradient = gradient;
   }
 
+  /** Returns the tensor. */
   public Tensor value() {
     return value;
   }
 
-  /** Whether anything that is trained lies upstream. */
+  /** Returns whether anything that is trained lies upstream. */
   public boolean needsGradient() {
     return needsGradient;
   }
 
-  /** The gradient as far as it was collected; null where none has come yet. */
+  /** Returns the gradient as far as it was collected; null where none has come yet. */
   public Tensor gradient() {
     return gradient.written ? gradient.tensor : null;
   }

@@ -109,17 +109,17 @@ public record T5Config(
     };
   }
 
-  /** Width of all heads together. */
+  /** Returns the width of all heads together. */
   public int inner() {
     return numHeads * dKv;
   }
 
-  /** What the decoder's output is multiplied by before the output layer. */
+  /** Returns the factor of the decoder's output before the output layer. */
   public float outputScale() {
     return scaleDecoderOutputs ? (float) (1 / Math.sqrt(dModel)) : 1f;
   }
 
-  /** The name and shape of every tensor of a checkpoint of this configuration. */
+  /** Returns the name and shape of every tensor of a checkpoint of this configuration. */
   public Map<String, long[]> tensorShapes() {
     Map<String, long[]> shapes = new LinkedHashMap<>();
     shapes.put("shared.weight", new long[] {vocabSize, dModel});

@@ -7,9 +7,10 @@ import dev.precis.io.InvalidInputException;
 import dev.precis.layers.Linear;
 import dev.precis.layers.Parameters;
 import dev.precis.layers.WeightLoader;
+import dev.precis.layers.Part;
 import dev.precis.ops.Ops;
+import dev.precis.ops.Weight;
 import dev.precis.tensor.DType;
-import dev.precis.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -25,7 +26,7 @@ import java.util.function.Predicate;
  * @param lmHead (vocab, dModel); the embedding's values where the two are tied
  */
 public record T5Weights(
-    T5Config config, Tensor embedding, Stack encoder, Stack decoder, Linear lmHead) {
+    T5Config config, Weight embedding, Stack encoder, Stack decoder, Linear lmHead) {
 
   /**
    * Encoder or decoder.
@@ -33,7 +34,7 @@ public record T5Weights(
    * @param bias (buckets, heads) float32: relative position bias, shared by all layers
    * @param finalNorm (dModel)
    */
-  public record Stack(List<Layer> layers, Tensor bias, Tensor finalNorm) {}
+  public record Stack(List<Layer> layers, Weight bias, Weight finalNorm) {}
 
   /**
    * One block.
@@ -44,14 +45,14 @@ public record T5Weights(
    * @param feedForwardIn dModel -> dFf, or 2 dFf when gated: wi_0 and wi_1
    */
   public record Layer(
-      Tensor selfNorm,
+      Weight selfNorm,
       Linear qkv,
       Linear selfOut,
-      Tensor crossNorm,
+      Weight crossNorm,
       Linear crossQuery,
       Linear crossKeyValue,
       Linear crossOut,
-      Tensor feedForwardNorm,
+      Weight feedForwardNorm,
       Linear feedForwardIn,
       Linear feedForwardOut) {
 
@@ -82,7 +83,7 @@ public record T5Weights(
   }
 
   /**
-   * As above, where weights may have been packed before.
+   * Packs a checkpoint whose weights may have been packed before.
    *
    * @param packed gives memory for the weights, or the weights
    */
@@ -101,7 +102,7 @@ public record T5Weights(
   }
 
   /**
-   * As {@link #load}, frozen, but such that gradients can flow down to the lowest adapter: every
+   * Packs a checkpoint, frozen, but such that gradients can flow down to the lowest adapter: every
    * product above it can be packed transposed.
    *
    * @param adapted whether a layer, by its module name, has an adapter
@@ -120,14 +121,14 @@ public record T5Weights(
         .load();
   }
 
-  /** Where gradients flow, asked product by product in the order of the forward pass. */
+  /** The flow of gradients, asked product by product in the order of the forward pass. */
   private static final class Flow {
     private final Predicate<String> adapted;
     private boolean encoder;
     private boolean decoder;
 
     /**
-     * Of a model.
+     * Begins at the input of a model.
      *
      * @param embedding whether the embedding, which everything reads, is trained
      */
@@ -137,7 +138,7 @@ public record T5Weights(
       decoder = embedding;
     }
 
-    /** Whether anything that is trained lies upstream of a product's input. */
+    /** Returns whether anything that is trained lies upstream of a product's input. */
     boolean reaches(List<String> names) {
       boolean own = names.stream().anyMatch(adapted);
       boolean before;
@@ -157,7 +158,7 @@ public record T5Weights(
   }
 
   /**
-   * Weights that are all trained: what is packed is a copy of the parameters, which {@link
+   * Makes weights for full fine-tuning: packed weights are copies of the parameters, which {@link
    * Linear#update} brings up to date; norms, biases and the embedding are the parameters
    * themselves.
    *
@@ -173,7 +174,10 @@ public record T5Weights(
         .load();
   }
 
-  /** Frozen, but to the bit what {@link #train} makes of the same values: to compare with it. */
+  /**
+   * Packs a checkpoint, frozen, to give results bitwise identical to those of {@link #train} of the
+   * same values: to compare with it.
+   */
   public static T5Weights loadAsTrained(
       Checkpoint checkpoint, T5Config config, Ops ops, Arena owner, DType dtype) {
     return new Loader(
@@ -188,7 +192,7 @@ public record T5Weights(
     linears().forEach(linear -> linear.update(ops));
   }
 
-  /** Every product of the model. */
+  /** Returns every product of the model. */
   public List<Linear> linears() {
     List<Linear> all = new ArrayList<>();
     encoder.layers.forEach(layer -> all.addAll(layer.linears()));
@@ -203,16 +207,16 @@ public record T5Weights(
    * @throws InvalidInputException where it was not
    */
   public void check(PeftAdapter adapter) {
-    Map<String, Linear.Part> parts = new HashMap<>();
+    Map<String, Part> parts = new HashMap<>();
     Map<String, Linear> homes = new HashMap<>();
     for (Linear linear : linears()) {
-      for (Linear.Part part : linear.parts()) {
+      for (Part part : linear.parts()) {
         parts.put(part.name(), part);
         homes.put(part.name(), linear);
       }
     }
     for (PeftAdapter.Module module : adapter.modules().values()) {
-      Linear.Part part = parts.get(module.name());
+      Part part = parts.get(module.name());
       if (part == null) {
         throw new InvalidInputException(
             adapter.folder()
@@ -243,14 +247,16 @@ public record T5Weights(
   /**
    * Puts adapters on the weights, in place of those that were there; an empty list takes them off.
    *
-   * @throws InvalidInputException where an adapter was made for another model
+   * @throws InvalidInputException where an adapter was made for another model, or all of them have
+   *     too many ranks for a GPU; nothing has changed then
    */
   public void use(List<PeftAdapter> adapters, Ops ops, Arena owner) {
     adapters.forEach(this::check);
     List<Map<String, PeftAdapter.Module>> modules =
         adapters.stream().map(PeftAdapter::modules).toList();
+    linears().forEach(linear -> linear.check(modules, ops));
     for (Linear linear : linears()) {
-      linear.use(linear.pack(ops, owner, modules));
+      linear.use(linear.pack(modules, ops, owner));
     }
   }
 
@@ -260,7 +266,7 @@ public record T5Weights(
     T5Weights load() {
       // Files that were written by other tools may keep the table under the encoder's name alone.
       String shared = source.contains("shared.weight") ? "shared" : "encoder.embed_tokens";
-      Tensor embedding = source.embedding(shared + ".weight", config.vocabSize(), config.dModel());
+      Weight embedding = source.embedding(shared + ".weight", config.vocabSize(), config.dModel());
       Stack encoder = stack("encoder", config.numLayers(), false);
       Stack decoder = stack("decoder", config.numDecoderLayers(), true);
       boolean own = hasOwnHead();
@@ -276,7 +282,8 @@ public record T5Weights(
     }
 
     /**
-     * Weights that differ from the embedding's count, as in transformers, whatever is configured.
+     * Returns whether the output layer has weights of its own: weights that differ from the
+     * embedding's count, as in transformers, whatever is configured.
      */
     private boolean hasOwnHead() {
       if (!source.contains("lm_head.weight")) {
@@ -292,12 +299,12 @@ public record T5Weights(
       for (int i = 0; i < layers; i++) {
         all.add(layer(name + ".block." + i + ".layer.", cross));
       }
-      Tensor bias =
-          keep(
+      Weight bias =
+          weight(
               name + ".block.0.layer.0.SelfAttention.relative_attention_bias.weight",
               config.relativeAttentionNumBuckets(),
               config.numHeads());
-      return new Stack(all, bias, keep(name + ".final_layer_norm.weight", config.dModel()));
+      return new Stack(all, bias, weight(name + ".final_layer_norm.weight", config.dModel()));
     }
 
     private Layer layer(String prefix, boolean cross) {
@@ -307,14 +314,14 @@ public record T5Weights(
       String other = prefix + "1.EncDecAttention.";
       String forward = prefix + (cross ? "2" : "1") + ".DenseReluDense.";
       return new Layer(
-          keep(prefix + "0.layer_norm.weight", d),
+          weight(prefix + "0.layer_norm.weight", d),
           linear(d, List.of(self + "q", self + "k", self + "v"), inner),
           linear(inner, List.of(self + "o"), d),
-          cross ? keep(prefix + "1.layer_norm.weight", d) : null,
+          cross ? weight(prefix + "1.layer_norm.weight", d) : null,
           cross ? linear(d, List.of(other + "q"), inner) : null,
           cross ? linear(d, List.of(other + "k", other + "v"), inner) : null,
           cross ? linear(inner, List.of(other + "o"), d) : null,
-          keep(prefix + (cross ? "2" : "1") + ".layer_norm.weight", d),
+          weight(prefix + (cross ? "2" : "1") + ".layer_norm.weight", d),
           linear(
               d,
               config.gated()
@@ -324,8 +331,8 @@ public record T5Weights(
           linear(config.dFf(), List.of(forward + "wo"), d));
     }
 
-    private Tensor keep(String name, long... shape) {
-      return source.keep(name, shape);
+    private Weight weight(String name, long... shape) {
+      return source.weight(name, shape);
     }
 
     private Linear linear(long inputs, List<String> names, long outputs) {

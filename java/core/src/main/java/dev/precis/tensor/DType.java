@@ -21,8 +21,16 @@ public enum DType {
     this.bytes = bytes;
   }
 
-  /** Bytes of one element. */
+  /** Returns the bytes of one element. */
   public int bytes() {
     return bytes;
+  }
+
+  /**
+   * Returns the type of the values between operations of a model whose weights have this type:
+   * float32 for float32, else bfloat16.
+   */
+  public DType activations() {
+    return this == FLOAT32 ? FLOAT32 : BFLOAT16;
   }
 }

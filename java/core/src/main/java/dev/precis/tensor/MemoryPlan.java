@@ -4,16 +4,17 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 
 /**
- * What a run needs, by part, before it starts.
+ * The memory that a run needs, by part, known before it starts.
  *
  * @param parts bytes by the name of the part
  */
 public record MemoryPlan(Map<String, Long> parts) {
+  /** Keeps its own copy of the parts. */
   public MemoryPlan {
     parts = new LinkedHashMap<>(parts);
   }
 
-  /** All parts together, in bytes. */
+  /** Returns the bytes of all parts together. */
   public long total() {
     return parts.values().stream().mapToLong(Long::longValue).sum();
   }

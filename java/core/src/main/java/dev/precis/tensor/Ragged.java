@@ -6,7 +6,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.List;
 
 /**
- * Sequences one behind the other.
+ * A batch of sequences of unequal length, one behind the other without padding.
  *
  * @param ids (tokens) int32
  * @param offsets (sequences + 1) int32, from 0
@@ -55,8 +55,8 @@ public record Ragged(Tensor ids, Tensor offsets, int sequences, int tokens, int 
   }
 
   /**
-   * The same tokens, with what belongs to one source taken for one sequence: several targets of one
-   * source look at it side by side.
+   * Returns the same tokens, with all sequences of one source as one sequence: several targets of a
+   * source attend to it in one batch.
    *
    * @param sources how many sources there are; each has as many of the sequences, in order
    */
@@ -78,12 +78,12 @@ public record Ragged(Tensor ids, Tensor offsets, int sequences, int tokens, int 
     return new Ragged(ids, groups, sources, tokens, most);
   }
 
-  /** Where sequence i begins. */
+  /** Returns where sequence i begins. */
   public int begin(int i) {
-    return offsets.address().getAtIndex(ValueLayout.JAVA_INT, i); // which no operation writes
+    return offsets.address().getAtIndex(ValueLayout.JAVA_INT, i); // no operation writes it
   }
 
-  /** Tokens of sequence i. */
+  /** Returns the number of tokens of sequence i. */
   public int length(int i) {
     return begin(i + 1) - begin(i);
   }

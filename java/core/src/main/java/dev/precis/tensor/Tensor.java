@@ -27,7 +27,7 @@ public final class Tensor {
   }
 
   /**
-   * Contiguous memory as a tensor.
+   * Views contiguous memory as a tensor.
    *
    * @throws IllegalArgumentException when the memory is too small
    */
@@ -53,28 +53,30 @@ public final class Tensor {
     return new Tensor(null, memory, dtype, dims.clone(), dims[dims.length - 1]);
   }
 
-  /** The same tensor, in memory of a context: the host waits for it before it looks. */
+  /** Returns the same tensor in memory of a context: the host synchronizes before it looks. */
   public Tensor on(Context context) {
     return context.onGpu() ? new Tensor(context, memory, dtype, dims, rowStride) : this;
   }
 
-  /** Other dims over the same elements; of a matrix with gaps between its rows, the first row. */
+  /**
+   * Views the same elements with other dims; of a matrix with gaps between its rows, the first row.
+   */
   public Tensor as(long... dims) {
     Tensor view = of(memory, dtype, dims);
     return device == null ? view : view.on(device);
   }
 
-  /** New float32 memory with these values. */
+  /** Copies values to new float32 memory. */
   public static Tensor ofFloats(Arena arena, float[] values, long... dims) {
     return of(arena.allocateFrom(ValueLayout.JAVA_FLOAT, values), DType.FLOAT32, dims);
   }
 
-  /** New int32 memory with these values, of rank 1. */
+  /** Copies values to new int32 memory, of rank 1. */
   public static Tensor ofInts(Arena arena, int... values) {
     return of(arena.allocateFrom(ValueLayout.JAVA_INT, values), DType.INT32, values.length);
   }
 
-  /** The elements, for the host to read and write: what was ordered on them is done. */
+  /** Returns the elements, for the host to read and write, after operations on them are done. */
   public MemorySegment memory() {
     if (device != null) {
       device.synchronize();
@@ -82,7 +84,7 @@ public final class Tensor {
     return memory;
   }
 
-  /** Where the elements are, for operations: nothing is waited for. */
+  /** Returns the address of the elements, for operations; does not synchronize. */
   public MemorySegment address() {
     return memory;
   }
@@ -95,17 +97,17 @@ public final class Tensor {
     return dims.length;
   }
 
-  /** One of the {@link #rank} dimensions, outermost first. */
+  /** Returns one of the {@link #rank} dimensions, outermost first. */
   public long dim(int i) {
     return dims[i];
   }
 
-  /** Elements of a row: the last dimension. */
+  /** Returns the elements of a row: the last dimension. */
   public long columns() {
     return dims[dims.length - 1];
   }
 
-  /** How many rows all other dimensions make. */
+  /** Returns the number of rows: the product of all other dimensions. */
   public long rows() {
     long n = 1;
     for (int i = 0; i + 1 < dims.length; i++) {
@@ -114,12 +116,12 @@ public final class Tensor {
     return n;
   }
 
-  /** Elements between the starts of two rows. */
+  /** Returns the number of elements between the starts of two rows. */
   public long rowStride() {
     return rowStride;
   }
 
-  /** Rows {@code [from, from + count)} of a matrix, as a view. */
+  /** Views rows {@code [from, from + count)} of a matrix. */
   public Tensor rows(long from, long count) {
     requireMatrix();
     checkRange(from, count, dims[0]);
@@ -131,7 +133,7 @@ public final class Tensor {
         rowStride);
   }
 
-  /** Columns {@code [from, from + count)} of a matrix, as a view. */
+  /** Views columns {@code [from, from + count)} of a matrix. */
   public Tensor columns(long from, long count) {
     requireMatrix();
     checkRange(from, count, dims[1]);
@@ -144,7 +146,8 @@ public final class Tensor {
   }
 
   /**
-   * Element {@code (row, column)} as float32, whichever type it has; for looking, not for speed.
+   * Returns element {@code (row, column)} as float32, whichever type it has; for looking, not for
+   * speed.
    */
   public float get(long row, long column) {
     checkRange(row, 1, rows());
@@ -160,7 +163,7 @@ public final class Tensor {
     };
   }
 
-  /** A row as float32. */
+  /** Copies a row as float32. */
   public float[] row(long row) {
     float[] values = new float[Math.toIntExact(columns())];
     for (int i = 0; i < values.length; i++) {

@@ -7,28 +7,29 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Memory for the length of a step: tensors are handed out one behind the other and all taken back
- * at once by {@link #reset}. A step that needs more than there is gets more; the next reset makes
+ * Memory for the length of a step (an arena allocator): tensors are handed out one behind the other
+ * and all taken back at once by {@link #reset}. A step that needs more than there is gets more; the next reset makes
  * one piece of it all, so that from the second step of a shape on nothing is allocated.
  *
  * <p>On a GPU, integers lie in memory that the host reaches as well, for the host writes them and
  * the library looks at them; so does what is asked for with {@link #shared}.
  *
- * <p>Contents are undefined when handed out. Not for several threads.
+ * <p>Contents are undefined when handed out. Not thread-safe.
  */
 public final class Workspace implements AutoCloseable {
   private static final long ALIGNMENT = 64;
   private static final long SMALLEST = 1 << 20;
 
-  /** Pieces of one kind of memory, of which the last is handed out. */
+  /** Pieces of one kind of memory, which are handed out one after another. */
   private static final class Pieces {
     private record Piece(Arena arena, MemorySegment memory) {}
 
     private final Context context;
     private final boolean shared;
     private final List<Piece> pieces = new ArrayList<>();
-    private long used;
-    private long before;
+    private int current; // the piece that is handed out
+    private long used; // of the current piece
+    private long before; // bytes of the pieces before it
     private long peak;
 
     Pieces(Context context, boolean shared) {
@@ -38,16 +39,22 @@ public final class Workspace implements AutoCloseable {
 
     MemorySegment memory(long bytes) {
       long rounded = (Math.max(bytes, 1) + ALIGNMENT - 1) & -ALIGNMENT;
-      if (pieces.isEmpty() || used + rounded > pieces.getLast().memory.byteSize()) {
-        long size = Math.max(rounded, Math.max(SMALLEST, total() / 2));
-        before = total();
-        add(size);
+      while (current < pieces.size() && used + rounded > size(current)) {
+        before += size(current);
+        current++;
         used = 0;
       }
+      if (current == pieces.size()) {
+        add(Math.max(rounded, Math.max(SMALLEST, total() / 2)));
+      }
       peak = Math.max(peak, before + used + rounded);
-      MemorySegment memory = pieces.getLast().memory.asSlice(used, bytes);
+      MemorySegment memory = pieces.get(current).memory.asSlice(used, bytes);
       used += rounded;
       return memory;
+    }
+
+    private long size(int piece) {
+      return pieces.get(piece).memory.byteSize();
     }
 
     private void add(long bytes) {
@@ -67,13 +74,13 @@ public final class Workspace implements AutoCloseable {
     }
 
     Place place() {
-      return new Place(pieces.size(), used);
+      return new Place(current, used, before);
     }
 
     void release(Place place) {
-      if (place.pieces == pieces.size()) {
-        used = place.used;
-      }
+      current = place.current;
+      used = place.used;
+      before = place.before;
     }
 
     void reset() {
@@ -82,6 +89,11 @@ public final class Workspace implements AutoCloseable {
         close();
         add(total);
       }
+      begin();
+    }
+
+    private void begin() {
+      current = 0;
       used = 0;
       before = 0;
     }
@@ -99,31 +111,30 @@ public final class Workspace implements AutoCloseable {
         piece.arena.close();
       }
       pieces.clear();
-      used = 0;
-      before = 0;
+      begin();
     }
   }
 
-  private record Place(int pieces, long used) {}
+  private record Place(int current, long used, long before) {}
 
   private final Context context;
   private final Pieces device;
   private final Pieces shared; // on the CPU the same
 
-  /** An empty workspace on a context, which must outlive it. */
+  /** Makes an empty workspace on a context, which must outlive it. */
   public Workspace(Context context) {
     this.context = context;
     device = new Pieces(context, false);
     shared = context.onGpu() ? new Pieces(context, true) : device;
   }
 
-  /** A contiguous tensor that is good until the next {@link #reset} or {@link #release}. */
+  /** Hands out a contiguous tensor, valid until the next {@link #reset} or {@link #release}. */
   public Tensor tensor(DType dtype, long... dims) {
     boolean whole = dtype == DType.INT32 || dtype == DType.INT64;
     return tensor(whole ? shared : device, dtype, dims);
   }
 
-  /** The same, for what the host reads or writes often. */
+  /** Hands out a contiguous tensor that the host reads or writes often. */
   public Tensor shared(DType dtype, long... dims) {
     return tensor(shared, dtype, dims);
   }
@@ -136,7 +147,7 @@ public final class Workspace implements AutoCloseable {
     return Tensor.of(pieces.memory(bytes), dtype, dims).on(context);
   }
 
-  /** Where the workspace stands now, for {@link #release}. */
+  /** Returns the present place of the workspace, for {@link #release}. */
   public Mark mark() {
     return new Mark(device.place(), shared.place());
   }
@@ -152,7 +163,7 @@ public final class Workspace implements AutoCloseable {
     }
   }
 
-  /** Takes back what was handed out since the mark; within one piece this costs nothing. */
+  /** Takes back everything that was handed out since the mark. */
   public void release(Mark mark) {
     device.release(mark.device);
     shared.release(mark.shared);
@@ -170,7 +181,7 @@ public final class Workspace implements AutoCloseable {
     shared.reset();
   }
 
-  /** The most that was handed out at a time since the last {@link #resetPeak}, in bytes. */
+  /** Returns the most that was in use at a time since the last {@link #resetPeak}, in bytes. */
   public long peak() {
     return device.peak;
   }
@@ -180,7 +191,7 @@ public final class Workspace implements AutoCloseable {
     device.peak = 0;
   }
 
-  /** Bytes held. */
+  /** Returns the bytes held. */
   public long bytes() {
     return device == shared ? device.total() : device.total() + shared.total();
   }

@@ -234,7 +234,7 @@ public final class TrainableT5 implements Trainable, AutoCloseable {
   private void finish(float dropout) {
     float rate = Float.isNaN(dropout) ? config.dropoutRate() : dropout;
     dropsOut = rate > 0 || adapter != null && adapter.config().dropout() > 0;
-    training = new T5Training(weights, parameters, ops, dtype, rate);
+    training = new T5Training(weights, ops, dtype, rate);
     model = new T5Model(weights, ops, dtype);
   }
 
@@ -300,8 +300,8 @@ public final class TrainableT5 implements Trainable, AutoCloseable {
   @Override
   public long weightBytes() {
     long bytes = Linear.bytes(weights.linears());
-    boolean own = parameters.gradientOf(weights.embedding()) == null;
-    return own ? bytes + weights.embedding().memory().byteSize() : bytes;
+    boolean own = !weights.embedding().trained();
+    return own ? bytes + weights.embedding().value().memory().byteSize() : bytes;
   }
 
   /** Brings what is packed up to date after the parameters changed. */

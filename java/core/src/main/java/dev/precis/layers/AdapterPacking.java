@@ -1,0 +1,162 @@
+package dev.precis.layers;
+
+import dev.precis.checkpoint.PeftAdapter;
+import dev.precis.io.InvalidInputException;
+import dev.precis.ops.LoraWeights;
+import dev.precis.ops.Ops;
+import dev.precis.ops.PackedMatrix;
+import dev.precis.tensor.DType;
+import dev.precis.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Packs adapters that sit on one product: the ranks of all adapters of a part become one segment,
+ * so that any number of adapters fits, and on a GPU the sum of their ranks alone is limited.
+ *
+ * <p>A segment has one scaling. Where the adapters of a part have the same one, it is the segment's;
+ * where they differ, each adapter's is multiplied into its B, and the segment's is 1.
+ */
+final class AdapterPacking {
+  /** The adapters of a part. */
+  private record Group(Part part, List<PeftAdapter.Module> modules) {
+    boolean oneScaling() {
+      return modules.stream().allMatch(m -> m.scaling() == modules.getFirst().scaling());
+    }
+
+    float scaling() {
+      return oneScaling() ? (float) modules.getFirst().scaling() : 1;
+    }
+
+    int ranks() {
+      return modules.stream().mapToInt(PeftAdapter.Module::rank).sum();
+    }
+  }
+
+  private AdapterPacking() {}
+
+  /**
+   * Makes sure that a product takes as many ranks.
+   *
+   * @param w the product's weight
+   * @param ranks of all adapters on it
+   * @param layer the name of one of its layers
+   * @throws InvalidInputException where they are too many for a GPU
+   */
+  static void checkRanks(PackedMatrix w, long ranks, String layer, boolean gpu) {
+    if (gpu && w.dtype() == DType.BFLOAT16 && ranks > LoraWeights.MAX_CUDA_RANKS) {
+      throw new InvalidInputException(
+          "The adapters on "
+              + layer
+              + " and the layers that read the same input have "
+              + ranks
+              + " ranks together, but a GPU takes at most "
+              + LoraWeights.MAX_CUDA_RANKS
+              + " in bfloat16: merge some of the adapters into the model first, choose smaller ranks,"
+              + " or use float32.");
+    }
+  }
+
+  /**
+   * Makes sure that a product takes its adapters.
+   *
+   * @throws InvalidInputException where it does not
+   */
+  static void check(
+      PackedMatrix w,
+      List<Part> parts,
+      List<Map<String, PeftAdapter.Module>> adapters,
+      boolean gpu) {
+    long ranks = groups(parts, adapters).stream().mapToLong(Group::ranks).sum();
+    checkRanks(w, ranks, parts.getFirst().name(), gpu);
+  }
+
+  private static List<Group> groups(
+      List<Part> parts, List<Map<String, PeftAdapter.Module>> adapters) {
+    List<Group> groups = new ArrayList<>();
+    for (Part part : parts) {
+      List<PeftAdapter.Module> modules = new ArrayList<>();
+      for (Map<String, PeftAdapter.Module> adapter : adapters) {
+        PeftAdapter.Module module = adapter.get(part.name());
+        if (module != null) {
+          modules.add(module);
+        }
+      }
+      if (!modules.isEmpty()) {
+        groups.add(new Group(part, modules));
+      }
+    }
+    return groups;
+  }
+
+  /**
+   * Packs the adapters that belong to a weight.
+   *
+   * @param w (N, K)
+   * @param owner frees the packed matrices
+   * @param adapters each by module name; several on one module add up
+   * @return null when none of them belongs here
+   */
+  static LoraWeights pack(
+      PackedMatrix w,
+      List<Part> parts,
+      List<Map<String, PeftAdapter.Module>> adapters,
+      Ops ops,
+      Arena owner) {
+    List<Group> groups = groups(parts, adapters);
+    if (groups.isEmpty()) {
+      return null;
+    }
+    int ranks = groups.stream().mapToInt(Group::ranks).sum();
+    try (Arena call = Arena.ofConfined()) {
+      MemorySegment a = call.allocate(ranks * w.inputs() * 4, 64);
+      MemorySegment b = call.allocate(w.outputs() * ranks * 4, 64);
+      List<LoraWeights.Segment> segments = new ArrayList<>();
+      int rank = 0;
+      for (Group group : groups) {
+        Part part = group.part;
+        int begin = rank;
+        for (PeftAdapter.Module module : group.modules) {
+          module.a().toFloat32(
+              a.asSlice(rank * w.inputs() * 4, module.rank() * w.inputs() * 4));
+          float factor = group.oneScaling() ? 1 : (float) module.scaling();
+          copyUp(module, factor, b, ranks, part.outputBegin(), rank);
+          rank += module.rank();
+        }
+        segments.add(
+            new LoraWeights.Segment(
+                part.outputBegin(), part.outputEnd(), begin, rank, group.scaling()));
+      }
+      // int8 is for frozen weights; the adapters keep the working precision.
+      DType dtype = w.dtype().activations();
+      return new LoraWeights(
+          ops.pack(owner, dtype, List.of(Tensor.of(a, DType.FLOAT32, ranks, w.inputs()))),
+          ops.pack(owner, dtype, List.of(Tensor.of(b, DType.FLOAT32, w.outputs(), ranks))),
+          segments);
+    }
+  }
+
+  /** Copies factor times a module's B (N of the part, rank) into all of B (N, ranks). */
+  private static void copyUp(
+      PeftAdapter.Module module,
+      float factor,
+      MemorySegment b,
+      int ranks,
+      long firstOutput,
+      int firstRank) {
+    float[] up = module.b().toFloat32();
+    int rank = module.rank();
+    for (int n = 0; n < module.out(); n++) {
+      for (int r = 0; r < rank; r++) {
+        b.setAtIndex(
+            ValueLayout.JAVA_FLOAT,
+            (firstOutput + n) * ranks + firstRank + r,
+            factor * up[n * rank + r]);
+      }
+    }
+  }
+}
