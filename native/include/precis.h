@@ -2,27 +2,30 @@
  * precis.h - the C interface of libprecis, the engine behind Précis.
  *
  * Every operation is  precis_status precis_<op>(precis_context*, const precis_<op>_args*).
- * A context is a device, its threads or stream, a scratch arena and the text of the last error.
+ * A context holds a device, its threads or stream, scratch (workspace) memory and the text of the
+ * last error.
  *
- * - No function throws, exits or aborts. A bad argument is PRECIS_INVALID_ARGUMENT and a sentence
- *   that names the argument, to be read with precis_last_error.
+ * - No function throws, exits or aborts. A bad argument gives PRECIS_INVALID_ARGUMENT and one
+ *   sentence that names the argument; precis_last_error returns it.
  * - Tensors are borrowed for the length of the call. Matrices are row-major; the elements of one
- *   row (the last dimension) are contiguous and rows lie row_stride elements apart.
- * - Outputs must not overlap inputs unless the operation says so.
- * - On the CPU an operation is done when it returns. On CUDA it is ordered on the context's stream:
- *   what it writes, and what it finds wrong with numbers that only the device sees (ids and labels
- *   in device memory, NaN among logits), is known after the next precis_synchronize. Until then the
- *   host must not change what it reads.
- * - On CUDA every pointer is memory from precis_allocate or precis_allocate_shared of the same
- *   context; any other is an invalid argument. Plain arrays (offsets, lengths, starts, ancestors,
- *   histories, end tokens) are looked at before anything runs and must be shared. What
- *   precis_matmul_pack packs may lie anywhere, as in a mapped file.
- * - The same inputs, seed, device and thread count give the same bits. A row of a result depends on
- *   its own row of the input alone: a batch gives the bits that its members give one by one.
- * - A context serves one thread at a time; a second one that enters meanwhile gets
- *   PRECIS_INVALID_STATE. On the CPU with more than one thread, the calling thread works as the
- *   first of them and is pinned to a core until another thread calls or the context is destroyed.
- *   Different contexts are independent.
+ *   row (the last dimension) are contiguous and rows lie row_stride elements apart. Data must be
+ *   aligned to its element size.
+ * - Outputs must not overlap inputs or each other unless the operation says so.
+ * - On the CPU an operation has finished when it returns. On CUDA it is asynchronous, ordered on
+ *   the context's stream: its results, and errors in values that only the device sees (ids and
+ *   labels in device memory, NaN among logits), are known after the next precis_synchronize. Until
+ *   then the host must not change the inputs.
+ * - On CUDA every pointer must come from precis_allocate or precis_allocate_shared of the same
+ *   context; any other pointer is an invalid argument. Plain arrays (offsets, lengths, starts,
+ *   ancestors, histories, end tokens) are checked on the host before anything runs and must be
+ *   shared. The sources of precis_matmul_pack may lie anywhere, for instance in a mapped file.
+ * - Results are deterministic: the same inputs, seed, device and thread count give bitwise
+ *   identical outputs. A row of a result depends on its own row of the input alone, so batched and
+ *   unbatched results are bitwise identical.
+ * - Calls on one context are not serialized: a context serves one thread at a time, and a second
+ *   thread that enters meanwhile gets PRECIS_INVALID_STATE. On the CPU with more than one thread,
+ *   the calling thread works as the first of the pool and is pinned to a core until another thread
+ *   calls or the context is destroyed. Different contexts are independent.
  */
 #ifndef PRECIS_H_
 #define PRECIS_H_
@@ -59,11 +62,21 @@ typedef enum precis_device { PRECIS_CPU = 0, PRECIS_CUDA = 1 } precis_device;
 
 typedef struct precis_context precis_context;
 
+/* The largest number of dims of a tensor. */
+#define PRECIS_MAX_RANK 4
+/* The largest number of weights that precis_matmul_pack stacks into one matrix. */
+#define PRECIS_MAX_STACKED_WEIGHTS 4
+/* The largest number of segments of one precis_lora_matmul. */
+#define PRECIS_MAX_LORA_SEGMENTS 4
+/* On CUDA, the largest number of ranks that the adapters of one precis_lora_matmul have together
+ * (rows of A) where the weights are bfloat16. */
+#define PRECIS_MAX_LORA_RANKS_CUDA 128
+
 /* A view: data may be NULL only where an operation calls the tensor optional. */
 typedef struct precis_tensor {
   void* data;
-  int64_t dims[4];    /* outermost first; rank of them are used */
-  int64_t row_stride; /* elements between the starts of two rows; 0: contiguous */
+  int64_t dims[PRECIS_MAX_RANK]; /* outermost first; rank of them are used */
+  int64_t row_stride;            /* elements between the starts of two rows; 0: contiguous */
   int32_t rank;
   int32_t dtype;
 } precis_tensor;
@@ -74,12 +87,12 @@ typedef struct precis_context_args {
   int32_t device;       /* precis_device */
   int32_t device_index; /* which GPU; 0 on the CPU */
   int32_t threads;      /* 0: one for each physical core this process may use */
-  const char* isa;      /* "portable", "avx2", "avx512", "avx512_bf16"; NULL: the best there is */
+  const char* isa;      /* "portable", "avx2", "avx512", "avx512_bf16"; NULL: the best available */
   const char* matmul; /* "native" or "onednn"; NULL: whichever measured faster on this processor */
-  int32_t many_rows;  /* CUDA: whole sequences at a time, as in training, for which cuBLASLt is used
-                         where it is found */
+  int32_t many_rows;  /* CUDA: products have many rows, as in training, and cuBLASLt computes them
+                         where it can be loaded */
   int32_t reserved;
-  char* error; /* optional: where to write why no context could be made */
+  char* error; /* optional: receives the reason if no context can be made */
   int64_t error_bytes;
 } precis_context_args;
 
@@ -87,28 +100,28 @@ typedef struct precis_context_info {
   int32_t abi_version;
   int32_t device;
   int32_t threads;
-  int32_t onednn;          /* 1 when matrix products of many rows go to oneDNN */
-  int64_t scratch_bytes;   /* what the scratch arena holds now */
-  int64_t allocations;     /* how often the context asked the system for memory, ever */
-  char isa[32];            /* the instruction set in use; of a GPU as "sm_80" or "sm_90a" */
-  char features[256];      /* what the processor offers, separated by spaces; of a GPU, whether
-                              Hopper's own tensor cores are used */
-  char onednn_version[64]; /* empty where oneDNN could not be loaded */
+  int32_t onednn;          /* 1 if oneDNN computes matrix products of many rows */
+  int64_t scratch_bytes;   /* current size of the scratch memory */
+  int64_t allocations;     /* allocations from the system since the context was made */
+  char isa[32];            /* the instruction set in use; for a GPU "sm_80" or "sm_90a" */
+  char features[256];      /* the processor's features, separated by spaces; for a GPU, whether
+                              wgmma (Hopper's tensor cores) is in use */
+  char onednn_version[64]; /* empty if oneDNN could not be loaded */
   char onednn_path[512];
-  char onednn_error[512]; /* why it could not be loaded */
-  char cores[256];        /* the cores the threads are pinned to, as "0,1" */
-  /* Of a GPU; 0 and empty on the CPU. */
+  char onednn_error[512]; /* the reason why it could not be loaded */
+  char cores[256];        /* the cores that the threads are pinned to, as "0,1" */
+  /* The following describe a GPU; they are 0 and empty on the CPU. */
   int32_t device_index;
   int32_t driver_version;     /* the CUDA version that the driver supports, as 13000 */
   int32_t compute_capability; /* as 90 */
   int32_t multiprocessors;
-  int64_t replays;      /* how often recordings were replayed, ever */
+  int64_t replays;      /* CUDA graph launches since the context was made */
   int64_t device_bytes; /* the GPU's memory */
-  int64_t free_bytes;   /* what of it is free */
+  int64_t free_bytes;   /* the free part of it */
   char device_name[256];
-  char cublaslt_version[64]; /* empty where cuBLASLt could not be loaded */
+  char cublaslt_version[64]; /* empty if cuBLASLt could not be loaded */
   char cublaslt_path[512];
-  char cublaslt_error[512]; /* why it could not be loaded */
+  char cublaslt_error[512]; /* the reason why it could not be loaded */
 } precis_context_info;
 
 #define PRECIS_ABI_VERSION 7
@@ -118,68 +131,70 @@ PRECIS_API precis_status precis_context_create(const precis_context_args* args,
 PRECIS_API void precis_context_destroy(precis_context* context);
 PRECIS_API precis_status precis_context_describe(precis_context* context,
                                                  precis_context_info* info);
-/* The sentence that belongs to the last status that was not PRECIS_OK; never NULL. */
+/* Returns the sentence that belongs to the last status other than PRECIS_OK; never NULL. */
 PRECIS_API const char* precis_last_error(precis_context* context);
-/* Waits until everything ordered on the context's stream is done, and tells what went wrong there.
- * Costs nothing on the CPU. */
+/* Waits until the context's stream is idle, and reports errors that occurred there. It costs
+ * nothing on the CPU. */
 PRECIS_API precis_status precis_synchronize(precis_context* context);
 
 /* ------------------------------------------------------------------ memory */
 
-/* Zero-filled device memory, aligned to 4096 bytes, on huge pages where the system gives them. On
- * CUDA it is aligned to 256, managed, and stays on the device; the host can look into it after
- * precis_synchronize, at the price of moving the pages there and back. */
+/* Allocates zero-filled device memory, aligned to 4096 bytes, on huge pages where the system gives
+ * them. On CUDA it is managed memory, aligned to 256 bytes, that stays on the device; the host can
+ * read it after precis_synchronize, at the cost of migrating the pages there and back. */
 PRECIS_API precis_status precis_allocate(precis_context* context, int64_t bytes, void** memory);
-/* The same for what the host writes and reads often: ids, offsets, lengths, tokens, labels, losses.
- * On CUDA it is the host's memory, pinned, which the device reaches at the same address; on the CPU
- * there is no difference. */
+/* Allocates memory that the host writes and reads often: ids, offsets, lengths, tokens, labels,
+ * losses. On CUDA it is pinned host memory, which the device reads and writes at the same address;
+ * on the CPU it is no different from precis_allocate. */
 PRECIS_API precis_status precis_allocate_shared(precis_context* context, int64_t bytes,
                                                 void** memory);
-/* Of either kind; bytes as it was allocated. On CUDA waits for the stream. */
+/* Frees memory of either kind; bytes is the size it was allocated with. On CUDA it synchronizes. */
 PRECIS_API precis_status precis_free(precis_context* context, void* memory, int64_t bytes);
 
-/* y = 0, ordered like every operation. y of any type, rank 1 or 2. */
+/* y = 0, ordered on the stream like every operation. y has any dtype and rank 1 or 2. */
 typedef struct precis_zero_args {
   precis_tensor y;
 } precis_zero_args;
 
 PRECIS_API precis_status precis_zero(precis_context* context, const precis_zero_args* args);
 
-/* ------------------------------------------------------------------ recordings */
+/* ------------------------------------------------------------------ recordings (CUDA graphs) */
 
 /*
- * Operations of a GPU that come again and again with the same arguments, as those of a decoding
- * step, noted once and then ordered all together: a CUDA graph, which takes the host a few
- * microseconds instead of a few for each operation. What their arguments point to may change in
+ * A recording is a CUDA graph: operations that repeat with the same arguments, like those of a
+ * decoding step, are captured once and then launched together, which takes the host a few
+ * microseconds instead of a few for each operation. The contents of their arguments may change in
  * between: ids, lengths and offsets that the device reads from precis_allocate_shared are read
- * anew. What the host checks of their contents, it checks when they are recorded.
+ * again. The host's checks of contents run at capture only.
  *
- * Between precis_record_begin and precis_record_end operations are noted, not done; what allocates,
- * frees or waits is refused. An operation that fails spoils the recording. It must have run before
- * with the same shapes, so that the memory it works in is there. On the CPU: PRECIS_UNSUPPORTED.
+ * Between precis_record_begin and precis_record_end operations are captured, not executed; a call
+ * that allocates, frees or synchronizes is refused. An operation that fails invalidates the
+ * capture. Each operation must have run before with the same shapes, so that its scratch memory
+ * exists. On the CPU the status is PRECIS_UNSUPPORTED.
  */
 typedef struct precis_recording precis_recording;
 
 PRECIS_API precis_status precis_record_begin(precis_context* context);
-/* recording NULL: what was noted is dropped. A spoilt recording gives the first reason, and NULL.
- */
+/* Ends the capture. With recording NULL the capture is dropped. An invalid capture gives the first
+ * reason as its error, and NULL. */
 PRECIS_API precis_status precis_record_end(precis_context* context, precis_recording** recording);
-/* Orders it. *replayed is 0, and nothing is ordered, when memory of the context was freed or moved
- * since it was recorded: record again. */
+/* Launches the graph. *replayed is 0, and nothing is launched, if memory of the context was freed
+ * or moved since the capture: capture again. */
 PRECIS_API precis_status precis_replay(precis_context* context, precis_recording* recording,
                                        int32_t* replayed);
-/* Before the context; on CUDA waits for the stream. recording may be NULL. */
+/* Destroys a recording, which must happen before its context is destroyed; on CUDA it synchronizes.
+ * recording may be NULL. */
 PRECIS_API precis_status precis_recording_destroy(precis_context* context,
                                                   precis_recording* recording);
 
 /* ------------------------------------------------------------------ matrix product */
 
 /*
- * A weight of N rows (outputs) and K columns (inputs), packed once for precis_matmul, in an order
- * that belongs to the device. On the CPU: tiles of 64 outputs, in which K runs outside and the
- * outputs inside, neighbouring k side by side (1 float32, 2 bfloat16 or 4 int8); int8 weights are
- * symmetric per output and followed by their scales. On CUDA: row-major, both dims padded with
- * zeros to multiples of 64; int8 is not supported.
+ * A weight of N rows (outputs) and K columns (inputs), packed once for precis_matmul in a layout of
+ * the device. On the CPU the layout is tiles of 64 outputs, in which K is the outer and the outputs
+ * are the inner dimension, with adjacent k interleaved (1 float32, 2 bfloat16 or 4 int8); int8
+ * weights are quantized symmetrically per output, and their scales follow. On CUDA the layout is
+ * row-major, with both dims padded with zeros to multiples of 64; int8 is not supported.
  */
 typedef struct precis_packed_matrix {
   const void* data; /* aligned to 64 bytes */
@@ -191,16 +206,17 @@ typedef struct precis_packed_matrix {
 } precis_packed_matrix;
 
 typedef struct precis_matmul_pack_args {
-  precis_tensor weights[4]; /* each (n_i, K), float32 or bfloat16, stacked along the outputs */
+  /* Each (n_i, K), float32 or bfloat16, stacked along the outputs. */
+  precis_tensor weights[PRECIS_MAX_STACKED_WEIGHTS];
   int32_t weight_count;
   int32_t dtype;        /* of the packed matrix */
   void* packed;         /* aligned to 64 bytes */
-  int64_t packed_bytes; /* at least what precis_matmul_pack_size says */
+  int64_t packed_bytes; /* at least the size that precis_matmul_pack_size gives */
   int32_t transposed;   /* each (k_i, N) instead, stacked along the inputs; not for int8 */
   int32_t reserved;
 } precis_matmul_pack_args;
 
-/* Needs dims and dtype only; data and packed may be NULL. */
+/* Needs dims and dtypes only; data and packed may be NULL. */
 PRECIS_API precis_status precis_matmul_pack_size(precis_context* context,
                                                  const precis_matmul_pack_args* args,
                                                  int64_t* bytes);
@@ -208,9 +224,9 @@ PRECIS_API precis_status precis_matmul_pack(precis_context* context,
                                             const precis_matmul_pack_args* args);
 
 /*
- * Packs W' (K, N) from W (N, K) packed, of the same type, float32 or bfloat16: the bits that
- * packing W transposed gives. What gradients flow through need not be kept twice. out.data is
- * written.
+ * Packs W' (K, N) from W (N, K) packed, of the same dtype, float32 or bfloat16. The result is
+ * bitwise identical to packing W transposed, so a weight that gradients flow through need not be
+ * kept twice. out.data is written.
  */
 typedef struct precis_transpose_packed_args {
   precis_packed_matrix w;
@@ -221,9 +237,10 @@ PRECIS_API precis_status precis_transpose_packed(precis_context* context,
                                                  const precis_transpose_packed_args* args);
 
 /*
- * y = alpha x W'  or, with accumulate, y += alpha x W'.   x (M, K), W packed (N, K), y (M, N).
- * Accumulates in float32. bfloat16 weights round x to bfloat16; int8 weights quantise each row of x
- * to 8 bits. x float32 or bfloat16; y float32 or bfloat16 (accumulate: float32).
+ * y = alpha x W'  or, with accumulate,  y += alpha x W'.   x (M, K), W packed (N, K), y (M, N).
+ * Sums are accumulated in float32. With bfloat16 weights x is rounded to bfloat16; with int8
+ * weights each row of x is quantized to 8 bits. x is float32 or bfloat16; y is float32 or bfloat16
+ * (accumulate: float32).
  */
 typedef struct precis_matmul_args {
   precis_tensor x;
@@ -236,11 +253,13 @@ typedef struct precis_matmul_args {
 PRECIS_API precis_status precis_matmul(precis_context* context, const precis_matmul_args* args);
 
 /*
- * The fused LoRA product (Hu et al. 2021):  y = alpha (x W' + (x A' . s) B').
- * A (R, K) holds the adapters' down-projections one below the other, B (N, R) their up-projections,
- * zero where an output has no adapter; segment i says that outputs [output_begin, output_end) use
- * ranks [rank_begin, rank_end) with scaling s. The low-rank term goes into the accumulators of x
- * W'.
+ * The fused LoRA product (Hu et al. 2021):
+ *
+ *   y = alpha (x W' + (x A' . s) B')
+ *
+ * A (R, K) stacks the adapters' down-projections; B (N, R) holds their up-projections, with zeros
+ * where an output has no adapter. Segment i says that outputs [output_begin, output_end) use ranks
+ * [rank_begin, rank_end) with scaling s. The low-rank term is accumulated onto x W'.
  *
  * The gradient with respect to x is the same product: of dy, with W, B and A packed transposed.
  */
@@ -253,14 +272,17 @@ typedef struct precis_lora_segment {
   int32_t reserved;
 } precis_lora_segment;
 
-/* What dropout is applied to (precis_dropout with the same seed and offset), without writing it to
- * memory on CUDA: what A reads, as in training, or the low-rank term, as in the gradient of that:
- *   y = alpha (x W' + (dropout(x) A' . s) B')      y = alpha (x W' + dropout((x A' . s) B'))
+/* The operand of dropout, whose mask is that of precis_dropout with the same seed and offset; on
+ * CUDA the dropped operand is never written to memory. Training drops the input of A, and the
+ * gradient of that drops the low-rank term:
+ *
+ *   PRECIS_LORA_DROPOUT_X           y = alpha (x W' + (dropout(x) A' . s) B')
+ *   PRECIS_LORA_DROPOUT_LOW_RANK    y = alpha (x W' + dropout((x A' . s) B'))
  */
 typedef enum precis_lora_dropout {
   PRECIS_LORA_DROPOUT_NONE = 0,
   PRECIS_LORA_DROPOUT_X = 1,       /* without lora_x */
-  PRECIS_LORA_DROPOUT_LOW_RANK = 2 /* y float32; segments have ranks of their own */
+  PRECIS_LORA_DROPOUT_LOW_RANK = 2 /* y float32; segments share no ranks */
 } precis_lora_dropout;
 
 typedef struct precis_lora_matmul_args {
@@ -269,9 +291,9 @@ typedef struct precis_lora_matmul_args {
   precis_packed_matrix a; /* R outputs, K inputs; float32 or bfloat16 */
   precis_packed_matrix b; /* N outputs, R inputs; as a */
   precis_tensor y;
-  precis_tensor lora_x; /* (M, K), optional: what A multiplies in place of x */
-  precis_tensor down;   /* (M, R) float32, optional, written: x A' . s; zero where no segment is */
-  precis_lora_segment segments[4];
+  precis_tensor lora_x; /* (M, K), optional: A multiplies it instead of x */
+  precis_tensor down;   /* (M, R) float32, optional, written: x A' . s; zero outside segments */
+  precis_lora_segment segments[PRECIS_MAX_LORA_SEGMENTS];
   int32_t segment_count;
   float alpha;
   int32_t accumulate;
@@ -286,10 +308,10 @@ PRECIS_API precis_status precis_lora_matmul(precis_context* context,
                                             const precis_lora_matmul_args* args);
 
 /*
- * The gradient of a product's weight:  dw = alpha dy' x  or, with accumulate, dw += alpha dy' x.
- * dy (M, N), x (M, K), float32 or bfloat16; dw (N, K) float32. dtype says what the operands are
- * rounded to before they are multiplied. Every dw[n, k] is one float32 sum that runs through m in
- * order, M may be 0.
+ * The gradient of a product's weight:  dw = alpha dy' x  or, with accumulate,  dw += alpha dy' x.
+ * dy (M, N) and x (M, K) are float32 or bfloat16; dw (N, K) is float32. The operands are rounded to
+ * dtype before they are multiplied. Every dw[n, k] is one float32 sum in the order of m.
+ * M may be 0.
  */
 typedef struct precis_weight_gradient_args {
   precis_tensor dy;
@@ -306,7 +328,8 @@ PRECIS_API precis_status precis_weight_gradient(precis_context* context,
 
 /* ------------------------------------------------------------------ element-wise and rows */
 
-/* y = x, converted between float32 and bfloat16 (to nearest, ties to even). Same dims. */
+/* y = x, converted between float32 and bfloat16 (round to nearest, ties to even). x and y have the
+ * same dims and rank 1 to PRECIS_MAX_RANK. */
 typedef struct precis_convert_args {
   precis_tensor x;
   precis_tensor y;
@@ -325,11 +348,11 @@ typedef struct precis_add_args {
 PRECIS_API precis_status precis_add(precis_context* context, const precis_add_args* args);
 
 /*
- * y = x . mask / (1 - probability)  or, with accumulate, y += that (Srivastava et al. 2014). The
- * mask of element (m, n) of (M, N) is a function of (seed, offset, m N + n) alone, Philox4x32-10,
- * so that the same call is its own backward. float32 or bfloat16 on either side (accumulate: y
- * float32); y may be x without accumulate. 0 <= probability < 1; offset tells the calls of a step
- * apart.
+ * y = x . mask / (1 - probability)  or, with accumulate,  y += x . mask / (1 - probability)
+ * (Srivastava et al. 2014). The mask of element (m, n) of (M, N) is a function of
+ * (seed, offset, m N + n) alone, Philox4x32-10, so that the same call is its own backward pass. x
+ * and y are float32 or bfloat16 (accumulate: y float32); y may be x without accumulate.
+ * 0 <= probability < 1; offset distinguishes the calls of a step.
  */
 typedef struct precis_dropout_args {
   precis_tensor x;
@@ -343,7 +366,7 @@ typedef struct precis_dropout_args {
 PRECIS_API precis_status precis_dropout(precis_context* context, const precis_dropout_args* args);
 
 /* y[t, :] = table[ids[t], :].   table (V, D), ids (T), y (T, D) float32. An id outside [0, V) is an
- * invalid argument and nothing is written. */
+ * invalid argument, and then nothing is written. */
 typedef struct precis_embedding_args {
   precis_tensor table;
   precis_tensor ids; /* int32, rank 1 */
@@ -353,8 +376,8 @@ typedef struct precis_embedding_args {
 PRECIS_API precis_status precis_embedding(precis_context* context,
                                           const precis_embedding_args* args);
 
-/* dtable[ids[t], :] += dy[t, :].   ids (T), dy (T, D) float32 or bfloat16, dtable (V, D) float32.
- */
+/* dtable[ids[t], :] += dy[t, :].   ids (T), dy (T, D) float32 or bfloat16, dtable (V, D)
+ * float32. */
 typedef struct precis_embedding_backward_args {
   precis_tensor ids; /* int32, rank 1 */
   precis_tensor dy;
@@ -378,7 +401,10 @@ PRECIS_API precis_status precis_rms_norm(precis_context* context, const precis_r
 
 /*
  * The gradients of precis_rms_norm, with r = 1 / sqrt(mean(x^2) + epsilon):
- *   dx (+)= r (weight dy - x r^2 mean(weight dy x)),   dweight += sum_m dy x r.
+ *
+ *   dx (+)= r (weight dy - x r^2 mean(weight dy x))
+ *   dweight += sum_m dy x r
+ *
  * x (M, D) float32, dy (M, D) float32 or bfloat16, dx (M, D) float32, dweight (D) float32,
  * optional.
  */
@@ -389,7 +415,7 @@ typedef struct precis_rms_norm_backward_args {
   precis_tensor dx;
   precis_tensor dweight;
   float epsilon;
-  int32_t accumulate; /* dx is added to */
+  int32_t accumulate; /* dx += instead of dx = */
 } precis_rms_norm_backward_args;
 
 PRECIS_API precis_status precis_rms_norm_backward(precis_context* context,
@@ -409,7 +435,8 @@ typedef struct precis_layer_norm_args {
 PRECIS_API precis_status precis_layer_norm(precis_context* context,
                                            const precis_layer_norm_args* args);
 
-/* The gradients of precis_layer_norm; dweight and dbias (D) float32, optional, are added to. */
+/* The gradients of precis_layer_norm. dweight and dbias (D) float32 are optional; gradients are
+ * added to them. */
 typedef struct precis_layer_norm_backward_args {
   precis_tensor x;
   precis_tensor weight;
@@ -418,7 +445,7 @@ typedef struct precis_layer_norm_backward_args {
   precis_tensor dweight;
   precis_tensor dbias;
   float epsilon;
-  int32_t accumulate; /* dx is added to */
+  int32_t accumulate; /* dx += instead of dx = */
 } precis_layer_norm_backward_args;
 
 PRECIS_API precis_status precis_layer_norm_backward(precis_context* context,
@@ -449,8 +476,12 @@ typedef enum precis_activation_kind {
   PRECIS_TANH = 4
 } precis_activation_kind;
 
-/* gated: x (M, 2F), y (M, F) = act(x[:, :F]) * x[:, F:]   (Shazeer 2020).  Else y = act(x), (M, F).
- * float32 or bfloat16 on either side. Not gated, y may be x. */
+/*
+ *   gated:     y = act(x[:, :F]) * x[:, F:]    x (M, 2F), y (M, F)    (Shazeer 2020)
+ *   else:      y = act(x)                      x (M, F),  y (M, F)
+ *
+ * x and y are float32 or bfloat16. If it is not gated, y may be x.
+ */
 typedef struct precis_activation_args {
   precis_tensor x;
   precis_tensor y;
@@ -461,8 +492,8 @@ typedef struct precis_activation_args {
 PRECIS_API precis_status precis_activation(precis_context* context,
                                            const precis_activation_args* args);
 
-/* The gradient of precis_activation with respect to x: dx has x's dims, dy those of y. float32 or
- * bfloat16 each. Not gated, dx may be dy. */
+/* The gradient of precis_activation with respect to x: dx has x's dims, and dy has y's. Each is
+ * float32 or bfloat16. If it is not gated, dx may be dy. */
 typedef struct precis_activation_backward_args {
   precis_tensor x;
   precis_tensor dy;
@@ -474,8 +505,8 @@ typedef struct precis_activation_backward_args {
 PRECIS_API precis_status precis_activation_backward(precis_context* context,
                                                     const precis_activation_backward_args* args);
 
-/* Along the rows of x (M, N) float32; y may be x. logarithm: y = x - log(sum(exp(x))). A row of
- * nothing but -inf is an invalid argument. */
+/* The softmax of each row of x (M, N) float32, or its logarithm, x - log(sum(exp(x))); y may be x.
+ * A row that holds only -inf is an invalid argument. */
 typedef struct precis_softmax_args {
   precis_tensor x;
   precis_tensor y;
@@ -485,7 +516,7 @@ typedef struct precis_softmax_args {
 
 PRECIS_API precis_status precis_softmax(precis_context* context, const precis_softmax_args* args);
 
-/* The k largest of each row, largest first, the lower index first among equals.
+/* The k largest values of each row, in descending order; ties are broken by the lower index.
  * x (M, N) float32, values (M, k) float32, indices (M, k) int32. NaN is an invalid argument. */
 typedef struct precis_top_k_args {
   precis_tensor x;
@@ -498,14 +529,14 @@ PRECIS_API precis_status precis_top_k(precis_context* context, const precis_top_
 /* ------------------------------------------------------------------ attention */
 
 /*
- * out = softmax(scale q k' + bias) v for sequences of unequal length that lie one behind the other,
- * without padding: sequence s has the queries [query_offsets[s], query_offsets[s + 1]) and the keys
+ * out = softmax(scale q k' + bias) v  for ragged (concatenated, unpadded) sequences: sequence s has
+ * the queries [query_offsets[s], query_offsets[s + 1]) and the keys
  * [key_offsets[s], key_offsets[s + 1]).
  *
- * bias (buckets, heads) float32, optional: T5's relative position bias (Raffel et al. 2020), as a
- * table; the bucket is a function of key position - query position. Rows of q, k, v and out hold
- * heads x head_dim values; q, k and v share a dtype, float32 or bfloat16; scores and sums are
- * float32. causal: query i sees keys 0..i.
+ * bias (buckets, heads) float32, optional, is the table of T5's relative position biases (Raffel et
+ * al. 2020); the bucket is a function of key position - query position. Rows of q, k, v and out
+ * hold heads x head_dim values; q, k and v share a dtype, float32 or bfloat16; scores and sums are
+ * float32. With causal, query i attends to keys 0..i.
  *
  * dropout (0: none) drops probabilities after the softmax and scales the others by
  * 1 / (1 - dropout); the mask is a function of (seed, offset, row of q, head, key position) alone.
@@ -521,10 +552,10 @@ typedef struct precis_attention_args {
   int32_t sequences;
   int32_t heads;
   int32_t causal;
-  int32_t bidirectional; /* buckets for both directions (encoder) or for the past alone */
+  int32_t bidirectional; /* buckets for both directions (encoder) or for the past only */
   int32_t max_distance;
   float scale;
-  precis_tensor log_sum_exp; /* (queries, heads) float32, optional, written: of the scores */
+  precis_tensor log_sum_exp; /* of the scores, (queries, heads) float32; optional, written */
   uint64_t seed;
   uint64_t offset;
   float dropout;
@@ -535,10 +566,11 @@ PRECIS_API precis_status precis_attention(precis_context* context,
                                           const precis_attention_args* args);
 
 /*
- * The gradients of precis_attention, from what it read and wrote (Dao et al. 2022: probabilities
- * are computed again from log_sum_exp). forward holds the arguments of that call, log_sum_exp
- * included; nothing in it is written. dout is as out; dq, dk and dv are as q, k and v, float32 or
- * bfloat16, and are overwritten. dbias (buckets, heads) float32, optional, is added to.
+ * The gradients of precis_attention, from its inputs and outputs (Dao et al. 2022: probabilities
+ * are recomputed from log_sum_exp). forward holds the arguments of that call, including
+ * log_sum_exp; nothing in it is written. dout has out's dims; dq, dk and dv have those of q, k and
+ * v, are float32 or bfloat16, and are overwritten. dbias (buckets, heads) float32 is optional; the
+ * gradient is added to it.
  */
 typedef struct precis_attention_backward_args {
   precis_attention_args forward;
@@ -553,15 +585,18 @@ PRECIS_API precis_status precis_attention_backward(precis_context* context,
                                                    const precis_attention_backward_args* args);
 
 /*
- * One new query a row over a cache of keys and values.
+ * Attention of one new query per row over a KV cache, as in a decoding step.
  *
  * q, out (M, heads x head_dim). k_cache, v_cache (C, heads x head_dim): row r's key at position p
- * is cache row  ancestors ? ancestors[r * ancestor_stride + p] * slot_rows + p : key_starts[r] + p.
- * ancestors lets beams share a past without copying it: it holds the slot in which the token at p
- * was computed. lengths[r] keys count, the new one included; its position is lengths[r] - 1.
- * k_new, v_new (M, heads x head_dim), optional: stored into the cache first, at that position.
- * No two rows may store to the same cache row. bias as in precis_attention, optional; the past
- * only.
+ * is cache row
+ *
+ *   ancestors ? ancestors[r * ancestor_stride + p] * slot_rows + p : key_starts[r] + p
+ *
+ * ancestors lets beams share a prefix without copying it: it holds the slot in which the token at p
+ * was computed. Row r attends to lengths[r] keys, including the new one at position lengths[r] - 1.
+ * k_new, v_new (M, heads x head_dim) are optional; they are first stored into the cache at that
+ * position, and then k_cache and v_cache must not overlap. No two rows may store to the same cache
+ * row. bias is as in precis_attention, for the past only; optional.
  */
 typedef struct precis_attention_decode_args {
   precis_tensor q;
@@ -585,16 +620,16 @@ typedef struct precis_attention_decode_args {
 PRECIS_API precis_status precis_attention_decode(precis_context* context,
                                                  const precis_attention_decode_args* args);
 
-/* ------------------------------------------------------------------ choosing tokens */
+/* ------------------------------------------------------------------ sampling */
 
 /*
- * What is done to scores before a token is chosen, in this order: repetition penalty (Keskar et al.
- * 2019: a token of the history has its score divided by the penalty if positive, else multiplied),
- * no-repeat n-gram (a token that would complete an n-gram of the history gets -inf), minimum length
- * (the end tokens get -inf while fewer than min_new_tokens were generated).
+ * Logit processors, applied in this order: repetition penalty (Keskar et al. 2019: the score of a
+ * token in the history is divided by the penalty if positive, else multiplied), no-repeat n-gram (a
+ * token that would complete an n-gram of the history gets -inf), minimum length (the end tokens get
+ * -inf while fewer than min_new_tokens were generated).
  */
 typedef struct precis_logit_rules {
-  const int32_t* history; /* (M, history_stride): the tokens so far, the start token included */
+  const int32_t* history; /* (M, history_stride): the tokens so far, including the start token */
   const int32_t* history_lengths; /* (M); generated = length - 1 */
   int64_t history_stride;
   const int32_t* end_tokens;
@@ -614,28 +649,29 @@ PRECIS_API precis_status precis_process_logits(precis_context* context,
                                                const precis_process_logits_args* args);
 
 /*
- * Draws one token a row from logits (M, V) float32, which the rules change in place: rules, then
- * temperature, top-k (keeps every logit >= the k-th largest; 0: all), top-p (Holtzman et al. 2020:
- * the smallest set of most probable tokens whose mass reaches p, at least one; 1: all), then the
- * token with the largest  logit / temperature + Gumbel noise.  The noise of token i in row r is a
- * function of (seed, streams[r], offsets[r], i) alone - Philox4x32-10 (Salmon et al. 2011) - so
- * that every device draws the same token.  greedy: the largest logit, the lowest index among
- * equals; probabilities and warped_log_probabilities are then those of that token alone.
- * NaN and +inf among the logits, and offsets of 2^32 or more, are an invalid argument.
+ * Samples one token per row from logits (M, V) float32, which the rules change in place: rules,
+ * then temperature, top-k (keeps every logit >= the k-th largest; 0: all), top-p (Holtzman et al.
+ * 2020: the smallest set of most probable tokens whose mass reaches p, at least one; 1: all), then
+ * the token with the largest  logit / temperature + Gumbel noise.  The noise of token i in row r is
+ * a function of (seed, streams[r], offsets[r], i) alone, Philox4x32-10 (Salmon et al. 2011), so
+ * that every device samples the same token. greedy takes the largest logit, with ties broken by the
+ * lower index; probabilities and warped_log_probabilities are then those of a distribution that has
+ * this token only. NaN or +inf among the logits, or an offset of 2^32 or more, is an invalid
+ * argument.
  */
 typedef struct precis_sample_args {
   precis_tensor logits;
   precis_logit_rules rules;
-  const uint64_t* streams; /* (M): which sequence; unused and optional when greedy */
-  const uint64_t* offsets; /* (M): which step; unused and optional when greedy */
+  const uint64_t* streams; /* (M): identifies the sequence; unused and optional if greedy */
+  const uint64_t* offsets; /* (M): identifies the step; unused and optional if greedy */
   uint64_t seed;
   float temperature; /* > 0 */
   int32_t top_k;
   float top_p;
   int32_t greedy;
   int32_t* tokens;                 /* (M) */
-  float* log_probabilities;        /* (M), optional: log softmax of the logits as they came in */
-  float* warped_log_probabilities; /* (M), optional: of the distribution that was drawn from */
+  float* log_probabilities;        /* (M), optional: log softmax of the unprocessed logits */
+  float* warped_log_probabilities; /* (M), optional: under the sampled distribution */
   precis_tensor probabilities;     /* (M, V) float32, optional: that distribution */
 } precis_sample_args;
 
@@ -644,15 +680,15 @@ PRECIS_API precis_status precis_sample(precis_context* context, const precis_sam
 /* ------------------------------------------------------------------ losses over the vocabulary */
 
 /*
- * The cross-entropy of logits = scale x w' that never exist whole: rows go through in blocks, and
- * one block of logits is all that is held.
+ * The cross-entropy of logits = scale x w', fused with that product: rows are processed in blocks,
+ * and one block of logits is all that is materialized.
  *
  *   losses[m] = -(1 - e) log p[labels[m]] - e / V sum_v log p[v],   e = label_smoothing
  *   dx = grad_scale sum_m d losses[m] / dx   (written)
  *   dw += grad_scale sum_m d losses[m] / dw
  *
- * A label of -100 leaves its row out: loss 0, no gradient. Any other label outside [0, V) is an
- * invalid argument and nothing is written.
+ * A row whose label is -100 is ignored: loss 0, no gradient. Any other label outside [0, V) is an
+ * invalid argument, and then nothing is written.
  */
 typedef struct precis_linear_cross_entropy_args {
   precis_tensor x;                   /* (M, D) float32 or bfloat16 */
@@ -672,7 +708,8 @@ PRECIS_API precis_status precis_linear_cross_entropy(precis_context* context,
                                                      const precis_linear_cross_entropy_args* args);
 
 /*
- * What a policy makes of given tokens, again of logits = scale x w' that never exist whole:
+ * The log-probabilities that a policy gives to tokens, again with logits = scale x w' that are
+ * never materialized as a whole:
  *
  *   log_probabilities[m] = log p[labels[m]],   p = softmax of the row's logits
  *   entropies[m] = -sum_v p[v] log p[v]
@@ -682,8 +719,8 @@ PRECIS_API precis_status precis_linear_cross_entropy(precis_context* context,
  *
  * The reference's logits are scale x reference_x x reference_w'.
  *
- * A label of -100 leaves its row out: zeros, no gradient. Any other label outside [0, V) is an
- * invalid argument and nothing is written.
+ * A row whose label is -100 is ignored: zeros, no gradient. Any other label outside [0, V) is an
+ * invalid argument, and then nothing is written.
  */
 typedef struct precis_log_probability_args {
   precis_tensor x;                   /* (M, D) float32 or bfloat16 */
@@ -693,7 +730,7 @@ typedef struct precis_log_probability_args {
   precis_tensor log_probabilities;   /* (M) float32, written */
   precis_tensor entropies;           /* (M) float32, written; optional */
   precis_tensor reference_x;         /* (M, D) float32 or bfloat16; needed for divergences */
-  precis_packed_matrix reference_w;  /* as w, which it may be; needed for divergences */
+  precis_packed_matrix reference_w;  /* dims as w; it may be w; needed for divergences */
   precis_tensor divergences;         /* (M) float32, written; optional */
   precis_tensor dlog_probabilities;  /* (M) float32; needed for dx and dw */
   precis_tensor dx;                  /* (M, D) float32, optional */
@@ -706,10 +743,13 @@ PRECIS_API precis_status precis_log_probability(precis_context* context,
                                                 const precis_log_probability_args* args);
 
 /*
- * The loss of a policy's update and its gradients: PPO with clipping (Schulman et al. 2017), its
- * values' loss, an entropy bonus and the penalty of GRPO (Shao et al. 2024). With
- * n[m] = log p[actions[m]], logits = scale x w' that never exist whole, A = advantages,
- * r[m] = exp(n[m] - old_log_probabilities[m]) and l[m] = reference_log_probabilities[m] - n[m]:
+ * The loss of a policy update and its gradients: PPO with clipping (Schulman et al. 2017), its
+ * value loss, an entropy bonus and the KL penalty of GRPO (Shao et al. 2024). logits = scale x w'
+ * are never materialized as a whole. With A = advantages,
+ *
+ *   n[m] = log p[actions[m]]
+ *   r[m] = exp(n[m] - old_log_probabilities[m])
+ *   l[m] = reference_log_probabilities[m] - n[m]
  *
  *   policy_losses[m] = max(-A[m] r[m], -A[m] clamp(r[m], 1 - clip_range_low, 1 + clip_range_high))
  *   value_losses[m] = max((v - returns[m])^2, (clamp(v, o - e, o + e) - returns[m])^2) / 2,
@@ -721,16 +761,16 @@ PRECIS_API precis_status precis_log_probability(precis_context* context,
  *   dx = d total / dx, dvalues = d total / dvalues   (written)
  *   dw += d total / dw
  *
- * As PyTorch has it, the gradient of max is halved where both are equal, and that of clamp is 1 on
- * its bounds. An action of -100 leaves its row out: zeros, no gradient. Any other action outside
- * [0, V) is an invalid argument and nothing is written.
+ * As in PyTorch, the gradient of max is halved where both are equal, and that of clamp is 1 on its
+ * bounds. A row whose action is -100 is ignored: zeros, no gradient. Any other action outside
+ * [0, V) is an invalid argument, and then nothing is written.
  */
 typedef struct precis_ppo_loss_args {
   precis_tensor x;                           /* (M, D) float32 or bfloat16 */
   precis_packed_matrix w;                    /* V outputs, D inputs; float32 or bfloat16 */
   precis_packed_matrix w_transposed;         /* packed transposed, D outputs; needed for dx */
   precis_tensor actions;                     /* (M) int32 */
-  precis_tensor weights;                     /* (M) float32, and so are all below but dx, dw */
+  precis_tensor weights;                     /* (M) float32, like all below except dx, dw */
   precis_tensor old_log_probabilities;       /* (M) */
   precis_tensor advantages;                  /* (M) */
   precis_tensor reference_log_probabilities; /* (M), optional; needed for kl_coefficient */
@@ -745,7 +785,7 @@ typedef struct precis_ppo_loss_args {
   precis_tensor dw;                          /* (V, D) float32, added to; optional */
   precis_tensor dvalues;                     /* (M), written; optional */
   float scale;
-  float clip_range_low;   /* 0 or more; INFINITY: not clipped */
+  float clip_range_low;   /* 0 or more; INFINITY: no clipping */
   float clip_range_high;  /* likewise */
   float clip_range_value; /* likewise */
   float value_coefficient;
@@ -769,10 +809,15 @@ PRECIS_API precis_status precis_sum_of_squares(precis_context* context,
 
 /*
  * One step of Adam (Kingma & Ba 2015) or AdamW (Loshchilov & Hutter 2019), with PyTorch's formulas:
- *   g = gradient_scale gradient;  decoupled: p -= lr weight_decay p;  else g += weight_decay p
- *   m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2
+ *
+ *   g = gradient_scale gradient
+ *   p -= lr weight_decay p                                   decoupled (AdamW)
+ *   g += weight_decay p                                      else (Adam)
+ *   m = beta1 m + (1 - beta1) g
+ *   v = beta2 v + (1 - beta2) g^2
  *   p -= lr / (1 - beta1^step) m / (sqrt(v / (1 - beta2^step)) + epsilon)
- * All float32, rank 1, of one length; parameter, m and v are changed.
+ *
+ * All are float32 vectors of one length; parameter, m and v are changed.
  */
 typedef struct precis_adam_args {
   precis_tensor parameter;
@@ -794,8 +839,14 @@ PRECIS_API precis_status precis_adam(precis_context* context, const precis_adam_
 
 /*
  * One step of SGD with momentum, with PyTorch's formulas:
- *   g = gradient_scale gradient + weight_decay p;  momentum: b = momentum b + g (step 1: b = g), g
- * = b p -= lr g All float32, rank 1. buffer is optional when momentum is 0.
+ *
+ *   g = gradient_scale gradient + weight_decay p
+ *   b = g                                                    step 1, momentum other than 0
+ *   b = momentum b + g                                       later steps, momentum other than 0
+ *   g = b                                                    momentum other than 0
+ *   p -= lr g
+ *
+ * All are float32 vectors of one length; b is buffer, which is optional if momentum is 0.
  */
 typedef struct precis_sgd_args {
   precis_tensor parameter;
@@ -813,17 +864,26 @@ PRECIS_API precis_status precis_sgd(precis_context* context, const precis_sgd_ar
 /*
  * One step of Adafactor (Shazeer & Stern 2018) on one matrix or vector, with a given learning rate
  * and without a first moment:
- *   g = gradient_scale gradient;  b = 1 - step^decay_rate
- *   matrix: row = b row + (1 - b) mean_k(g^2 + epsilon1), column likewise over n,
- *           u = g / sqrt(row column / mean(row));   vector: v = b v + (1 - b)(g^2 + epsilon1), u =
- * g / sqrt(v) u /= max(1, rms(u) / clip_threshold);  lr *= scale_parameter ? max(epsilon2, rms(p))
- * : 1 p -= lr weight_decay p;  p -= lr u
+ *
+ *   g = gradient_scale gradient
+ *   b = 1 - step^decay_rate
+ *   matrix:  row[n] = b row[n] + (1 - b) mean_k(g[n, k]^2 + epsilon1)
+ *            column[k] = b column[k] + (1 - b) mean_n(g[n, k]^2 + epsilon1)
+ *            u[n, k] = g[n, k] / sqrt(row[n] column[k] / mean(row))
+ *   vector:  v = b v + (1 - b) (g^2 + epsilon1)
+ *            u = g / sqrt(v)
+ *   u /= max(1, rms(u) / clip_threshold)
+ *   lr *= scale_parameter ? max(epsilon2, rms(p)) : 1
+ *   p -= lr weight_decay p
+ *   p -= lr u
+ *
+ * The vector's v is row; rms(p) is that before the step.
  */
 typedef struct precis_adafactor_args {
   precis_tensor parameter; /* (N, K) or (N) float32 */
   precis_tensor gradient;
-  precis_tensor row;    /* (N) float32: of a matrix the rows' moments, of a vector v */
-  precis_tensor column; /* (K) float32, of a matrix */
+  precis_tensor row;    /* (N) float32 */
+  precis_tensor column; /* (K) float32; used for a matrix only */
   int64_t step;         /* from 1 */
   float learning_rate;
   float decay_rate; /* -0.8 */

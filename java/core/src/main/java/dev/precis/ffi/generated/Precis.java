@@ -23,6 +23,42 @@ public class Precis extends Precis$shared {
     static final SymbolLookup SYMBOL_LOOKUP = SymbolLookup.loaderLookup()
             .or(Linker.nativeLinker().defaultLookup());
 
+    private static final int PRECIS_MAX_RANK = (int)4L;
+    /**
+     * {@snippet lang=c :
+     * #define PRECIS_MAX_RANK 4
+     * }
+     */
+    public static int PRECIS_MAX_RANK() {
+        return PRECIS_MAX_RANK;
+    }
+    private static final int PRECIS_MAX_STACKED_WEIGHTS = (int)4L;
+    /**
+     * {@snippet lang=c :
+     * #define PRECIS_MAX_STACKED_WEIGHTS 4
+     * }
+     */
+    public static int PRECIS_MAX_STACKED_WEIGHTS() {
+        return PRECIS_MAX_STACKED_WEIGHTS;
+    }
+    private static final int PRECIS_MAX_LORA_SEGMENTS = (int)4L;
+    /**
+     * {@snippet lang=c :
+     * #define PRECIS_MAX_LORA_SEGMENTS 4
+     * }
+     */
+    public static int PRECIS_MAX_LORA_SEGMENTS() {
+        return PRECIS_MAX_LORA_SEGMENTS;
+    }
+    private static final int PRECIS_MAX_LORA_RANKS_CUDA = (int)128L;
+    /**
+     * {@snippet lang=c :
+     * #define PRECIS_MAX_LORA_RANKS_CUDA 128
+     * }
+     */
+    public static int PRECIS_MAX_LORA_RANKS_CUDA() {
+        return PRECIS_MAX_LORA_RANKS_CUDA;
+    }
     private static final int PRECIS_ABI_VERSION = (int)7L;
     /**
      * {@snippet lang=c :
