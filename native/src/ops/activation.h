@@ -13,6 +13,8 @@
 
 namespace precis {
 
+void check_activation_kind(const Check& check, int32_t kind);
+
 void activation_ref(const precis_activation_args& a);
 PRECIS_DECLARE_CPU_KERNEL(activation_cpu, precis_activation_args)
 

@@ -1,41 +1,51 @@
 #include "ops/logit_rules.h"
 
-#include "error.h"
+#include "check.h"
 
 namespace precis {
 
-void check_logit_rules(const char* op, const precis_logit_rules& rules, int64_t rows,
+void check_logit_rules(const Check& check, const precis_logit_rules& rules, int64_t rows,
                        int64_t vocabulary) {
-  PRECIS_CHECK(rules.repetition_penalty > 0 && rules.repetition_penalty <= 3e38f,
-               "%s: repetition_penalty is %g, not above 0 (1: none)", op, rules.repetition_penalty);
-  PRECIS_CHECK(rules.no_repeat_ngram_size >= 0, "%s: no_repeat_ngram_size is %d", op,
-               rules.no_repeat_ngram_size);
-  PRECIS_CHECK(rules.min_new_tokens >= 0, "%s: min_new_tokens is %d", op, rules.min_new_tokens);
-  PRECIS_CHECK(rules.end_token_count >= 0, "%s: end_token_count is %d", op, rules.end_token_count);
-  PRECIS_CHECK(rules.end_token_count == 0 || rules.end_tokens != nullptr, "%s: end_tokens is NULL",
-               op);
+  check.that(rules.repetition_penalty > 0 && rules.repetition_penalty <= 3e38f,
+             "repetition_penalty is ", rules.repetition_penalty, ", not above 0 (1: none)");
+  check.that(rules.no_repeat_ngram_size >= 0, "no_repeat_ngram_size is ",
+             rules.no_repeat_ngram_size);
+  check.that(rules.min_new_tokens >= 0, "min_new_tokens is ", rules.min_new_tokens);
+  check.that(rules.end_token_count >= 0, "end_token_count is ", rules.end_token_count);
+  check.that(rules.end_token_count == 0 || rules.end_tokens != nullptr, "end_tokens is NULL");
+  check.array("end_tokens", rules.end_tokens, rules.end_token_count);
   for (int32_t i = 0; i < rules.end_token_count; i++) {
-    PRECIS_CHECK(rules.end_tokens[i] >= 0 && rules.end_tokens[i] < vocabulary,
-                 "%s: end_tokens[%d] is %d, outside the %lld scores", op, i, rules.end_tokens[i],
-                 static_cast<long long>(vocabulary));
+    check.that(rules.end_tokens[i] >= 0 && rules.end_tokens[i] < vocabulary, "end_tokens[", i,
+               "] is ", rules.end_tokens[i], ", outside the ", vocabulary, " scores");
+  }
+  check.array("history_lengths", rules.history_lengths, rows);
+  if (rules.history != nullptr) {
+    check.stride("history_stride", rules.history_stride, rows);
+    check.array("history", rules.history, rows * rules.history_stride);
   }
   const bool reads_history = rules.repetition_penalty != 1 || rules.no_repeat_ngram_size > 0;
   if ((!reads_history && rules.min_new_tokens == 0) || rows == 0) return;
-  PRECIS_CHECK(rules.history_lengths != nullptr, "%s: history_lengths is NULL", op);
-  PRECIS_CHECK(!reads_history || rules.history != nullptr, "%s: history is NULL", op);
+  check.that(rules.history_lengths != nullptr, "history_lengths is NULL");
+  check.that(!reads_history || rules.history != nullptr, "history is NULL");
   for (int64_t r = 0; r < rows; r++) {
     const int32_t length = rules.history_lengths[r];
-    PRECIS_CHECK(length >= 0 && length <= rules.history_stride,
-                 "%s: history_lengths[%lld] is %d, not between 0 and history_stride, %lld", op,
-                 static_cast<long long>(r), length, static_cast<long long>(rules.history_stride));
+    check.that(length >= 0 && length <= rules.history_stride, "history_lengths[", r, "] is ",
+               length, ", not between 0 and history_stride, ", rules.history_stride);
     if (!reads_history) continue;
     const int32_t* history = rules.history + r * rules.history_stride;
     for (int32_t h = 0; h < length; h++) {
-      PRECIS_CHECK(history[h] >= 0 && history[h] < vocabulary,
-                   "%s: history[%lld, %d] is %d, outside the %lld scores", op,
-                   static_cast<long long>(r), h, history[h], static_cast<long long>(vocabulary));
+      check.that(history[h] >= 0 && history[h] < vocabulary, "history[", r, ", ", h, "] is ",
+                 history[h], ", outside the ", vocabulary, " scores");
     }
   }
+}
+
+void check_rules_apart(const Check& check, std::initializer_list<Memory> outputs,
+                       const precis_logit_rules& rules, int64_t rows) {
+  check.outputs_apart(outputs, {{"history", rules.history,
+                                 rules.history == nullptr ? 0 : rows * rules.history_stride},
+                                {"history_lengths", rules.history_lengths, rows},
+                                {"end_tokens", rules.end_tokens, rules.end_token_count}});
 }
 
 int64_t penalised_history(const precis_logit_rules& rules, int64_t rows) {

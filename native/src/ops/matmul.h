@@ -36,6 +36,9 @@ constexpr int64_t kUnitMultiple = 16;
 constexpr float kSmallestMagnitude = 0x1p-100f;
 // Beyond it a sum of products of int8 may leave int32.
 constexpr int64_t kMaxInt8Inputs = 131072;
+// Larger weights are refused: offsets into packed ones must fit in int64.
+constexpr int64_t kMaxPackedDim = int64_t{1} << 31;
+constexpr int64_t kMaxPackedElements = int64_t{1} << 46;
 // How many elements of a row may take more than 8 bits, and how many more.
 constexpr int kMaxOutlierBits = 7;
 static inline int64_t int8_outliers(int64_t inputs) { return inputs <= 32768 ? inputs / 64 : 0; }
@@ -60,6 +63,9 @@ static inline PackedLayout packed_layout(int64_t outputs, int64_t inputs, int32_
   p.bytes = dtype == PRECIS_INT8 ? p.sums + p.tiles * kTileOutputs * 4 : p.scales;
   return p;
 }
+
+// Checks everything that the packed size depends on, and returns that size in bytes.
+int64_t check_packed_size(const Check& check, const precis_matmul_pack_args& a);
 
 // weights: what a.w was packed from.
 void matmul_ref(const precis_matmul_args& a, const precis_matmul_pack_args& weights);

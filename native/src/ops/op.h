@@ -8,6 +8,7 @@
 
 namespace precis {
 
+class Check;
 struct CpuContext;
 
 // Declares the tuned kernel of an operation once for every instruction set. Arguments have been
@@ -75,7 +76,7 @@ static inline uint16_t float_to_bf16(float f) {
 }
 
 // References take float64 as well, so that tests can differentiate them numerically. No operation
-// does: abi.cc refuses it.
+// does: their checks refuse it.
 constexpr int32_t kReferenceFloat64 = 64;
 
 // One element, whichever type it has: for references, not for kernels.

@@ -29,6 +29,9 @@
 
 namespace precis {
 
+// The widest row that may be sampled from: so many masses still fit in uint64.
+constexpr int64_t kMaxSampledTokens = 1 << 22;
+
 // exp(z) as an integer, z <= 0.
 PRECIS_HOST_DEVICE static inline uint64_t sample_mass(float z) {
   return static_cast<uint64_t>(portable_exp(z) * 0x1p40f);

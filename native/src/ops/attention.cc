@@ -1,0 +1,62 @@
+#include "ops/attention_checks.h"
+#include "random/dropout_mask.h"
+
+namespace precis {
+namespace {
+
+// Offsets of sequences that together are the rows of t.
+void check_offsets(const Check& check, const char* name, const int32_t* offsets, int32_t sequences,
+                   const char* tensor, const precis_tensor& t) {
+  check.that(offsets != nullptr, name, " is NULL");
+  check.array(name, offsets, int64_t{sequences} + 1);
+  check.that(offsets[0] == 0, name, "[0] is ", offsets[0], ", not 0");
+  for (int32_t s = 0; s < sequences; s++) {
+    check.that(offsets[s] <= offsets[s + 1], name, "[", s + 1, "] is ", offsets[s + 1],
+               ", less than the ", offsets[s], " before it");
+  }
+  check.that(offsets[sequences] == rows(t), name, " ends with ", offsets[sequences], ", but ",
+             tensor, " has ", rows(t), " rows");
+}
+
+}  // namespace
+
+void check_attention(const Check& check, const precis_attention_args& a) {
+  check.tensor("q", a.q, 2, kFloats);
+  check.tensor("k", a.k, 2, Dtypes(a.q.dtype));
+  check.tensor("v", a.v, 2, Dtypes(a.q.dtype));
+  check.tensor("out", a.out, 2, kFloats);
+  check.dim("k", a.k, 1, a.q.dims[1], "q's width");
+  check.dim("v", a.v, 1, a.q.dims[1], "q's width");
+  check.dim("v", a.v, 0, a.k.dims[0], "k's number of rows");
+  check.dim("out", a.out, 0, a.q.dims[0], "q's number of rows");
+  check.dim("out", a.out, 1, a.q.dims[1], "q's width");
+  check_heads(check, a.q, a.heads, a.scale);
+  check_relative_bias(check, a.bias, a.heads, a.bidirectional != 0, a.max_distance);
+  check.that(a.sequences >= 0, "sequences is ", a.sequences);
+  check_offsets(check, "query_offsets", a.query_offsets, a.sequences, "q", a.q);
+  check_offsets(check, "key_offsets", a.key_offsets, a.sequences, "k", a.k);
+  for (int32_t s = 0; s < a.sequences; s++) {
+    check.that(
+        a.query_offsets[s] == a.query_offsets[s + 1] || a.key_offsets[s] < a.key_offsets[s + 1],
+        "sequence ", s, " has ", a.query_offsets[s + 1] - a.query_offsets[s],
+        " queries and no keys");
+  }
+  if (a.log_sum_exp.data != nullptr) {
+    check.tensor("log_sum_exp", a.log_sum_exp, 2, kFloat32);
+    check.dim("log_sum_exp", a.log_sum_exp, 0, a.q.dims[0], "q's number of rows");
+    check.dim("log_sum_exp", a.log_sum_exp, 1, a.heads, "heads");
+  }
+  check.fraction("dropout", a.dropout);
+  check.that(a.dropout == 0 || rows(a.q) <= kMaxAttentionDropoutRows / a.heads, "q has ", rows(a.q),
+             " rows of ", a.heads, " heads, more than dropout can tell apart");
+  const int64_t offsets = int64_t{a.sequences} + 1;
+  check.outputs_apart({{"out", a.out}, {"log_sum_exp", a.log_sum_exp}},
+                      {{"q", a.q},
+                       {"k", a.k},
+                       {"v", a.v},
+                       {"bias", a.bias},
+                       {"query_offsets", a.query_offsets, offsets},
+                       {"key_offsets", a.key_offsets, offsets}});
+}
+
+}  // namespace precis
