@@ -34,7 +34,7 @@ static inline CudaPackedLayout cuda_packed_layout(int64_t outputs, int64_t input
 }
 
 // The most ranks, over all segments, that lora_matmul takes with bfloat16 weights.
-constexpr int64_t kMaxLoraRanks = 128;
+constexpr int64_t kMaxLoraRanks = PRECIS_MAX_LORA_RANKS_CUDA;
 // The widest attention head.
 constexpr int kMaxHeadDim = 256;
 

@@ -29,7 +29,7 @@ struct Product {
   int64_t rows, outputs, inputs;
   int ranks;
   int segment_count;
-  precis_lora_segment segments[4];
+  precis_lora_segment segments[PRECIS_MAX_LORA_SEGMENTS];
   float alpha;
   bool accumulate;
   bool separate_z;

@@ -4,7 +4,9 @@
 // does not compile, an argument in precis.h that its call leaves out fails.
 
 #include <algorithm>
+#include <cctype>
 #include <climits>
+#include <deque>
 #include <fstream>
 #include <functional>
 #include <regex>
@@ -12,6 +14,7 @@
 #include <string>
 
 #include "backend.h"
+#include "ops/matmul.h"
 #include "test.h"
 
 using namespace precis;
@@ -119,6 +122,17 @@ class Call {
   template <class T>
   Argument& written_array(const char* name, T*& pointer, int64_t count) {
     Argument& a = array(name, pointer, std::vector<T>(static_cast<size_t>(count)));
+    a.written = true;
+    return a;
+  }
+
+  Argument& written_bytes(const char* name, void*& pointer, int64_t bytes, int64_t alignment) {
+    memory_.push_back(
+        std::make_unique<GuardedTensor>(PRECIS_UINT8, std::vector<int64_t>{1, bytes}));
+    pointer = memory_.back()->template data<void>();
+    Argument& a = add(name, Kind::kArray, &pointer, bytes);
+    a.row_bytes = bytes;
+    a.element = alignment;
     a.written = true;
     return a;
   }
@@ -255,11 +269,8 @@ void describe(Call<precis_matmul_pack_args>& c) {
   c.input("weights", c.args.weights[0], PRECIS_FLOAT32, {8, 16}).allow(kFloats);
   c.input("weights", c.args.weights[1], PRECIS_FLOAT32, {8, 16}).allow(kFloats);
   c.args.weight_count = 2;
-  uint8_t* packed = nullptr;
-  c.args.packed_bytes = 64 * 16 * 4;
-  auto*& pointer = reinterpret_cast<uint8_t*&>(c.args.packed);
-  c.written_array("packed", pointer, c.args.packed_bytes).element = 64;
-  (void)packed;
+  c.args.packed_bytes = kTileOutputs * 16 * 4;
+  c.written_bytes("packed", c.args.packed, c.args.packed_bytes, 64);
 }
 
 void describe(Call<precis_transpose_packed_args>& c) {

@@ -1,7 +1,8 @@
 // Loops over contiguous elements in vectors. A body is written once, over lanes that are all of a
 // vector or the first few of one:
 //
-//   each_vector(0, n, [&](int64_t i, auto lanes) { lanes.store(y + i, lanes.load(x + i) * scale);
+//   each_vector(0, n, [&](int64_t i, auto lanes) {
+//     lanes.store(y + i, lanes.load(x + i) * scale);
 //   });
 #ifndef PRECIS_CPU_LANES_H_
 #define PRECIS_CPU_LANES_H_
@@ -48,6 +49,12 @@ static inline void each_vector(int64_t begin, int64_t end, const Body& body) {
   int64_t i = begin;
   for (; i + Vec::kWidth <= end; i += Vec::kWidth) body(i, AllLanes{});
   if (i < end) body(i, FirstLanes{static_cast<int>(end - i)});
+}
+
+// y = x, of n elements, each float32 or bfloat16.
+template <class X, class Y>
+static inline void copy_row(const X* x, int64_t n, Y* y) {
+  each_vector(0, n, [&](int64_t i, auto lanes) { lanes.store(y + i, lanes.load(x + i)); });
 }
 
 // Calls body(i, lanes, sums) for the elements [0, n); it adds to sums[0 .. count), whose totals are

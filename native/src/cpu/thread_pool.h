@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "cpu/ranges.h"
+
 namespace precis {
 
 class ThreadPool {
@@ -61,14 +63,14 @@ static inline void parallel(ThreadPool& pool, const F& f) {
 // part. Which thread gets which part depends on n, grain and the number of threads alone.
 template <class F>
 static inline void parallel_ranges(ThreadPool& pool, int64_t n, int64_t grain, const F& f) {
-  const int64_t blocks = (n + grain - 1) / grain;
+  const int64_t blocks = ceil_div(n, grain);
   if (pool.threads() == 1 || blocks <= 1) {
     if (n > 0) f(int64_t{0}, n);
     return;
   }
   auto part = [&](int thread, int threads) {
-    const int64_t begin = blocks * thread / threads * grain;
-    int64_t end = blocks * (thread + 1) / threads * grain;
+    const int64_t begin = slice_begin(blocks, threads, thread) * grain;
+    int64_t end = slice_begin(blocks, threads, thread + 1) * grain;
     if (end > n) end = n;
     if (begin < end) f(begin, end);
   };

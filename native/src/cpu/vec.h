@@ -298,6 +298,14 @@ static inline Vec erfc(Vec x) {
   return q * t * exp(Vec::zero() - x * x);
 }
 
+// A vector of at most left elements from p on; zero in the other lanes.
+template <class T>
+static inline Vec load_some(const T* p, int64_t left) {
+  return left >= Vec::kWidth ? Vec::load(p)
+         : left > 0          ? Vec::load(p, static_cast<int>(left))
+                             : Vec::zero();
+}
+
 }  // namespace PRECIS_ISA
 }  // namespace precis
 

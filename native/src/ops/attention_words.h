@@ -4,24 +4,16 @@
 #ifndef PRECIS_OPS_ATTENTION_WORDS_H_
 #define PRECIS_OPS_ATTENTION_WORDS_H_
 
+#include <algorithm>
+
 #include "cpu/dropout_bits.h"
+#include "cpu/ranges.h"
 
 namespace precis {
 namespace PRECIS_ISA {
 namespace {
 
 constexpr int W = Vec::kWidth;
-
-inline int64_t round_up(int64_t n, int64_t multiple) {
-  return (n + multiple - 1) / multiple * multiple;
-}
-inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
-
-// The part of total that thread i of n starts with.
-inline int64_t share(int64_t total, int64_t i, int64_t n) {
-  return total / n * i + total % n * i / n;
-}
 
 struct Singles {
   static constexpr int kPerWord = 1;
@@ -31,7 +23,7 @@ struct Singles {
   // W words from the first of n elements; zero beyond them.
   template <class X>
   static Vec load(const X* x, int64_t n) {
-    return n >= W ? Vec::load(x) : n > 0 ? Vec::load(x, static_cast<int>(n)) : Vec::zero();
+    return load_some(x, n);
   }
   // W words each of which pairs an element of x0 with that of x1 (nullptr: zero), had it room.
   template <class X>

@@ -1,5 +1,5 @@
 #include "context.h"
-#include "cpu/vec.h"
+#include "cpu/lanes.h"
 #include "ops/convert.h"
 
 namespace precis {
@@ -10,11 +10,7 @@ template <class X, class Y>
 void convert_rows(const precis_convert_args& a, int64_t begin, int64_t end) {
   const int64_t n = columns(a.x);
   for (int64_t r = begin; r < end; r++) {
-    const X* x = row<const X>(a.x, r);
-    Y* y = row<Y>(a.y, r);
-    int64_t c = 0;
-    for (; c + Vec::kWidth <= n; c += Vec::kWidth) Vec::load(x + c).store(y + c);
-    if (c < n) Vec::load(x + c, static_cast<int>(n - c)).store(y + c, static_cast<int>(n - c));
+    copy_row(row<const X>(a.x, r), n, row<Y>(a.y, r));
   }
 }
 

@@ -1,5 +1,5 @@
 #include "context.h"
-#include "cpu/vec.h"
+#include "cpu/lanes.h"
 #include "error.h"
 #include "ops/embedding.h"
 
@@ -12,11 +12,7 @@ void embedding_rows(const precis_embedding_args& a, int64_t begin, int64_t end) 
   const int64_t n = columns(a.y);
   const int32_t* ids = static_cast<const int32_t*>(a.ids.data);
   for (int64_t t = begin; t < end; t++) {
-    const X* x = row<const X>(a.table, ids[t]);
-    float* y = row<float>(a.y, t);
-    int64_t d = 0;
-    for (; d + Vec::kWidth <= n; d += Vec::kWidth) Vec::load(x + d).store(y + d);
-    if (d < n) Vec::load(x + d, static_cast<int>(n - d)).store(y + d, static_cast<int>(n - d));
+    copy_row(row<const X>(a.table, ids[t]), n, row<float>(a.y, t));
   }
 }
 

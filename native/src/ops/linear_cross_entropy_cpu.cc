@@ -16,7 +16,7 @@ void linear_cross_entropy_cpu(CpuContext& context, const precis_linear_cross_ent
     const int32_t label = labels[m];
     const float of_label = z[label];
     const LogitSums s = sums_of(z, tokens, all.wants_gradient() ? z : nullptr,
-                                [](int64_t, int, Vec d, Vec) { return d; });
+                                [](int64_t, auto, Vec d, Vec) { return d; });
     double loss = -(1 - smoothing) * (of_label - s.largest - s.log_sum);
     if (smoothing > 0) loss -= share * s.terms - smoothing * s.log_sum;
     put(a.losses, m, loss);

@@ -22,15 +22,15 @@ void log_probability_cpu(CpuContext& context, const precis_log_probability_args&
     const float of_label = z[label];
     if (q != nullptr) {
       const LogitSums of_q =
-          sums_of(q, tokens, nullptr, [](int64_t, int, Vec, Vec e) { return e; });
+          sums_of(q, tokens, nullptr, [](int64_t, auto, Vec, Vec e) { return e; });
       const Vec shift = Vec::set1(of_q.largest);
-      const LogitSums s = sums_of(z, tokens, nullptr, [&](int64_t i, int lanes, Vec d, Vec e) {
-        return e * (d - (load_some(q + i, lanes) - shift));
+      const LogitSums s = sums_of(z, tokens, nullptr, [&](int64_t i, auto lanes, Vec d, Vec e) {
+        return e * (d - (lanes.load(q + i) - shift));
       });
       put(a.divergences, m, s.terms / s.sum - s.log_sum + of_q.log_sum);
     }
     const LogitSums s = sums_of(z, tokens, all.wants_gradient() ? z : nullptr,
-                                [](int64_t, int, Vec d, Vec e) { return d * e; });
+                                [](int64_t, auto, Vec d, Vec e) { return d * e; });
     put(a.log_probabilities, m, of_label - s.largest - s.log_sum);
     put(a.entropies, m, s.log_sum - s.terms / s.sum);
     if (!all.wants_gradient()) return;

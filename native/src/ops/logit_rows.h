@@ -6,7 +6,8 @@
 #define PRECIS_OPS_LOGIT_ROWS_H_
 
 #include "context.h"
-#include "cpu/vec.h"
+#include "cpu/lanes.h"
+#include "cpu/scratch_layout.h"
 #include "ops/linear_cross_entropy.h"
 #include "ops/matmul_product.h"
 #include "ops/weight_gradient.h"
@@ -31,14 +32,6 @@ struct LogitRows {
   bool wants_gradient() const { return dx.data != nullptr || dw.data != nullptr; }
   bool bf16() const { return w.dtype == PRECIS_BFLOAT16; }
 };
-
-template <class X, class Y>
-static inline void copy_row(const X* x, int64_t n, Y* y) {
-  constexpr int W = Vec::kWidth;
-  int64_t i = 0;
-  for (; i + W <= n; i += W) Vec::load(x + i).store(y + i);
-  if (i < n) Vec::load(x + i, static_cast<int>(n - i)).store(y + i, static_cast<int>(n - i));
-}
 
 // Row r of `to` is row from[r] of x, for all rows of `to`.
 static inline void gather_rows(ThreadPool& pool, const precis_tensor& x, const int64_t* from,
@@ -82,26 +75,21 @@ static inline void for_logit_rows(CpuContext& context, const LogitRows& a, const
   int64_t most = (wants_dw ? kLogitBytesWithWeight : kLogitBytes) / (stride * (reference ? 8 : 4));
   if (most < kMinLogitRows) most = kMinLogitRows;
   if (most > kMaxLogitRows) most = kMaxLogitRows;
-  const int64_t blocks = (counted + most - 1) / most;
-  const int64_t block_rows = (counted + blocks - 1) / blocks;
-  int64_t bytes = 0;
-  auto claim = [&](int64_t size) {
-    const int64_t at = bytes;
-    bytes += (size + 63) / 64 * 64;
-    return at;
-  };
-  const int64_t index_at = claim(counted * 8), x_at = claim(block_rows * width * 4);
-  const int64_t dx_at = claim(wants_dx ? block_rows * width * 4 : 0);
-  const int64_t logits_at = claim(block_rows * stride * 4);
-  const int64_t reference_at = claim(reference ? block_rows * stride * 4 : 0);
-  char* memory = static_cast<char*>(context.outer.reserve(static_cast<size_t>(bytes)));
+  const int64_t blocks = ceil_div(counted, most), block_rows = ceil_div(counted, blocks);
+  ScratchLayout layout;
+  const int64_t index_at = layout.add(counted * 8), x_at = layout.add(block_rows * width * 4);
+  const int64_t dx_at = layout.add(wants_dx ? block_rows * width * 4 : 0);
+  const int64_t logits_at = layout.add(block_rows * stride * 4);
+  const int64_t reference_at = layout.add(reference ? block_rows * stride * 4 : 0);
+  char* memory = static_cast<char*>(context.outer.reserve(static_cast<size_t>(layout.bytes())));
   int64_t* index = reinterpret_cast<int64_t*>(memory + index_at);
   for (int64_t i = 0, next = 0; i < m; i++) {
     if (a.labels[i] != kIgnoredLabel) index[next++] = i;
   }
   for (int64_t b = 0; b < blocks; b++) {
     // Blocks differ by one row at most.
-    const int64_t first = counted * b / blocks, n = counted * (b + 1) / blocks - first;
+    const int64_t first = slice_begin(counted, blocks, b);
+    const int64_t n = slice_begin(counted, blocks, b + 1) - first;
     const int64_t* from = index + first;
     auto matrix = [&](int64_t at, int64_t columns, int64_t row_stride, int32_t dtype) {
       return precis_tensor{memory + at, {n, columns, 0, 0}, row_stride, 2, dtype};
@@ -146,30 +134,6 @@ static inline void put(const precis_tensor& t, int64_t m, double value) {
   if (t.data != nullptr) static_cast<float*>(t.data)[m] = static_cast<float>(value);
 }
 
-// f(i, lanes) for [begin, end), by vectors.
-template <class F>
-static inline void for_vectors(int64_t begin, int64_t end, const F& f) {
-  constexpr int W = Vec::kWidth;
-  int64_t i = begin;
-  for (; i + W <= end; i += W) f(i, W);
-  if (i < end) f(i, static_cast<int>(end - i));
-}
-
-static inline Vec load_some(const float* p, int n) {
-  return n == Vec::kWidth ? Vec::load(p) : Vec::load(p, n);
-}
-template <class T>
-static inline void store_some(Vec v, T* p, int n) {
-  n == Vec::kWidth ? v.store(p) : v.store(p, n);
-}
-// Lanes from n on become 0.
-static inline Vec some_lanes(Vec v, int n) {
-  if (n == Vec::kWidth) return v;
-  float lanes[Vec::kWidth] = {};
-  v.store(lanes, n);
-  return Vec::load(lanes);
-}
-
 static inline float largest_of(const float* z, int64_t n) {
   constexpr int W = Vec::kWidth;
   Vec most = Vec::set1(-__builtin_inff());
@@ -197,11 +161,11 @@ static inline LogitSums sums_of(const float* z, int64_t n, float* keep, const Te
   for (int64_t begin = 0; begin < n; begin += kLogitRun) {
     const int64_t end = begin + kLogitRun < n ? begin + kLogitRun : n;
     Vec exponentials = Vec::zero(), terms = Vec::zero();
-    for_vectors(begin, end, [&](int64_t i, int lanes) {
-      const Vec d = load_some(z + i, lanes) - shift, e = exp(d);
-      exponentials = exponentials + some_lanes(e, lanes);
-      terms = terms + some_lanes(term(i, lanes, d, e), lanes);
-      if (keep != nullptr) store_some(e, keep + i, lanes);
+    each_vector(begin, end, [&](int64_t i, auto lanes) {
+      const Vec d = lanes.load(z + i) - shift, e = exp(d);
+      exponentials = exponentials + lanes.keep(e);
+      terms = terms + lanes.keep(term(i, lanes, d, e));
+      if (keep != nullptr) lanes.store(keep + i, e);
     });
     sums.sum += exponentials.sum();
     sums.terms += terms.sum();
@@ -215,9 +179,8 @@ template <class F>
 static inline void put_gradient(const LogitRows& a, float* z, int32_t label, double at_label,
                                 const F& f) {
   auto put_as = [&](auto* g) {
-    for_vectors(0, a.w.outputs, [&](int64_t i, int lanes) {
-      store_some(f(load_some(z + i, lanes)), g + i, lanes);
-    });
+    each_vector(0, a.w.outputs,
+                [&](int64_t i, auto lanes) { lanes.store(g + i, f(lanes.load(z + i))); });
     Vec::set1(static_cast<float>(at_label)).store(g + label, 1);
   };
   a.bf16() ? put_as(reinterpret_cast<uint16_t*>(z)) : put_as(z);

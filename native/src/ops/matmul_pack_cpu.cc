@@ -33,12 +33,6 @@ Source rows_of(const precis_matmul_pack_args& a, int64_t tile) {
   return s;
 }
 
-template <class T>
-Vec load_some(const T* p, int64_t left) {
-  return left >= Vec::kWidth ? Vec::load(p)
-                             : (left > 0 ? Vec::load(p, static_cast<int>(left)) : Vec::zero());
-}
-
 // The kBlock units of one row that begin at input k, in the packed dtype. inverse and sum are for
 // int8 alone.
 template <class T>

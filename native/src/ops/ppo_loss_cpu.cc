@@ -70,7 +70,7 @@ void ppo_loss_cpu(CpuContext& context, const precis_ppo_loss_args& a) {
     // With an entropy bonus the logits are needed a second time.
     const bool keep = all.wants_gradient() && bonus == 0;
     const LogitSums s =
-        sums_of(z, tokens, keep ? z : nullptr, [](int64_t, int, Vec d, Vec e) { return d * e; });
+        sums_of(z, tokens, keep ? z : nullptr, [](int64_t, auto, Vec d, Vec e) { return d * e; });
     const double entropy = s.log_sum - s.terms / s.sum;
     put(a.log_probabilities, m, of_action - s.largest - s.log_sum);
     put(a.entropies, m, entropy);

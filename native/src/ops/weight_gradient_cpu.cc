@@ -33,13 +33,9 @@ constexpr int64_t kPartGroups = 128;  // that pass by a tile
 constexpr int64_t kSums = 384;
 constexpr int64_t kPanelBytes = 8 << 20;
 
-int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-
-// Item i of count, when n things are split into count parts that differ by one at most.
-int64_t split(int64_t n, int64_t count, int64_t i) { return n * i / count; }
-
+// y = x, of count elements, and zeros up to a whole vector.
 template <class X, class Y>
-void copy_row(const X* from, int64_t count, Y* to) {
+void copy_padded_row(const X* from, int64_t count, Y* to) {
   int64_t i = 0;
   for (; i + W <= count; i += W) {
     if constexpr (sizeof(X) == sizeof(Y)) {
@@ -57,9 +53,9 @@ void read_row(const precis_tensor& t, int64_t m, int64_t c, int64_t count, To* t
   if (m >= rows(t)) {
     for (int64_t i = 0; i < count; i += W) Vec::zero().store(to + i);
   } else if (t.dtype == PRECIS_BFLOAT16) {
-    copy_row(row<const uint16_t>(t, m) + c, count, to);
+    copy_padded_row(row<const uint16_t>(t, m) + c, count, to);
   } else {
-    copy_row(row<const float>(t, m) + c, count, to);
+    copy_padded_row(row<const float>(t, m) + c, count, to);
   }
 }
 
@@ -67,7 +63,7 @@ void read_row(const precis_tensor& t, int64_t m, int64_t c, int64_t count, To* t
 // set off the processor's own prefetching; its instruction for that was no faster than nothing.
 void touch(const precis_tensor& t, int64_t begin, int64_t end, int64_t c, int64_t count) {
   const int64_t element = t.dtype == PRECIS_BFLOAT16 ? 2 : 4;
-  for (int64_t m = begin; m < smaller(end, rows(t)); m++) {
+  for (int64_t m = begin; m < std::min<int64_t>(end, rows(t)); m++) {
     const volatile char* p = static_cast<const char*>(t.data) + (m * row_stride(t) + c) * element;
     for (int64_t b = 0; b < count * element; b += 64) (void)p[b];
   }
@@ -107,7 +103,7 @@ struct Panels {
   char* data;
 
   int64_t groups() const { return (end - begin + kGroup - 1) / kGroup; }
-  int64_t column(int64_t group) const { return begin + split(end - begin, groups(), group); }
+  int64_t column(int64_t group) const { return begin + slice_begin(end - begin, groups(), group); }
   template <class D>
   static int64_t bytes(int64_t groups, int64_t units) {
     return (units + kChunk - 1) / kChunk * kChunk * groups * kGroup * D::kXBytes;
@@ -130,16 +126,17 @@ void pack_panels(CpuContext& context, const precis_tensor& t, const Panels& p) {
     alignas(64) uint32_t words[kPackUnits][kGroup * (kSlice + 1)];
     for (int64_t item = first; item < last; item++) {
       const int64_t strip = item / kStrip / blocks, block = item / kStrip % blocks;
-      const int64_t u0 = block * kPackUnits, u1 = smaller(u0 + kPackUnits, p.units);
-      const int64_t from = smaller(strip * kStrip * kSlice, p.groups());
-      const int64_t to = smaller(from + kStrip * kSlice, p.groups());
-      const int64_t g0 = smaller(from + item % kStrip * kSlice, to), g1 = smaller(g0 + kSlice, to);
+      const int64_t u0 = block * kPackUnits, u1 = std::min<int64_t>(u0 + kPackUnits, p.units);
+      const int64_t from = std::min<int64_t>(strip * kStrip * kSlice, p.groups());
+      const int64_t to = std::min<int64_t>(from + kStrip * kSlice, p.groups());
+      const int64_t g0 = std::min<int64_t>(from + item % kStrip * kSlice, to),
+                    g1 = std::min<int64_t>(g0 + kSlice, to);
       const int64_t c = p.column(g0), count = p.column(g1) - c;
       // The block below is read ahead, a part in every slice.
       constexpr int64_t kRows = kPackUnits * D::kInputs;
       const int64_t below = (u0 + kPackUnits) * D::kInputs;
-      touch(t, below + split(kRows, kStrip, item % kStrip),
-            below + split(kRows, kStrip, item % kStrip + 1), p.column(from),
+      touch(t, below + slice_begin(kRows, kStrip, item % kStrip),
+            below + slice_begin(kRows, kStrip, item % kStrip + 1), p.column(from),
             p.column(to) - p.column(from));
       for (int64_t u = u0; u < u1; u++) read_unit<D>(t, u, c, count, words[u - u0]);
       for (int64_t g = g0; g < g1; g++) {
@@ -216,7 +213,7 @@ void multiply_group(int64_t width, const char* panel, const uint32_t* tile, int6
 // to[0, count) = alpha sums (+ to)
 void store_row(const float* sums, Vec alpha, bool accumulate, int64_t count, float* to) {
   for (int64_t i = 0; i < count; i += W) {
-    const int n = static_cast<int>(smaller(W, count - i));
+    const int n = static_cast<int>(std::min<int64_t>(W, count - i));
     Vec v = Vec::load(sums + i) * alpha;
     if (accumulate) v = v + Vec::load(to + i, n);
     v.store(to + i, n);
@@ -249,7 +246,9 @@ struct Work {
   const precis_tensor& lanes;
   Panels panels;
 
-  int64_t width(int64_t tile) const { return smaller(kLanes, columns(lanes) - tile * kLanes); }
+  int64_t width(int64_t tile) const {
+    return std::min<int64_t>(kLanes, columns(lanes) - tile * kLanes);
+  }
 };
 
 // Tiles [t0, t1) times groups [g0, g1).
@@ -258,10 +257,10 @@ void multiply_tiles(const Work& w, int64_t t0, int64_t t1, int64_t g0, int64_t g
                     float* sums) {
   const Panels& p = w.panels;
   const int64_t steps = (t1 - t0) * (g1 - g0);
-  const int64_t all_lanes = smaller(t1 * kLanes, columns(w.lanes)) - t0 * kLanes;
+  const int64_t all_lanes = std::min<int64_t>(t1 * kLanes, columns(w.lanes)) - t0 * kLanes;
   int64_t u = 0;
   do {
-    const int64_t some = smaller(kChunk, p.units - u);
+    const int64_t some = std::min<int64_t>(kChunk, p.units - u);
     const bool last = u + some == p.units;
     const int64_t below = (u + some) * D::kInputs;
     for (int64_t t = t0; t < t1; t++) {
@@ -276,8 +275,8 @@ void multiply_tiles(const Work& w, int64_t t0, int64_t t1, int64_t g0, int64_t g
         float* to = sums + step * kGroup * kLanes;
         const int64_t c = p.column(g), count = p.column(g + 1) - c;
         // While groups and tiles pass by, the next chunk's rows are read ahead, some in every step.
-        touch(w.lanes, below + split(kChunk * D::kInputs, steps, step),
-              below + split(kChunk * D::kInputs, steps, step + 1), t0 * kLanes, all_lanes);
+        touch(w.lanes, below + slice_begin(kChunk * D::kInputs, steps, step),
+              below + slice_begin(kChunk * D::kInputs, steps, step + 1), t0 * kLanes, all_lanes);
         if (last && !w.swapped) touch(w.a.dw, c, c + count, lane, width);
         multiply_group<D>(count, p.panel<D>(g, u), tile, some, u > 0, to);
         if (last) store(w.a, w.swapped, to, c, count, lane, width);
@@ -300,7 +299,8 @@ void run(CpuContext& context, const precis_weight_gradient_args& a) {
   if (most < kSlice) most = kSlice;
   const int64_t all_groups = (columns(broadcast) + kGroup - 1) / kGroup;
   const int64_t passes = (all_groups + most - 1) / most;
-  const int64_t panel_bytes = (Panels::bytes<D>(smaller(most, all_groups), units) + 63) / 64 * 64;
+  const int64_t panel_bytes =
+      (Panels::bytes<D>(std::min<int64_t>(most, all_groups), units) + 63) / 64 * 64;
   const int64_t thread_bytes = (kChunk * kLanes + kSums * kGroup * kLanes) * 4;
   char* memory = static_cast<char*>(
       context.scratch.reserve(static_cast<size_t>(panel_bytes + threads * thread_bytes)));
@@ -309,20 +309,24 @@ void run(CpuContext& context, const precis_weight_gradient_args& a) {
         a,
         swapped,
         lanes,
-        {split(all_groups, passes, pass) * kGroup,
-         smaller(split(all_groups, passes, pass + 1) * kGroup, columns(broadcast)), units, memory}};
+        {slice_begin(all_groups, passes, pass) * kGroup,
+         std::min<int64_t>(slice_begin(all_groups, passes, pass + 1) * kGroup, columns(broadcast)),
+         units, memory}};
     pack_panels<D>(context, broadcast, w.panels);
     const int64_t groups = w.panels.groups();
     int64_t parts = (groups + kPartGroups - 1) / kPartGroups;
-    if (tiles % threads != 0) parts = smaller((parts + threads - 1) / threads * threads, groups);
+    if (tiles % threads != 0)
+      parts = std::min<int64_t>((parts + threads - 1) / threads * threads, groups);
     parallel(context.pool, [&](int thread, int count) {
       auto* tile = reinterpret_cast<uint32_t*>(memory + panel_bytes + thread * thread_bytes);
       float* sums = reinterpret_cast<float*>(tile + kChunk * kLanes);
-      const int64_t last = split(tiles * parts, count, thread + 1);
-      for (int64_t item = split(tiles * parts, count, thread); item < last;) {
+      const int64_t last = slice_begin(tiles * parts, count, thread + 1);
+      for (int64_t item = slice_begin(tiles * parts, count, thread); item < last;) {
         const int64_t part = item / tiles, t0 = item % tiles;
-        const int64_t g0 = split(groups, parts, part), g1 = split(groups, parts, part + 1);
-        const int64_t t1 = smaller(smaller(t0 + kSums / (g1 - g0), tiles), t0 + last - item);
+        const int64_t g0 = slice_begin(groups, parts, part),
+                      g1 = slice_begin(groups, parts, part + 1);
+        const int64_t t1 =
+            std::min<int64_t>(std::min<int64_t>(t0 + kSums / (g1 - g0), tiles), t0 + last - item);
         multiply_tiles<D>(w, t0, t1, g0, g1, tile, sums);
         item += t1 - t0;
       }

@@ -1,0 +1,202 @@
+// The rows of x as matmul's kernels want them: rounded to bfloat16 or quantized to int8 where the
+// weights are.
+#ifndef PRECIS_OPS_MATMUL_INPUTS_H_
+#define PRECIS_OPS_MATMUL_INPUTS_H_
+
+#include <type_traits>
+
+#include "cpu/ranges.h"
+#include "ops/matmul_onednn.h"
+#include "ops/matmul_tile.h"
+
+namespace precis {
+namespace PRECIS_ISA {
+namespace {
+
+// int8 with eight bits for an element: the multiple of 256 that an element's byte lacks, as one of
+// a pair of 16 bits, and where the words of its unit's weights lie in a tile.
+struct Outlier {
+  int32_t word;
+  uint32_t pair;
+};
+
+// How many outliers of a row there are at even k and at odd.
+struct OutlierCounts {
+  int32_t even, odd;
+};
+
+// Of a block of rows, at most most for each: those at even k from the start, at odd from the end.
+struct Outliers {
+  Outlier* data = nullptr;
+  OutlierCounts* counts = nullptr;
+  int64_t most = 0;
+};
+
+// Whether D's elements have no more than eight bits.
+template <class D>
+constexpr bool has_outliers() {
+  return std::is_base_of_v<UnsignedInputs, D>;
+}
+
+// Rows as D wants them.
+struct Inputs {
+  const char* data;
+  int64_t stride;       // bytes
+  const float* scales;  // int8: one for each row
+  int64_t first;        // the row at data
+  Outliers outliers;
+  const char* row(int64_t m) const { return data + (m - first) * stride; }
+};
+
+// Rows an odd number of cache lines long: six of them do not compete for one set of L1.
+template <class D>
+int64_t prepared_stride(int64_t inputs) {
+  const int64_t bytes = round_up(inputs, 64) / D::kInputs * D::kXBytes;
+  return (bytes / 64 | 1) * 64;
+}
+
+// Writes W neighbours of x; to points at the first.
+template <class D>
+void put(Vec v, char* to) {
+  if constexpr (D::kX == PRECIS_BFLOAT16) {
+    v.store(reinterpret_cast<uint16_t*>(to));
+  } else if constexpr (D::kInputs == 2) {
+    uint16_t rounded[W];
+    v.store(rounded);
+    Vec::load(rounded).store(reinterpret_cast<float*>(to));
+  } else {
+    v.store(reinterpret_cast<float*>(to));
+  }
+}
+
+// How many elements are above limit in magnitude.
+template <class T>
+int64_t count_above(const T* x, int64_t inputs, float limit) {
+  Vec count = Vec::zero();
+  for (int64_t k = 0; k < inputs; k += W) {
+    const Vec v = load_some(x + k, inputs - k);
+    const Vec above = max(v, Vec::zero() - v) - Vec::set1(limit);
+    count = count + if_positive(above, Vec::set1(1.0f), Vec::zero());
+  }
+  return static_cast<int64_t>(count.sum());
+}
+
+// Those elements whose byte is not all of them: q = 127 x / limit is beyond [-128, 127].
+template <class T>
+OutlierCounts find_outliers(const T* x, int64_t inputs, float limit, Outlier* to) {
+  OutlierCounts count = {0, 0};
+  Outlier* last = to + int8_outliers(inputs) - 1;
+  for (int64_t k = 0; k < inputs; k += W) {
+    const Vec v = load_some(x + k, inputs - k);
+    if (max(v, Vec::zero() - v).largest() <= limit) continue;
+    int32_t q[W];
+    quantise(v, Vec::set1(127.0f / limit), 0).store(q);
+    for (int i = 0; i < W; i++) {
+      const int32_t whole = static_cast<int16_t>(q[i]), rest = whole - static_cast<int8_t>(whole);
+      if (rest == 0) continue;
+      const int64_t at = k + i;
+      Outlier& o = at % 2 == 0 ? to[count.even++] : last[-count.odd++];
+      o = {static_cast<int32_t>(at / 4 * kTileOutputs),
+           static_cast<uint32_t>(rest) << 16 >> (at % 4 < 2 ? 16 : 0)};
+    }
+  }
+  return count;
+}
+
+template <class D, class T>
+void prepare_row(const T* x, int64_t inputs, char* to, float* scale, Outlier* outliers,
+                 OutlierCounts* counts) {
+  if constexpr (D::kInputs == 4) {
+    Vec largest = Vec::zero(), spoilt = Vec::zero();
+    for (int64_t k = 0; k < inputs; k += W) {
+      const Vec v = load_some(x + k, inputs - k);
+      largest = max(largest, max(v, Vec::zero() - v));
+      spoilt = fma(v, Vec::zero(), spoilt);  // NaN from NaN and infinity
+    }
+    float magnitude = largest.largest() + spoilt.sum();
+    const bool usable = magnitude >= kSmallestMagnitude;
+    int bits = 0;
+    while (usable && bits < kMaxOutlierBits &&
+           count_above(x, inputs, magnitude / 2) <= int8_outliers(inputs)) {
+      magnitude /= 2;
+      bits++;
+    }
+    if constexpr (has_outliers<D>()) {
+      *counts = bits > 0 ? find_outliers(x, inputs, magnitude, outliers) : OutlierCounts{0, 0};
+    }
+    const Vec inverse = Vec::set1(usable ? 127.0f / magnitude : 0.0f);
+    *scale = usable || magnitude != magnitude ? magnitude / 127.0f : 0.0f;
+    for (int64_t k = 0; k < round_up(inputs, 16); k += W) {
+      const Vec v = k < inputs ? load_some(x + k, inputs - k) : Vec::zero();
+      D::put(v, inverse, to, k);
+    }
+  } else {
+    for (int64_t k = 0; k < inputs; k += W) {
+      put<D>(load_some(x + k, inputs - k), to + k * (D::kXBytes / D::kInputs));
+    }
+  }
+}
+
+// Where prepared rows go, all of x or those from first on; nothing is prepared where x can be read
+// as it lies.
+template <class D>
+struct Preparation {
+  precis_tensor x;
+  bool direct;
+  int64_t stride;
+  char* data = nullptr;
+  float* scales = nullptr;
+  int64_t first = 0;
+  Outliers outliers;
+
+  explicit Preparation(const precis_tensor& t) : x(t) {
+    direct = !is_onednn<D>() && t.dtype == D::kX && columns(t) % D::kInputs == 0;
+    stride = prepared_stride<D>(columns(t));
+    if (has_outliers<D>()) outliers.most = int8_outliers(columns(t));
+  }
+  static int64_t padded(int64_t count) { return count + (is_onednn<D>() ? kOneDnnMaxRows : 0); }
+  static int64_t padded_words(int64_t count) { return round_up(count * 4, 64); }
+  // For so many rows.
+  int64_t bytes(int64_t count) const {
+    if (direct) return 0;
+    return padded(count) * stride + padded_words(count) + padded_words(2 * count) +
+           count * outliers.most * static_cast<int64_t>(sizeof(Outlier));
+  }
+  void place(char* memory, int64_t first_row, int64_t count) {
+    data = memory;
+    char* behind = memory + padded(count) * stride;
+    scales = reinterpret_cast<float*>(behind);
+    behind += padded_words(count);
+    outliers.counts = reinterpret_cast<OutlierCounts*>(behind);
+    outliers.data = reinterpret_cast<Outlier*>(behind + padded_words(2 * count));
+    first = first_row;
+  }
+  void prepare(int64_t begin, int64_t end) const {
+    if (direct) return;
+    auto prepare_from = [&](const auto* p, int64_t at) {
+      prepare_row<D>(p, columns(x), data + at * stride, scales + at,
+                     outliers.data + at * outliers.most, outliers.counts + at);
+    };
+    for (int64_t m = begin; m < end; m++) {
+      if (x.dtype == PRECIS_BFLOAT16) {
+        prepare_from(row<const uint16_t>(x, m), m - first);
+      } else {
+        prepare_from(row<const float>(x, m), m - first);
+      }
+    }
+  }
+  Inputs inputs() const {
+    if (!direct) return {data, stride, scales, first, outliers};
+    return {static_cast<const char*>(x.data),
+            row_stride(x) * static_cast<int64_t>(x.dtype == PRECIS_BFLOAT16 ? 2 : 4),
+            nullptr,
+            0,
+            {}};
+  }
+};
+
+}  // namespace
+}  // namespace PRECIS_ISA
+}  // namespace precis
+
+#endif  // PRECIS_OPS_MATMUL_INPUTS_H_

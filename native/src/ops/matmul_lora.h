@@ -1,0 +1,314 @@
+// The low-rank terms of matmul: x A' . s is computed first, and its product with B continues in the
+// sums of x W'.
+#ifndef PRECIS_OPS_MATMUL_LORA_H_
+#define PRECIS_OPS_MATMUL_LORA_H_
+
+#include "cpu/scratch_layout.h"
+#include "cpu/thread_pool.h"
+#include "ops/matmul_inputs.h"
+#include "ops/matmul_product.h"
+
+namespace precis {
+namespace PRECIS_ISA {
+namespace {
+
+// From so many rows on, x A' is computed by blocks of rows: two vectors of ranks times kTallRows
+// rows in registers, kLowUnits units at a time, so that A stays in L1 while the rows of a block
+// pass by.
+constexpr int64_t kManyRows = 64, kLowRowBlock = 96, kLowUnits = 64;
+#if defined(__AVX512F__)
+constexpr int kTallRows = 12;
+#else
+constexpr int kTallRows = kMaxRows;
+#endif
+
+// s x A' of one segment, prepared as input to B. The first rank is moved down to the start of a
+// unit; the ranks that this adds are zero.
+struct SegmentInputs {
+  int64_t first_unit;
+  int64_t units;
+  int64_t stride;
+  char* data;
+  int64_t first;  // the row at data
+  char* row(int64_t m) const { return data + (m - first) * stride; }
+};
+
+template <class L>
+SegmentInputs segment_layout(const precis_lora_segment& s) {
+  SegmentInputs i;
+  i.first_unit = s.rank_begin / L::kInputs;
+  i.units = ceil_div(s.rank_end, L::kInputs) - i.first_unit;
+  if (s.rank_end <= s.rank_begin) i.units = 0;
+  i.stride = round_up(i.units * L::kXBytes, 64) + 64;
+  i.data = nullptr;
+  i.first = 0;
+  return i;
+}
+
+// Copies ranks [first, first + count) of one row, out of acc, into the segments that use them.
+template <class L>
+void put_ranks(const MatmulProduct& p, const SegmentInputs* segments, const float* acc, int64_t m,
+               int64_t first, int64_t count) {
+  for (int i = 0; i < p.segment_count; i++) {
+    const precis_lora_segment& s = p.segments[i];
+    const SegmentInputs& in = segments[i];
+    constexpr int64_t kBytes = L::kXBytes / L::kInputs;
+    char* to = in.row(m) + (first - in.first_unit * L::kInputs) * kBytes;
+    const Vec scaling = Vec::set1(s.scaling);
+    for (int64_t k = 0; k < count; k += W) {
+      const int64_t rank = first + k;
+      if (rank + W <= s.rank_begin || rank >= s.rank_end) continue;
+      if (rank >= s.rank_begin && rank + W <= s.rank_end) {
+        put<L>(Vec::load(acc + k) * scaling, to + k * kBytes);
+        continue;
+      }
+      alignas(64) char whole[W * kBytes];
+      put<L>(Vec::load(acc + k) * scaling, whole);
+      for (int64_t j = 0; j < W; j++) {
+        if (rank + j < s.rank_begin || rank + j >= s.rank_end) continue;
+        __builtin_memcpy(to + (k + j) * kBytes, whole + j * kBytes, kBytes);
+      }
+    }
+  }
+}
+
+// Writes ranks [first, first + count) of one row of down, out of acc.
+void store_down(const MatmulProduct& p, const float* acc, int64_t m, int64_t first, int64_t count) {
+  float* to = row<float>(p.down, m) + first;
+  for (int64_t k = 0; k < count; k += W) {
+    const int n = static_cast<int>(std::min<int64_t>(count - k, W));
+    const int64_t rank = first + k;
+    bool whole = false;
+    for (int i = 0; i < p.segment_count && !whole; i++) {
+      const precis_lora_segment& s = p.segments[i];
+      whole = n == W && s.rank_begin <= rank && s.rank_end >= rank + W;
+      if (whole) (Vec::load(acc + k) * Vec::set1(s.scaling)).store(to + k);
+    }
+    for (int64_t j = k; j < k + n && !whole; j++) {
+      to[j] = 0;
+      for (int i = 0; i < p.segment_count; i++) {
+        const precis_lora_segment& s = p.segments[i];
+        if (first + j >= s.rank_begin && first + j < s.rank_end) to[j] = acc[j] * s.scaling;
+      }
+    }
+  }
+}
+
+// The ranks that pad the units of a segment, in one row.
+template <class L>
+void zero_padding(const precis_lora_segment& s, const SegmentInputs& in, int64_t m) {
+  if constexpr (L::kInputs == 2) {
+    constexpr int64_t kBytes = L::kXBytes / L::kInputs;
+    char* to = in.row(m);
+    if (s.rank_begin % 2 != 0) __builtin_memset(to, 0, kBytes);
+    if (s.rank_end % 2 != 0) __builtin_memset(to + (2 * in.units - 1) * kBytes, 0, kBytes);
+  }
+}
+
+enum class Overlap { kNone, kPart, kWhole };
+
+// What of a tile's outputs a segment has.
+Overlap overlap(const MatmulProduct& p, const precis_lora_segment& s, int64_t tile) {
+  const int64_t begin = tile * kTileOutputs,
+                end = std::min<int64_t>(begin + kTileOutputs, p.w.outputs);
+  if (s.rank_end <= s.rank_begin || s.output_end <= begin || s.output_begin >= end) {
+    return Overlap::kNone;
+  }
+  return s.output_begin <= begin && s.output_end >= end ? Overlap::kWhole : Overlap::kPart;
+}
+
+// (s x A') B' of one segment, for rows from m on and one tile.
+Term segment_term(const MatmulProduct& p, const SegmentInputs& in, int64_t tile, int64_t m) {
+  const PackedLayout layout = packed_layout(p.b->outputs, p.b->inputs, p.b->dtype);
+  return {in.row(m), in.stride,
+          static_cast<const uint32_t*>(p.b->data) +
+              (tile * layout.units + in.first_unit) * kTileOutputs,
+          in.units};
+}
+
+// Adds a segment to the sums of those outputs that it has.
+template <class L>
+void add_segment(const MatmulProduct& p, const precis_lora_segment& s, const SegmentInputs& in,
+                 int64_t tile, int64_t m, int rows, uint32_t* acc) {
+  const Overlap has = overlap(p, s, tile);
+  if (has == Overlap::kNone) return;
+  const Term term = segment_term(p, in, tile, m);
+  if (has == Overlap::kWhole) return multiply_rows<L, 0>(rows, &term, 1, true, nullptr, acc);
+  alignas(64) uint32_t sums[kMaxRows * kTileOutputs];
+  __builtin_memcpy(sums, acc, static_cast<size_t>(rows * kTileOutputs * 4));
+  multiply_rows<L, 0>(rows, &term, 1, true, nullptr, sums);
+  const int64_t n = tile * kTileOutputs;
+  const int64_t begin = s.output_begin > n ? s.output_begin - n : 0;
+  const int64_t end = std::min<int64_t>(s.output_end - n, kTileOutputs);
+  for (int r = 0; r < rows; r++) {
+    __builtin_memcpy(acc + r * kTileOutputs + begin, sums + r * kTileOutputs + begin,
+                     static_cast<size_t>((end - begin) * 4));
+  }
+}
+
+// The low-rank part of a product: x A' . s, segment by segment.
+template <class L>
+class LowRank {
+ public:
+  explicit LowRank(const MatmulProduct& p) : p_(p) {}
+
+  bool any() const { return p_.a != nullptr && p_.segment_count > 0; }
+
+  // Where the segments' inputs to B are.
+  struct Segments {
+    SegmentInputs of[PRECIS_MAX_LORA_SEGMENTS];
+    int64_t at[PRECIS_MAX_LORA_SEGMENTS];  // in scratch
+  };
+  // Reserves them for count rows.
+  Segments layout(ScratchLayout& scratch, int64_t count) const {
+    Segments low;
+    for (int i = 0; any() && i < p_.segment_count; i++) {
+      low.of[i] = segment_layout<L>(p_.segments[i]);
+      // Whole vectors are written, perhaps from the middle of the last unit.
+      low.at[i] = scratch.add(count * low.of[i].stride + 64);
+    }
+    return low;
+  }
+  // Places them in memory, from row first on.
+  void place(Segments& low, char* memory, int64_t first) const {
+    for (int i = 0; any() && i < p_.segment_count; i++) {
+      low.of[i].data = memory + low.at[i];
+      low.of[i].first = first;
+    }
+  }
+
+  // The rows' s x A' by groups of rows and pieces of ranks: whole tiles, but two vectors where
+  // there are few groups, and what is left of the ranks.
+  void project(ThreadPool& pool, const Inputs& x, const Segments& low, char* memory,
+               int64_t acc_size) const {
+    const int64_t m = rows(p_.x), groups = ceil_div(m, kMaxRows);
+    const int64_t piece = groups < pool.threads() ? kNarrow : kTileOutputs;
+    const int64_t pieces = ceil_div(p_.a->outputs, piece);
+    parallel(pool, [&](int thread, int threads) {
+      uint32_t* acc = reinterpret_cast<uint32_t*>(memory + thread * acc_size);
+      const int64_t items = groups * pieces;
+      const int64_t last = slice_begin(items, threads, thread + 1);
+      for (int64_t item = slice_begin(items, threads, thread); item < last; item++) {
+        const int64_t rank = item / groups * piece, group = item % groups;
+        const int64_t ranks = std::min<int64_t>(piece, p_.a->outputs - rank);
+        const int64_t first = slice_begin(m, groups, group),
+                      end = slice_begin(m, groups, group + 1);
+        project_group(x, first, static_cast<int>(end - first), rank, ranks, acc);
+        put_projected(low, first, end, rank, ranks, p_.down.data != nullptr, acc);
+      }
+    });
+  }
+
+  // The same of rows [m0, m1) by blocks of them and pieces of two vectors of ranks.
+  void project_rows(const Inputs& x, const Segments& low, int64_t m0, int64_t m1, bool down,
+                    const uint8_t* blank, uint32_t* acc) const {
+    const int64_t blocks = ceil_div(m1 - m0, kLowRowBlock);
+    for (int64_t b = 0; b < blocks; b++) {
+      const int64_t first = m0 + slice_begin(m1 - m0, blocks, b),
+                    end = m0 + slice_begin(m1 - m0, blocks, b + 1);
+      for (int64_t rank = 0; rank < p_.a->outputs; rank += kNarrow) {
+        project_block(x, first, end - first, rank, blank + rank / kNarrow * chunks(), acc);
+        put_projected(low, first, end, rank, std::min<int64_t>(kNarrow, p_.a->outputs - rank),
+                      down && p_.down.data != nullptr, acc);
+      }
+    }
+  }
+
+  // Which chunks of units of a piece of ranks hold nothing but zeros. Where several adapters lie in
+  // one A, as in the gradient with respect to x, most of them do, and are left out.
+  void find_blanks(uint8_t* blank) const {
+    for (int64_t piece = 0; piece < pieces(); piece++) {
+      const uint32_t* w = weights(piece * kNarrow);
+      for (int64_t u = 0; u < units(); u += kLowUnits) {
+        uint32_t any = 0;
+        for (int64_t i = u; i < std::min<int64_t>(u + kLowUnits, units()); i++) {
+          for (int64_t n = 0; n < kNarrow; n++) any |= w[i * kTileOutputs + n];
+        }
+        blank[piece * chunks() + u / kLowUnits] = any == 0;
+      }
+    }
+  }
+  // How many bytes find_blanks fills.
+  int64_t blank_bytes() const { return pieces() * chunks(); }
+
+ private:
+  static constexpr int64_t kNarrow = 2 * W;
+
+  int64_t units() const { return ceil_div(p_.a->inputs, L::kInputs); }
+  int64_t pieces() const { return ceil_div(p_.a->outputs, kNarrow); }
+  int64_t chunks() const { return ceil_div(units(), kLowUnits); }
+
+  // Ranks [rank, rank + ranks) of rows [first, end), out of acc to where they are used.
+  void put_projected(const Segments& low, int64_t first, int64_t end, int64_t rank, int64_t ranks,
+                     bool down, const uint32_t* acc) const {
+    for (int64_t r = first; r < end; r++) {
+      const float* sums = reinterpret_cast<const float*>(acc + (r - first) * kTileOutputs);
+      put_ranks<L>(p_, low.of, sums, r, rank, ranks);
+      for (int i = 0; rank == 0 && i < p_.segment_count; i++) {
+        zero_padding<L>(p_.segments[i], low.of[i], r);
+      }
+      if (down) store_down(p_, sums, r, rank, ranks);
+    }
+  }
+
+  // A from this rank on.
+  const uint32_t* weights(int64_t rank) const {
+    const PackedLayout layout = packed_layout(p_.a->outputs, p_.a->inputs, p_.a->dtype);
+    return static_cast<const uint32_t*>(p_.a->data) +
+           rank / kTileOutputs * layout.units * kTileOutputs + rank % kTileOutputs;
+  }
+
+  void project_group(const Inputs& x, int64_t first, int rows, int64_t rank, int64_t ranks,
+                     uint32_t* acc) const {
+    const Term term = {x.row(first), x.stride, weights(rank), units()};
+    if (ranks > kNarrow) return multiply_rows<L, 0>(rows, &term, 1, false, nullptr, acc);
+    with_rows(rows, [&]<int R>() {
+      // Half of the cache lines only: left to itself, the processor fetches them late.
+      multiply_tile<L, R, 2, 2>(&term, 1, kNarrow, false,
+                                reinterpret_cast<const char*>(term.w + 16 * kTileOutputs), acc);
+    });
+  }
+
+  void project_block(const Inputs& x, int64_t first, int64_t rows, int64_t rank,
+                     const uint8_t* blank, uint32_t* acc) const {
+    const int64_t units = this->units();
+    bool resume = false;
+    for (int64_t u = 0; u < units; u += kLowUnits) {
+      if (blank[u / kLowUnits]) continue;
+      const int64_t count = std::min<int64_t>(kLowUnits, units - u);
+      for (int64_t r = 0; r < rows;) {
+        const char* data = x.row(first + r) + u * L::kXBytes;
+        const Term term = {data, x.stride, weights(rank) + u * kTileOutputs, count};
+        uint32_t* sums = acc + r * kTileOutputs;
+        const int some = static_cast<int>(std::min<int64_t>(rows - r, kTallRows));
+        if (u + count < units && !blank[u / kLowUnits + 1]) {
+          for (int i = 0; i < some; i++) {
+            for (int64_t b = 0; b < kLowUnits * L::kXBytes; b += 64) {
+              __builtin_prefetch(data + i * x.stride + kLowUnits * L::kXBytes + b);
+            }
+          }
+        }
+        if (some == kTallRows) {
+          multiply_tile<L, kTallRows, 2, 0>(&term, 1, kNarrow, resume, nullptr, sums);
+          r += kTallRows;
+        } else {
+          const int few = some < kMaxRows ? some : kMaxRows;
+          with_rows(few, [&]<int R>() {
+            multiply_tile<L, R, 2, 0>(&term, 1, kNarrow, resume, nullptr, sums);
+          });
+          r += few;
+        }
+      }
+      resume = true;
+    }
+    if (!resume) __builtin_memset(acc, 0, static_cast<size_t>(rows * kTileOutputs * 4));
+  }
+
+  const MatmulProduct& p_;
+};
+
+}  // namespace
+}  // namespace PRECIS_ISA
+}  // namespace precis
+
+#endif  // PRECIS_OPS_MATMUL_LORA_H_
