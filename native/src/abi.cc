@@ -1,5 +1,5 @@
-// The C boundary: checks every argument, runs the operation on the context's device and turns what
-// goes wrong into a status and a sentence. Nothing else in the library is extern "C".
+// The C boundary. Every entry point checks its arguments, runs the operation on the context's
+// device and turns errors into a status and a sentence. Nothing else in the library is extern "C".
 
 #include <cstdio>
 #include <memory>
@@ -30,12 +30,13 @@ class Entry {
   bool entered_;
 };
 
-// What fails while operations are recorded spoils the recording.
-void spoil(precis_context* context) {
-  if (context->backend->recording() && context->spoilt.empty()) context->spoilt = context->error;
+// An operation that fails during capture invalidates the capture.
+void invalidate_capture(precis_context* context) {
+  if (context->backend->recording() && context->capture_error.empty())
+    context->capture_error = context->error;
 }
 
-// Runs body; whatever leaves it becomes a status and the context's error text.
+// Runs body; an exception that leaves it becomes a status and the context's error text.
 template <class Body>
 precis_status run(precis_context* context, const void* args, Body&& body) noexcept {
   if (context == nullptr) return PRECIS_INVALID_ARGUMENT;
@@ -50,15 +51,15 @@ precis_status run(precis_context* context, const void* args, Body&& body) noexce
       return PRECIS_OK;
     } catch (const Error& e) {
       context->error = e.text;
-      spoil(context);
+      invalidate_capture(context);
       return e.status;
     } catch (const std::bad_alloc&) {
       context->error = "out of memory";
-      spoil(context);
+      invalidate_capture(context);
       return PRECIS_OUT_OF_MEMORY;
     } catch (const std::exception& e) {
       context->error = e.what();
-      spoil(context);
+      invalidate_capture(context);
       return PRECIS_INTERNAL_ERROR;
     }
   } catch (...) {
@@ -152,7 +153,7 @@ precis_status precis_free(precis_context* context, void* memory, int64_t bytes) 
 precis_status precis_record_begin(precis_context* context) {
   return run(context, context, [&](Backend& backend) {
     Check("record_begin", backend).not_recording();
-    context->spoilt.clear();
+    context->capture_error.clear();
     backend.record();
   });
 }
@@ -161,9 +162,9 @@ precis_status precis_record_end(precis_context* context, precis_recording** reco
   if (recording != nullptr) *recording = nullptr;
   return run(context, context, [&](Backend& backend) {
     PRECIS_CHECK(backend.recording(), "record_end: nothing is recorded");
-    if (recording == nullptr || !context->spoilt.empty()) {
+    if (recording == nullptr || !context->capture_error.empty()) {
       backend.drop_recording();
-      PRECIS_CHECK(recording == nullptr, "record_end: %s", context->spoilt.c_str());
+      PRECIS_CHECK(recording == nullptr, "record_end: %s", context->capture_error.c_str());
       return;
     }
     auto made = std::make_unique<precis_recording>();

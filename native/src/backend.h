@@ -1,5 +1,5 @@
-// A device behind the C boundary. abi.cc checks arguments and calls one of these; nothing above
-// knows whether the CPU or a GPU is at work, and nothing here includes a header of CUDA's.
+// A device behind the C boundary. abi.cc has the arguments checked and calls one of these; nothing
+// above knows whether it is the CPU or a GPU, and nothing here includes a CUDA header.
 #ifndef PRECIS_BACKEND_H_
 #define PRECIS_BACKEND_H_
 
@@ -11,7 +11,7 @@
 
 namespace precis {
 
-// Every operation: precis_<op> takes precis_<op>_args.
+// The list of all operations: precis_<op> takes precis_<op>_args.
 #define PRECIS_FOR_EACH_OP(X) \
   X(attention)                \
   X(attention_backward)       \
@@ -47,50 +47,50 @@ namespace precis {
   X(adafactor)                \
   X(zero)
 
-// Who can use a piece of memory.
+// Says who can access a range of memory.
 enum class Reach {
-  kNobody,  // not the device, at least
-  kDevice,  // the device; the host at a price
+  kNobody,  // the device cannot
+  kDevice,  // the device can; the host can at the cost of migration
   kBoth
 };
 
-// What is reported goes out as Error; arguments have been checked.
+// Errors are thrown as Error. Arguments have been checked.
 class Backend {
  public:
-  // Operations that were noted. Destroyed by the thread that has entered.
+  // A captured CUDA graph. It is destroyed by the thread that has entered.
   class Recording {
    public:
     virtual ~Recording() = default;
   };
 
-  // reaches_everything: whether the device can use all of the process's memory.
+  // reaches_everything says that the device can access all of the process's memory.
   explicit Backend(bool reaches_everything) : reaches_everything_(reaches_everything) {}
   virtual ~Backend() = default;
   Backend(const Backend&) = delete;
 
-  // Before anything else that a thread asks for.
+  // Called before anything else whenever a thread enters.
   virtual void enter() {}
-  // Fills in what it knows.
+  // Fills in the members that belong to the device.
   virtual void describe(precis_context_info* info) const = 0;
   virtual void synchronize() = 0;
 
-  // Zero-filled; shared: for what the host writes and reads often.
+  // Returns zero-filled memory; shared memory is for what the host writes and reads often.
   virtual void* allocate(size_t bytes, bool shared) = 0;
   virtual void free(void* memory, size_t bytes) = 0;
   bool reaches_everything() const { return reaches_everything_; }
-  // Asked only where the device does not reach everything.
+  // Called only if the device does not reach everything.
   virtual Reach reach(const void*, size_t) const { return Reach::kBoth; }
 
-  // Operations are noted from here on, until end. A device that cannot do it throws.
+  // Begins a capture, which end_recording ends. A device that cannot capture throws.
   virtual void record();
   bool recording() const { return recording_; }
-  // Never nullptr.
+  // Ends the capture; never returns nullptr.
   virtual std::unique_ptr<Recording> end_recording();
   virtual void drop_recording() noexcept {}
-  // False where memory was freed or moved since.
+  // Launches the graph. Returns false if memory was freed or moved since the capture.
   virtual bool replay(Recording&) { return false; }
 
-  // Of a weight packed for this device.
+  // Returns the size of a weight packed for this device.
   virtual int64_t packed_bytes(int64_t outputs, int64_t inputs, int32_t dtype) const = 0;
 
 #define PRECIS_DECLARE_OP(op) virtual void op(const precis_##op##_args& a) = 0;
@@ -105,8 +105,8 @@ class Backend {
 };
 
 std::unique_ptr<Backend> make_cpu_backend(int threads, const char* isa, const char* matmul);
-// Throws Error where there is no such GPU, no driver or no CUDA in the build.
-// many_rows: as in precis_context_args.
+// Throws Error if there is no such GPU, no driver or no CUDA in the build. many_rows is as in
+// precis_context_args.
 std::unique_ptr<Backend> make_cuda_backend(int index, bool many_rows);
 
 }  // namespace precis

@@ -11,7 +11,7 @@ namespace {
 // int64 with room to add.
 constexpr int64_t kMaxElements = int64_t{1} << 48;
 
-// Whether both are columns of one matrix and have none of them in common.
+// Returns true if both are columns of one matrix and share none of them.
 bool different_columns(const Memory& a, const Memory& b) {
   if (a.stride != b.stride) return false;
   const auto stride = static_cast<uint64_t>(a.stride);

@@ -34,7 +34,7 @@ Scratch::~Scratch() {
 
 void* Scratch::reserve(size_t bytes) {
   if (bytes <= bytes_) return memory_;
-  // A little more than asked for: sequences grow by a token at a time.
+  // It reserves a quarter more: sequences grow by a token at a time.
   const size_t wanted = (bytes + bytes / 4 + 4095) & ~size_t{4095};
   void* memory = map_pages(wanted);
   if (memory == nullptr) fail(PRECIS_OUT_OF_MEMORY, "no memory for %zu bytes of scratch", wanted);

@@ -1,4 +1,4 @@
-// What an opaque precis_context holds.
+// The contents of the opaque precis_context.
 #ifndef PRECIS_CONTEXT_H_
 #define PRECIS_CONTEXT_H_
 
@@ -16,7 +16,7 @@
 
 namespace precis {
 
-// Memory that an operation needs while it runs. Grows to the largest request and stays.
+// Scratch (workspace) memory of operations. It grows to the largest request and is kept.
 class Scratch {
  public:
   Scratch() = default;
@@ -24,7 +24,8 @@ class Scratch {
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
 
-  // At least bytes, aligned to 64; what earlier calls returned is lost. Throws Error.
+  // Returns at least bytes, aligned to 64, and invalidates what earlier calls returned. Throws
+  // Error.
   void* reserve(size_t bytes);
 
   int64_t bytes() const { return static_cast<int64_t>(bytes_); }
@@ -36,19 +37,20 @@ class Scratch {
   int64_t allocations_ = 0;
 };
 
-// Anonymous, zero-filled pages, huge ones where the system gives them; nullptr when there are none.
+// Maps anonymous, zero-filled pages, huge ones where the system gives them. Returns nullptr when
+// the system has none.
 void* map_pages(size_t bytes);
 void unmap_pages(void* memory, size_t bytes);
 
-// What a CPU kernel gets.
+// The state that every CPU kernel is given.
 struct CpuContext {
   explicit CpuContext(int threads) : pool(threads) {}
 
   ThreadPool pool;
   Scratch scratch;
-  // What an operation that is made of others holds while those use scratch.
+  // Held by an operation that calls others, which use scratch.
   Scratch outer;
-  // Where the rule never applies, NULL.
+  // NULL where the rule never applies.
   OneDnn* onednn = nullptr;
   OneDnnRule onednn_rule;
 };
@@ -58,15 +60,15 @@ struct CpuContext {
 struct precis_context {
   std::unique_ptr<precis::Backend> backend;
   int64_t allocations = 0;
-  // Set while a thread is inside: a second one is refused instead of corrupting the first.
+  // Set while a thread is inside: a second thread is refused instead of corrupting the first.
   std::atomic<bool> busy{false};
   std::string error;
-  // Why what is recorded now is good for nothing; empty: it is.
-  std::string spoilt;
+  // The reason why the current capture is invalid; empty if it is valid.
+  std::string capture_error;
   int64_t replays = 0;
 };
 
-// What an opaque precis_recording holds.
+// The contents of the opaque precis_recording.
 struct precis_recording {
   std::unique_ptr<precis::Backend::Recording> operations;
 };

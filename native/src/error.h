@@ -1,4 +1,4 @@
-// The one way in which anything below the C boundary reports a failure; abi.cc turns it into a
+// The exception by which everything below the C boundary reports a failure; abi.cc turns it into a
 // status and the context's error text.
 #ifndef PRECIS_ERROR_H_
 #define PRECIS_ERROR_H_
@@ -20,7 +20,7 @@ struct Error {
 
 }  // namespace precis
 
-// For arguments: PRECIS_CHECK(k > 0, "matmul: x has %lld columns", k).
+// For arguments outside check.h: PRECIS_CHECK(k > 0, "matmul: x has %lld columns", k).
 #define PRECIS_CHECK(condition, ...)                                      \
   do {                                                                    \
     if (!(condition)) precis::fail(PRECIS_INVALID_ARGUMENT, __VA_ARGS__); \

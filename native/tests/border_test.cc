@@ -138,7 +138,7 @@ class Call {
   }
 
   const std::deque<Argument>& arguments() const { return arguments_; }
-  // What the memory holds.
+  // The contents of all memory.
   std::vector<uint8_t> contents() const {
     std::vector<uint8_t> all;
     for (const auto& m : memory_) all.insert(all.end(), m->memory(), m->memory() + m->bytes());
@@ -462,7 +462,7 @@ void describe(Call<precis_adafactor_args>& c) {
 
 // ---------------------------------------------------------------- breaking it
 
-// Whether text has name as a word.
+// Returns true if text contains name as a word.
 bool names(const std::string& text, const std::string& name) {
   auto part = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; };
   for (size_t at = text.find(name); at != std::string::npos; at = text.find(name, at + 1)) {
@@ -628,8 +628,8 @@ class Border {
     if (last > 0) move(last, "inside another");
   }
 
-  // What is optional may be left out, with whatever else its struct says. That can make an
-  // incomplete call of it, but no crash.
+  // An optional argument may be left out, whatever else its struct says. The call may then be
+  // incomplete, but it must not crash.
   void leave_out(const Argument& a) {
     if (!a.optional) return;
     Args args = call_.args;

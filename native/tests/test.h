@@ -1,9 +1,14 @@
-// What every native test needs: cases that report and go on, contexts for each instruction set,
-// buffers with guard bands, seeded data, and comparison with a reference that says what differs.
+// The tools of the native tests: checks that report and continue, contexts for each instruction
+// set, buffers with guard bands, seeded data, and comparison with a reference that prints
+// differences.
 //
 //   int main() {
-//     for (TestContext& context : all_contexts()) { ... EXPECT_OK(context, precis_x(context,
-//     &args)); ... } return test_result();
+//     for (TestContext& context : all_contexts()) {
+//       ...
+//       EXPECT_OK(context, precis_x(context, &args));
+//       ...
+//     }
+//     return test_result();
 //   }
 #ifndef PRECIS_TESTS_TEST_H_
 #define PRECIS_TESTS_TEST_H_
@@ -31,7 +36,7 @@ inline int& test_checks() {
   return checks;
 }
 
-// Closes main: prints what was counted, 0 when nothing failed.
+// The exit status of main: prints the counts and returns 0 if nothing failed.
 inline int test_result() {
   std::printf("%d checks, %d failed\n", test_checks(), test_failures());
   if (test_checks() == 0) return 1;
@@ -55,7 +60,7 @@ inline int test_result() {
     EXPECT(status_ == PRECIS_OK, "status %d: %s", status_, precis_last_error(context)); \
   } while (0)
 
-// The call is refused and the sentence names what is wrong.
+// Expects that the call is refused with a sentence that contains text.
 #define EXPECT_REFUSED(context, call, text)                                      \
   do {                                                                           \
     const precis_status status_ = (call);                                        \
@@ -196,7 +201,7 @@ class GuardedTensor {
     return inside;
   }
 
-  // Whether nothing but the elements of the matrix was ever written.
+  // Returns true if only elements of the matrix were ever written.
   bool intact() const {
     const std::vector<bool> inside = elements();
     for (size_t i = 0; i < bytes_; i++) {

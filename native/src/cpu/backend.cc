@@ -22,7 +22,7 @@ void copy_text(char (&to)[n], const char* text) {
 
 class CpuBackend final : public Backend {
  public:
-  // matmul: as in precis_context_args. Throws Error.
+  // matmul is as in precis_context_args. Throws Error.
   CpuBackend(int threads, const char* isa_name, const char* matmul)
       : Backend(true), cpu_(threads), isa_(choose_isa(isa_name)) {
     const bool asked = matmul != nullptr && std::strcmp(matmul, "onednn") == 0;
@@ -64,7 +64,7 @@ class CpuBackend final : public Backend {
     copy_text(info->cores, cpu_.pool.cores().c_str());
   }
 
-  // What is ordered is done when it returns.
+  // Operations have finished when they return.
   void synchronize() override {}
 
   void* allocate(size_t bytes, bool) override {

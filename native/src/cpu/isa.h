@@ -19,10 +19,10 @@ struct IsaChoice {
 // the processor or the build lacks it.
 IsaChoice choose_isa(const char* name);
 
-// What the processor offers, separated by spaces, as "avx2 fma avx512f".
+// Returns the processor's features, separated by spaces, as "avx2 fma avx512f".
 const char* cpu_features();
 
-// Whether the processor multiplies bfloat16 tiles (Intel AMX).
+// Returns whether the processor multiplies bfloat16 tiles (Intel AMX).
 bool has_amx_bf16();
 
 }  // namespace precis

@@ -1,5 +1,5 @@
-// Loops over contiguous elements in vectors. A body is written once, over lanes that are all of a
-// vector or the first few of one:
+// Vector loops over contiguous elements. A body is written once, for lanes that are either a whole
+// vector or the first few lanes of one:
 //
 //   each_vector(0, n, [&](int64_t i, auto lanes) {
 //     lanes.store(y + i, lanes.load(x + i) * scale);
@@ -35,7 +35,7 @@ struct FirstLanes {
   inline void store(T* p, Vec v) const {
     v.store(p, count);
   }
-  // Zero in the lanes that are not ours, as after load.
+  // Zeroes the other lanes, as load does.
   inline Vec keep(Vec v) const {
     float lanes[Vec::kWidth];
     v.store(lanes);
@@ -77,7 +77,7 @@ static inline void sum_vectors(int64_t n, float (&totals)[count], const Body& bo
   }
 }
 
-// Cuts m rows of n elements into pieces of rows and calls f(row, begin, end) for each, on all
+// Partitions m rows of n elements into pieces of rows and calls f(row, begin, end) for each, on all
 // threads.
 template <class F>
 static inline void parallel_pieces(ThreadPool& pool, int64_t m, int64_t n, const F& f) {

@@ -1,7 +1,7 @@
-// Threads for the CPU kernels: the caller is thread 0, the others are ours. Each is pinned to a
-// core of its own, because two on one core run 3 to 50 times slower. Between two calls the workers
-// spin for a moment, so that a decode step of 150 small operations does not wait for the scheduler,
-// and then sleep.
+// The thread pool of the CPU kernels. The caller is thread 0, the others are workers. Each is
+// pinned to a core of its own, because two threads on one core run 3 to 50 times slower. Between
+// two calls the workers spin briefly, so that a decoding step of 150 small operations does not wait
+// for the scheduler, and then sleep.
 #ifndef PRECIS_CPU_THREAD_POOL_H_
 #define PRECIS_CPU_THREAD_POOL_H_
 
@@ -59,8 +59,8 @@ static inline void parallel(ThreadPool& pool, const F& f) {
       &f);
 }
 
-// Splits [0, n) evenly, in multiples of grain, and calls f(begin, end) on each thread that gets a
-// part. Which thread gets which part depends on n, grain and the number of threads alone.
+// Partitions [0, n) evenly, in multiples of grain, and calls f(begin, end) on each thread that gets
+// a slice. The slices depend on n, grain and the number of threads alone, so they are reproducible.
 template <class F>
 static inline void parallel_ranges(ThreadPool& pool, int64_t n, int64_t grain, const F& f) {
   const int64_t blocks = ceil_div(n, grain);

@@ -29,7 +29,7 @@ class OneDnn {
   // Forgets products when there are more than any model needs. Between two operations.
   void release_surplus();
 
-  // What product gave, on one of the context's threads; false when oneDNN failed.
+  // Runs what product returned, on one of the context's threads. Returns false if oneDNN failed.
   bool multiply(precis_onednn_product* product, int thread, const void* x, const void* w,
                 void* y) const;
 

@@ -60,7 +60,7 @@ void destroy(precis_onednn_product* p) {
   delete p;
 }
 
-// What create makes on its way to a primitive.
+// The objects that create makes on its way to a primitive.
 struct Descriptors {
   dnnl_memory_desc_t x = nullptr, w = nullptr, y = nullptr;
   dnnl_primitive_attr_t attributes = nullptr;

@@ -5,7 +5,7 @@ namespace precis {
 namespace PRECIS_ISA {
 namespace {
 
-// What a piece - a row of a matrix, a chunk of a vector - adds to rms(u) and rms(p).
+// The contribution of a piece (a row of a matrix, a chunk of a vector) to rms(u) and rms(p).
 struct Squares {
   float update, parameter;
 };

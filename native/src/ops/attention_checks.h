@@ -1,4 +1,4 @@
-// What the checks of attention, its gradient and its decoding step have in common.
+// Checks that attention, its gradient and its decoding step share.
 #ifndef PRECIS_OPS_ATTENTION_CHECKS_H_
 #define PRECIS_OPS_ATTENTION_CHECKS_H_
 

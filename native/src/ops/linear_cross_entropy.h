@@ -1,4 +1,4 @@
-// The cross-entropy of an output layer and its gradients, without ever holding all logits.
+// The cross-entropy of an output layer and its gradients; all logits are never materialized.
 //
 //   z[m, v] = scale sum_d x[m, d] w[v, d],   p = softmax of the rows of z
 //   losses[m] = -(1 - e) log p[m, labels[m]] - e / V sum_v log p[m, v]

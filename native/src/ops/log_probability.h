@@ -1,4 +1,4 @@
-// What a policy makes of given tokens, without ever holding all logits.
+// The log-probabilities that a policy gives to tokens; all logits are never materialized.
 //
 //   z[m, v] = scale sum_d x[m, d] w[v, d],   p = softmax of the rows of z
 //   log_probabilities[m] = log p[m, labels[m]]

@@ -1,4 +1,4 @@
-// What the checks of losses on logits = scale x w' have in common.
+// Checks that losses on logits = scale x w' share.
 #ifndef PRECIS_OPS_LOGIT_CHECKS_H_
 #define PRECIS_OPS_LOGIT_CHECKS_H_
 
@@ -9,8 +9,8 @@ namespace precis {
 // labels_name: what precis.h calls the int32 vector of tokens.
 void check_logit_rows(const Check& check, const precis_tensor& x, const precis_packed_matrix& w,
                       const precis_packed_matrix& w_transposed, const char* labels_name,
-                      const precis_tensor& labels, const precis_tensor& dx,
-                      const precis_tensor& dw, float scale);
+                      const precis_tensor& labels, const precis_tensor& dx, const precis_tensor& dw,
+                      float scale);
 
 // The memory of w_transposed, which is needed for dx alone.
 Memory transposed_memory(const Check& check, const precis_packed_matrix& w_transposed,

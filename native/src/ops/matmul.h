@@ -4,24 +4,31 @@
 //
 // x (M, K) float32 or bfloat16, W (N, K) packed, y (M, N) float32 or bfloat16.
 //
-// Packed, W is tiles of 64 outputs, and a tile is [units][64] words of four bytes: one float32, two
-// bfloat16 or four int8 neighbours in k of one output. Outputs are padded with zeros to 64, units
-// to
-// 16. These are oneDNN's BA16a64b, BA16a64b2a and BA16a64b4a of the matrix (K, N), so that oneDNN
-// can read the same memory. Behind int8 tiles follow the scales (float32, max_k |W[n, k]| / 127)
-// and the sums over k of the quantised weights (int32), both padded to the outputs of the tiles.
+// The packed layout is tiles of 64 outputs. A tile is [units][64] words of four bytes; a word holds
+// adjacent k of one output: one float32, two bfloat16 or four int8. Outputs are padded with zeros
+// to a multiple of 64, units to a multiple of 16:
 //
-// W may come transposed, (K, N): its rows are then the inputs, and W packed is the same.
+//   float32     BA16a64b      in oneDNN's names for layouts of the matrix (K, N),
+//   bfloat16    BA16a64b2a    so that oneDNN can read the same memory
+//   int8        BA16a64b4a
 //
-// float32: x is widened to float32. bfloat16: x is rounded to bfloat16. int8: each row of x is
-// quantised with the scale max_k |x[m, k]| / (127 2^j), where j is the largest number up to
-// kMaxOutlierBits for which at most int8_outliers(K) elements are above max / 2^j: a few large ones
-// take more than 8 bits, so that the others keep theirs (after Dettmers et al. 2022, who leave
-// whole columns in 16 bits). A row whose largest magnitude is below 2^-100 counts as zeros, a row
-// with NaN or infinity gives NaN.
+// The int8 tiles are followed by the scales (float32, max_k |W[n, k]| / 127) and by the sums over k
+// of the quantized weights (int32), both padded to the outputs of the tiles.
 //
-// Every y[m, n] is one float32 sum that runs through k in the order of the units, whatever M, the
-// blocking and the number of threads are.
+// W may be given transposed, (K, N): its rows are then the inputs, and the packed W is the same.
+//
+// With float32 weights x is widened to float32; with bfloat16 weights x is rounded to bfloat16.
+// With int8 weights each row of x is quantized with the scale
+//
+//   max_k |x[m, k]| / (127 2^j)
+//
+// where j <= kMaxOutlierBits is the largest number for which at most int8_outliers(K) elements are
+// above max / 2^j. These few outliers take more than 8 bits, so that the others keep their
+// precision (after Dettmers et al. 2022, who keep whole columns in 16 bits). A row whose largest
+// magnitude is below 2^-100 counts as zeros; a row with NaN or infinity gives NaN.
+//
+// Every y[m, n] is one float32 sum in the order of the units, for any M, blocking and number of
+// threads.
 #ifndef PRECIS_OPS_MATMUL_H_
 #define PRECIS_OPS_MATMUL_H_
 
@@ -32,20 +39,20 @@ namespace precis {
 constexpr int64_t kTileOutputs = 64;
 constexpr int64_t kUnitBytes = 4;
 constexpr int64_t kUnitMultiple = 16;
-// Where quantisation gives up: 127 / magnitude must stay a finite float32.
+// Rows below this magnitude are quantized to zeros: 127 / magnitude must stay a finite float32.
 constexpr float kSmallestMagnitude = 0x1p-100f;
-// Beyond it a sum of products of int8 may leave int32.
+// A longer sum of products of int8 may overflow int32.
 constexpr int64_t kMaxInt8Inputs = 131072;
 // Larger weights are refused: offsets into packed ones must fit in int64.
 constexpr int64_t kMaxPackedDim = int64_t{1} << 31;
 constexpr int64_t kMaxPackedElements = int64_t{1} << 46;
-// How many elements of a row may take more than 8 bits, and how many more.
+// Outliers of a row may take up to kMaxOutlierBits more than 8 bits.
 constexpr int kMaxOutlierBits = 7;
 static inline int64_t int8_outliers(int64_t inputs) { return inputs <= 32768 ? inputs / 64 : 0; }
 
 struct PackedLayout {
   int64_t tiles;
-  int64_t unit_inputs; /* neighbours in k of one unit */
+  int64_t unit_inputs; /* adjacent k of one unit */
   int64_t units;       /* of a tile, padding included */
   int64_t scales;      /* offset in bytes, int8 only */
   int64_t sums;
@@ -67,9 +74,9 @@ static inline PackedLayout packed_layout(int64_t outputs, int64_t inputs, int32_
 // Checks everything that the packed size depends on, and returns that size in bytes.
 int64_t check_packed_size(const Check& check, const precis_matmul_pack_args& a);
 
-// weights: what a.w was packed from.
+// weights holds the matrices that a.w was packed from.
 void matmul_ref(const precis_matmul_args& a, const precis_matmul_pack_args& weights);
-// The value that a packed weight stands for.
+// Returns the value that a packed weight represents.
 float packed_weight_ref(const precis_matmul_pack_args& weights, int64_t n, int64_t k);
 
 PRECIS_DECLARE_CPU_KERNEL(matmul_pack_cpu, precis_matmul_pack_args)

@@ -18,10 +18,11 @@ namespace PRECIS_ISA {
 namespace {
 
 constexpr int64_t kChunkUnits = 1024;  // 256 KB of a tile, which stay in L2
-// Rows that a tile is multiplied with before the next: x in 384 KB, which stay in L2 meanwhile.
+// A block of rows is multiplied with one tile before the next: its 384 KB of x stay in L2.
 constexpr int64_t kRowBlockBytes = 384 << 10;
 constexpr int64_t kMinRowBlock = 48, kMaxRowBlock = 384;
-// x is prepared by every thread for itself up to here: cheaper than one more round of the threads.
+// Up to this many elements of x every thread prepares its own copy, which is cheaper than one more
+// synchronization of the threads.
 constexpr int64_t kPrivateInputs = 8192;
 
 // D multiplies W, L multiplies A and B.
@@ -48,15 +49,15 @@ class Multiplication {
   }
 
  private:
-  // Whether W and A want x in one format.
+  // True if W and A take x in the same format.
   static constexpr bool kSame = D::kInputs == L::kInputs && D::kXBytes == L::kXBytes;
-  // Whether the low-rank sums can continue in the registers of x W'.
+  // True if the low-rank sums can continue in the registers of x W'.
   static constexpr bool kFused = kSame && !is_onednn<D>();
 
   using Segments = typename LowRank<L>::Segments;
 
-  // Few rows, and oneDNN, whose products want them all: what comes before x W' is shared out, and
-  // done when that begins.
+  // For few rows, and for oneDNN, whose products need all of them: x and x A' are prepared first,
+  // with the work partitioned over the threads; then the threads multiply.
   void run_at_once() {
     const int64_t m = rows(p_.x);
     const int threads = context_.pool.threads();
@@ -113,8 +114,8 @@ class Multiplication {
     });
   }
 
-  // Many rows: a thread prepares a block of them, multiplies it with A, and then with the tiles of
-  // W, while the block stays in its L2.
+  // For many rows: a thread prepares a block of rows, multiplies it with A, and then with the tiles
+  // of W, while the block stays in its L2.
   void run_by_blocks() {
     const int64_t m = rows(p_.x);
     const int threads = context_.pool.threads();
@@ -147,7 +148,8 @@ class Multiplication {
             low_x.prepare(m0, m1);
           }
           low_rank_.place(low, own, m0);
-          // Another thread may have other tiles of this block: the one with the first writes down.
+          // Another thread may have other tiles of this block: only the one with tile 0 writes
+          // down.
           if (low_rank_.any()) {
             low_rank_.project_rows(same_x_ ? x.inputs() : low_x.inputs(), low, m0, m1, tile == 0,
                                    blank, acc);
@@ -171,9 +173,10 @@ class Multiplication {
     return ceil_div(m, block_rows);
   }
 
-  // One thread's contiguous part of (block of rows, tile), blocks outside: few rows stream one part
-  // of the weights from memory; many rows find their x in L2 while the tiles pass by. Calls
-  // f(tile, first row, last, whether another tile will follow).
+  // Iterates over one thread's contiguous work range of (block of rows, tile), with blocks as the
+  // outer loop: with few rows each thread streams its part of the weights from memory; with many
+  // rows x stays in L2 from tile to tile. Calls f(tile, first row, last row, more), where more says
+  // that another tile follows.
   template <class F>
   void work(int thread, int threads, const F& f) const {
     const int64_t m = rows(p_.x), tiles = ceil_div(p_.w.outputs, kTileOutputs);
@@ -186,7 +189,7 @@ class Multiplication {
     }
   }
 
-  // Rows [m0, m1) times one tile. more: another tile will follow.
+  // Multiplies rows [m0, m1) with one tile. more says that another tile follows.
   void multiply_block(const Inputs& x, const Segments& low, int64_t tile, int64_t m0, int64_t m1,
                       bool more, uint32_t* acc) const {
     const PackedLayout layout = packed_layout(p_.w.outputs, p_.w.inputs, p_.w.dtype);
@@ -194,7 +197,7 @@ class Multiplication {
     const uint32_t* w =
         static_cast<const uint32_t*>(p_.w.data) + tile * layout.units * kTileOutputs;
     const int64_t groups = ceil_div(m1 - m0, kMaxRows);
-    // Segments that have the whole tile, up to the first that has a part of it.
+    // Segments that cover the whole tile, up to the first that covers a part of it, are fused.
     int fused = 0;
     if constexpr (kFused) {
       while (low_rank_.any() && fused < p_.segment_count &&
@@ -210,13 +213,14 @@ class Multiplication {
     for (int64_t u = 0; u < units; u += kChunkUnits) {
       const int64_t count = std::min<int64_t>(kChunkUnits, units - u);
       const bool last_chunk = u + count == units;
-      // Several groups of rows use a chunk of weights from L2; while the first two do, the next
-      // chunk comes from memory, two of a unit's four cache lines in each.
+      // Several groups of rows use a chunk of weights from L2; during the first two the next chunk
+      // is prefetched, two of a unit's four cache lines in each.
       const bool ahead = groups > 1 && (more || !last_chunk);
       for (int64_t g = 0; g < groups; g++) {
         const int64_t first = slice_begin(m1 - m0, groups, g), row = m0 + first;
         const int rows = static_cast<int>(slice_begin(m1 - m0, groups, g + 1) - first);
-        // Sums that wait for the next chunk need a place each; else one place stays in L1.
+        // Sums that continue in the next chunk need memory of their own; else one buffer stays in
+        // L1.
         uint32_t* sums = units > kChunkUnits ? acc + first * kTileOutputs : acc;
         Term terms[1 + PRECIS_MAX_LORA_SEGMENTS] = {
             {x.row(row) + u * D::kXBytes, x.stride, w + u * kTileOutputs, count}};
@@ -237,7 +241,7 @@ class Multiplication {
     }
   }
 
-  // From the sums of x W', of which the first segments may be a part already, to y.
+  // The epilogue: dequantizes the sums of x W', adds the segments that are not fused, stores y.
   void finish(const Inputs& x, const Segments& low, int segment, int64_t tile, int64_t m, int rows,
               uint32_t* acc) const {
     if constexpr (D::kInputs == 4) {
@@ -259,7 +263,7 @@ class Multiplication {
   Preparation<D> x_;
   Preparation<L> low_x_;
   LowRank<L> low_rank_;
-  bool same_x_;  // A multiplies the very x that W does
+  bool same_x_;  // A multiplies the same prepared x as W
   OneDnnProducts onednn_;
   bool onednn_failed_ = false;
 };

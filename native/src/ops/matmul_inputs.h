@@ -1,5 +1,5 @@
-// The rows of x as matmul's kernels want them: rounded to bfloat16 or quantized to int8 where the
-// weights are.
+// The rows of x in the format that matmul's kernels read: rounded to bfloat16 or quantized to int8
+// where the weights are.
 #ifndef PRECIS_OPS_MATMUL_INPUTS_H_
 #define PRECIS_OPS_MATMUL_INPUTS_H_
 
@@ -13,32 +13,33 @@ namespace precis {
 namespace PRECIS_ISA {
 namespace {
 
-// int8 with eight bits for an element: the multiple of 256 that an element's byte lacks, as one of
-// a pair of 16 bits, and where the words of its unit's weights lie in a tile.
+// An element of x that needs more than the eight bits of its byte: the missing multiple of 256, as
+// one of a pair of 16 bits, and the position of its unit's words in a tile.
 struct Outlier {
   int32_t word;
   uint32_t pair;
 };
 
-// How many outliers of a row there are at even k and at odd.
+// The numbers of outliers of a row at even k and at odd k.
 struct OutlierCounts {
   int32_t even, odd;
 };
 
-// Of a block of rows, at most most for each: those at even k from the start, at odd from the end.
+// The outliers of a block of rows, at most `most` per row: those at even k are stored from the
+// start of the row's range, those at odd k from its end.
 struct Outliers {
   Outlier* data = nullptr;
   OutlierCounts* counts = nullptr;
   int64_t most = 0;
 };
 
-// Whether D's elements have no more than eight bits.
+// True if D's elements have no more than eight bits.
 template <class D>
 constexpr bool has_outliers() {
   return std::is_base_of_v<UnsignedInputs, D>;
 }
 
-// Rows as D wants them.
+// Rows in the format that D reads.
 struct Inputs {
   const char* data;
   int64_t stride;       // bytes
@@ -48,7 +49,8 @@ struct Inputs {
   const char* row(int64_t m) const { return data + (m - first) * stride; }
 };
 
-// Rows an odd number of cache lines long: six of them do not compete for one set of L1.
+// The stride is an odd number of cache lines: the rows of a register tile do not conflict in one
+// set of L1.
 template <class D>
 int64_t prepared_stride(int64_t inputs) {
   const int64_t bytes = round_up(inputs, 64) / D::kInputs * D::kXBytes;
@@ -69,7 +71,7 @@ void put(Vec v, char* to) {
   }
 }
 
-// How many elements are above limit in magnitude.
+// Returns the number of elements whose magnitude is above limit.
 template <class T>
 int64_t count_above(const T* x, int64_t inputs, float limit) {
   Vec count = Vec::zero();
@@ -81,7 +83,7 @@ int64_t count_above(const T* x, int64_t inputs, float limit) {
   return static_cast<int64_t>(count.sum());
 }
 
-// Those elements whose byte is not all of them: q = 127 x / limit is beyond [-128, 127].
+// Finds the elements that do not fit in a byte: q = 127 x / limit is outside [-128, 127].
 template <class T>
 OutlierCounts find_outliers(const T* x, int64_t inputs, float limit, Outlier* to) {
   OutlierCounts count = {0, 0};
@@ -107,13 +109,13 @@ template <class D, class T>
 void prepare_row(const T* x, int64_t inputs, char* to, float* scale, Outlier* outliers,
                  OutlierCounts* counts) {
   if constexpr (D::kInputs == 4) {
-    Vec largest = Vec::zero(), spoilt = Vec::zero();
+    Vec largest = Vec::zero(), not_finite = Vec::zero();
     for (int64_t k = 0; k < inputs; k += W) {
       const Vec v = load_some(x + k, inputs - k);
       largest = max(largest, max(v, Vec::zero() - v));
-      spoilt = fma(v, Vec::zero(), spoilt);  // NaN from NaN and infinity
+      not_finite = fma(v, Vec::zero(), not_finite);  // NaN from NaN and infinity
     }
-    float magnitude = largest.largest() + spoilt.sum();
+    float magnitude = largest.largest() + not_finite.sum();
     const bool usable = magnitude >= kSmallestMagnitude;
     int bits = 0;
     while (usable && bits < kMaxOutlierBits &&
@@ -137,8 +139,7 @@ void prepare_row(const T* x, int64_t inputs, char* to, float* scale, Outlier* ou
   }
 }
 
-// Where prepared rows go, all of x or those from first on; nothing is prepared where x can be read
-// as it lies.
+// Prepares rows, all of x or those from first on. Nothing is copied where x can be read in place.
 template <class D>
 struct Preparation {
   precis_tensor x;

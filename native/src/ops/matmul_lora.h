@@ -12,9 +12,9 @@ namespace precis {
 namespace PRECIS_ISA {
 namespace {
 
-// From so many rows on, x A' is computed by blocks of rows: two vectors of ranks times kTallRows
-// rows in registers, kLowUnits units at a time, so that A stays in L1 while the rows of a block
-// pass by.
+// With kManyRows rows or more, x A' is computed by blocks of rows: two vectors of ranks times
+// kTallRows rows in registers, kLowUnits units at a time, so that A stays in L1 for all rows of a
+// block.
 constexpr int64_t kManyRows = 64, kLowRowBlock = 96, kLowUnits = 64;
 #if defined(__AVX512F__)
 constexpr int kTallRows = 12;
@@ -107,7 +107,7 @@ void zero_padding(const precis_lora_segment& s, const SegmentInputs& in, int64_t
 
 enum class Overlap { kNone, kPart, kWhole };
 
-// What of a tile's outputs a segment has.
+// Returns how much of a tile's outputs a segment covers.
 Overlap overlap(const MatmulProduct& p, const precis_lora_segment& s, int64_t tile) {
   const int64_t begin = tile * kTileOutputs,
                 end = std::min<int64_t>(begin + kTileOutputs, p.w.outputs);
@@ -126,7 +126,7 @@ Term segment_term(const MatmulProduct& p, const SegmentInputs& in, int64_t tile,
           in.units};
 }
 
-// Adds a segment to the sums of those outputs that it has.
+// Adds a segment to the sums of the outputs that it covers.
 template <class L>
 void add_segment(const MatmulProduct& p, const precis_lora_segment& s, const SegmentInputs& in,
                  int64_t tile, int64_t m, int rows, uint32_t* acc) {
@@ -159,7 +159,7 @@ class LowRank {
     SegmentInputs of[PRECIS_MAX_LORA_SEGMENTS];
     int64_t at[PRECIS_MAX_LORA_SEGMENTS];  // in scratch
   };
-  // Reserves them for count rows.
+  // Reserves memory for count rows.
   Segments layout(ScratchLayout& scratch, int64_t count) const {
     Segments low;
     for (int i = 0; any() && i < p_.segment_count; i++) {
@@ -169,7 +169,7 @@ class LowRank {
     }
     return low;
   }
-  // Places them in memory, from row first on.
+  // Assigns the memory; the first row is row first.
   void place(Segments& low, char* memory, int64_t first) const {
     for (int i = 0; any() && i < p_.segment_count; i++) {
       low.of[i].data = memory + low.at[i];
@@ -177,8 +177,8 @@ class LowRank {
     }
   }
 
-  // The rows' s x A' by groups of rows and pieces of ranks: whole tiles, but two vectors where
-  // there are few groups, and what is left of the ranks.
+  // Computes x A' . s by groups of rows and pieces of ranks: whole tiles, but two vectors where
+  // there are few groups, and the remaining ranks.
   void project(ThreadPool& pool, const Inputs& x, const Segments& low, char* memory,
                int64_t acc_size) const {
     const int64_t m = rows(p_.x), groups = ceil_div(m, kMaxRows);
@@ -199,7 +199,7 @@ class LowRank {
     });
   }
 
-  // The same of rows [m0, m1) by blocks of them and pieces of two vectors of ranks.
+  // Computes x A' . s of rows [m0, m1) by blocks of rows and pieces of two vectors of ranks.
   void project_rows(const Inputs& x, const Segments& low, int64_t m0, int64_t m1, bool down,
                     const uint8_t* blank, uint32_t* acc) const {
     const int64_t blocks = ceil_div(m1 - m0, kLowRowBlock);
@@ -214,8 +214,8 @@ class LowRank {
     }
   }
 
-  // Which chunks of units of a piece of ranks hold nothing but zeros. Where several adapters lie in
-  // one A, as in the gradient with respect to x, most of them do, and are left out.
+  // Finds the chunks of units of a piece of ranks that hold only zeros; they are skipped. Where
+  // several adapters are stacked in one A, as in the gradient with respect to x, most chunks do.
   void find_blanks(uint8_t* blank) const {
     for (int64_t piece = 0; piece < pieces(); piece++) {
       const uint32_t* w = weights(piece * kNarrow);
@@ -228,7 +228,7 @@ class LowRank {
       }
     }
   }
-  // How many bytes find_blanks fills.
+  // The number of bytes that find_blanks fills.
   int64_t blank_bytes() const { return pieces() * chunks(); }
 
  private:
@@ -263,7 +263,7 @@ class LowRank {
     const Term term = {x.row(first), x.stride, weights(rank), units()};
     if (ranks > kNarrow) return multiply_rows<L, 0>(rows, &term, 1, false, nullptr, acc);
     with_rows(rows, [&]<int R>() {
-      // Half of the cache lines only: left to itself, the processor fetches them late.
+      // It prefetches half of the cache lines: the hardware prefetcher alone is late.
       multiply_tile<L, R, 2, 2>(&term, 1, kNarrow, false,
                                 reinterpret_cast<const char*>(term.w + 16 * kTileOutputs), acc);
     });

@@ -1,5 +1,5 @@
-// What of matmul goes to oneDNN: the formats of x that it takes, and its products by blocks of rows
-// and slices of tiles.
+// The part of matmul that oneDNN computes: the formats of x that it takes, and its products by
+// blocks of rows and slices of tiles.
 #ifndef PRECIS_OPS_MATMUL_ONEDNN_H_
 #define PRECIS_OPS_MATMUL_ONEDNN_H_
 
@@ -10,7 +10,7 @@ namespace precis {
 namespace PRECIS_ISA {
 namespace {
 
-// x in the formats that oneDNN takes, whatever the instruction set.
+// The formats of x that oneDNN takes, for any instruction set.
 struct OneDnnFloat32 {
   static constexpr int32_t kX = PRECIS_FLOAT32;
   static constexpr int kInputs = 1, kXBytes = 4;
@@ -21,8 +21,8 @@ struct OneDnnBfloat16 {
 };
 struct OneDnnInt8 : UnsignedInputs {};
 
-// Products are made for these numbers of rows, and at most so many tiles: 256 KB of sums. A block
-// of fewer rows is multiplied with what lies behind it in scratch.
+// Products are made for these numbers of rows and for at most kOneDnnTiles tiles: 256 KB of sums. A
+// block of fewer rows is multiplied together with the padding behind it in scratch memory.
 constexpr int64_t kOneDnnRows[] = {16, 32, 64, 128};
 constexpr int64_t kOneDnnMaxRows = 128;
 constexpr int64_t kOneDnnTiles = 8;

@@ -1,5 +1,4 @@
-// From the sums of a register tile to y: int8 sums are dequantized, rows are scaled by alpha and
-// stored or added.
+// The epilogue of matmul: int8 sums are dequantized, rows are scaled by alpha and stored or added.
 #ifndef PRECIS_OPS_MATMUL_OUTPUTS_H_
 #define PRECIS_OPS_MATMUL_OUTPUTS_H_
 
@@ -10,7 +9,7 @@ namespace precis {
 namespace PRECIS_ISA {
 namespace {
 
-// int32 sums of rows from m on to what they stand for, in place; w is the tile.
+// Dequantizes the int32 sums of rows from m on in place; w is the tile.
 template <class D>
 void dequantise(uint32_t* acc, int rows, const Inputs& x, int64_t m, const uint32_t* w,
                 const float* scales, const int32_t* sums) {

@@ -91,13 +91,13 @@ void pack_units(const Source& source, int64_t inputs, int32_t dtype, int64_t uni
 // The largest magnitude of a row, NaN when there is NaN or infinity in it.
 template <class T>
 float magnitude(const T* row, int64_t inputs) {
-  Vec largest = Vec::zero(), spoilt = Vec::zero();
+  Vec largest = Vec::zero(), not_finite = Vec::zero();
   for (int64_t k = 0; k < inputs; k += Vec::kWidth) {
     const Vec v = load_some(row + k, inputs - k);
     largest = max(largest, max(v, Vec::zero() - v));
-    spoilt = fma(v, Vec::zero(), spoilt);
+    not_finite = fma(v, Vec::zero(), not_finite);
   }
-  return largest.largest() + spoilt.sum();
+  return largest.largest() + not_finite.sum();
 }
 
 void pack_int8(const precis_matmul_pack_args& a, const PackedLayout& layout, int64_t tile) {
@@ -145,7 +145,7 @@ void read_input(const precis_matmul_pack_args& a, int64_t k, int64_t n, int64_t 
 }
 
 // Packs units [begin, begin + kBlock) of a tile. An input is a row of the source and its outputs
-// lie side by side there as they do in a unit: nothing has to be transposed.
+// are adjacent there as they are in a unit: nothing has to be transposed.
 void pack_inputs(const precis_matmul_pack_args& a, const PackedLayout& layout, int64_t outputs,
                  int64_t tile, int64_t begin) {
   uint32_t* to = static_cast<uint32_t*>(a.packed) + (tile * layout.units + begin) * kTileOutputs;

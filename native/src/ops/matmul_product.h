@@ -1,4 +1,4 @@
-// Inside the CPU kernels: what matmul and lora_matmul have in common.
+// The product that the CPU kernels of matmul and lora_matmul share.
 #ifndef PRECIS_OPS_MATMUL_PRODUCT_H_
 #define PRECIS_OPS_MATMUL_PRODUCT_H_
 
@@ -17,7 +17,7 @@ struct MatmulProduct {
   const precis_packed_matrix* b;
   const precis_lora_segment* segments;
   int segment_count;
-  precis_tensor lora_x = {}; /* what a multiplies; no data: x */
+  precis_tensor lora_x = {}; /* the input of a; without data it is x */
   precis_tensor down = {};   /* optional */
 };
 

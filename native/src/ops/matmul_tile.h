@@ -15,8 +15,8 @@ namespace {
 constexpr int W = Vec::kWidth;
 constexpr int kMaxRows = 6;  // of a register tile
 
-// How many vectors of outputs a register tile of R rows has: R * V + V + 1 registers of 32
-// (AVX-512), 16 (AVX2) or, where two make a vector, 8 (portable).
+// The number of vectors of outputs V in a register tile of R rows: R * V + V + 1 registers of 32
+// (AVX-512), 16 (AVX2) or, where a vector takes two of them, 8 (portable).
 #if defined(__AVX512F__)
 constexpr int vectors_for(int) { return 4; }
 #elif defined(__AVX2__)
@@ -25,7 +25,7 @@ constexpr int vectors_for(int rows) { return rows == 1 ? 8 : rows == 2 ? 4 : 2; 
 constexpr int vectors_for(int rows) { return rows == 1 ? 4 : rows == 2 ? 2 : 1; }
 #endif
 
-// One product of those that a register tile sums up.
+// One of the products that a register tile sums up.
 struct Term {
   const char* x;
   int64_t x_stride;
@@ -34,7 +34,8 @@ struct Term {
 };
 
 // acc[r][0, outputs) (+)= the terms' x_r W' for R rows and the first outputs of a tile. For every
-// unit of the first term, kPrefetch cache lines are fetched into L2, from ahead on 256 bytes apart.
+// unit of the first term, kPrefetch cache lines are prefetched into L2, from `ahead` on and 256
+// bytes apart.
 template <class D, int R, int V, int kPrefetch>
 void multiply_tile(const Term* terms, int count, int outputs, bool resume, const char* ahead,
                    uint32_t* acc) {
@@ -75,7 +76,7 @@ void multiply_tile(const Term* terms, int count, int outputs, bool resume, const
   }
 }
 
-// f.operator()<R>() for R = rows.
+// Calls f.operator()<R>() for R = rows.
 template <class F>
 void with_rows(int rows, const F& f) {
   switch (rows) {

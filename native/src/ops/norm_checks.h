@@ -1,4 +1,4 @@
-// What the checks of norms along rows have in common.
+// Checks that norms along rows share.
 #ifndef PRECIS_OPS_NORM_CHECKS_H_
 #define PRECIS_OPS_NORM_CHECKS_H_
 

@@ -79,7 +79,7 @@ static inline uint16_t float_to_bf16(float f) {
 // does: their checks refuse it.
 constexpr int32_t kReferenceFloat64 = 64;
 
-// One element, whichever type it has: for references, not for kernels.
+// One element of any float type: for references, not for kernels.
 static inline double load_element(const precis_tensor& t, int64_t r, int64_t c) {
   if (t.dtype == PRECIS_BFLOAT16) return bf16_to_float(row<const uint16_t>(t, r)[c]);
   if (t.dtype == kReferenceFloat64) return row<const double>(t, r)[c];

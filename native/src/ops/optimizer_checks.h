@@ -1,4 +1,4 @@
-// What the checks of optimizers have in common.
+// Checks that optimizers share.
 #ifndef PRECIS_OPS_OPTIMIZER_CHECKS_H_
 #define PRECIS_OPS_OPTIMIZER_CHECKS_H_
 
@@ -15,9 +15,9 @@ struct OptimizerVector {
 // Vectors are float32, of the length of the first one, and none lies inside another.
 void check_optimizer_vectors(const Check& check, std::initializer_list<OptimizerVector> vectors);
 
-// What every optimizer's step takes.
-void check_optimizer_step(const Check& check, int64_t step, float learning_rate,
-                          float weight_decay, float gradient_scale);
+// The parameters that every optimizer has.
+void check_optimizer_step(const Check& check, int64_t step, float learning_rate, float weight_decay,
+                          float gradient_scale);
 
 }  // namespace precis
 

@@ -1,4 +1,4 @@
-// What is done to scores (M, V) float32 before a token is chosen, in place and in this order:
+// Logit processors on scores (M, V) float32, in place and in this order:
 //
 //   repetition penalty p (Keskar et al. 2019)   every distinct token of the history once:
 //                                               s = s < 0 ? s p : s / p

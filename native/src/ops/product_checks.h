@@ -1,4 +1,4 @@
-// What the checks of matmul and lora_matmul have in common.
+// Checks that matmul and lora_matmul share.
 #ifndef PRECIS_OPS_PRODUCT_CHECKS_H_
 #define PRECIS_OPS_PRODUCT_CHECKS_H_
 

@@ -11,12 +11,12 @@ namespace PRECIS_ISA {
 
 enum RowProblem { kNan = 1, kPositiveInfinity = 2, kNothingFinite = 3 };
 
-// What is wrong with a row whose largest value, NaN if there is any, is not finite.
+// Returns the problem of a row whose largest value (NaN if there is any) is not finite.
 static inline RowProblem problem_of(float largest) {
   return largest != largest ? kNan : largest > 0 ? kPositiveInfinity : kNothingFinite;
 }
 
-// The lowest row that was noted, and why.
+// The lowest row with a problem, and that problem.
 class FirstRow {
  public:
   void note(int64_t row, RowProblem problem) {
@@ -26,7 +26,7 @@ class FirstRow {
                                                        __ATOMIC_RELAXED)) {
     }
   }
-  // Throws Error when a row was noted. All threads must be done.
+  // Throws Error if a row has a problem. All threads must have finished.
   void check(const char* op, const char* tensor) const {
     if (first_ == INT64_MAX) return;
     static constexpr const char* kWhat[] = {"", "NaN in it", "+inf in it", "nothing but -inf"};

@@ -1,4 +1,4 @@
-// What layer norm divides a row by.
+// The mean and the inverse standard deviation of a row, for layer norm.
 #ifndef PRECIS_OPS_ROW_MOMENTS_H_
 #define PRECIS_OPS_ROW_MOMENTS_H_
 

@@ -6,7 +6,7 @@
 namespace precis {
 namespace {
 
-// What decides which token a row gets, other than its logits.
+// The parameters of sampling.
 void check_distribution(const Check& check, const precis_sample_args& a, int64_t m) {
   check.that(a.temperature > 0 && a.temperature <= 3e38f, "temperature is ", a.temperature,
              ", not above 0");

@@ -1,5 +1,5 @@
-// One token a row, drawn from logits (M, V) float32. After the rules (process_logits.h), with l the
-// logits of a row, L the largest of them and T the temperature:
+// One token per row, sampled from logits (M, V) float32. After the rules (process_logits.h), with l
+// the logits of a row, L the largest of them and T the temperature:
 //
 //   z_i = (l_i - L) / T        m_i = floor(2^40 exp(z_i))      the mass of token i, an integer
 //   top-k       keeps every l_i >= the k-th largest
@@ -17,7 +17,7 @@
 //
 // exp, log and the noise are those of random/, sums of m are exact: the same bits on every device,
 // in whatever order it works. greedy: the largest logit, the lowest index among equals, with a
-// point mass as the distribution drawn from.
+// point mass as the sampled distribution.
 //
 // NaN, +inf and a row of nothing but -inf are invalid arguments; what the outputs and the logits
 // then hold is undefined. Offsets are below 2^32.
@@ -39,7 +39,7 @@ PRECIS_HOST_DEVICE static inline uint64_t sample_mass(float z) {
 // Below this z the mass is 0.
 constexpr float kMasslessBelow = -28.0f;
 
-// What top-p may drop of a total mass > 0: less than all of it.
+// Returns the mass that top-p may drop of a total mass > 0: less than all of it.
 PRECIS_HOST_DEVICE static inline uint64_t sample_droppable(float top_p, uint64_t total) {
   const uint64_t limit = static_cast<uint64_t>((1.0 - top_p) * static_cast<double>(total));
   return limit < total ? limit : total - 1;

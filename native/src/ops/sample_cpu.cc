@@ -43,8 +43,8 @@ struct Row {
   }
 };
 
-// What may be drawn: logits above threshold, and those equal to it from index first on; mass is
-// their sum.
+// The tokens that may be sampled: logits above threshold, and those equal to it from index first
+// on; mass is their sum.
 struct Kept {
   float threshold;
   int64_t first;
@@ -150,7 +150,7 @@ Kept top_p_threshold(const Row& row, Kept kept, float top_p, uint64_t* keys) {
   }
 }
 
-// What draws the noise of one row.
+// The generator of one row's noise.
 struct Noise {
   uint64_t seed, stream, offset;
 
@@ -289,7 +289,7 @@ class Sampler {
   }
 
  private:
-  // The logit of a token before the rules; it has been drawn, so no rule made it -inf.
+  // The logit of a token before the rules; it has been sampled, so no rule made it -inf.
   float original(int64_t r, int64_t token, float now) const {
     if (a_.rules.repetition_penalty == 1) return now;
     const int32_t* history = a_.rules.history + r * a_.rules.history_stride;

@@ -1,7 +1,9 @@
-// One step of stochastic gradient descent with momentum, number step of them:
+// One step of stochastic gradient descent with momentum, whose number is step:
 //
 //   g = gradient_scale gradient + weight_decay p
-//   momentum: b = momentum b + g, at step 1 b = g;  g = b
+//   b = g                                          step 1, with momentum
+//   b = momentum b + g                             later steps, with momentum
+//   g = b                                          with momentum
 //   p -= lr g
 //
 // p, gradient and b (N) float32; without momentum there is no b.

@@ -1,7 +1,7 @@
 // exp and log of float32 that give the same bits on every device: additions, multiplications,
 // fused multiply-adds, integer operations and bit casts, each of which IEEE 754 defines exactly. No
 // product is added to anything but through portable_fma, so that a compiler that contracts cannot
-// change a bit; loops over these functions vectorise. They decide which token is drawn.
+// change a bit; loops over these functions vectorize. They decide which token is sampled.
 //
 // Largest error over the ranges given, measured against double: exp 1.1, log 1.1 units in the last
 // place (tests/random_test.cc).
