@@ -10,10 +10,14 @@
 #include <immintrin.h>
 #endif
 
+#include "cpu/ranges.h"
 #include "ops/op.h"
 
 namespace precis {
 namespace PRECIS_ISA {
+
+using precis::max;
+using precis::min;
 
 #if defined(__AVX512F__)
 

@@ -75,8 +75,8 @@ template <class Op>
 void product(int64_t rows, int64_t vecs, const float* a, int64_t a_stride, const float* b,
              int64_t b_stride, int64_t steps, bool accumulate, float* c, int64_t c_stride) {
   for (int64_t n = 0; n < vecs; n += kVecs) {
-    product_of<Op>(rows, std::min<int64_t>(vecs - n, kVecs), a, a_stride, b + n * W, b_stride,
-                   steps, accumulate, c + n * W, c_stride);
+    product_of<Op>(rows, min(vecs - n, kVecs), a, a_stride, b + n * W, b_stride, steps, accumulate,
+                   c + n * W, c_stride);
   }
 }
 
@@ -119,8 +119,7 @@ void pack_lanes(const Slice<X>& x, int64_t rows, int64_t lanes, int64_t width, i
       Vec m[W];
 #pragma GCC unroll 16
       for (int i = 0; i < W; i++) {
-        m[i] = Op::load(x.at(std::min<int64_t>(r + i, rows - 1)) + d * Op::kPerWord,
-                        width - d * Op::kPerWord);
+        m[i] = Op::load(x.at(min(r + i, rows - 1)) + d * Op::kPerWord, width - d * Op::kPerWord);
       }
       transpose(m);
       float* at = to + d * kBlock + r;
@@ -301,7 +300,7 @@ class Backward {
 
   // Does the units that are thread's share.
   void run(int thread, int threads) {
-    const int64_t runs = std::min<int64_t>(a_.sequences, kRuns);
+    const int64_t runs = min(a_.sequences, kRuns);
     int64_t total = 0;
     for (int32_t s = 0; s < a_.sequences; s++) total += a_.heads * cost(s);
     const int64_t begin = slice_begin(total, threads, thread),
@@ -331,7 +330,7 @@ class Backward {
   int64_t keys(int32_t s) const { return a_.key_offsets[s + 1] - a_.key_offsets[s]; }
   // Scores of a sequence, and what its rows cost besides: never 0.
   int64_t cost(int32_t s) const {
-    const int64_t n = queries(s), m = keys(s), growing = std::min<int64_t>(n, m);
+    const int64_t n = queries(s), m = keys(s), growing = min(n, m);
     const int64_t scores = a_.causal ? growing * (growing + 1) / 2 + (n - growing) * m : n * m;
     return scores + 16 * (n + m) + 1;
   }
@@ -385,23 +384,23 @@ class Backward {
   // Queries [first, first + kBlock), had the sequence that many.
   void block(int64_t first) {
     first_ = first;
-    const int64_t count = std::min<int64_t>(kBlock, queries_ - first);
+    const int64_t count = min(kBlock, queries_ - first);
     const int64_t row0 = first_query_ + first, column = head_ * head_dim_;
     lanes_ = round_up(count, W * Op::kPerWord);
     pack_queries(row0, column, count);
-    const int64_t visible = a_.causal ? std::min<int64_t>(first + count, keys_) : keys_;
+    const int64_t visible = a_.causal ? min(first + count, keys_) : keys_;
     prefetch(first, count);
     const int64_t tiles = (visible + kRows - 1) / kRows;
     const int64_t rows = (prefetch_.rows() + tiles - 1) / tiles;
     for (int64_t j = 0; j < visible; j += kKeys) {
-      const int64_t end = std::min<int64_t>(visible, j + kKeys);
+      const int64_t end = min(visible, j + kKeys);
       if (a_.dropout > 0) fill_kept(j, end, count);
       for (int64_t t = j; t < end; t += kRows) {
         prefetch_.run(rows);
-        tile(j, t, std::min<int64_t>(kRows, end - t));
+        tile(j, t, min(kRows, end - t));
       }
       for (int64_t t = j; t < end; t += kRows) {
-        add_key_gradients(j, t, std::min<int64_t>(kRows, end - t), count);
+        add_key_gradients(j, t, min(kRows, end - t), count);
       }
       add_query_gradients(j, end);
     }
@@ -419,7 +418,7 @@ class Backward {
     prefetch_.add(b_.dq, row0, count, column, head_dim_);
     prefetch_.add(b_.dk, first_key_ + from, keys_here, column, head_dim_);
     prefetch_.add(b_.dv, first_key_ + from, keys_here, column, head_dim_);
-    int64_t next = row0 + count, next_count = std::min<int64_t>(kBlock, queries_ - first - count);
+    int64_t next = row0 + count, next_count = min(kBlock, queries_ - first - count);
     int64_t next_column = column;
     if (next_head_ < a_.heads) {
       const int64_t n = keys(next_sequence_);
@@ -429,7 +428,7 @@ class Backward {
       prefetch_.add(a_.v, k0, k1 - k0, next_head_ * head_dim_, head_dim_);
       if (next_count == 0) {
         next = a_.query_offsets[next_sequence_];
-        next_count = std::min<int64_t>(kBlock, queries(next_sequence_));
+        next_count = min(kBlock, queries(next_sequence_));
         next_column = next_head_ * head_dim_;
       }
     }
@@ -553,7 +552,7 @@ class Backward {
             }
             Vec gradient = weight * (product - Vec::load(mean + lane));
             if constexpr (kMasked) {
-              const int64_t hidden = std::max<int64_t>(key + i - (first_ + lane), 0);
+              const int64_t hidden = max(key + i - (first_ + lane), 0);
               const uint64_t bits = hidden < W ? ~uint64_t{0} << hidden : 0;
               rest = keep_lanes(rest, bits);
               gradient = keep_lanes(gradient, bits);
@@ -604,12 +603,12 @@ class Backward {
   void add_query_gradients(int64_t begin, int64_t end) {
     constexpr int kPer = Op::kPerWord;
     // On the diagonal half a tile at a time sees fewer keys.
-    const int64_t size = a_.causal && end > first_ + 1 ? std::max<int64_t>(kTile / 2, W) : kTile;
+    const int64_t size = a_.causal && end > first_ + 1 ? max(kTile / 2, W) : kTile;
     for (int64_t lane = 0; lane < lanes_; lane += size) {
-      const int64_t vecs = std::min<int64_t>(size, lanes_ - lane) / W;
-      const int64_t last = a_.causal ? std::min<int64_t>(end, first_ + lane + size) : end;
+      const int64_t vecs = min(size, lanes_ - lane) / W;
+      const int64_t last = a_.causal ? min(end, first_ + lane + size) : end;
       for (int64_t d = 0; d < head_dim_; d += kRows) {
-        product<Op>(std::min<int64_t>(kRows, head_dim_ - d), vecs,
+        product<Op>(min(kRows, head_dim_ - d), vecs,
                     scratch_ + layout_.key_columns + d * layout_.key_words + begin / kPer,
                     layout_.key_words, scratch_ + layout_.ds_steps + lane, kBlock,
                     (last - begin + kPer - 1) / kPer, begin > 0,
@@ -627,8 +626,8 @@ class Backward {
         transpose(m);
         for (int k = 0; k < W; k++) m[k].store(rows + k * layout_.width + d);
       }
-      store_rows(b_.dq, row0 + i, column, std::min<int64_t>(W, count - i), head_dim_, rows,
-                 layout_.width, a_.scale);
+      store_rows(b_.dq, row0 + i, column, min(W, count - i), head_dim_, rows, layout_.width,
+                 a_.scale);
     }
   }
 
@@ -642,9 +641,8 @@ class Backward {
     }
     for (int64_t i = 0; i < count; i++) {
       const int64_t distance = i - (keys_ - 1);  // query - key position
-      const int32_t bucket = distance >= 0
-                                 ? bias_.past[std::min<int64_t>(distance, bias_.limit)]
-                                 : bias_.future[std::min<int64_t>(-distance, bias_.limit)];
+      const int32_t bucket = distance >= 0 ? bias_.past[min(distance, bias_.limit)]
+                                           : bias_.future[min(-distance, bias_.limit)];
       sums[bucket] += static_cast<double>(total[i]);
     }
   }
@@ -671,12 +669,12 @@ void run(CpuContext& context, const precis_attention_backward_args& b) {
   const precis_attention_args& a = b.forward;
   int64_t queries = 0, keys = 0;
   for (int32_t s = 0; s < a.sequences; s++) {
-    queries = std::max<int64_t>(queries, a.query_offsets[s + 1] - a.query_offsets[s]);
-    keys = std::max<int64_t>(keys, a.key_offsets[s + 1] - a.key_offsets[s]);
+    queries = max(queries, a.query_offsets[s + 1] - a.query_offsets[s]);
+    keys = max(keys, a.key_offsets[s + 1] - a.key_offsets[s]);
   }
   const bool dbias = b.dbias.data != nullptr;
   const Layout layout(queries, keys, columns(a.q) / a.heads, Op::kPerWord, dbias);
-  const int64_t longest = std::max<int64_t>(queries, keys);
+  const int64_t longest = max(queries, keys);
   const int64_t bias_words =
       a.bias.data != nullptr ? round_up(relative_bias_words(a.max_distance, longest), 16) : 0;
   const int64_t sums = dbias ? kRuns * a.heads * b.dbias.dims[0] : 0;
@@ -693,7 +691,7 @@ void run(CpuContext& context, const precis_attention_backward_args& b) {
         .run(thread, threads);
   });
   if (!dbias) return;
-  const int64_t runs = std::min<int64_t>(a.sequences, kRuns), buckets = b.dbias.dims[0];
+  const int64_t runs = min(a.sequences, kRuns), buckets = b.dbias.dims[0];
   for (int64_t bucket = 0; bucket < buckets; bucket++) {
     for (int64_t h = 0; h < a.heads; h++) {
       double sum = 0;

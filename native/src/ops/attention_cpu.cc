@@ -58,7 +58,7 @@ void score_tile(const Tile& t) {
   }
   multiply<Op, R, N>(t.a, t.a_stride, t.b, t.b_stride, t.steps, c);
   const Vec scale = Vec::set1(t.scale);
-  const bool whole = std::min<int64_t>(t.visible, t.most) >= N * W;
+  const bool whole = min(t.visible, t.most) >= N * W;
 #pragma GCC unroll 8
   for (int r = 0; r < R; r++) {
     float* row = t.scores + r * t.score_stride;
@@ -70,8 +70,7 @@ void score_tile(const Tile& t) {
       if (whole) largest = max(largest, score);
     }
     if (!whole) {
-      const int64_t visible =
-          std::max<int64_t>(std::min<int64_t>(t.visible + r * t.growth, t.most), 0);
+      const int64_t visible = max(min(t.visible + r * t.growth, t.most), 0);
       for (int64_t j = visible; j < N * W; j++) row[j] = kMinusInfinity;
       for (int n = 0; n < N; n++) largest = max(largest, Vec::load(row + n * W));
     }
@@ -185,13 +184,11 @@ class Attention {
  private:
   int64_t queries(int32_t s) const { return a_.query_offsets[s + 1] - a_.query_offsets[s]; }
   int64_t keys(int32_t s) const { return a_.key_offsets[s + 1] - a_.key_offsets[s]; }
-  int64_t visible(int32_t s, int64_t i) const {
-    return a_.causal ? std::min<int64_t>(i + 1, keys(s)) : keys(s);
-  }
+  int64_t visible(int32_t s, int64_t i) const { return a_.causal ? min(i + 1, keys(s)) : keys(s); }
   // Scores of the first n queries.
   int64_t cost(int32_t s, int64_t n) const {
     if (!a_.causal) return n * keys(s);
-    const int64_t growing = std::min<int64_t>(n, keys(s));
+    const int64_t growing = min(n, keys(s));
     return growing * (growing + 1) / 2 + (n - growing) * keys(s);
   }
   void pack(int32_t s, int64_t h, float* scratch) const {
@@ -227,7 +224,7 @@ class Attention {
   }
 
   void block(int32_t s, int64_t h, int64_t first, float* scratch) const {
-    const int64_t count = std::min<int64_t>(kBlock, queries(s) - first);
+    const int64_t count = min(kBlock, queries(s) - first);
     const int64_t score_stride = round_up(keys(s), kTile);
     float* q = scratch + layout_.queries;
     float* scores = scratch + layout_.scores;
@@ -258,7 +255,7 @@ class Attention {
     for (int64_t j = 0; j < end; j += kTile) {
       t.b = scratch + layout_.keys + j * words_;
       for (int64_t i = 0; i < count; i += kRows) {
-        const int64_t rows = std::min<int64_t>(kRows, count - i);
+        const int64_t rows = min(kRows, count - i);
         // Up to the last vector that any row of this tile sees.
         const int64_t columns = visible(s, first + i + rows - 1) - j;
         if (columns <= 0) continue;
@@ -268,14 +265,14 @@ class Attention {
         t.largest = largest + i * W;
         t.visible = a_.causal ? first + i + 1 - j : keys(s) - j;
         t.most = keys(s) - j;
-        score_tile_of<Op>(rows, (std::min<int64_t>(columns, kTile) + W - 1) / W, t);
+        score_tile_of<Op>(rows, (min(columns, kTile) + W - 1) / W, t);
       }
     }
     t.a_stride = score_stride;
     t.b_stride = width_;
     t.out_stride = row_stride(a_.out);
     for (int64_t i = 0; i < count; i += kRows) {
-      const int64_t rows = std::min<int64_t>(kRows, count - i);
+      const int64_t rows = min(kRows, count - i);
       const int64_t columns = visible(s, first + i + rows - 1);
       for (int64_t r = i; r < i + rows; r++) {
         float* weights = scores + r * score_stride;
@@ -299,7 +296,7 @@ class Attention {
         t.b = scratch + layout_.values + d;
         t.out_columns = head_dim_ - d;
         t.out = row<Y>(a_.out, a_.query_offsets[s] + first + i) + h * head_dim_ + d;
-        value_tile_of<Op, Y>(rows, (std::min<int64_t>(head_dim_ - d, kTile) + W - 1) / W, t);
+        value_tile_of<Op, Y>(rows, (min(head_dim_ - d, kTile) + W - 1) / W, t);
       }
     }
   }
@@ -309,7 +306,7 @@ class Attention {
     for (int64_t j = 0; j < n; j += kDropoutGroup) {
       const uint64_t bits = dropout_bits(a_.seed, a_.offset,
                                          attention_dropout_index(query, a_.heads, h, j), threshold);
-      Op::keep(weights + j / Op::kPerWord, std::min<int64_t>(kDropoutGroup, n - j), bits);
+      Op::keep(weights + j / Op::kPerWord, min(kDropoutGroup, n - j), bits);
     }
   }
 
@@ -325,14 +322,14 @@ template <class Op, class X, class Y>
 void run(CpuContext& context, const precis_attention_args& a) {
   int64_t queries = 0, keys = 0;
   for (int32_t s = 0; s < a.sequences; s++) {
-    queries = std::max<int64_t>(queries, a.query_offsets[s + 1] - a.query_offsets[s]);
-    keys = std::max<int64_t>(keys, a.key_offsets[s + 1] - a.key_offsets[s]);
+    queries = max(queries, a.query_offsets[s + 1] - a.query_offsets[s]);
+    keys = max(keys, a.key_offsets[s + 1] - a.key_offsets[s]);
   }
   if (queries == 0) return;
   const int64_t head_dim = columns(a.q) / a.heads;
   const Layout layout(queries, keys, (head_dim + Op::kPerWord - 1) / Op::kPerWord,
                       round_up(head_dim, W));
-  const int64_t longest = std::max<int64_t>(queries, keys);
+  const int64_t longest = max(queries, keys);
   const int64_t bias_words =
       a.bias.data != nullptr ? round_up(relative_bias_words(a.max_distance, longest), 16) : 0;
   auto* scratch = static_cast<float*>(context.scratch.reserve(

@@ -89,7 +89,7 @@ class Decode {
     const int64_t step = count == 1 ? 1 : kAtOnce;
     Rows values, ahead;
     for (int64_t p = 0; p < length; p += step) {
-      const int64_t n = std::min<int64_t>(step, length - p);
+      const int64_t n = min(step, length - p);
       find(a_.v_cache, first, count, p, n, length, values);
       if (count > 1) find(a_.v_cache, first, count, p + kAhead, n, length, ahead);
       for (int64_t h = begin; h < end; h++) {
@@ -124,8 +124,7 @@ class Decode {
             int64_t length, Rows& found) const {
     for (int64_t r = 0; r < count; r++) {
       for (int64_t i = 0; i < n; i++) {
-        found[r][i] =
-            row<const X>(cache, cache_row(a_, first + r, std::min<int64_t>(p + i, length - 1)));
+        found[r][i] = row<const X>(cache, cache_row(a_, first + r, min(p + i, length - 1)));
       }
     }
   }
@@ -146,13 +145,13 @@ class Decode {
     for (int64_t p = 0; p < length; p++) {
       const X* keys = row<const X>(a_.k_cache, cache_row(a_, r, p));
       for (int64_t h = begin; h < end; h += kAtOnce) {
-        const int64_t n = std::min<int64_t>(kAtOnce, end - h);
+        const int64_t n = min(kAtOnce, end - h);
         const float* q[kAtOnce];
         const X* k[kAtOnce];
         for (int64_t i = 0; i < kAtOnce; i++) {
           // The last head again in place of those that are not there.
-          q[i] = at(q_, 0, h + std::min<int64_t>(i, n - 1), width_);
-          k[i] = keys + (h + std::min<int64_t>(i, n - 1)) * head_dim_;
+          q[i] = at(q_, 0, h + min(i, n - 1), width_);
+          k[i] = keys + (h + min(i, n - 1)) * head_dim_;
         }
         float products[kAtOnce];
         dot(q, k, products);
@@ -282,8 +281,8 @@ void run(CpuContext& context, const precis_attention_decode_args& a) {
   int64_t longest = 0, total = 0, together = 0;
   for (int64_t r = 0, n; r < m; r += n) {
     n = rows_together(a, r);
-    longest = std::max<int64_t>(longest, a.lengths[r]);
-    together = std::max<int64_t>(together, n);
+    longest = max(longest, a.lengths[r]);
+    together = max(together, n);
     total += n * a.lengths[r] * heads;
   }
   if (m == 0) return;
@@ -310,9 +309,8 @@ void run(CpuContext& context, const precis_attention_decode_args& a) {
       n = rows_together(a, r);
       // A head belongs to the thread in whose share it starts.
       const int64_t head = n * a.lengths[r];
-      const int64_t from =
-          begin <= before ? 0 : std::min<int64_t>(heads, (begin - before + head - 1) / head);
-      const int64_t to = std::min<int64_t>(heads, (end - before + head - 1) / head);
+      const int64_t from = begin <= before ? 0 : min(heads, (begin - before + head - 1) / head);
+      const int64_t to = min(heads, (end - before + head - 1) / head);
       if (from < to) decode.run(r, n, from, to);
       before += head * heads;
     }

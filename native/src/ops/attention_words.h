@@ -4,8 +4,6 @@
 #ifndef PRECIS_OPS_ATTENTION_WORDS_H_
 #define PRECIS_OPS_ATTENTION_WORDS_H_
 
-#include <algorithm>
-
 #include "cpu/dropout_bits.h"
 #include "cpu/ranges.h"
 

@@ -1,8 +1,6 @@
 // The schedule of the matrix product: which thread multiplies which rows with which tiles, and in
 // what order, so that weights and rows are read from the caches.
 
-#include <algorithm>
-
 #include "context.h"
 #include "error.h"
 #include "ops/matmul.h"
@@ -211,7 +209,7 @@ class Multiplication {
       for (int64_t u = 0; u < term.units * kTileOutputs; u += 16) __builtin_prefetch(term.w + u);
     }
     for (int64_t u = 0; u < units; u += kChunkUnits) {
-      const int64_t count = std::min<int64_t>(kChunkUnits, units - u);
+      const int64_t count = min(kChunkUnits, units - u);
       const bool last_chunk = u + count == units;
       // Several groups of rows use a chunk of weights from L2; during the first two the next chunk
       // is prefetched, two of a unit's four cache lines in each.

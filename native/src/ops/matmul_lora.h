@@ -76,7 +76,7 @@ void put_ranks(const MatmulProduct& p, const SegmentInputs* segments, const floa
 void store_down(const MatmulProduct& p, const float* acc, int64_t m, int64_t first, int64_t count) {
   float* to = row<float>(p.down, m) + first;
   for (int64_t k = 0; k < count; k += W) {
-    const int n = static_cast<int>(std::min<int64_t>(count - k, W));
+    const int n = static_cast<int>(min(count - k, W));
     const int64_t rank = first + k;
     bool whole = false;
     for (int i = 0; i < p.segment_count && !whole; i++) {
@@ -109,8 +109,7 @@ enum class Overlap { kNone, kPart, kWhole };
 
 // Returns how much of a tile's outputs a segment covers.
 Overlap overlap(const MatmulProduct& p, const precis_lora_segment& s, int64_t tile) {
-  const int64_t begin = tile * kTileOutputs,
-                end = std::min<int64_t>(begin + kTileOutputs, p.w.outputs);
+  const int64_t begin = tile * kTileOutputs, end = min(begin + kTileOutputs, p.w.outputs);
   if (s.rank_end <= s.rank_begin || s.output_end <= begin || s.output_begin >= end) {
     return Overlap::kNone;
   }
@@ -139,7 +138,7 @@ void add_segment(const MatmulProduct& p, const precis_lora_segment& s, const Seg
   multiply_rows<L, 0>(rows, &term, 1, true, nullptr, sums);
   const int64_t n = tile * kTileOutputs;
   const int64_t begin = s.output_begin > n ? s.output_begin - n : 0;
-  const int64_t end = std::min<int64_t>(s.output_end - n, kTileOutputs);
+  const int64_t end = min(s.output_end - n, kTileOutputs);
   for (int r = 0; r < rows; r++) {
     __builtin_memcpy(acc + r * kTileOutputs + begin, sums + r * kTileOutputs + begin,
                      static_cast<size_t>((end - begin) * 4));
@@ -190,7 +189,7 @@ class LowRank {
       const int64_t last = slice_begin(items, threads, thread + 1);
       for (int64_t item = slice_begin(items, threads, thread); item < last; item++) {
         const int64_t rank = item / groups * piece, group = item % groups;
-        const int64_t ranks = std::min<int64_t>(piece, p_.a->outputs - rank);
+        const int64_t ranks = min(piece, p_.a->outputs - rank);
         const int64_t first = slice_begin(m, groups, group),
                       end = slice_begin(m, groups, group + 1);
         project_group(x, first, static_cast<int>(end - first), rank, ranks, acc);
@@ -208,7 +207,7 @@ class LowRank {
                     end = m0 + slice_begin(m1 - m0, blocks, b + 1);
       for (int64_t rank = 0; rank < p_.a->outputs; rank += kNarrow) {
         project_block(x, first, end - first, rank, blank + rank / kNarrow * chunks(), acc);
-        put_projected(low, first, end, rank, std::min<int64_t>(kNarrow, p_.a->outputs - rank),
+        put_projected(low, first, end, rank, min(kNarrow, p_.a->outputs - rank),
                       down && p_.down.data != nullptr, acc);
       }
     }
@@ -221,7 +220,7 @@ class LowRank {
       const uint32_t* w = weights(piece * kNarrow);
       for (int64_t u = 0; u < units(); u += kLowUnits) {
         uint32_t any = 0;
-        for (int64_t i = u; i < std::min<int64_t>(u + kLowUnits, units()); i++) {
+        for (int64_t i = u; i < min(u + kLowUnits, units()); i++) {
           for (int64_t n = 0; n < kNarrow; n++) any |= w[i * kTileOutputs + n];
         }
         blank[piece * chunks() + u / kLowUnits] = any == 0;
@@ -275,12 +274,12 @@ class LowRank {
     bool resume = false;
     for (int64_t u = 0; u < units; u += kLowUnits) {
       if (blank[u / kLowUnits]) continue;
-      const int64_t count = std::min<int64_t>(kLowUnits, units - u);
+      const int64_t count = min(kLowUnits, units - u);
       for (int64_t r = 0; r < rows;) {
         const char* data = x.row(first + r) + u * L::kXBytes;
         const Term term = {data, x.stride, weights(rank) + u * kTileOutputs, count};
         uint32_t* sums = acc + r * kTileOutputs;
-        const int some = static_cast<int>(std::min<int64_t>(rows - r, kTallRows));
+        const int some = static_cast<int>(min(rows - r, kTallRows));
         if (u + count < units && !blank[u / kLowUnits + 1]) {
           for (int i = 0; i < some; i++) {
             for (int64_t b = 0; b < kLowUnits * L::kXBytes; b += 64) {

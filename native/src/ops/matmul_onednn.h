@@ -84,7 +84,7 @@ class OneDnnProducts {
           static_cast<const uint32_t*>(w_.data) + tile * layout.units * kTileOutputs;
       if (!onednn_->multiply(product, thread, x_row(m0), w, sums)) return false;
       for (int64_t r = 0; r < count; r += kMaxRows) {
-        const int some = static_cast<int>(std::min<int64_t>(kMaxRows, count - r));
+        const int some = static_cast<int>(min(kMaxRows, count - r));
         for (int64_t t = 0; t < tiles; t++) {
           for (int i = 0; i < some; i++) {
             __builtin_memcpy(acc + i * kTileOutputs, sums + ((r + i) * tiles + t) * kTileOutputs,
@@ -108,11 +108,11 @@ class OneDnnProducts {
     slices_ = ceil_div(tiles_, kOneDnnTiles);
     // Every thread gets an equal slice where the tiles allow it.
     if (row_blocks_ % threads != 0) slices_ = round_up(slices_, threads);
-    slices_ = std::min<int64_t>(slices_, tiles_);
+    slices_ = min(slices_, tiles_);
   }
   // All blocks but the last are full.
   int64_t block_rows(int64_t block) const {
-    return std::min<int64_t>(kOneDnnMaxRows, m_ - block * kOneDnnMaxRows);
+    return min(kOneDnnMaxRows, m_ - block * kOneDnnMaxRows);
   }
 
   OneDnn* onednn_;

@@ -3,8 +3,6 @@
 #ifndef PRECIS_OPS_MATMUL_TILE_H_
 #define PRECIS_OPS_MATMUL_TILE_H_
 
-#include <algorithm>
-
 #include "cpu/dot.h"
 #include "ops/matmul.h"
 

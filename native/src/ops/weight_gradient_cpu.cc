@@ -63,7 +63,7 @@ void read_row(const precis_tensor& t, int64_t m, int64_t c, int64_t count, To* t
 // set off the processor's own prefetching; its instruction for that was no faster than nothing.
 void touch(const precis_tensor& t, int64_t begin, int64_t end, int64_t c, int64_t count) {
   const int64_t element = t.dtype == PRECIS_BFLOAT16 ? 2 : 4;
-  for (int64_t m = begin; m < std::min<int64_t>(end, rows(t)); m++) {
+  for (int64_t m = begin; m < min(end, rows(t)); m++) {
     const volatile char* p = static_cast<const char*>(t.data) + (m * row_stride(t) + c) * element;
     for (int64_t b = 0; b < count * element; b += 64) (void)p[b];
   }
@@ -126,11 +126,10 @@ void pack_panels(CpuContext& context, const precis_tensor& t, const Panels& p) {
     alignas(64) uint32_t words[kPackUnits][kGroup * (kSlice + 1)];
     for (int64_t item = first; item < last; item++) {
       const int64_t strip = item / kStrip / blocks, block = item / kStrip % blocks;
-      const int64_t u0 = block * kPackUnits, u1 = std::min<int64_t>(u0 + kPackUnits, p.units);
-      const int64_t from = std::min<int64_t>(strip * kStrip * kSlice, p.groups());
-      const int64_t to = std::min<int64_t>(from + kStrip * kSlice, p.groups());
-      const int64_t g0 = std::min<int64_t>(from + item % kStrip * kSlice, to),
-                    g1 = std::min<int64_t>(g0 + kSlice, to);
+      const int64_t u0 = block * kPackUnits, u1 = min(u0 + kPackUnits, p.units);
+      const int64_t from = min(strip * kStrip * kSlice, p.groups());
+      const int64_t to = min(from + kStrip * kSlice, p.groups());
+      const int64_t g0 = min(from + item % kStrip * kSlice, to), g1 = min(g0 + kSlice, to);
       const int64_t c = p.column(g0), count = p.column(g1) - c;
       // The block below is read ahead, a part in every slice.
       constexpr int64_t kRows = kPackUnits * D::kInputs;
@@ -213,7 +212,7 @@ void multiply_group(int64_t width, const char* panel, const uint32_t* tile, int6
 // to[0, count) = alpha sums (+ to)
 void store_row(const float* sums, Vec alpha, bool accumulate, int64_t count, float* to) {
   for (int64_t i = 0; i < count; i += W) {
-    const int n = static_cast<int>(std::min<int64_t>(W, count - i));
+    const int n = static_cast<int>(min(W, count - i));
     Vec v = Vec::load(sums + i) * alpha;
     if (accumulate) v = v + Vec::load(to + i, n);
     v.store(to + i, n);
@@ -246,9 +245,7 @@ struct Work {
   const precis_tensor& lanes;
   Panels panels;
 
-  int64_t width(int64_t tile) const {
-    return std::min<int64_t>(kLanes, columns(lanes) - tile * kLanes);
-  }
+  int64_t width(int64_t tile) const { return min(kLanes, columns(lanes) - tile * kLanes); }
 };
 
 // Tiles [t0, t1) times groups [g0, g1).
@@ -257,10 +254,10 @@ void multiply_tiles(const Work& w, int64_t t0, int64_t t1, int64_t g0, int64_t g
                     float* sums) {
   const Panels& p = w.panels;
   const int64_t steps = (t1 - t0) * (g1 - g0);
-  const int64_t all_lanes = std::min<int64_t>(t1 * kLanes, columns(w.lanes)) - t0 * kLanes;
+  const int64_t all_lanes = min(t1 * kLanes, columns(w.lanes)) - t0 * kLanes;
   int64_t u = 0;
   do {
-    const int64_t some = std::min<int64_t>(kChunk, p.units - u);
+    const int64_t some = min(kChunk, p.units - u);
     const bool last = u + some == p.units;
     const int64_t below = (u + some) * D::kInputs;
     for (int64_t t = t0; t < t1; t++) {
@@ -299,24 +296,21 @@ void run(CpuContext& context, const precis_weight_gradient_args& a) {
   if (most < kSlice) most = kSlice;
   const int64_t all_groups = (columns(broadcast) + kGroup - 1) / kGroup;
   const int64_t passes = (all_groups + most - 1) / most;
-  const int64_t panel_bytes =
-      (Panels::bytes<D>(std::min<int64_t>(most, all_groups), units) + 63) / 64 * 64;
+  const int64_t panel_bytes = (Panels::bytes<D>(min(most, all_groups), units) + 63) / 64 * 64;
   const int64_t thread_bytes = (kChunk * kLanes + kSums * kGroup * kLanes) * 4;
   char* memory = static_cast<char*>(
       context.scratch.reserve(static_cast<size_t>(panel_bytes + threads * thread_bytes)));
   for (int64_t pass = 0; pass < passes; pass++) {
-    const Work w = {
-        a,
-        swapped,
-        lanes,
-        {slice_begin(all_groups, passes, pass) * kGroup,
-         std::min<int64_t>(slice_begin(all_groups, passes, pass + 1) * kGroup, columns(broadcast)),
-         units, memory}};
+    const Work w = {a,
+                    swapped,
+                    lanes,
+                    {slice_begin(all_groups, passes, pass) * kGroup,
+                     min(slice_begin(all_groups, passes, pass + 1) * kGroup, columns(broadcast)),
+                     units, memory}};
     pack_panels<D>(context, broadcast, w.panels);
     const int64_t groups = w.panels.groups();
     int64_t parts = (groups + kPartGroups - 1) / kPartGroups;
-    if (tiles % threads != 0)
-      parts = std::min<int64_t>((parts + threads - 1) / threads * threads, groups);
+    if (tiles % threads != 0) parts = min((parts + threads - 1) / threads * threads, groups);
     parallel(context.pool, [&](int thread, int count) {
       auto* tile = reinterpret_cast<uint32_t*>(memory + panel_bytes + thread * thread_bytes);
       float* sums = reinterpret_cast<float*>(tile + kChunk * kLanes);
@@ -325,8 +319,7 @@ void run(CpuContext& context, const precis_weight_gradient_args& a) {
         const int64_t part = item / tiles, t0 = item % tiles;
         const int64_t g0 = slice_begin(groups, parts, part),
                       g1 = slice_begin(groups, parts, part + 1);
-        const int64_t t1 =
-            std::min<int64_t>(std::min<int64_t>(t0 + kSums / (g1 - g0), tiles), t0 + last - item);
+        const int64_t t1 = min(min(t0 + kSums / (g1 - g0), tiles), t0 + last - item);
         multiply_tiles<D>(w, t0, t1, g0, g1, tile, sums);
         item += t1 - t0;
       }
