@@ -1,4 +1,4 @@
-// The mask of dropout_mask.h, 64 neighbours at a time.
+// The mask of dropout_mask.h, for 64 adjacent elements at a time.
 #ifndef PRECIS_CPU_DROPOUT_BITS_H_
 #define PRECIS_CPU_DROPOUT_BITS_H_
 

@@ -7,7 +7,7 @@
 
 namespace precis {
 
-// Integers in the order of the floats they stand for; -0 is 0. Not for NaN.
+// Maps floats to integers of the same order; -0 is mapped like 0. Not for NaN.
 static inline uint32_t order_bits(float x) {
   uint32_t bits;
   x += 0.0f;

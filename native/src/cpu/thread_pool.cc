@@ -17,8 +17,8 @@ namespace precis {
 
 namespace {
 
-// How long a waiting thread spins before it sleeps: longer than the gaps inside a decode step,
-// shorter than anyone would notice as load.
+// The time that a waiting thread spins before it sleeps: longer than the gaps inside a decoding
+// step, too short to be noticed as load.
 constexpr std::chrono::microseconds kSpin{200};
 
 void pause() {
@@ -77,7 +77,7 @@ void pin(int thread_id, int core) {
   cpu_set_t set;
   CPU_ZERO(&set);
   CPU_SET(core, &set);
-  // Where a sandbox forbids it the threads still work, only slower.
+  // If a sandbox forbids it, the threads still work, but slower.
   (void)sched_setaffinity(thread_id, sizeof set, &set);
 }
 
@@ -104,7 +104,7 @@ ThreadPool::ThreadPool(int threads) : shared_(new Shared) {
   }
   threads_ = shared_->threads = threads;
   if (threads == 1) return;
-  // More threads than physical cores: what is left of the allowed CPUs, then round again.
+  // More threads than physical cores take the remaining allowed CPUs, then start again.
   for (int cpu = 0; cpu < CPU_SETSIZE && static_cast<int>(cores_.size()) < threads; cpu++) {
     bool used = false;
     for (int core : cores_) used |= core == cpu;

@@ -1,6 +1,6 @@
-// One vector of float32, as wide as the instruction set being compiled for. Kernels are written
-// once over it; where a set has an instruction of its own for the job (bfloat16 pairs, int8 quads),
-// vec.h names the job and each set does it its own way.
+// A vector of float32, as wide as the instruction set being compiled for. Kernels are written once
+// with it; where an instruction set has an instruction for an operation (bfloat16 pairs, int8
+// quads), this header names the operation and each instruction set implements it.
 #ifndef PRECIS_CPU_VEC_H_
 #define PRECIS_CPU_VEC_H_
 

@@ -1,5 +1,5 @@
-// One sequence and head at a time. Its keys and values are packed once; then blocks of kBlock
-// queries run over them, in which queries are lanes and a tile is kRows keys:
+// One sequence and head is processed at a time. Its keys and values are packed once; then blocks of
+// kBlock queries iterate over them, in which queries are lanes and a tile is kRows keys:
 //
 //   scores        k q', from which p is computed again, and v dout'
 //   p and ds      rounded to words as they leave the registers
@@ -11,8 +11,9 @@
 // paired into words, so that nothing between the products is transposed but bits of the dropout
 // mask. p and ds live for at most kKeys keys of one block.
 //
-// A unit of work is a head of a run of sequences: nobody else writes its rows of dk and dv. How
-// sequences are divided into runs depends on their number alone, and dbias is summed run by run.
+// A unit of work is a head of a run of sequences: no other unit writes its rows of dk and dv. The
+// partition of sequences into runs depends on their number alone, and dbias is summed run by run,
+// so that results are deterministic.
 
 #include "context.h"
 #include "ops/attention_backward.h"
@@ -201,7 +202,7 @@ void transpose_bits(uint64_t (&m)[64]) {
   }
 }
 
-// Where things lie in a thread's part of the scratch, in words.
+// The layout of a thread's slice of scratch memory, in words.
 struct Layout {
   int64_t words, width, key_words;  // of a row of one head; of its columns; of a column's keys
   int64_t key_rows, value_rows, key_columns, dk, dv;
@@ -241,13 +242,13 @@ struct Layout {
     diagonal = round_up(queries + keys + 2 * kBlock, 16);
     bias = take(diagonal);
     diagonals = take(dbias ? kDiagonals * diagonal : 0);
-    // Two threads share no page, and the buffers of one do not fall on the same sets.
+    // Threads share no page, and the buffers of one thread do not conflict in the same cache sets.
     total = round_up(total + 16, 1024);
   }
 };
 
-// Brings rows that will soon be touched into the second-level cache, a few at a time: those of one
-// head lie apart, where the hardware does not guess them.
+// Prefetches rows into the second-level cache, a few at a time: the rows of one head are strided,
+// so the hardware does not prefetch them.
 class Prefetch {
  public:
   void clear() { lists_ = next_ = 0; }
@@ -298,7 +299,7 @@ class Backward {
         buckets_(b.dbias.data != nullptr ? b.dbias.dims[0] : 0),
         inverse_keep_(1.0f / (1.0f - a_.dropout)) {}
 
-  // Does the units that are thread's share.
+  // Processes this thread's slice of the units.
   void run(int thread, int threads) {
     const int64_t runs = min(a_.sequences, kRuns);
     int64_t total = 0;
@@ -328,7 +329,7 @@ class Backward {
  private:
   int64_t queries(int32_t s) const { return a_.query_offsets[s + 1] - a_.query_offsets[s]; }
   int64_t keys(int32_t s) const { return a_.key_offsets[s + 1] - a_.key_offsets[s]; }
-  // Scores of a sequence, and what its rows cost besides: never 0.
+  // The cost of a sequence: its scores and an overhead for its rows; never 0.
   int64_t cost(int32_t s) const {
     const int64_t n = queries(s), m = keys(s), growing = min(n, m);
     const int64_t scores = a_.causal ? growing * (growing + 1) / 2 + (n - growing) * m : n * m;
@@ -407,8 +408,8 @@ class Backward {
     store_query_gradients(row0, column, count);
   }
 
-  // What will be touched after this block: the next one's rows; a share of the next head's keys;
-  // where results go.
+  // Prefetches for the time after this block: the next block's rows, a slice of the next head's
+  // keys and the rows of the results.
   void prefetch(int64_t first, int64_t count) {
     const int64_t column = head_ * head_dim_, blocks = (queries_ + kBlock - 1) / kBlock;
     const int64_t from = keys_ * (first / kBlock) / blocks;
@@ -656,7 +657,7 @@ class Backward {
   const int64_t head_dim_;
   const int64_t buckets_;
   const float inverse_keep_;
-  // The sequence, head and block at hand; queries and keys count from the start of the sequence.
+  // The current sequence, head and block; queries and keys count from the start of the sequence.
   int64_t queries_ = 0, keys_ = 0, first_query_ = 0, first_key_ = 0, head_ = 0, first_ = 0;
   int64_t next_head_ = 0;
   int32_t next_sequence_ = 0;

@@ -1,4 +1,5 @@
-// Keys and values of one sequence and head are packed once, then blocks of queries run over them:
+// Keys and values of one sequence and head are packed once, then blocks of queries iterate over
+// them:
 //
 //   scores   a block's whole rows, scale q k' + bias, with the largest of each row on the way
 //   weights  e^(score - largest), and their sum; then dropout
@@ -10,8 +11,8 @@
 // VDPBF16PS two k at a time: weights are then rounded to bfloat16 before they are summed, so that
 // what v is multiplied by still adds up to one. Everywhere else operands are converted to float32.
 //
-// Where a tile starts depends on the sequence alone: neither the other sequences nor the number of
-// threads change a bit.
+// Tile boundaries depend on the sequence alone, so results are bitwise identical whatever the other
+// sequences and the number of threads are.
 
 #include "context.h"
 #include "ops/attention.h"
@@ -25,7 +26,7 @@ namespace {
 constexpr int kBlock = 4 * kRows;  // queries of a block
 constexpr float kMinusInfinity = -__builtin_inff();
 
-// A tile's operands and where its results go.
+// The operands and results of a tile.
 struct Tile {
   const float* a;
   int64_t a_stride;
@@ -122,7 +123,7 @@ void value_tile_of(int64_t rows, int64_t vecs, const Tile& t) {
   value_tile<Op, Y, R, N>(t);
 }
 
-// Where things lie in a thread's part of the scratch, in words.
+// The layout of a thread's slice of scratch memory, in words.
 struct Layout {
   int64_t keys, values, queries, scores, largest, inverse, bias, total;
 
@@ -140,9 +141,9 @@ struct Layout {
     scores = take(kBlock * round_up(key_count, kTile));
     largest = take(kBlock * W);
     inverse = take(kBlock);
-    // The last tile may look at the bias of columns that are not there.
+    // The last tile may read the bias of columns beyond the last.
     bias = take(query_count + key_count + kTile);
-    // Two threads share no page, and the buffers of one do not fall on the same sets.
+    // Threads share no page, and the buffers of one thread do not conflict in the same cache sets.
     total = round_up(total + 16, 1024);
   }
 };
@@ -158,7 +159,7 @@ class Attention {
         words_((head_dim_ + Op::kPerWord - 1) / Op::kPerWord),
         width_(round_up(head_dim_, W)) {}
 
-  // Does the blocks of queries that are thread's share.
+  // Processes this thread's slice of the blocks of queries.
   void run(float* scratch, int thread, int threads) {
     int64_t total = 0;
     for (int32_t s = 0; s < a_.sequences; s++) total += a_.heads * cost(s, queries(s));
@@ -256,7 +257,7 @@ class Attention {
       t.b = scratch + layout_.keys + j * words_;
       for (int64_t i = 0; i < count; i += kRows) {
         const int64_t rows = min(kRows, count - i);
-        // Up to the last vector that any row of this tile sees.
+        // Up to the last vector that any row of this tile attends to.
         const int64_t columns = visible(s, first + i + rows - 1) - j;
         if (columns <= 0) continue;
         t.a = q + i * words_;

@@ -1,13 +1,13 @@
-// Bound by reading the cache, so it is read once, in the order in which it lies: a thread takes
-// some heads of a row and walks the positions, doing all these heads at each. Going by heads, or by
-// four positions at a time, reached a third of the memory's bandwidth where this reaches four
-// fifths: the processor foresees nothing but a straight walk.
+// Decoding is bound by the memory bandwidth of reading the KV cache, so the cache is read once and
+// sequentially: a thread takes some heads of a row and iterates over the positions, with all these
+// heads at each. Iterating by heads, or by four positions at a time, reached a third of the memory
+// bandwidth where this reaches four fifths: the hardware prefetches sequential reads only.
 //
-// Rows that share keys, as beams do, walk together; arithmetic then counts for more than memory,
-// and four positions at a time take less of it, with what comes next asked for explicitly.
+// Rows that share keys, as beams do, are batched; they are compute-bound, and four positions at a
+// time take less arithmetic, with explicit prefetching.
 //
-// The work is split by rows and by heads; the bits of a head's result depend on neither, nor on
-// which rows walk together.
+// The work is partitioned by rows and by heads. A head's result is bitwise identical for any
+// partition and any batching of rows.
 
 #include "context.h"
 #include "ops/attention_decode.h"
@@ -23,7 +23,7 @@ constexpr int kAhead = 8;        // positions from what is asked of memory to wh
 constexpr int kVecs = 4;         // of sums, held in registers
 constexpr int kMaxTogether = 8;  // rows
 
-// Each s[i] summed up, all in the same order.
+// Sums each s[i], all in the same order.
 void sum_each(const Vec (&s)[kAtOnce], float* sums) {
 #if defined(__AVX512F__)
   auto halves = [](__m512 a, __m512 b) {
@@ -43,9 +43,9 @@ void sum_each(const Vec (&s)[kAtOnce], float* sums) {
 #endif
 }
 
-// Words of scratch for one thread.
+// Scratch memory of one thread, in words.
 int64_t thread_words(int64_t rows, int64_t heads, int64_t head_dim, int64_t longest) {
-  // Whole pages: threads share none.
+  // Whole pages, so that there is no false sharing.
   return round_up(rows * heads * (2 * round_up(head_dim, W) + round_up(longest, W)) + 16, 1024);
 }
 
@@ -129,7 +129,7 @@ class Decode {
     }
   }
 
-  // A row asks for what the row before it did not ask for already.
+  // A row prefetches what the row before it has not prefetched already.
   void prefetch(const Rows& x, int64_t r, int64_t n, int64_t h) const {
     constexpr int64_t kLine = 64 / sizeof(X);
     for (int64_t i = 0; i < n; i++) {
@@ -254,7 +254,7 @@ class Decode {
   float* scores_;  // (rows, heads, score_stride)
 };
 
-// Copies the new keys and values to their places: little next to what is read afterwards.
+// Stores the new keys and values into the cache, which is little next to the reads that follow.
 template <class X>
 void append(const precis_attention_decode_args& a) {
   const size_t bytes = static_cast<size_t>(columns(a.q)) * sizeof(X);
@@ -265,7 +265,7 @@ void append(const precis_attention_decode_args& a) {
   }
 }
 
-// How many rows from r on walk together: as long, and with the same first key.
+// Returns the number of rows from r on that are batched: they have the same length and first key.
 int64_t rows_together(const precis_attention_decode_args& a, int64_t r) {
   int64_t n = 1;
   while (n < kMaxTogether && r + n < rows(a.q) && a.lengths[r + n] == a.lengths[r] &&
@@ -307,7 +307,7 @@ void run(CpuContext& context, const precis_attention_decode_args& a) {
     int64_t before = 0;
     for (int64_t r = 0, n; r < m && before < end; r += n) {
       n = rows_together(a, r);
-      // A head belongs to the thread in whose share it starts.
+      // A head belongs to the thread in whose slice it starts.
       const int64_t head = n * a.lengths[r];
       const int64_t from = begin <= before ? 0 : min(heads, (begin - before + head - 1) / head);
       const int64_t to = min(heads, (end - before + head - 1) / head);

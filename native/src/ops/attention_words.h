@@ -1,6 +1,6 @@
-// How the operands of attention's products lie in 32-bit words, and their product: one float32 a
-// word or, where the instruction set multiplies them so, two bfloat16 that are neighbours along the
-// dimension that is summed over.
+// The layout of the operands of attention's products in 32-bit words, and their product: one
+// float32 per word or, where the instruction set multiplies pairs, two bfloat16 that are adjacent
+// along the dimension that is summed over.
 #ifndef PRECIS_OPS_ATTENTION_WORDS_H_
 #define PRECIS_OPS_ATTENTION_WORDS_H_
 

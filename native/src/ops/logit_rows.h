@@ -1,7 +1,7 @@
-// Inside the CPU kernels: what the losses on logits = scale x w' have in common. The logits never
-// exist whole: a block of rows is gathered, multiplied with w, turned from logits into their
-// gradient where it lies, and multiplied with w once more. The block is as large as kLogitBytes
-// allow, because every block reads all of w, and with dw reads and writes all of that.
+// The part that the CPU kernels of the losses on logits = scale x w' share. The logits are never
+// materialized as a whole: a block of rows is gathered, multiplied with w, replaced in place by the
+// gradient of its logits, and multiplied with w once more. The block is as large as kLogitBytes
+// allow, because every block reads all of w, and with dw reads and writes all of dw.
 #ifndef PRECIS_OPS_LOGIT_ROWS_H_
 #define PRECIS_OPS_LOGIT_ROWS_H_
 
@@ -70,7 +70,7 @@ static inline void for_logit_rows(CpuContext& context, const LogitRows& a, const
     __builtin_memset(row<float>(a.dx, i), 0, static_cast<size_t>(width) * 4);
   }
   if (counted == 0) return;
-  // An odd number of cache lines: rows do not compete for one set of the caches.
+  // The stride is an odd number of cache lines, so that rows do not conflict in one cache set.
   const int64_t stride = ((tokens + 15) / 16 | 1) * 16;
   int64_t most = (wants_dw ? kLogitBytesWithWeight : kLogitBytes) / (stride * (reference ? 8 : 4));
   if (most < kMinLogitRows) most = kMinLogitRows;

@@ -1,12 +1,12 @@
-// Row by row, without sorting the vocabulary. The maxima of groups of 64 logits come first; from
-// then on, groups that cannot matter are skipped: those below the top-k threshold, those whose
-// tokens have no mass, and in the draw those whose maximum plus the largest noise there is stays
-// below the best token so far - on a trained model nearly all of them. None of it changes a bit of
-// the result, which sample.h defines. What top-k and top-p keep is always a threshold, and among
-// logits equal to it the indices from some first one on.
+// Row by row, without sorting the vocabulary. The maxima of groups of 64 logits come first; then
+// groups that cannot matter are skipped: those below the top-k threshold, those whose
+// tokens have no mass, and those whose maximum plus the largest possible noise stays below the best
+// token so far - on a trained model nearly all of them. The result, which sample.h defines, is
+// bitwise identical. Top-k and top-p keep the logits above a threshold and, of those equal to it,
+// the indices from a first one on.
 //
 // The loops over the 64 logits of a group are plain C++ over the functions of random/; the
-// compiler makes vectors of them. V = 32128 on one Zen 4 core: see bench/sample_bench.cc.
+// compiler vectorizes them. V = 32128 on one Zen 4 core: see bench/sample_bench.cc.
 
 #include "context.h"
 #include "cpu/select.h"
@@ -196,7 +196,7 @@ int64_t draw(const Row& row, const Kept& kept, const Noise& noise) {
       token = g * kGroup + j;
     }
   };
-  // The group of the largest logit first: what follows is then mostly out of reach.
+  // The group of the largest logit comes first, so that most of the others can be skipped.
   int64_t likely = 0;
   while (row.maxima[likely] != row.largest) likely++;
   visit(likely);
@@ -219,7 +219,8 @@ void store_probabilities(const Row& row, const Kept& kept, float* probabilities)
   }
 }
 
-// Memory of one thread: what the history's tokens had, maxima, and whatever a selection needs.
+// Scratch memory of one thread: the original scores of the history's tokens, maxima, and buffers
+// for selection.
 struct Buffers {
   float* originals;
   float* maxima;

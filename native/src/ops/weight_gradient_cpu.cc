@@ -1,16 +1,16 @@
-// Both operands are read by units of neighbouring rows m, as precis_matmul reads units of k, and
-// neither has to be transposed for it: in a unit the columns of one operand are broadcast, one by
-// one, and those of the other are the lanes.
+// Both operands are read by units of adjacent rows m, as precis_matmul reads units of k, and
+// neither is transposed: in a unit the columns of one operand are broadcast, one by one, and those
+// of the other are the lanes.
 //
 //   panels  the columns that are broadcast, in groups of six: [chunk][group][unit][6], kChunk units
 //           in a chunk; packed once, up to kPanelBytes of them at a time, by all threads
 //   tile    64 columns of lanes: [unit][64]; packed by the thread that multiplies it, kChunk units
-//           at a time, so that it stays in L1 while the groups pass by
+//           at a time, so that it stays in L1 for all groups
 //
-// Several tiles go through a chunk one after the other, so that the panels are read from L2 and
-// what the tiles are made of along its rows; the sums wait in L2 meanwhile. Lanes are the columns
-// of x, unless x is narrower than a tile and dy is not, as it is where LoRA multiplies dy with x
-// A': then dw is stored transposed.
+// Several tiles use a chunk one after the other, so that the panels are read from L2 and the
+// sources of the tiles along their rows; the sums stay in L2. Lanes are the columns of x, unless x
+// is narrower than a tile and dy is not, as it is where LoRA multiplies dy with x A': then dw is
+// stored transposed.
 
 #include "context.h"
 #include "cpu/dot.h"
@@ -59,8 +59,8 @@ void read_row(const precis_tensor& t, int64_t m, int64_t c, int64_t count, To* t
   }
 }
 
-// Reads ahead columns [c, c + count) of rows [begin, end), those that exist. Loads, because they
-// set off the processor's own prefetching; its instruction for that was no faster than nothing.
+// Prefetches columns [c, c + count) of the rows in [begin, end) that exist. It uses loads, because
+// they trigger the hardware prefetcher; the prefetch instruction measured no faster than nothing.
 void touch(const precis_tensor& t, int64_t begin, int64_t end, int64_t c, int64_t count) {
   const int64_t element = t.dtype == PRECIS_BFLOAT16 ? 2 : 4;
   for (int64_t m = begin; m < min(end, rows(t)); m++) {
@@ -122,7 +122,7 @@ void pack_panels(CpuContext& context, const precis_tensor& t, const Panels& p) {
   const int64_t strips = (p.groups() + kSlice * kStrip - 1) / (kSlice * kStrip);
   const int64_t blocks = (p.units + kPackUnits - 1) / kPackUnits;
   parallel_ranges(context.pool, strips * blocks * kStrip, 1, [&](int64_t first, int64_t last) {
-    // Groups of less than six columns are copied with what lies behind them.
+    // Groups of fewer than six columns are copied together with the columns behind them.
     alignas(64) uint32_t words[kPackUnits][kGroup * (kSlice + 1)];
     for (int64_t item = first; item < last; item++) {
       const int64_t strip = item / kStrip / blocks, block = item / kStrip % blocks;
@@ -131,7 +131,7 @@ void pack_panels(CpuContext& context, const precis_tensor& t, const Panels& p) {
       const int64_t to = min(from + kStrip * kSlice, p.groups());
       const int64_t g0 = min(from + item % kStrip * kSlice, to), g1 = min(g0 + kSlice, to);
       const int64_t c = p.column(g0), count = p.column(g1) - c;
-      // The block below is read ahead, a part in every slice.
+      // The block below is prefetched, a part in every slice.
       constexpr int64_t kRows = kPackUnits * D::kInputs;
       const int64_t below = (u0 + kPackUnits) * D::kInputs;
       touch(t, below + slice_begin(kRows, kStrip, item % kStrip),
@@ -271,7 +271,7 @@ void multiply_tiles(const Work& w, int64_t t0, int64_t t1, int64_t g0, int64_t g
         const int64_t step = (t - t0) * (g1 - g0) + g - g0;
         float* to = sums + step * kGroup * kLanes;
         const int64_t c = p.column(g), count = p.column(g + 1) - c;
-        // While groups and tiles pass by, the next chunk's rows are read ahead, some in every step.
+        // The next chunk's rows are prefetched meanwhile, some in every step.
         touch(w.lanes, below + slice_begin(kChunk * D::kInputs, steps, step),
               below + slice_begin(kChunk * D::kInputs, steps, step + 1), t0 * kLanes, all_lanes);
         if (last && !w.swapped) touch(w.a.dw, c, c + count, lane, width);
