@@ -62,11 +62,6 @@ public final class FineTuning implements AutoCloseable {
     return loss(examples, false, 1, 0, 0);
   }
 
-  /** The sum of the losses as {@link #accumulate} has it, smoothed and with dropout. */
-  double smoothedLoss(List<Example> examples, long seed) {
-    return loss(examples, true, 1, labelSmoothing, seed);
-  }
-
   /** The most memory that values and gradients took in one step so far, in bytes. */
   long peak() {
     return workspace.peak();

@@ -72,19 +72,15 @@ public abstract class Optimizer {
     };
   }
 
-  /** Bytes of state that a kind keeps for parameters of these sizes. */
-  public static long stateBytes(Settings settings, Map<String, long[]> shapes) {
-    long elements = 0;
-    long factored = 0;
-    for (long[] shape : shapes.values()) {
-      elements += shape.length == 1 ? shape[0] : shape[0] * shape[1];
-      factored += shape.length == 1 ? shape[0] : shape[0] + shape[1];
-    }
-    return switch (settings.kind) {
-      case ADAM, ADAMW -> elements * 8;
-      case SGD -> settings.momentum == 0 ? 0 : elements * 4;
-      case ADAFACTOR -> factored * 4;
-    };
+  /**
+   * Returns the factor that clips gradients by their norm (Pascanu et al. 2013): {@code min(1,
+   * maxNorm / (norm + 1e-6))}.
+   *
+   * @param norm of all gradients together
+   * @param maxNorm 0: off
+   */
+  public static float clippingScale(double norm, float maxNorm) {
+    return maxNorm > 0 ? (float) Math.min(1, maxNorm / (norm + 1e-6)) : 1;
   }
 
   /**

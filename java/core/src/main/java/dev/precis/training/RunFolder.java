@@ -235,6 +235,12 @@ public final class RunFolder implements AutoCloseable {
     }
   }
 
+  /** Returns the step of the newest checkpoint, if there is one. */
+  public Optional<Long> newestCheckpoint() {
+    List<Long> all = checkpoints();
+    return all.isEmpty() ? Optional.empty() : Optional.of(all.getLast());
+  }
+
   /** Removes what a kill left half-written, and all checkpoints but the newest and the best. */
   public void prune(int keep, long best) {
     List<Long> all = checkpoints();

@@ -1,30 +1,23 @@
 package dev.precis.training;
 
 import dev.precis.checkpoint.Checkpoint;
-import dev.precis.checkpoint.ModelFolder;
-import dev.precis.checkpoint.SafeTensors;
 import dev.precis.checkpoint.TensorView;
 import dev.precis.encoder.RobertaClassifier;
 import dev.precis.encoder.RobertaConfig;
 import dev.precis.encoder.RobertaWeights;
 import dev.precis.ffi.Context;
-import dev.precis.io.AtomicFile;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
 import dev.precis.layers.Linear;
 import dev.precis.layers.Parameters;
 import dev.precis.layers.Parameters.Parameter;
 import dev.precis.layers.WeightLoader;
-import dev.precis.ops.Ops;
 import dev.precis.random.SplitMix64;
 import dev.precis.tensor.DType;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -37,16 +30,10 @@ import tools.jackson.databind.node.ObjectNode;
  *
  * <p>Not for several threads.
  */
-public final class TrainableRoberta implements Trainable, AutoCloseable {
+public final class TrainableRoberta extends Trainable {
   private static final String HEAD = "classifier.out_proj.";
 
-  private final Path folder;
   private final RobertaConfig config;
-  private final DType dtype;
-  private final List<AutoCloseable> opened = new ArrayList<>();
-  private final Context context;
-  private final Ops ops;
-  private final Arena arena;
   private final Parameters parameters;
   private final Consumer<Path> companion;
   private final double deviation;
@@ -68,9 +55,7 @@ public final class TrainableRoberta implements Trainable, AutoCloseable {
     /** Keeps its own copy of the labels. */
     public Options {
       labels = List.copyOf(labels);
-      if (dtype != DType.FLOAT32 && dtype != DType.BFLOAT16) {
-        throw new InvalidInputException("Training is in float32 or bfloat16, not " + dtype + ".");
-      }
+      requireTrainingType(dtype);
     }
   }
 
@@ -88,8 +73,8 @@ public final class TrainableRoberta implements Trainable, AutoCloseable {
           try (Checkpoint checkpoint = Checkpoint.open(folder)) {
             roberta.read(checkpoint, options.seed);
           }
-        },
-        options);
+          roberta.pack();
+        });
   }
 
   /**
@@ -103,43 +88,27 @@ public final class TrainableRoberta implements Trainable, AutoCloseable {
         roberta -> {
           roberta.parameters.all().forEach(each -> roberta.initialise(each, options.seed));
           roberta.freshHead = true;
-        },
-        options);
-  }
-
-  private static TrainableRoberta built(
-      TrainableRoberta roberta, Consumer<TrainableRoberta> values, Options options) {
-    try {
-      values.accept(roberta);
-      roberta.weights =
-          RobertaWeights.train(
-              roberta.parameters, roberta.config, roberta.ops, roberta.arena, options.dtype);
-      roberta.classifier = new RobertaClassifier(roberta.weights, roberta.ops, options.dtype, true);
-      return roberta;
-    } catch (RuntimeException | Error e) {
-      roberta.close();
-      throw e;
-    }
+          roberta.pack();
+        });
   }
 
   private TrainableRoberta(Path folder, Options options, Context.Options device) {
-    this.folder = folder;
-    this.dtype = options.dtype;
-    this.companion = options.companion;
     RobertaConfig read = RobertaConfig.read(folder).withLabels(options.labels);
-    this.config = Float.isNaN(options.dropout) ? read : read.withDropout(options.dropout);
-    deviation = Json.readObject(folder.resolve("config.json")).number("initializer_range", 0.02);
-    this.context = device.create();
-    opened.add(context);
-    this.ops = new Ops(context);
-    opened.add(ops);
-    this.arena = Arena.ofShared();
-    opened.add(arena::close);
-    this.parameters = new Parameters(config.tensorShapes(), context, arena);
+    double range = Json.readObject(folder.resolve("config.json")).number("initializer_range", 0.02);
+    super(folder, options.dtype, device);
+    config = Float.isNaN(options.dropout) ? read : read.withDropout(options.dropout);
+    deviation = range;
+    companion = options.companion;
+    parameters = new Parameters(config.tensorShapes(), context(), arena());
+  }
+
+  private void pack() {
+    weights = RobertaWeights.train(parameters, config, ops(), arena(), dtype());
+    classifier = new RobertaClassifier(weights, ops(), dtype(), true);
   }
 
   private void read(Checkpoint checkpoint, long seed) {
-    List<String> before = RobertaConfig.read(folder).labels();
+    List<String> before = RobertaConfig.read(folder()).labels();
     boolean sameHead =
         before.equals(config.labels()) || before.size() == 1 && config.labels().size() == 1;
     boolean noHead = !checkpoint.contains("classifier.dense.weight");
@@ -175,18 +144,8 @@ public final class TrainableRoberta implements Trainable, AutoCloseable {
     }
   }
 
-  /** Where the model came from. */
-  public Path folder() {
-    return folder;
-  }
-
   public RobertaConfig config() {
     return config;
-  }
-
-  /** What is multiplied in. */
-  public DType dtype() {
-    return dtype;
   }
 
   /** Whether the head's last layer was drawn, not read. */
@@ -197,16 +156,6 @@ public final class TrainableRoberta implements Trainable, AutoCloseable {
   /** The model on a tape, with its weights as they are now. */
   public RobertaClassifier classifier() {
     return classifier;
-  }
-
-  @Override
-  public Context context() {
-    return context;
-  }
-
-  @Override
-  public Ops ops() {
-    return ops;
   }
 
   @Override
@@ -221,45 +170,23 @@ public final class TrainableRoberta implements Trainable, AutoCloseable {
 
   @Override
   public void update() {
-    weights.update(ops);
+    weights.update(ops());
   }
 
+  /**
+   * {@inheritDoc}
+   *
+   * <p>A Hugging Face folder with the tokenizer; its config.json has the head's labels.
+   */
   @Override
-  public String resultName() {
-    return "model";
-  }
-
-  @Override
-  public String weightsFile() {
-    return "model.safetensors";
-  }
-
-  @Override
-  public String tensorName(String parameter) {
-    return parameter;
-  }
-
-  /** Writes a Hugging Face folder with the tokenizer; its config.json has the head's labels. */
-  @Override
-  public void write(Path to) {
-    ModelFolder.copyCompanions(folder, to);
+  public void write(Path to, List<Parameter> extra) {
+    super.write(to, extra);
     writeConfig(to);
     companion.accept(to);
-    List<SafeTensors.Source> tensors = new ArrayList<>();
-    Map<String, long[]> shapes = config.tensorShapes();
-    for (Parameter parameter : parameters.all()) {
-      tensors.add(
-          new SafeTensors.Source(
-              parameter.name(),
-              DType.FLOAT32,
-              shapes.get(parameter.name()),
-              () -> parameter.value().memory()));
-    }
-    SafeTensors.writeSources(to.resolve(weightsFile()), tensors, Map.of("format", "pt"));
   }
 
   private void writeConfig(Path to) {
-    ObjectNode json = Json.readObject(folder.resolve("config.json")).node();
+    ObjectNode json = Json.readObject(folder().resolve("config.json")).node();
     ArrayNode architectures = json.putArray("architectures");
     architectures.add("RobertaForSequenceClassification");
     json.put("model_type", "roberta");
@@ -271,25 +198,6 @@ public final class TrainableRoberta implements Trainable, AutoCloseable {
       names.put(Integer.toString(i), config.labels().get(i));
       ids.put(config.labels().get(i), i);
     }
-    byte[] bytes = (json.toPrettyString() + "\n").getBytes(StandardCharsets.UTF_8);
-    AtomicFile.write(
-        to.resolve("config.json"),
-        channel -> {
-          for (ByteBuffer rest = ByteBuffer.wrap(bytes); rest.hasRemaining(); ) {
-            channel.write(rest);
-          }
-        });
-  }
-
-  @Override
-  public void close() {
-    for (AutoCloseable each : opened.reversed()) {
-      try {
-        each.close();
-      } catch (Exception e) {
-        throw new IllegalStateException("Closing failed", e);
-      }
-    }
-    opened.clear();
+    RunFolder.writeText(to.resolve("config.json"), json.toPrettyString() + "\n");
   }
 }

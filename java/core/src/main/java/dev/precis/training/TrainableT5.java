@@ -1,9 +1,7 @@
 package dev.precis.training;
 
 import dev.precis.checkpoint.Checkpoint;
-import dev.precis.checkpoint.ModelFolder;
 import dev.precis.checkpoint.PeftAdapter;
-import dev.precis.checkpoint.SafeTensors;
 import dev.precis.checkpoint.TensorView;
 import dev.precis.ffi.Context;
 import dev.precis.io.InvalidInputException;
@@ -12,18 +10,15 @@ import dev.precis.layers.Parameters;
 import dev.precis.layers.Parameters.Parameter;
 import dev.precis.lora.LoraAdapter;
 import dev.precis.lora.LoraConfig;
-import dev.precis.ops.Ops;
 import dev.precis.random.SplitMix64;
 import dev.precis.t5.T5Config;
 import dev.precis.t5.T5Model;
 import dev.precis.t5.T5Training;
 import dev.precis.t5.T5Weights;
 import dev.precis.tensor.DType;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -36,14 +31,8 @@ import java.util.function.Predicate;
  *
  * <p>Not for several threads.
  */
-public final class TrainableT5 implements Trainable, AutoCloseable {
-  private final Path folder;
+public final class TrainableT5 extends Trainable {
   private final T5Config config;
-  private final DType dtype;
-  private final List<AutoCloseable> opened = new ArrayList<>();
-  private final Context context;
-  private final Ops ops;
-  private final Arena arena;
   private T5Weights weights;
   private Parameters parameters;
   private LoraAdapter adapter;
@@ -66,7 +55,8 @@ public final class TrainableT5 implements Trainable, AutoCloseable {
         new TrainableT5(folder, dtype, device),
         t5 -> {
           t5.loadFrozen(lora::targets);
-          t5.use(LoraAdapter.create(lora, t5.weights.linears(), t5.ops, t5.arena, seed), dropout);
+          t5.use(
+              LoraAdapter.create(lora, t5.weights.linears(), t5.ops(), t5.arena(), seed), dropout);
         });
   }
 
@@ -89,7 +79,7 @@ public final class TrainableT5 implements Trainable, AutoCloseable {
           try (PeftAdapter from = PeftAdapter.open(start)) {
             t5.loadFrozen(from.modules()::containsKey);
             t5.use(
-                LoraAdapter.from(from, loraDropout, t5.weights.linears(), t5.ops, t5.arena),
+                LoraAdapter.from(from, loraDropout, t5.weights.linears(), t5.ops(), t5.arena()),
                 dropout);
           }
         });
@@ -117,44 +107,22 @@ public final class TrainableT5 implements Trainable, AutoCloseable {
     return built(
         new TrainableT5(folder, dtype, device),
         t5 -> {
-          t5.parameters = new Parameters(t5.config.tensorShapes(), t5.context, t5.arena);
+          t5.parameters = new Parameters(t5.config.tensorShapes(), t5.context(), t5.arena());
           t5.initialise(seed);
           t5.trainAll(dropout);
         });
   }
 
-  private interface Building {
-    void build(TrainableT5 t5);
-  }
-
-  private static TrainableT5 built(TrainableT5 t5, Building building) {
-    try {
-      building.build(t5);
-      return t5;
-    } catch (RuntimeException | Error e) {
-      t5.close();
-      throw e;
-    }
-  }
-
   private TrainableT5(Path folder, DType dtype, Context.Options device) {
-    if (dtype != DType.FLOAT32 && dtype != DType.BFLOAT16) {
-      throw new InvalidInputException("Training is in float32 or bfloat16, not " + dtype + ".");
-    }
-    this.folder = folder;
-    this.dtype = dtype;
-    this.config = T5Config.read(folder);
-    this.context = device.create();
-    opened.add(context);
-    this.ops = new Ops(context);
-    opened.add(ops);
-    this.arena = Arena.ofShared();
-    opened.add(arena::close);
+    requireTrainingType(dtype);
+    T5Config read = T5Config.read(folder);
+    super(folder, dtype, device);
+    config = read;
   }
 
   private void loadFrozen(Predicate<String> adapted) {
-    try (Checkpoint checkpoint = Checkpoint.open(folder)) {
-      weights = T5Weights.loadForAdapters(checkpoint, config, ops, arena, dtype, adapted);
+    try (Checkpoint checkpoint = Checkpoint.open(folder())) {
+      weights = T5Weights.loadForAdapters(checkpoint, config, ops(), arena(), dtype(), adapted);
     }
   }
 
@@ -173,7 +141,7 @@ public final class TrainableT5 implements Trainable, AutoCloseable {
             != -1) {
       shapes.put("lm_head.weight", shapes.get("shared.weight"));
     }
-    parameters = new Parameters(shapes, context, arena);
+    parameters = new Parameters(shapes, context(), arena());
     for (Parameter parameter : parameters.all()) {
       String name = parameter.name();
       if (name.equals("shared.weight") && !checkpoint.contains(name)) {
@@ -227,39 +195,19 @@ public final class TrainableT5 implements Trainable, AutoCloseable {
   }
 
   private void trainAll(float dropout) {
-    weights = T5Weights.train(parameters, config, ops, arena, dtype);
+    weights = T5Weights.train(parameters, config, ops(), arena(), dtype());
     finish(dropout);
   }
 
   private void finish(float dropout) {
     float rate = Float.isNaN(dropout) ? config.dropoutRate() : dropout;
     dropsOut = rate > 0 || adapter != null && adapter.config().dropout() > 0;
-    training = new T5Training(weights, ops, dtype, rate);
-    model = new T5Model(weights, ops, dtype);
-  }
-
-  /** Where the model came from. */
-  public Path folder() {
-    return folder;
+    training = new T5Training(weights, ops(), dtype(), rate);
+    model = new T5Model(weights, ops(), dtype());
   }
 
   public T5Config config() {
     return config;
-  }
-
-  /** What is multiplied in. */
-  public DType dtype() {
-    return dtype;
-  }
-
-  @Override
-  public Context context() {
-    return context;
-  }
-
-  @Override
-  public Ops ops() {
-    return ops;
   }
 
   /** What is trained. */
@@ -307,7 +255,7 @@ public final class TrainableT5 implements Trainable, AutoCloseable {
   /** Brings what is packed up to date after the parameters changed. */
   @Override
   public void update() {
-    weights.update(ops);
+    weights.update(ops());
   }
 
   /** Whether training changes what the encoder makes of a source. */
@@ -321,49 +269,32 @@ public final class TrainableT5 implements Trainable, AutoCloseable {
     return dropsOut;
   }
 
-  /** Writes what was trained: a PEFT folder, or a whole Hugging Face folder with the tokenizer. */
+  /**
+   * {@inheritDoc}
+   *
+   * <p>Adapters become a PEFT folder, full weights a Hugging Face folder with the tokenizer.
+   */
   @Override
-  public void write(Path to) {
-    write(to, List.of());
-  }
-
-  /** As {@link #write(Path)}, with further parameters in the weights' file: a value head's. */
-  public void write(Path to, List<Parameter> others) {
-    if (adapter != null) {
-      adapter.write(to, folder.toString(), others);
-      return;
+  public void write(Path to, List<Parameter> extra) {
+    if (adapter == null) {
+      super.write(to, extra);
+    } else {
+      adapter.write(to, folder().toString(), extra);
     }
-    ModelFolder.copyCompanions(folder, to);
-    List<SafeTensors.Source> tensors = new ArrayList<>();
-    parameters.all().forEach(parameter -> tensors.add(parameter.source()));
-    others.forEach(parameter -> tensors.add(parameter.source()));
-    SafeTensors.writeSources(to.resolve("model.safetensors"), tensors, Map.of("format", "pt"));
   }
 
   @Override
   public String resultName() {
-    return adapter != null ? "adapter" : "model";
+    return adapter != null ? "adapter" : super.resultName();
   }
 
   @Override
   public String weightsFile() {
-    return adapter != null ? "adapter_model.safetensors" : "model.safetensors";
+    return adapter != null ? "adapter_model.safetensors" : super.weightsFile();
   }
 
   @Override
   public String tensorName(String parameter) {
     return adapter != null ? "base_model.model." + parameter : parameter;
-  }
-
-  @Override
-  public void close() {
-    for (AutoCloseable each : opened.reversed()) {
-      try {
-        each.close();
-      } catch (Exception e) {
-        throw new IllegalStateException("Closing failed", e);
-      }
-    }
-    opened.clear();
   }
 }

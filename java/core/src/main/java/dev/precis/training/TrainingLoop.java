@@ -1,21 +1,13 @@
 package dev.precis.training;
 
-import dev.precis.checkpoint.Checkpoint;
-import dev.precis.checkpoint.SafeTensors;
-import dev.precis.checkpoint.TensorView;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
 import dev.precis.io.JsonObject;
 import dev.precis.layers.Parameters;
-import dev.precis.layers.Parameters.Parameter;
 import dev.precis.random.SplitMix64;
-import dev.precis.tensor.DType;
 import dev.precis.tensor.MemoryPlan;
 import dev.precis.tensor.Tensor;
 import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
-import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -96,9 +88,6 @@ public abstract class TrainingLoop implements AutoCloseable {
    */
   public record Learnt(double loss, long tokens, Map<String, Double> metrics) {}
 
-  private static final String OPTIMIZER = "optimizer.safetensors";
-  private static final String STATE = "state.json";
-
   private final Trainable model;
   private final TrainingOptions options;
   private final long stepsPerEpoch;
@@ -106,6 +95,7 @@ public abstract class TrainingLoop implements AutoCloseable {
   private final RunFolder run;
   private final Arena arena = Arena.ofShared();
   private final Optimizer optimizer;
+  private final RunState state;
   private final Schedule schedule;
   private final long totalSteps;
   private volatile boolean stopped;
@@ -143,6 +133,7 @@ public abstract class TrainingLoop implements AutoCloseable {
       arena.close();
       throw e;
     }
+    state = new RunState(run, model, List.of(), Map.of("", optimizer));
   }
 
   /**
@@ -215,12 +206,7 @@ public abstract class TrainingLoop implements AutoCloseable {
 
   /** Goes on from the newest checkpoint; without one, from the start. */
   public final void resume() {
-    run.removeLeftovers();
-    List<Long> all = run.checkpoints();
-    if (!all.isEmpty()) {
-      read(all.getLast());
-    }
-    run.openMetrics(done);
+    state.resume().ifPresent(this::continueFrom);
   }
 
   /** Trains to the end, or until {@link #stop}. */
@@ -283,9 +269,8 @@ public abstract class TrainingLoop implements AutoCloseable {
               + (left.isEmpty() ? "" : "; the checkpoint of step " + left.getLast() + " is whole"));
     }
     float learningRate = (float) (options.learningRate() * schedule.factor(done));
-    double clip = options.maxGradNorm() > 0 ? options.maxGradNorm() / (norm + 1e-6) : 1;
     done++;
-    optimizer.step(done, learningRate, (float) Math.min(1, clip));
+    optimizer.step(done, learningRate, Optimizer.clippingScale(norm, options.maxGradNorm()));
     model.update();
     lastLoss = learnt.loss;
     double seconds = (System.nanoTime() - start) / 1e9;
@@ -307,8 +292,7 @@ public abstract class TrainingLoop implements AutoCloseable {
     line.put("epoch", step.epoch);
     line.put("loss", step.loss);
     step.metrics.forEach(line::put);
-    // The shortest decimal that is this float.
-    line.put("learning_rate", Double.parseDouble(Float.toString(step.learningRate)));
+    line.put("learning_rate", Json.shortest(step.learningRate));
     line.put("grad_norm", step.gradNorm);
     line.put("tokens", step.tokens);
     line.put("tokens_per_second", Math.round(step.tokensPerSecond * 10) / 10.0);
@@ -337,71 +321,32 @@ public abstract class TrainingLoop implements AutoCloseable {
   /** The run's result: the best weights where there was an evaluation, else the last. */
   private void finish() {
     if (bestStep > 0 && bestStep != done) {
-      readParameters(run.checkpointPath(bestStep));
-      model.update();
+      state.loadWeights(bestStep);
     }
-    run.result(model.resultName(), model::write);
+    state.writeResult();
     run.prune(options.keepCheckpoints(), bestStep);
   }
 
   private void write() {
-    run.checkpoint(
+    state.save(
         done,
-        folder -> {
-          model.write(folder.resolve(model.resultName()));
-          List<SafeTensors.Source> state = new ArrayList<>();
-          optimizer
-              .state()
-              .forEach(
-                  (name, tensor) ->
-                      state.add(
-                          new SafeTensors.Source(
-                              name, DType.FLOAT32, new long[] {tensor.dim(0)}, tensor::memory)));
-          SafeTensors.writeSources(folder.resolve(OPTIMIZER), state, Map.of());
-          ObjectNode json = Json.mapper().createObjectNode();
-          json.put("step", done);
+        json -> {
           json.put("loss", lastLoss);
           json.put("best_step", bestStep);
           if (bestStep > 0) {
             json.put("best_loss", bestLoss);
           }
           json.put("without_improvement", withoutImprovement);
-          RunFolder.writeText(folder.resolve(STATE), json.toPrettyString() + "\n");
         });
     run.prune(options.keepCheckpoints(), bestStep);
   }
 
-  private void read(long step) {
-    Path folder = run.checkpointPath(step);
-    readParameters(folder);
-    try (Checkpoint state = Checkpoint.openFile(folder.resolve(OPTIMIZER))) {
-      optimizer.state().forEach((name, tensor) -> copy(state.get(name), tensor.memory(), folder));
-    }
-    JsonObject json = Json.readObject(folder.resolve(STATE));
-    done = (long) json.number("step");
-    lastLoss = json.number("loss");
-    bestStep = (long) json.number("best_step");
-    bestLoss = bestStep > 0 ? json.number("best_loss") : Double.POSITIVE_INFINITY;
-    withoutImprovement = json.integer("without_improvement", 0, Integer.MAX_VALUE);
-    model.update();
-  }
-
-  private void readParameters(Path folder) {
-    Path file = folder.resolve(model.resultName()).resolve(model.weightsFile());
-    try (Checkpoint saved = Checkpoint.openFile(file)) {
-      for (Parameter parameter : model.parameters().all()) {
-        String name = model.tensorName(parameter.name());
-        copy(saved.get(name), parameter.value().memory(), folder);
-      }
-    }
-  }
-
-  private static void copy(TensorView from, MemorySegment to, Path folder) {
-    if (from.dtype() != DType.FLOAT32 || from.data().byteSize() != to.byteSize()) {
-      throw new InvalidInputException(
-          folder + ": " + from + " does not fit this run: the checkpoint is another run's");
-    }
-    MemorySegment.copy(from.data(), 0, to, 0, to.byteSize());
+  private void continueFrom(JsonObject position) {
+    done = (long) position.number("step");
+    lastLoss = position.number("loss");
+    bestStep = (long) position.number("best_step");
+    bestLoss = bestStep > 0 ? position.number("best_loss") : Double.POSITIVE_INFINITY;
+    withoutImprovement = position.integer("without_improvement", 0, Integer.MAX_VALUE);
   }
 
   @Override

@@ -1,7 +1,7 @@
 package dev.precis.alignment.policy;
 
 /**
- * The coefficient of the KL penalty: fixed, or adapted to a target (Ziegler et al. 2019):
+ * Controls the coefficient of the KL penalty: fixed, or adapted to a target (Ziegler et al. 2019):
  *
  * <pre>
  *   beta *= 1 + clip(KL / target - 1, -0.2, 0.2) samples / horizon
@@ -10,40 +10,30 @@ package dev.precis.alignment.policy;
 public final class KlController {
   private static final double LARGEST_ERROR = 0.2;
 
-  private final boolean adaptive;
-  private final double target;
-  private final double horizon;
+  private final KlOptions options;
   private double coefficient;
 
-  /**
-   * A controller.
-   *
-   * @param coefficient at the start
-   * @param target KL of a whole sequence, in nats
-   * @param horizon samples over which the coefficient can about double
-   */
-  public KlController(boolean adaptive, double coefficient, double target, double horizon) {
-    this.adaptive = adaptive;
-    this.coefficient = coefficient;
-    this.target = target;
-    this.horizon = horizon;
+  /** Starts with the options' coefficient. */
+  public KlController(KlOptions options) {
+    this.options = options;
+    coefficient = options.coefficient();
   }
 
-  /** The coefficient now. */
+  /** Returns the present coefficient. */
   public double coefficient() {
     return coefficient;
   }
 
-  /** Goes on where a run was. */
+  /** Continues with the coefficient of an earlier run. */
   public void restore(double coefficient) {
     this.coefficient = coefficient;
   }
 
-  /** Takes note of a step's mean KL over so many samples. */
+  /** Adapts the coefficient to a step's mean KL per response, over so many responses. */
   public void update(double kl, int samples) {
-    if (adaptive) {
-      double error = Math.clamp(kl / target - 1, -LARGEST_ERROR, LARGEST_ERROR);
-      coefficient *= 1 + error * samples / horizon;
+    if (options.adaptive()) {
+      double error = Math.clamp(kl / options.target() - 1, -LARGEST_ERROR, LARGEST_ERROR);
+      coefficient *= 1 + error * samples / options.horizon();
     }
   }
 }

@@ -16,6 +16,21 @@ public enum KlPenalty {
   /** {@code sum_v p (log p - log q)}: the divergence of the whole distribution. */
   FULL;
 
+  /**
+   * Returns the estimate for one token.
+   *
+   * @param d {@code log p - log q} of the token
+   * @throws IllegalStateException for {@link #FULL}, which needs the whole distribution
+   */
+  double of(double d) {
+    return switch (this) {
+      case KL -> d;
+      case ABS -> Math.abs(d);
+      case MSE -> 0.5 * d * d;
+      case FULL -> throw new IllegalStateException("full is a sum over the vocabulary");
+    };
+  }
+
   @Override
   public String toString() {
     return name().toLowerCase(Locale.ROOT);

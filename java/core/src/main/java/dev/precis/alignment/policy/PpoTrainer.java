@@ -3,29 +3,22 @@ package dev.precis.alignment.policy;
 import dev.precis.alignment.reward.Completion;
 import dev.precis.alignment.reward.Reward;
 import dev.precis.alignment.reward.Score;
-import dev.precis.checkpoint.Checkpoint;
-import dev.precis.checkpoint.SafeTensors;
-import dev.precis.checkpoint.TensorView;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
 import dev.precis.io.JsonObject;
 import dev.precis.layers.Parameters.Parameter;
 import dev.precis.random.SplitMix64;
-import dev.precis.tensor.DType;
 import dev.precis.tensor.MemoryPlan;
-import dev.precis.tensor.Tensor;
 import dev.precis.training.DivergedException;
 import dev.precis.training.RunFolder;
+import dev.precis.training.RunState;
 import dev.precis.training.StepLog;
-import java.lang.foreign.MemorySegment;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.function.BiConsumer;
 import java.util.stream.DoubleStream;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
@@ -72,8 +65,6 @@ public final class PpoTrainer implements AutoCloseable {
   /** How a run ended. */
   public record Result(End end, long steps, int rollbacks) {}
 
-  private static final String OPTIMIZER = "optimizer.safetensors";
-  private static final String STATE = "state.json";
   private static final long EPOCH = 0x65706f6368L;
 
   private final Ppo ppo;
@@ -81,6 +72,7 @@ public final class PpoTrainer implements AutoCloseable {
   private final List<Prompt> prompts;
   private final Reward reward;
   private final RunFolder run;
+  private final RunState state;
   private final boolean sameAsReference;
   private Watchdog watchdog;
   private StepLog rollouts;
@@ -109,6 +101,8 @@ public final class PpoTrainer implements AutoCloseable {
     this.reward = reward;
     this.run = run;
     this.sameAsReference = sameAsReference;
+    List<Parameter> head = ppo.head() == null ? List.of() : ppo.head().parameters().all();
+    state = new RunState(run, ppo.policy(), head, ppo.optimizers());
     watchdog = new Watchdog(options);
   }
 
@@ -134,12 +128,7 @@ public final class PpoTrainer implements AutoCloseable {
 
   /** Goes on from the newest checkpoint; without one, from the start. */
   public void resume() {
-    run.removeLeftovers();
-    List<Long> all = run.checkpoints();
-    if (!all.isEmpty()) {
-      read(all.getLast());
-    }
-    run.openMetrics(done);
+    state.resume().ifPresent(this::continueFrom);
   }
 
   /**
@@ -181,13 +170,13 @@ public final class PpoTrainer implements AutoCloseable {
     if (done < options.schedule().maxSteps()) {
       return new Result(End.INTERRUPTED, done, rollbacks);
     }
-    run.result(resultName(), this::writeWeights);
+    state.writeResult();
     return new Result(End.DONE, done, rollbacks);
   }
 
   /** What the run's result is called in its folder. */
   public String resultName() {
-    return ppo.policy().adapter() != null ? "adapter" : "model";
+    return ppo.policy().resultName();
   }
 
   /** Makes the checks that come before the first update; nothing is changed. */
@@ -207,7 +196,7 @@ public final class PpoTrainer implements AutoCloseable {
       // The first step from this checkpoint is wrong already: so is the checkpoint.
       run.removeCheckpoint(checkpoints.getLast());
     }
-    read(run.checkpoints().getLast());
+    continueFrom(state.load(run.newestCheckpoint().orElseThrow()));
     rollbacks = before + 1;
     restore(ppo.updates());
     // Kept at once, so that a run that is stopped here does not do the same again.
@@ -340,85 +329,30 @@ public final class PpoTrainer implements AutoCloseable {
     values.forEach(list::add);
   }
 
-  private void writeWeights(Path folder) {
-    List<Parameter> head = ppo.head() == null ? List.of() : ppo.head().parameters().all();
-    ppo.policy().write(folder, head);
-  }
-
-  private Path weights(Path folder) {
-    return ppo.policy().adapter() != null
-        ? folder.resolve("adapter").resolve("adapter_model.safetensors")
-        : folder.resolve("model").resolve("model.safetensors");
-  }
-
-  private void forOptimizerState(BiConsumer<String, Tensor> each) {
-    ppo.policyOptimizer().state().forEach((name, tensor) -> each.accept("policy." + name, tensor));
-    if (ppo.headOptimizer() != null) {
-      ppo.headOptimizer()
-          .state()
-          .forEach((name, tensor) -> each.accept("value_head." + name, tensor));
-    }
-  }
-
   private void write() {
-    run.checkpoint(
+    state.save(
         done,
-        folder -> {
-          writeWeights(folder.resolve(resultName()));
-          List<SafeTensors.Source> state = new ArrayList<>();
-          forOptimizerState(
-              (name, tensor) ->
-                  state.add(
-                      new SafeTensors.Source(
-                          name, DType.FLOAT32, new long[] {tensor.dim(0)}, tensor::memory)));
-          SafeTensors.writeSources(folder.resolve(OPTIMIZER), state, Map.of());
-          ObjectNode json = Json.mapper().createObjectNode();
-          json.put("step", done);
+        json -> {
           json.put("updates", ppo.updates());
           json.put("kl_coef", ppo.kl().coefficient());
           json.put("rollbacks", rollbacks);
           ppo.moments().writeTo(json.putObject("score_moments"));
           watchdog.writeTo(json.putObject("watchdog"));
-          RunFolder.writeText(folder.resolve(STATE), json.toPrettyString() + "\n");
         });
     run.prune(options.schedule().keepCheckpoints(), -1);
   }
 
-  private void read(long step) {
-    Path folder = run.checkpointPath(step);
-    try (Checkpoint saved = Checkpoint.openFile(weights(folder))) {
-      boolean lora = ppo.policy().adapter() != null;
-      for (Parameter parameter : ppo.policy().parameters().all()) {
-        String name = lora ? "base_model.model." + parameter.name() : parameter.name();
-        copy(saved.get(name), parameter.value().memory(), folder);
-      }
-      if (ppo.head() != null) {
-        for (Parameter parameter : ppo.head().parameters().all()) {
-          copy(saved.get(parameter.name()), parameter.value().memory(), folder);
-        }
-        ppo.head().update();
-      }
+  private void continueFrom(JsonObject position) {
+    if (ppo.head() != null) {
+      ppo.head().update();
     }
-    try (Checkpoint state = Checkpoint.openFile(folder.resolve(OPTIMIZER))) {
-      forOptimizerState((name, tensor) -> copy(state.get(name), tensor.memory(), folder));
-    }
-    JsonObject json = Json.readObject(folder.resolve(STATE));
-    done = (long) json.number("step");
-    rollbacks = json.integer("rollbacks", 0, Integer.MAX_VALUE);
-    restore((long) json.number("updates"));
-    ppo.kl().restore(json.number("kl_coef"));
-    ppo.moments().read(json.object("score_moments"));
+    done = (long) position.number("step");
+    rollbacks = position.integer("rollbacks", 0, Integer.MAX_VALUE);
+    restore((long) position.number("updates"));
+    ppo.kl().restore(position.number("kl_coef"));
+    ppo.moments().read(position.object("score_moments"));
     watchdog = new Watchdog(options);
-    watchdog.read(json.object("watchdog"));
-    ppo.policy().update();
-  }
-
-  private static void copy(TensorView from, MemorySegment to, Path folder) {
-    if (from.dtype() != DType.FLOAT32 || from.data().byteSize() != to.byteSize()) {
-      throw new InvalidInputException(
-          folder + ": " + from + " does not fit this run: the checkpoint is another run's");
-    }
-    MemorySegment.copy(from.data(), 0, to, 0, to.byteSize());
+    watchdog.read(position.object("watchdog"));
   }
 
   @Override

@@ -2,6 +2,7 @@ package dev.precis.alignment.policy;
 
 import dev.precis.generation.SampledTokens;
 import dev.precis.t5.T5Model.Encoded;
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -47,6 +48,33 @@ public final class Rollout {
     entropies = new double[tokens];
     penalties = new double[tokens];
     values = new double[tokens];
+  }
+
+  /**
+   * Returns a rollout that is not scored yet.
+   *
+   * @param trainsFirstToken whether the first token of each response is trained
+   */
+  static Rollout of(
+      long step,
+      List<Prompt> prompts,
+      List<SampledTokens> samples,
+      List<String> texts,
+      boolean trainsFirstToken,
+      Encoded encoded) {
+    int[] offsets = new int[samples.size() + 1];
+    for (int i = 0; i < samples.size(); i++) {
+      offsets[i + 1] = offsets[i] + samples.get(i).tokens().length;
+    }
+    boolean[] mask = new boolean[offsets[samples.size()]];
+    Arrays.fill(mask, true);
+    if (!trainsFirstToken) {
+      for (int i = 0; i < samples.size(); i++) {
+        mask[offsets[i]] = false;
+      }
+    }
+    return new Rollout(
+        step, List.copyOf(prompts), List.copyOf(samples), texts, mask, offsets, encoded);
   }
 
   /** The step that it was made for, from 0. */

@@ -3,14 +3,14 @@ package dev.precis.alignment.policy;
 import dev.precis.io.JsonObject;
 import tools.jackson.databind.node.ObjectNode;
 
-/** Mean and deviation of all scores so far, batch after batch (Chan et al. 1979). */
+/** Mean and standard deviation of all scores so far, updated batch by batch (Chan et al. 1979). */
 public final class RunningMoments {
   private double mean;
   private double deviation = 1;
   private double variance = 1;
   private double count = 1e-24;
 
-  /** Takes a batch in. */
+  /** Updates the moments with a batch. */
   public void update(double[] batch) {
     double batchMean = 0;
     for (double value : batch) {
@@ -32,16 +32,41 @@ public final class RunningMoments {
     count = total;
   }
 
+  /**
+   * Returns the scores as they are trained. Scaling takes them into the moments first:
+   *
+   * <pre>
+   *   score' = clip((score - mean) / (deviation + epsilon), -scoreClip, scoreClip)
+   * </pre>
+   */
+  double[] normalized(double[] scores, RewardShaping options) {
+    double[] normalized = scores.clone();
+    if (options.scaleScores()) {
+      update(scores);
+      double divisor = deviation + Math.ulp(1f);
+      for (int i = 0; i < normalized.length; i++) {
+        normalized[i] = (scores[i] - (options.centerScores() ? mean : 0)) / divisor;
+      }
+    }
+    if (options.scoreClip() > 0) {
+      for (int i = 0; i < normalized.length; i++) {
+        normalized[i] = Math.clamp(normalized[i], -options.scoreClip(), options.scoreClip());
+      }
+    }
+    return normalized;
+  }
+
+  /** Returns the mean of all scores so far. */
   public double mean() {
     return mean;
   }
 
-  /** The unbiased standard deviation. */
+  /** Returns the unbiased standard deviation of all scores so far. */
   public double deviation() {
     return deviation;
   }
 
-  /** To be saved. */
+  /** Writes the moments into a checkpoint. */
   void writeTo(ObjectNode json) {
     json.put("mean", mean);
     json.put("variance", variance);
@@ -49,7 +74,7 @@ public final class RunningMoments {
     json.put("count", count);
   }
 
-  /** Goes on where a run was. */
+  /** Reads the moments from a checkpoint. */
   void read(JsonObject json) {
     mean = json.number("mean");
     variance = json.number("variance");

@@ -104,10 +104,11 @@ class PpoTest {
 
   @Test
   void theCoefficientFollowsTheTarget() {
-    KlController fixed = new KlController(false, 0.3, 6, 10000);
+    KlController fixed =
+        new KlController(KlOptions.builder().adaptive(false).coefficient(0.3).build());
     fixed.update(100, 16);
     assertEquals(0.3, fixed.coefficient());
-    KlController adaptive = new KlController(true, 0.2, 6, 10000);
+    KlController adaptive = new KlController(KlOptions.builder().build());
     adaptive.update(100, 16);
     assertEquals(0.2 * (1 + 0.2 * 16 / 10000), adaptive.coefficient(), 1e-15);
     adaptive.restore(0.2);
