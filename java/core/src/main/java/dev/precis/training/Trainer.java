@@ -77,7 +77,7 @@ public final class Trainer extends TrainingLoop {
   }
 
   @Override
-  protected Learnt learn(long step) {
+  protected BatchLoss accumulateGradients(long step) {
     List<Example> batch = batches.batch(step);
     long targets = FineTuning.targetTokens(batch);
     long tokens = targets;
@@ -90,7 +90,7 @@ public final class Trainer extends TrainingLoop {
     for (Example example : batch) {
       tokens += example.source().length;
     }
-    return new Learnt(sum / targets, tokens, Map.of());
+    return new BatchLoss(sum / targets, tokens, Map.of());
   }
 
   @Override

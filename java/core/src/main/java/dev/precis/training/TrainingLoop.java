@@ -86,7 +86,7 @@ public abstract class TrainingLoop implements AutoCloseable {
    * @param loss whose gradients are now those of the parameters
    * @param tokens source and target tokens
    */
-  public record Learnt(double loss, long tokens, Map<String, Double> metrics) {}
+  public record BatchLoss(double loss, long tokens, Map<String, Double> metrics) {}
 
   private final Trainable model;
   private final TrainingOptions options;
@@ -141,7 +141,7 @@ public abstract class TrainingLoop implements AutoCloseable {
    *
    * @param step from 0
    */
-  protected abstract Learnt learn(long step);
+  protected abstract BatchLoss accumulateGradients(long step);
 
   /** Evaluates; asked only where there is something to evaluate on. */
   protected abstract Evaluation evaluation();
@@ -254,15 +254,15 @@ public abstract class TrainingLoop implements AutoCloseable {
     long start = System.nanoTime();
     Parameters parameters = model.parameters();
     parameters.clearGradients();
-    Learnt learnt = learn(done);
+    BatchLoss batch = accumulateGradients(done);
     double norm = Math.sqrt(model.ops().sumOfSquares(parameters.gradients()));
-    if (!Double.isFinite(learnt.loss) || !Double.isFinite(norm)) {
+    if (!Double.isFinite(batch.loss) || !Double.isFinite(norm)) {
       List<Long> left = run.checkpoints();
       throw new DivergedException(
           "The loss of step "
               + (done + 1)
               + " is "
-              + learnt.loss
+              + batch.loss
               + " and its gradient's norm "
               + norm
               + ": lower the learning rate"
@@ -272,18 +272,18 @@ public abstract class TrainingLoop implements AutoCloseable {
     done++;
     optimizer.step(done, learningRate, Optimizer.clippingScale(norm, options.maxGradNorm()));
     model.update();
-    lastLoss = learnt.loss;
+    lastLoss = batch.loss;
     double seconds = (System.nanoTime() - start) / 1e9;
     return new Step(
         done,
         totalSteps,
         (double) done / stepsPerEpoch,
-        learnt.loss,
+        batch.loss,
         learningRate,
         norm,
-        learnt.tokens,
-        learnt.tokens / seconds,
-        learnt.metrics);
+        batch.tokens,
+        batch.tokens / seconds,
+        batch.metrics);
   }
 
   private static ObjectNode metric(Step step) {

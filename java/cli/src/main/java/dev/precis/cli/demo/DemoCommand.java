@@ -167,11 +167,11 @@ public final class DemoCommand extends BaseCommand {
             "%s: %.1f %% of sampled summaries are toxic, before %.1f %% (%+.0f %%); rouge1"
                 + " %.4f, before %.4f (%+.4f to %+.4f)",
             outcome.name(),
-            100 * toxic.meanAfter(),
-            100 * toxic.meanBefore(),
+            100 * toxic.alignedMean(),
+            100 * toxic.baselineMean(),
             100 * toxic.relative(),
-            rouge.meanAfter(),
-            rouge.meanBefore(),
+            rouge.alignedMean(),
+            rouge.baselineMean(),
             rouge.difference().low(),
             rouge.difference().high()));
     outcome.comparison().guard().ifPresent(this::say);

@@ -3,7 +3,7 @@ package dev.precis.cli.evaluate;
 import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.options.FileOptions;
 import dev.precis.data.SummaryReader;
-import dev.precis.evaluation.Judged;
+import dev.precis.evaluation.EvaluationExample;
 import dev.precis.evaluation.PairedBootstrap;
 import dev.precis.evaluation.PairedBootstrap.Interval;
 import dev.precis.evaluation.Rouge;
@@ -70,13 +70,13 @@ public final class RougeCommand extends BaseCommand {
   public Integer call() {
     Rouge rouge = options.rouge();
     MultiReference combination = options.combination(this);
-    List<Judged> judged =
-        Judged.match(
+    List<EvaluationExample> judged =
+        EvaluationExample.match(
             SummaryReader.read(predictions),
             predictions.toString(),
             SummaryReader.read(references),
             references.toString());
-    List<Scores> scores = Judged.score(judged, rouge, combination);
+    List<Scores> scores = EvaluationExample.score(judged, rouge, combination);
     PairedBootstrap bootstrap = new PairedBootstrap(common().seed());
     Map<Metric, Interval> f1 = new EnumMap<>(Metric.class);
     for (Metric metric : Metric.values()) {
@@ -106,7 +106,7 @@ public final class RougeCommand extends BaseCommand {
   private String table(
       Rouge rouge,
       MultiReference combination,
-      List<Judged> judged,
+      List<EvaluationExample> judged,
       List<Scores> scores,
       Map<Metric, Interval> f1) {
     IntSummaryStatistics counts =

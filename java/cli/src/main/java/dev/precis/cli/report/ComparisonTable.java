@@ -31,9 +31,9 @@ public record ComparisonTable(Comparison comparison) {
     comparison.guard().ifPresent(lines::add);
     for (Row row : comparison.rows().subList(0, Math.min(rows, comparison.rows().size()))) {
       lines.add("");
-      lines.add(format("%s: reward %.3f -> %.3f", row.id(), row.rewardBefore(), row.rewardAfter()));
-      wrapped("baseline", row.responseBefore(), lines);
-      wrapped("aligned", row.responseAfter(), lines);
+      lines.add(format("%s: reward %.3f -> %.3f", row.id(), row.baselineReward(), row.alignedReward()));
+      wrapped("baseline", row.baselineResponse(), lines);
+      wrapped("aligned", row.alignedResponse(), lines);
     }
     return lines;
   }
@@ -46,10 +46,10 @@ public record ComparisonTable(Comparison comparison) {
     return format(
         "%-30s  %8.4f +- %-6.4f %8.4f +- %-6.4f  %+.4f (%+.4f to %+.4f)",
         name,
-        paired.meanBefore(),
-        paired.deviationBefore(),
-        paired.meanAfter(),
-        paired.deviationAfter(),
+        paired.baselineMean(),
+        paired.baselineDeviation(),
+        paired.alignedMean(),
+        paired.alignedDeviation(),
         paired.difference().mean(),
         paired.difference().low(),
         paired.difference().high());
@@ -67,10 +67,10 @@ public record ComparisonTable(Comparison comparison) {
       ObjectNode line = Json.mapper().createObjectNode();
       line.put("id", row.id());
       line.put("query", row.query());
-      line.put("response_before", row.responseBefore());
-      line.put("response_after", row.responseAfter());
-      line.put("reward_before", row.rewardBefore());
-      line.put("reward_after", row.rewardAfter());
+      line.put("response_before", row.baselineResponse());
+      line.put("response_after", row.alignedResponse());
+      line.put("reward_before", row.baselineReward());
+      line.put("reward_after", row.alignedReward());
       line.put("gain", row.gain());
       lines.append(line).append('\n');
     }
@@ -85,10 +85,10 @@ public record ComparisonTable(Comparison comparison) {
     for (Map.Entry<String, Paired> each : comparison.measures().entrySet()) {
       Paired paired = each.getValue();
       ObjectNode node = measures.putObject(each.getKey());
-      node.put("mean_before", paired.meanBefore());
-      node.put("deviation_before", paired.deviationBefore());
-      node.put("mean_after", paired.meanAfter());
-      node.put("deviation_after", paired.deviationAfter());
+      node.put("mean_before", paired.baselineMean());
+      node.put("deviation_before", paired.baselineDeviation());
+      node.put("mean_after", paired.alignedMean());
+      node.put("deviation_after", paired.alignedDeviation());
       node.put("difference", paired.difference().mean());
       ArrayNode interval = node.putArray("interval_95");
       interval.add(paired.difference().low()).add(paired.difference().high());
@@ -112,10 +112,10 @@ public record ComparisonTable(Comparison comparison) {
                         "%n<tr><td>%s</td><td>%.4f &plusmn; %.4f</td><td>%.4f &plusmn;"
                             + " %.4f</td><td>%+.4f</td><td>%+.4f to %+.4f</td></tr>",
                         HtmlPage.escaped(name),
-                        p.meanBefore(),
-                        p.deviationBefore(),
-                        p.meanAfter(),
-                        p.deviationAfter(),
+                        p.baselineMean(),
+                        p.baselineDeviation(),
+                        p.alignedMean(),
+                        p.alignedDeviation(),
                         p.difference().mean(),
                         p.difference().low(),
                         p.difference().high())));
@@ -134,10 +134,10 @@ public record ComparisonTable(Comparison comparison) {
               "%n<tr><td><details><summary>%s</summary><pre>%s</pre></details></td><td>%s</td><td>%s</td><td>%.3f</td><td>%.3f</td></tr>",
               HtmlPage.escaped(row.id()),
               HtmlPage.escaped(row.query()),
-              HtmlPage.escaped(row.responseBefore()),
-              HtmlPage.escaped(row.responseAfter()),
-              row.rewardBefore(),
-              row.rewardAfter()));
+              HtmlPage.escaped(row.baselineResponse()),
+              HtmlPage.escaped(row.alignedResponse()),
+              row.baselineReward(),
+              row.alignedReward()));
     }
     return page.append("\n</table>\n").toString();
   }

@@ -31,13 +31,13 @@ public record Comparison(List<Row> rows, Map<String, Paired> measures) {
   public record Row(
       String id,
       String query,
-      String responseBefore,
-      String responseAfter,
-      double rewardBefore,
-      double rewardAfter) {
+      String baselineResponse,
+      String alignedResponse,
+      double baselineReward,
+      double alignedReward) {
     /** How much more the response gets than before. */
     public double gain() {
-      return rewardAfter - rewardBefore;
+      return alignedReward - baselineReward;
     }
   }
 
@@ -47,30 +47,30 @@ public record Comparison(List<Row> rows, Map<String, Paired> measures) {
    * @param difference after minus before, with its 95 % interval
    */
   public record Paired(
-      double[] before, double[] after, PairedBootstrap.Interval difference, double pValue) {
+      double[] baseline, double[] aligned, PairedBootstrap.Interval difference, double pValue) {
     /** The mean before. */
-    public double meanBefore() {
-      return mean(before);
+    public double baselineMean() {
+      return mean(baseline);
     }
 
     /** The mean after. */
-    public double meanAfter() {
-      return mean(after);
+    public double alignedMean() {
+      return mean(aligned);
     }
 
     /** The standard deviation before. */
-    public double deviationBefore() {
-      return deviation(before);
+    public double baselineDeviation() {
+      return deviation(baseline);
     }
 
     /** The standard deviation after. */
-    public double deviationAfter() {
-      return deviation(after);
+    public double alignedDeviation() {
+      return deviation(aligned);
     }
 
     /** The difference as a share of the mean before; NaN where that is zero. */
     public double relative() {
-      return meanBefore() == 0 ? Double.NaN : difference.mean() / Math.abs(meanBefore());
+      return baselineMean() == 0 ? Double.NaN : difference.mean() / Math.abs(baselineMean());
     }
 
     private static double mean(double[] values) {
@@ -114,24 +114,24 @@ public record Comparison(List<Row> rows, Map<String, Paired> measures) {
   /**
    * Compares responses.
    *
-   * @param before for each prompt, in order
-   * @param after likewise
+   * @param baseline responses of the policy before alignment, one for each prompt
+   * @param aligned responses of the aligned policy
    * @param measures by name, in the order they are told; the first is the reward, by whose gain
    *     rows are sorted
    * @param seed of the bootstrap
    */
   public static Comparison of(
       List<Prompt> prompts,
-      List<String> before,
-      List<String> after,
+      List<String> baseline,
+      List<String> aligned,
       Map<String, Reward> measures,
       long seed) {
     PairedBootstrap bootstrap = new PairedBootstrap(seed);
     Map<String, Paired> all = new LinkedHashMap<>();
     measures.forEach(
         (name, measure) -> {
-          double[] old = values(prompts, before, measure);
-          double[] now = values(prompts, after, measure);
+          double[] old = values(prompts, baseline, measure);
+          double[] now = values(prompts, aligned, measure);
           PairedBootstrap.Comparison compared = bootstrap.compare(old, now);
           all.put(name, new Paired(old, now, compared.difference(), compared.pValue()));
         });
@@ -142,10 +142,10 @@ public record Comparison(List<Row> rows, Map<String, Paired> measures) {
           new Row(
               prompts.get(i).id(),
               prompts.get(i).text(),
-              before.get(i),
-              after.get(i),
-              reward.before[i],
-              reward.after[i]));
+              baseline.get(i),
+              aligned.get(i),
+              reward.baseline[i],
+              reward.aligned[i]));
     }
     rows.sort(Comparator.comparingDouble(Row::gain).reversed());
     return new Comparison(List.copyOf(rows), all);
@@ -171,8 +171,8 @@ public record Comparison(List<Row> rows, Map<String, Paired> measures) {
                 "%s fell from %.4f to %.4f (%.4f to %.4f)"
                     .formatted(
                         name,
-                        paired.meanBefore(),
-                        paired.meanAfter(),
+                        paired.baselineMean(),
+                        paired.alignedMean(),
                         paired.difference.low(),
                         paired.difference.high()));
           }

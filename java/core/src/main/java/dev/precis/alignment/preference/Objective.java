@@ -11,7 +11,7 @@ sealed interface Objective {
   boolean needsReference();
 
   /** How many answers of an item have a gradient: the first ones. */
-  int learnt();
+  int trainedCompletions();
 
   /** Whether a step begins with how far the policy is from the reference on the others. */
   boolean measuresDivergence();
@@ -24,7 +24,12 @@ sealed interface Objective {
    * @param divergence of the step; 0 where it is not measured
    * @return the cost's derivatives with respect to policy
    */
-  double[] cost(Item item, double[] policy, double[] reference, double divergence, Tally tally);
+  double[] cost(
+      TokenizedPair item,
+      double[] policy,
+      double[] reference,
+      double divergence,
+      PreferenceMetrics metrics);
 
   /** Refuses what nothing can be learnt from. */
   private static void check(int[] source, int[][] answers, String what) {
@@ -36,8 +41,8 @@ sealed interface Objective {
 
   /** Pairs: the first answer is the chosen one. */
   record Pairs(PreferenceLoss loss) implements Objective {
-    static List<Item> items(List<PreferenceExample> examples, int firstIndex) {
-      List<Item> items = new ArrayList<>();
+    static List<TokenizedPair> items(List<PreferenceExample> examples, int firstIndex) {
+      List<TokenizedPair> items = new ArrayList<>();
       for (PreferenceExample each : examples) {
         int[][] answers = {each.chosen(), each.rejected()};
         check(each.source(), answers, "Pair " + (items.size() + 1));
@@ -45,7 +50,7 @@ sealed interface Objective {
           throw new InvalidInputException(
               "Both answers of pair " + (items.size() + 1) + " are the same: nothing is preferred");
         }
-        items.add(new Item(firstIndex + items.size(), each.source(), answers, true));
+        items.add(new TokenizedPair(firstIndex + items.size(), each.source(), answers, true));
       }
       return items;
     }
@@ -56,7 +61,7 @@ sealed interface Objective {
     }
 
     @Override
-    public int learnt() {
+    public int trainedCompletions() {
       return 2;
     }
 
@@ -67,7 +72,11 @@ sealed interface Objective {
 
     @Override
     public double[] cost(
-        Item item, double[] policy, double[] reference, double divergence, Tally tally) {
+        TokenizedPair item,
+        double[] policy,
+        double[] reference,
+        double divergence,
+        PreferenceMetrics metrics) {
       int chosenTokens = item.answers()[0].length;
       int rejectedTokens = item.answers()[1].length;
       PreferenceLoss.Cost cost =
@@ -75,10 +84,10 @@ sealed interface Objective {
               new Answer(policy[0], reference == null ? 0 : reference[0], chosenTokens),
               new Answer(policy[1], reference == null ? 0 : reference[1], rejectedTokens));
       boolean mean = loss.kind().averages();
-      tally.cost(cost.loss());
-      tally.chosen(cost.chosenReward(), policy[0] / (mean ? chosenTokens : 1));
-      tally.rejected(cost.rejectedReward(), policy[1] / (mean ? rejectedTokens : 1));
-      tally.pair(cost.right());
+      metrics.cost(cost.loss());
+      metrics.chosen(cost.chosenReward(), policy[0] / (mean ? chosenTokens : 1));
+      metrics.rejected(cost.rejectedReward(), policy[1] / (mean ? rejectedTokens : 1));
+      metrics.pair(cost.right());
       return new double[] {cost.chosenGradient(), cost.rejectedGradient()};
     }
   }
@@ -89,8 +98,8 @@ sealed interface Objective {
      * The other answer is that of the next example with another prompt, the last one's that of the
      * first: a matter of the data alone, whatever batch an example comes to be in.
      */
-    static List<Item> items(List<FeedbackExample> examples, int firstIndex) {
-      List<Item> items = new ArrayList<>();
+    static List<TokenizedPair> items(List<FeedbackExample> examples, int firstIndex) {
+      List<TokenizedPair> items = new ArrayList<>();
       int n = examples.size();
       // Where the run of equal prompts that an example is in ends; prompts often follow themselves.
       int other = 0;
@@ -106,7 +115,8 @@ sealed interface Objective {
         int[][] answers = {examples.get(i).completion(), examples.get(other % n).completion()};
         check(examples.get(i).source(), answers, "Example " + (i + 1));
         items.add(
-            new Item(firstIndex + i, examples.get(i).source(), answers, examples.get(i).good()));
+            new TokenizedPair(
+                firstIndex + i, examples.get(i).source(), answers, examples.get(i).desirable()));
       }
       return items;
     }
@@ -117,7 +127,7 @@ sealed interface Objective {
     }
 
     @Override
-    public int learnt() {
+    public int trainedCompletions() {
       return 1;
     }
 
@@ -128,16 +138,20 @@ sealed interface Objective {
 
     @Override
     public double[] cost(
-        Item item, double[] policy, double[] reference, double divergence, Tally tally) {
-      UnpairedLoss.Cost cost = loss.of(item.good(), policy[0], reference[0], divergence);
-      tally.cost(cost.loss());
-      if (item.good()) {
-        tally.chosen(cost.reward(), policy[0]);
+        TokenizedPair item,
+        double[] policy,
+        double[] reference,
+        double divergence,
+        PreferenceMetrics metrics) {
+      UnpairedLoss.Cost cost = loss.of(item.desirable(), policy[0], reference[0], divergence);
+      metrics.cost(cost.loss());
+      if (item.desirable()) {
+        metrics.chosen(cost.reward(), policy[0]);
       } else {
-        tally.rejected(cost.reward(), policy[0]);
+        metrics.rejected(cost.reward(), policy[0]);
       }
-      tally.judged(item.good(), cost.reward());
-      tally.divergence(divergence);
+      metrics.feedback(item.desirable(), cost.reward());
+      metrics.divergence(divergence);
       return new double[] {cost.gradient()};
     }
   }

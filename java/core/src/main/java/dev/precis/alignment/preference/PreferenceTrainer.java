@@ -34,10 +34,10 @@ public final class PreferenceTrainer extends TrainingLoop {
   private final Objective objective;
   private final Reference reference;
   private final boolean startsAtReference;
-  private final List<Item> training;
-  private final List<Item> evaluation;
-  private final Batches<Item> batches;
-  private final AnswerScorer scorer;
+  private final List<TokenizedPair> training;
+  private final List<TokenizedPair> evaluation;
+  private final Batches<TokenizedPair> batches;
+  private final CompletionScorer scorer;
   private final MemoryPlan plan;
   private double[][] referenceScores;
 
@@ -95,8 +95,8 @@ public final class PreferenceTrainer extends TrainingLoop {
       TrainableT5 t5,
       TrainingOptions options,
       Objective objective,
-      List<Item> training,
-      List<Item> evaluation,
+      List<TokenizedPair> training,
+      List<TokenizedPair> evaluation,
       Reference reference,
       boolean startsAtReference,
       RunFolder run) {
@@ -115,11 +115,14 @@ public final class PreferenceTrainer extends TrainingLoop {
     this.evaluation = evaluation;
     batches =
         new Batches<>(
-            training, Item::tokens, options.stepSize(), options.shuffle(), options.seed());
-    scorer = new AnswerScorer(t5, options.recompute());
+            training, TokenizedPair::tokens, options.stepSize(), options.shuffle(), options.seed());
+    scorer = new CompletionScorer(t5, options.recompute());
     try {
       long workspace =
-          scorer.plan(this.reference, longest(i -> i.source().length), longest(Item::answerTokens));
+          scorer.plan(
+              this.reference,
+              longest(i -> i.source().length),
+              longest(TokenizedPair::answerTokens));
       Map<String, Long> parts = new LinkedHashMap<>(plan(workspace).parts());
       if (this.reference != null) {
         parts.put("reference", this.reference.weightBytes());
@@ -133,8 +136,8 @@ public final class PreferenceTrainer extends TrainingLoop {
   }
 
   /** The most tokens that the items of one batch can have. */
-  private long longest(ToIntFunction<Item> length) {
-    List<Item> all = new ArrayList<>(training);
+  private long longest(ToIntFunction<TokenizedPair> length) {
+    List<TokenizedPair> all = new ArrayList<>(training);
     all.addAll(evaluation);
     return all.stream()
         .map(length::applyAsInt)
@@ -178,7 +181,7 @@ public final class PreferenceTrainer extends TrainingLoop {
     if (reference == null || referenceScores != null) {
       return;
     }
-    List<Item> all = new ArrayList<>(training);
+    List<TokenizedPair> all = new ArrayList<>(training);
     all.addAll(evaluation);
     double[][] scores =
         ReferenceScores.of(
@@ -199,9 +202,10 @@ public final class PreferenceTrainer extends TrainingLoop {
   }
 
   private void checkStart(double[][] scores) {
-    List<Item> first = batches.batch(0);
+    List<TokenizedPair> first = batches.batch(0);
     for (int at = 0; at < first.size(); at += options().batchSize()) {
-      List<Item> batch = first.subList(at, Math.min(first.size(), at + options().batchSize()));
+      List<TokenizedPair> batch =
+          first.subList(at, Math.min(first.size(), at + options().batchSize()));
       double[][] policy = scorer.policy(batch, 0, 2);
       for (int i = 0; i < policy.length; i++) {
         double[] wanted = scores[batch.get(i).index()];
@@ -223,55 +227,61 @@ public final class PreferenceTrainer extends TrainingLoop {
     }
   }
 
-  private double[] referenceOf(Item item) {
+  private double[] referenceOf(TokenizedPair item) {
     return reference == null ? null : referenceScores[item.index()];
   }
 
   @Override
-  protected Learnt learn(long step) {
+  protected BatchLoss accumulateGradients(long step) {
     prepare((done, total) -> true);
-    List<Item> batch = batches.batch(step);
+    List<TokenizedPair> batch = batches.batch(step);
     double divergence = divergence(batch);
-    Tally tally = new Tally();
+    PreferenceMetrics metrics = new PreferenceMetrics();
     int part = 0;
     long tokens = 0;
     for (int at = 0; at < batch.size(); at += options().batchSize()) {
-      List<Item> micro = batch.subList(at, Math.min(batch.size(), at + options().batchSize()));
+      List<TokenizedPair> micro =
+          batch.subList(at, Math.min(batch.size(), at + options().batchSize()));
       scorer.accumulate(
           micro,
           0,
-          objective.learnt(),
+          objective.trainedCompletions(),
           dropoutSeed(step, part++),
-          sums -> gradients(micro, sums, divergence, batch.size(), tally));
+          sums -> gradients(micro, sums, divergence, batch.size(), metrics));
     }
-    for (Item item : batch) {
+    for (TokenizedPair item : batch) {
       tokens += item.tokens();
     }
-    return new Learnt(tally.loss(), tokens, tally.metrics());
+    return new BatchLoss(metrics.loss(), tokens, metrics.metrics());
   }
 
   /** Of the mean over a step's examples; null where that is not a number any more. */
   private double[][] gradients(
-      List<Item> items, double[][] sums, double divergence, int examples, Tally tally) {
+      List<TokenizedPair> items,
+      double[][] sums,
+      double divergence,
+      int examples,
+      PreferenceMetrics metrics) {
     double[][] gradients = new double[sums.length][];
     for (int i = 0; i < sums.length; i++) {
-      Item item = items.get(i);
-      gradients[i] = objective.cost(item, sums[i], referenceOf(item), divergence, tally);
+      TokenizedPair item = items.get(i);
+      gradients[i] = objective.cost(item, sums[i], referenceOf(item), divergence, metrics);
       for (int j = 0; j < gradients[i].length; j++) {
         gradients[i][j] /= examples;
       }
     }
-    return Double.isFinite(tally.loss()) ? gradients : null;
+    return Double.isFinite(metrics.loss()) ? gradients : null;
   }
 
   /** How far the policy is from the reference, by answers to other prompts. */
-  private double divergence(List<Item> items) {
+  private double divergence(List<TokenizedPair> items) {
     if (!objective.measuresDivergence()) {
       return 0;
     }
     double sum = 0;
     for (int at = 0; at < items.size(); at += options().batchSize()) {
-      List<Item> batch = items.subList(at, Math.min(items.size(), at + options().batchSize()));
+      List<TokenizedPair> batch =
+          items.subList(at, Math.min(items.size(), at + options().batchSize()));
       double[][] policy = scorer.policy(batch, 1, 2);
       for (int i = 0; i < policy.length; i++) {
         sum += policy[i][0] - referenceOf(batch.get(i))[1];
@@ -290,18 +300,19 @@ public final class PreferenceTrainer extends TrainingLoop {
     return evaluate(training);
   }
 
-  private Evaluation evaluate(List<Item> items) {
+  private Evaluation evaluate(List<TokenizedPair> items) {
     prepare((done, total) -> true);
     double divergence = divergence(items);
-    Tally tally = new Tally();
+    PreferenceMetrics metrics = new PreferenceMetrics();
     for (int at = 0; at < items.size(); at += options().batchSize()) {
-      List<Item> batch = items.subList(at, Math.min(items.size(), at + options().batchSize()));
-      double[][] sums = scorer.policy(batch, 0, objective.learnt());
+      List<TokenizedPair> batch =
+          items.subList(at, Math.min(items.size(), at + options().batchSize()));
+      double[][] sums = scorer.policy(batch, 0, objective.trainedCompletions());
       for (int i = 0; i < sums.length; i++) {
-        objective.cost(batch.get(i), sums[i], referenceOf(batch.get(i)), divergence, tally);
+        objective.cost(batch.get(i), sums[i], referenceOf(batch.get(i)), divergence, metrics);
       }
     }
-    return new Evaluation(tally.loss(), tally.metrics());
+    return new Evaluation(metrics.loss(), metrics.metrics());
   }
 
   @Override

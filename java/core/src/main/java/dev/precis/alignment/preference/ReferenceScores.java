@@ -45,9 +45,9 @@ final class ReferenceScores {
   static double[][] of(
       RunFolder run,
       TrainableT5 t5,
-      AnswerScorer scorer,
+      CompletionScorer scorer,
       Reference reference,
-      List<Item> items,
+      List<TokenizedPair> items,
       int batchSize,
       IntPredicate goOn) {
     Path file = run.folder().resolve(FILE);
@@ -61,7 +61,7 @@ final class ReferenceScores {
         if (done == scores.length) {
           return scores;
         }
-        List<Item> batch = items.subList(done, Math.min(scores.length, done + batchSize));
+        List<TokenizedPair> batch = items.subList(done, Math.min(scores.length, done + batchSize));
         StringBuilder lines = new StringBuilder();
         for (double[] each : scorer.reference(reference, batch, 0, 2)) {
           if (!Double.isFinite(each[0]) || !Double.isFinite(each[1])) {
@@ -85,10 +85,10 @@ final class ReferenceScores {
     }
   }
 
-  private static String key(TrainableT5 t5, Reference reference, List<Item> items) {
+  private static String key(TrainableT5 t5, Reference reference, List<TokenizedPair> items) {
     try {
       MessageDigest digest = MessageDigest.getInstance("SHA-256");
-      for (Item item : items) {
+      for (TokenizedPair item : items) {
         add(digest, item.source());
         for (int[] answer : item.answers()) {
           add(digest, answer);

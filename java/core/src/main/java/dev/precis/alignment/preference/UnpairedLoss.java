@@ -70,11 +70,11 @@ public record UnpairedLoss(double beta, double desirableWeight, double undesirab
    * @param policy its summed log-probability
    * @param divergence z
    */
-  public Cost of(boolean good, double policy, double reference, double divergence) {
+  public Cost of(boolean desirable, double policy, double reference, double divergence) {
     double r = policy - reference;
-    double away = beta * (good ? r - divergence : divergence - r);
-    double weight = good ? desirableWeight : undesirableWeight;
+    double away = beta * (desirable ? r - divergence : divergence - r);
+    double weight = desirable ? desirableWeight : undesirableWeight;
     double slope = weight * beta * PreferenceLoss.sigmoid(away) * PreferenceLoss.sigmoid(-away);
-    return new Cost(weight * PreferenceLoss.sigmoid(-away), good ? -slope : slope, beta * r);
+    return new Cost(weight * PreferenceLoss.sigmoid(-away), desirable ? -slope : slope, beta * r);
   }
 }

@@ -96,7 +96,7 @@ abstract class ClassifierLoop<E> extends TrainingLoop {
   abstract Map<String, Double> measured(Map<String, Double> sums, int examples);
 
   @Override
-  protected final Learnt learn(long step) {
+  protected final BatchLoss accumulateGradients(long step) {
     List<E> batch = batches.batch(step);
     Map<String, Double> sums = new LinkedHashMap<>();
     double loss = 0;
@@ -113,7 +113,7 @@ abstract class ClassifierLoop<E> extends TrainingLoop {
     for (E example : batch) {
       read += tokens.applyAsInt(example);
     }
-    return new Learnt(loss / batch.size(), read, measured(sums, batch.size()));
+    return new BatchLoss(loss / batch.size(), read, measured(sums, batch.size()));
   }
 
   private Variable forward(List<int[]> sequences, boolean recording, long seed) {

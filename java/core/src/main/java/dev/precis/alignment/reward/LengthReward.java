@@ -19,7 +19,7 @@ public record LengthReward(Unit unit, int target, double penalty) implements Rew
     CHARACTERS
   }
 
-  /** Checks the numbers. */
+  /** ScoreValidation the numbers. */
   public LengthReward {
     if (target < 0 || !(penalty > 0 && penalty < Double.POSITIVE_INFINITY)) {
       throw new InvalidInputException(

@@ -46,11 +46,14 @@ public interface Reward extends AutoCloseable {
    * @throws IllegalStateException where there are not as many scores as completions
    */
   default List<Score> checked(List<Completion> completions) {
-    List<Score> scores = Checks.complete(score(completions), completions);
+    List<Score> scores = ScoreValidation.complete(score(completions), completions);
     for (int i = 0; i < scores.size(); i++) {
       Completion completion = completions.get(i);
-      scores.get(i).terms().forEach((term, value) -> Checks.finite(term, value, completion));
-      Checks.finite("sum", scores.get(i).value(), completion);
+      scores
+          .get(i)
+          .terms()
+          .forEach((term, value) -> ScoreValidation.finite(term, value, completion));
+      ScoreValidation.finite("sum", scores.get(i).value(), completion);
     }
     return scores;
   }

@@ -20,7 +20,7 @@ public record RewardTemplate(String text) {
       new RewardTemplate("{prompt}\n{completion}");
 
   /**
-   * Checks the template.
+   * ScoreValidation the template.
    *
    * @throws InvalidInputException where a placeholder is unknown, twice there, or <code>
    *     {completion}</code> is missing

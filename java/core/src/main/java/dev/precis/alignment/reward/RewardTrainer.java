@@ -18,7 +18,7 @@ import java.util.Map;
  * <p>Not for several threads; {@link #stop} may come from any.
  */
 public final class RewardTrainer extends ClassifierLoop<PairExample> {
-  private final double centring;
+  private final double centering;
 
   /**
    * How often a reward model prefers what people preferred.
@@ -41,7 +41,7 @@ public final class RewardTrainer extends ClassifierLoop<PairExample> {
    * A run that has not started, or goes on where its newest checkpoint is.
    *
    * @param evaluation pairs to evaluate on; may be empty
-   * @param centring see {@link BradleyTerry}; 0: none
+   * @param centering see {@link BradleyTerry}; 0: none
    * @param run where everything is written; open, and closed by its owner
    */
   public RewardTrainer(
@@ -49,10 +49,10 @@ public final class RewardTrainer extends ClassifierLoop<PairExample> {
       TrainingOptions options,
       List<PairExample> training,
       List<PairExample> evaluation,
-      double centring,
+      double centering,
       RunFolder run) {
     super(roberta, options, training, evaluation, PairExample::tokens, 2, run);
-    this.centring = centring;
+    this.centering = centering;
   }
 
   /** All chosen sides, then all rejected ones. */
@@ -78,7 +78,7 @@ public final class RewardTrainer extends ClassifierLoop<PairExample> {
     for (int i = 0; i < n; i++) {
       double chosen = logits.get(i, 0);
       double rejected = logits.get(n + i, 0);
-      BradleyTerry loss = BradleyTerry.of(chosen, rejected, examples.get(i).margin(), centring);
+      BradleyTerry loss = BradleyTerry.of(chosen, rejected, examples.get(i).margin(), centering);
       sum += loss.loss();
       right += right(chosen, rejected);
       margin += chosen - rejected;
@@ -135,7 +135,7 @@ public final class RewardTrainer extends ClassifierLoop<PairExample> {
         double p = BradleyTerry.probability(c, r);
         confidences[at + i] = Math.max(p, 1 - p);
         right[at + i] = right(c, r);
-        loss += BradleyTerry.of(c, r, micro.get(i).margin(), centring).loss();
+        loss += BradleyTerry.of(c, r, micro.get(i).margin(), centering).loss();
         brier += (1 - p) * (1 - p);
         chosen += c;
         rejected += r;

@@ -55,7 +55,7 @@ public final class WeightedReward implements Reward {
   public List<Score> score(List<Completion> completions) {
     List<List<Score>> scores = new ArrayList<>();
     for (Part part : parts) {
-      scores.add(Checks.complete(part.reward.score(completions), completions));
+      scores.add(ScoreValidation.complete(part.reward.score(completions), completions));
     }
     List<Score> sums = new ArrayList<>();
     for (int i = 0; i < completions.size(); i++) {

@@ -37,10 +37,10 @@ class ComparisonTest {
         List.of("p1", "p2", "p0"), comparison.rows().stream().map(Comparison.Row::id).toList());
     assertEquals(-2, comparison.rows().getLast().gain());
     Comparison.Paired reward = comparison.measures().get("reward");
-    assertEquals(2, reward.meanBefore(), 1e-12);
-    assertEquals(3, reward.meanAfter(), 1e-12);
-    assertEquals(1, reward.deviationBefore(), 1e-12);
-    assertEquals(2, reward.deviationAfter(), 1e-12);
+    assertEquals(2, reward.baselineMean(), 1e-12);
+    assertEquals(3, reward.alignedMean(), 1e-12);
+    assertEquals(1, reward.baselineDeviation(), 1e-12);
+    assertEquals(2, reward.alignedDeviation(), 1e-12);
     assertEquals(1, reward.difference().mean(), 1e-12);
     assertEquals(0.5, reward.relative(), 1e-12);
   }

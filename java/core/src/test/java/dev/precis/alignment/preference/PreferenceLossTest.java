@@ -159,12 +159,12 @@ class PreferenceLossTest {
     assertEquals(0.6, loss.of(false, -4, -7, 1).reward(), 1e-12);
     assertEquals(0, UnpairedLoss.divergence(-3, 2));
     assertEquals(1.5, UnpairedLoss.divergence(3, 2));
-    for (boolean good : new boolean[] {false, true}) {
+    for (boolean desirable : new boolean[] {false, true}) {
       for (double policy : new double[] {-12, -7, -3}) {
         double step = 1e-5;
-        double up = loss.of(good, policy + step, -7, 0.4).loss();
-        double down = loss.of(good, policy - step, -7, 0.4).loss();
-        assertEquals((up - down) / (2 * step), loss.of(good, policy, -7, 0.4).gradient(), 1e-9);
+        double up = loss.of(desirable, policy + step, -7, 0.4).loss();
+        double down = loss.of(desirable, policy - step, -7, 0.4).loss();
+        assertEquals((up - down) / (2 * step), loss.of(desirable, policy, -7, 0.4).gradient(), 1e-9);
       }
     }
   }

@@ -148,8 +148,8 @@ class PreferenceTrainerTest {
             PreferenceTrainer.onPairs(
                 t5, options().build(), loss, pairs, List.of(), reference, false, run)) {
       t5.parameters().clearGradients();
-      double learnt = trainer.learn(0).loss();
-      assertEquals(learnt, trainer.evaluateTraining().loss(), 1e-9 * Math.abs(learnt));
+      double computed = trainer.accumulateGradients(0).loss();
+      assertEquals(computed, trainer.evaluateTraining().loss(), 1e-9 * Math.abs(computed));
       checkGradients(t5, ADAPTERS, () -> trainer.evaluateTraining().loss());
     }
   }
@@ -172,7 +172,7 @@ class PreferenceTrainerTest {
                 true,
                 run)) {
       t5.parameters().clearGradients();
-      trainer.learn(0);
+      trainer.accumulateGradients(0);
       checkGradients(
           t5,
           List.of("lm_head.weight", "shared.weight", "decoder.block.0.layer.0.SelfAttention.k"),
@@ -227,7 +227,7 @@ class PreferenceTrainerTest {
     try (TrainableT5 t5 = trained(DType.FLOAT32);
         Reference reference = reference(t5, "base");
         RunFolder run = run("run");
-        AnswerScorer scorer = new AnswerScorer(t5, false);
+        CompletionScorer scorer = new CompletionScorer(t5, false);
         PreferenceTrainer trainer =
             PreferenceTrainer.onFeedback(
                 t5,
@@ -238,7 +238,7 @@ class PreferenceTrainerTest {
                 reference,
                 false,
                 run)) {
-      List<Item> items = Objective.Unpaired.items(answers, 0);
+      List<TokenizedPair> items = Objective.Unpaired.items(answers, 0);
       double[][] wanted = scorer.reference(reference, items, 0, 2);
       double[][] others = scorer.policy(items, 1, 2);
       double sum = 0;
@@ -247,17 +247,17 @@ class PreferenceTrainerTest {
       }
       double z = UnpairedLoss.divergence(sum, 6);
       t5.parameters().clearGradients();
-      double learnt = trainer.learn(0).loss();
+      double computed = trainer.accumulateGradients(0).loss();
       Loss still =
           () -> {
             double[][] policy = scorer.policy(items, 0, 1);
             double total = 0;
             for (int i = 0; i < 6; i++) {
-              total += loss.of(items.get(i).good(), policy[i][0], wanted[i][0], z).loss();
+              total += loss.of(items.get(i).desirable(), policy[i][0], wanted[i][0], z).loss();
             }
             return total / 6;
           };
-      assertEquals(still.now(), learnt, 1e-9);
+      assertEquals(still.now(), computed, 1e-9);
       checkGradients(t5, ADAPTERS, still);
     }
   }

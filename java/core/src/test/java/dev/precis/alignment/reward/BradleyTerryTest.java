@@ -35,22 +35,22 @@ class BradleyTerryTest {
     "-30, 20, 1, 0.001",
     "12, -9, 0, 0.2"
   })
-  void derivativesAreDifferences(double chosen, double rejected, double margin, double centring) {
-    BradleyTerry at = BradleyTerry.of(chosen, rejected, margin, centring);
+  void derivativesAreDifferences(double chosen, double rejected, double margin, double centering) {
+    BradleyTerry at = BradleyTerry.of(chosen, rejected, margin, centering);
     double h = 1e-5;
     double byChosen =
-        (BradleyTerry.of(chosen + h, rejected, margin, centring).loss()
-                - BradleyTerry.of(chosen - h, rejected, margin, centring).loss())
+        (BradleyTerry.of(chosen + h, rejected, margin, centering).loss()
+                - BradleyTerry.of(chosen - h, rejected, margin, centering).loss())
             / (2 * h);
     double byRejected =
-        (BradleyTerry.of(chosen, rejected + h, margin, centring).loss()
-                - BradleyTerry.of(chosen, rejected - h, margin, centring).loss())
+        (BradleyTerry.of(chosen, rejected + h, margin, centering).loss()
+                - BradleyTerry.of(chosen, rejected - h, margin, centering).loss())
             / (2 * h);
     assertEquals(byChosen, at.dChosen(), 1e-7);
     assertEquals(byRejected, at.dRejected(), 1e-7);
     double d = chosen - rejected - margin;
     double sum = chosen + rejected;
-    assertEquals(-Math.log(1 / (1 + Math.exp(-d))) + centring * sum * sum, at.loss(), 1e-9);
+    assertEquals(-Math.log(1 / (1 + Math.exp(-d))) + centering * sum * sum, at.loss(), 1e-9);
   }
 
   @ParameterizedTest

@@ -6,7 +6,7 @@ import java.util.Map;
 import java.util.stream.DoubleStream;
 
 /** Sums over a batch, for the metrics that TRL has under these names. */
-final class Tally {
+final class PreferenceMetrics {
   private double loss;
   private int costs;
   private double chosenRewards;
@@ -45,14 +45,14 @@ final class Tally {
   }
 
   /** Whether the rewards of a pair agree with the people. */
-  void pair(boolean isRight) {
-    right += isRight ? 1 : 0;
+  void pair(boolean isOrdered) {
+    right += isOrdered ? 1 : 0;
     compared++;
   }
 
   /** A single answer: any good one should have a greater reward than any bad one. */
-  void judged(boolean isGood, double reward) {
-    (isGood ? good : bad).add(reward);
+  void feedback(boolean desirable, double reward) {
+    (desirable ? good : bad).add(reward);
   }
 
   void divergence(double divergence) {

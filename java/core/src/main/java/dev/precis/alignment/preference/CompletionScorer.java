@@ -24,7 +24,7 @@ import java.util.List;
  *
  * <p>Not for several threads.
  */
-final class AnswerScorer implements AutoCloseable {
+final class CompletionScorer implements AutoCloseable {
   /** Finds what the loss' gradient is with respect to each answer's log-probability. */
   interface Gradients {
     /**
@@ -41,7 +41,7 @@ final class AnswerScorer implements AutoCloseable {
   /**
    * @param recompute see {@link Tape}
    */
-  AnswerScorer(TrainableT5 t5, boolean recompute) {
+  CompletionScorer(TrainableT5 t5, boolean recompute) {
     this.t5 = t5;
     workspace = new Workspace(t5.context());
     tape = new Tape(t5.ops(), workspace, recompute);
@@ -54,14 +54,14 @@ final class AnswerScorer implements AutoCloseable {
     final Ragged target;
     final Tensor labels;
 
-    Inputs(List<Item> items, int first, int last) {
+    Inputs(List<TokenizedPair> items, int first, int last) {
       perItem = last - first;
       int vocab = t5.config().vocabSize();
       int start = t5.config().decoderStartTokenId();
       List<int[]> sources = new ArrayList<>();
       List<int[]> answers = new ArrayList<>();
       List<int[]> inputs = new ArrayList<>();
-      for (Item item : items) {
+      for (TokenizedPair item : items) {
         sources.add(item.source());
         for (int i = first; i < last; i++) {
           int[] answer = item.answers()[i];
@@ -98,7 +98,7 @@ final class AnswerScorer implements AutoCloseable {
   }
 
   /** What the policy gives to the answers from first to last (exclusive), without dropout. */
-  double[][] policy(List<Item> items, int first, int last) {
+  double[][] policy(List<TokenizedPair> items, int first, int last) {
     workspace.reset();
     tape.begin(false, 0);
     Inputs inputs = new Inputs(items, first, last);
@@ -107,7 +107,7 @@ final class AnswerScorer implements AutoCloseable {
   }
 
   /** What the reference gives to them. */
-  double[][] reference(Reference reference, List<Item> items, int first, int last) {
+  double[][] reference(Reference reference, List<TokenizedPair> items, int first, int last) {
     return reference.with(
         () -> {
           workspace.reset();
@@ -125,7 +125,8 @@ final class AnswerScorer implements AutoCloseable {
    * @param seed of the dropout masks
    * @return what the policy gives to the answers
    */
-  double[][] accumulate(List<Item> items, int first, int last, long seed, Gradients gradients) {
+  double[][] accumulate(
+      List<TokenizedPair> items, int first, int last, long seed, Gradients gradients) {
     workspace.reset();
     tape.begin(true, seed);
     Inputs inputs = new Inputs(items, first, last);
@@ -204,8 +205,8 @@ final class AnswerScorer implements AutoCloseable {
     int[] half = new int[Math.max(1, answerTokens / 2)];
     Arrays.fill(source, t5.config().eosTokenId());
     Arrays.fill(half, t5.config().eosTokenId());
-    Item item = new Item(0, source, new int[][] {half, half}, true);
-    List<Item> items = Collections.nCopies(count, item);
+    TokenizedPair item = new TokenizedPair(0, source, new int[][] {half, half}, true);
+    List<TokenizedPair> items = Collections.nCopies(count, item);
     double[][] gradients = new double[count][];
     Arrays.fill(gradients, new double[] {1, -1});
     workspace.resetPeak();

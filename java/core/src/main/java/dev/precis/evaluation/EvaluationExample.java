@@ -18,9 +18,9 @@ import java.util.Map;
  * @param predictions one for each row of the dialogue
  * @param references all that there are
  */
-public record Judged(String id, List<String> predictions, List<String> references) {
+public record EvaluationExample(String id, List<String> predictions, List<String> references) {
   /** Keeps its own copies. */
-  public Judged {
+  public EvaluationExample {
     predictions = List.copyOf(predictions);
     references = List.copyOf(references);
   }
@@ -31,7 +31,7 @@ public record Judged(String id, List<String> predictions, List<String> reference
    * @param predictionsName the file, for the errors' sentences
    * @throws InvalidInputException where one side has what the other has not
    */
-  public static List<Judged> match(
+  public static List<EvaluationExample> match(
       List<Summaries> predictions,
       String predictionsName,
       List<Summaries> references,
@@ -50,7 +50,7 @@ public record Judged(String id, List<String> predictions, List<String> reference
       Object key = dialogue == null ? i : dialogue;
       rowsOfDialogue.computeIfAbsent(key, any -> new ArrayList<>()).add(i);
     }
-    List<Judged> all = new ArrayList<>();
+    List<EvaluationExample> all = new ArrayList<>();
     for (List<Integer> rows : rowsOfDialogue.values()) {
       List<String> predicted = new ArrayList<>();
       List<String> referenced = new ArrayList<>();
@@ -60,7 +60,7 @@ public record Judged(String id, List<String> predictions, List<String> reference
         predicted.add(prediction.texts().getFirst());
         referenced.addAll(reference.texts());
       }
-      all.add(new Judged(references.get(rows.getFirst()).id(), predicted, referenced));
+      all.add(new EvaluationExample(references.get(rows.getFirst()).id(), predicted, referenced));
     }
     return all;
   }
@@ -110,7 +110,7 @@ public record Judged(String id, List<String> predictions, List<String> reference
 
   /** The ROUGE of each metric, a row for each dialogue: the mean over its predictions. */
   public static List<Rouge.Scores> score(
-      List<Judged> all, Rouge rouge, Rouge.MultiReference combination) {
+      List<EvaluationExample> all, Rouge rouge, Rouge.MultiReference combination) {
     return all.stream().map(each -> each.score(rouge, combination)).toList();
   }
 

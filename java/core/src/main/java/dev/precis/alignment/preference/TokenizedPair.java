@@ -7,7 +7,7 @@ package dev.precis.alignment.preference;
  * @param index its number among all, which the reference's scores have too
  * @param good what was said of a judged answer
  */
-record Item(int index, int[] source, int[][] answers, boolean good) {
+record TokenizedPair(int index, int[] source, int[][] answers, boolean desirable) {
   int tokens() {
     return source.length + answerTokens();
   }

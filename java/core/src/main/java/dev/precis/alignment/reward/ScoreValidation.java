@@ -4,10 +4,10 @@ import dev.precis.io.InvalidInputException;
 import java.util.List;
 
 /** What must not reach a policy. */
-final class Checks {
+final class ScoreValidation {
   private static final int SHOWN = 60;
 
-  private Checks() {}
+  private ScoreValidation() {}
 
   /** One score for each completion. */
   static List<Score> complete(List<Score> scores, List<Completion> completions) {

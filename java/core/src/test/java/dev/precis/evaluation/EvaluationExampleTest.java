@@ -11,21 +11,22 @@ import dev.precis.io.InvalidInputException;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
-final class JudgedTest {
+final class EvaluationExampleTest {
   private static Summaries row(String id, String dialogue, String... texts) {
     return new Summaries(id, dialogue, List.of(texts));
   }
 
-  private static List<Judged> match(List<Summaries> predictions, List<Summaries> references) {
-    return Judged.match(predictions, "P", references, "R");
+  private static List<EvaluationExample> match(
+      List<Summaries> predictions, List<Summaries> references) {
+    return EvaluationExample.match(predictions, "P", references, "R");
   }
 
   @Test
   void matchesByIdInTheReferencesOrder() {
     assertEquals(
         List.of(
-            new Judged("a", List.of("pa"), List.of("ra")),
-            new Judged("b", List.of("pb"), List.of("rb", "sb"))),
+            new EvaluationExample("a", List.of("pa"), List.of("ra")),
+            new EvaluationExample("b", List.of("pb"), List.of("rb", "sb"))),
         match(
             List.of(row("b", null, "pb"), row("a", null, "pa")),
             List.of(row("a", "x", "ra"), row("b", "y", "rb", "sb"))));
@@ -35,8 +36,8 @@ final class JudgedTest {
   void matchesByOrderWhereAnIdIsMissing() {
     assertEquals(
         List.of(
-            new Judged("b", List.of("one"), List.of("rb")),
-            new Judged("a", List.of("two"), List.of("ra"))),
+            new EvaluationExample("b", List.of("one"), List.of("rb")),
+            new EvaluationExample("a", List.of("two"), List.of("ra"))),
         match(
             List.of(row("a", null, "one"), row(null, null, "two")),
             List.of(row("b", null, "rb"), row("a", null, "ra"))));
@@ -45,16 +46,17 @@ final class JudgedTest {
   /** DialogSum's test set on the hub has a row for each reference. */
   @Test
   void rowsOfADialogueAreOne() {
-    List<Judged> judged =
+    List<EvaluationExample> judged =
         match(
             List.of(row(null, null, "a b"), row(null, null, "c"), row(null, null, "a b c d")),
             List.of(row("1_1", "x", "a b"), row("2_1", "y", "c"), row("1_2", "x", "c d")));
     assertEquals(
         List.of(
-            new Judged("1_1", List.of("a b", "a b c d"), List.of("a b", "c d")),
-            new Judged("2_1", List.of("c"), List.of("c"))),
+            new EvaluationExample("1_1", List.of("a b", "a b c d"), List.of("a b", "c d")),
+            new EvaluationExample("2_1", List.of("c"), List.of("c"))),
         judged);
-    List<Scores> scores = Judged.score(judged, Rouge.of(Preset.STEMMER), MultiReference.MAX);
+    List<Scores> scores =
+        EvaluationExample.score(judged, Rouge.of(Preset.STEMMER), MultiReference.MAX);
     assertEquals(2, scores.size());
     // Of "a b": 1; of "a b c d": precision 1/2, recall 1.
     assertEquals((1 + 2.0 / 3) / 2, scores.getFirst().rouge1().f1(), 1e-15);
