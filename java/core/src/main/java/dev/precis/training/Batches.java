@@ -45,6 +45,25 @@ public final class Batches<T> {
     this.seed = seed;
   }
 
+  /** Returns the examples in batches of a size, of which the last may be smaller. */
+  public static <E> List<List<E>> split(List<E> examples, int size) {
+    List<List<E>> batches = new ArrayList<>();
+    for (int at = 0; at < examples.size(); at += size) {
+      batches.add(examples.subList(at, Math.min(examples.size(), at + size)));
+    }
+    return batches;
+  }
+
+  /** Returns the summed length of the longest examples: the most that a batch can have. */
+  public static <E> long longest(List<E> examples, ToIntFunction<E> length, int batchSize) {
+    return examples.stream()
+        .map(length::applyAsInt)
+        .sorted(Comparator.reverseOrder())
+        .limit(batchSize)
+        .mapToLong(Integer::longValue)
+        .sum();
+  }
+
   /** Steps of one pass over the examples. */
   public long stepsPerEpoch() {
     return Math.ceilDiv(examples.size(), batchSize);

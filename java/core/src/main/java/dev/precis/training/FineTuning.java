@@ -4,13 +4,10 @@ import dev.precis.io.InvalidInputException;
 import dev.precis.ops.Tape;
 import dev.precis.ops.Variable;
 import dev.precis.t5.T5Training;
-import dev.precis.tensor.DType;
 import dev.precis.tensor.Ragged;
 import dev.precis.tensor.Tensor;
 import dev.precis.tensor.Workspace;
-import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
@@ -22,9 +19,6 @@ import java.util.List;
  * <p>Not for several threads.
  */
 public final class FineTuning implements AutoCloseable {
-  /** Tokens of a sequence of the step that takes a GPU's memory: attention is quadratic in them. */
-  private static final int PIECE = 512;
-
   private final TrainableT5 t5;
   private final float labelSmoothing;
   private final Workspace workspace;
@@ -82,30 +76,20 @@ public final class FineTuning implements AutoCloseable {
     tape.begin(recording, seed);
     T5Training model = t5.training();
     int vocab = t5.config().vocabSize();
-    List<int[]> sources = new ArrayList<>();
-    List<int[]> inputs = new ArrayList<>();
-    Tensor labels = workspace.tensor(DType.INT32, targetTokens(examples));
-    int at = 0;
     for (Example example : examples) {
-      int[] target = example.target();
-      // The others are read by the decoder, and checked there.
-      int last = target[target.length - 1];
+      // The other tokens are read by the decoder, and checked there.
+      int last = example.target()[example.target().length - 1];
       if (last < 0 || last >= vocab) {
         throw new InvalidInputException(
             ("A target ends with the label %d, but the model's vocabulary has %d: the tokenizer"
                     + " belongs to another model.")
                 .formatted(last, vocab));
       }
-      int[] input = new int[target.length];
-      input[0] = t5.config().decoderStartTokenId();
-      System.arraycopy(target, 0, input, 1, target.length - 1);
-      sources.add(example.source());
-      inputs.add(input);
-      MemorySegment.copy(target, 0, labels.memory(), ValueLayout.JAVA_INT, at * 4L, target.length);
-      at += target.length;
     }
-    Ragged source = Ragged.of(sources, vocab, workspace);
-    Ragged target = Ragged.of(inputs, vocab, workspace);
+    List<int[]> targets = examples.stream().map(Example::target).toList();
+    Tensor labels = TeacherForcing.labels(targets, workspace);
+    Ragged source = Ragged.of(examples.stream().map(Example::source).toList(), vocab, workspace);
+    Ragged target = TeacherForcing.inputs(targets, t5.config(), workspace);
     Variable encoded = model.encode(tape, source);
     Variable hidden = model.decode(tape, encoded, source, target);
     Tensor losses = model.crossEntropy(tape, hidden, labels, smoothing, scale);
@@ -117,47 +101,20 @@ public final class FineTuning implements AutoCloseable {
   }
 
   /**
-   * The memory that a step of so many tokens takes for values and gradients between operations,
-   * which grows with the tokens alone: measured on three tiny steps. On a GPU one of the full size
-   * follows, so that what kernels work in is there as well. Gradients of the parameters are zero
-   * afterwards.
-   *
-   * @return bytes
+   * Returns the bytes that a step of so many tokens takes for activations, see {@link StepMemory}.
+   * Gradients of the parameters are zero afterwards.
    */
   public long plan(long sourceTokens, long targetTokens) {
-    // Once to size the workspace: only in one piece is memory given back on the way.
-    measure(96, 96);
-    long base = measure(32, 32);
-    long source = measure(96, 32) - base;
-    long target = measure(32, 96) - base;
-    double bytes = base + source / 64.0 * (sourceTokens - 32) + target / 64.0 * (targetTokens - 32);
-    // What is rounded up to whole cache lines, and the offsets of the sequences.
-    long planned = (long) (bytes * 1.01) + (1 << 16);
-    if (t5.context().onGpu()) {
-      workspace.reserve(planned);
-      int pieces = (int) Math.ceilDiv(Math.max(sourceTokens, targetTokens), PIECE);
-      measure(
-          (int) Math.ceilDiv(sourceTokens, pieces),
-          (int) Math.ceilDiv(targetTokens, pieces),
-          pieces);
-    }
-    workspace.resetPeak();
-    return planned;
+    return StepMemory.plan(t5.context(), workspace, sourceTokens, targetTokens, this::measure);
   }
 
-  private long measure(int sourceTokens, int targetTokens) {
-    return measure(sourceTokens, targetTokens, 1);
-  }
-
-  private long measure(int sourceTokens, int targetTokens, int examples) {
+  private void measure(int sourceTokens, int targetTokens, int examples) {
     int[] source = new int[sourceTokens];
     int[] target = new int[targetTokens];
     Arrays.fill(source, t5.config().eosTokenId());
     Arrays.fill(target, t5.config().eosTokenId());
-    workspace.resetPeak();
     accumulate(Collections.nCopies(examples, new Example(source, target)), 1, 0);
     t5.parameters().clearGradients();
-    return workspace.peak();
   }
 
   /** Takes the memory of a plan at once. */

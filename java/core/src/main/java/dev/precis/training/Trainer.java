@@ -2,10 +2,8 @@ package dev.precis.training;
 
 import dev.precis.io.InvalidInputException;
 import dev.precis.tensor.MemoryPlan;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
-import java.util.function.ToIntFunction;
 
 /**
  * Fine-tunes a T5 on examples: the supervised loss of {@link FineTuning}, step by step.
@@ -44,8 +42,8 @@ public final class Trainer extends TrainingLoop {
             options.seed());
     fineTuning = new FineTuning(t5, options.labelSmoothing(), options.recompute());
     try {
-      long source = longest(training, e -> e.source().length);
-      long target = longest(training, e -> e.target().length);
+      long source = Batches.longest(training, e -> e.source().length, options.batchSize());
+      long target = Batches.longest(training, e -> e.target().length, options.batchSize());
       long workspace = fineTuning.plan(source, target);
       plan = plan(workspace);
       fineTuning.reserve(workspace);
@@ -53,16 +51,6 @@ public final class Trainer extends TrainingLoop {
       close();
       throw e;
     }
-  }
-
-  /** The most tokens that the examples of one batch can have. */
-  private long longest(List<Example> training, ToIntFunction<Example> length) {
-    return training.stream()
-        .map(length::applyAsInt)
-        .sorted(Comparator.reverseOrder())
-        .limit(options().batchSize())
-        .mapToLong(Integer::longValue)
-        .sum();
   }
 
   /** What the run needs; it holds whatever lengths come. */
@@ -83,8 +71,7 @@ public final class Trainer extends TrainingLoop {
     long tokens = targets;
     double sum = 0;
     int part = 0;
-    for (int at = 0; at < batch.size(); at += options().batchSize()) {
-      List<Example> micro = batch.subList(at, Math.min(batch.size(), at + options().batchSize()));
+    for (List<Example> micro : Batches.split(batch, options().batchSize())) {
       sum += fineTuning.accumulate(micro, 1f / targets, dropoutSeed(step, part++));
     }
     for (Example example : batch) {
@@ -101,9 +88,8 @@ public final class Trainer extends TrainingLoop {
   /** The mean loss over the target tokens of the evaluation's examples. */
   public double evaluationLoss() {
     double sum = 0;
-    for (int at = 0; at < evaluation.size(); at += options().batchSize()) {
-      int end = Math.min(evaluation.size(), at + options().batchSize());
-      sum += fineTuning.evaluate(evaluation.subList(at, end));
+    for (List<Example> batch : Batches.split(evaluation, options().batchSize())) {
+      sum += fineTuning.evaluate(batch);
     }
     return sum / FineTuning.targetTokens(evaluation);
   }

@@ -1,6 +1,7 @@
 package dev.precis.training;
 
-import dev.precis.io.InvalidInputException;
+import static dev.precis.io.InvalidInputException.require;
+
 import dev.precis.io.Json;
 import java.util.Locale;
 import tools.jackson.databind.node.ObjectNode;
@@ -71,12 +72,6 @@ public record TrainingOptions(
     require(keepCheckpoints > 0, "keep-checkpoints", "1 or more", keepCheckpoints);
   }
 
-  private static void require(boolean right, String name, String mustBe, Object is) {
-    if (!right) {
-      throw new InvalidInputException(name + " must be " + mustBe + ", not " + is);
-    }
-  }
-
   /** A builder with the defaults. */
   public static Builder builder() {
     return new Builder();
@@ -86,28 +81,23 @@ public record TrainingOptions(
   public ObjectNode toJson() {
     ObjectNode json = Json.mapper().createObjectNode();
     json.put("optimizer", optimizer.kind().name().toLowerCase(Locale.ROOT));
-    json.put("learning_rate", decimal(learningRate));
-    json.put("weight_decay", decimal(optimizer.weightDecay()));
-    json.put("momentum", decimal(optimizer.momentum()));
+    json.put("learning_rate", Json.shortest(learningRate));
+    json.put("weight_decay", Json.shortest(optimizer.weightDecay()));
+    json.put("momentum", Json.shortest(optimizer.momentum()));
     json.put("schedule", schedule.name().toLowerCase(Locale.ROOT));
     json.put("warmup_steps", warmupSteps);
-    json.put("max_grad_norm", decimal(maxGradNorm));
+    json.put("max_grad_norm", Json.shortest(maxGradNorm));
     json.put("batch_size", batchSize);
     json.put("gradient_accumulation", gradientAccumulation);
     json.put("epochs", epochs);
     json.put("max_steps", maxSteps);
-    json.put("label_smoothing", decimal(labelSmoothing));
+    json.put("label_smoothing", Json.shortest(labelSmoothing));
     json.put("shuffle", shuffle);
     json.put("recompute", recompute);
     json.put("seed", seed);
     json.put("eval_every", evaluateEvery);
     json.put("early_stopping", earlyStopping);
     return json;
-  }
-
-  /** The shortest decimal that is this float, so that 0.05 is written as 0.05. */
-  private static double decimal(float value) {
-    return Double.parseDouble(Float.toString(value));
   }
 
   /** Examples of one optimizer step. */

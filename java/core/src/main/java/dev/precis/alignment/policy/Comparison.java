@@ -4,6 +4,7 @@ import dev.precis.alignment.reward.Completion;
 import dev.precis.alignment.reward.Reward;
 import dev.precis.alignment.reward.Score;
 import dev.precis.evaluation.PairedBootstrap;
+import dev.precis.evaluation.SampleMoments;
 import dev.precis.generation.GeneratedTokens;
 import dev.precis.generation.GenerationOptions;
 import dev.precis.generation.Generator;
@@ -50,44 +51,27 @@ public record Comparison(List<Row> rows, Map<String, Paired> measures) {
       double[] baseline, double[] aligned, PairedBootstrap.Interval difference, double pValue) {
     /** The mean before. */
     public double baselineMean() {
-      return mean(baseline);
+      return SampleMoments.mean(baseline);
     }
 
     /** The mean after. */
     public double alignedMean() {
-      return mean(aligned);
+      return SampleMoments.mean(aligned);
     }
 
     /** The standard deviation before. */
     public double baselineDeviation() {
-      return deviation(baseline);
+      return SampleMoments.deviation(baseline);
     }
 
     /** The standard deviation after. */
     public double alignedDeviation() {
-      return deviation(aligned);
+      return SampleMoments.deviation(aligned);
     }
 
     /** The difference as a share of the mean before; NaN where that is zero. */
     public double relative() {
       return baselineMean() == 0 ? Double.NaN : difference.mean() / Math.abs(baselineMean());
-    }
-
-    private static double mean(double[] values) {
-      double sum = 0;
-      for (double value : values) {
-        sum += value;
-      }
-      return sum / values.length;
-    }
-
-    private static double deviation(double[] values) {
-      double mean = mean(values);
-      double sum = 0;
-      for (double value : values) {
-        sum += (value - mean) * (value - mean);
-      }
-      return values.length < 2 ? 0 : Math.sqrt(sum / (values.length - 1));
     }
   }
 
@@ -154,9 +138,7 @@ public record Comparison(List<Row> rows, Map<String, Paired> measures) {
   private static double[] values(List<Prompt> prompts, List<String> texts, Reward measure) {
     List<Completion> completions = new ArrayList<>();
     for (int i = 0; i < texts.size(); i++) {
-      Prompt prompt = prompts.get(i);
-      completions.add(
-          new Completion(prompt.id(), prompt.text(), texts.get(i), prompt.references()));
+      completions.add(prompts.get(i).completion(texts.get(i)));
     }
     return measure.checked(completions).stream().mapToDouble(Score::value).toArray();
   }

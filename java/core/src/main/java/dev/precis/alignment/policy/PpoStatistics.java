@@ -1,5 +1,6 @@
 package dev.precis.alignment.policy;
 
+import dev.precis.evaluation.SampleMoments;
 import dev.precis.generation.SampledTokens;
 import dev.precis.tensor.Tensor;
 import java.util.LinkedHashMap;
@@ -63,36 +64,19 @@ final class PpoStatistics {
     step.put("objective/kl_k3", third);
     step.put("objective/kl_coef", klCoefficient);
     step.put("objective/entropy", entropy);
-    step.put("ppo/mean_scores", mean(processed));
-    step.put("ppo/std_scores", deviation(processed));
+    step.put("ppo/mean_scores", SampleMoments.mean(processed));
+    step.put("ppo/std_scores", SampleMoments.deviation(processed));
     double[] queries = new double[rollout.prompts().size()];
     for (int i = 0; i < queries.length; i++) {
       queries[i] = rollout.prompts().get(i).source().length;
     }
-    step.put("tokens/queries_len_mean", mean(queries));
-    step.put("tokens/queries_len_std", deviation(queries));
-    step.put("tokens/responses_len_mean", mean(lengths));
-    step.put("tokens/responses_len_std", deviation(lengths));
+    step.put("tokens/queries_len_mean", SampleMoments.mean(queries));
+    step.put("tokens/queries_len_std", SampleMoments.deviation(queries));
+    step.put("tokens/responses_len_mean", SampleMoments.mean(lengths));
+    step.put("tokens/responses_len_std", SampleMoments.deviation(lengths));
     step.put("tokens/responses_finished", (double) finished / samples);
-    step.put("env/reward_mean", mean(scores));
-    step.put("env/reward_std", deviation(scores));
-  }
-
-  private static double mean(double[] values) {
-    double sum = 0;
-    for (double value : values) {
-      sum += value;
-    }
-    return sum / values.length;
-  }
-
-  private static double deviation(double[] values) {
-    double mean = mean(values);
-    double sum = 0;
-    for (double value : values) {
-      sum += (value - mean) * (value - mean);
-    }
-    return values.length < 2 ? 0 : Math.sqrt(sum / (values.length - 1));
+    step.put("env/reward_mean", SampleMoments.mean(scores));
+    step.put("env/reward_std", SampleMoments.deviation(scores));
   }
 
   void rewards(PolicyTargets targets) {

@@ -251,8 +251,7 @@ public final class PpoTrainer implements AutoCloseable {
     List<Completion> completions = new ArrayList<>();
     for (int i = 0; i < rollout.texts().size(); i++) {
       Prompt prompt = rollout.prompts().get(i / rollout.perPrompt());
-      completions.add(
-          new Completion(prompt.id(), prompt.text(), rollout.texts().get(i), prompt.references()));
+      completions.add(prompt.completion(rollout.texts().get(i)));
     }
     return reward.checked(completions);
   }

@@ -4,11 +4,10 @@ import dev.precis.generation.SampledTokens;
 import dev.precis.ops.Ops;
 import dev.precis.t5.T5Config;
 import dev.precis.t5.T5Model.Encoded;
-import dev.precis.tensor.DType;
 import dev.precis.tensor.Ragged;
 import dev.precis.tensor.Tensor;
 import dev.precis.tensor.Workspace;
-import java.lang.foreign.ValueLayout;
+import dev.precis.training.TeacherForcing;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -34,32 +33,18 @@ final class SequenceBatches {
     return sources(Arrays.stream(part).mapToObj(prompts::get).toList(), workspace);
   }
 
-  /** Returns the decoder's input for responses: the start token, then each token but the last. */
+  /** Returns the decoder's input for responses, see {@link TeacherForcing}. */
   Ragged decoderInputs(List<SampledTokens> responses, Workspace workspace) {
-    List<int[]> inputs = new ArrayList<>();
-    for (SampledTokens response : responses) {
-      int[] tokens = response.tokens();
-      int[] input = new int[tokens.length];
-      if (tokens.length > 0) {
-        input[0] = config.decoderStartTokenId();
-        System.arraycopy(tokens, 0, input, 1, tokens.length - 1);
-      }
-      inputs.add(input);
-    }
-    return Ragged.of(inputs, config.vocabSize(), workspace);
+    return TeacherForcing.inputs(tokens(responses), config, workspace);
   }
 
   /** Returns the tokens of responses, shape (tokens), which the decoder should predict. */
   static Tensor labels(List<SampledTokens> responses, Workspace workspace) {
-    int count = responses.stream().mapToInt(response -> response.tokens().length).sum();
-    Tensor labels = workspace.tensor(DType.INT32, count);
-    int at = 0;
-    for (SampledTokens response : responses) {
-      for (int token : response.tokens()) {
-        labels.memory().setAtIndex(ValueLayout.JAVA_INT, at++, token);
-      }
-    }
-    return labels;
+    return TeacherForcing.labels(tokens(responses), workspace);
+  }
+
+  private static List<int[]> tokens(List<SampledTokens> responses) {
+    return responses.stream().map(SampledTokens::tokens).toList();
   }
 
   /**

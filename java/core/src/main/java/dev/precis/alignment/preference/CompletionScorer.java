@@ -10,8 +10,9 @@ import dev.precis.tensor.DType;
 import dev.precis.tensor.Ragged;
 import dev.precis.tensor.Tensor;
 import dev.precis.tensor.Workspace;
+import dev.precis.training.StepMemory;
+import dev.precis.training.TeacherForcing;
 import dev.precis.training.TrainableT5;
-import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -56,31 +57,14 @@ final class CompletionScorer implements AutoCloseable {
 
     Inputs(List<TokenizedPair> items, int first, int last) {
       perItem = last - first;
-      int vocab = t5.config().vocabSize();
-      int start = t5.config().decoderStartTokenId();
-      List<int[]> sources = new ArrayList<>();
+      List<int[]> sources = items.stream().map(TokenizedPair::source).toList();
       List<int[]> answers = new ArrayList<>();
-      List<int[]> inputs = new ArrayList<>();
       for (TokenizedPair item : items) {
-        sources.add(item.source());
-        for (int i = first; i < last; i++) {
-          int[] answer = item.answers()[i];
-          int[] input = new int[answer.length];
-          input[0] = start;
-          System.arraycopy(answer, 0, input, 1, answer.length - 1);
-          answers.add(answer);
-          inputs.add(input);
-        }
+        answers.addAll(Arrays.asList(item.answers()).subList(first, last));
       }
-      source = Ragged.of(sources, vocab, workspace);
-      target = Ragged.of(inputs, vocab, workspace);
-      labels = workspace.tensor(DType.INT32, target.tokens());
-      int at = 0;
-      for (int[] answer : answers) {
-        MemorySegment.copy(
-            answer, 0, labels.memory(), ValueLayout.JAVA_INT, at * 4L, answer.length);
-        at += answer.length;
-      }
+      source = Ragged.of(sources, t5.config().vocabSize(), workspace);
+      target = TeacherForcing.inputs(answers, t5.config(), workspace);
+      labels = TeacherForcing.labels(answers, workspace);
     }
 
     /** The sums of each answer's tokens. */
@@ -166,41 +150,21 @@ final class CompletionScorer implements AutoCloseable {
   }
 
   /**
-   * The memory that a step of so many tokens takes between operations, which grows with the tokens
-   * alone: measured on three tiny steps. On a GPU one of the full size follows, so that what
-   * kernels work in is there as well. Gradients of the parameters are zero afterwards.
+   * Returns the bytes that a step of so many tokens takes for activations, see {@link StepMemory}.
+   * Gradients of the parameters are zero afterwards.
    *
    * @param reference is scored with too; or null
-   * @return bytes
    */
   long plan(Reference reference, long sourceTokens, long answerTokens) {
-    // Once to size the workspace: only in one piece is memory given back on the way.
-    measure(reference, 96, 96);
-    long base = measure(reference, 32, 32);
-    long source = measure(reference, 96, 32) - base;
-    long target = measure(reference, 32, 96) - base;
-    double bytes = base + source / 64.0 * (sourceTokens - 32) + target / 64.0 * (answerTokens - 32);
-    // What is rounded up to whole cache lines, and the offsets of the sequences.
-    long planned = (long) (bytes * 1.01) + (1 << 16);
-    if (t5.context().onGpu()) {
-      workspace.reserve(planned);
-      // Attention is quadratic in the length of a sequence.
-      int pieces = (int) Math.ceilDiv(Math.max(sourceTokens, answerTokens), 512);
-      measure(
-          reference,
-          (int) Math.ceilDiv(sourceTokens, pieces),
-          (int) Math.ceilDiv(answerTokens, pieces),
-          pieces);
-    }
-    workspace.resetPeak();
-    return planned;
+    return StepMemory.plan(
+        t5.context(),
+        workspace,
+        sourceTokens,
+        answerTokens,
+        (source, answers, examples) -> measure(reference, source, answers, examples));
   }
 
-  private long measure(Reference reference, int sourceTokens, int answerTokens) {
-    return measure(reference, sourceTokens, answerTokens, 1);
-  }
-
-  private long measure(Reference reference, int sourceTokens, int answerTokens, int count) {
+  private void measure(Reference reference, int sourceTokens, int answerTokens, int count) {
     int[] source = new int[sourceTokens];
     int[] half = new int[Math.max(1, answerTokens / 2)];
     Arrays.fill(source, t5.config().eosTokenId());
@@ -209,13 +173,11 @@ final class CompletionScorer implements AutoCloseable {
     List<TokenizedPair> items = Collections.nCopies(count, item);
     double[][] gradients = new double[count][];
     Arrays.fill(gradients, new double[] {1, -1});
-    workspace.resetPeak();
     accumulate(items, 0, 2, 0, sums -> gradients);
     t5.parameters().clearGradients();
     if (reference != null) {
       reference(reference, items, 0, 2);
     }
-    return workspace.peak();
   }
 
   /** Takes the memory of a plan at once. */

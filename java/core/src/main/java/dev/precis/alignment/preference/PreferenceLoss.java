@@ -1,5 +1,7 @@
 package dev.precis.alignment.preference;
 
+import static dev.precis.io.InvalidInputException.require;
+
 import dev.precis.io.InvalidInputException;
 import java.util.Locale;
 
@@ -87,12 +89,6 @@ public record PreferenceLoss(
   private static InvalidInputException noPart(String name, Kind kind) {
     return new InvalidInputException(
         name + " has no part in " + kind.name().toLowerCase(Locale.ROOT) + ": leave it 0");
-  }
-
-  private static void require(boolean right, String name, String mustBe, double is) {
-    if (!right) {
-      throw new InvalidInputException(name + " must be " + mustBe + ", not " + is);
-    }
   }
 
   /**

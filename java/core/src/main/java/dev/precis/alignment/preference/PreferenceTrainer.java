@@ -9,11 +9,9 @@ import dev.precis.training.TrainableT5;
 import dev.precis.training.TrainingLoop;
 import dev.precis.training.TrainingOptions;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.function.ToIntFunction;
 
 /**
  * Aligns a T5 with what people preferred, without a reward model: DPO and its family on pairs, KTO
@@ -121,8 +119,8 @@ public final class PreferenceTrainer extends TrainingLoop {
       long workspace =
           scorer.plan(
               this.reference,
-              longest(i -> i.source().length),
-              longest(TokenizedPair::answerTokens));
+              Batches.longest(all(), i -> i.source().length, options.batchSize()),
+              Batches.longest(all(), TokenizedPair::answerTokens, options.batchSize()));
       Map<String, Long> parts = new LinkedHashMap<>(plan(workspace).parts());
       if (this.reference != null) {
         parts.put("reference", this.reference.weightBytes());
@@ -135,16 +133,10 @@ public final class PreferenceTrainer extends TrainingLoop {
     }
   }
 
-  /** The most tokens that the items of one batch can have. */
-  private long longest(ToIntFunction<TokenizedPair> length) {
+  private List<TokenizedPair> all() {
     List<TokenizedPair> all = new ArrayList<>(training);
     all.addAll(evaluation);
-    return all.stream()
-        .map(length::applyAsInt)
-        .sorted(Comparator.reverseOrder())
-        .limit(options().batchSize())
-        .mapToLong(Integer::longValue)
-        .sum();
+    return all;
   }
 
   /** What the run needs; it holds whatever lengths come. */
@@ -181,8 +173,7 @@ public final class PreferenceTrainer extends TrainingLoop {
     if (reference == null || referenceScores != null) {
       return;
     }
-    List<TokenizedPair> all = new ArrayList<>(training);
-    all.addAll(evaluation);
+    List<TokenizedPair> all = all();
     double[][] scores =
         ReferenceScores.of(
             run(),
@@ -203,9 +194,7 @@ public final class PreferenceTrainer extends TrainingLoop {
 
   private void checkStart(double[][] scores) {
     List<TokenizedPair> first = batches.batch(0);
-    for (int at = 0; at < first.size(); at += options().batchSize()) {
-      List<TokenizedPair> batch =
-          first.subList(at, Math.min(first.size(), at + options().batchSize()));
+    for (List<TokenizedPair> batch : Batches.split(first, options().batchSize())) {
       double[][] policy = scorer.policy(batch, 0, 2);
       for (int i = 0; i < policy.length; i++) {
         double[] wanted = scores[batch.get(i).index()];
@@ -239,9 +228,7 @@ public final class PreferenceTrainer extends TrainingLoop {
     PreferenceMetrics metrics = new PreferenceMetrics();
     int part = 0;
     long tokens = 0;
-    for (int at = 0; at < batch.size(); at += options().batchSize()) {
-      List<TokenizedPair> micro =
-          batch.subList(at, Math.min(batch.size(), at + options().batchSize()));
+    for (List<TokenizedPair> micro : Batches.split(batch, options().batchSize())) {
       scorer.accumulate(
           micro,
           0,
@@ -279,9 +266,7 @@ public final class PreferenceTrainer extends TrainingLoop {
       return 0;
     }
     double sum = 0;
-    for (int at = 0; at < items.size(); at += options().batchSize()) {
-      List<TokenizedPair> batch =
-          items.subList(at, Math.min(items.size(), at + options().batchSize()));
+    for (List<TokenizedPair> batch : Batches.split(items, options().batchSize())) {
       double[][] policy = scorer.policy(batch, 1, 2);
       for (int i = 0; i < policy.length; i++) {
         sum += policy[i][0] - referenceOf(batch.get(i))[1];
@@ -304,9 +289,7 @@ public final class PreferenceTrainer extends TrainingLoop {
     prepare((done, total) -> true);
     double divergence = divergence(items);
     PreferenceMetrics metrics = new PreferenceMetrics();
-    for (int at = 0; at < items.size(); at += options().batchSize()) {
-      List<TokenizedPair> batch =
-          items.subList(at, Math.min(items.size(), at + options().batchSize()));
+    for (List<TokenizedPair> batch : Batches.split(items, options().batchSize())) {
       double[][] sums = scorer.policy(batch, 0, objective.trainedCompletions());
       for (int i = 0; i < sums.length; i++) {
         objective.cost(batch.get(i), sums[i], referenceOf(batch.get(i)), divergence, metrics);

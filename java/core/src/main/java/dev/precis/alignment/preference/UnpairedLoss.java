@@ -1,5 +1,7 @@
 package dev.precis.alignment.preference;
 
+import static dev.precis.io.InvalidInputException.require;
+
 import dev.precis.io.InvalidInputException;
 
 /**
@@ -36,12 +38,6 @@ public record UnpairedLoss(double beta, double desirableWeight, double undesirab
     if (desirableWeight == 0 && undesirableWeight == 0) {
       throw new InvalidInputException(
           "desirable-weight and undesirable-weight are both 0: nothing would be learnt");
-    }
-  }
-
-  private static void require(boolean right, String name, String mustBe, double is) {
-    if (!right) {
-      throw new InvalidInputException(name + " must be " + mustBe + ", not " + is);
     }
   }
 

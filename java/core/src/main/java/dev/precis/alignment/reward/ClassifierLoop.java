@@ -16,7 +16,6 @@ import dev.precis.training.TrainingOptions;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -62,13 +61,7 @@ abstract class ClassifierLoop<E> extends TrainingLoop {
     workspace = new Workspace(roberta.context());
     tape = new Tape(roberta.ops(), workspace, options.recompute());
     try {
-      long longest =
-          training.stream()
-              .map(tokens::applyAsInt)
-              .sorted(Comparator.reverseOrder())
-              .limit(options.batchSize())
-              .mapToLong(Integer::longValue)
-              .sum();
+      long longest = Batches.longest(training, tokens, options.batchSize());
       long bytes = bytes(longest, (long) sequences * options.batchSize());
       plan = plan(bytes);
       workspace.reserve(bytes);
@@ -92,8 +85,11 @@ abstract class ClassifierLoop<E> extends TrainingLoop {
   abstract double loss(
       List<E> examples, Tensor logits, double scale, Tensor gradient, Map<String, Double> metrics);
 
-  /** What {@link #loss} measured over so many examples, in numbers that people read. */
-  abstract Map<String, Double> measured(Map<String, Double> sums, int examples);
+  private static Map<String, Double> means(Map<String, Double> sums, int examples) {
+    Map<String, Double> means = new LinkedHashMap<>();
+    sums.forEach((name, sum) -> means.put(name, sum / examples));
+    return means;
+  }
 
   @Override
   protected final BatchLoss accumulateGradients(long step) {
@@ -102,8 +98,7 @@ abstract class ClassifierLoop<E> extends TrainingLoop {
     double loss = 0;
     long read = 0;
     int part = 0;
-    for (int at = 0; at < batch.size(); at += options().batchSize()) {
-      List<E> micro = batch.subList(at, Math.min(batch.size(), at + options().batchSize()));
+    for (List<E> micro : Batches.split(batch, options().batchSize())) {
       Variable logits = forward(sequences(micro), true, dropoutSeed(step, part++));
       Tensor gradient = tape.gradientFor(logits, DType.FLOAT32);
       loss += loss(micro, logits.value(), 1.0 / batch.size(), gradient, sums);
@@ -113,7 +108,7 @@ abstract class ClassifierLoop<E> extends TrainingLoop {
     for (E example : batch) {
       read += tokens.applyAsInt(example);
     }
-    return new BatchLoss(loss / batch.size(), read, measured(sums, batch.size()));
+    return new BatchLoss(loss / batch.size(), read, means(sums, batch.size()));
   }
 
   private Variable forward(List<int[]> sequences, boolean recording, long seed) {

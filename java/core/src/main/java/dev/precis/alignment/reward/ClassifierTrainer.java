@@ -120,13 +120,6 @@ public final class ClassifierTrainer extends ClassifierLoop<LabelledExample> {
   }
 
   @Override
-  Map<String, Double> measured(Map<String, Double> sums, int examples) {
-    Map<String, Double> means = new LinkedHashMap<>();
-    sums.forEach((name, sum) -> means.put(name, sum / examples));
-    return means;
-  }
-
-  @Override
   protected Evaluation evaluation() {
     Report report = report();
     Map<String, Double> metrics = new LinkedHashMap<>();

@@ -1,12 +1,10 @@
 package dev.precis.alignment.reward;
 
-import dev.precis.io.AtomicFile;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
 import dev.precis.io.JsonObject;
 import dev.precis.text.Tokenizer;
-import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
+import dev.precis.training.RunFolder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
@@ -78,13 +76,6 @@ public record RewardModelFile(RewardTemplate template, String tokenizerHash) {
     ObjectNode json = Json.mapper().createObjectNode();
     json.put("template", template.text());
     json.put("tokenizer_sha256", tokenizerHash);
-    byte[] bytes = (json.toPrettyString() + "\n").getBytes(StandardCharsets.UTF_8);
-    AtomicFile.write(
-        folder.resolve(NAME),
-        channel -> {
-          for (ByteBuffer rest = ByteBuffer.wrap(bytes); rest.hasRemaining(); ) {
-            channel.write(rest);
-          }
-        });
+    RunFolder.writeText(folder.resolve(NAME), json.toPrettyString() + "\n");
   }
 }

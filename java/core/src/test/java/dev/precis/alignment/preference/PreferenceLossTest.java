@@ -164,7 +164,8 @@ class PreferenceLossTest {
         double step = 1e-5;
         double up = loss.of(desirable, policy + step, -7, 0.4).loss();
         double down = loss.of(desirable, policy - step, -7, 0.4).loss();
-        assertEquals((up - down) / (2 * step), loss.of(desirable, policy, -7, 0.4).gradient(), 1e-9);
+        assertEquals(
+            (up - down) / (2 * step), loss.of(desirable, policy, -7, 0.4).gradient(), 1e-9);
       }
     }
   }
