@@ -21,14 +21,15 @@ import java.util.function.Function;
 import java.util.function.Supplier;
 
 /**
- * The policy that a trained one is held close to. It is named, never guessed: {@code base} is the
- * model without adapters, {@code adapter:DIR} the model with those, {@code checkpoint:DIR} another
- * model of the same shape. Frozen, and where it can be on the policy's own base weights.
+ * The frozen reference policy, towards which the KL penalty regularizes the trained one. It is
+ * named explicitly: {@code base} is the model without adapters, {@code adapter:DIR} the model with
+ * those adapters, and {@code checkpoint:DIR} another model of the same shape. It shares the
+ * policy's base weights wherever it can.
  *
- * <p>Not for several threads.
+ * <p>Not thread-safe.
  */
 public final class Reference implements AutoCloseable {
-  /** By its own name, and where it is the embedding. */
+  /** Names of the output layer: its own, and the embedding's where the two are tied. */
   private static final List<String> OUTPUT_LAYER = List.of("lm_head", "shared");
 
   private final String name;
@@ -54,11 +55,11 @@ public final class Reference implements AutoCloseable {
   }
 
   /**
-   * The reference of a policy.
+   * Opens the reference of a policy.
    *
    * @param name {@code base}, {@code adapter:DIR} or {@code checkpoint:DIR}
-   * @param policy what is trained; for base and adapter its folder is the base
-   * @param resolve finds the folder that a name stands for
+   * @param policy trained policy; its folder is the base model
+   * @param resolve returns the folder of a model or adapter
    * @throws InvalidInputException where the name is none of these or does not fit the policy
    */
   public static Reference open(String name, TrainableT5 policy, Function<String, Path> resolve) {
@@ -138,22 +139,22 @@ public final class Reference implements AutoCloseable {
     }
   }
 
-  /** As it was named. */
+  /** Returns the name that it was opened by. */
   public String name() {
     return name;
   }
 
-  /** Of its weights: what was computed with it is good for no other. */
+  /** Returns a hash of its weights, by which stored log-probabilities are recognized. */
   public String hash() {
     return hash;
   }
 
-  /** Whether what the policy's encoder made of a source is what this one's would make of it. */
+  /** Returns true if policy and reference have the same encoder outputs for every source. */
   public boolean sharesEncoder() {
     return sharesEncoder;
   }
 
-  /** Bytes of its weights, beside those that it shares with the policy. */
+  /** Returns the bytes of its weights, without those that it shares with the policy. */
   public long weightBytes() {
     long bytes = 0;
     if (adapters.isEmpty()) {
@@ -169,8 +170,8 @@ public final class Reference implements AutoCloseable {
   }
 
   /**
-   * Computes something with the reference in the policy's place. On the policy's base its adapters
-   * are exchanged meanwhile.
+   * Computes with the reference in the policy's place. On shared base weights the adapters are
+   * exchanged for the time of the call.
    *
    * @param work reads {@link #model}
    */
@@ -189,7 +190,7 @@ public final class Reference implements AutoCloseable {
     }
   }
 
-  /** The model; on the policy's base it is the reference only inside {@link #with}. */
+  /** Returns the model; on shared base weights it is the reference only inside {@link #with}. */
   public T5Model model() {
     return model;
   }

@@ -1,5 +1,5 @@
 /**
- * From a model that follows instructions to one that people prefer: rewards, rollouts, PPO and its
- * family, and learning from preference pairs.
+ * Alignment with human preferences: the reference policy, rewards, policy optimization (PPO, GRPO,
+ * RLOO) and preference optimization (DPO and its family, KTO).
  */
 package dev.precis.alignment;

@@ -4,43 +4,43 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Whether a classifier is as often right as it is sure (Guo et al.: On Calibration of Modern Neural
- * Networks, 2017). Answers are put into bins of equal width by their confidence; over bins b of n_b
- * answers of n
+ * Calibration of a classifier: agreement of its accuracy with its mean confidence (Guo et al.: On
+ * Calibration of Modern Neural Networks, 2017). Predictions are put into bins of equal width by
+ * their confidence; over bins b with n_b of n predictions
  *
  * <pre>
  *   ECE = sum_b n_b / n |accuracy_b - confidence_b|
  * </pre>
  *
- * @param accuracy share of answers that are right; a tie counts half
- * @param ece the expected calibration error
- * @param bins from the lowest confidence to 1; empty ones have a count of 0
+ * @param accuracy share of correct predictions; a tie counts half
+ * @param ece expected calibration error
+ * @param bins confidence bins from the lowest confidence to 1; empty ones have a count of 0
  */
 public record Calibration(double accuracy, double ece, List<Bin> bins) {
-  /** Bins where nobody says. */
+  /** Number of bins. */
   public static final int BINS = 10;
 
   /**
-   * Answers of about one confidence.
+   * Predictions in a confidence bin.
    *
-   * @param low where the bin begins
-   * @param high where it ends
-   * @param confidence their mean; NaN where there is none
-   * @param accuracy share of them that are right; NaN where there is none
+   * @param low lower end of the bin
+   * @param high upper end of the bin
+   * @param confidence mean confidence; NaN if the bin is empty
+   * @param accuracy share of correct predictions; NaN if the bin is empty
    */
   public record Bin(double low, double high, int count, double confidence, double accuracy) {}
 
-  /** Keeps its own copy of the bins. */
+  /** Copies the bins. */
   public Calibration {
     bins = List.copyOf(bins);
   }
 
   /**
-   * The calibration of answers.
+   * Computes the calibration of predictions.
    *
-   * @param lowest the lowest confidence there can be: one over the number of possible answers
-   * @param confidences the probability that each answer was given, at least the lowest
-   * @param right of each: 1 right, 0 wrong, 0.5 a tie
+   * @param lowest lowest possible confidence: one over the number of classes
+   * @param confidences probability of each prediction, at least the lowest
+   * @param right of each prediction: 1 correct, 0 wrong, 0.5 a tie
    */
   public static Calibration of(double lowest, double[] confidences, double[] right) {
     if (confidences.length != right.length || confidences.length == 0) {

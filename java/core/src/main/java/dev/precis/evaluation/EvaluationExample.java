@@ -9,27 +9,26 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * A dialogue with its references and what is to be compared with them. It is the unit of every
- * statistic: a file may have a dialogue in several rows, one reference in each (as DialogSum's test
- * set on the hub has), and counting rows would take three opinions on one dialogue for three
- * dialogues.
+ * A dialogue with its references and the predictions to compare with them. It is the unit of every
+ * statistic: a file may have several rows for a dialogue, with one reference each, as DialogSum's
+ * test set on the hub does, and rows of one dialogue are not independent.
  *
  * @param id the dialogue's name, its first row's where it has several; or {@code null}
  * @param predictions one for each row of the dialogue
- * @param references all that there are
+ * @param references all references of the dialogue
  */
 public record EvaluationExample(String id, List<String> predictions, List<String> references) {
-  /** Keeps its own copies. */
+  /** Copies the lists. */
   public EvaluationExample {
     predictions = List.copyOf(predictions);
     references = List.copyOf(references);
   }
 
   /**
-   * Puts predictions to references: by id where every row of both has one, else by order.
+   * Matches predictions with references: by id if every row of both has one, else by order.
    *
-   * @param predictionsName the file, for the errors' sentences
-   * @throws InvalidInputException where one side has what the other has not
+   * @param predictionsName file name for error messages
+   * @throws InvalidInputException where one side lacks an id of the other, or their numbers differ
    */
   public static List<EvaluationExample> match(
       List<Summaries> predictions,
@@ -108,7 +107,7 @@ public record EvaluationExample(String id, List<String> predictions, List<String
     return byId;
   }
 
-  /** The ROUGE of each metric, a row for each dialogue: the mean over its predictions. */
+  /** Returns the ROUGE scores of each dialogue: the mean over its predictions. */
   public static List<Rouge.Scores> score(
       List<EvaluationExample> all, Rouge rouge, Rouge.MultiReference combination) {
     return all.stream().map(each -> each.score(rouge, combination)).toList();
@@ -116,7 +115,7 @@ public record EvaluationExample(String id, List<String> predictions, List<String
 
   private Rouge.Scores score(Rouge rouge, Rouge.MultiReference combination) {
     List<Rouge.Scores> each = new ArrayList<>();
-    // Rows of one dialogue mostly have one and the same prediction.
+    // Rows of one dialogue mostly have the same prediction.
     for (String prediction : predictions) {
       int before = predictions.indexOf(prediction);
       each.add(

@@ -4,46 +4,46 @@ import dev.precis.random.SplitMix64;
 import java.util.Arrays;
 
 /**
- * How far a mean over test examples would move had other examples been drawn, and whether one
- * system is better than another (Koehn: Statistical Significance Tests for Machine Translation
+ * Paired bootstrap: confidence intervals of means over test examples, and significance of the
+ * difference of two systems (Koehn: Statistical Significance Tests for Machine Translation
  * Evaluation, 2004).
  *
- * <p>From n examples, n are drawn with replacement, B times; m_b is the mean of the b-th draw. The
- * 95 % interval goes from the 2.5th to the 97.5th percentile of the m_b (linear between
- * neighbours). Two systems are compared on the differences of their scores example by example, so
- * that what makes an example easy for both cancels out. The p-value has two sides and counts the
- * draws that contradict:
+ * <p>From n examples, n are resampled with replacement, B times; m_b is the mean of the b-th
+ * sample. The 95 % confidence interval goes from the 2.5th to the 97.5th percentile of the m_b,
+ * interpolated linearly. Two systems are compared on the differences of their scores example by
+ * example, so that the difficulty of an example cancels out. The two-sided p-value counts the
+ * samples that contradict:
  *
  * <pre>
  *   p = min(1, 2 (1 + min(#{m_b &lt;= 0}, #{m_b &gt;= 0})) / (1 + B))
  * </pre>
  *
- * <p>Draws depend on seed and n alone: all metrics and systems see the same ones. Immutable.
+ * <p>Samples depend on seed and n alone, so that all metrics and systems share them. Immutable.
  */
 public final class PairedBootstrap {
-  /** Draws where a call does not say: the smallest p-value is 2 / 10,001. */
+  /** Default number of samples: the smallest p-value is 2 / 10,001. */
   public static final int DEFAULT_RESAMPLES = 10_000;
 
   private final long seed;
   private final int resamples;
 
   /**
-   * A mean and its 95 % interval.
+   * Mean and its 95 % confidence interval.
    *
-   * @param mean of the examples themselves, not of the draws
+   * @param mean mean of the examples themselves, not of the samples
    */
   public record Interval(double mean, double low, double high) {
-    /** Whether the interval lies on one side of zero. */
+    /** Returns true if the interval excludes zero. */
     public boolean excludesZero() {
       return low > 0 || high < 0;
     }
   }
 
   /**
-   * A candidate against a baseline.
+   * Comparison of a candidate with a baseline.
    *
    * @param difference candidate minus baseline
-   * @param pValue how often the draws would contradict if there were no difference
+   * @param pValue two-sided p-value of the hypothesis that there is no difference
    */
   public record Comparison(Interval difference, double pValue) {}
 
@@ -52,7 +52,9 @@ public final class PairedBootstrap {
   }
 
   /**
-   * @param resamples how many draws; 1 or more
+   * Creates a bootstrap.
+   *
+   * @param resamples number of samples; 1 or more
    */
   public PairedBootstrap(long seed, int resamples) {
     if (resamples < 1) {
@@ -63,7 +65,7 @@ public final class PairedBootstrap {
   }
 
   /**
-   * The mean of scores and its interval.
+   * Returns the mean of scores and its confidence interval.
    *
    * @param scores one for each example; at least one
    */
@@ -97,7 +99,7 @@ public final class PairedBootstrap {
     return new Comparison(interval(differences, means), pValue);
   }
 
-  /** The means of the draws, ascending. */
+  /** Returns the means of the samples, ascending. */
   private double[] means(double[] values) {
     if (values.length == 0) {
       throw new IllegalArgumentException("There are no scores");

@@ -5,7 +5,7 @@ import java.util.Map;
 import java.util.function.Predicate;
 
 /**
- * Takes the ending off an English word: "generously" becomes "gener".
+ * Strips the suffix of an English word: "generously" becomes "gener".
  *
  * <p>Porter: An algorithm for suffix stripping (Program 14(3), 1980), with the changes that NLTK
  * makes by default and that rouge_score therefore has. They are: a dozen irregular words, words of
@@ -83,7 +83,7 @@ final class PorterStemmer {
 
   private PorterStemmer() {}
 
-  /** An ending, what takes its place, and what the stem before it must be like. */
+  /** A suffix, its replacement, and the condition on the stem before it. */
   private record Rule(String suffix, String replacement, Predicate<String> condition) {
     Rule(String suffix, String replacement) {
       this(suffix, replacement, stem -> true);
@@ -117,7 +117,7 @@ final class PorterStemmer {
   }
 
   /**
-   * The stem of a word.
+   * Returns the stem of a word.
    *
    * @param word in lower case
    */
@@ -133,7 +133,7 @@ final class PorterStemmer {
     return step5b(step5a(apply(STEP_4, apply(STEP_3, stem))));
   }
 
-  /** Plurals. */
+  /** Strips plurals. */
   private static String step1a(String word) {
     if (word.endsWith("ies") && word.length() == 4) {
       return cut(word, 3) + "ie";
@@ -141,7 +141,7 @@ final class PorterStemmer {
     return apply(STEP_1A, word);
   }
 
-  /** Past tenses and participles. */
+  /** Strips past tenses and participles. */
   private static String step1b(String word) {
     if (word.endsWith("ied")) {
       return cut(word, 3) + (word.length() == 4 ? "ie" : "i");
@@ -191,7 +191,7 @@ final class PorterStemmer {
     return word.endsWith("ll") && measure(cut(word, 1)) > 1 ? cut(word, 1) : word;
   }
 
-  /** The first rule whose ending the word has decides. */
+  /** Applies the first rule whose suffix the word has. */
   private static String apply(Rule[] rules, String word) {
     for (Rule rule : rules) {
       if (word.endsWith(rule.suffix)) {
@@ -206,7 +206,7 @@ final class PorterStemmer {
     return word.substring(0, word.length() - letters);
   }
 
-  /** Which letters are consonants. */
+  /** Returns true for each letter that is a consonant. */
   private static boolean[] consonants(String word) {
     boolean[] consonants = new boolean[word.length()];
     for (int i = 0; i < consonants.length; i++) {
@@ -220,7 +220,7 @@ final class PorterStemmer {
     return consonants;
   }
 
-  /** How often a consonant follows a vowel: m of [C](VC)^m[V]. */
+  /** Returns the number of consonant runs after a vowel: m of [C](VC)^m[V]. */
   private static int measure(String word) {
     boolean[] consonants = consonants(word);
     int measure = 0;
@@ -246,7 +246,10 @@ final class PorterStemmer {
     return last >= 1 && word.charAt(last) == word.charAt(last - 1) && consonants(word)[last];
   }
 
-  /** Porter's *o, as in "hop": consonant, vowel, consonant but w, x or y; or NLTK's "at". */
+  /**
+   * Returns true for Porter's *o, as in "hop": consonant, vowel, consonant but w, x or y; or NLTK's
+   * "at".
+   */
   private static boolean isShort(String word) {
     boolean[] c = consonants(word);
     int n = c.length;

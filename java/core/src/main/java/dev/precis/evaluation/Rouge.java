@@ -11,9 +11,9 @@ import java.util.Map;
 import java.util.function.Function;
 
 /**
- * ROUGE: how much of a reference summary a prediction has, and how much of the prediction is in the
- * reference (Lin: ROUGE: A Package for Automatic Evaluation of Summaries, 2004), to the last digit
- * as Google's rouge_score computes it.
+ * Computes ROUGE, the recall and precision of a prediction's words against a reference summary
+ * (Lin: ROUGE: A Package for Automatic Evaluation of Summaries, 2004), with the same numbers as
+ * Google's rouge_score.
  *
  * <p>With hits of a prediction of p things and a reference of r things:
  *
@@ -34,22 +34,20 @@ import java.util.function.Function;
  * which is English only; {@link Preset} says what else there is to choose. Immutable.
  */
 public final class Rouge {
-  /** The longest text that is compared, in words: time and memory grow with its square. */
+  /** Maximum length of a text in words; time and memory grow with its square. */
   public static final int MAX_WORDS = 20_000;
 
   private final Preset preset;
 
-  /**
-   * The ways of computing ROUGE whose numbers people compare; their F1 differ by several points.
-   */
+  /** Variants of ROUGE in common use; their F1 differ by several points. */
   public enum Preset {
-    /** rouge_score with use_stemmer: what papers and courses on FLAN-T5 print. */
+    /** rouge_score with use_stemmer, as in papers and courses on FLAN-T5. */
     STEMMER("rouge_score", true, false, "Porter stemmer, sentences end at line ends"),
-    /** rouge_score, and Hugging Face evaluate, as they come. */
+    /** rouge_score and Hugging Face evaluate with their defaults. */
     NO_STEMMER("rouge_score-no-stemmer", false, false, "no stemmer, sentences end at line ends"),
     /**
      * rouge_score with use_stemmer and split_summaries, or with line ends put between the sentences
-     * as Hugging Face's summarisation examples do. Those ask a trained model where sentences end;
+     * as Hugging Face's summarization examples do. Those ask a trained model where sentences end;
      * here they end where punctuation says so, which agrees on plain prose. Only Lsum differs from
      * {@link #STEMMER}.
      */
@@ -67,20 +65,20 @@ public final class Rouge {
       this.description = description;
     }
 
-    /** Its name in options and reports. */
+    /** Returns its name in options and reports. */
     public String id() {
       return id;
     }
 
-    /** Its settings in a few words, to be printed beside its numbers. */
+    /** Returns its settings in a few words, for reports. */
     public String description() {
       return description;
     }
 
     /**
-     * The preset of a name.
+     * Returns the preset with a name.
      *
-     * @throws InvalidInputException where there is none; the sentence names them all
+     * @throws InvalidInputException where there is none; the message names them all
      */
     public static Preset of(String id) {
       for (Preset preset : values()) {
@@ -94,7 +92,7 @@ public final class Rouge {
     }
   }
 
-  /** How the scores against several references become one. */
+  /** Combinations of the scores against several references. */
   public enum MultiReference {
     /** Each metric against the reference where its F1 is highest, as rouge_score's score_multi. */
     MAX,
@@ -112,7 +110,7 @@ public final class Rouge {
     }
   }
 
-  /** The four metrics. */
+  /** Metrics of ROUGE. */
   public enum Metric {
     ROUGE_1("rouge1", Scores::rouge1),
     ROUGE_2("rouge2", Scores::rouge2),
@@ -127,18 +125,18 @@ public final class Rouge {
       this.score = score;
     }
 
-    /** Its name in reports. */
+    /** Returns its name in reports. */
     public String id() {
       return id;
     }
 
-    /** The metric's score among all. */
+    /** Returns the metric's score among all. */
     public Score of(Scores scores) {
       return score.apply(scores);
     }
   }
 
-  /** The four metrics of a prediction. */
+  /** Scores of a prediction under the four metrics. */
   public record Scores(Score rouge1, Score rouge2, Score rougeL, Score rougeLsum) {}
 
   private Rouge(Preset preset) {
@@ -178,7 +176,7 @@ public final class Rouge {
     return combination == MultiReference.MEAN ? mean(all) : perMetric(all, Rouge::best);
   }
 
-  /** The mean of each number; at least one. */
+  /** Returns the mean of each number over one or more scores. */
   static Scores mean(List<Scores> all) {
     return all.size() == 1 ? all.getFirst() : perMetric(all, Rouge::mean);
   }
@@ -218,7 +216,7 @@ public final class Rouge {
     return new Score(precision / n, recall / n, f1 / n);
   }
 
-  /** The words of a text as they are compared. */
+  /** Returns the words of a text as they are compared. */
   List<String> words(String text) {
     String lower = text.toLowerCase(Locale.ROOT);
     List<String> words = new ArrayList<>();
@@ -256,7 +254,7 @@ public final class Rouge {
     return sentences.stream().map(sentence -> ids(words(sentence), ids)).toList();
   }
 
-  /** ROUGE-N for n of 1 or 2. */
+  /** Computes ROUGE-N for n of 1 or 2. */
   private static Score overlap(int[] prediction, int[] reference, int n) {
     long[] p = sortedNgrams(prediction, n);
     long[] r = sortedNgrams(reference, n);
@@ -321,7 +319,7 @@ public final class Rouge {
 
   /**
    * The longest common subsequence of a (rows) and b (columns). The table keeps one row of lengths
-   * and, for the way back, one bit a cell: whether it goes to the left.
+   * and, for backtracking, one bit per cell: true if the path goes left.
    */
   private static final class Subsequence {
     private final int[] a;
@@ -354,7 +352,7 @@ public final class Rouge {
       return length;
     }
 
-    /** Marks which of a's words are in it, the last ones where there is a choice. */
+    /** Marks the words of a that are in it; of equally long subsequences, the last one. */
     void markIn(BitSet places) {
       int i = a.length - 1;
       int j = b.length - 1;

@@ -6,9 +6,10 @@ import java.util.Locale;
 import java.util.Set;
 
 /**
- * Finds the sentences of a text: one ends at a line's end, and after a full stop, question or
- * exclamation mark (and the quotes or brackets that close with it) before a space and anything but
- * a small letter. The full stop of an abbreviation or an initial ends none.
+ * Splits a text into sentences. A sentence ends at the end of a line, and after a full stop,
+ * question or exclamation mark (and the quotes or brackets that close with it) before a space and
+ * anything but a small letter. The full stop of an abbreviation or an initial does not end a
+ * sentence.
  */
 final class SentenceSplitter {
   private static final Set<String> ABBREVIATIONS =
@@ -18,7 +19,7 @@ final class SentenceSplitter {
 
   private SentenceSplitter() {}
 
-  /** The sentences in order, without the spaces between them. */
+  /** Returns the sentences in order, without the spaces between them. */
   static List<String> split(String text) {
     List<String> sentences = new ArrayList<>();
     for (String line : text.split("\n")) {
@@ -42,7 +43,7 @@ final class SentenceSplitter {
     return sentences;
   }
 
-  /** Whether what follows is a space and something that a sentence can begin with. */
+  /** Returns true if a space and a possible begin of a sentence follow. */
   private static boolean startsAnew(String line, int end) {
     int next = end;
     while (next < line.length() && Character.isWhitespace(line.charAt(next))) {

@@ -1,2 +1,5 @@
-/** How good summaries are, and how sure that is: ROUGE, and the paired bootstrap. */
+/**
+ * Evaluation of summaries and classifiers: ROUGE, calibration, and the paired bootstrap for
+ * confidence intervals and significance.
+ */
 package dev.precis.evaluation;

@@ -8,13 +8,13 @@ import java.util.List;
 import java.util.function.ToIntFunction;
 
 /**
- * Which examples each step of a run takes: a function of the seed and the step alone, so that a run
- * can go on anywhere.
+ * Assigns examples to the steps of a run. The assignment is a function of the seed and the step
+ * alone, so that a run can resume anywhere.
  *
- * <p>Shuffled, each epoch has an order of its own. Bucketed, examples of a few hundred steps are
- * then sorted by length before they are cut into batches, and the batches shuffled: what is
- * computed together is of about one length. In order, batch k takes the next examples, over the end
- * and on from the first.
+ * <p>With shuffling, each epoch has an order of its own. Bucketing then sorts the examples of a few
+ * dozen batches by length, cuts them into batches and shuffles the batches, so that the examples of
+ * a batch have about the same length. Without shuffling, batch k takes the next examples in order
+ * and wraps around at the end.
  */
 public final class Batches<T> {
   private static final int BUCKET_BATCHES = 64;
@@ -28,9 +28,9 @@ public final class Batches<T> {
   private List<int[]> order;
 
   /**
-   * Batches of examples.
+   * Assigns these examples.
    *
-   * @param length how long an example is, for bucketing
+   * @param length of an example, for bucketing
    * @param batchSize examples of one optimizer step
    */
   public Batches(
@@ -64,12 +64,12 @@ public final class Batches<T> {
         .sum();
   }
 
-  /** Steps of one pass over the examples. */
+  /** Returns the number of steps of one epoch. */
   public long stepsPerEpoch() {
     return Math.ceilDiv(examples.size(), batchSize);
   }
 
-  /** The examples of a step, counted from 0. */
+  /** Returns the examples of a step, counted from 0. */
   public List<T> batch(long step) {
     List<T> batch = new ArrayList<>();
     if (!shuffle) {
@@ -116,7 +116,7 @@ public final class Batches<T> {
     return List.of(shuffled);
   }
 
-  /** Fisher and Yates. */
+  /** Shuffles in place (Fisher and Yates 1938). */
   private static <E> void shuffle(E[] all, SplitMix64 random) {
     for (int i = all.length - 1; i > 0; i--) {
       int j = random.below(i + 1);

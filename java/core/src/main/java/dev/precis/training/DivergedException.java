@@ -1,7 +1,7 @@
 package dev.precis.training;
 
 /**
- * A run whose loss or gradient is not a number any more, or that a watchdog has given up.
+ * Reports a run whose loss or gradient is no longer finite, or that the watchdog has ended.
  *
  * <p>Neither the input nor the program is at fault: the message is one sentence that says at which
  * step, what was seen, and what to change. The command line prints it alone and exits with 1.

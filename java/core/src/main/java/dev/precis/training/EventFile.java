@@ -11,17 +11,17 @@ import java.nio.file.StandardOpenOption;
 import java.util.zip.CRC32C;
 
 /**
- * Curves for TensorBoard: a file of records, each an {@code Event} message of its event.proto with
- * one scalar.
+ * Writes curves for TensorBoard: a file of records, each an {@code Event} message of its
+ * event.proto with one scalar.
  *
- * <p>A record is its length (8 bytes, little endian), the masked CRC-32C of those, the message, and
- * its masked CRC-32C; masked: rotated right by 15 bits, plus a282ead8.
+ * <p>A record is its length (8 bytes, little endian), the masked CRC-32C of the length, the
+ * message, and its masked CRC-32C. Masking rotates right by 15 bits and adds a282ead8.
  */
 public final class EventFile implements AutoCloseable {
   private final FileChannel channel;
   private final Path file;
 
-  /** A new file, or an old one written anew. */
+  /** Creates the file, or overwrites it. */
   public EventFile(Path file) {
     this.file = file;
     try {

@@ -1,9 +1,9 @@
 package dev.precis.training;
 
 /**
- * A source and the target that the model should give for it, as token ids.
+ * A source and the target that the model should generate for it, as token ids.
  *
- * @param source its end token included
- * @param target likewise; the start token is not part of it
+ * @param source tokens, the end token included
+ * @param target tokens, the end token included, the start token not
  */
 public record Example(int[] source, int[] target) {}

@@ -11,13 +11,13 @@ import java.util.List;
 import java.util.stream.Stream;
 
 /**
- * Makes examples of dialogues and their summaries.
+ * Tokenizes dialogues and their summaries into examples.
  *
- * @param template what the model reads
- * @param maxSourceLength tokens of a source, at most; longer dialogues are left out or cut
- * @param maxTargetLength likewise of a summary
- * @param truncate whether what is too long is cut rather than left out
- * @param allReferences whether each reference summary makes an example of its own; else the first
+ * @param template of the model's input
+ * @param maxSourceLength maximum tokens of a source; longer dialogues are skipped or truncated
+ * @param maxTargetLength maximum tokens of a summary, likewise
+ * @param truncate truncate what is too long instead of skipping it
+ * @param allReferences make an example of each reference summary, not only of the first
  */
 public record ExampleReader(
     Tokenizer tokenizer,
@@ -28,9 +28,9 @@ public record ExampleReader(
     boolean allReferences) {
 
   /**
-   * What a file gave.
+   * Examples of a file.
    *
-   * @param leftOut pairs of a dialogue and a summary that were too long
+   * @param leftOut number of pairs of a dialogue and a summary that were too long
    */
   public record Examples(List<Example> examples, int leftOut) {}
 

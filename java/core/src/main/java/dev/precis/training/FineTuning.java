@@ -13,10 +13,10 @@ import java.util.Collections;
 import java.util.List;
 
 /**
- * The supervised loss of a T5: the cross-entropy of each target token, given the source and the
- * target tokens before it; and its gradients.
+ * Computes the supervised loss of a T5 and its gradients: the cross-entropy of each target token,
+ * given the source and the target tokens before it.
  *
- * <p>Not for several threads.
+ * <p>Not thread-safe.
  */
 public final class FineTuning implements AutoCloseable {
   private final TrainableT5 t5;
@@ -25,11 +25,11 @@ public final class FineTuning implements AutoCloseable {
   private final Tape tape;
 
   /**
-   * The loss of a model.
+   * Prepares the loss of a model.
    *
-   * @param labelSmoothing share of each target's weight that all tokens get alike (Szegedy et al.
-   *     2016)
-   * @param recompute see {@link Tape}
+   * @param labelSmoothing share of each target's weight that is spread over the whole vocabulary
+   *     (Szegedy et al. 2016)
+   * @param recompute activations in the backward pass, see {@link Tape}
    */
   public FineTuning(TrainableT5 t5, float labelSmoothing, boolean recompute) {
     this.t5 = t5;
@@ -41,9 +41,10 @@ public final class FineTuning implements AutoCloseable {
   /**
    * Adds the gradients of {@code scale x sum of the losses} to those of the parameters.
    *
-   * @param scale one over the tokens of the whole step, so that parts of a step add up to it
+   * @param scale one over the tokens of the whole step, so that the gradients of micro-batches add
+   *     up to the step's
    * @param seed of the dropout masks
-   * @return the sum of the losses, one for each target token
+   * @return the sum of the losses of all target tokens
    */
   public double accumulate(List<Example> examples, float scale, long seed) {
     double sum = loss(examples, true, scale, labelSmoothing, seed);
@@ -51,17 +52,17 @@ public final class FineTuning implements AutoCloseable {
     return sum;
   }
 
-  /** The sum of the losses, without smoothing and without dropout. */
+  /** Returns the sum of the losses, without label smoothing and without dropout. */
   public double evaluate(List<Example> examples) {
     return loss(examples, false, 1, 0, 0);
   }
 
-  /** The most memory that values and gradients took in one step so far, in bytes. */
+  /** Returns the most memory that activations took in one step so far, in bytes. */
   long peak() {
     return workspace.peak();
   }
 
-  /** Target tokens of examples. */
+  /** Returns the number of target tokens of examples. */
   public static long targetTokens(List<Example> examples) {
     long n = 0;
     for (Example example : examples) {
@@ -117,12 +118,12 @@ public final class FineTuning implements AutoCloseable {
     t5.parameters().clearGradients();
   }
 
-  /** Takes the memory of a plan at once. */
+  /** Allocates the memory of a plan at once. */
   public void reserve(long bytes) {
     workspace.reserve(bytes);
   }
 
-  /** Bytes that the workspace holds. */
+  /** Returns the bytes that the workspace holds. */
   public long workspaceBytes() {
     return workspace.bytes();
   }

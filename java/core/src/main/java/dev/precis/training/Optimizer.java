@@ -12,11 +12,14 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 
 /**
- * Changes parameters by their gradients. The formulas are those of precis.h, which are PyTorch's
- * and, of Adafactor, transformers' for a given learning rate.
+ * Updates parameters by their gradients. The formulas stand in precis.h. They are PyTorch's, and
+ * for Adafactor those of transformers at a given learning rate.
  */
 public abstract class Optimizer {
-  /** Which one. */
+  /**
+   * Algorithms: AdamW (Loshchilov and Hutter 2019), Adam (Kingma and Ba 2015), SGD with momentum,
+   * and Adafactor (Shazeer and Stern 2018).
+   */
   public enum Kind {
     ADAMW,
     ADAM,
@@ -25,14 +28,15 @@ public abstract class Optimizer {
   }
 
   /**
-   * Its settings.
+   * Settings of an optimizer.
    *
    * @param weightDecay decoupled for AdamW and Adafactor, L2 for Adam and SGD
-   * @param beta1 of Adam and AdamW
-   * @param beta2 likewise
-   * @param epsilon likewise
+   * @param beta1 decay of Adam's first moment
+   * @param beta2 decay of Adam's second moment
+   * @param epsilon added to the root of Adam's second moment
    * @param momentum of SGD
-   * @param scaleParameter of Adafactor: the learning rate is relative to a parameter's size
+   * @param scaleParameter makes Adafactor's learning rate relative to a parameter's root mean
+   *     square
    */
   public record Settings(
       Kind kind,
@@ -42,7 +46,7 @@ public abstract class Optimizer {
       float epsilon,
       float momentum,
       boolean scaleParameter) {
-    /** The usual settings of a kind. */
+    /** Returns the usual settings of an algorithm. */
     public static Settings of(Kind kind, float weightDecay) {
       return new Settings(kind, weightDecay, 0.9f, 0.999f, 1e-8f, 0, false);
     }
@@ -60,7 +64,7 @@ public abstract class Optimizer {
   }
 
   /**
-   * An optimizer with fresh state.
+   * Creates an optimizer with zero state.
    *
    * @param owner frees the state
    */
@@ -84,14 +88,14 @@ public abstract class Optimizer {
   }
 
   /**
-   * One step.
+   * Updates all parameters once.
    *
    * @param step from 1
-   * @param gradientScale what gradients are multiplied by first: clipping
+   * @param gradientScale factor of the gradients, see {@link #clippingScale}
    */
   public abstract void step(long step, float learningRate, float gradientScale);
 
-  /** What it remembers, by name: to be saved, and to be written to when resuming. */
+  /** Returns the optimizer's state by name. Checkpoints save it, and resuming writes to it. */
   public Map<String, Tensor> state() {
     return state;
   }

@@ -24,11 +24,11 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * A run on disk: {@code config.json} (everything, defaults included), {@code metrics.jsonl} (one
- * object a step, flushed) and {@code checkpoints/step-N/}. A checkpoint is written under another
- * name, synced and renamed: one that has its name is whole.
+ * Keeps a run on disk: {@code config.json} (all options, defaults included), {@code metrics.jsonl}
+ * (one object per step, flushed) and {@code checkpoints/step-N/}. A checkpoint is written under a
+ * temporary name, synced and renamed, so that one with its final name is complete.
  *
- * <p>Only one process may have a run open.
+ * <p>Only one process can have a run open.
  */
 public final class RunFolder implements AutoCloseable {
   private static final String CONFIG = "config.json";
@@ -44,9 +44,9 @@ public final class RunFolder implements AutoCloseable {
   }
 
   /**
-   * A new run.
+   * Creates a new run.
    *
-   * @param config everything that decides what the run does; numbers, texts, objects of them
+   * @param config every option that the run's numbers depend on
    * @throws InvalidInputException where the folder already holds a run
    */
   public static RunFolder create(Path folder, ObjectNode config) {
@@ -69,9 +69,9 @@ public final class RunFolder implements AutoCloseable {
   }
 
   /**
-   * A run to go on with.
+   * Opens a run to resume it.
    *
-   * @param config as it would be for a new run: what differs from the run's own is refused
+   * @param config as it would be for a new run; options that differ from the run's own are refused
    * @throws InvalidInputException where there is no run, or another one
    */
   public static RunFolder resume(Path folder, ObjectNode config) {
@@ -152,7 +152,7 @@ public final class RunFolder implements AutoCloseable {
         });
   }
 
-  /** Keeps the metrics up to a step, of a run that goes on from there, and opens them. */
+  /** Opens the metrics of a run that continues after a step; lines of later steps are removed. */
   public void openMetrics(long lastStep) {
     if (metrics != null) {
       metrics.close();
@@ -161,9 +161,9 @@ public final class RunFolder implements AutoCloseable {
   }
 
   /**
-   * Another file of one object a line, each with its {@code step}.
+   * Opens another log of one object per line, each with its {@code step}.
    *
-   * @param lastStep what is there already is kept up to this step
+   * @param lastStep lines of later steps are removed
    */
   public StepLog log(String name, long lastStep) {
     return StepLog.open(folder.resolve(name), lastStep);
@@ -174,7 +174,7 @@ public final class RunFolder implements AutoCloseable {
     metrics.add(line);
   }
 
-  /** The lines of the metrics so far. */
+  /** Returns the lines of the metrics so far. */
   public List<ObjectNode> metrics() {
     return StepLog.read(folder.resolve("metrics.jsonl"));
   }
@@ -184,13 +184,16 @@ public final class RunFolder implements AutoCloseable {
     void writeTo(Path folder);
   }
 
-  /** Writes a checkpoint, which has its name only when it is whole. */
+  /** Writes a checkpoint, which gets its final name once it is complete. */
   public void checkpoint(long step, Content content) {
     Path target = checkpointPath(step);
     writeFolder(target, content);
   }
 
-  /** As a checkpoint, another folder of the run: one that is replaced is whole until the end. */
+  /**
+   * Writes another folder of the run as a checkpoint is written; an old one stays complete until it
+   * is replaced.
+   */
   public void result(String name, Content content) {
     writeFolder(folder.resolve(name), content);
   }
@@ -217,12 +220,12 @@ public final class RunFolder implements AutoCloseable {
     }
   }
 
-  /** The folder of a checkpoint. */
+  /** Returns the folder of a checkpoint. */
   public Path checkpointPath(long step) {
     return folder.resolve("checkpoints").resolve(STEP + step);
   }
 
-  /** The steps of the checkpoints there are, ascending. */
+  /** Returns the steps of all checkpoints, ascending. */
   public List<Long> checkpoints() {
     try (Stream<Path> all = Files.list(folder.resolve("checkpoints"))) {
       return all.map(path -> path.getFileName().toString())
@@ -241,7 +244,7 @@ public final class RunFolder implements AutoCloseable {
     return all.isEmpty() ? Optional.empty() : Optional.of(all.getLast());
   }
 
-  /** Removes what a kill left half-written, and all checkpoints but the newest and the best. */
+  /** Removes all checkpoints but the newest and the best. */
   public void prune(int keep, long best) {
     List<Long> all = checkpoints();
     for (int i = 0; i < all.size() - keep; i++) {
@@ -256,7 +259,7 @@ public final class RunFolder implements AutoCloseable {
     delete(checkpointPath(step));
   }
 
-  /** Removes what a killed run left half-written. */
+  /** Removes what a killed process left half-written. */
   public void removeLeftovers() {
     for (Path place : List.of(folder, folder.resolve("checkpoints"))) {
       try (Stream<Path> all = Files.list(place)) {

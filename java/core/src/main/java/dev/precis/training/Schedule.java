@@ -1,15 +1,15 @@
 package dev.precis.training;
 
 /**
- * How the learning rate runs over the steps, with transformers' formulas: linear warm-up from zero,
- * then constant, or down to zero linearly or along half a cosine (Loshchilov and Hutter 2017).
+ * Schedule of the learning rate, with transformers' formulas: linear warm-up from zero, then
+ * constant, or decaying to zero linearly or along half a cosine (Loshchilov and Hutter 2017).
  *
- * @param shape after the warm-up
- * @param warmupSteps steps until the full rate
+ * @param shape of the decay after the warm-up
+ * @param warmupSteps steps until the full learning rate
  * @param totalSteps steps of the whole run
  */
 public record Schedule(Shape shape, long warmupSteps, long totalSteps) {
-  /** After the warm-up. */
+  /** Shapes of the schedule after the warm-up. */
   public enum Shape {
     LINEAR,
     COSINE,
@@ -17,9 +17,9 @@ public record Schedule(Shape shape, long warmupSteps, long totalSteps) {
   }
 
   /**
-   * What the learning rate is multiplied by.
+   * Returns the factor of the learning rate.
    *
-   * @param done steps that were taken before
+   * @param done steps before this one
    */
   public double factor(long done) {
     if (done < warmupSteps) {

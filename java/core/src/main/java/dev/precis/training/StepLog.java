@@ -15,7 +15,9 @@ import java.util.List;
 import java.util.Optional;
 import tools.jackson.databind.node.ObjectNode;
 
-/** A file of one JSON object a line, each with the {@code step} it tells of, flushed. */
+/**
+ * Appends to a file of one JSON object per line, each with its {@code step}, and flushes each line.
+ */
 public final class StepLog implements AutoCloseable {
   private final Path file;
   private final FileChannel channel;
@@ -25,7 +27,7 @@ public final class StepLog implements AutoCloseable {
     this.channel = channel;
   }
 
-  /** Keeps what is there up to a step, and opens the file for more. */
+  /** Opens the file to append; lines after a step are removed. */
   static StepLog open(Path file, long lastStep) {
     try {
       if (Files.exists(file)) {
@@ -49,7 +51,7 @@ public final class StepLog implements AutoCloseable {
     }
   }
 
-  /** The step of a line; none of one that a kill cut short. */
+  /** Returns the step of a line; empty for one that a kill cut short. */
   private static Optional<Long> step(String line) {
     try {
       return Optional.of((long) Json.parseObject(line, "the line").number("step"));
@@ -58,7 +60,7 @@ public final class StepLog implements AutoCloseable {
     }
   }
 
-  /** The whole lines of a file. */
+  /** Returns the complete lines of a file. */
   public static List<ObjectNode> read(Path file) {
     try {
       List<ObjectNode> lines = new ArrayList<>();
@@ -73,7 +75,7 @@ public final class StepLog implements AutoCloseable {
     }
   }
 
-  /** Adds a line. */
+  /** Appends a line. */
   public void add(ObjectNode line) {
     try {
       ByteBuffer bytes = ByteBuffer.wrap((line.toString() + "\n").getBytes(StandardCharsets.UTF_8));

@@ -26,9 +26,9 @@ import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * A RoBERTa that is trained to classify: all of its weights, in float32.
+ * A RoBERTa classifier under full fine-tuning, with float32 weights.
  *
- * <p>Not for several threads.
+ * <p>Not thread-safe.
  */
 public final class TrainableRoberta extends Trainable {
   private static final String HEAD = "classifier.out_proj.";
@@ -42,17 +42,17 @@ public final class TrainableRoberta extends Trainable {
   private RobertaClassifier classifier;
 
   /**
-   * How a model begins.
+   * Options of a model.
    *
-   * @param labels of its head
-   * @param dtype what is multiplied in: float32 or bfloat16
-   * @param dropout of everything; NaN: as the configuration has it
-   * @param seed of weights that are drawn
-   * @param companion writes what else belongs into the model's folder
+   * @param labels of the classification head
+   * @param dtype of the operands of matrix products: float32 or bfloat16
+   * @param dropout rate of all layers; NaN: the configuration's
+   * @param seed of randomly initialized weights
+   * @param companion writes further files into the result's folder
    */
   public record Options(
       List<String> labels, DType dtype, float dropout, long seed, Consumer<Path> companion) {
-    /** Keeps its own copy of the labels. */
+    /** Copies the labels and checks the type. */
     public Options {
       labels = List.copyOf(labels);
       requireTrainingType(dtype);
@@ -60,9 +60,9 @@ public final class TrainableRoberta extends Trainable {
   }
 
   /**
-   * A model from its folder. Its head stays where it has the same labels or, of one label each, is
-   * of the same shape; else the head's last layer is drawn anew, and of a RoBERTa without a head
-   * both layers.
+   * Loads a model. Its classification head is kept if it has the same labels, or if both have one
+   * label. Otherwise its output layer is initialized at random; a RoBERTa without a head gets both
+   * layers at random.
    *
    * @throws InvalidInputException where the folder cannot be used
    */
@@ -78,9 +78,9 @@ public final class TrainableRoberta extends Trainable {
   }
 
   /**
-   * A model from nothing, with transformers' initial values.
+   * Creates a model with transformers' initial values.
    *
-   * @param folder with config.json, and the tokenizer's files
+   * @param folder with config.json and the tokenizer's files
    */
   public static TrainableRoberta fromScratch(Path folder, Options options, Context.Options device) {
     return built(
@@ -126,7 +126,10 @@ public final class TrainableRoberta extends Trainable {
     }
   }
 
-  /** The standard deviation of transformers' RoBERTa; norms are 1, biases 0. */
+  /**
+   * Initializes a parameter as transformers' RoBERTa: normal with the configuration's standard
+   * deviation; layer norms 1, biases 0.
+   */
   private void initialise(Parameter parameter, long seed) {
     String name = parameter.name();
     MemorySegment memory = parameter.value().memory();
@@ -148,12 +151,12 @@ public final class TrainableRoberta extends Trainable {
     return config;
   }
 
-  /** Whether the head's last layer was drawn, not read. */
+  /** Returns true if the head's output layer was initialized at random rather than loaded. */
   public boolean freshHead() {
     return freshHead;
   }
 
-  /** The model on a tape, with its weights as they are now. */
+  /** Returns the model with its present weights, which can be recorded on a tape. */
   public RobertaClassifier classifier() {
     return classifier;
   }

@@ -26,10 +26,10 @@ import java.util.Map;
 import java.util.function.Predicate;
 
 /**
- * A T5 that is trained: all of its weights, or adapters on frozen ones. {@link #model} generates
- * with the weights as they are at the moment.
+ * A T5 under full fine-tuning, or with adapters on frozen weights. {@link #model} generates with
+ * the present weights.
  *
- * <p>Not for several threads.
+ * <p>Not thread-safe.
  */
 public final class TrainableT5 extends Trainable {
   private final T5Config config;
@@ -41,11 +41,11 @@ public final class TrainableT5 extends Trainable {
   private boolean dropsOut;
 
   /**
-   * Adapters on a frozen model, which change nothing yet.
+   * Creates new adapters on a frozen model, which do not change its outputs yet.
    *
-   * @param folder the model's
-   * @param dtype float32 or bfloat16, of the frozen weights and of what is multiplied
-   * @param dropout of the model itself; NaN: the configuration's
+   * @param folder of the model
+   * @param dtype of the frozen weights and of the operands of matrix products: float32 or bfloat16
+   * @param dropout dropout rate dropout rate of the model itself; NaN: the configuration's
    * @param seed of the adapters' initial values
    * @throws InvalidInputException where the folder cannot be used or no layer is chosen
    */
@@ -61,10 +61,10 @@ public final class TrainableT5 extends Trainable {
   }
 
   /**
-   * Adapters to train further.
+   * Loads adapters to train them further.
    *
    * @param start a PEFT folder
-   * @param loraDropout of what A reads
+   * @param loraDropout dropout rate of the input of the adapters' A matrices
    */
   public static TrainableT5 loraFrom(
       Path folder,
@@ -85,7 +85,10 @@ public final class TrainableT5 extends Trainable {
         });
   }
 
-  /** All weights of a model. They are trained in float32; dtype is what is multiplied in. */
+  /**
+   * Loads a model for full fine-tuning. Its weights are float32; dtype is that of the operands of
+   * matrix products.
+   */
   public static TrainableT5 full(Path folder, DType dtype, float dropout, Context.Options device) {
     return built(
         new TrainableT5(folder, dtype, device),
@@ -98,9 +101,9 @@ public final class TrainableT5 extends Trainable {
   }
 
   /**
-   * A model from nothing, with transformers' initial values (Raffel et al. 2020).
+   * Creates a model with transformers' initial values (Raffel et al. 2020).
    *
-   * @param folder with config.json, and the tokenizer's files
+   * @param folder with config.json and the tokenizer's files
    */
   public static TrainableT5 fromScratch(
       Path folder, DType dtype, float dropout, long seed, Context.Options device) {
@@ -165,7 +168,10 @@ public final class TrainableT5 extends Trainable {
     }
   }
 
-  /** The standard deviations of transformers' T5, with its factor of 1. */
+  /**
+   * Initializes all parameters with the standard deviations of transformers' T5, whose initializer
+   * factor is 1.
+   */
   private void initialise(long seed) {
     double d = Math.pow(config.dModel(), -0.5);
     int index = 0;
@@ -210,28 +216,28 @@ public final class TrainableT5 extends Trainable {
     return config;
   }
 
-  /** What is trained. */
+  /** Returns the trained parameters. */
   @Override
   public Parameters parameters() {
     return parameters;
   }
 
-  /** The adapters; null where all weights are trained. */
+  /** Returns the adapters; null under full fine-tuning. */
   public LoraAdapter adapter() {
     return adapter;
   }
 
-  /** The forward pass whose gradients can be had. */
+  /** Returns the forward pass that can be recorded on a tape. */
   public T5Training training() {
     return training;
   }
 
-  /** The model for generation, with the weights as they are now. */
+  /** Returns the model for generation, with its present weights. */
   public T5Model model() {
     return model;
   }
 
-  /** All numbers of the model, adapters included, as PEFT counts them. */
+  /** Returns the number of all parameters, adapters included, as PEFT counts them. */
   public long parameterCount() {
     long count = adapter == null ? 0 : parameters.count();
     for (long[] shape : config.tensorShapes().values()) {
@@ -244,7 +250,7 @@ public final class TrainableT5 extends Trainable {
     return count;
   }
 
-  /** Bytes of what is packed, the embedding included. */
+  /** Returns the bytes of the packed weights, the embedding included. */
   @Override
   public long weightBytes() {
     long bytes = Linear.bytes(weights.linears());
@@ -252,19 +258,21 @@ public final class TrainableT5 extends Trainable {
     return own ? bytes + weights.embedding().value().memory().byteSize() : bytes;
   }
 
-  /** Brings what is packed up to date after the parameters changed. */
+  /** Packs the weights again after the parameters changed. */
   @Override
   public void update() {
     weights.update(ops());
   }
 
-  /** Whether training changes what the encoder makes of a source. */
+  /** Returns true if training changes the encoder's outputs. */
   public boolean trainsEncoder() {
     return parameters.all().stream()
         .anyMatch(p -> p.name().startsWith("encoder.") || p.name().startsWith("shared."));
   }
 
-  /** Whether a step that is recorded drops anything, so that it computes other values. */
+  /**
+   * Returns true if recorded steps have dropout, so that their values differ from unrecorded ones.
+   */
   public boolean dropsOut() {
     return dropsOut;
   }

@@ -6,9 +6,9 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Fine-tunes a T5 on examples: the supervised loss of {@link FineTuning}, step by step.
+ * Fine-tunes a T5 on examples with the supervised loss of {@link FineTuning}.
  *
- * <p>Not for several threads; {@link #stop} may come from any.
+ * <p>Not thread-safe, except {@link #stop}.
  */
 public final class Trainer extends TrainingLoop {
   private final List<Example> evaluation;
@@ -17,10 +17,10 @@ public final class Trainer extends TrainingLoop {
   private final MemoryPlan plan;
 
   /**
-   * A run that has not started, or goes on where its newest checkpoint is.
+   * Prepares a run, which starts from the beginning unless it is resumed.
    *
    * @param evaluation examples to evaluate on; may be empty
-   * @param run where everything is written; open, and closed by its owner
+   * @param run folder that everything is written to; the caller owns it and must close it
    */
   public Trainer(
       TrainableT5 t5,
@@ -53,13 +53,13 @@ public final class Trainer extends TrainingLoop {
     }
   }
 
-  /** What the run needs; it holds whatever lengths come. */
+  /** Returns the memory that the run needs, whatever lengths come. */
   @Override
   public MemoryPlan plan() {
     return plan;
   }
 
-  /** The most memory that values and gradients took in a step, in bytes. */
+  /** Returns the most memory that activations took in a step, in bytes. */
   long peak() {
     return fineTuning.peak();
   }
@@ -85,7 +85,7 @@ public final class Trainer extends TrainingLoop {
     return new Evaluation(evaluationLoss(), Map.of());
   }
 
-  /** The mean loss over the target tokens of the evaluation's examples. */
+  /** Returns the mean loss of the target tokens of the evaluation examples. */
   public double evaluationLoss() {
     double sum = 0;
     for (List<Example> batch : Batches.split(evaluation, options().batchSize())) {

@@ -14,37 +14,38 @@ import java.util.Map;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * Optimizer steps on a model, into a {@link RunFolder}; what they learn is the subclass's.
+ * Runs optimizer steps on a model and writes them to a {@link RunFolder}; subclasses define the
+ * loss.
  *
- * <p>What a step does is a function of the options and the step's number alone: a run that was
- * killed at any moment and resumed ends with the same bits as one left alone.
+ * <p>Each step is a function of the options and the step's number alone, so that a run that is
+ * killed at any moment resumes bitwise identically.
  *
- * <p>Not for several threads; {@link #stop} may come from any.
+ * <p>Not thread-safe, except {@link #stop}.
  */
 public abstract class TrainingLoop implements AutoCloseable {
-  /** Hears how a run goes. */
+  /** Receives the events of a run. */
   public interface Listener {
-    /** What has to be done once before the first step goes on. */
+    /** Reports progress of the preparation before the first step. */
     default void onPreparation(long done, long total) {}
 
-    /** A step is done. */
+    /** Reports a finished step. */
     default void onStep(Step step) {}
 
-    /** An evaluation is done; best: none was better before. */
+    /** Reports an evaluation; best is true if none before had a lower loss. */
     default void onEvaluation(long step, Evaluation evaluation, boolean best) {}
 
-    /** A checkpoint is on the disk. */
+    /** Reports a checkpoint that is on disk. */
     default void onCheckpoint(long step) {}
   }
 
   /**
-   * How one step went.
+   * Numbers of one step.
    *
    * @param step from 1
-   * @param loss mean over what the step learnt from
-   * @param gradNorm of all gradients together, before it is cut
+   * @param loss mean loss of the step
+   * @param gradNorm norm of all gradients together, before clipping
    * @param tokens source and target tokens of the step
-   * @param metrics what else was measured, by name
+   * @param metrics further metrics by name
    */
   public record Step(
       long step,
@@ -58,14 +59,14 @@ public abstract class TrainingLoop implements AutoCloseable {
       Map<String, Double> metrics) {}
 
   /**
-   * How good the model is on what it does not learn from.
+   * Result of an evaluation on held-out examples.
    *
-   * @param loss mean over it
-   * @param metrics what else was measured, by name
+   * @param loss mean loss
+   * @param metrics further metrics by name
    */
   public record Evaluation(double loss, Map<String, Double> metrics) {}
 
-  /** Why a run ended. */
+  /** Reasons for the end of a run. */
   public enum End {
     DONE,
     EARLY_STOPPED,
@@ -73,17 +74,17 @@ public abstract class TrainingLoop implements AutoCloseable {
   }
 
   /**
-   * How a run ended.
+   * Outcome of a run.
    *
-   * @param loss of the last step
-   * @param bestStep whose evaluation was the best; 0 where none was made
+   * @param loss loss of the last step
+   * @param bestStep step of the evaluation with the lowest loss; 0 without evaluation
    */
   public record Result(End end, long steps, double loss, long bestStep, double bestLoss) {}
 
   /**
-   * What a step's forward and backward gave.
+   * Loss of a batch whose gradients have been accumulated.
    *
-   * @param loss whose gradients are now those of the parameters
+   * @param loss mean loss
    * @param tokens source and target tokens
    */
   public record BatchLoss(double loss, long tokens, Map<String, Double> metrics) {}
@@ -106,11 +107,11 @@ public abstract class TrainingLoop implements AutoCloseable {
   private double lastLoss = Double.NaN;
 
   /**
-   * A run that has not started, or goes on where its newest checkpoint is.
+   * Prepares a run, which starts from the beginning unless it is resumed.
    *
-   * @param examples what is learnt from
-   * @param evaluates whether there is something to evaluate on
-   * @param run where everything is written; open, and closed by its owner
+   * @param examples number of training examples
+   * @param evaluates whether there are examples to evaluate on
+   * @param run folder that everything is written to; the caller owns it and must close it
    */
   protected TrainingLoop(
       Trainable model, TrainingOptions options, int examples, boolean evaluates, RunFolder run) {
@@ -137,25 +138,25 @@ public abstract class TrainingLoop implements AutoCloseable {
   }
 
   /**
-   * Adds the gradients of a step's loss to those of the parameters, which are zero.
+   * Adds the gradients of a step's loss to the parameters' gradients, which are zero.
    *
    * @param step from 0
    */
   protected abstract BatchLoss accumulateGradients(long step);
 
-  /** Evaluates; asked only where there is something to evaluate on. */
+  /** Evaluates the model; called only if there are examples to evaluate on. */
   protected abstract Evaluation evaluation();
 
-  /** Does what has to be done before this process' first step; {@link #stopped} ends it. */
+  /** Prepares the first step of this process, until {@link #stopped}. */
   protected void prepare(Listener listener) {}
 
-  /** What a step needs. */
+  /** Returns the memory that a step needs. */
   public abstract MemoryPlan plan();
 
   /**
-   * A plan of what every run needs.
+   * Returns the plan of the memory that every run needs.
    *
-   * @param activations bytes of values and gradients between operations
+   * @param activations bytes of activations
    */
   protected final MemoryPlan plan(long activations) {
     Map<String, Long> parts = new LinkedHashMap<>();
@@ -179,32 +180,32 @@ public abstract class TrainingLoop implements AutoCloseable {
     return run;
   }
 
-  /** A seed for the dropout masks of a part of a step. */
+  /** Returns the seed of the dropout masks of a micro-batch. */
   protected final long dropoutSeed(long step, int part) {
     return SplitMix64.mix(options.seed(), 0x64726f70L, step, part);
   }
 
-  /** Steps of the whole run. */
+  /** Returns the number of steps of the whole run. */
   public final long totalSteps() {
     return totalSteps;
   }
 
-  /** Steps that are done. */
+  /** Returns the number of steps that are done. */
   public final long done() {
     return done;
   }
 
-  /** Ends the run after the step at hand, with a checkpoint. */
+  /** Ends the run after the present step, with a checkpoint. */
   public final void stop() {
     stopped = true;
   }
 
-  /** Whether {@link #stop} was called. */
+  /** Returns true if {@link #stop} was called. */
   protected final boolean stopped() {
     return stopped;
   }
 
-  /** Goes on from the newest checkpoint; without one, from the start. */
+  /** Resumes from the newest checkpoint; without one, starts from the beginning. */
   public final void resume() {
     state.resume().ifPresent(this::continueFrom);
   }
@@ -245,10 +246,10 @@ public abstract class TrainingLoop implements AutoCloseable {
   }
 
   /**
-   * One optimizer step, for programs with a loop of their own.
+   * Runs one optimizer step, for programs with a loop of their own.
    *
-   * @throws DivergedException where the loss or the gradient is not a number any more; nothing was
-   *     changed then
+   * @throws DivergedException where the loss or the gradient is not finite; the model is unchanged
+   *     then
    */
   public final Step step() {
     long start = System.nanoTime();
@@ -318,7 +319,10 @@ public abstract class TrainingLoop implements AutoCloseable {
     return best;
   }
 
-  /** The run's result: the best weights where there was an evaluation, else the last. */
+  /**
+   * Writes the run's result: the weights with the best evaluation, or the last ones without
+   * evaluation.
+   */
   private void finish() {
     if (bestStep > 0 && bestStep != done) {
       state.loadWeights(bestStep);

@@ -7,26 +7,26 @@ import java.util.Locale;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * How a run is trained. Made by {@link #builder}; the defaults suit LoRA on FLAN-T5.
+ * Options of a training run. The defaults suit LoRA on FLAN-T5.
  *
- * @param optimizer which, and its settings
- * @param learningRate the full one, after the warm-up
- * @param schedule how it runs over the steps
- * @param warmupSteps steps until the full rate
- * @param maxGradNorm the norm of all gradients together is cut to it (Pascanu et al. 2013); 0: not
- * @param batchSize examples that are computed at once
- * @param gradientAccumulation batches of one optimizer step, whose gradient is exactly that of one
- *     large batch
- * @param epochs passes over the examples, where maxSteps is 0
- * @param maxSteps optimizer steps; 0: as many as the epochs have
- * @param labelSmoothing share of each target's weight that all tokens get alike
- * @param shuffle whether each epoch has an order of its own, batched by length
- * @param recompute whether activations are computed again for the backward: less memory
- * @param seed of everything that is drawn
+ * @param optimizer algorithm and settings
+ * @param learningRate the full learning rate, after the warm-up
+ * @param schedule shape of the learning rate after the warm-up
+ * @param warmupSteps steps until the full learning rate
+ * @param maxGradNorm clip the norm of all gradients together to this (Pascanu et al. 2013); 0: off
+ * @param batchSize examples in one forward and backward pass
+ * @param gradientAccumulation batches per optimizer step, whose gradient is that of one large batch
+ * @param epochs passes over the examples, if maxSteps is 0
+ * @param maxSteps optimizer steps; 0: those of the epochs
+ * @param labelSmoothing share of each target's weight that is spread over the whole vocabulary
+ * @param shuffle shuffle each epoch and batch examples of similar length, see {@link Batches}
+ * @param recompute recompute activations in the backward pass (gradient checkpointing): less
+ *     memory, more time
+ * @param seed of shuffling and dropout
  * @param evaluateEvery steps between evaluations; 0: after each epoch
- * @param earlyStopping evaluations without improvement that end the run; 0: none do
+ * @param earlyStopping evaluations without improvement after which the run ends; 0: off
  * @param checkpointEvery steps between checkpoints; 0: after each epoch
- * @param keepCheckpoints how many of the newest are kept
+ * @param keepCheckpoints newest checkpoints that are kept besides the best
  */
 public record TrainingOptions(
     Optimizer.Settings optimizer,
@@ -47,7 +47,7 @@ public record TrainingOptions(
     long checkpointEvery,
     int keepCheckpoints) {
 
-  /** Checks the numbers. */
+  /** Checks the ranges. */
   public TrainingOptions {
     require(
         learningRate > 0 && learningRate < 1e3f,
@@ -72,12 +72,12 @@ public record TrainingOptions(
     require(keepCheckpoints > 0, "keep-checkpoints", "1 or more", keepCheckpoints);
   }
 
-  /** A builder with the defaults. */
+  /** Returns a builder that starts from the defaults. */
   public static Builder builder() {
     return new Builder();
   }
 
-  /** All options by name, for a {@link RunFolder}. */
+  /** Returns every option that a run's numbers depend on, under its key in config.json. */
   public ObjectNode toJson() {
     ObjectNode json = Json.mapper().createObjectNode();
     json.put("optimizer", optimizer.kind().name().toLowerCase(Locale.ROOT));
@@ -100,12 +100,12 @@ public record TrainingOptions(
     return json;
   }
 
-  /** Examples of one optimizer step. */
+  /** Returns the number of examples per optimizer step. */
   public int stepSize() {
     return Math.multiplyExact(batchSize, gradientAccumulation);
   }
 
-  /** Collects options. */
+  /** Collects the options. */
   public static final class Builder {
     private Optimizer.Settings optimizer = Optimizer.Settings.of(Optimizer.Kind.ADAMW, 0.01f);
     private float learningRate = 1e-3f;
@@ -212,7 +212,7 @@ public record TrainingOptions(
       return this;
     }
 
-    /** The options, checked. */
+    /** Returns the options. */
     public TrainingOptions build() {
       return new TrainingOptions(
           optimizer,

@@ -1,5 +1,5 @@
 /**
- * Supervised fine-tuning: optimizers, schedules, checkpoints and the training loop. A killed run
- * resumes bitwise identically.
+ * Training of models: optimizers, schedules, checkpoints and runs that resume bitwise identically.
+ * Supervised fine-tuning is here; alignment builds on it.
  */
 package dev.precis.training;

@@ -3,11 +3,11 @@ package dev.precis.alignment.policy;
 import java.util.Arrays;
 
 /**
- * What was better than expected: generalised advantage estimation (Schulman et al. 2016), masked
- * moments and whitening, in double precision.
+ * Estimates advantages in double precision: generalized advantage estimation (Schulman et al.
+ * 2016), group-relative ones, and whitening over a mask.
  *
- * <p>Sequences lie one behind the other; the one with index s is [offsets[s], offsets[s + 1]). What
- * the mask leaves out counts as zero and has no share in any mean.
+ * <p>Sequences are concatenated; that with index s is [offsets[s], offsets[s + 1]). Masked tokens
+ * count as zero and are left out of all means.
  */
 public final class Advantages {
   private static final double EPSILON = 1e-8;
@@ -15,16 +15,16 @@ public final class Advantages {
   private Advantages() {}
 
   /**
-   * Advantages of each token, from the end of each sequence to its beginning:
+   * Computes the advantage of each token, from the end of each sequence to its beginning:
    *
    * <pre>
    *   delta_t = r_t + gamma V_{t+1} - V_t,   A_t = delta_t + gamma lambda A_{t+1},   V = A = 0 after the end
    * </pre>
    *
    * @param rewards of each token
-   * @param values that were predicted for each token
-   * @param mask which tokens count; rewards and values of the others are taken for zero
-   * @param offsets where sequences begin, and the end
+   * @param values the critic's value of each token
+   * @param mask true for tokens that count; rewards and values of the others are zero
+   * @param offsets begin of each sequence, and the end of the last
    * @param advantages written; advantages[t] + values[t] is the return
    */
   public static void gae(
@@ -48,7 +48,7 @@ public final class Advantages {
     }
   }
 
-  /** The mean of what the mask has; NaN where it has nothing. */
+  /** Returns the mean over the mask; NaN if it is empty. */
   public static double mean(double[] values, boolean[] mask) {
     double sum = 0;
     int n = 0;
@@ -61,7 +61,7 @@ public final class Advantages {
     return sum / n;
   }
 
-  /** The unbiased variance of what the mask has; 0 where that is one value or none. */
+  /** Returns the unbiased variance over the mask; 0 if it has fewer than two values. */
   public static double variance(double[] values, boolean[] mask) {
     double mean = mean(values, mask);
     double sum = 0;
@@ -76,10 +76,10 @@ public final class Advantages {
   }
 
   /**
-   * Scales to variance 1, in place: {@code (x - mean) / sqrt(variance + 1e-8)}, with mean and
-   * variance of what the mask has.
+   * Whitens in place: {@code (x - mean) / sqrt(variance + 1e-8)}, with mean and variance over the
+   * mask.
    *
-   * @param shiftMean whether the mean becomes 0, or stays
+   * @param shiftMean true: the mean becomes 0; false: it stays
    */
   public static void whiten(double[] values, boolean[] mask, boolean shiftMean) {
     double mean = mean(values, mask);
@@ -90,11 +90,12 @@ public final class Advantages {
   }
 
   /**
-   * Advantages of GRPO (Shao et al. 2024): how a sequence's score stands in its group.
+   * Returns the advantages of GRPO (Shao et al. 2024): a sequence's score minus the mean of its
+   * group.
    *
-   * @param scores group after group
-   * @param scale whether they are divided by the group's standard deviation + 1e-4
-   * @return for each sequence
+   * @param scores one for each sequence, group after group
+   * @param scale divide by the group's standard deviation + 1e-4
+   * @return one for each sequence
    */
   public static double[] group(double[] scores, int groupSize, boolean scale) {
     checkGroups(scores, groupSize);
@@ -113,11 +114,11 @@ public final class Advantages {
   }
 
   /**
-   * Advantages of RLOO (Ahmadian et al. 2024): a sequence's score over the mean of the others of
-   * its group.
+   * Returns the advantages of RLOO (Ahmadian et al. 2024): a sequence's score minus the mean of the
+   * others in its group.
    *
-   * @param scores group after group
-   * @return for each sequence
+   * @param scores one for each sequence, group after group
+   * @return one for each sequence
    */
   public static double[] leaveOneOut(double[] scores, int groupSize) {
     checkGroups(scores, groupSize);

@@ -18,16 +18,17 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * What an alignment did: responses to the same prompts with the same draws, before and after it.
+ * Compares the baseline and the aligned policy on responses to the same prompts, sampled with the
+ * same random numbers.
  *
- * @param rows sorted by gain of the reward, the largest first
- * @param measures what was measured, by name; the first is the reward
+ * @param rows one for each prompt, sorted by gain of the reward, the largest first
+ * @param measures measures by name; the first is the reward
  */
 public record Comparison(List<Row> rows, Map<String, Paired> measures) {
   /**
-   * One prompt.
+   * Responses to one prompt.
    *
-   * @param query what the policy read
+   * @param query text that the policy read
    */
   public record Row(
       String id,
@@ -36,52 +37,52 @@ public record Comparison(List<Row> rows, Map<String, Paired> measures) {
       String alignedResponse,
       double baselineReward,
       double alignedReward) {
-    /** How much more the response gets than before. */
+    /** Returns the aligned response's reward minus the baseline's. */
     public double gain() {
       return alignedReward - baselineReward;
     }
   }
 
   /**
-   * A measure of all responses, prompt by prompt.
+   * A measure of all responses, paired by prompt.
    *
-   * @param difference after minus before, with its 95 % interval
+   * @param difference aligned minus baseline, with its 95 % confidence interval
    */
   public record Paired(
       double[] baseline, double[] aligned, PairedBootstrap.Interval difference, double pValue) {
-    /** The mean before. */
+    /** Returns the mean of the baseline responses. */
     public double baselineMean() {
       return SampleMoments.mean(baseline);
     }
 
-    /** The mean after. */
+    /** Returns the mean of the aligned responses. */
     public double alignedMean() {
       return SampleMoments.mean(aligned);
     }
 
-    /** The standard deviation before. */
+    /** Returns the standard deviation of the baseline responses. */
     public double baselineDeviation() {
       return SampleMoments.deviation(baseline);
     }
 
-    /** The standard deviation after. */
+    /** Returns the standard deviation of the aligned responses. */
     public double alignedDeviation() {
       return SampleMoments.deviation(aligned);
     }
 
-    /** The difference as a share of the mean before; NaN where that is zero. */
+    /** Returns the difference relative to the baseline mean; NaN if that is zero. */
     public double relative() {
       return baselineMean() == 0 ? Double.NaN : difference.mean() / Math.abs(baselineMean());
     }
   }
 
-  /** Measures with this beginning guard the quality: they must not fall. */
+  /** Prefix of the measures of quality, which must not fall. */
   private static final String GUARDED = "rouge";
 
   /**
-   * Responses of a model as it is now.
+   * Generates responses with a model's present weights.
    *
-   * @param options with a seed: the same draws are made for the same prompts
+   * @param options with a seed: the same prompts are sampled with the same random numbers
    */
   public static List<String> respond(
       T5Model model, Tokenizer tokenizer, List<Prompt> prompts, GenerationOptions options) {
@@ -100,7 +101,7 @@ public record Comparison(List<Row> rows, Map<String, Paired> measures) {
    *
    * @param baseline responses of the policy before alignment, one for each prompt
    * @param aligned responses of the aligned policy
-   * @param measures by name, in the order they are told; the first is the reward, by whose gain
+   * @param measures by name, in the order of the report; the first is the reward, by whose gain
    *     rows are sorted
    * @param seed of the bootstrap
    */
@@ -143,7 +144,7 @@ public record Comparison(List<Row> rows, Map<String, Paired> measures) {
     return measure.checked(completions).stream().mapToDouble(Score::value).toArray();
   }
 
-  /** What to say where a measure of quality fell beyond its interval. */
+  /** Returns a warning if a measure of quality fell by more than its confidence interval. */
   public Optional<String> guard() {
     List<String> fell = new ArrayList<>();
     measures.forEach(

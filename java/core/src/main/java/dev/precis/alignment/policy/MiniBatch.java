@@ -8,13 +8,13 @@ import dev.precis.tensor.Workspace;
 import java.lang.foreign.ValueLayout;
 
 /**
- * The tokens of some responses, as the update's kernel reads and writes them.
+ * Inputs and outputs of the loss kernel for the responses of a mini-batch.
  *
- * @param tokens where in the rollout's arrays each token is
- * @param advantages of each token, as it is trained
- * @param actions the tokens themselves; -100 where one is not trained
- * @param weights each token's share of the loss
- * @param tensors the rest: what is read, and what is written
+ * @param tokens index of each token in the rollout's arrays
+ * @param advantages advantage of each token, whitened if the mode whitens mini-batches
+ * @param actions token ids; -100 for tokens that are not trained
+ * @param weights weight of each token in the loss
+ * @param tensors read and written by the kernel
  */
 record MiniBatch(
     int[] tokens,
@@ -33,10 +33,10 @@ record MiniBatch(
     PpoLoss.Coefficients coefficients) {
 
   /**
-   * All responses to some prompts of a rollout.
+   * Collects the responses to some prompts of a rollout.
    *
    * @param part indices of the prompts
-   * @param klCoefficient of GRPO's penalty in the loss
+   * @param klCoefficient coefficient of GRPO's penalty in the loss
    */
   static MiniBatch of(
       Rollout rollout,
@@ -110,8 +110,8 @@ record MiniBatch(
   }
 
   /**
-   * A trained token's share of the loss: PPO's is a mean over tokens, GRPO's a mean over responses
-   * of a mean over tokens, RLOO's a mean over responses of a sum.
+   * Returns a trained token's weight in the loss. PPO takes the mean over tokens, GRPO the mean
+   * over responses of their mean over tokens, RLOO the mean over responses of their sum.
    */
   private static double share(PolicyAlgorithm algorithm, int trained, int responses, int length) {
     return switch (algorithm) {
@@ -131,7 +131,7 @@ record MiniBatch(
     return tensor;
   }
 
-  /** What the kernel reads. */
+  /** Returns the inputs of the kernel. */
   PpoLoss.Inputs inputs() {
     return new PpoLoss.Inputs(
         actions,
@@ -143,12 +143,12 @@ record MiniBatch(
         returns);
   }
 
-  /** What the kernel writes. */
+  /** Returns the outputs of the kernel. */
   PpoLoss.Outputs outputs() {
     return new PpoLoss.Outputs(logProbabilities, entropies, policyLosses, valueLosses);
   }
 
-  /** A value that the kernel wrote or read. */
+  /** Returns an element of a tensor. */
   static double at(Tensor tensor, int i) {
     return tensor.memory().getAtIndex(ValueLayout.JAVA_FLOAT, i);
   }

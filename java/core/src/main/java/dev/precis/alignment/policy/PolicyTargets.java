@@ -3,12 +3,12 @@ package dev.precis.alignment.policy;
 import dev.precis.alignment.policy.PpoMode.Whitening;
 
 /**
- * What an update pulls a policy towards, for each token of a rollout.
+ * Rewards, advantages and returns of each token of a rollout.
  *
- * @param nonScoreRewards the KL penalty alone: {@code -coefficient x penalty}
- * @param rewards with the score at the last trained token of each response
- * @param advantages of the tokens that were drawn; whitened over the batch where the mode says so
- * @param values the critic's, zero where the mask is
+ * @param nonScoreRewards KL penalty alone: {@code -coefficient x penalty}
+ * @param rewards KL penalty, plus the score at the last trained token of each response
+ * @param advantages advantages, whitened over the batch if the mode says so
+ * @param values the critic's values, zero where the mask is false
  * @param returns advantages before whitening, plus values
  */
 record PolicyTargets(
@@ -19,10 +19,10 @@ record PolicyTargets(
     double[] returns) {
 
   /**
-   * Targets of a rollout.
+   * Computes the targets of a rollout.
    *
    * @param scores one for each response
-   * @param klCoefficient of the penalty
+   * @param klCoefficient coefficient of the KL penalty
    */
   static PolicyTargets of(
       Rollout rollout, double[] scores, PpoOptions options, double klCoefficient) {
@@ -73,7 +73,7 @@ record PolicyTargets(
     return new PolicyTargets(nonScore, rewards, advantages, values, returns);
   }
 
-  /** One advantage for all tokens of a response. */
+  /** Gives all tokens of a response the same advantage. */
   private static PolicyTargets sequences(
       Rollout rollout, double[] each, double[] scores, double klCoefficient) {
     double[] nonScore = penalised(rollout, klCoefficient);

@@ -7,8 +7,8 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 
 /**
- * What is told of a step, by TRL's names. What each mini-batch has is a mean over its trained
- * tokens; the step's is the mean of those.
+ * Collects the statistics of a step under TRL's names. Those of mini-batches are means over their
+ * trained tokens, then means over the mini-batches.
  */
 final class PpoStatistics {
   private final Rollout rollout;
@@ -26,10 +26,10 @@ final class PpoStatistics {
   private boolean stoppedEarly;
 
   /**
-   * Of a step that begins.
+   * Starts the statistics of a step.
    *
-   * @param scores as they were given
-   * @param processed as they are trained: scaled and cut where the options say so
+   * @param scores scores of the reward
+   * @param processed scores that are trained: scaled and clipped as the options say
    */
   PpoStatistics(
       Rollout rollout,
@@ -91,11 +91,11 @@ final class PpoStatistics {
   }
 
   /**
-   * Takes in what the kernel wrote for a mini-batch. One whose mean ratio of new to old probability
-   * is above the threshold counts with a loss of 0.
+   * Adds what the kernel wrote for a mini-batch. A mini-batch whose mean ratio of new to old
+   * probability exceeds the threshold counts with a loss of 0.
    *
-   * @param values the critic's present ones, or null
-   * @return whether it is trained on
+   * @param values the critic's present values, or null
+   * @return true if the mini-batch is trained on
    */
   boolean miniBatch(MiniBatch batch, Tensor values, PolicyTargets targets) {
     int n = batch.tokens().length;
@@ -202,7 +202,7 @@ final class PpoStatistics {
     return mean;
   }
 
-  /** A mini-batch without a trained token has no means. */
+  /** Returns 0 for the mean of a mini-batch without trained tokens. */
   private static double or0(double mean) {
     return Double.isNaN(mean) ? 0 : mean;
   }
@@ -220,17 +220,19 @@ final class PpoStatistics {
     steps++;
   }
 
-  /** The mean over responses of the penalties' sum. */
+  /** Returns the mean over responses of the summed KL penalties. */
   double kl() {
     return kl;
   }
 
-  /** How far the last mini-batch's policy is from the one that sampled, in nats for each token. */
+  /**
+   * Returns the KL of the last mini-batch's policy from the one that sampled, in nats per token.
+   */
   double lastPolicyKl() {
     return lastPolicyKl;
   }
 
-  /** Of the last mini-batch. */
+  /** Returns the loss of the last mini-batch. */
   double lastLoss() {
     return lastLoss;
   }

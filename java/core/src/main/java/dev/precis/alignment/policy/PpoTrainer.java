@@ -24,45 +24,46 @@ import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * Aligns a policy to a reward, step by step, into a {@link RunFolder}: {@code metrics.jsonl} by
- * TRL's names, {@code rollouts.jsonl} with every response and its score, {@code preflight.json}.
+ * Aligns a policy to a reward and writes the run to a {@link RunFolder}: {@code metrics.jsonl} with
+ * TRL's names, {@code rollouts.jsonl} with every response and its score, and {@code
+ * preflight.json}.
  *
- * <p>What a step does is a function of the options, the step's number and what the last checkpoint
- * holds: a run that was killed at any moment and resumed ends with the same bits as one left alone.
+ * <p>Each step is a function of the options, the step's number and the last checkpoint, so that a
+ * run that is killed at any moment resumes bitwise identically.
  *
- * <p>Not for several threads; {@link #stop} may come from any.
+ * <p>Not thread-safe, except {@link #stop}.
  */
 public final class PpoTrainer implements AutoCloseable {
-  /** Hears how a run goes. */
+  /** Receives the events of a run. */
   public interface Listener {
-    /** The checks before the first update were made, and hold. */
+    /** Reports the checks before the first update, all of which passed. */
     default void onPreflight(Preflight preflight) {}
 
-    /** A step is done. */
+    /** Reports a finished step. */
     default void onStep(Step step) {}
 
-    /** A checkpoint is on the disk. */
+    /** Reports a checkpoint that is on disk. */
     default void onCheckpoint(long step) {}
 
-    /** The run went back to a checkpoint. */
+    /** Reports a rollback to a checkpoint. */
     default void onRollback(long toStep, String reason) {}
   }
 
   /**
-   * How one step went.
+   * Statistics of one step.
    *
    * @param step from 1
-   * @param statistics by TRL's names
+   * @param statistics statistics under TRL's names
    */
   public record Step(long step, long totalSteps, double seconds, Map<String, Double> statistics) {}
 
-  /** Why a run ended. */
+  /** Reasons for the end of a run. */
   public enum End {
     DONE,
     INTERRUPTED
   }
 
-  /** How a run ended. */
+  /** Outcome of a run. */
   public record Result(End end, long steps, int rollbacks) {}
 
   private static final long EPOCH = 0x65706f6368L;
@@ -83,12 +84,12 @@ public final class PpoTrainer implements AutoCloseable {
   private int[] order;
 
   /**
-   * A run that has not started, or goes on where its newest checkpoint is.
+   * Prepares a run, which starts from the beginning unless it is resumed.
    *
-   * @param ppo closed by its owner, as reward and run are
-   * @param prompts what responses are sampled for, in an order of its own each time through
-   * @param sameAsReference whether the policy starts as its reference: the run refuses to start
-   *     where it does not
+   * @param ppo the caller owns it, the reward and the run, and must close them
+   * @param prompts prompts to sample responses for, in a new order in each epoch
+   * @param sameAsReference whether the policy must start as its reference: the run then refuses to
+   *     start if it does not
    */
   public PpoTrainer(
       Ppo ppo, List<Prompt> prompts, Reward reward, RunFolder run, boolean sameAsReference) {
@@ -106,27 +107,27 @@ public final class PpoTrainer implements AutoCloseable {
     watchdog = new Watchdog(options);
   }
 
-  /** What the run needs, beside the reward: see {@link Ppo#plan}. */
+  /** Returns the memory that the run needs without the reward, see {@link Ppo#plan}. */
   public MemoryPlan plan() {
     return ppo.plan(prompts);
   }
 
-  /** Steps of the whole run. */
+  /** Returns the number of steps of the whole run. */
   public long totalSteps() {
     return options.schedule().maxSteps();
   }
 
-  /** Steps that are done. */
+  /** Returns the number of steps that are done. */
   public long done() {
     return done;
   }
 
-  /** Ends the run after the step at hand, with a checkpoint. */
+  /** Ends the run after the present step, with a checkpoint. */
   public void stop() {
     stopped = true;
   }
 
-  /** Goes on from the newest checkpoint; without one, from the start. */
+  /** Resumes from the newest checkpoint; without one, starts from the beginning. */
   public void resume() {
     state.resume().ifPresent(this::continueFrom);
   }
@@ -135,7 +136,7 @@ public final class PpoTrainer implements AutoCloseable {
    * Aligns to the end, or until {@link #stop}.
    *
    * @throws InvalidInputException where a preflight check fails
-   * @throws DivergedException where the watchdog ends the run; its last checkpoint is whole
+   * @throws DivergedException where the watchdog ends the run; its last checkpoint is complete
    */
   public Result train(Listener listener) {
     if (run.checkpoints().isEmpty()) {
@@ -145,7 +146,7 @@ public final class PpoTrainer implements AutoCloseable {
       run.write("preflight.json", json.toPrettyString() + "\n");
       preflight.require();
       listener.onPreflight(preflight);
-      // Where the watchdog goes back to before the first checkpoint of the run's own.
+      // The watchdog rolls back to this one until the run has another.
       write();
     }
     while (done < options.schedule().maxSteps() && !stopped) {
@@ -174,12 +175,12 @@ public final class PpoTrainer implements AutoCloseable {
     return new Result(End.DONE, done, rollbacks);
   }
 
-  /** What the run's result is called in its folder. */
+  /** Returns the name of the result's folder in the run. */
   public String resultName() {
     return ppo.policy().resultName();
   }
 
-  /** Makes the checks that come before the first update; nothing is changed. */
+  /** Runs the checks that precede the first update; nothing is changed. */
   public Preflight preflight() {
     return Preflight.of(ppo, ppo.rollout(batch(0), 0), reward, sameAsReference);
   }
@@ -193,13 +194,13 @@ public final class PpoTrainer implements AutoCloseable {
     int before = rollbacks;
     List<Long> checkpoints = run.checkpoints();
     if (checkpoints.size() > 1 && at <= checkpoints.getLast() + 1) {
-      // The first step from this checkpoint is wrong already: so is the checkpoint.
+      // If the first step after this checkpoint is already wrong, so is the checkpoint.
       run.removeCheckpoint(checkpoints.getLast());
     }
     continueFrom(state.load(run.newestCheckpoint().orElseThrow()));
     rollbacks = before + 1;
     restore(ppo.updates());
-    // Kept at once, so that a run that is stopped here does not do the same again.
+    // Saved at once, so that a run that is stopped here does not repeat the rollback.
     write();
     run.openMetrics(done);
     openRollouts();
@@ -211,7 +212,7 @@ public final class PpoTrainer implements AutoCloseable {
     listener.onRollback(done, reason);
   }
 
-  /** After a rollback other draws are made, at half the learning rate for each. */
+  /** Changes the random numbers after a rollback, and halves the learning rate for each. */
   private void restore(long updates) {
     ppo.restore(updates, rollbacks, (float) Math.pow(0.5, rollbacks));
   }
@@ -223,7 +224,7 @@ public final class PpoTrainer implements AutoCloseable {
     rollouts = run.log("rollouts.jsonl", done);
   }
 
-  /** The prompts of a step, counted from 0. */
+  /** Returns the prompts of a step, counted from 0. */
   private List<Prompt> batch(long step) {
     List<Prompt> batch = new ArrayList<>();
     int n = prompts.size();
@@ -257,9 +258,9 @@ public final class PpoTrainer implements AutoCloseable {
   }
 
   /**
-   * One step: rollout, scores, update.
+   * Runs one step: rollout, scores, update.
    *
-   * @throws IllegalStateException where the loss or the gradient is not a number any more
+   * @throws IllegalStateException where the loss or the gradient is not finite
    */
   public Step step() {
     long start = System.nanoTime();

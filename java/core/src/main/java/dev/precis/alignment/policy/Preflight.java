@@ -11,35 +11,35 @@ import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * What must be so before the first update, each with a number: most runs that come to nothing were
- * wrong from the start.
+ * Checks before the first update, each with a number. Most runs that fail were wrong from the
+ * start.
  *
- * @param checks in the order they were made
+ * @param checks in the order of their execution
  */
 public record Preflight(List<Check> checks) {
-  /** Responses that are computed again by themselves. */
+  /** Number of responses that are scored again in batches of one. */
   private static final int SINGLES = 3;
 
   /**
-   * One of them.
+   * One check.
    *
-   * @param name short
-   * @param value what was found
-   * @param limit what it may be at most; NaN where it is told only
-   * @param sentence what it means, and what to do where it fails
+   * @param name short name
+   * @param value measured value
+   * @param limit largest valid value; NaN if the value is only reported
+   * @param sentence meaning of the value, and what to do if the check fails
    */
   public record Check(String name, double value, double limit, String sentence) {
-    /** Whether it holds. */
+    /** Returns true if the value is within the limit. */
     public boolean passed() {
       return Double.isNaN(limit) || value <= limit;
     }
   }
 
   /**
-   * Makes the checks.
+   * Runs the checks.
    *
    * @param first the first step's rollout, before any update
-   * @param sameAsReference whether the policy starts as its reference
+   * @param sameAsReference whether the policy must start as its reference
    */
   static Preflight of(Ppo ppo, Rollout first, Reward reward, boolean sameAsReference) {
     List<Check> checks = new ArrayList<>();
@@ -137,9 +137,9 @@ public record Preflight(List<Check> checks) {
   }
 
   /**
-   * Refuses to go on where a check fails.
+   * Throws if a check failed.
    *
-   * @throws InvalidInputException with all that failed
+   * @throws InvalidInputException with all checks that failed
    */
   public void require() {
     List<String> failed = new ArrayList<>();
@@ -162,7 +162,7 @@ public record Preflight(List<Check> checks) {
         : "%.3g".formatted(value);
   }
 
-  /** As JSON, for the run's folder. */
+  /** Returns the checks as JSON for the run folder. */
   public ArrayNode toJson() {
     ArrayNode all = Json.mapper().createArrayNode();
     for (Check check : checks) {

@@ -6,10 +6,10 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * What a policy made of some prompts, and what it and its reference think of it: one number for
- * each generated token, responses one behind the other, prompt after prompt.
+ * Responses of a policy to some prompts, with log-probabilities of policy and reference. Arrays
+ * have one number for each generated token; responses are concatenated, prompt after prompt.
  *
- * <p>Good until the next rollout of the same {@link Ppo}; the arrays are not copied.
+ * <p>Valid until the next rollout of the same {@link Ppo}; the arrays are not copied.
  */
 public final class Rollout {
   private final long step;
@@ -77,72 +77,72 @@ public final class Rollout {
         step, List.copyOf(prompts), List.copyOf(samples), texts, mask, offsets, encoded);
   }
 
-  /** The step that it was made for, from 0. */
+  /** Returns the step of the rollout, from 0. */
   public long step() {
     return step;
   }
 
-  /** The prompts. */
+  /** Returns the prompts. */
   public List<Prompt> prompts() {
     return prompts;
   }
 
-  /** Responses to each prompt. */
+  /** Returns the number of responses to each prompt. */
   public int perPrompt() {
     return samples.size() / prompts.size();
   }
 
-  /** All responses: those to the first prompt, then those to the second. */
+  /** Returns all responses: those to the first prompt, then those to the second. */
   public List<SampledTokens> samples() {
     return samples;
   }
 
-  /** The responses as text, without special tokens. */
+  /** Returns the responses as text, without special tokens. */
   public List<String> texts() {
     return texts;
   }
 
-  /** Where each response begins in the arrays, and the end of the last. */
+  /** Returns the index of each response's first token in the arrays, and the end of the last. */
   public int[] offsets() {
     return offsets;
   }
 
-  /** Tokens of all responses. */
+  /** Returns the number of tokens of all responses. */
   public int tokens() {
     return offsets[offsets.length - 1];
   }
 
-  /** Which tokens are trained. */
+  /** Returns the mask: true for tokens that are trained. */
   public boolean[] mask() {
     return mask;
   }
 
-  /** Of each token, by the policy, without temperature and the like. */
+  /** Returns the policy's log-probability of each token, before temperature, top-k and top-p. */
   public double[] logProbabilities() {
     return logProbabilities;
   }
 
-  /** Of each token, by the reference. */
+  /** Returns the reference's log-probability of each token. */
   public double[] referenceLogProbabilities() {
     return referenceLogProbabilities;
   }
 
-  /** Of the policy's distribution from which each token could have been drawn, in nats. */
+  /** Returns the entropy of the policy's distribution at each token, in nats. */
   public double[] entropies() {
     return entropies;
   }
 
-  /** How far each token is from the reference, by {@link KlPenalty}. */
+  /** Returns the KL penalty of each token, see {@link KlPenalty}. */
   public double[] penalties() {
     return penalties;
   }
 
-  /** The critic's; zeros where there is no critic. */
+  /** Returns the critic's value of each token; zeros without a critic. */
   public double[] values() {
     return values;
   }
 
-  /** The sum of {@link #penalties} over the trained tokens of each response. */
+  /** Returns the sum of {@link #penalties} over the trained tokens of each response. */
   public double[] sequencePenalties() {
     double[] sums = new double[samples.size()];
     for (int i = 0; i < sums.length; i++) {

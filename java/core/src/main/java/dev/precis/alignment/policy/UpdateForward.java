@@ -23,7 +23,7 @@ final class UpdateForward implements AutoCloseable {
   private final Tape tape;
   private First first;
 
-  /** The pass of the first mini-batch, as far as the rollout has come. */
+  /** Forward pass of the first mini-batch, which the rollout fills in. */
   private static final class First {
     final int[] part;
     final Ragged source;

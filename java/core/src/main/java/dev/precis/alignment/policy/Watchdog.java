@@ -11,8 +11,8 @@ import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * Looks at each step of a run and says when it goes wrong, and why: a policy that runs away from
- * its reference, updates that are mostly left out, or a reward that collapses.
+ * Checks each step of a run for a policy that diverges from its reference, updates that are mostly
+ * skipped, and a reward that collapses.
  */
 final class Watchdog {
   private static final int WINDOW = 5;
@@ -25,7 +25,7 @@ final class Watchdog {
     this.options = options;
   }
 
-  /** What is wrong after a step, if anything is. */
+  /** Returns the reason why a step is wrong; empty if it is not. */
   Optional<String> check(Map<String, Double> statistics) {
     double kl = statistics.get("objective/kl");
     if (kl > options.effectiveKlLimit()) {
@@ -74,7 +74,7 @@ final class Watchdog {
     best = json.number("best", Double.NEGATIVE_INFINITY);
   }
 
-  /** A copy of what it remembers. */
+  /** Returns a copy of the state. */
   ObjectNode state() {
     ObjectNode json = Json.mapper().createObjectNode();
     writeTo(json);

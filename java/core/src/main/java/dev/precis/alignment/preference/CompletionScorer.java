@@ -20,17 +20,20 @@ import java.util.Collections;
 import java.util.List;
 
 /**
- * The log-probabilities that a policy and its reference give to whole answers, each the sum over
- * its tokens; and the policy's gradients. A prompt is encoded once for all of its answers.
+ * Computes the log-probabilities of whole completions under the policy and its reference, each the
+ * sum over its tokens, and the policy's gradients. A prompt is encoded once for all of its
+ * completions.
  *
- * <p>Not for several threads.
+ * <p>Not thread-safe.
  */
 final class CompletionScorer implements AutoCloseable {
-  /** Finds what the loss' gradient is with respect to each answer's log-probability. */
+  /** Computes the loss's gradient with respect to each completion's log-probability. */
   interface Gradients {
     /**
-     * @param sums for each item, those of its answers
-     * @return likewise; null: there is none
+     * Returns the gradient of each completion.
+     *
+     * @param sums for each item, the log-probabilities of its completions
+     * @return of the same shape; null: skip the backward pass
      */
     double[][] of(double[][] sums);
   }
@@ -40,7 +43,9 @@ final class CompletionScorer implements AutoCloseable {
   private final Tape tape;
 
   /**
-   * @param recompute see {@link Tape}
+   * Prepares the tape.
+   *
+   * @param recompute recompute activations in the backward pass, see {@link Tape}
    */
   CompletionScorer(TrainableT5 t5, boolean recompute) {
     this.t5 = t5;
@@ -48,7 +53,9 @@ final class CompletionScorer implements AutoCloseable {
     tape = new Tape(t5.ops(), workspace, recompute);
   }
 
-  /** Items in native memory: the answers from first to last, an item's one behind the other. */
+  /**
+   * Items in native memory: completions first to last (exclusive) of each item, item after item.
+   */
   private final class Inputs {
     final int perItem;
     final Ragged source;
@@ -67,7 +74,7 @@ final class CompletionScorer implements AutoCloseable {
       labels = TeacherForcing.labels(answers, workspace);
     }
 
-    /** The sums of each answer's tokens. */
+    /** Returns the sum of each completion's token log-probabilities. */
     double[][] sums(Tensor scores) {
       double[][] sums = new double[target.sequences() / perItem][perItem];
       for (int i = 0; i < target.sequences(); i++) {
@@ -81,7 +88,10 @@ final class CompletionScorer implements AutoCloseable {
     }
   }
 
-  /** What the policy gives to the answers from first to last (exclusive), without dropout. */
+  /**
+   * Returns the policy's log-probabilities of completions first to last (exclusive) of each item,
+   * without dropout.
+   */
   double[][] policy(List<TokenizedPair> items, int first, int last) {
     workspace.reset();
     tape.begin(false, 0);
@@ -90,7 +100,7 @@ final class CompletionScorer implements AutoCloseable {
     return inputs.sums(scores(hidden.value(), inputs, t5.model()));
   }
 
-  /** What the reference gives to them. */
+  /** Returns the reference's log-probabilities of the same completions. */
   double[][] reference(Reference reference, List<TokenizedPair> items, int first, int last) {
     return reference.with(
         () -> {
@@ -107,7 +117,7 @@ final class CompletionScorer implements AutoCloseable {
    * Adds the policy's gradients to those of the parameters.
    *
    * @param seed of the dropout masks
-   * @return what the policy gives to the answers
+   * @return the policy's log-probabilities of the completions
    */
   double[][] accumulate(
       List<TokenizedPair> items, int first, int last, long seed, Gradients gradients) {
@@ -137,7 +147,7 @@ final class CompletionScorer implements AutoCloseable {
     return scores;
   }
 
-  /** An answer's gradient is that of each of its tokens. */
+  /** Backpropagates: each token has its completion's gradient. */
   private void backward(Variable hidden, Inputs inputs, Tensor scores, double[][] gradients) {
     Tensor dscores = workspace.shared(DType.FLOAT32, inputs.target.tokens());
     for (int i = 0; i < inputs.target.sequences(); i++) {
@@ -153,7 +163,7 @@ final class CompletionScorer implements AutoCloseable {
    * Returns the bytes that a step of so many tokens takes for activations, see {@link StepMemory}.
    * Gradients of the parameters are zero afterwards.
    *
-   * @param reference is scored with too; or null
+   * @param reference scored in the same workspace; or null
    */
   long plan(Reference reference, long sourceTokens, long answerTokens) {
     return StepMemory.plan(
@@ -180,12 +190,12 @@ final class CompletionScorer implements AutoCloseable {
     }
   }
 
-  /** Takes the memory of a plan at once. */
+  /** Allocates the memory of a plan at once. */
   void reserve(long bytes) {
     workspace.reserve(bytes);
   }
 
-  /** The most memory that was taken between operations since the plan, in bytes. */
+  /** Returns the most memory that activations took since the plan, in bytes. */
   long peak() {
     return workspace.peak();
   }

@@ -1,4 +1,7 @@
 package dev.precis.alignment.preference;
 
-/** A prompt and an answer to it as token ids, end tokens included, and what people said of it. */
+/**
+ * A prompt and a completion as token ids, end tokens included, and whether people found it
+ * desirable.
+ */
 public record FeedbackExample(int[] source, int[] completion, boolean desirable) {}

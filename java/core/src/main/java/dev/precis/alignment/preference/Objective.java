@@ -6,23 +6,26 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
-/** What is learnt of items: how many of their answers take part, and what they cost. */
+/** Training objective of preference optimization: the loss of an item and its gradients. */
 sealed interface Objective {
   boolean needsReference();
 
-  /** How many answers of an item have a gradient: the first ones. */
+  /** Returns the number of an item's completions that have a gradient: the first ones. */
   int trainedCompletions();
 
-  /** Whether a step begins with how far the policy is from the reference on the others. */
+  /**
+   * Returns true if each step first estimates the policy's KL from the reference on the other
+   * completions.
+   */
   boolean measuresDivergence();
 
   /**
-   * What an item costs.
+   * Computes the loss of an item and adds it to the metrics.
    *
-   * @param policy the sums of the answers that are learnt from
-   * @param reference likewise; null where none is needed
-   * @param divergence of the step; 0 where it is not measured
-   * @return the cost's derivatives with respect to policy
+   * @param policy summed log-probabilities of the trained completions
+   * @param reference the reference's, likewise; null if none is needed
+   * @param divergence KL estimate of the step; 0 if it is not estimated
+   * @return the loss's derivatives with respect to policy
    */
   double[] cost(
       TokenizedPair item,
@@ -31,7 +34,7 @@ sealed interface Objective {
       double divergence,
       PreferenceMetrics metrics);
 
-  /** Refuses what nothing can be learnt from. */
+  /** Throws if the prompt or a completion is empty. */
   private static void check(int[] source, int[][] answers, String what) {
     if (source.length == 0 || answers[0].length == 0 || answers[1].length == 0) {
       throw new InvalidInputException(
@@ -39,7 +42,7 @@ sealed interface Objective {
     }
   }
 
-  /** Pairs: the first answer is the chosen one. */
+  /** Loss of pairs: the first completion is the chosen one. */
   record Pairs(PreferenceLoss loss) implements Objective {
     static List<TokenizedPair> items(List<PreferenceExample> examples, int firstIndex) {
       List<TokenizedPair> items = new ArrayList<>();
@@ -92,16 +95,19 @@ sealed interface Objective {
     }
   }
 
-  /** Judged answers; beside each an answer to another prompt, which measures the divergence. */
+  /**
+   * KTO's loss of single completions, each beside a completion of another prompt, on which the KL
+   * is estimated.
+   */
   record Unpaired(UnpairedLoss loss) implements Objective {
     /**
-     * The other answer is that of the next example with another prompt, the last one's that of the
-     * first: a matter of the data alone, whatever batch an example comes to be in.
+     * Pairs each example with the completion of the next example that has another prompt, wrapping
+     * around at the end. The pairs depend on the data alone, not on the batches.
      */
     static List<TokenizedPair> items(List<FeedbackExample> examples, int firstIndex) {
       List<TokenizedPair> items = new ArrayList<>();
       int n = examples.size();
-      // Where the run of equal prompts that an example is in ends; prompts often follow themselves.
+      // Index of the next example with another prompt; equal prompts often follow each other.
       int other = 0;
       for (int i = 0; i < n; i++) {
         other = Math.max(other, i + 1);

@@ -1,6 +1,4 @@
 package dev.precis.alignment.preference;
 
-/**
- * A prompt and two answers to it as token ids, end tokens included; people prefer the chosen one.
- */
+/** A prompt and two completions as token ids, end tokens included; people prefer the chosen one. */
 public record PreferenceExample(int[] source, int[] chosen, int[] rejected) {}

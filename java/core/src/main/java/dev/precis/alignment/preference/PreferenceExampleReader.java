@@ -12,12 +12,12 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * Makes examples of what people preferred.
+ * Tokenizes preference data into examples.
  *
- * @param template what the model reads of a dialogue; a prompt is read as it is
- * @param maxSourceLength tokens of a prompt, at most; longer ones are left out or cut
- * @param maxTargetLength likewise of an answer
- * @param truncate whether what is too long is cut rather than left out
+ * @param template of the model's input for dialogues; prompts are read as they are
+ * @param maxSourceLength maximum tokens of a prompt; longer ones are skipped or truncated
+ * @param maxTargetLength maximum tokens of a completion, likewise
+ * @param truncate truncate what is too long instead of skipping it
  */
 public record PreferenceExampleReader(
     Tokenizer tokenizer,
@@ -27,17 +27,17 @@ public record PreferenceExampleReader(
     boolean truncate) {
 
   /**
-   * What a file gave.
+   * Examples of a file.
    *
-   * @param leftOut how many were too long
+   * @param leftOut number of examples that were too long
    */
   public record Examples<T>(List<T> examples, int leftOut) {}
 
   /**
    * Reads pairs as {@link PreferenceReader#readPairs} does.
    *
-   * @throws InvalidInputException also where both answers of a pair are the same tokens, or no pair
-   *     is short enough
+   * @throws InvalidInputException also where both completions of a pair are the same tokens, or no
+   *     pair is short enough
    */
   public Examples<PreferenceExample> readPairs(Path file) {
     List<PreferenceExample> examples = new ArrayList<>();
@@ -64,7 +64,7 @@ public record PreferenceExampleReader(
   }
 
   /**
-   * Reads judged answers as {@link PreferenceReader#readFeedback} does.
+   * Reads completions with feedback as {@link PreferenceReader#readFeedback} does.
    *
    * @throws InvalidInputException also where none is short enough
    */
@@ -87,7 +87,7 @@ public record PreferenceExampleReader(
     return tokens(raw ? text : template.fill(text), maxSourceLength);
   }
 
-  /** Null where there are too many and they are not cut. */
+  /** Returns the tokens, truncated if the options say so; null if they are too many. */
   private int[] tokens(String text, int most) {
     int[] all = tokenizer.encode(text);
     if (all.length <= most) {

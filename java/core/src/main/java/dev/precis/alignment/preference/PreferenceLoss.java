@@ -6,12 +6,12 @@ import dev.precis.io.InvalidInputException;
 import java.util.Locale;
 
 /**
- * What a pair of answers costs, one of which people prefer: formulas in double over the
- * log-probabilities of whole answers.
+ * Losses of preference optimization on pairs, in double precision over the log-probabilities of
+ * whole completions.
  *
  * <p>With {@code h = (pi_c - ref_c) - (pi_r - ref_r)}, where pi and ref are the log-probabilities
- * that policy and reference give to the chosen (c) and the rejected (r) answer, summed over tokens,
- * and a bar for their mean over the answer's n tokens:
+ * of the chosen (c) and the rejected (r) completion under policy and reference, summed over tokens;
+ * a prime marks their mean over the completion's tokens:
  *
  * <pre>
  *   SIGMOID  -(1 - e) log s(beta h) - e log s(-beta h)                   Rafailov et al. 2023; e > 0: cDPO, Mitchell 2023
@@ -23,23 +23,23 @@ import java.util.Locale;
  *   SIMPO    as SIGMOID of pi_c' - pi_r' - margin / beta, of the means   Meng et al. 2024
  * </pre>
  *
- * <p>To each but ORPO's, which has it already, {@code alpha} times the chosen answer's likelihood
- * can be added, {@code -alpha pi_c'} (Pang et al. 2024): pairs alone only ask that the rejected
- * answer become rarer still, and both may.
+ * <p>Except for ORPO, which has that term already, {@code alpha} adds the negative log-likelihood
+ * of the chosen completion, {@code -alpha pi_c'} (Pang et al. 2024). Without it, both completions
+ * may become less likely.
  *
- * <p>s is the logistic function, e the label smoothing: how often the labels are wrong. A batch's
- * loss is the mean over its pairs. ORPO's first term, the likelihood of the chosen answer, is a
- * mean over each answer's tokens as in the paper; TRL takes it over all tokens of a batch.
+ * <p>s is the logistic function, e the label smoothing: the assumed share of wrong labels. A
+ * batch's loss is the mean over its pairs. ORPO's first term is a mean over each completion's
+ * tokens as in the paper; TRL takes it over all tokens of a batch.
  *
- * @param beta how much the policy is held to the reference; ORPO: the weight of the odds (lambda);
- *     SIMPO: the scale of the rewards
+ * @param beta strength of the regularization towards the reference; ORPO: weight of the odds ratio
+ *     (lambda); SIMPO: scale of the rewards
  * @param labelSmoothing e; for SIGMOID, ROBUST and SIMPO
- * @param margin SIMPO: by how much the chosen reward should be the greater (gamma)
- * @param alpha weight of the chosen answer's likelihood
+ * @param margin SIMPO: target margin between chosen and rejected reward (gamma)
+ * @param alpha weight of the chosen completion's negative log-likelihood
  */
 public record PreferenceLoss(
     Kind kind, double beta, double labelSmoothing, double margin, double alpha) {
-  /** Which formula. */
+  /** Formulas of the loss. */
   public enum Kind {
     SIGMOID,
     ROBUST,
@@ -48,12 +48,12 @@ public record PreferenceLoss(
     ORPO,
     SIMPO;
 
-    /** Whether it compares the policy with a reference. */
+    /** Returns true if the loss compares the policy with a reference. */
     public boolean needsReference() {
       return this != ORPO && this != SIMPO;
     }
 
-    /** Whether it looks at the mean over an answer's tokens rather than the sum. */
+    /** Returns true if the loss reads means over a completion's tokens instead of sums. */
     public boolean averages() {
       return this == IPO || this == ORPO || this == SIMPO;
     }
@@ -63,10 +63,10 @@ public record PreferenceLoss(
     }
   }
 
-  /** The mean log-probability of a certain answer: its odds stay finite. */
+  /** Largest mean log-probability in ORPO's odds, which keeps them finite. */
   private static final double CERTAIN = -1e-6;
 
-  /** Checks the numbers. */
+  /** Checks the ranges. */
   public PreferenceLoss {
     require(beta > 0 && beta < 1e6, "beta", "above 0", beta);
     boolean smoothing = labelSmoothing >= 0 && labelSmoothing < 0.5;
@@ -81,7 +81,7 @@ public record PreferenceLoss(
     }
   }
 
-  /** Of pairs alone: alpha is 0. */
+  /** Creates a loss with an alpha of 0. */
   public PreferenceLoss(Kind kind, double beta, double labelSmoothing, double margin) {
     this(kind, beta, labelSmoothing, margin, 0);
   }
@@ -92,20 +92,20 @@ public record PreferenceLoss(
   }
 
   /**
-   * The log-probability of an answer, summed over its tokens.
+   * Log-probabilities of a completion, summed over its tokens.
    *
-   * @param reference likewise; ignored where the loss needs none
-   * @param tokens the end token included
+   * @param reference the reference's; ignored if the loss needs none
+   * @param tokens number of tokens, the end token included
    */
   public record Answer(double policy, double reference, int tokens) {}
 
   /**
-   * What a pair costs.
+   * Loss of a pair with its gradients and rewards.
    *
-   * @param chosenGradient the derivative with respect to the policy's summed log-probability of the
-   *     chosen answer, and so to that of each of its tokens
-   * @param chosenReward what the loss takes for the chosen answer's worth: {@code beta (pi - ref)},
-   *     or {@code beta pi} without a reference
+   * @param chosenGradient derivative with respect to the policy's summed log-probability of the
+   *     chosen completion, and so to that of each of its tokens
+   * @param chosenReward implicit reward of the chosen completion: {@code beta (pi - ref)}, or
+   *     {@code beta pi} without a reference
    */
   public record Cost(
       double loss,
@@ -113,18 +113,18 @@ public record PreferenceLoss(
       double rejectedGradient,
       double chosenReward,
       double rejectedReward) {
-    /** By how much the chosen answer is the better one. */
+    /** Returns the chosen reward minus the rejected one. */
     public double margin() {
       return chosenReward - rejectedReward;
     }
 
-    /** Whether the pair is in the right order. */
+    /** Returns true if the chosen reward is the greater one. */
     public boolean right() {
       return chosenReward > rejectedReward;
     }
   }
 
-  /** The cost of a pair. */
+  /** Computes the loss of a pair. */
   public Cost of(Answer chosen, Answer rejected) {
     double c = worth(chosen);
     double r = worth(rejected);
@@ -154,7 +154,7 @@ public record PreferenceLoss(
         dr = -dc;
       }
       case HINGE -> {
-        // Not a number stays one.
+        // NaN stays NaN.
         loss = z >= 1 ? 0 : 1 - z;
         dc = z >= 1 ? 0 : -beta;
         dr = -dc;
@@ -172,7 +172,7 @@ public record PreferenceLoss(
     double perRejected = kind.averages() ? rejected.tokens : 1;
     double likelihood = alpha / chosen.tokens;
     return new Cost(
-        // Without it nothing is added, be the answer as unlikely as it may.
+        // Without alpha nothing is added, even if the log-probability is infinite.
         alpha == 0 ? loss : loss - likelihood * chosen.policy,
         dc / perChosen - likelihood,
         dr / perRejected,
@@ -180,13 +180,13 @@ public record PreferenceLoss(
         beta * r);
   }
 
-  /** What the loss reads of an answer. */
+  /** Returns the log-ratio or log-probability that the loss reads. */
   private double worth(Answer answer) {
     double sum = kind.needsReference() ? answer.policy - answer.reference : answer.policy;
     return kind.averages() ? sum / answer.tokens : sum;
   }
 
-  /** {@code log(1 / (1 + e^-x))} without overflow. */
+  /** Returns {@code log(1 / (1 + e^-x))} without overflow. */
   static double logSigmoid(double x) {
     return Math.min(x, 0) - StrictMath.log1p(StrictMath.exp(-Math.abs(x)));
   }
@@ -201,7 +201,7 @@ public record PreferenceLoss(
     return x - StrictMath.log(-StrictMath.expm1(below));
   }
 
-  /** {@code 1 / (1 - e^x)}. */
+  /** Returns {@code 1 / (1 - e^x)}. */
   private static double logOddsSlope(double x) {
     return x > CERTAIN ? 1 : -1 / StrictMath.expm1(x);
   }

@@ -5,7 +5,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.stream.DoubleStream;
 
-/** Sums over a batch, for the metrics that TRL has under these names. */
+/** Accumulates the metrics of a batch under TRL's names. */
 final class PreferenceMetrics {
   private double loss;
   private int costs;
@@ -27,9 +27,9 @@ final class PreferenceMetrics {
   }
 
   /**
-   * An answer that people like.
+   * Adds a chosen or desirable completion.
    *
-   * @param score its log-probability as the loss reads it
+   * @param score log-probability that the loss reads
    */
   void chosen(double reward, double score) {
     chosenRewards += reward;
@@ -37,20 +37,23 @@ final class PreferenceMetrics {
     chosen++;
   }
 
-  /** An answer that they do not like. */
+  /** Adds a rejected or undesirable completion. */
   void rejected(double reward, double score) {
     rejectedRewards += reward;
     rejectedScores += score;
     rejected++;
   }
 
-  /** Whether the rewards of a pair agree with the people. */
+  /** Adds a pair to the accuracy; isOrdered if the chosen reward is the greater one. */
   void pair(boolean isOrdered) {
     right += isOrdered ? 1 : 0;
     compared++;
   }
 
-  /** A single answer: any good one should have a greater reward than any bad one. */
+  /**
+   * Adds a single completion to the accuracy: any desirable one should have a greater reward than
+   * any undesirable one.
+   */
   void feedback(boolean desirable, double reward) {
     (desirable ? good : bad).add(reward);
   }
@@ -59,12 +62,12 @@ final class PreferenceMetrics {
     this.divergence = divergence;
   }
 
-  /** The mean loss. */
+  /** Returns the mean loss. */
   double loss() {
     return loss / costs;
   }
 
-  /** Means; what there was none of has none. To be asked once. */
+  /** Returns the means, without those of nothing. May be called once. */
   Map<String, Double> metrics() {
     Map<String, Double> metrics = new LinkedHashMap<>();
     if (chosen > 0) {
@@ -75,7 +78,7 @@ final class PreferenceMetrics {
     }
     double[] below = bad.build().sorted().toArray();
     for (double each : good.build().toArray()) {
-      // Where it would stand before its equals.
+      // Insertion point before equal values.
       int at = Arrays.binarySearch(below, each);
       while (at > 0 && below[at - 1] == each) {
         at--;

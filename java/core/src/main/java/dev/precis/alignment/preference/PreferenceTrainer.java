@@ -14,18 +14,18 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Aligns a T5 with what people preferred, without a reward model: DPO and its family on pairs, KTO
- * on single answers. A prompt is encoded once for both of its answers, and what the reference gives
- * to all answers is computed once, before the first step, and kept in the run's folder.
+ * Aligns a T5 with preference data, without a reward model: DPO and its family on pairs, KTO on
+ * single completions. A prompt is encoded once for both of its completions. The reference's
+ * log-probabilities are computed once, before the first step, and kept in the run folder.
  *
  * <p>A step's loss is the mean over its examples, however many batches it is computed in. Metrics
  * have TRL's names: rewards/chosen, rewards/rejected, rewards/accuracies, rewards/margins,
  * logps/chosen, logps/rejected and, for KTO, kl; an evaluation's begin with eval_.
- * Log-probabilities are sums over an answer's tokens, or means where the loss takes means. The
- * accuracy of KTO is the share of all good answers beside all bad ones of a batch that have the
- * greater reward.
+ * Log-probabilities are sums over a completion's tokens, or means if the loss takes means. The
+ * accuracy of KTO is the share of pairs of a desirable and an undesirable completion of a batch in
+ * which the desirable one has the greater reward.
  *
- * <p>Not for several threads; {@link #stop} may come from any.
+ * <p>Not thread-safe, except {@link #stop}.
  */
 public final class PreferenceTrainer extends TrainingLoop {
   private final TrainableT5 t5;
@@ -40,13 +40,14 @@ public final class PreferenceTrainer extends TrainingLoop {
   private double[][] referenceScores;
 
   /**
-   * A run on pairs that has not started, or goes on where its newest checkpoint is.
+   * Prepares a run on pairs, which starts from the beginning unless it is resumed.
    *
    * @param evaluation pairs to evaluate on; may be empty
-   * @param reference what the policy is held close to; null where the loss needs none
-   * @param startsAtReference whether an untrained policy is the reference: a run does not start
-   *     unless all margins are exactly zero then
-   * @param run where everything is written; open, and closed by its owner, as is the reference
+   * @param reference policy that the loss regularizes towards; null if the loss needs none
+   * @param startsAtReference whether the policy must start as its reference: the run then refuses
+   *     to start unless all margins are exactly zero
+   * @param run folder that everything is written to; the caller owns it and the reference, and must
+   *     close both
    */
   public static PreferenceTrainer onPairs(
       TrainableT5 t5,
@@ -68,7 +69,7 @@ public final class PreferenceTrainer extends TrainingLoop {
         run);
   }
 
-  /** As {@link #onPairs}, on single answers: KTO. */
+  /** Prepares a run on single completions (KTO), as {@link #onPairs} does on pairs. */
   public static PreferenceTrainer onFeedback(
       TrainableT5 t5,
       TrainingOptions options,
@@ -139,20 +140,20 @@ public final class PreferenceTrainer extends TrainingLoop {
     return all;
   }
 
-  /** What the run needs; it holds whatever lengths come. */
+  /** Returns the memory that the run needs, whatever lengths come. */
   @Override
   public MemoryPlan plan() {
     return plan;
   }
 
-  /** The most memory that values and gradients took in a step, in bytes. */
+  /** Returns the most memory that activations took in a step, in bytes. */
   long peak() {
     return scorer.peak();
   }
 
   /**
-   * Computes or reads the reference's scores, and makes sure that a policy that starts as its
-   * reference has no margin.
+   * Computes or reads the reference's log-probabilities, and checks that a policy that starts as
+   * its reference has no margin.
    *
    * @throws InvalidInputException where it has
    */
@@ -242,7 +243,7 @@ public final class PreferenceTrainer extends TrainingLoop {
     return new BatchLoss(metrics.loss(), tokens, metrics.metrics());
   }
 
-  /** Of the mean over a step's examples; null where that is not a number any more. */
+  /** Returns the gradients of the mean over a step's examples; null if the loss is not finite. */
   private double[][] gradients(
       List<TokenizedPair> items,
       double[][] sums,
@@ -260,7 +261,7 @@ public final class PreferenceTrainer extends TrainingLoop {
     return Double.isFinite(metrics.loss()) ? gradients : null;
   }
 
-  /** How far the policy is from the reference, by answers to other prompts. */
+  /** Returns the estimate of the policy's KL from the reference on completions of other prompts. */
   private double divergence(List<TokenizedPair> items) {
     if (!objective.measuresDivergence()) {
       return 0;
@@ -280,7 +281,7 @@ public final class PreferenceTrainer extends TrainingLoop {
     return evaluate(evaluation);
   }
 
-  /** Loss and metrics of the policy as it is now on the examples that it learns from. */
+  /** Evaluates the present policy on its training examples. */
   public Evaluation evaluateTraining() {
     return evaluate(training);
   }

@@ -22,10 +22,10 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * What the reference gives to all answers, computed once and kept in the run's folder as it comes,
- * for when the run is resumed. The file's first line names the weights, the token ids and the
- * arithmetic that its numbers come from; those of anything else are computed anew. Each further
- * line is one example's: what a kill or a full disk cut short ends what is read.
+ * Computes the reference's log-probabilities of all completions once, and keeps them in the run
+ * folder for a resumed run. The file's first line identifies the weights, the token ids and the
+ * arithmetic that its numbers come from; if they differ, the file is recomputed. Each further line
+ * is one example's; reading ends at a line that a kill or a full disk cut short.
  */
 final class ReferenceScores {
   private static final String FILE = "reference.jsonl";
@@ -36,11 +36,11 @@ final class ReferenceScores {
   private ReferenceScores() {}
 
   /**
-   * The scores of all items, from the run's folder or computed.
+   * Returns the scores of all items, read from the run folder or computed.
    *
-   * @param goOn hears how many items are done, and says whether to go on
-   * @return for each item, those of its answers; null where it was not to go on
-   * @throws InvalidInputException where one is not a number
+   * @param goOn receives the number of finished items, and returns false to stop
+   * @return for each item, those of its completions; null if it was stopped
+   * @throws InvalidInputException where one is not finite
    */
   static double[][] of(
       RunFolder run,
@@ -121,9 +121,9 @@ final class ReferenceScores {
   }
 
   /**
-   * Reads as many scores as there are and are these; what follows is cut off.
+   * Reads the scores that the file has for this key; the rest is truncated.
    *
-   * @return how many
+   * @return their number
    */
   private static int read(FileChannel channel, String key, double[][] scores) throws IOException {
     ByteBuffer bytes = ByteBuffer.allocate(Math.toIntExact(channel.size()));
@@ -152,7 +152,7 @@ final class ReferenceScores {
     return Json.mapper().createObjectNode().put(KEY, key).toString();
   }
 
-  /** Reads the line of an item; false where it is not whole. */
+  /** Reads the line of an item; returns false if it is incomplete. */
   private static boolean read(String line, double[][] scores, int item) {
     try {
       ObjectNode node = Json.parseObject(line, "the line").node();

@@ -1,11 +1,11 @@
 package dev.precis.alignment.preference;
 
 /**
- * A prompt and answers to it, in one order for all: a pair's chosen and rejected one; or the answer
- * that was judged, and one to another prompt.
+ * A prompt and two completions: a pair's chosen and rejected one, or the completion with feedback
+ * and one of another prompt.
  *
- * @param index its number among all, which the reference's scores have too
- * @param good what was said of a judged answer
+ * @param index index among all items and in the reference's scores
+ * @param desirable feedback on the first completion; true for pairs
  */
 record TokenizedPair(int index, int[] source, int[][] answers, boolean desirable) {
   int tokens() {

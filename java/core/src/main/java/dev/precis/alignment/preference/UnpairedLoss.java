@@ -5,24 +5,26 @@ import static dev.precis.io.InvalidInputException.require;
 import dev.precis.io.InvalidInputException;
 
 /**
- * KTO (Ethayarajh et al. 2024): what an answer costs that people called good or bad by itself.
+ * Loss of KTO (Ethayarajh et al. 2024) for single completions that people found desirable or
+ * undesirable.
  *
- * <p>With {@code r = pi - ref}, the answer's summed log-probability by the policy over that by the
- * reference, and z how far the policy is from the reference on the whole:
+ * <p>With {@code r = pi - ref}, the completion's summed log-probability under the policy minus that
+ * under the reference, and z the estimated KL of the policy from the reference:
  *
  * <pre>
  *   good   desirableWeight   (1 - s(beta (r - z)))
  *   bad    undesirableWeight (1 - s(beta (z - r)))
- *   z      max(0, mean of pi - ref over prompts with answers to other prompts), without a gradient
+ *   z      max(0, mean of pi - ref over prompts with completions of other prompts), no gradient
  * </pre>
  *
- * <p>A batch's loss is the mean over its answers. The paper advises weights such that {@code
- * desirableWeight x good answers} is 1 to 4/3 times {@code undesirableWeight x bad answers}.
+ * <p>A batch's loss is the mean over its completions. The paper advises weights such that {@code
+ * desirableWeight x desirable completions} is 1 to 4/3 times {@code undesirableWeight x undesirable
+ * completions}.
  *
- * @param beta how much the policy is held to the reference
+ * @param beta strength of the regularization towards the reference
  */
 public record UnpairedLoss(double beta, double desirableWeight, double undesirableWeight) {
-  /** Checks the numbers. */
+  /** Checks the ranges. */
   public UnpairedLoss {
     require(beta > 0 && beta < 1e6, "beta", "above 0", beta);
     require(
@@ -42,28 +44,28 @@ public record UnpairedLoss(double beta, double desirableWeight, double undesirab
   }
 
   /**
-   * What an answer costs.
+   * Loss of a completion with its gradient and reward.
    *
-   * @param gradient the derivative with respect to the policy's summed log-probability, and so to
-   *     that of each token
-   * @param reward {@code beta r}
+   * @param gradient derivative with respect to the policy's summed log-probability, and so to that
+   *     of each token
+   * @param reward implicit reward, {@code beta r}
    */
   public record Cost(double loss, double gradient, double reward) {}
 
   /**
-   * How far the policy is from the reference.
+   * Returns z, the estimated KL of the policy from the reference.
    *
-   * @param sum of {@code pi - ref} over answers to other prompts
-   * @param count of them
+   * @param sum sum of {@code pi - ref} over completions of other prompts
+   * @param count number of them
    */
   public static double divergence(double sum, long count) {
     return Math.max(0, sum / count);
   }
 
   /**
-   * The cost of an answer.
+   * Computes the loss of a completion.
    *
-   * @param policy its summed log-probability
+   * @param policy summed log-probability under the policy
    * @param divergence z
    */
   public Cost of(boolean desirable, double policy, double reference, double divergence) {

@@ -1,2 +1,5 @@
-/** Learning from which of two answers people prefer: DPO and its family. */
+/**
+ * Preference optimization without a reward model: DPO and its family on pairs of completions, KTO
+ * on single ones.
+ */
 package dev.precis.alignment.preference;

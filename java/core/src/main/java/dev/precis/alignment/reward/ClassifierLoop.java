@@ -22,7 +22,8 @@ import java.util.Map;
 import java.util.function.ToIntFunction;
 
 /**
- * Trains a RoBERTa on examples of one or more sequences each, whose logits a loss reads.
+ * Trains a RoBERTa on examples of one or more sequences each; subclasses define the loss of their
+ * logits.
  *
  * @param <E> an example
  */
@@ -36,10 +37,10 @@ abstract class ClassifierLoop<E> extends TrainingLoop {
   private final MemoryPlan plan;
 
   /**
-   * A run that has not started, or goes on where its newest checkpoint is.
+   * Prepares a run, which starts from the beginning unless it is resumed.
    *
-   * @param tokens of all sequences of an example
-   * @param sequences of an example
+   * @param tokens number of tokens of all sequences number of sequences of an example
+   * @param sequences number of sequences of an example
    */
   ClassifierLoop(
       TrainableRoberta roberta,
@@ -71,16 +72,17 @@ abstract class ClassifierLoop<E> extends TrainingLoop {
     }
   }
 
-  /** The sequences of examples, in an order that {@link #loss} knows. */
+  /** Returns the sequences of examples, in the order that {@link #loss} expects. */
   abstract List<int[]> sequences(List<E> examples);
 
   /**
-   * The sum of the examples' losses.
+   * Computes the sum of the examples' losses.
    *
-   * @param logits (sequences, labels)
-   * @param scale of the gradient
-   * @param gradient where that of scale times the sum goes, as logits; null: not wanted
-   * @param metrics what else was measured is added to these
+   * @param logits of shape (sequences, labels)
+   * @param scale factor of the gradient
+   * @param gradient receives the gradient of scale times the sum, of the shape of logits; null:
+   *     skipped
+   * @param metrics sums that further measures are added to
    */
   abstract double loss(
       List<E> examples, Tensor logits, double scale, Tensor gradient, Map<String, Double> metrics);
@@ -119,43 +121,45 @@ abstract class ClassifierLoop<E> extends TrainingLoop {
         .logits(tape, Ragged.of(sequences, roberta.config().vocabSize(), workspace));
   }
 
-  /** The logits of each sequence of examples that are computed together, without dropout. */
+  /**
+   * Returns the logits of the sequences of one batch, shape (sequences, labels), without dropout.
+   */
   final Tensor logits(List<E> examples) {
     return forward(sequences(examples), false, 0).value();
   }
 
-  /** What is evaluated on. */
+  /** Returns the held-out examples. */
   final List<E> heldOut() {
     return evaluation;
   }
 
-  /** What the run needs; it holds whatever lengths come. */
+  /** Returns the memory that the run needs, whatever lengths come. */
   @Override
   public final MemoryPlan plan() {
     return plan;
   }
 
-  /** The most memory that values and gradients took in a step, in bytes. */
+  /** Returns the most memory that activations took in a step, in bytes. */
   final long peak() {
     return workspace.peak();
   }
 
   /**
-   * The memory that a step of so many tokens in so many sequences takes for values and gradients,
-   * which grows with both alone: measured on tiny steps. Gradients of the parameters are zero
-   * afterwards.
+   * Returns the bytes that a step of so many tokens in so many sequences takes for activations.
+   * They grow linearly with both, so that tiny steps measure them. Gradients of the parameters are
+   * zero afterwards.
    */
   private long bytes(long tokens, long sequences) {
     int some = Math.min(8, roberta.config().maxTokens());
     int more = Math.min(24, roberta.config().maxTokens());
-    // Once to size the workspace: only in one piece is memory given back on the way.
+    // Once to size the workspace: memory is given back on the way only if it is one block.
     measure(8, more);
     long base = measure(4, some);
     double perToken = more == some ? 0 : (measure(4, more) - base) / (4.0 * (more - some));
     double perSequence = (measure(8, some) - base) / 4.0 - some * perToken;
     workspace.resetPeak();
     double all = base + perToken * (tokens - 4.0 * some) + perSequence * (sequences - 4);
-    // What is rounded up to whole cache lines.
+    // Room for rounding up to whole cache lines.
     return (long) (all * 1.01) + (1 << 16);
   }
 

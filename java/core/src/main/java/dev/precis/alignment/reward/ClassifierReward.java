@@ -7,16 +7,16 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * What a classifier says of one of its labels. The classifier reads text, with its own tokenizer;
- * the label is addressed by its name.
+ * Scores completions with one label of a classifier, which reads text with its own tokenizer. The
+ * label is selected by name.
  */
 public final class ClassifierReward implements Reward {
   private static final String KIND = "Thank you, that is very kind of you and a great help.";
   private static final String RUDE = "Shut up, you stupid fool, that is disgusting nonsense.";
 
-  /** Which number of the label counts. */
+  /** Numbers of a label that can be the reward. */
   public enum Measure {
-    /** The logit: it does not level off where the classifier is sure. */
+    /** The logit, which does not saturate. */
     LOGIT,
     /** The probability. */
     PROBABILITY
@@ -29,11 +29,11 @@ public final class ClassifierReward implements Reward {
   private final RewardTemplate template;
 
   /**
-   * A reward on a classifier that stays its owner's.
+   * Creates a reward on a classifier, which the caller owns and must close.
    *
-   * @param label its name; null where the classifier has one label only
-   * @param template what is read of prompt and completion; null: what the model was trained to
-   *     read, else the completion alone
+   * @param label name of the label; null if the classifier has only one
+   * @param template template of prompt and completion; null: the one that the model was trained
+   *     with, or the completion alone
    * @throws InvalidInputException where there is no such label, or the model was trained to read
    *     something else
    */
@@ -55,7 +55,7 @@ public final class ClassifierReward implements Reward {
     this.template = RewardModelFile.template(classifier.folder(), template);
   }
 
-  /** Loads a classifier for a reward, which closes it. */
+  /** Loads a classifier for a reward, which owns it. */
   public static ClassifierReward load(
       Path folder,
       Classifier.LoadOptions options,
@@ -88,12 +88,12 @@ public final class ClassifierReward implements Reward {
     return index;
   }
 
-  /** The label's name. */
+  /** Returns the label's name. */
   public String label() {
     return classifier.labels().get(label);
   }
 
-  /** What is read. */
+  /** Returns the template of the classifier's input. */
   public RewardTemplate template() {
     return template;
   }
@@ -117,16 +117,19 @@ public final class ClassifierReward implements Reward {
   }
 
   /**
-   * Whether the label is more probable of a kind sentence than of a rude one. A label that stands
-   * for rudeness, or one whose place was mistaken for another's, does not pass.
+   * Checks that a friendly sentence gets a higher probability of the label than a toxic one. A
+   * label that stands for toxicity, or a wrong label, fails.
    */
   public Probe probe() {
     return probe(KIND, RUDE);
   }
 
-  /** As {@link #probe()}, with sentences that suit another kind of label. */
+  /**
+   * Checks a better sentence against a worse one, for labels of another kind than {@link
+   * #probe()}'s.
+   */
   public Probe probe(String better, String worse) {
-    // By the probability: what all logits have in common says nothing about one label.
+    // Probabilities are compared, because logits share an arbitrary offset.
     List<Score> scores =
         new ClassifierReward(classifier, label(), Measure.PROBABILITY, template)
             .checked(

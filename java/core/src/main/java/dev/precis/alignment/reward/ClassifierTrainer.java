@@ -12,21 +12,21 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Trains a RoBERTa on texts with labels: the mean cross-entropy of the label, {@code log sum_k
+ * Trains a RoBERTa on labelled texts with the mean cross-entropy of the label, {@code log sum_k
  * exp(logit_k) - logit_label}.
  *
- * <p>Not for several threads; {@link #stop} may come from any.
+ * <p>Not thread-safe, except {@link #stop}.
  */
 public final class ClassifierTrainer extends ClassifierLoop<LabelledExample> {
   private final List<String> labels;
 
   /**
-   * How often a classifier is right.
+   * Quality of a classifier on held-out texts.
    *
-   * @param loss the mean
-   * @param brier mean over the texts of sum_k (p_k - [k is the label])^2
-   * @param calibration of the label that the model names
-   * @param classes by label
+   * @param loss mean loss
+   * @param brier Brier score: mean over the texts of sum_k (p_k - [k is the label])^2
+   * @param calibration calibration of the predicted label
+   * @param classes precision and recall by label
    */
   public record Report(
       int texts,
@@ -36,19 +36,20 @@ public final class ClassifierTrainer extends ClassifierLoop<LabelledExample> {
       Map<String, ClassReport> classes) {}
 
   /**
-   * How often a label is found.
+   * Precision and recall of a label.
    *
-   * @param texts that have it
-   * @param precision share of those that the model gives it to which have it; NaN: it gives none
-   * @param recall share of those that have it which the model gives it to; NaN: none has it
+   * @param texts number of texts that have it
+   * @param precision share of the texts with this prediction that have the label; NaN if there is
+   *     none
+   * @param recall share of the texts with this label that are predicted so; NaN if there is none
    */
   public record ClassReport(int texts, double precision, double recall) {}
 
   /**
-   * A run that has not started, or goes on where its newest checkpoint is.
+   * Prepares a run, which starts from the beginning unless it is resumed.
    *
    * @param evaluation texts to evaluate on; may be empty
-   * @param run where everything is written; open, and closed by its owner
+   * @param run folder that everything is written to; the caller owns it and must close it
    */
   public ClassifierTrainer(
       TrainableRoberta roberta,
@@ -94,7 +95,7 @@ public final class ClassifierTrainer extends ClassifierLoop<LabelledExample> {
     return sum;
   }
 
-  /** Fills in the softmax of a row and returns the label's loss. */
+  /** Computes the softmax of a row into p and returns the label's loss. */
   private static double probabilities(Tensor logits, int row, int label, double[] p) {
     double largest = Double.NEGATIVE_INFINITY;
     for (int k = 0; k < p.length; k++) {
@@ -129,7 +130,7 @@ public final class ClassifierTrainer extends ClassifierLoop<LabelledExample> {
     return new Evaluation(report.loss, metrics);
   }
 
-  /** The model as it is now, on the texts that it was not trained on. */
+  /** Evaluates the present model on the held-out texts. */
   public Report report() {
     List<LabelledExample> texts = heldOut();
     int n = texts.size();

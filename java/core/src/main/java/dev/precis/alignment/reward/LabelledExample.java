@@ -1,9 +1,9 @@
 package dev.precis.alignment.reward;
 
 /**
- * A text and what it is.
+ * A tokenized text with its label.
  *
- * @param tokens ids, special tokens included
- * @param label its index among the model's labels
+ * @param tokens token ids, special tokens included
+ * @param label index among the model's labels
  */
 public record LabelledExample(int[] tokens, int label) {}

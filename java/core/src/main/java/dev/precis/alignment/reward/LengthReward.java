@@ -6,20 +6,21 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * How far a completion's length is from what is wanted: {@code -penalty |length - target|}.
+ * Penalizes the distance of a completion's length from a target: {@code -penalty |length -
+ * target|}.
  *
- * @param penalty for each word or character too many or too few, above 0
+ * @param penalty per word or character of distance, above 0
  */
 public record LengthReward(Unit unit, int target, double penalty) implements Reward {
   private static final Pattern WORD = Pattern.compile("\\S+");
 
-  /** What is counted. */
+  /** Units of length. */
   public enum Unit {
     WORDS,
     CHARACTERS
   }
 
-  /** ScoreValidation the numbers. */
+  /** Checks the ranges. */
   public LengthReward {
     if (target < 0 || !(penalty > 0 && penalty < Double.POSITIVE_INFINITY)) {
       throw new InvalidInputException(

@@ -1,9 +1,9 @@
 package dev.precis.alignment.reward;
 
 /**
- * Two texts of which the first is preferred, as token ids with their special tokens.
+ * Two texts of which the first is preferred, as token ids with special tokens.
  *
- * @param margin by which the chosen one's reward should be the larger; 0: however little
+ * @param margin target margin of the chosen text's reward; 0: none
  */
 public record PairExample(int[] chosen, int[] rejected, double margin) {
   int tokens() {

@@ -4,43 +4,43 @@ import dev.precis.io.InvalidInputException;
 import java.util.List;
 
 /**
- * Says what completions are worth. A lambda is one:
+ * Scores completions. A lambda is a reward:
  *
  * <pre>{@code
  * Reward shorter =
  *     all -> all.stream().map(c -> Score.of("short", -c.text().length())).toList();
  * }</pre>
  *
- * <p>A reward is a function of text: the same completion gets the same score, whichever it is
- * scored with. Whoever made it closes it.
+ * <p>A reward is a function of text: a completion's score does not depend on the others of its
+ * batch. The caller owns it and must close it.
  */
 @FunctionalInterface
 public interface Reward extends AutoCloseable {
-  /** One score for each completion, in order. */
+  /** Returns one score for each completion, in order. */
   List<Score> score(List<Completion> completions);
 
   /**
-   * Two texts of which everybody knows the better one, and what they got.
+   * A sanity check: two texts of which one is clearly better, and their scores.
    *
-   * @param term what was asked
+   * @param term name of the reward's term
    */
   record Probe(String term, String better, double value, String worse, double worseValue) {
-    /** Whether the better text got more. */
+    /** Returns true if the better text has the higher score. */
     public boolean passed() {
       return value > worseValue;
     }
   }
 
   /**
-   * Asks the reward what it should know, before anything is trained on it. Rewards that are right
-   * by construction have nothing to be asked.
+   * Runs the reward's sanity checks before anything is trained on it. Rewards that are correct by
+   * construction have none.
    */
   default List<Probe> probes() {
     return List.of();
   }
 
   /**
-   * As {@link #score}, made sure of: what is not a number must not reach a policy.
+   * Scores completions and validates the scores, so that no NaN or infinity reaches a policy.
    *
    * @throws InvalidInputException where a score or one of its terms is not finite, naming both
    * @throws IllegalStateException where there are not as many scores as completions

@@ -12,24 +12,25 @@ import java.util.List;
 import java.util.TreeSet;
 
 /**
- * Makes examples of what people preferred or named, as the model will read them.
+ * Tokenizes pairs and labelled texts into examples for reward models and classifiers.
  *
- * @param template what is made of prompt and answer
- * @param maxTokens of a sequence, special tokens included: what is longer is cut, the prompt first
+ * @param template template of prompt and completion
+ * @param maxTokens maximum tokens of a sequence, special tokens included; longer ones are
+ *     truncated, the prompt first
  */
 public record RewardExamples(Tokenizer tokenizer, RewardTemplate template, int maxTokens) {
   /**
-   * Examples for training and those that are held out.
+   * Training and held-out examples.
    *
-   * @param <E> an example
+   * @param <E> type of the examples
    */
   public record Split<E>(List<E> training, List<E> heldOut) {}
 
   /**
-   * Examples of pairs.
+   * Returns the examples of pairs.
    *
-   * @param dialogues makes prompts of pairs that have a dialogue, where the template reads them
-   * @throws InvalidInputException where both sides of a pair are the same to the model
+   * @param dialogues template that makes prompts of dialogues
+   * @throws InvalidInputException where both completions of a pair have the same tokens
    */
   public List<PairExample> pairs(List<PreferencePair> pairs, PromptTemplate dialogues) {
     List<PairExample> all = new ArrayList<>(pairs.size());
@@ -53,10 +54,10 @@ public record RewardExamples(Tokenizer tokenizer, RewardTemplate template, int m
   }
 
   /**
-   * Examples of texts with labels.
+   * Returns the examples of labelled texts.
    *
-   * @param labels of the model
-   * @throws InvalidInputException where a text has another one
+   * @param labels labels of the model
+   * @throws InvalidInputException where a text has another label
    */
   public List<LabelledExample> texts(List<LabelledText> texts, List<String> labels) {
     List<LabelledExample> all = new ArrayList<>(texts.size());
@@ -74,11 +75,11 @@ public record RewardExamples(Tokenizer tokenizer, RewardTemplate template, int m
   }
 
   /**
-   * The labels for a model of these texts: the model's own where they name all texts, else those of
-   * the texts in alphabetical order.
+   * Returns the labels for a model of these texts: the model's own if they cover all texts, else
+   * those of the texts in alphabetical order.
    *
-   * @param own of the model that training starts from
-   * @throws InvalidInputException where all texts have the same one
+   * @param own labels of the model that training starts from
+   * @throws InvalidInputException where all texts have the same label
    */
   public static List<String> labels(List<LabelledText> texts, List<String> own, String file) {
     TreeSet<String> found = new TreeSet<>();
@@ -92,9 +93,9 @@ public record RewardExamples(Tokenizer tokenizer, RewardTemplate template, int m
   }
 
   /**
-   * Holds some examples out, drawn by the seed.
+   * Splits the examples at random.
    *
-   * @param share from 0 up to, not including, 1
+   * @param share share of held-out examples, in [0, 1)
    */
   public static <E> Split<E> split(List<E> all, double share, long seed) {
     int held = (int) Math.round(all.size() * share);

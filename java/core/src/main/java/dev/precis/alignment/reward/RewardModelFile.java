@@ -11,17 +11,17 @@ import java.util.Optional;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * What a reward model was trained to read, kept beside its weights in {@code reward.json}: scores
- * of anything else mean nothing.
+ * Input format of a reward model, kept beside its weights in {@code reward.json}. Its scores are
+ * valid for this format alone.
  *
- * @param template what is made of prompt and completion
- * @param tokenizerHash of the tokenizer that cut it, see {@link Tokenizer#hash}
+ * @param template template of prompt and completion
+ * @param tokenizerHash hash of the tokenizer, see {@link Tokenizer#hash}
  */
 public record RewardModelFile(RewardTemplate template, String tokenizerHash) {
   private static final String NAME = "reward.json";
 
   /**
-   * What a model's folder says; empty where it says nothing, as a classifier from elsewhere.
+   * Reads the file of a model's folder; empty if there is none, as for classifiers from elsewhere.
    *
    * @throws InvalidInputException where the folder's tokenizer is not the one that the model was
    *     trained with
@@ -49,10 +49,10 @@ public record RewardModelFile(RewardTemplate template, String tokenizerHash) {
   }
 
   /**
-   * The template to score a model's folder with.
+   * Returns the template for a model's folder.
    *
-   * @param wanted null: the model's own, or the completion alone where it has none
-   * @throws InvalidInputException where the model was trained to read something else than is wanted
+   * @param wanted template to use; null: the model's own, or the completion alone
+   * @throws InvalidInputException where the model was trained with another template
    */
   public static RewardTemplate template(Path folder, RewardTemplate wanted) {
     RewardTemplate own = read(folder).map(RewardModelFile::template).orElse(null);

@@ -6,23 +6,24 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * What a reward model reads: a text with <code>{completion}</code> in it once, and perhaps <code>
+ * Template of a reward model's input: a text with <code>{completion}</code> in it once, and perhaps
+ * <code>
  * {prompt}</code>. Immutable.
  */
 public record RewardTemplate(String text) {
   private static final Pattern PLACEHOLDER = Pattern.compile("\\{([A-Za-z_][A-Za-z0-9_]*)}");
 
-  /** The completion alone: a reward that reads the prompt too is mostly about the prompt. */
+  /** The completion alone. */
   public static final RewardTemplate COMPLETION = new RewardTemplate("{completion}");
 
-  /** The prompt, then the completion on a line of its own. */
+  /** The prompt, then the completion on the next line. */
   public static final RewardTemplate PROMPT_AND_COMPLETION =
       new RewardTemplate("{prompt}\n{completion}");
 
   /**
-   * ScoreValidation the template.
+   * Checks the template.
    *
-   * @throws InvalidInputException where a placeholder is unknown, twice there, or <code>
+   * @throws InvalidInputException where a placeholder is unknown or repeated, or <code>
    *     {completion}</code> is missing
    */
   public RewardTemplate {
@@ -47,29 +48,29 @@ public record RewardTemplate(String text) {
     }
   }
 
-  /** Whether the prompt is read too. */
+  /** Returns true if the template has the prompt. */
   public boolean readsPrompt() {
     return text.contains("{prompt}");
   }
 
   /**
-   * The text to score.
+   * Returns the text to score.
    *
-   * @param prompt null only where it is not read
+   * @param prompt null only if the template has no prompt
    */
   public String fill(String prompt, String completion) {
     int at = text.indexOf("{completion}");
-    // One at a time: what is filled in may itself look like a placeholder.
+    // Parts are filled separately: a text may itself look like a placeholder.
     return part(0, at, prompt)
         + completion
         + part(at + "{completion}".length(), text.length(), prompt);
   }
 
   /**
-   * The text to score, short enough for the model to read the completion whole: where it is too
-   * long, the prompt is cut at its end, as far as that helps.
+   * Returns the text to score. If it is too long, the prompt is truncated at its end so that the
+   * completion fits whole, as far as that is possible.
    *
-   * @param tokens how many a text has, special ones included
+   * @param tokens counts the tokens of a text, special ones included
    */
   public String fill(
       String prompt, String completion, ToIntFunction<String> tokens, int maxTokens) {
@@ -77,7 +78,7 @@ public record RewardTemplate(String text) {
     if (!readsPrompt() || tokens.applyAsInt(whole) <= maxTokens) {
       return whole;
     }
-    // In code points, so that none is cut in two: this many fit, one more than that many does not.
+    // Bisects the number of code points that fit; code points, so that no surrogate pair is split.
     int fits = 0;
     int fitsNot = prompt.codePointCount(0, prompt.length());
     while (fits + 1 < fitsNot) {

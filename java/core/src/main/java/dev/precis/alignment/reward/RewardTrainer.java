@@ -12,22 +12,22 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Trains a reward model, a RoBERTa with one logit, on pairs of which one side is preferred: the
- * mean of {@link BradleyTerry}.
+ * Trains a reward model, a RoBERTa with one logit, on preference pairs with the mean loss of {@link
+ * BradleyTerry}.
  *
- * <p>Not for several threads; {@link #stop} may come from any.
+ * <p>Not thread-safe, except {@link #stop}.
  */
 public final class RewardTrainer extends ClassifierLoop<PairExample> {
   private final double centering;
 
   /**
-   * How often a reward model prefers what people preferred.
+   * Quality of a reward model on held-out pairs.
    *
-   * @param loss the mean
-   * @param brier mean of (1 - p)^2, where p is the probability that it gives the chosen side
-   * @param chosen the mean reward of the chosen side
-   * @param rejected likewise
-   * @param calibration of the preferred side's probability, from a half on
+   * @param loss mean loss
+   * @param brier Brier score: mean of (1 - p)^2, where p is the probability of the chosen side
+   * @param chosen mean reward of the chosen side
+   * @param rejected mean reward of the rejected side
+   * @param calibration calibration of the predicted side's probability, from 0.5
    */
   public record Report(
       int pairs,
@@ -38,11 +38,11 @@ public final class RewardTrainer extends ClassifierLoop<PairExample> {
       Calibration calibration) {}
 
   /**
-   * A run that has not started, or goes on where its newest checkpoint is.
+   * Prepares a run, which starts from the beginning unless it is resumed.
    *
    * @param evaluation pairs to evaluate on; may be empty
-   * @param centering see {@link BradleyTerry}; 0: none
-   * @param run where everything is written; open, and closed by its owner
+   * @param centering coefficient of the centering, see {@link BradleyTerry}; 0: off
+   * @param run folder that everything is written to; the caller owns it and must close it
    */
   public RewardTrainer(
       TrainableRoberta roberta,
@@ -55,7 +55,7 @@ public final class RewardTrainer extends ClassifierLoop<PairExample> {
     this.centering = centering;
   }
 
-  /** All chosen sides, then all rejected ones. */
+  /** Returns all chosen sides, then all rejected ones. */
   @Override
   List<int[]> sequences(List<PairExample> examples) {
     List<int[]> all = new ArrayList<>(2 * examples.size());
@@ -109,7 +109,7 @@ public final class RewardTrainer extends ClassifierLoop<PairExample> {
     return new Evaluation(report.loss, metrics);
   }
 
-  /** The model as it is now, on the pairs that it was not trained on. */
+  /** Evaluates the present model on the held-out pairs. */
   public Report report() {
     List<PairExample> pairs = heldOut();
     double[] confidences = new double[pairs.size()];

@@ -6,13 +6,15 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The F1 of ROUGE against what people wrote.
+ * Scores completions with the F1 of a ROUGE metric against the references.
  *
- * @param combination how several references become one
+ * @param combination combination of several references
  */
 public record RougeReward(Rouge rouge, Rouge.Metric metric, Rouge.MultiReference combination)
     implements Reward {
-  /** A metric as papers print it, against the nearest reference. */
+  /**
+   * Returns the reward of a metric with the Porter stemmer, against the best-matching reference.
+   */
   public static RougeReward of(Rouge.Metric metric) {
     return new RougeReward(Rouge.of(Rouge.Preset.STEMMER), metric, Rouge.MultiReference.MAX);
   }

@@ -5,18 +5,18 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 
 /**
- * What a completion is worth.
+ * Score of a completion.
  *
- * @param value more is better
- * @param terms what the value was made of, for the log: a number by name
+ * @param value score; higher is better
+ * @param terms terms of the value by name, for the log
  */
 public record Score(double value, Map<String, Double> terms) {
-  /** Keeps its own copy of the terms, in their order. */
+  /** Copies the terms in their order. */
   public Score {
     terms = Collections.unmodifiableMap(new LinkedHashMap<>(terms));
   }
 
-  /** A score that is one term. */
+  /** Returns a score with one term. */
   public static Score of(String term, double value) {
     return new Score(value, Map.of(term, value));
   }

@@ -3,13 +3,13 @@ package dev.precis.alignment.reward;
 import dev.precis.io.InvalidInputException;
 import java.util.List;
 
-/** What must not reach a policy. */
+/** Validation of scores before they reach a policy. */
 final class ScoreValidation {
   private static final int SHOWN = 60;
 
   private ScoreValidation() {}
 
-  /** One score for each completion. */
+  /** Checks that there is one score for each completion. */
   static List<Score> complete(List<Score> scores, List<Completion> completions) {
     if (scores.size() != completions.size()) {
       throw new IllegalStateException(
@@ -19,7 +19,7 @@ final class ScoreValidation {
     return scores;
   }
 
-  /** A number that is one. */
+  /** Checks that a term is finite. */
   static void finite(String term, double value, Completion completion) {
     if (!Double.isFinite(value)) {
       String text = completion.text().replace('\n', ' ');

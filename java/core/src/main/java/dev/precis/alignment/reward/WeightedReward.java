@@ -8,25 +8,22 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
-/**
- * The sum of other rewards, each times its weight. A score's terms are the values of the parts,
- * before they are weighted.
- */
+/** Weighted sum of rewards. A score's terms are the unweighted values of the parts. */
 public final class WeightedReward implements Reward {
   /**
-   * A part of the sum.
+   * Part of the sum.
    *
-   * @param name in the log
+   * @param name name of the term in the log
    */
   public record Part(String name, double weight, Reward reward) {}
 
   private final List<Part> parts;
 
   /**
-   * A sum, which closes its parts.
+   * Creates a sum, which owns its parts.
    *
-   * @throws InvalidInputException where there is no part, two have one name, or a weight is no
-   *     number
+   * @throws InvalidInputException where there is no part, two have the same name, or a weight is
+   *     not finite
    */
   public WeightedReward(List<Part> parts) {
     this.parts = List.copyOf(parts);
@@ -46,7 +43,7 @@ public final class WeightedReward implements Reward {
     }
   }
 
-  /** The parts, in the order of the terms. */
+  /** Returns the parts, in the order of the terms. */
   public List<Part> parts() {
     return parts;
   }
@@ -72,7 +69,8 @@ public final class WeightedReward implements Reward {
   }
 
   /**
-   * Those of the parts, as they weigh: a label that counts against a text is asked the same way.
+   * Returns the sanity checks of the parts with weighted scores, so that a label with a negative
+   * weight is checked in the right direction.
    */
   @Override
   public List<Probe> probes() {

@@ -1,2 +1,2 @@
-/** What a summary is worth: functions of text, each with the tokenizer that it needs. */
+/** Rewards: functions that score completions, and the training of reward models and classifiers. */
 package dev.precis.alignment.reward;
