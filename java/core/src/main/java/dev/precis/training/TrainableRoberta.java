@@ -86,7 +86,7 @@ public final class TrainableRoberta extends Trainable {
     return built(
         new TrainableRoberta(folder, options, device),
         roberta -> {
-          roberta.parameters.all().forEach(each -> roberta.initialise(each, options.seed));
+          roberta.parameters.all().forEach(each -> roberta.initialize(each, options.seed));
           roberta.freshHead = true;
           roberta.pack();
         });
@@ -117,7 +117,7 @@ public final class TrainableRoberta extends Trainable {
     for (Parameter parameter : parameters.all()) {
       String name = parameter.name();
       if (name.startsWith(HEAD) && freshHead || name.startsWith("classifier.") && noHead) {
-        initialise(parameter, seed);
+        initialize(parameter, seed);
         continue;
       }
       TensorView view = WeightLoader.view(checkpoint, name, shapes.get(name));
@@ -130,7 +130,7 @@ public final class TrainableRoberta extends Trainable {
    * Initializes a parameter as transformers' RoBERTa: normal with the configuration's standard
    * deviation; layer norms 1, biases 0.
    */
-  private void initialise(Parameter parameter, long seed) {
+  private void initialize(Parameter parameter, long seed) {
     String name = parameter.name();
     MemorySegment memory = parameter.value().memory();
     if (name.endsWith(".bias")) {

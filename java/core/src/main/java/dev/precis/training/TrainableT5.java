@@ -111,7 +111,7 @@ public final class TrainableT5 extends Trainable {
         new TrainableT5(folder, dtype, device),
         t5 -> {
           t5.parameters = new Parameters(t5.config.tensorShapes(), t5.context(), t5.arena());
-          t5.initialise(seed);
+          t5.initialize(seed);
           t5.trainAll(dropout);
         });
   }
@@ -172,7 +172,7 @@ public final class TrainableT5 extends Trainable {
    * Initializes all parameters with the standard deviations of transformers' T5, whose initializer
    * factor is 1.
    */
-  private void initialise(long seed) {
+  private void initialize(long seed) {
     double d = Math.pow(config.dModel(), -0.5);
     int index = 0;
     for (Parameter parameter : parameters.all()) {

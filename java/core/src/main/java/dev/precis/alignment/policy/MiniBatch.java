@@ -12,24 +12,12 @@ import java.lang.foreign.ValueLayout;
  *
  * @param tokens index of each token in the rollout's arrays
  * @param advantages advantage of each token, whitened if the mode whitens mini-batches
- * @param actions token ids; -100 for tokens that are not trained
- * @param weights weight of each token in the loss
- * @param tensors read and written by the kernel
  */
 record MiniBatch(
     int[] tokens,
     double[] advantages,
-    Tensor actions,
-    Tensor weights,
-    Tensor oldLogProbabilities,
-    Tensor advantageTensor,
-    Tensor referenceLogProbabilities,
-    Tensor oldValues,
-    Tensor returns,
-    Tensor logProbabilities,
-    Tensor entropies,
-    Tensor policyLosses,
-    Tensor valueLosses,
+    PpoLoss.Inputs inputs,
+    PpoLoss.Outputs outputs,
     PpoLoss.Coefficients coefficients) {
 
   /**
@@ -85,28 +73,34 @@ record MiniBatch(
         }
       }
     }
-    boolean penalised = options.algorithm() == PolicyAlgorithm.GRPO && klCoefficient > 0;
+    boolean penalized = options.algorithm() == PolicyAlgorithm.GRPO && klCoefficient > 0;
+    PpoLoss.Inputs inputs =
+        new PpoLoss.Inputs(
+            actions,
+            weights,
+            floats(rollout.logProbabilities(), tokens, workspace),
+            floats(advantages, null, workspace),
+            penalized ? floats(rollout.referenceLogProbabilities(), tokens, workspace) : null,
+            critic ? floats(targets.values(), tokens, workspace) : null,
+            critic ? floats(targets.returns(), tokens, workspace) : null);
+    PpoLoss.Outputs outputs =
+        new PpoLoss.Outputs(
+            workspace.shared(DType.FLOAT32, count),
+            workspace.shared(DType.FLOAT32, count),
+            workspace.shared(DType.FLOAT32, count),
+            critic ? workspace.shared(DType.FLOAT32, count) : null);
     return new MiniBatch(
         tokens,
         advantages,
-        actions,
-        weights,
-        floats(rollout.logProbabilities(), tokens, workspace),
-        floats(advantages, null, workspace),
-        penalised ? floats(rollout.referenceLogProbabilities(), tokens, workspace) : null,
-        critic ? floats(targets.values(), tokens, workspace) : null,
-        critic ? floats(targets.returns(), tokens, workspace) : null,
-        workspace.shared(DType.FLOAT32, count),
-        workspace.shared(DType.FLOAT32, count),
-        workspace.shared(DType.FLOAT32, count),
-        critic ? workspace.shared(DType.FLOAT32, count) : null,
+        inputs,
+        outputs,
         new PpoLoss.Coefficients(
             options.loss().clipRange(),
             options.loss().clipRange(),
             options.loss().clipRangeValue(),
             critic ? options.loss().valueCoefficient() : 0,
             options.loss().entropyCoefficient(),
-            penalised ? (float) klCoefficient : 0));
+            penalized ? (float) klCoefficient : 0));
   }
 
   /**
@@ -129,23 +123,6 @@ record MiniBatch(
       tensor.memory().setAtIndex(ValueLayout.JAVA_FLOAT, i, value);
     }
     return tensor;
-  }
-
-  /** Returns the inputs of the kernel. */
-  PpoLoss.Inputs inputs() {
-    return new PpoLoss.Inputs(
-        actions,
-        weights,
-        oldLogProbabilities,
-        advantageTensor,
-        referenceLogProbabilities,
-        oldValues,
-        returns);
-  }
-
-  /** Returns the outputs of the kernel. */
-  PpoLoss.Outputs outputs() {
-    return new PpoLoss.Outputs(logProbabilities, entropies, policyLosses, valueLosses);
   }
 
   /** Returns an element of a tensor. */

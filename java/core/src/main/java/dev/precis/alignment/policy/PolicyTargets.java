@@ -32,12 +32,12 @@ record PolicyTargets(
           sequences(rollout, Advantages.group(scores, rollout.perPrompt(), true), scores, 0);
       case RLOO -> {
         double[] penalties = rollout.sequencePenalties();
-        double[] penalised = scores.clone();
-        for (int i = 0; i < penalised.length; i++) {
-          penalised[i] -= klCoefficient * penalties[i];
+        double[] penalized = scores.clone();
+        for (int i = 0; i < penalized.length; i++) {
+          penalized[i] -= klCoefficient * penalties[i];
         }
         yield sequences(
-            rollout, Advantages.leaveOneOut(penalised, rollout.perPrompt()), scores, klCoefficient);
+            rollout, Advantages.leaveOneOut(penalized, rollout.perPrompt()), scores, klCoefficient);
       }
     };
   }
@@ -45,7 +45,7 @@ record PolicyTargets(
   private static PolicyTargets critic(
       Rollout rollout, double[] scores, PpoOptions options, double klCoefficient) {
     boolean[] mask = rollout.mask();
-    double[] nonScore = penalised(rollout, klCoefficient);
+    double[] nonScore = penalized(rollout, klCoefficient);
     double[] rewards = withScores(rollout, nonScore, scores);
     double[] values = rollout.values().clone();
     for (int t = 0; t < mask.length; t++) {
@@ -76,7 +76,7 @@ record PolicyTargets(
   /** Gives all tokens of a response the same advantage. */
   private static PolicyTargets sequences(
       Rollout rollout, double[] each, double[] scores, double klCoefficient) {
-    double[] nonScore = penalised(rollout, klCoefficient);
+    double[] nonScore = penalized(rollout, klCoefficient);
     double[] advantages = new double[rollout.tokens()];
     int[] offsets = rollout.offsets();
     for (int i = 0; i < each.length; i++) {
@@ -89,7 +89,7 @@ record PolicyTargets(
         nonScore, withScores(rollout, nonScore, scores), advantages, none, none);
   }
 
-  private static double[] penalised(Rollout rollout, double klCoefficient) {
+  private static double[] penalized(Rollout rollout, double klCoefficient) {
     double[] rewards = new double[rollout.tokens()];
     for (int t = 0; t < rewards.length; t++) {
       rewards[t] = -klCoefficient * rollout.penalties()[t];

@@ -116,7 +116,8 @@ final class PpoStatistics {
         continue;
       }
       double d =
-          MiniBatch.at(batch.logProbabilities(), i) - MiniBatch.at(batch.oldLogProbabilities(), i);
+          MiniBatch.at(batch.outputs().logProbabilities(), i)
+              - MiniBatch.at(batch.inputs().oldLogProbabilities(), i);
       double advantage = batch.advantages()[i];
       ratio[i] = Math.exp(d);
       largestRatio = Math.max(largestRatio, ratio[i]);
@@ -125,16 +126,16 @@ final class PpoStatistics {
       double bounded =
           Math.clamp(ratio[i], 1.0 - options.loss().clipRange(), 1.0 + options.loss().clipRange());
       clipped[i] = -advantage * bounded > -advantage * ratio[i] ? 1 : 0;
-      policy[i] = MiniBatch.at(batch.policyLosses(), i);
-      entropy[i] = MiniBatch.at(batch.entropies(), i);
+      policy[i] = MiniBatch.at(batch.outputs().policyLosses(), i);
+      entropy[i] = MiniBatch.at(batch.outputs().entropies(), i);
       double weight =
-          MiniBatch.at(batch.weights(), i) * options.optimization().gradientAccumulation();
+          MiniBatch.at(batch.inputs().weights(), i) * options.optimization().gradientAccumulation();
       weighted += weight * policy[i];
       entropyShare += weight * entropy[i];
-      if (batch.referenceLogProbabilities() != null) {
+      if (batch.inputs().referenceLogProbabilities() != null) {
         double l =
-            MiniBatch.at(batch.referenceLogProbabilities(), i)
-                - MiniBatch.at(batch.logProbabilities(), i);
+            MiniBatch.at(batch.inputs().referenceLogProbabilities(), i)
+                - MiniBatch.at(batch.outputs().logProbabilities(), i);
         penalty += weight * (Math.exp(l) - l - 1);
       }
     }
@@ -188,7 +189,7 @@ final class PpoStatistics {
               old[i] - options.loss().clipRangeValue(),
               old[i] + options.loss().clipRangeValue());
       clipped[i] = (bounded - returns[i]) * (bounded - returns[i]) > error[i] ? 1 : 0;
-      loss[i] = MiniBatch.at(batch.valueLosses(), i);
+      loss[i] = MiniBatch.at(batch.outputs().valueLosses(), i);
     }
     double mean = or0(Advantages.mean(loss, mask));
     add("ppo/loss/value", trained ? mean : 0);
