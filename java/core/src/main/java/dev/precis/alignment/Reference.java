@@ -73,7 +73,7 @@ public final class Reference implements AutoCloseable {
         throw new InvalidInputException(
             "The reference "
                 + name
-                + " needs a policy of adapters: with all weights trained, merge the adapter and"
+                + " needs a policy with adapters: under full fine-tuning, merge the adapter and"
                 + " name the result checkpoint:DIR");
       }
       return onBase(name, policy, resolve.apply(name.substring("adapter:".length())));
@@ -100,8 +100,8 @@ public final class Reference implements AutoCloseable {
           if (!Collections.disjoint(adapter.modules().keySet(), OUTPUT_LAYER)) {
             throw new InvalidInputException(
                 name
-                    + " adapts the output layer, whose logits never exist whole: merge it, and name"
-                    + " the result checkpoint:DIR");
+                    + " adapts the output layer, whose logits are never materialized: merge it, and"
+                    + " name the result checkpoint:DIR");
           }
           for (Linear linear : linears) {
             adapters.put(linear, linear.pack(List.of(adapter.modules()), policy.ops(), arena));

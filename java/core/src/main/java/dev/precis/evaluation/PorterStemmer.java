@@ -10,8 +10,8 @@ import java.util.function.Predicate;
  * <p>Porter: An algorithm for suffix stripping (Program 14(3), 1980), with the changes that NLTK
  * makes by default and that rouge_score therefore has. They are: a dozen irregular words, words of
  * one or two letters stay, "ies" and "ied" of four-letter words become "ie", step 1c looks at one
- * letter only, step 2 has "bli", "fulli" and "logi" and goes on after "alli", and a word of a vowel
- * and a consonant counts as short.
+ * letter only, step 2 has "bli", "fulli" and "logi" and continues after "alli", and a word of a
+ * vowel and a consonant counts as short.
  *
  * <p>A word is [C](VC)^m[V], where C is a run of consonants and V one of vowels; m is its measure.
  * A y is a vowel after a consonant.

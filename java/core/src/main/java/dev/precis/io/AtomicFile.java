@@ -2,7 +2,9 @@ package dev.precis.io;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -62,6 +64,18 @@ public final class AtomicFile {
         // The file itself is right or its error is on its way; a leftover is no second error.
       }
     }
+  }
+
+  /** Writes a text as UTF-8, as {@link #write(Path, Content)} does. */
+  public static void writeText(Path file, String text) {
+    write(
+        file,
+        channel -> {
+          ByteBuffer bytes = ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8));
+          while (bytes.hasRemaining()) {
+            channel.write(bytes);
+          }
+        });
   }
 
   /** A name in the same folder that nobody else uses, hidden. */

@@ -6,11 +6,9 @@ import dev.precis.io.Json;
 import dev.precis.io.JsonObject;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -52,7 +50,7 @@ public final class RunFolder implements AutoCloseable {
   public static RunFolder create(Path folder, ObjectNode config) {
     if (Files.exists(folder.resolve(CONFIG))) {
       throw new InvalidInputException(
-          folder + " already holds a run: go on with --resume, or name another --output");
+          folder + " already holds a run: resume it with --resume, or choose another --output");
     }
     if (Files.exists(folder) && !Files.isDirectory(folder)) {
       throw new InvalidInputException(folder + " is a file, not a folder for a run");
@@ -138,18 +136,7 @@ public final class RunFolder implements AutoCloseable {
 
   /** Writes a text file of the run atomically. */
   public void write(String name, String text) {
-    writeText(folder.resolve(name), text);
-  }
-
-  public static void writeText(Path file, String text) {
-    AtomicFile.write(
-        file,
-        channel -> {
-          ByteBuffer bytes = ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8));
-          while (bytes.hasRemaining()) {
-            channel.write(bytes);
-          }
-        });
+    AtomicFile.writeText(folder.resolve(name), text);
   }
 
   /** Opens the metrics of a run that continues after a step; lines of later steps are removed. */

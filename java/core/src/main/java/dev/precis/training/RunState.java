@@ -3,6 +3,7 @@ package dev.precis.training;
 import dev.precis.checkpoint.Checkpoint;
 import dev.precis.checkpoint.SafeTensors;
 import dev.precis.checkpoint.TensorView;
+import dev.precis.io.AtomicFile;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
 import dev.precis.io.JsonObject;
@@ -77,7 +78,7 @@ public final class RunState {
           ObjectNode json = Json.mapper().createObjectNode();
           json.put("step", step);
           position.accept(json);
-          RunFolder.writeText(folder.resolve(POSITION), json.toPrettyString() + "\n");
+          AtomicFile.writeText(folder.resolve(POSITION), json.toPrettyString() + "\n");
         });
   }
 

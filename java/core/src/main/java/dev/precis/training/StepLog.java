@@ -1,5 +1,6 @@
 package dev.precis.training;
 
+import dev.precis.io.AtomicFile;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
 import java.io.IOException;
@@ -37,7 +38,7 @@ public final class StepLog implements AutoCloseable {
             kept.append(line).append('\n');
           }
         }
-        RunFolder.writeText(file, kept.toString());
+        AtomicFile.writeText(file, kept.toString());
       }
       return new StepLog(
           file,

@@ -6,6 +6,7 @@ import dev.precis.encoder.RobertaClassifier;
 import dev.precis.encoder.RobertaConfig;
 import dev.precis.encoder.RobertaWeights;
 import dev.precis.ffi.Context;
+import dev.precis.io.AtomicFile;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
 import dev.precis.layers.Linear;
@@ -201,6 +202,6 @@ public final class TrainableRoberta extends Trainable {
       names.put(Integer.toString(i), config.labels().get(i));
       ids.put(config.labels().get(i), i);
     }
-    RunFolder.writeText(to.resolve("config.json"), json.toPrettyString() + "\n");
+    AtomicFile.writeText(to.resolve("config.json"), json.toPrettyString() + "\n");
   }
 }

@@ -267,7 +267,9 @@ public abstract class TrainingLoop implements AutoCloseable {
               + " and its gradient's norm "
               + norm
               + ": lower the learning rate"
-              + (left.isEmpty() ? "" : "; the checkpoint of step " + left.getLast() + " is whole"));
+              + (left.isEmpty()
+                  ? ""
+                  : "; the checkpoint of step " + left.getLast() + " is complete"));
     }
     float learningRate = (float) (options.learningRate() * schedule.factor(done));
     done++;

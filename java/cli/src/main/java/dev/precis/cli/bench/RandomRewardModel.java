@@ -6,13 +6,13 @@ import dev.precis.encoder.RobertaClassifier;
 import dev.precis.encoder.RobertaConfig;
 import dev.precis.encoder.RobertaWeights;
 import dev.precis.generation.SampledTokens;
+import dev.precis.io.AtomicFile;
 import dev.precis.ops.Tape;
 import dev.precis.random.SplitMix64;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Ragged;
 import dev.precis.tensor.Tensor;
 import dev.precis.tensor.Workspace;
-import dev.precis.training.RunFolder;
 import dev.precis.training.TrainableT5;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -47,7 +47,7 @@ final class RandomRewardModel implements AutoCloseable {
     Path folder = null;
     try {
       folder = Files.createTempDirectory("precis-bench-");
-      RunFolder.writeText(folder.resolve("config.json"), ROBERTA_BASE);
+      AtomicFile.writeText(folder.resolve("config.json"), ROBERTA_BASE);
       RobertaConfig config = RobertaConfig.read(folder);
       write(config, folder.resolve("model.safetensors"));
       try (Checkpoint checkpoint = Checkpoint.open(folder)) {

@@ -6,8 +6,8 @@ import dev.precis.cli.report.HtmlPage;
 import dev.precis.cli.report.RunReport;
 import dev.precis.data.builtin.BuiltInDialogues;
 import dev.precis.evaluation.PairedBootstrap;
+import dev.precis.io.AtomicFile;
 import dev.precis.io.Json;
-import dev.precis.training.RunFolder;
 import dev.precis.training.StepLog;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -91,7 +91,7 @@ record DemoReport(
     examples(sections);
     ObjectNode config = Json.mapper().createObjectNode();
     config.put("seed", seed);
-    RunFolder.writeText(
+    AtomicFile.writeText(
         page.toAbsolutePath(),
         HtmlPage.render("Fine-tuning and aligning a small T5", curves, sections, config));
   }

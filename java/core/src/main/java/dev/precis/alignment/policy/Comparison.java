@@ -165,7 +165,7 @@ public record Comparison(List<Row> rows, Map<String, Paired> measures) {
         : Optional.of(
             "Quality was lost: "
                 + String.join("; ", fell)
-                + ". A stronger hold on the reference (--kl-coef, --beta), --rpo-alpha or fewer"
-                + " steps keep more of it");
+                + ". A larger --kl-coef or --beta, --rpo-alpha or fewer"
+                + " steps preserve more of it");
   }
 }

@@ -188,7 +188,7 @@ public final class PpoTrainer implements AutoCloseable {
   private void rollBack(long at, String reason, Listener listener) {
     if (rollbacks == options.watchdog().maxRollbacks()) {
       throw new DivergedException(
-          "Stopped at step %,d after %d rollbacks: %s. The last checkpoint is whole."
+          "Stopped at step %,d after %d rollbacks: %s. The last checkpoint is complete."
               .formatted(at, rollbacks, reason));
     }
     int before = rollbacks;

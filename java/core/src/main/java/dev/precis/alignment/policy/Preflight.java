@@ -59,16 +59,17 @@ public record Preflight(List<Check> checks) {
               "sampler_and_scorer",
               samplerDifference(first),
               ppo.policy().dtype() == DType.FLOAT32 ? 1e-3 : 5e-2,
-              "the mean difference between a token's log-probability when it was drawn and when the"
-                  + " whole response is scored; where it is large, the two read different inputs"));
+              "the mean difference between a token's log-probability when it is sampled and when"
+                  + " the whole response is scored; where it is large, the two read different"
+                  + " inputs"));
     }
     checks.add(
         new Check(
             "batch_and_singles",
             singlesDifference(ppo, first),
             0,
-            "responses scored together and one by one have the same log-probabilities to the bit;"
-                + " where not, padding or order leaks into the numbers"));
+            "responses scored in one batch and one by one have bitwise identical log-probabilities;"
+                + " where they differ, padding or order leaks into the numbers"));
     for (Reward.Probe probe : reward.probes()) {
       checks.add(
           new Check(
@@ -106,8 +107,8 @@ public record Preflight(List<Check> checks) {
     double sum = 0;
     int at = 0;
     for (SampledTokens sample : rollout.samples()) {
-      for (float drawn : sample.logProbabilities()) {
-        sum += Math.abs(drawn - rollout.logProbabilities()[at++]);
+      for (float sampled : sample.logProbabilities()) {
+        sum += Math.abs(sampled - rollout.logProbabilities()[at++]);
       }
     }
     return sum / at;

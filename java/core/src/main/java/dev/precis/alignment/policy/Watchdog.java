@@ -51,7 +51,7 @@ final class Watchdog {
       best = Math.max(best, mean);
       if (options.watchdog().scoreDrop() > 0 && mean < best - options.watchdog().scoreDrop()) {
         return Optional.of(
-            "the mean score of %d steps fell to %.3f, from %.3f at its best: the policy is losing what it had learnt"
+            "the mean score of %d steps fell to %.3f, from %.3f at its best: the policy has degraded"
                 .formatted(WINDOW, mean, best));
       }
     }

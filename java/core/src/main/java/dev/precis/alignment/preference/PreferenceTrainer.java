@@ -100,7 +100,7 @@ public final class PreferenceTrainer extends TrainingLoop {
       boolean startsAtReference,
       RunFolder run) {
     if (training.isEmpty()) {
-      throw new InvalidInputException("There is no example to learn from.");
+      throw new InvalidInputException("There is no example to train on.");
     }
     if (objective.needsReference() && reference == null) {
       throw new InvalidInputException("This loss compares the policy with a reference: name one.");
@@ -204,13 +204,13 @@ public final class PreferenceTrainer extends TrainingLoop {
             throw new InvalidInputException(
                 "The policy should start as the reference "
                     + reference.name()
-                    + ", but it gives an answer of example "
+                    + ", but it gives a completion of example "
                     + (batch.get(i).index() + 1)
                     + " a log-probability of "
                     + policy[i][j]
                     + ", the reference "
                     + wanted[j]
-                    + ": they are not the same weights, or not computed alike");
+                    + ": their weights or their arithmetic differ");
           }
         }
       }

@@ -68,7 +68,7 @@ final class ReferenceScores {
             throw new InvalidInputException(
                 "The reference "
                     + reference.name()
-                    + " gives an answer of example "
+                    + " gives a completion of example "
                     + (done + 1)
                     + " a log-probability that is not a number: its weights are damaged");
           }

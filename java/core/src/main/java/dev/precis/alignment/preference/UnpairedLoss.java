@@ -39,7 +39,7 @@ public record UnpairedLoss(double beta, double desirableWeight, double undesirab
         undesirableWeight);
     if (desirableWeight == 0 && undesirableWeight == 0) {
       throw new InvalidInputException(
-          "desirable-weight and undesirable-weight are both 0: nothing would be learnt");
+          "desirable-weight and undesirable-weight are both 0: no completion would be trained on");
     }
   }
 

@@ -11,8 +11,8 @@ import java.util.List;
  * label is selected by name.
  */
 public final class ClassifierReward implements Reward {
-  private static final String KIND = "Thank you, that is very kind of you and a great help.";
-  private static final String RUDE = "Shut up, you stupid fool, that is disgusting nonsense.";
+  private static final String FRIENDLY = "Thank you, that is very kind of you and a great help.";
+  private static final String TOXIC = "Shut up, you stupid fool, that is disgusting nonsense.";
 
   /** Numbers of a label that can be the reward. */
   public enum Measure {
@@ -121,7 +121,7 @@ public final class ClassifierReward implements Reward {
    * label that stands for toxicity, or a wrong label, fails.
    */
   public Probe probe() {
-    return probe(KIND, RUDE);
+    return probe(FRIENDLY, TOXIC);
   }
 
   /**

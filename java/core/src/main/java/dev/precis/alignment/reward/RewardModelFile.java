@@ -1,10 +1,10 @@
 package dev.precis.alignment.reward;
 
+import dev.precis.io.AtomicFile;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
 import dev.precis.io.JsonObject;
 import dev.precis.text.Tokenizer;
-import dev.precis.training.RunFolder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
@@ -76,6 +76,6 @@ public record RewardModelFile(RewardTemplate template, String tokenizerHash) {
     ObjectNode json = Json.mapper().createObjectNode();
     json.put("template", template.text());
     json.put("tokenizer_sha256", tokenizerHash);
-    RunFolder.writeText(folder.resolve(NAME), json.toPrettyString() + "\n");
+    AtomicFile.writeText(folder.resolve(NAME), json.toPrettyString() + "\n");
   }
 }

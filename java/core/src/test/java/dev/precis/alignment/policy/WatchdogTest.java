@@ -59,8 +59,8 @@ class WatchdogTest {
     resumed.read(new JsonObject("state", watchdog.state()));
     for (Watchdog each : new Watchdog[] {watchdog, resumed}) {
       assertEquals(
-          "the mean score of 5 steps fell to 2.400, from 4.000 at its best: the policy is losing"
-              + " what it had learnt",
+          "the mean score of 5 steps fell to 2.400, from 4.000 at its best: the policy has"
+              + " degraded",
           said(each.check(step(0, 1, 0, 0))));
     }
     for (int i = 0; i < 5; i++) {
