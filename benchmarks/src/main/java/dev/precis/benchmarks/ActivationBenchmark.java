@@ -6,7 +6,7 @@ import dev.precis.tensor.Tensor;
 import org.openjdk.jmh.annotations.Param;
 
 /** Between the two products of a feed-forward layer: FLAN-T5's gated GELU, T5 v1.0's ReLU. */
-public class ActivationBenchmark extends KernelBenchmark {
+public class ActivationBenchmark extends KernelBenchmark<ElementwiseProblem.ActivationFunction> {
   /** Rows x width of the result. */
   @Param({"1x2048", "8x2048", "256x2048", "2048x2048"})
   String shape;
@@ -22,7 +22,7 @@ public class ActivationBenchmark extends KernelBenchmark {
   }
 
   @Override
-  Problem problem(int copy) {
+  ElementwiseProblem.ActivationFunction problem(int copy) {
     DType type = activationType();
     Tensor x = random(type, 1.5, 1, size(0), gated() ? 2L * size(1) : size(1));
     Activation activation = gated() ? Activation.GELU_TANH : Activation.RELU;
@@ -31,8 +31,7 @@ public class ActivationBenchmark extends KernelBenchmark {
   }
 
   @Override
-  void verify(Problem problem) {
-    ElementwiseProblem.ActivationFunction p = (ElementwiseProblem.ActivationFunction) problem;
+  void verify(ElementwiseProblem.ActivationFunction p) {
     verifyRows(p.y(), m -> ElementwiseReference.row(p, m), Tolerance.of(activationType()));
   }
 
@@ -42,17 +41,9 @@ public class ActivationBenchmark extends KernelBenchmark {
   }
 
   @Override
-  String dtype() {
-    return dtype;
-  }
-
-  @Override
-  String shape() {
-    return shape;
-  }
-
-  @Override
   Work work() {
-    return Work.bytes((double) size(0) * size(1) * (gated() ? 3 : 2) * activationType().bytes());
+    double n = (double) size(0) * size(1);
+    double bytes = n * activationType().bytes();
+    return Work.ofMemory().hot(gated() ? 2 * bytes : bytes, bytes).operations(gated() ? 10 * n : n);
   }
 }

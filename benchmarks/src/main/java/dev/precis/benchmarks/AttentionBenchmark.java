@@ -1,17 +1,11 @@
 package dev.precis.benchmarks;
 
 import dev.precis.tensor.DType;
-import dev.precis.tensor.Tensor;
 import java.util.stream.IntStream;
 import org.openjdk.jmh.annotations.Param;
 
 /** Self-attention over whole sequences with T5's relative position bias, 12 heads of 64. */
-public class AttentionBenchmark extends KernelBenchmark {
-  private static final int HEADS = 12;
-  private static final int WIDTH = HEADS * 64;
-  private static final int BUCKETS = 32;
-  private static final int MAX_DISTANCE = 128;
-
+public class AttentionBenchmark extends KernelBenchmark<AttentionProblem.Attention> {
   /** Sequences x tokens of each. */
   @Param({"1x64", "1x256", "8x256", "1x512"})
   String shape;
@@ -24,31 +18,32 @@ public class AttentionBenchmark extends KernelBenchmark {
   String stack;
 
   @Override
-  Problem problem(int copy) {
-    DType type = activationType();
-    long tokens = (long) size(0) * size(1);
+  AttentionProblem.Attention problem(int copy) {
+    return problem(this, stack.equals("decoder"));
+  }
+
+  /** Returns attention over the shape of a benchmark. */
+  static AttentionProblem.Attention problem(KernelBenchmark<?> of, boolean causal) {
+    DType type = of.activationType();
+    int sequences = of.size(0);
+    int length = of.size(1);
+    long tokens = (long) sequences * length;
     // T5 does not divide by the root of the width: its scores are of the order of 1 all the same.
-    Tensor q = random(type, 0.15, 1, tokens, WIDTH);
-    Tensor k = random(type, 1, 2, tokens, WIDTH);
-    Tensor v = random(type, 1, 3, tokens, WIDTH);
-    Tensor bias = random(DType.FLOAT32, 1, 4, BUCKETS, HEADS);
-    Tensor offsets = ints(IntStream.rangeClosed(0, size(0)).map(s -> s * size(1)).toArray());
     return new AttentionProblem.Attention(
-        q,
-        k,
-        v,
-        bias,
-        offsets,
-        size(1),
-        HEADS,
-        stack.equals("decoder"),
-        MAX_DISTANCE,
-        output(type, tokens, WIDTH));
+        of.random(type, 0.15, 1, tokens, T5Base.WIDTH),
+        of.random(type, 1, 2, tokens, T5Base.WIDTH),
+        of.random(type, 1, 3, tokens, T5Base.WIDTH),
+        of.random(DType.FLOAT32, 1, 4, T5Base.BUCKETS, T5Base.HEADS),
+        of.ints(IntStream.rangeClosed(0, sequences).map(s -> s * length).toArray()),
+        length,
+        T5Base.HEADS,
+        causal,
+        T5Base.MAX_DISTANCE,
+        of.output(type, tokens, T5Base.WIDTH));
   }
 
   @Override
-  void verify(Problem problem) {
-    AttentionProblem.Attention p = (AttentionProblem.Attention) problem;
+  void verify(AttentionProblem.Attention p) {
     verifyRows(p.out(), m -> AttentionReference.row(p, m), Tolerance.ofAttention(activationType()));
   }
 
@@ -58,18 +53,11 @@ public class AttentionBenchmark extends KernelBenchmark {
   }
 
   @Override
-  String dtype() {
-    return dtype;
-  }
-
-  @Override
-  String shape() {
-    return shape;
-  }
-
-  @Override
   Work work() {
     double pairs = size(1) * (stack.equals("decoder") ? (size(1) + 1) / 2.0 : size(1));
-    return Work.flops(4 * pairs * WIDTH * size(0));
+    double bytes = (double) size(0) * size(1) * T5Base.WIDTH * activationType().bytes();
+    return Work.ofArithmetic()
+        .hot(3 * bytes, bytes)
+        .operations(activationType(), 4 * pairs * T5Base.WIDTH * size(0));
   }
 }

@@ -10,12 +10,7 @@ import org.openjdk.jmh.annotations.Param;
  * The attention of a decoding step over its cache, which is cold: each layer has its own. Self
  * stores the new key and value and has a position bias, cross only reads.
  */
-public class AttentionDecodeBenchmark extends KernelBenchmark {
-  private static final int HEADS = 12;
-  private static final int WIDTH = HEADS * 64;
-  private static final int BUCKETS = 32;
-  private static final int MAX_DISTANCE = 128;
-
+public class AttentionDecodeBenchmark extends KernelBenchmark<AttentionProblem.AttentionDecode> {
   /** Rows x keys of each. */
   @Param({"1x64", "1x256", "8x64", "8x256"})
   String shape;
@@ -29,7 +24,7 @@ public class AttentionDecodeBenchmark extends KernelBenchmark {
   private AttentionProblem.AttentionDecode first;
 
   @Override
-  Problem problem(int copy) {
+  AttentionProblem.AttentionDecode problem(int copy) {
     if (copy > 0) {
       AttentionProblem.AttentionDecode p = first;
       return new AttentionProblem.AttentionDecode(
@@ -42,20 +37,20 @@ public class AttentionDecodeBenchmark extends KernelBenchmark {
           p.keyStarts(),
           p.lengths(),
           p.length(),
-          HEADS,
-          MAX_DISTANCE,
+          T5Base.HEADS,
+          T5Base.MAX_DISTANCE,
           p.out());
     }
     DType type = activationType();
     int rows = size(0);
     int length = size(1);
     boolean self = kind.equals("self");
-    Tensor q = random(type, 0.15, 1, rows, WIDTH);
-    Tensor k = random(type, 1, 2, (long) rows * length, WIDTH);
-    Tensor v = random(type, 1, 3, (long) rows * length, WIDTH);
-    Tensor kNew = self ? random(type, 1, 4, rows, WIDTH) : null;
-    Tensor vNew = self ? random(type, 1, 5, rows, WIDTH) : null;
-    Tensor bias = self ? random(DType.FLOAT32, 1, 6, BUCKETS, HEADS) : null;
+    Tensor q = random(type, 0.15, 1, rows, T5Base.WIDTH);
+    Tensor k = random(type, 1, 2, (long) rows * length, T5Base.WIDTH);
+    Tensor v = random(type, 1, 3, (long) rows * length, T5Base.WIDTH);
+    Tensor kNew = self ? random(type, 1, 4, rows, T5Base.WIDTH) : null;
+    Tensor vNew = self ? random(type, 1, 5, rows, T5Base.WIDTH) : null;
+    Tensor bias = self ? random(DType.FLOAT32, 1, 6, T5Base.BUCKETS, T5Base.HEADS) : null;
     int[] lengths = new int[rows];
     Arrays.fill(lengths, length);
     first =
@@ -69,20 +64,19 @@ public class AttentionDecodeBenchmark extends KernelBenchmark {
             ints(IntStream.range(0, rows).map(r -> r * length).toArray()),
             ints(lengths),
             length,
-            HEADS,
-            MAX_DISTANCE,
-            output(type, rows, WIDTH));
+            T5Base.HEADS,
+            T5Base.MAX_DISTANCE,
+            output(type, rows, T5Base.WIDTH));
     return first;
   }
 
   @Override
   long coldBytes() {
-    return 2L * size(0) * size(1) * WIDTH * activationType().bytes();
+    return 2L * size(0) * size(1) * T5Base.WIDTH * activationType().bytes();
   }
 
   @Override
-  void verify(Problem problem) {
-    AttentionProblem.AttentionDecode p = (AttentionProblem.AttentionDecode) problem;
+  void verify(AttentionProblem.AttentionDecode p) {
     verifyRows(p.out(), m -> AttentionReference.row(p, m), Tolerance.ofAttention(activationType()));
   }
 
@@ -92,17 +86,10 @@ public class AttentionDecodeBenchmark extends KernelBenchmark {
   }
 
   @Override
-  String dtype() {
-    return dtype;
-  }
-
-  @Override
-  String shape() {
-    return shape;
-  }
-
-  @Override
   Work work() {
-    return Work.bytes(coldBytes());
+    double pairs = (double) size(0) * size(1);
+    return Work.ofMemory()
+        .cold(coldBytes(), 0)
+        .operations(activationType(), 4 * pairs * T5Base.WIDTH);
   }
 }

@@ -52,4 +52,14 @@ public sealed interface AttentionProblem extends Problem {
       int maxDistance,
       Tensor out)
       implements AttentionProblem {}
+
+  /**
+   * The gradients of {@link Attention} with a frozen bias.
+   *
+   * @param forward which a provider runs first, to keep of it what it likes
+   * @param dout as out
+   * @param dq as q; likewise dk and dv
+   */
+  record AttentionBackward(Attention forward, Tensor dout, Tensor dq, Tensor dk, Tensor dv)
+      implements AttentionProblem {}
 }

@@ -1,8 +1,11 @@
 package dev.precis.benchmarks;
 
+import static dev.precis.benchmarks.Reference.rowOf;
 import static dev.precis.benchmarks.Reference.softmax;
 
 import dev.precis.tensor.Tensor;
+import java.util.Arrays;
+import java.util.stream.IntStream;
 
 /** The truth: the formulas of {@link AttentionProblem}, in double precision. */
 final class AttentionReference {
@@ -86,5 +89,57 @@ final class AttentionReference {
       }
     }
     return out;
+  }
+
+  /** The gradients of one sequence; each (length, heads x head_dim). */
+  record Gradients(double[][] dq, double[][] dk, double[][] dv) {}
+
+  static Gradients gradients(AttentionProblem.AttentionBackward p, int sequence) {
+    AttentionProblem.Attention f = p.forward();
+    int length = f.length();
+    int width = Math.toIntExact(f.q().columns());
+    int headDim = width / f.heads();
+    double[][] q = rows(f.q(), sequence, length);
+    double[][] k = rows(f.k(), sequence, length);
+    double[][] v = rows(f.v(), sequence, length);
+    double[][] dout = rows(p.dout(), sequence, length);
+    double[][] dq = new double[length][width];
+    double[][] dk = new double[length][width];
+    double[][] dv = new double[length][width];
+    int buckets = Math.toIntExact(f.bias().rows());
+    for (int head = 0; head < f.heads(); head++) {
+      int from = head * headDim;
+      int to = from + headDim;
+      for (int i = 0; i < length; i++) {
+        int keys = f.causal() ? i + 1 : length;
+        double[] scores = new double[keys];
+        double[] dweights = new double[keys];
+        for (int j = 0; j < keys; j++) {
+          int bucket = RelativePosition.bucket(j - i, buckets, f.maxDistance(), !f.causal());
+          scores[j] = f.bias().get(bucket, head);
+          for (int d = from; d < to; d++) {
+            scores[j] += q[i][d] * k[j][d];
+            dweights[j] += dout[i][d] * v[j][d];
+          }
+        }
+        double[] weights = softmax(scores);
+        double mean = IntStream.range(0, keys).mapToDouble(j -> weights[j] * dweights[j]).sum();
+        for (int j = 0; j < keys; j++) {
+          double dscore = weights[j] * (dweights[j] - mean);
+          for (int d = from; d < to; d++) {
+            dq[i][d] += dscore * k[j][d];
+            dk[j][d] += dscore * q[i][d];
+            dv[j][d] += weights[j] * dout[i][d];
+          }
+        }
+      }
+    }
+    return new Gradients(dq, dk, dv);
+  }
+
+  private static double[][] rows(Tensor tensor, int sequence, int length) {
+    double[][] rows = new double[length][];
+    Arrays.setAll(rows, i -> rowOf(tensor, (long) sequence * length + i));
+    return rows;
   }
 }

@@ -100,22 +100,7 @@ public class DowncallOverheadBenchmark extends MeasuredBenchmark {
   }
 
   @Override
-  String provider() {
-    return "precis";
-  }
-
-  @Override
-  String dtype() {
-    return "float32";
-  }
-
-  @Override
-  String shape() {
-    return "1x1";
-  }
-
-  @Override
   Work work() {
-    return new Work(1, "calls/s");
+    return Work.counted(1, "calls/s");
   }
 }

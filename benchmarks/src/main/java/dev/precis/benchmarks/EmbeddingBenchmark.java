@@ -6,9 +6,7 @@ import java.util.SplittableRandom;
 import org.openjdk.jmh.annotations.Param;
 
 /** Looks up rows of T5-base's embedding; each call asks for other tokens, so that rows are cold. */
-public class EmbeddingBenchmark extends KernelBenchmark {
-  private static final int VOCABULARY = 32128;
-
+public class EmbeddingBenchmark extends KernelBenchmark<ElementwiseProblem.Embedding> {
   /** Tokens x width. */
   @Param({"1x768", "8x768", "256x768", "2048x768"})
   String shape;
@@ -21,12 +19,12 @@ public class EmbeddingBenchmark extends KernelBenchmark {
   private Tensor y;
 
   @Override
-  Problem problem(int copy) {
+  ElementwiseProblem.Embedding problem(int copy) {
     if (copy == 0) {
-      table = random(activationType(), 1, 1, VOCABULARY, size(1));
+      table = random(activationType(), 1, 1, T5Base.VOCABULARY, size(1));
       y = output(DType.FLOAT32, size(0), size(1));
     }
-    int[] ids = new SplittableRandom(copy).ints(size(0), 0, VOCABULARY).toArray();
+    int[] ids = new SplittableRandom(copy).ints(size(0), 0, T5Base.VOCABULARY).toArray();
     return new ElementwiseProblem.Embedding(table, ints(ids), y);
   }
 
@@ -36,23 +34,12 @@ public class EmbeddingBenchmark extends KernelBenchmark {
   }
 
   @Override
-  void verify(Problem problem) {
-    ElementwiseProblem.Embedding p = (ElementwiseProblem.Embedding) problem;
+  void verify(ElementwiseProblem.Embedding p) {
     verifyRows(p.y(), m -> ElementwiseReference.row(p, m), 0);
   }
 
   @Override
-  String dtype() {
-    return dtype;
-  }
-
-  @Override
-  String shape() {
-    return shape;
-  }
-
-  @Override
   Work work() {
-    return Work.bytes((double) size(0) * size(1) * (4 + activationType().bytes()));
+    return Work.ofMemory().cold(coldBytes(), 0).hot(0, 4.0 * size(0) * size(1));
   }
 }

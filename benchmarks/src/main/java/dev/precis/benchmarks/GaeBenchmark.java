@@ -5,13 +5,13 @@ import java.util.SplittableRandom;
 import org.openjdk.jmh.annotations.Param;
 
 /** Advantages of a rollout's tokens, which {@code dev.precis.alignment} computes in Java. */
-public class GaeBenchmark extends KernelBenchmark {
+public class GaeBenchmark extends KernelBenchmark<LossProblem.Gae> {
   /** Sequences x tokens of the longest. */
   @Param({"64x48", "64x512"})
   String shape;
 
   @Override
-  Problem problem(int copy) {
+  LossProblem.Gae problem(int copy) {
     SplittableRandom random = new SplittableRandom(3);
     int[] lengths = random.ints(size(0), size(1) / 2, size(1) + 1).toArray();
     lengths[0] = size(1);
@@ -25,8 +25,7 @@ public class GaeBenchmark extends KernelBenchmark {
   }
 
   @Override
-  void verify(Problem problem) {
-    LossProblem.Gae p = (LossProblem.Gae) problem;
+  void verify(LossProblem.Gae p) {
     verifyRows(p.advantages(), s -> LossReference.row(p, s), Tolerance.of(DType.FLOAT32));
   }
 
@@ -37,17 +36,8 @@ public class GaeBenchmark extends KernelBenchmark {
   }
 
   @Override
-  String dtype() {
-    return "float32";
-  }
-
-  @Override
-  String shape() {
-    return shape;
-  }
-
-  @Override
   Work work() {
-    return Work.bytes(12.0 * size(0) * size(1));
+    double n = (double) size(0) * size(1);
+    return Work.ofMemory().hot(8 * n, 4 * n).operations(6 * n);
   }
 }

@@ -45,15 +45,11 @@ final class JavaArrays {
 
   /** Weights (N, K) as (K, N): along N no sum has to be reordered to vectorise. */
   static float[] transposed(Tensor weights) {
-    int n = Math.toIntExact(weights.rows());
-    int k = Math.toIntExact(weights.columns());
+    int n = size(weights.rows());
+    int k = size(weights.columns());
     float[] from = floats(weights);
     float[] to = new float[from.length];
-    for (int i = 0; i < n; i++) {
-      for (int j = 0; j < k; j++) {
-        to[j * n + i] = from[i * k + j];
-      }
-    }
+    transpose(from, to, n, k);
     return to;
   }
 
@@ -97,5 +93,19 @@ final class JavaArrays {
       sum += Math.exp(values[at + i] - largest);
     }
     return largest + Math.log(sum);
+  }
+
+  /** Writes a matrix of so many rows and columns with its columns as rows. */
+  static void transpose(float[] from, float[] to, int rows, int columns) {
+    for (int i = 0; i < rows; i++) {
+      for (int j = 0; j < columns; j++) {
+        to[j * rows + i] = from[i * columns + j];
+      }
+    }
+  }
+
+  /** An index of Java's: no tensor here has 2^31 elements. */
+  static int size(long size) {
+    return Math.toIntExact(size);
   }
 }

@@ -1,6 +1,8 @@
 package dev.precis.benchmarks;
 
 import static dev.precis.benchmarks.JavaArrays.call;
+import static dev.precis.benchmarks.JavaArrays.copy;
+import static dev.precis.benchmarks.JavaArrays.size;
 
 import dev.precis.benchmarks.Provider.Call;
 import dev.precis.tensor.Tensor;
@@ -18,11 +20,12 @@ final class JavaAttention {
     return switch (problem) {
       case AttentionProblem.Attention p -> attention(p);
       case AttentionProblem.AttentionDecode p -> attentionDecode(p);
+      case AttentionProblem.AttentionBackward p -> attentionBackward(p);
     };
   }
 
   private Call attention(AttentionProblem.Attention p) {
-    int width = Math.toIntExact(p.q().columns());
+    int width = size(p.q().columns());
     int headDim = width / p.heads();
     int length = p.length();
     float[] q = arrays.of(p.q());
@@ -59,8 +62,8 @@ final class JavaAttention {
   }
 
   private Call attentionDecode(AttentionProblem.AttentionDecode p) {
-    int rows = Math.toIntExact(p.q().rows());
-    int width = Math.toIntExact(p.q().columns());
+    int rows = size(p.q().rows());
+    int width = size(p.q().columns());
     int headDim = width / p.heads();
     int length = p.length();
     float[] q = arrays.of(p.q());
@@ -147,5 +150,65 @@ final class JavaAttention {
     for (int i = 0; i < n; i++) {
       values[i] /= sum;
     }
+  }
+
+  /** Computes the probabilities again, row by row. */
+  private Call attentionBackward(AttentionProblem.AttentionBackward p) {
+    AttentionProblem.Attention f = p.forward();
+    int width = size(f.q().columns());
+    int headDim = width / f.heads();
+    int length = f.length();
+    float[] q = arrays.of(f.q());
+    float[] k = arrays.of(f.k());
+    float[] v = arrays.of(f.v());
+    float[] dout = arrays.of(p.dout());
+    float[] bias = biasByDistance(f.bias(), length, f.maxDistance(), !f.causal());
+    float[] dq = arrays.of(p.dq());
+    float[] dk = arrays.of(p.dk());
+    float[] dv = arrays.of(p.dv());
+    float[] weights = new float[length];
+    float[] dweights = new float[length];
+    return new Call() {
+      @Override
+      public void run() {
+        Arrays.fill(dq, 0);
+        Arrays.fill(dk, 0);
+        Arrays.fill(dv, 0);
+        for (int at = 0; at < f.sequences() * f.heads() * length; at++) {
+          int head = at / length % f.heads();
+          int i = at % length;
+          int first = at / length / f.heads() * length * width + head * headDim;
+          addGradients(first, head, i);
+        }
+      }
+
+      /** Adds what query i of a sequence and head, which begin at first, gives. */
+      private void addGradients(int first, int head, int i) {
+        int keys = f.causal() ? i + 1 : length;
+        int biasAt = head * (2 * length - 1) + length - 1 - i;
+        int query = first + i * width;
+        for (int j = 0; j < keys; j++) {
+          int key = first + j * width;
+          weights[j] = dot(q, query, k, key, headDim) + bias[biasAt + j];
+          dweights[j] = dot(dout, query, v, key, headDim);
+        }
+        softmax(weights, keys);
+        float mean = dot(weights, 0, dweights, 0, keys);
+        for (int j = 0; j < keys; j++) {
+          int key = first + j * width;
+          float dscore = weights[j] * (dweights[j] - mean);
+          addScaled(dq, query, dscore, k, key, headDim);
+          addScaled(dk, key, dscore, q, query, headDim);
+          addScaled(dv, key, weights[j], dout, query, headDim);
+        }
+      }
+
+      @Override
+      public void publish() {
+        copy(dq, p.dq());
+        copy(dk, p.dk());
+        copy(dv, p.dv());
+      }
+    };
   }
 }

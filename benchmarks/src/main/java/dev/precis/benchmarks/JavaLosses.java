@@ -5,10 +5,12 @@ import static dev.precis.benchmarks.JavaArrays.call;
 import static dev.precis.benchmarks.JavaArrays.copy;
 import static dev.precis.benchmarks.JavaArrays.ints;
 import static dev.precis.benchmarks.JavaArrays.logOfSum;
+import static dev.precis.benchmarks.JavaArrays.size;
 import static dev.precis.benchmarks.JavaArrays.transposed;
 
 import dev.precis.benchmarks.Provider.Call;
 import dev.precis.ops.PpoLoss;
+import dev.precis.tensor.Tensor;
 import java.util.Arrays;
 
 /** Losses over the vocabulary, and the advantages that one of them needs in plain Java. */
@@ -23,17 +25,49 @@ final class JavaLosses {
     return switch (problem) {
       case LossProblem.PpoLoss p -> ppoLoss(p);
       case LossProblem.Gae p -> gae(p);
+      case LossProblem.LinearCrossEntropy p -> linearCrossEntropy(p);
+      case LossProblem.LogProbability p -> logProbability(p);
     };
   }
 
+  /** The logits of a problem, all at once, and the way back from their gradient. */
+  private final class Logits {
+    private final int rows;
+    private final int vocabulary;
+    private final int width;
+    private final float[] x;
+    private final float[] w;
+    private final float[] transposed;
+    private final float[] values;
+
+    Logits(Tensor x, Tensor w) {
+      rows = size(x.rows());
+      width = size(x.columns());
+      vocabulary = size(w.rows());
+      this.x = arrays.of(x);
+      this.w = arrays.of(w);
+      transposed = transposed(w);
+      values = new float[rows * vocabulary];
+    }
+
+    /** Returns the logits, which the caller may overwrite with their gradient. */
+    float[] compute() {
+      Arrays.fill(values, 0);
+      addProduct(x, transposed, values, rows, width, vocabulary, 1);
+      return values;
+    }
+
+    /** Computes the gradient of x from that of the logits. */
+    void back(float[] dx) {
+      Arrays.fill(dx, 0);
+      addProduct(values, w, dx, rows, vocabulary, width, 1);
+    }
+  }
+
   private Call ppoLoss(LossProblem.PpoLoss p) {
-    int m = Math.toIntExact(p.x().rows());
-    int d = Math.toIntExact(p.x().columns());
-    int v = Math.toIntExact(p.w().rows());
+    Logits logits = new Logits(p.x(), p.w());
+    int v = logits.vocabulary;
     PpoLoss.Coefficients c = p.coefficients();
-    float[] x = arrays.of(p.x());
-    float[] w = arrays.of(p.w());
-    float[] transposed = transposed(p.w());
     int[] actions = ints(p.actions());
     float[] weights = arrays.of(p.weights());
     float[] old = arrays.of(p.oldLogProbabilities());
@@ -47,22 +81,19 @@ final class JavaLosses {
     float[] valueLosses = arrays.of(p.valueLosses());
     float[] dvalues = arrays.of(p.dvalues());
     float[] dx = arrays.of(p.dx());
-    float[] logits = new float[m * v];
     return new Call() {
       @Override
       public void run() {
-        Arrays.fill(logits, 0);
-        Arrays.fill(dx, 0);
-        addProduct(x, transposed, logits, m, d, v, 1);
-        for (int row = 0; row < m; row++) {
+        float[] all = logits.compute();
+        for (int row = 0; row < logits.rows; row++) {
           int at = row * v;
-          double logOfSum = logOfSum(logits, at, v);
+          double logOfSum = logOfSum(all, at, v);
           double entropy = 0;
           for (int i = 0; i < v; i++) {
-            double logP = logits[at + i] - logOfSum;
+            double logP = all[at + i] - logOfSum;
             entropy -= Math.exp(logP) * logP;
           }
-          double logP = logits[at + actions[row]] - logOfSum;
+          double logP = all[at + actions[row]] - logOfSum;
           logProbabilities[row] = (float) logP;
           entropies[row] = (float) entropy;
 
@@ -86,12 +117,12 @@ final class JavaLosses {
 
           double bonus = weights[row] * c.entropyCoefficient();
           for (int i = 0; i < v; i++) {
-            double l = logits[at + i] - logOfSum;
-            logits[at + i] = (float) (Math.exp(l) * (bonus * (l + entropy) - slope));
+            double l = all[at + i] - logOfSum;
+            all[at + i] = (float) (Math.exp(l) * (bonus * (l + entropy) - slope));
           }
-          logits[at + actions[row]] += (float) slope;
+          all[at + actions[row]] += (float) slope;
         }
-        addProduct(logits, w, dx, m, v, d, 1);
+        logits.back(dx);
       }
 
       @Override
@@ -108,8 +139,8 @@ final class JavaLosses {
 
   /** Over padded rows, as batches come. */
   private Call gae(LossProblem.Gae p) {
-    int sequences = Math.toIntExact(p.rewards().rows());
-    int length = Math.toIntExact(p.rewards().columns());
+    int sequences = size(p.rewards().rows());
+    int length = size(p.rewards().columns());
     int[] lengths = ints(p.lengths());
     float[] rewards = arrays.of(p.rewards());
     float[] values = arrays.of(p.values());
@@ -133,5 +164,86 @@ final class JavaLosses {
         },
         advantages,
         p.advantages());
+  }
+
+  private Call linearCrossEntropy(LossProblem.LinearCrossEntropy p) {
+    Logits logits = new Logits(p.x(), p.w());
+    int v = logits.vocabulary;
+    int[] labels = ints(p.labels());
+    float[] losses = arrays.of(p.losses());
+    float[] dx = arrays.of(p.dx());
+    float others = p.smoothing() / v;
+    return new Call() {
+      @Override
+      public void run() {
+        float[] all = logits.compute();
+        for (int row = 0; row < logits.rows; row++) {
+          int at = row * v;
+          double logOfSum = logOfSum(all, at, v);
+          double sum = 0;
+          for (int i = 0; i < v; i++) {
+            sum += all[at + i] - logOfSum;
+          }
+          double logP = all[at + labels[row]] - logOfSum;
+          losses[row] = (float) (-(1 - p.smoothing()) * logP - others * sum);
+          for (int i = 0; i < v; i++) {
+            double probability = Math.exp(all[at + i] - logOfSum);
+            all[at + i] = (float) (p.gradScale() * (probability - others));
+          }
+          all[at + labels[row]] -= p.gradScale() * (1 - p.smoothing());
+        }
+        logits.back(dx);
+      }
+
+      @Override
+      public void publish() {
+        copy(losses, p.losses());
+        copy(dx, p.dx());
+      }
+    };
+  }
+
+  private Call logProbability(LossProblem.LogProbability p) {
+    Logits logits = new Logits(p.x(), p.w());
+    int v = logits.vocabulary;
+    int[] labels = ints(p.labels());
+    float[] logProbabilities = arrays.of(p.logProbabilities());
+    float[] entropies = arrays.of(p.entropies());
+    float[] slopes = p.dx() == null ? null : arrays.of(p.dlogProbabilities());
+    float[] dx = p.dx() == null ? null : arrays.of(p.dx());
+    return new Call() {
+      @Override
+      public void run() {
+        float[] all = logits.compute();
+        for (int row = 0; row < logits.rows; row++) {
+          int at = row * v;
+          double logOfSum = logOfSum(all, at, v);
+          logProbabilities[row] = (float) (all[at + labels[row]] - logOfSum);
+          double entropy = 0;
+          for (int i = 0; i < v; i++) {
+            double logP = all[at + i] - logOfSum;
+            double probability = Math.exp(logP);
+            entropy -= probability * logP;
+            all[at + i] = dx == null ? 0 : (float) (-slopes[row] * probability);
+          }
+          entropies[row] = (float) entropy;
+          if (dx != null) {
+            all[at + labels[row]] += slopes[row];
+          }
+        }
+        if (dx != null) {
+          logits.back(dx);
+        }
+      }
+
+      @Override
+      public void publish() {
+        copy(logProbabilities, p.logProbabilities());
+        copy(entropies, p.entropies());
+        if (dx != null) {
+          copy(dx, p.dx());
+        }
+      }
+    };
   }
 }

@@ -4,6 +4,9 @@ import static dev.precis.benchmarks.JavaArrays.addOuter;
 import static dev.precis.benchmarks.JavaArrays.addProduct;
 import static dev.precis.benchmarks.JavaArrays.call;
 import static dev.precis.benchmarks.JavaArrays.copy;
+import static dev.precis.benchmarks.JavaArrays.floats;
+import static dev.precis.benchmarks.JavaArrays.size;
+import static dev.precis.benchmarks.JavaArrays.transpose;
 import static dev.precis.benchmarks.JavaArrays.transposed;
 
 import dev.precis.benchmarks.Provider.Call;
@@ -22,13 +25,16 @@ final class JavaProducts {
       case ProductProblem.Matmul p -> matmul(p);
       case ProductProblem.LoraMatmul p -> loraMatmul(p);
       case ProductProblem.LoraBackward p -> loraBackward(p);
+      case ProductProblem.MatmulPack p -> matmulPack(p);
+      case ProductProblem.TransposePacked p -> transposePacked(p);
+      case ProductProblem.WeightGradient p -> weightGradient(p);
     };
   }
 
   private Call matmul(ProductProblem.Matmul p) {
-    int m = Math.toIntExact(p.x().rows());
-    int k = Math.toIntExact(p.x().columns());
-    int n = Math.toIntExact(p.w().rows());
+    int m = size(p.x().rows());
+    int k = size(p.x().columns());
+    int n = size(p.w().rows());
     float[] x = arrays.of(p.x());
     float[] w = transposed(p.w());
     float[] y = arrays.of(p.y());
@@ -42,10 +48,10 @@ final class JavaProducts {
   }
 
   private Call loraMatmul(ProductProblem.LoraMatmul p) {
-    int m = Math.toIntExact(p.x().rows());
-    int k = Math.toIntExact(p.x().columns());
-    int n = Math.toIntExact(p.w().rows());
-    int rank = Math.toIntExact(p.a().rows());
+    int m = size(p.x().rows());
+    int k = size(p.x().columns());
+    int n = size(p.w().rows());
+    int rank = size(p.a().rows());
     float[] x = arrays.of(p.x());
     float[] w = transposed(p.w());
     float[] a = transposed(p.a());
@@ -65,10 +71,10 @@ final class JavaProducts {
   }
 
   private Call loraBackward(ProductProblem.LoraBackward p) {
-    int m = Math.toIntExact(p.x().rows());
-    int k = Math.toIntExact(p.x().columns());
-    int n = Math.toIntExact(p.w().rows());
-    int rank = Math.toIntExact(p.a().rows());
+    int m = size(p.x().rows());
+    int k = size(p.x().columns());
+    int n = size(p.w().rows());
+    int rank = size(p.a().rows());
     float[] x = arrays.of(p.x());
     float[] dy = arrays.of(p.dy());
     float[] w = arrays.of(p.w());
@@ -100,5 +106,39 @@ final class JavaProducts {
         copy(db, p.db());
       }
     };
+  }
+
+  /** (N, K) as (K, N), which is how the products here like their weights. */
+  private static Call matmulPack(ProductProblem.MatmulPack p) {
+    float[] w = floats(p.w());
+    float[] packed = new float[w.length];
+    return call(
+        () -> transpose(w, packed, size(p.w().rows()), size(p.w().columns())),
+        packed,
+        p.unpacked());
+  }
+
+  /** From (K, N) back to (N, K). */
+  private static Call transposePacked(ProductProblem.TransposePacked p) {
+    float[] packed = transposed(p.w());
+    float[] w = new float[packed.length];
+    return call(
+        () -> transpose(packed, w, size(p.w().columns()), size(p.w().rows())), w, p.unpacked());
+  }
+
+  private Call weightGradient(ProductProblem.WeightGradient p) {
+    int m = size(p.x().rows());
+    int k = size(p.x().columns());
+    int n = size(p.dy().columns());
+    float[] x = arrays.of(p.x());
+    float[] dy = arrays.of(p.dy());
+    float[] dw = arrays.of(p.dw());
+    return call(
+        () -> {
+          Arrays.fill(dw, 0);
+          addOuter(dy, x, dw, m, n, k);
+        },
+        dw,
+        p.dw());
   }
 }

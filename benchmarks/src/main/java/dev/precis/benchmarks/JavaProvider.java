@@ -36,6 +36,7 @@ final class JavaProvider implements Provider {
       case ElementwiseProblem p -> new JavaElementwise(arrays).prepare(p);
       case SamplingProblem p -> new JavaSampling(arrays).prepare(p);
       case LossProblem p -> new JavaLosses(arrays).prepare(p);
+      case OptimizerProblem p -> new JavaOptimizers(arrays).prepare(p);
     };
   }
 }

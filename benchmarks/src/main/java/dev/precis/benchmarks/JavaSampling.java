@@ -1,11 +1,14 @@
 package dev.precis.benchmarks;
 
 import static dev.precis.benchmarks.JavaArrays.call;
+import static dev.precis.benchmarks.JavaArrays.ints;
+import static dev.precis.benchmarks.JavaArrays.size;
 
 import dev.precis.benchmarks.Provider.Call;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.Comparator;
 import java.util.PriorityQueue;
 import java.util.SplittableRandom;
@@ -23,12 +26,13 @@ final class JavaSampling {
       case SamplingProblem.Softmax p -> softmax(p);
       case SamplingProblem.Sample p -> sample(p);
       case SamplingProblem.TopK p -> topK(p);
+      case SamplingProblem.ProcessLogits p -> processLogits(p);
     };
   }
 
   private Call softmax(SamplingProblem.Softmax p) {
-    int rows = Math.toIntExact(p.x().rows());
-    int width = Math.toIntExact(p.x().columns());
+    int rows = size(p.x().rows());
+    int width = size(p.x().columns());
     float[] x = arrays.of(p.x());
     float[] y = arrays.of(p.y());
     return call(
@@ -56,8 +60,8 @@ final class JavaSampling {
   }
 
   private Call sample(SamplingProblem.Sample p) {
-    int rows = Math.toIntExact(p.logits().rows());
-    int width = Math.toIntExact(p.logits().columns());
+    int rows = size(p.logits().rows());
+    int width = size(p.logits().columns());
     float[] logits = arrays.of(p.logits());
     int[] tokens = new int[rows];
     SplittableRandom random = new SplittableRandom(p.seed());
@@ -148,9 +152,9 @@ final class JavaSampling {
   }
 
   private Call topK(SamplingProblem.TopK p) {
-    int rows = Math.toIntExact(p.x().rows());
-    int width = Math.toIntExact(p.x().columns());
-    int k = Math.toIntExact(p.values().columns());
+    int rows = size(p.x().rows());
+    int width = size(p.x().columns());
+    int k = size(p.values().columns());
     float[] x = arrays.of(p.x());
     int[] indices = new int[rows * k];
     float[] values = new float[rows * k];
@@ -172,5 +176,43 @@ final class JavaSampling {
         MemorySegment.copy(values, 0, p.values().memory(), ValueLayout.JAVA_FLOAT, 0, rows * k);
       }
     };
+  }
+
+  private Call processLogits(SamplingProblem.ProcessLogits p) {
+    int rows = size(p.scores().rows());
+    int width = size(p.scores().columns());
+    int length = size(p.history().columns());
+    int known = p.ngram() - 1;
+    float[] scores = arrays.of(p.scores());
+    int[] history = ints(p.history());
+    int[] endTokens = ints(p.endTokens());
+    return call(
+        () -> {
+          for (int row = 0; row < rows; row++) {
+            int at = row * width;
+            int from = row * length;
+            BitSet seen = new BitSet(width);
+            for (int i = from; i < from + length; i++) {
+              if (!seen.get(history[i])) {
+                seen.set(history[i]);
+                float score = scores[at + history[i]];
+                scores[at + history[i]] = score > 0 ? score / p.penalty() : score * p.penalty();
+              }
+            }
+            int last = from + length - known;
+            for (int i = from; i < last; i++) {
+              if (Arrays.equals(history, i, i + known, history, last, from + length)) {
+                scores[at + history[i + known]] = Float.NEGATIVE_INFINITY;
+              }
+            }
+            if (length - 1 < p.minNewTokens()) {
+              for (int token : endTokens) {
+                scores[at + token] = Float.NEGATIVE_INFINITY;
+              }
+            }
+          }
+        },
+        scores,
+        p.scores());
   }
 }

@@ -9,7 +9,9 @@ import java.util.Arrays;
 import java.util.Locale;
 import java.util.SplittableRandom;
 import java.util.function.LongFunction;
+import java.util.function.LongToDoubleFunction;
 import java.util.stream.IntStream;
+import java.util.stream.LongStream;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Level;
 import org.openjdk.jmh.annotations.Param;
@@ -24,7 +26,7 @@ import org.openjdk.jmh.annotations.TearDown;
  * of it, together twice the last-level cache, and calls take turns. Inputs and outputs, which a
  * step has just written or will read next, are the same memory in each call.
  */
-public abstract class KernelBenchmark extends MeasuredBenchmark {
+public abstract class KernelBenchmark<P extends Problem> extends MeasuredBenchmark {
   private static final int CHECKED_ROWS = 6;
 
   /** Whose kernel. */
@@ -39,8 +41,8 @@ public abstract class KernelBenchmark extends MeasuredBenchmark {
   private Provider.Call[] calls;
   private int next;
 
-  /** What is computed, the i-th copy. */
-  abstract Problem problem(int copy);
+  /** Returns the i-th copy of what is computed. */
+  abstract P problem(int copy);
 
   /** Bytes that should be cold when a call begins; 0: none. */
   long coldBytes() {
@@ -52,7 +54,7 @@ public abstract class KernelBenchmark extends MeasuredBenchmark {
    *
    * @throws AssertionError where they differ by more than rounding
    */
-  abstract void verify(Problem problem);
+  abstract void verify(P problem);
 
   /** Prepares and checks; a provider with wrong results is not timed. */
   @Setup(Level.Trial)
@@ -61,13 +63,12 @@ public abstract class KernelBenchmark extends MeasuredBenchmark {
     arena = Arena.ofShared();
     try {
       opened.open(threads, device);
-      DType type = DType.valueOf(dtype().toUpperCase(Locale.ROOT));
-      if (!opened.dtypes().contains(type)) {
+      if (!opened.dtypes().contains(weightType())) {
         throw new IllegalArgumentException(provider + " has no kernels for " + dtype() + ".");
       }
       int copies = copies();
       calls = new Provider.Call[copies];
-      Problem last = null;
+      P last = null;
       for (int i = 0; i < copies; i++) {
         last = problem(i);
         calls[i] = opened.prepare(last);
@@ -114,11 +115,16 @@ public abstract class KernelBenchmark extends MeasuredBenchmark {
     }
   }
 
-  @Override
-  String op() {
+  /** Returns the operation's name in precis.h, which is that of the class. */
+  final String stem() {
     String name = getClass().getSimpleName();
     String stem = name.substring(0, name.length() - "Benchmark".length());
     return stem.replaceAll("(?<=.)([A-Z])", "_$1").toLowerCase(Locale.ROOT);
+  }
+
+  @Override
+  String op() {
+    return stem();
   }
 
   @Override
@@ -131,14 +137,14 @@ public abstract class KernelBenchmark extends MeasuredBenchmark {
     return provider.equals("java") ? 1 : super.threads();
   }
 
-  /** The i-th number of a shape such as {@code 8x768x2048}. */
-  final int size(int i) {
-    return Integer.parseInt(shape().split("x")[i]);
-  }
-
   /** float32 or bfloat16: what flows between kernels when weights are of this type. */
   final DType activationType() {
     return dtype().equals("bfloat16") ? DType.BFLOAT16 : DType.FLOAT32;
+  }
+
+  /** Returns the type that weights are kept in. */
+  final DType weightType() {
+    return DType.valueOf(dtype().toUpperCase(Locale.ROOT));
   }
 
   /** A tensor that no kernel has written yet: NaN, or -1 in integers. */
@@ -180,26 +186,51 @@ public abstract class KernelBenchmark extends MeasuredBenchmark {
     return tensor;
   }
 
+  /** Returns a tensor of zeros. */
+  final Tensor zeros(DType type, long... dims) {
+    Tensor tensor = output(type, dims);
+    tensor.memory().fill((byte) 0);
+    return tensor;
+  }
+
   /**
    * Compares some rows of a result: the first, the last and a few between.
    *
    * @param tolerance of each element, relative to its own size plus the row's root mean square
    */
   final void verifyRows(Tensor got, LongFunction<double[]> reference, double tolerance) {
-    long rows = got.rows();
-    SplittableRandom random = new SplittableRandom(rows);
-    for (int i = 0; i < CHECKED_ROWS; i++) {
-      long row = i == 0 ? 0 : i == 1 ? rows - 1 : random.nextLong(rows);
-      double[] want = reference.apply(row);
-      double size = Math.sqrt(Arrays.stream(want).map(v -> v * v).average().orElseThrow());
-      for (int column = 0; column < want.length; column++) {
-        float value = got.get(row, column);
-        // Written so that NaN fails.
-        if (!(Math.abs(value - want[column]) <= tolerance * (Math.abs(want[column]) + size))) {
-          throw new AssertionError(
-              "%s %s %s %s: row %d, column %d is %g, not %g."
-                  .formatted(op(), provider(), dtype(), shape(), row, column, value, want[column]));
-        }
+    SplittableRandom random = new SplittableRandom(got.rows());
+    LongStream some = random.longs(CHECKED_ROWS - 2, 0, got.rows());
+    LongStream.concat(LongStream.of(0, got.rows() - 1), some)
+        .distinct()
+        .forEach(row -> verifyRow(got, row, reference.apply(row), tolerance));
+  }
+
+  /** Compares some elements of a vector, each of which belongs to a row of something. */
+  final void verifyElements(Tensor vector, LongToDoubleFunction reference, double tolerance) {
+    Tensor column = Tensor.of(vector.memory(), vector.dtype(), vector.columns(), 1);
+    verifyRows(column, m -> new double[] {reference.applyAsDouble(m)}, tolerance);
+  }
+
+  /** Compares a row of a result; a vector is one row. */
+  final void verifyRow(Tensor got, long row, double[] want, double tolerance) {
+    double size = Math.sqrt(Arrays.stream(want).map(v -> v * v).average().orElseThrow());
+    verifyRow(got, row, want, tolerance, size);
+  }
+
+  /**
+   * Compares a row of a result.
+   *
+   * @param size what the tolerance is relative to besides each element's own size
+   */
+  final void verifyRow(Tensor got, long row, double[] want, double tolerance, double size) {
+    for (int column = 0; column < want.length; column++) {
+      float value = got.get(row, column);
+      // Written so that NaN fails.
+      if (!(Math.abs(value - want[column]) <= tolerance * (Math.abs(want[column]) + size))) {
+        throw new AssertionError(
+            "%s %s %s %s: row %d, column %d is %g, not %g."
+                .formatted(op(), provider(), dtype(), shape(), row, column, value, want[column]));
       }
     }
   }

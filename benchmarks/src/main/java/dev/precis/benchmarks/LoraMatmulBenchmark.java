@@ -8,7 +8,7 @@ import org.openjdk.jmh.annotations.Param;
  * An attention projection of T5-base with an adapter of rank 32, fused and ({@code unfused}) as
  * three products; MatmulBenchmark at the same M x K x N is the projection without one.
  */
-public class LoraMatmulBenchmark extends KernelBenchmark {
+public class LoraMatmulBenchmark extends KernelBenchmark<ProductProblem.LoraMatmul> {
   private static final int FEW_ROWS = 8;
   private static final float SCALING = 2;
 
@@ -22,7 +22,7 @@ public class LoraMatmulBenchmark extends KernelBenchmark {
   private ProductProblem.LoraMatmul first;
 
   @Override
-  Problem problem(int copy) {
+  ProductProblem.LoraMatmul problem(int copy) {
     if (copy > 0) {
       return new ProductProblem.LoraMatmul(
           first.x(), copyOf(first.w()), copyOf(first.a()), copyOf(first.b()), SCALING, first.y());
@@ -45,25 +45,15 @@ public class LoraMatmulBenchmark extends KernelBenchmark {
   }
 
   @Override
-  void verify(Problem problem) {
-    ProductProblem.LoraMatmul p = (ProductProblem.LoraMatmul) problem;
+  void verify(ProductProblem.LoraMatmul p) {
     verifyRows(p.y(), m -> ProductReference.row(p, m), Tolerance.of(activationType()));
   }
 
   @Override
-  String dtype() {
-    return dtype;
-  }
-
-  @Override
-  String shape() {
-    return shape;
-  }
-
-  @Override
   Work work() {
-    return size(0) <= FEW_ROWS
-        ? Work.bytes(coldBytes())
-        : Work.flops(2.0 * size(0) * ((double) size(1) * size(2) + size(3) * (size(1) + size(2))));
+    double weights = (double) size(1) * size(2) + (double) size(3) * (size(1) + size(2));
+    return (size(0) <= FEW_ROWS ? Work.ofMemory() : Work.ofArithmetic())
+        .cold(coldBytes(), 0)
+        .operations(activationType(), 2.0 * size(0) * weights);
   }
 }

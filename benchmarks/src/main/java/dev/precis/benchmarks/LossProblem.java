@@ -1,5 +1,6 @@
 package dev.precis.benchmarks;
 
+import dev.precis.ops.PpoLoss.Coefficients;
 import dev.precis.tensor.Tensor;
 
 /** Losses over the vocabulary, and the advantages that one of them needs. */
@@ -23,7 +24,7 @@ public sealed interface LossProblem extends Problem {
       Tensor values,
       Tensor oldValues,
       Tensor returns,
-      dev.precis.ops.PpoLoss.Coefficients coefficients,
+      Coefficients coefficients,
       Tensor logProbabilities,
       Tensor entropies,
       Tensor policyLosses,
@@ -40,5 +41,41 @@ public sealed interface LossProblem extends Problem {
    */
   record Gae(
       Tensor rewards, Tensor values, Tensor lengths, double gamma, double lambda, Tensor advantages)
+      implements LossProblem {}
+
+  /**
+   * The cross-entropy of {@code logits = x W'} and its gradient.
+   *
+   * @param x (M, D)
+   * @param w (V, D)
+   * @param labels (M) int32
+   * @param smoothing of the labels
+   * @param gradScale of dx: for a mean over n tokens, 1 / n
+   * @param losses (M) float32
+   * @param dx (M, D) float32
+   */
+  record LinearCrossEntropy(
+      Tensor x, Tensor w, Tensor labels, float smoothing, float gradScale, Tensor losses, Tensor dx)
+      implements LossProblem {}
+
+  /**
+   * The log-probabilities of given tokens under {@code logits = x W'}.
+   *
+   * @param x (M, D)
+   * @param w (V, D)
+   * @param labels (M) int32
+   * @param dlogProbabilities (M) float32: the loss's gradient; null: none is wanted
+   * @param logProbabilities (M) float32
+   * @param entropies (M) float32
+   * @param dx (M, D) float32; null without dlogProbabilities
+   */
+  record LogProbability(
+      Tensor x,
+      Tensor w,
+      Tensor labels,
+      Tensor dlogProbabilities,
+      Tensor logProbabilities,
+      Tensor entropies,
+      Tensor dx)
       implements LossProblem {}
 }

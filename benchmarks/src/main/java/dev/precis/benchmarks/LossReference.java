@@ -4,6 +4,7 @@ import static dev.precis.benchmarks.Reference.logSoftmax;
 import static dev.precis.benchmarks.Reference.product;
 import static dev.precis.benchmarks.Reference.rowOf;
 
+import dev.precis.tensor.Tensor;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 
@@ -42,15 +43,12 @@ final class LossReference {
     boolean moves = Math.abs(value - old) <= range || Math.abs(error) > Math.abs(other);
     double dvalue = moves ? weight * p.coefficients().valueCoefficient() * error : 0;
     double bonus = p.coefficients().entropyCoefficient();
-    double[] dx = new double[Math.toIntExact(p.x().columns())];
-    for (int v = 0; v < logP.length; v++) {
-      double g = Math.exp(logP[v]) * (bonus * (logP[v] + entropy) - slope);
-      g = weight * (v == action ? g + slope : g);
-      for (int d = 0; d < dx.length; d++) {
-        dx[d] += g * p.w().get(v, d);
-      }
+    double[] g = new double[logP.length];
+    for (int v = 0; v < g.length; v++) {
+      double all = Math.exp(logP[v]) * (bonus * (logP[v] + entropy) - slope);
+      g[v] = weight * (v == action ? all + slope : all);
     }
-    return new PpoRow(logP[action], entropy, policyLoss, valueLoss, dvalue, dx);
+    return new PpoRow(logP[action], entropy, policyLoss, valueLoss, dvalue, back(g, p.w()));
   }
 
   /** The definition: a sum of all later errors, each discounted. */
@@ -65,5 +63,48 @@ final class LossReference {
       }
     }
     return advantages;
+  }
+
+  /**
+   * One row's losses and their gradient.
+   *
+   * @param loss the cross-entropy, or the logarithm of the label's probability
+   */
+  record LabelRow(double loss, double entropy, double[] dx) {}
+
+  static LabelRow row(LossProblem.LinearCrossEntropy p, long m) {
+    double[] logP = logSoftmax(product(rowOf(p.x(), m), p.w()));
+    int label = p.labels().memory().getAtIndex(ValueLayout.JAVA_INT, m);
+    double others = p.smoothing() / logP.length;
+    double loss = -(1 - p.smoothing()) * logP[label] - others * Arrays.stream(logP).sum();
+    double[] g = new double[logP.length];
+    Arrays.setAll(
+        g,
+        v -> p.gradScale() * (Math.exp(logP[v]) - others - (v == label ? 1 - p.smoothing() : 0)));
+    return new LabelRow(loss, Double.NaN, back(g, p.w()));
+  }
+
+  static LabelRow row(LossProblem.LogProbability p, long m) {
+    double[] logP = logSoftmax(product(rowOf(p.x(), m), p.w()));
+    int label = p.labels().memory().getAtIndex(ValueLayout.JAVA_INT, m);
+    double entropy = -Arrays.stream(logP).map(l -> Math.exp(l) * l).sum();
+    if (p.dx() == null) {
+      return new LabelRow(logP[label], entropy, null);
+    }
+    double d = p.dlogProbabilities().get(0, m);
+    double[] g = new double[logP.length];
+    Arrays.setAll(g, v -> d * ((v == label ? 1 : 0) - Math.exp(logP[v])));
+    return new LabelRow(logP[label], entropy, back(g, p.w()));
+  }
+
+  /** {@code g W}: from the gradient of a row's logits to that of its input. */
+  private static double[] back(double[] g, Tensor w) {
+    double[] dx = new double[Math.toIntExact(w.columns())];
+    for (int v = 0; v < g.length; v++) {
+      for (int d = 0; d < dx.length; d++) {
+        dx[d] += g[v] * w.get(v, d);
+      }
+    }
+    return dx;
   }
 }

@@ -2,14 +2,13 @@ package dev.precis.benchmarks;
 
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
-import java.util.Locale;
 import org.openjdk.jmh.annotations.Param;
 
 /**
  * The layers of T5-base: attention (768 x 768), feed-forward (768 x 2048 and back), output (768 x
  * 32128); one row and eight as in decoding, the rest as in the encoder. Weights are cold.
  */
-public class MatmulBenchmark extends KernelBenchmark {
+public class MatmulBenchmark extends KernelBenchmark<ProductProblem.Matmul> {
   /** Up to here reading the weights is the limit, and the rate is in bytes. */
   private static final int FEW_ROWS = 8;
 
@@ -40,7 +39,7 @@ public class MatmulBenchmark extends KernelBenchmark {
   private Tensor y;
 
   @Override
-  Problem problem(int copy) {
+  ProductProblem.Matmul problem(int copy) {
     DType type = activationType();
     if (copy == 0) {
       x = random(type, 1, 1, size(0), size(1));
@@ -50,35 +49,20 @@ public class MatmulBenchmark extends KernelBenchmark {
     return new ProductProblem.Matmul(x, copy == 0 ? w : copyOf(w), weightType(), y);
   }
 
-  private DType weightType() {
-    return DType.valueOf(dtype.toUpperCase(Locale.ROOT));
-  }
-
   @Override
   long coldBytes() {
     return (long) size(1) * size(2) * weightType().bytes();
   }
 
   @Override
-  void verify(Problem problem) {
-    ProductProblem.Matmul p = (ProductProblem.Matmul) problem;
+  void verify(ProductProblem.Matmul p) {
     verifyRows(p.y(), m -> ProductReference.row(p, m), Tolerance.of(weightType()));
   }
 
   @Override
-  String dtype() {
-    return dtype;
-  }
-
-  @Override
-  String shape() {
-    return shape;
-  }
-
-  @Override
   Work work() {
-    return size(0) <= FEW_ROWS
-        ? Work.bytes(coldBytes())
-        : Work.flops(2.0 * size(0) * size(1) * size(2));
+    return (size(0) <= FEW_ROWS ? Work.ofMemory() : Work.ofArithmetic())
+        .cold(coldBytes(), 0)
+        .operations(weightType(), 2.0 * size(0) * size(1) * size(2));
   }
 }

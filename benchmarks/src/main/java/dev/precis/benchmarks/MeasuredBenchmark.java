@@ -46,23 +46,44 @@ public abstract class MeasuredBenchmark {
   @Param("cpu")
   String device = "cpu";
 
-  /** The kernel's name in precis.h, with its variant behind a slash where it has several. */
+  /**
+   * Returns the kernel's name in precis.h, with its variant behind a slash where it has several.
+   */
   abstract String op();
 
-  /** Whose code runs. */
-  abstract String provider();
+  /** Returns the name of the provider whose code runs. */
+  String provider() {
+    return "precis";
+  }
 
-  /** How many threads that takes. */
+  /** Returns how many threads that takes. */
   int threads() {
     return threads;
   }
 
-  /** The type of weights or inputs. */
-  abstract String dtype();
+  /** Returns the type of weights or inputs: a parameter, or float32. */
+  final String dtype() {
+    return Parameters.get(this, "dtype", "float32");
+  }
 
-  /** Sizes, joined by x. */
-  abstract String shape();
+  /** Returns the sizes, joined by x: a parameter, or a single number. */
+  final String shape() {
+    return Parameters.get(this, "shape", "1x1");
+  }
 
-  /** What one call does. Uses parameters only: the table is made without a set-up. */
+  /** Returns the i-th number of a shape such as {@code 8x768x2048}. */
+  final int size(int i) {
+    return Integer.parseInt(shape().split("x")[i]);
+  }
+
+  /** Returns the work of one call. Uses parameters only: the table is made without a set-up. */
   abstract Work work();
+
+  /** Ends the run with a message that names this benchmark unless a condition holds. */
+  final void check(boolean condition, String message) {
+    if (!condition) {
+      throw new AssertionError(
+          "%s %s %s %s: %s.".formatted(op(), provider(), dtype(), shape(), message));
+    }
+  }
 }

@@ -7,7 +7,6 @@ import java.lang.foreign.ValueLayout;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.SplittableRandom;
-import java.util.function.LongToDoubleFunction;
 import org.openjdk.jmh.annotations.Param;
 
 /**
@@ -15,7 +14,7 @@ import org.openjdk.jmh.annotations.Param;
  * predicted values, over the vocabulary of T5. MatmulBenchmark at M x D x V is what the logits
  * alone cost, which is half of the arithmetic.
  */
-public class PpoLossBenchmark extends KernelBenchmark {
+public class PpoLossBenchmark extends KernelBenchmark<LossProblem.PpoLoss> {
   private static final PpoLoss.Coefficients COEFFICIENTS =
       new PpoLoss.Coefficients(0.2f, 0.2f, 0.2f, 0.1f, 0.01f, 0);
 
@@ -29,7 +28,7 @@ public class PpoLossBenchmark extends KernelBenchmark {
   private LossProblem.PpoLoss first;
 
   @Override
-  Problem problem(int copy) {
+  LossProblem.PpoLoss problem(int copy) {
     if (copy > 0) {
       return new LossProblem.PpoLoss(
           first.x(),
@@ -89,16 +88,15 @@ public class PpoLossBenchmark extends KernelBenchmark {
   }
 
   @Override
-  void verify(Problem problem) {
-    LossProblem.PpoLoss p = (LossProblem.PpoLoss) problem;
+  void verify(LossProblem.PpoLoss p) {
     double tolerance = Tolerance.ofPpoLoss(activationType());
     Map<Long, LossReference.PpoRow> rows = new HashMap<>();
     verifyRows(p.dx(), m -> row(rows, p, m).dx(), tolerance);
-    verify(p.logProbabilities(), m -> row(rows, p, m).logProbability(), tolerance);
-    verify(p.entropies(), m -> row(rows, p, m).entropy(), tolerance);
-    verify(p.policyLosses(), m -> row(rows, p, m).policyLoss(), tolerance);
-    verify(p.valueLosses(), m -> row(rows, p, m).valueLoss(), tolerance);
-    verify(p.dvalues(), m -> row(rows, p, m).dvalue(), tolerance);
+    verifyElements(p.logProbabilities(), m -> row(rows, p, m).logProbability(), tolerance);
+    verifyElements(p.entropies(), m -> row(rows, p, m).entropy(), tolerance);
+    verifyElements(p.policyLosses(), m -> row(rows, p, m).policyLoss(), tolerance);
+    verifyElements(p.valueLosses(), m -> row(rows, p, m).valueLoss(), tolerance);
+    verifyElements(p.dvalues(), m -> row(rows, p, m).dvalue(), tolerance);
   }
 
   private static LossReference.PpoRow row(
@@ -106,24 +104,10 @@ public class PpoLossBenchmark extends KernelBenchmark {
     return rows.computeIfAbsent(row, m -> LossReference.row(p, m));
   }
 
-  /** A vector has one element a row. */
-  private void verify(Tensor vector, LongToDoubleFunction reference, double tolerance) {
-    Tensor column = Tensor.of(vector.memory(), vector.dtype(), vector.columns(), 1);
-    verifyRows(column, m -> new double[] {reference.applyAsDouble(m)}, tolerance);
-  }
-
-  @Override
-  String dtype() {
-    return dtype;
-  }
-
-  @Override
-  String shape() {
-    return shape;
-  }
-
   @Override
   Work work() {
-    return Work.flops(4.0 * size(0) * size(1) * size(2));
+    return Work.ofArithmetic()
+        .cold(coldBytes(), 0)
+        .operations(activationType(), 4.0 * size(0) * size(1) * size(2));
   }
 }

@@ -12,5 +12,6 @@ public sealed interface Problem
         ElementwiseProblem,
         LossProblem,
         NormProblem,
+        OptimizerProblem,
         ProductProblem,
         SamplingProblem {}

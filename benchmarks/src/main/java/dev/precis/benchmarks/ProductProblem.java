@@ -53,4 +53,24 @@ public sealed interface ProductProblem extends Problem {
       Tensor da,
       Tensor db)
       implements ProductProblem {}
+
+  /**
+   * Packs a weight once, for all products to come.
+   *
+   * @param w (N, K)
+   * @param weightType the type to pack it as
+   * @param unpacked (K, N) float32: what the packed weight gives for the rows of the identity
+   */
+  record MatmulPack(Tensor w, DType weightType, Tensor unpacked) implements ProductProblem {}
+
+  /**
+   * Packs W' from W packed.
+   *
+   * @param w (N, K)
+   * @param unpacked (N, K) float32: what the packed W' gives for the rows of the identity
+   */
+  record TransposePacked(Tensor w, Tensor unpacked) implements ProductProblem {}
+
+  /** {@code dw = dy' x}; dy (M, N), x (M, K), dw (N, K) float32. */
+  record WeightGradient(Tensor dy, Tensor x, Tensor dw) implements ProductProblem {}
 }

@@ -68,4 +68,26 @@ final class ProductReference {
     }
     return dt;
   }
+
+  /** Row k holds what all outputs have for input k. */
+  static double[] row(ProductProblem.MatmulPack p, long k) {
+    double[] column = new double[Math.toIntExact(p.w().rows())];
+    Arrays.setAll(column, n -> p.w().get(n, k));
+    return column;
+  }
+
+  static double[] row(ProductProblem.TransposePacked p, long n) {
+    return rowOf(p.w(), n);
+  }
+
+  static double[] row(ProductProblem.WeightGradient p, long n) {
+    double[] dw = new double[Math.toIntExact(p.x().columns())];
+    for (long m = 0; m < p.x().rows(); m++) {
+      double dy = p.dy().get(m, n);
+      for (int k = 0; k < dw.length; k++) {
+        dw[k] += dy * p.x().get(m, k);
+      }
+    }
+    return dw;
+  }
 }

@@ -3,7 +3,6 @@ package dev.precis.benchmarks;
 import de.siegmar.fastcsv.writer.CsvWriter;
 import dev.precis.ffi.Context;
 import java.io.IOException;
-import java.lang.reflect.Field;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -13,7 +12,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.TreeMap;
+import java.util.Optional;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -43,7 +42,9 @@ public final class ResultsTable {
           "unit",
           "samples",
           "rate",
-          "rate_unit");
+          "rate_unit",
+          "roofline_share",
+          "roofline_limit");
 
   /** What one line is about. */
   private record Key(
@@ -60,93 +61,60 @@ public final class ResultsTable {
     }
   }
 
-  /** Times and how often each occurred. */
-  private static final class Samples {
-    private final TreeMap<Double, Long> counts = new TreeMap<>();
-    private final String unit;
-    private final Work work;
+  private final Map<Key, Samples> results = new LinkedHashMap<>();
+  private final Roofline roofline;
 
-    Samples(String unit, Work work) {
-      this.unit = unit;
-      this.work = work;
-    }
-
-    long size() {
-      return counts.values().stream().mapToLong(n -> n).sum();
-    }
-
-    /** The smallest time that at least this share of the samples does not exceed. */
-    double percentile(double share) {
-      long rank = (long) Math.ceil(share * size());
-      for (Map.Entry<Double, Long> each : counts.entrySet()) {
-        rank -= each.getValue();
-        if (rank <= 0) {
-          return each.getKey();
-        }
-      }
-      return counts.lastKey();
-    }
-
-    double seconds() {
-      return percentile(0.5)
-          * switch (unit) {
-            case "ns/op" -> 1e-9;
-            case "us/op" -> 1e-6;
-            case "ms/op" -> 1e-3;
-            default ->
-                throw new IllegalArgumentException("A unit of time is expected, not " + unit);
-          };
-    }
-
-    double rate() {
-      return work.amount() / seconds();
-    }
+  private ResultsTable(Roofline roofline) {
+    this.roofline = roofline;
   }
 
-  private ResultsTable() {}
-
   /**
-   * Reads and writes.
+   * Reads JMH's files, writes the table and prints the middle of it.
    *
-   * @param args the commit, the folder of results, then JSON files
+   * @param args the commit, the folder of results, the file of the roofline or - for none, then
+   *     JMH's JSON files
    */
   public static void main(String[] args) throws IOException, ReflectiveOperationException {
-    if (args.length < 3) {
-      System.err.println("usage: ResultsTable COMMIT FOLDER JMH.json...");
+    if (args.length < 4) {
+      System.err.println("usage: ResultsTable COMMIT FOLDER ROOFLINE.csv|- JMH.json...");
       System.exit(2);
     }
-    Map<Key, Samples> results = new LinkedHashMap<>();
-    for (int i = 2; i < args.length; i++) {
+    ResultsTable table =
+        new ResultsTable(
+            args[2].equals("-") ? Roofline.unknown() : Roofline.read(Path.of(args[2])));
+    for (int i = 3; i < args.length; i++) {
       for (JsonNode run : JsonMapper.shared().readTree(Path.of(args[i]))) {
-        add(run, results);
+        table.add(run);
       }
     }
-    results = bySubject(results);
-    Path file = write(results, args[0], Files.createDirectories(Path.of(args[1])));
-    print(results);
+    table.bySubject();
+    Path file = table.write(args[0], Files.createDirectories(Path.of(args[1])));
+    if (!args[2].equals("-")) {
+      String name = file.getFileName().toString().replace(".csv", "-roofline.csv");
+      Files.copy(Path.of(args[2]), file.resolveSibling(name), StandardCopyOption.REPLACE_EXISTING);
+    }
+    table.print();
     System.out.println(file);
   }
 
-  /** Providers of the same thing one below the other; else the order of the runs. */
-  private static Map<Key, Samples> bySubject(Map<Key, Samples> results) {
+  /** Puts providers of the same thing one below the other; else keeps the order of the runs. */
+  private void bySubject() {
     Map<String, Map<Key, Samples>> subjects = new LinkedHashMap<>();
     results.forEach(
         (key, samples) ->
             subjects.computeIfAbsent(key.subject(), s -> new LinkedHashMap<>()).put(key, samples));
-    Map<Key, Samples> ordered = new LinkedHashMap<>();
-    subjects.values().forEach(ordered::putAll);
-    return ordered;
+    results.clear();
+    subjects.values().forEach(results::putAll);
   }
 
-  private static void add(JsonNode run, Map<Key, Samples> results)
-      throws ReflectiveOperationException {
+  private void add(JsonNode run) throws ReflectiveOperationException {
     String name = run.get("benchmark").asString();
     int dot = name.lastIndexOf('.');
     MeasuredBenchmark benchmark =
         (MeasuredBenchmark)
             Class.forName(name.substring(0, dot)).getDeclaredConstructor().newInstance();
     for (Map.Entry<String, JsonNode> each : run.get("params").properties()) {
-      setParameter(benchmark, each.getKey(), each.getValue().asString());
+      Parameters.set(benchmark, each.getKey(), each.getValue().asString());
     }
     String op = benchmark.op();
     if (benchmark instanceof DowncallOverheadBenchmark) {
@@ -162,45 +130,13 @@ public final class ResultsTable {
             benchmark.threads(),
             run.get("jdkVersion").asString());
     JsonNode metric = run.get("primaryMetric");
-    Samples samples =
-        results.computeIfAbsent(
-            key, k -> new Samples(metric.get("scoreUnit").asString(), benchmark.work()));
-    boolean histogram = metric.has("rawDataHistogram");
-    for (JsonNode fork : metric.get(histogram ? "rawDataHistogram" : "rawData")) {
-      for (JsonNode iteration : fork) {
-        if (histogram) {
-          for (JsonNode bin : iteration) {
-            samples.counts.merge(bin.get(0).asDouble(), bin.get(1).asLong(), Long::sum);
-          }
-        } else {
-          samples.counts.merge(iteration.asDouble(), 1L, Long::sum);
-        }
-      }
-    }
+    results
+        .computeIfAbsent(
+            key, k -> new Samples(metric.get("scoreUnit").asString(), benchmark.work()))
+        .add(metric);
   }
 
-  /** Sets a parameter as JMH does. */
-  static void setParameter(MeasuredBenchmark benchmark, String name, String value)
-      throws ReflectiveOperationException {
-    Class<?> type = benchmark.getClass();
-    while (true) {
-      try {
-        Field field = type.getDeclaredField(name);
-        field.setAccessible(true);
-        field.set(
-            benchmark, field.getType() == int.class ? (Object) Integer.valueOf(value) : value);
-        return;
-      } catch (NoSuchFieldException e) {
-        if (type == MeasuredBenchmark.class) {
-          throw e;
-        }
-        type = type.getSuperclass();
-      }
-    }
-  }
-
-  private static Path write(Map<Key, Samples> results, String commit, Path folder)
-      throws IOException {
+  private Path write(String commit, Path folder) throws IOException {
     String cpu = Machine.cpu();
     String isa;
     try (Context context = Context.cpu()) {
@@ -231,16 +167,34 @@ public final class ResultsTable {
             number(samples.percentile(0.2)),
             number(samples.percentile(0.5)),
             number(samples.percentile(0.8)),
-            samples.unit,
+            samples.unit(),
             String.valueOf(samples.size()),
             number(samples.rate()),
-            samples.work.rate());
+            samples.work().unit(),
+            share(key, samples),
+            limit(key, samples));
       }
     }
     return Files.move(part, file, StandardCopyOption.REPLACE_EXISTING);
   }
 
-  /** cpu, or the GPU's name. */
+  /** Returns the fraction of the roofline that the median reaches; empty: unknown. */
+  private String share(Key key, Samples samples) {
+    return bound(key, samples).map(b -> number(b.seconds() / samples.seconds())).orElse("");
+  }
+
+  private String limit(Key key, Samples samples) {
+    return bound(key, samples).map(Roofline.Bound::limit).orElse("");
+  }
+
+  /** The roofline is that of the processor: of a GPU's nothing is known here. */
+  private Optional<Roofline.Bound> bound(Key key, Samples samples) {
+    return key.device.equals("cpu")
+        ? roofline.bound(samples.work(), key.threads)
+        : Optional.empty();
+  }
+
+  /** Returns cpu, or the GPU's name. */
   private static String deviceName(String device) {
     if (device.equals("cpu")) {
       return device;
@@ -257,7 +211,7 @@ public final class ResultsTable {
   }
 
   /** One line a result, with the others' times over this project's. */
-  private static void print(Map<Key, Samples> results) {
+  private void print() {
     Map<String, Double> own = new LinkedHashMap<>();
     results.forEach(
         (key, samples) -> {
@@ -265,8 +219,20 @@ public final class ResultsTable {
             own.put(key.subject(), samples.percentile(0.5));
           }
         });
-    String line = "%-28s %-9s %-16s %-8s %12s %-6s %10s %-9s %s%n";
-    System.out.printf(line, "op", "dtype", "shape", "provider", "p50", "", "rate", "", "x precis");
+    String line = "%-28s %-9s %-16s %-8s %12s %-6s %10s %-9s %8s %-10s %s%n";
+    System.out.printf(
+        line,
+        "op",
+        "dtype",
+        "shape",
+        "provider",
+        "p50",
+        "",
+        "rate",
+        "",
+        "roofline",
+        "limit",
+        "x precis");
     results.forEach(
         (key, samples) -> {
           double p50 = samples.percentile(0.5);
@@ -278,15 +244,17 @@ public final class ResultsTable {
               key.shape,
               key.provider,
               number(p50),
-              samples.unit,
+              samples.unit(),
               number(samples.rate()),
-              samples.work.rate(),
+              samples.work().unit(),
+              share(key, samples),
+              limit(key, samples),
               reference == null || key.provider.equals("precis") ? "" : number(p50 / reference));
         });
-    printShareOfCalls(results);
+    printShareOfCalls();
   }
 
-  private static void printShareOfCalls(Map<Key, Samples> results) {
+  private void printShareOfCalls() {
     List<Samples> call = new ArrayList<>();
     results.forEach(
         (key, samples) -> {

@@ -6,7 +6,7 @@ import java.lang.foreign.ValueLayout;
 import org.openjdk.jmh.annotations.Param;
 
 /** Chooses a token a row from T5's vocabulary. */
-public class SampleBenchmark extends KernelBenchmark {
+public class SampleBenchmark extends KernelBenchmark<SamplingProblem.Sample> {
   private static final float TEMPERATURE = 0.8f;
   private static final int DRAWS = 512;
 
@@ -22,7 +22,7 @@ public class SampleBenchmark extends KernelBenchmark {
   String method;
 
   @Override
-  Problem problem(int copy) {
+  SamplingProblem.Sample problem(int copy) {
     Tensor logits = random(DType.FLOAT32, 2, 1, size(0), size(1));
     Tensor tokens = output(DType.INT32, size(0));
     return switch (method) {
@@ -38,8 +38,7 @@ public class SampleBenchmark extends KernelBenchmark {
    * distribution makes it, minus its entropy.
    */
   @Override
-  void verify(Problem problem) {
-    SamplingProblem.Sample p = (SamplingProblem.Sample) problem;
+  void verify(SamplingProblem.Sample p) {
     int rows = Math.min(size(0), 4);
     int draws = p.greedy() ? 1 : DRAWS / rows;
     double[][] reference = new double[rows][];
@@ -92,17 +91,8 @@ public class SampleBenchmark extends KernelBenchmark {
   }
 
   @Override
-  String dtype() {
-    return "float32";
-  }
-
-  @Override
-  String shape() {
-    return shape;
-  }
-
-  @Override
   Work work() {
-    return Work.bytes(4.0 * size(0) * size(1));
+    double n = (double) size(0) * size(1);
+    return Work.ofMemory().hot(4 * n, 0).operations(n);
   }
 }

@@ -25,4 +25,26 @@ public sealed interface SamplingProblem extends Problem {
 
   /** The k largest of each row; x (M, N) float32, values (M, k) float32, indices (M, k) int32. */
   record TopK(Tensor x, Tensor values, Tensor indices) implements SamplingProblem {}
+
+  /**
+   * Changes scores, in place, before a token is chosen.
+   *
+   * @param scores (M, V) float32
+   * @param history (M, length) int32: the tokens so far
+   * @param lengths (M) int32: length
+   * @param endTokens int32, rank 1; none may be chosen while tokens are fewer than minNewTokens
+   * @param penalty the score of a token of the history is divided by it if positive, else
+   *     multiplied
+   * @param ngram no sequence of so many tokens may come twice
+   */
+  record ProcessLogits(
+      Tensor scores,
+      Tensor before,
+      Tensor history,
+      Tensor lengths,
+      Tensor endTokens,
+      float penalty,
+      int ngram,
+      int minNewTokens)
+      implements SamplingProblem {}
 }

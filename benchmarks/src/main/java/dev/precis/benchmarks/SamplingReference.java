@@ -4,6 +4,7 @@ import static dev.precis.benchmarks.Reference.logSoftmax;
 import static dev.precis.benchmarks.Reference.rowOf;
 import static dev.precis.benchmarks.Reference.softmax;
 
+import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 
 /** The truth: the formulas of {@link SamplingProblem}, in double precision. */
@@ -50,5 +51,32 @@ final class SamplingReference {
   static double[] row(SamplingProblem.TopK p, long m) {
     int k = Math.toIntExact(p.indices().columns());
     return Arrays.stream(descending(rowOf(p.x(), m))).limit(k).asDoubleStream().toArray();
+  }
+
+  static double[] row(SamplingProblem.ProcessLogits p, long m) {
+    double[] scores = rowOf(p.before(), m);
+    int length = p.lengths().memory().getAtIndex(ValueLayout.JAVA_INT, m);
+    int[] history = new int[length];
+    for (int i = 0; i < length; i++) {
+      history[i] =
+          p.history().memory().getAtIndex(ValueLayout.JAVA_INT, m * p.history().columns() + i);
+    }
+    for (int token : Arrays.stream(history).distinct().toArray()) {
+      scores[token] = scores[token] > 0 ? scores[token] / p.penalty() : scores[token] * p.penalty();
+    }
+    int known = p.ngram() - 1;
+    int[] last = Arrays.copyOfRange(history, length - known, length);
+    for (int i = 0; i + known < length; i++) {
+      if (Arrays.equals(last, Arrays.copyOfRange(history, i, i + known))) {
+        scores[history[i + known]] = Double.NEGATIVE_INFINITY;
+      }
+    }
+    if (length - 1 < p.minNewTokens()) {
+      for (long i = 0; i < p.endTokens().columns(); i++) {
+        scores[p.endTokens().memory().getAtIndex(ValueLayout.JAVA_INT, i)] =
+            Double.NEGATIVE_INFINITY;
+      }
+    }
+    return scores;
   }
 }

@@ -5,7 +5,7 @@ import dev.precis.tensor.Tensor;
 import org.openjdk.jmh.annotations.Param;
 
 /** Softmax and its logarithm over the vocabulary of T5. */
-public class SoftmaxBenchmark extends KernelBenchmark {
+public class SoftmaxBenchmark extends KernelBenchmark<SamplingProblem.Softmax> {
   /** Rows x vocabulary. */
   @Param({"1x32128", "8x32128", "256x32128"})
   String shape;
@@ -14,15 +14,14 @@ public class SoftmaxBenchmark extends KernelBenchmark {
   String function;
 
   @Override
-  Problem problem(int copy) {
+  SamplingProblem.Softmax problem(int copy) {
     Tensor x = random(DType.FLOAT32, 3, 1, size(0), size(1));
     return new SamplingProblem.Softmax(
         x, function.equals("log_softmax"), output(DType.FLOAT32, size(0), size(1)));
   }
 
   @Override
-  void verify(Problem problem) {
-    SamplingProblem.Softmax p = (SamplingProblem.Softmax) problem;
+  void verify(SamplingProblem.Softmax p) {
     verifyRows(p.y(), m -> SamplingReference.row(p, m), Tolerance.of(DType.FLOAT32));
   }
 
@@ -32,17 +31,8 @@ public class SoftmaxBenchmark extends KernelBenchmark {
   }
 
   @Override
-  String dtype() {
-    return "float32";
-  }
-
-  @Override
-  String shape() {
-    return shape;
-  }
-
-  @Override
   Work work() {
-    return Work.bytes(8.0 * size(0) * size(1));
+    double n = (double) size(0) * size(1);
+    return Work.ofMemory().hot(4 * n, 4 * n).operations(5 * n);
   }
 }

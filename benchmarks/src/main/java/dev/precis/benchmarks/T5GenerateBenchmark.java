@@ -44,10 +44,6 @@ public class T5GenerateBenchmark extends MeasuredBenchmark {
   private List<int[]> sources;
   private GenerationOptions options;
 
-  private int size(int i) {
-    return Integer.parseInt(shape.split("x")[i]);
-  }
-
   /** Makes a checkpoint, loads it and checks what it generates. */
   @Setup(Level.Trial)
   public void setUp() {
@@ -125,12 +121,6 @@ public class T5GenerateBenchmark extends MeasuredBenchmark {
     }
   }
 
-  private void check(boolean condition, String message) {
-    if (!condition) {
-      throw new AssertionError("%s %s %s: %s.".formatted(op(), dtype, shape, message));
-    }
-  }
-
   /** Generates for the whole batch. */
   @Benchmark
   public List<List<GeneratedTokens>> generate() {
@@ -152,22 +142,7 @@ public class T5GenerateBenchmark extends MeasuredBenchmark {
   }
 
   @Override
-  String provider() {
-    return "precis";
-  }
-
-  @Override
-  String dtype() {
-    return dtype;
-  }
-
-  @Override
-  String shape() {
-    return shape;
-  }
-
-  @Override
   Work work() {
-    return new Work((double) size(0) * size(2), "tokens/s");
+    return Work.counted((double) size(0) * size(2), "tokens/s");
   }
 }

@@ -52,10 +52,6 @@ public class T5SftStepBenchmark extends MeasuredBenchmark {
   private List<Example> examples;
   private int steps;
 
-  private int size(int i) {
-    return Integer.parseInt(shape.split("x")[i]);
-  }
-
   /** Makes a checkpoint, loads it, checks its loss and that steps lower it. */
   @Setup(Level.Trial)
   public void setUp() {
@@ -107,12 +103,6 @@ public class T5SftStepBenchmark extends MeasuredBenchmark {
     check(Math.abs(got - want) <= tolerance * want, "the loss is %g, not %g".formatted(got, want));
   }
 
-  private void check(boolean condition, String message) {
-    if (!condition) {
-      throw new AssertionError("%s %s %s: %s.".formatted(op(), dtype, shape, message));
-    }
-  }
-
   /** One step; returns the loss before it. */
   @Benchmark
   public double step() {
@@ -142,22 +132,7 @@ public class T5SftStepBenchmark extends MeasuredBenchmark {
   }
 
   @Override
-  String provider() {
-    return "precis";
-  }
-
-  @Override
-  String dtype() {
-    return dtype;
-  }
-
-  @Override
-  String shape() {
-    return shape;
-  }
-
-  @Override
   Work work() {
-    return new Work((double) size(0) * (size(1) + size(2)), "tokens/s");
+    return Work.counted((double) size(0) * (size(1) + size(2)), "tokens/s");
   }
 }

@@ -6,21 +6,20 @@ import java.util.Arrays;
 import org.openjdk.jmh.annotations.Param;
 
 /** The best continuations of each beam (8 for four beams) and the k of top-k sampling. */
-public class TopKBenchmark extends KernelBenchmark {
+public class TopKBenchmark extends KernelBenchmark<SamplingProblem.TopK> {
   /** Rows x vocabulary x k. */
   @Param({"1x32128x8", "8x32128x8", "8x32128x50"})
   String shape;
 
   @Override
-  Problem problem(int copy) {
+  SamplingProblem.TopK problem(int copy) {
     Tensor x = random(DType.FLOAT32, 2, 1, size(0), size(1));
     return new SamplingProblem.TopK(
         x, output(DType.FLOAT32, size(0), size(2)), output(DType.INT32, size(0), size(2)));
   }
 
   @Override
-  void verify(Problem problem) {
-    SamplingProblem.TopK p = (SamplingProblem.TopK) problem;
+  void verify(SamplingProblem.TopK p) {
     verifyRows(p.indices(), m -> SamplingReference.row(p, m), 0);
     verifyRows(
         p.values(),
@@ -29,17 +28,8 @@ public class TopKBenchmark extends KernelBenchmark {
   }
 
   @Override
-  String dtype() {
-    return "float32";
-  }
-
-  @Override
-  String shape() {
-    return shape;
-  }
-
-  @Override
   Work work() {
-    return Work.bytes(4.0 * size(0) * size(1));
+    double n = (double) size(0) * size(1);
+    return Work.ofMemory().hot(4 * n, 0).operations(n);
   }
 }

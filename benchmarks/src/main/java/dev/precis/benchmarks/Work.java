@@ -1,19 +1,73 @@
 package dev.precis.benchmarks;
 
+import dev.precis.tensor.DType;
+
 /**
- * What one call does, so that a time becomes a rate.
+ * The work of one call: what becomes a rate when it is divided by a time, and what the roofline
+ * says that it takes at least.
  *
- * @param amount in the rate's unit times seconds
- * @param rate the unit of amount per second
+ * <p>Bytes are those that have to be read or written once. They are hot where they stay in the
+ * cache from call to call, and cold where each call finds them in memory. Operations are additions
+ * and multiplications; an exponential, a logarithm, a root, a division and a random number count as
+ * one each, so that the roofline stays a bound of the time from below.
+ *
+ * @param unit of the rate
+ * @param count the amount where the unit is neither that of bytes nor that of operations
+ * @param type of the operands of the operations, which decides what instructions there are
  */
-record Work(double amount, String rate) {
-  /** Multiplications and additions, where arithmetic is the limit. */
-  static Work flops(double flops) {
-    return new Work(flops / 1e9, "GFLOP/s");
+record Work(
+    String unit,
+    double count,
+    double hotRead,
+    double hotWritten,
+    double coldRead,
+    double coldWritten,
+    double operations,
+    DType type) {
+  private static final String BYTES = "GB/s";
+  private static final String OPERATIONS = "GFLOP/s";
+
+  /** Work whose rate is told in bytes, because memory is the limit. */
+  static Work ofMemory() {
+    return counted(0, BYTES);
   }
 
-  /** Bytes that have to be read or written once, where memory is the limit. */
-  static Work bytes(double bytes) {
-    return new Work(bytes / 1e9, "GB/s");
+  /** Work whose rate is told in operations, because arithmetic is the limit. */
+  static Work ofArithmetic() {
+    return counted(0, OPERATIONS);
+  }
+
+  /** Work that is told in something else, and that has no roofline. */
+  static Work counted(double count, String unit) {
+    return new Work(unit, count, 0, 0, 0, 0, 0, DType.FLOAT32);
+  }
+
+  /** This work, with bytes that stay in the cache from call to call. */
+  Work hot(double read, double written) {
+    return new Work(unit, count, read, written, coldRead, coldWritten, operations, type);
+  }
+
+  /** This work, with bytes that each call finds in memory. */
+  Work cold(double read, double written) {
+    return new Work(unit, count, hotRead, hotWritten, read, written, operations, type);
+  }
+
+  /** This work, with so many operations. */
+  Work operations(DType type, double operations) {
+    return new Work(unit, count, hotRead, hotWritten, coldRead, coldWritten, operations, type);
+  }
+
+  /** This work, with so many operations in float32. */
+  Work operations(double operations) {
+    return operations(DType.FLOAT32, operations);
+  }
+
+  /** The amount of work, in the rate's unit times seconds. */
+  double amount() {
+    return switch (unit) {
+      case BYTES -> (hotRead + hotWritten + coldRead + coldWritten) / 1e9;
+      case OPERATIONS -> operations / 1e9;
+      default -> count;
+    };
   }
 }

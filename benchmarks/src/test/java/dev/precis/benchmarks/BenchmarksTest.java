@@ -1,8 +1,10 @@
 package dev.precis.benchmarks;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.abort;
 
 import dev.precis.tensor.DType;
 import java.io.IOException;
@@ -16,6 +18,9 @@ import java.util.Map;
 import java.util.ServiceLoader;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -27,27 +32,51 @@ import org.openjdk.jmh.annotations.Param;
  * Every benchmark's check, at its smallest shape, and that the check can fail. Nothing is timed.
  */
 class BenchmarksTest {
-  private static final List<Class<? extends KernelBenchmark>> KERNELS =
+  private static final List<Class<? extends KernelBenchmark<?>>> KERNELS =
       List.of(
           ActivationBenchmark.class,
+          ActivationBackwardBenchmark.class,
+          AdafactorBenchmark.class,
+          AdamBenchmark.class,
+          AddBenchmark.class,
+          AddBiasBenchmark.class,
           AttentionBenchmark.class,
+          AttentionBackwardBenchmark.class,
           AttentionDecodeBenchmark.class,
+          BiasGradientBenchmark.class,
           ConvertBenchmark.class,
+          DropoutBenchmark.class,
           EmbeddingBenchmark.class,
+          EmbeddingBackwardBenchmark.class,
           GaeBenchmark.class,
-          LoraBackwardBenchmark.class,
+          LayerNormBenchmark.class,
+          LayerNormBackwardBenchmark.class,
+          LinearCrossEntropyBenchmark.class,
+          LogProbabilityBenchmark.class,
+          LoraBackwardCompositeBenchmark.class,
           LoraMatmulBenchmark.class,
           MatmulBenchmark.class,
+          MatmulPackBenchmark.class,
           PpoLossBenchmark.class,
+          ProcessLogitsBenchmark.class,
           RmsNormBenchmark.class,
+          RmsNormBackwardBenchmark.class,
           SampleBenchmark.class,
+          SgdBenchmark.class,
           SoftmaxBenchmark.class,
-          TopKBenchmark.class);
+          SumOfSquaresBenchmark.class,
+          TopKBenchmark.class,
+          TransposePackedBenchmark.class,
+          WeightGradientBenchmark.class,
+          ZeroBenchmark.class);
+
+  /** Benchmarks of several operations, or of none. */
+  private static final Set<String> COMPOSITES = Set.of("gae", "lora_backward_composite");
 
   /** A benchmark's class and its parameters. */
   record Case(Class<? extends MeasuredBenchmark> type, Map<String, String> parameters) {
-    KernelBenchmark kernel() throws ReflectiveOperationException {
-      KernelBenchmark kernel = (KernelBenchmark) benchmark();
+    KernelBenchmark<?> kernel() throws ReflectiveOperationException {
+      KernelBenchmark<?> kernel = (KernelBenchmark<?>) benchmark();
       kernel.mostCopies = 2;
       return kernel;
     }
@@ -55,7 +84,7 @@ class BenchmarksTest {
     MeasuredBenchmark benchmark() throws ReflectiveOperationException {
       MeasuredBenchmark benchmark = type.getDeclaredConstructor().newInstance();
       for (Map.Entry<String, String> each : parameters.entrySet()) {
-        ResultsTable.setParameter(benchmark, each.getKey(), each.getValue());
+        Parameters.set(benchmark, each.getKey(), each.getValue());
       }
       return benchmark;
     }
@@ -122,8 +151,14 @@ class BenchmarksTest {
   @ParameterizedTest
   @MethodSource("kernels")
   void resultIsThatOfTheReference(Case c) throws ReflectiveOperationException {
-    KernelBenchmark benchmark = c.kernel();
-    benchmark.setUp();
+    KernelBenchmark<?> benchmark = c.kernel();
+    try {
+      benchmark.setUp();
+    } catch (UnsupportedOperationException e) {
+      String provider = c.parameters.get("provider");
+      assertFalse(Set.of("precis", "java").contains(provider), e.getMessage());
+      abort(e.getMessage());
+    }
     benchmark.run();
     benchmark.tearDown();
     assertTrue(benchmark.work().amount() > 0);
@@ -136,7 +171,7 @@ class BenchmarksTest {
   @ParameterizedTest
   @MethodSource("kernelsThatDoNothing")
   void wrongResultIsRefused(Case c) throws ReflectiveOperationException {
-    KernelBenchmark benchmark = c.kernel();
+    KernelBenchmark<?> benchmark = c.kernel();
     assertThrows(AssertionError.class, benchmark::setUp);
   }
 
@@ -181,7 +216,7 @@ class BenchmarksTest {
   @Test
   void missingKernelsAndProvidersAreNamed() throws ReflectiveOperationException {
     Case int8 = new Case(MatmulBenchmark.class, Map.of("provider", "java", "dtype", "int8"));
-    KernelBenchmark benchmark = int8.with("shape", "1x8x8").kernel();
+    KernelBenchmark<?> benchmark = int8.with("shape", "1x8x8").kernel();
     var e = assertThrows(IllegalArgumentException.class, benchmark::setUp);
     assertEquals("java has no kernels for int8.", e.getMessage());
     Case onGpu = new Case(ConvertBenchmark.class, Map.of("provider", "java", "device", "cuda"));
@@ -192,6 +227,39 @@ class BenchmarksTest {
     assertTrue(e.getMessage().startsWith("There is no cuBLASLt"), e.getMessage());
     e = assertThrows(IllegalArgumentException.class, () -> Provider.named("torhc"));
     assertTrue(e.getMessage().contains("torhc"), e.getMessage());
+  }
+
+  /** The operations are those of the list in backend.h, by their stems. */
+  @Test
+  void everyOperationHasItsBenchmark() throws IOException, ReflectiveOperationException {
+    String header = Files.readString(Path.of("../native/src/backend.h"));
+    Matcher list =
+        Pattern.compile("#define PRECIS_FOR_EACH_OP\\(X\\)((?:.*\\\\\n)*.*)").matcher(header);
+    assertTrue(list.find(), "backend.h has no list PRECIS_FOR_EACH_OP");
+    Set<String> operations =
+        Pattern.compile("X\\((\\w+)\\)")
+            .matcher(list.group(1))
+            .results()
+            .map(match -> match.group(1))
+            .collect(Collectors.toCollection(TreeSet::new));
+    assertTrue(operations.size() > 30, operations.toString());
+    Set<String> benchmarks = new TreeSet<>();
+    for (Class<? extends KernelBenchmark<?>> type : KERNELS) {
+      benchmarks.add(new Case(type, Map.of()).kernel().stem());
+    }
+    assertTrue(benchmarks.removeAll(COMPOSITES));
+    assertEquals(operations, benchmarks);
+  }
+
+  /** A benchmark that the script does not know would never be in the table. */
+  @Test
+  void everyBenchmarkIsInTheScript() throws IOException {
+    String script = Files.readString(Path.of("run"));
+    for (Class<?> type : KERNELS) {
+      String name = type.getSimpleName().replace("Benchmark", "");
+      long mentions = Pattern.compile("\\b" + name + "\\b").matcher(script).results().count();
+      assertTrue(mentions >= 2, name + " is not in both the usage and the runs of benchmarks/run.");
+    }
   }
 
   /** A class that is not in this test would go unchecked. */
@@ -210,7 +278,7 @@ class BenchmarksTest {
           files
               .map(file -> file.getFileName().toString())
               .filter(name -> name.endsWith("Benchmark.class"))
-              .filter(name -> !name.matches("(Kernel|Measured)Benchmark.class"))
+              .filter(name -> !name.matches("(Kernel|Measured|Optimizer)Benchmark.class"))
               .collect(Collectors.toSet()));
     }
   }

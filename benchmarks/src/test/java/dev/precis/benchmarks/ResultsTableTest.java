@@ -45,16 +45,25 @@ class ResultsTableTest {
   @TempDir Path folder;
 
   private List<NamedCsvRecord> table(String... json) throws Exception {
-    String[] args = new String[json.length + 2];
+    return tableWith("-", json);
+  }
+
+  private List<NamedCsvRecord> tableWith(String roofline, String... json) throws Exception {
+    String[] args = new String[json.length + 3];
     args[0] = "abc1234";
     args[1] = folder.resolve("results").toString();
+    args[2] = roofline;
     for (int i = 0; i < json.length; i++) {
       Path file = Files.writeString(folder.resolve(i + ".json"), json[i]);
-      args[i + 2] = file.toString();
+      args[i + 3] = file.toString();
     }
     ResultsTable.main(args);
     try (var files = Files.list(folder.resolve("results"))) {
-      return read(files.findFirst().orElseThrow());
+      return read(
+          files
+              .filter(file -> !file.toString().endsWith("-roofline.csv"))
+              .findFirst()
+              .orElseThrow());
     }
   }
 
@@ -91,5 +100,36 @@ class ResultsTableTest {
     assertEquals("downcall_overhead/operation", line.getField("op"));
     assertEquals("50.00", line.getField("p50"));
     assertEquals("3", line.getField("samples"));
+  }
+
+  @Test
+  void shareOfTheRooflineIsAColumn() throws Exception {
+    Path roofline =
+        Files.writeString(
+            folder.resolve("roofline.csv"),
+            """
+            threads,kind,footprint,rate
+            2,read,1000000,1e11
+            2,update,1000000,1e11
+            2,read,1000000000,1e10
+            2,update,1000000000,1e10
+            2,float32,0,1e11
+            2,bfloat16,0,8.053e13
+            """);
+    NamedCsvRecord line = tableWith(roofline.toString(), SAMPLED.formatted(0)).getFirst();
+    // 2 x 256 x 768 x 2048 operations take 10 us, the weights, which are cold, 315 us: of 20 us.
+    assertEquals("15.73", line.getField("roofline_share"));
+    assertEquals("memory", line.getField("roofline_limit"));
+    try (var files = Files.list(folder.resolve("results"))) {
+      Path copy = files.filter(f -> f.toString().endsWith("-roofline.csv")).findFirst().get();
+      assertEquals(Files.readString(roofline), Files.readString(copy));
+    }
+  }
+
+  @Test
+  void withoutARooflineTheShareIsEmpty() throws Exception {
+    NamedCsvRecord line = table(SAMPLED.formatted(0)).getFirst();
+    assertEquals("", line.getField("roofline_share"));
+    assertEquals("", line.getField("roofline_limit"));
   }
 }

@@ -1,6 +1,7 @@
 package dev.precis.benchmarks;
 
 import static dev.precis.benchmarks.TorchTensors.call;
+import static dev.precis.benchmarks.TorchTensors.notOne;
 import static dev.precis.benchmarks.TorchTensors.view;
 
 import dev.precis.benchmarks.Provider.Call;
@@ -17,6 +18,7 @@ final class TorchAttention {
     return switch (problem) {
       case AttentionProblem.Attention p -> attention(p);
       case AttentionProblem.AttentionDecode p -> attentionDecode(p);
+      case AttentionProblem.AttentionBackward _ -> throw notOne(problem);
     };
   }
 

@@ -1,12 +1,16 @@
 package dev.precis.benchmarks;
 
 import static dev.precis.benchmarks.TorchTensors.call;
+import static dev.precis.benchmarks.TorchTensors.inPlace;
 import static dev.precis.benchmarks.TorchTensors.view;
 
 import dev.precis.benchmarks.Provider.Call;
 import dev.precis.ops.Activation;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.ScalarTypeOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /** Element-wise operations and those that look up or add up rows in libtorch. */
 final class TorchElementwise {
@@ -23,7 +27,40 @@ final class TorchElementwise {
       case ElementwiseProblem.Convert p -> {
         Tensor x = view(p.x());
         Tensor y = view(p.y());
-        yield () -> y.copy_(x);
+        yield inPlace(() -> y.copy_(x));
+      }
+      case ElementwiseProblem.ActivationBackward p -> activationBackward(p);
+      case ElementwiseProblem.EmbeddingBackward p -> {
+        Tensor ids = view(p.ids());
+        Tensor dy = view(p.dy()).to(ScalarType.Float);
+        Tensor dtable = view(p.dtable());
+        yield inPlace(() -> dtable.index_add_(0, ids, dy));
+      }
+      case ElementwiseProblem.Add p -> {
+        Tensor x = view(p.x());
+        Tensor y = view(p.y());
+        Scalar alpha = new Scalar(p.alpha());
+        yield inPlace(() -> y.add_(x, alpha));
+      }
+      case ElementwiseProblem.AddBias p -> {
+        Tensor y = view(p.y());
+        Tensor bias = view(p.bias());
+        yield inPlace(() -> y.add_(bias));
+      }
+      case ElementwiseProblem.BiasGradient p -> {
+        Tensor dy = view(p.dy());
+        Tensor dbias = view(p.dbias());
+        long[] rows = {0};
+        ScalarTypeOptional type = new ScalarTypeOptional(ScalarType.Float);
+        yield inPlace(() -> dbias.add_(torch.sum(dy, rows, false, type)));
+      }
+      case ElementwiseProblem.Dropout p -> {
+        Tensor x = view(p.x());
+        yield call(() -> torch.dropout(x, p.probability(), true), view(p.y()));
+      }
+      case ElementwiseProblem.Zero p -> {
+        Tensor y = view(p.y());
+        yield inPlace(() -> y.zero_());
       }
     };
   }
@@ -41,5 +78,37 @@ final class TorchElementwise {
     Tensor gate = x.narrow(1, 0, width).contiguous();
     Tensor value = x.narrow(1, width, width).contiguous();
     return call(() -> torch.mul(torch.gelu(gate, "tanh"), value), view(p.y()));
+  }
+
+  private static Call activationBackward(ElementwiseProblem.ActivationBackward p) {
+    Tensor x = view(p.x());
+    Tensor dy = view(p.dy());
+    Tensor dx = view(p.dx());
+    if (p.kind() == Activation.RELU && !p.gated()) {
+      Scalar zero = new Scalar(0.0);
+      return call(() -> torch.threshold_backward(dy, x, zero), dx);
+    }
+    if (p.kind() != Activation.GELU_TANH || !p.gated()) {
+      throw new UnsupportedOperationException(p.kind() + " in libtorch");
+    }
+    long width = p.dy().columns();
+    Tensor gate = x.narrow(1, 0, width).contiguous();
+    Tensor value = x.narrow(1, width, width).contiguous();
+    Call dgate =
+        call(() -> torch.gelu_backward(torch.mul(dy, value), gate, "tanh"), dx.narrow(1, 0, width));
+    Call dvalue = call(() -> torch.mul(dy, torch.gelu(gate, "tanh")), dx.narrow(1, width, width));
+    return new Call() {
+      @Override
+      public void run() {
+        dgate.run();
+        dvalue.run();
+      }
+
+      @Override
+      public void publish() {
+        dgate.publish();
+        dvalue.publish();
+      }
+    };
   }
 }

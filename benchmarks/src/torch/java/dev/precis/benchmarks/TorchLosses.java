@@ -1,6 +1,7 @@
 package dev.precis.benchmarks;
 
 import static dev.precis.benchmarks.TorchTensors.call;
+import static dev.precis.benchmarks.TorchTensors.notOne;
 import static dev.precis.benchmarks.TorchTensors.view;
 
 import dev.precis.benchmarks.Provider.Call;
@@ -22,6 +23,7 @@ final class TorchLosses {
     return switch (problem) {
       case LossProblem.PpoLoss p -> ppoLoss(p);
       case LossProblem.Gae p -> gae(p);
+      case LossProblem.LinearCrossEntropy _, LossProblem.LogProbability _ -> throw notOne(problem);
     };
   }
 

@@ -1,6 +1,7 @@
 package dev.precis.benchmarks;
 
 import static dev.precis.benchmarks.TorchTensors.call;
+import static dev.precis.benchmarks.TorchTensors.notOne;
 import static dev.precis.benchmarks.TorchTensors.view;
 
 import dev.precis.benchmarks.Provider.Call;
@@ -17,6 +18,12 @@ final class TorchProducts {
       case ProductProblem.Matmul p -> matmul(p);
       case ProductProblem.LoraMatmul p -> loraMatmul(p);
       case ProductProblem.LoraBackward p -> loraBackward(p);
+      case ProductProblem.WeightGradient p -> {
+        Tensor dy = view(p.dy());
+        Tensor x = view(p.x());
+        yield call(() -> torch.mm(dy.t(), x), view(p.dw()));
+      }
+      case ProductProblem.MatmulPack _, ProductProblem.TransposePacked _ -> throw notOne(problem);
     };
   }
 

@@ -55,6 +55,7 @@ public final class TorchProvider implements Provider {
       case ElementwiseProblem p -> TorchElementwise.prepare(p);
       case SamplingProblem p -> TorchSampling.prepare(p);
       case LossProblem p -> TorchLosses.prepare(p);
+      case OptimizerProblem p -> TorchOptimizers.prepare(p);
     };
   }
 }

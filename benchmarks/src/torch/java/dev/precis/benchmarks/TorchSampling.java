@@ -1,6 +1,7 @@
 package dev.precis.benchmarks;
 
 import static dev.precis.benchmarks.TorchTensors.call;
+import static dev.precis.benchmarks.TorchTensors.notOne;
 import static dev.precis.benchmarks.TorchTensors.view;
 
 import dev.precis.benchmarks.Provider.Call;
@@ -25,6 +26,7 @@ final class TorchSampling {
       }
       case SamplingProblem.Sample p -> sample(p);
       case SamplingProblem.TopK p -> topK(p);
+      case SamplingProblem.ProcessLogits _ -> throw notOne(problem);
     };
   }
 

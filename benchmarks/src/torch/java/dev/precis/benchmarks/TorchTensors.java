@@ -39,6 +39,15 @@ final class TorchTensors {
     };
   }
 
+  /** Returns a call that writes to tensors over the problem's memory; it frees all others. */
+  static Call inPlace(Runnable compute) {
+    return () -> {
+      try (var _ = new PointerScope()) {
+        compute.run();
+      }
+    };
+  }
+
   /** The same memory. */
   static Tensor view(dev.precis.tensor.Tensor tensor) {
     long[] dims = LongStream.range(0, tensor.rank()).map(i -> tensor.dim((int) i)).toArray();
@@ -60,5 +69,13 @@ final class TorchTensors {
     Address(MemorySegment memory) {
       address = memory.address();
     }
+  }
+
+  /** Returns the refusal of a problem that no single call of libtorch solves. */
+  static UnsupportedOperationException notOne(Problem problem) {
+    return new UnsupportedOperationException(
+        "torch is not compared on "
+            + problem.getClass().getSimpleName()
+            + ": no single call of libtorch computes it. Choose another provider.");
   }
 }

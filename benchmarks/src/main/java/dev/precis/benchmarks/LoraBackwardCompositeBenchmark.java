@@ -9,7 +9,7 @@ import org.openjdk.jmh.annotations.Param;
  * the input and of both of the adapter's matrices. MatmulBenchmark at the same M x K x N is what
  * the frozen projection alone costs, backward as forward.
  */
-public class LoraBackwardBenchmark extends KernelBenchmark {
+public class LoraBackwardCompositeBenchmark extends KernelBenchmark<ProductProblem.LoraBackward> {
   private static final float SCALING = 2;
 
   /** M x K x N x rank. */
@@ -22,7 +22,7 @@ public class LoraBackwardBenchmark extends KernelBenchmark {
   private ProductProblem.LoraBackward first;
 
   @Override
-  Problem problem(int copy) {
+  ProductProblem.LoraBackward problem(int copy) {
     if (copy > 0) {
       return new ProductProblem.LoraBackward(
           first.x(),
@@ -70,8 +70,7 @@ public class LoraBackwardBenchmark extends KernelBenchmark {
   }
 
   @Override
-  void verify(Problem problem) {
-    ProductProblem.LoraBackward p = (ProductProblem.LoraBackward) problem;
+  void verify(ProductProblem.LoraBackward p) {
     double tolerance = Tolerance.of(activationType());
     verifyRows(p.dx(), m -> ProductReference.row(p, m), tolerance);
     verifyRows(p.da(), r -> ProductReference.rowOfA(p, r), tolerance);
@@ -79,18 +78,13 @@ public class LoraBackwardBenchmark extends KernelBenchmark {
   }
 
   @Override
-  String dtype() {
-    return dtype;
-  }
-
-  @Override
-  String shape() {
-    return shape;
-  }
-
-  @Override
   Work work() {
     double frozen = (double) size(1) * size(2);
-    return Work.flops(2.0 * size(0) * (frozen + 2.0 * size(3) * (size(1) + size(2))));
+    double adapters = (double) size(3) * (size(1) + size(2));
+    double read = (double) size(0) * (size(1) + size(2)) * activationType().bytes();
+    return Work.ofArithmetic()
+        .cold(coldBytes(), 0)
+        .hot(read, 4.0 * size(0) * size(1) + 4 * adapters)
+        .operations(activationType(), 2.0 * size(0) * (frozen + 2 * adapters));
   }
 }
