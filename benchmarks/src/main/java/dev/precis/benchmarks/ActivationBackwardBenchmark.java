@@ -7,7 +7,7 @@ import org.openjdk.jmh.annotations.Param;
 /** The gradient between the two products of a feed-forward layer. */
 public class ActivationBackwardBenchmark
     extends KernelBenchmark<ElementwiseProblem.ActivationBackward> {
-  /** Rows x width of dy. */
+  /** The shape of dy: rows x width. */
   @Param({"8x2048", "256x2048", "2048x2048"})
   String shape;
 

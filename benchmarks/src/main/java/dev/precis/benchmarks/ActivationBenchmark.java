@@ -5,9 +5,12 @@ import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
 import org.openjdk.jmh.annotations.Param;
 
-/** Between the two products of a feed-forward layer: FLAN-T5's gated GELU, T5 v1.0's ReLU. */
+/**
+ * The activation between the two products of a feed-forward layer: FLAN-T5's gated GELU and T5
+ * v1.0's ReLU.
+ */
 public class ActivationBenchmark extends KernelBenchmark<ElementwiseProblem.ActivationFunction> {
-  /** Rows x width of the result. */
+  /** The shape of the result: rows x width. */
   @Param({"1x2048", "8x2048", "256x2048", "2048x2048"})
   String shape;
 

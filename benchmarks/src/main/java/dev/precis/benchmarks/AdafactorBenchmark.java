@@ -6,7 +6,7 @@ import org.openjdk.jmh.annotations.Param;
 
 /** A step of Adafactor on a matrix, whose moments are a row and a column. */
 public class AdafactorBenchmark extends OptimizerBenchmark<OptimizerProblem.Adafactor> {
-  /** Rows x columns of the parameter. */
+  /** The shape of the parameter: rows x columns. */
   @Param({"32x768", "2048x768"})
   String shape;
 

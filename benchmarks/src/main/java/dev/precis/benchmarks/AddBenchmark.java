@@ -6,11 +6,11 @@ import org.openjdk.jmh.annotations.Param;
 
 /** Adds the result of a layer to the float32 residual stream. */
 public class AddBenchmark extends KernelBenchmark<ElementwiseProblem.Add> {
-  /** Rows x width. */
+  /** The shape: rows x width. */
   @Param({"1x768", "256x768", "2048x768"})
   String shape;
 
-  /** Of what is added. */
+  /** The type of x. */
   @Param({"float32", "bfloat16"})
   String dtype;
 

@@ -6,7 +6,7 @@ import org.openjdk.jmh.annotations.Param;
 
 /** Adds the bias of a classifier's layer to its products; T5 has none. */
 public class AddBiasBenchmark extends KernelBenchmark<ElementwiseProblem.AddBias> {
-  /** Rows x width. */
+  /** The shape: rows x width. */
   @Param({"1x768", "256x768", "256x3072"})
   String shape;
 

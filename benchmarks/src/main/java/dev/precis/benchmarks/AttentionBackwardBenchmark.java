@@ -12,14 +12,14 @@ import org.openjdk.jmh.annotations.Param;
  */
 public class AttentionBackwardBenchmark
     extends KernelBenchmark<AttentionProblem.AttentionBackward> {
-  /** Sequences x tokens of each. */
+  /** The shape: sequences x tokens of each. */
   @Param({"1x64", "1x256", "8x256"})
   String shape;
 
   @Param({"float32", "bfloat16"})
   String dtype;
 
-  /** The encoder's sees all, the decoder's what came before. */
+  /** The encoder's attention is bidirectional, the decoder's is causal. */
   @Param({"encoder", "decoder"})
   String stack;
 
@@ -67,7 +67,7 @@ public class AttentionBackwardBenchmark
     return super.op() + "/" + stack;
   }
 
-  /** Five products where the forward has two: the scores are computed again. */
+  /** Counts five products where the forward has two: the scores are computed again. */
   @Override
   Work work() {
     double pairs = size(1) * (stack.equals("decoder") ? (size(1) + 1) / 2.0 : size(1));

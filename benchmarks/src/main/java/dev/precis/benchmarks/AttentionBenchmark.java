@@ -6,14 +6,14 @@ import org.openjdk.jmh.annotations.Param;
 
 /** Self-attention over whole sequences with T5's relative position bias, 12 heads of 64. */
 public class AttentionBenchmark extends KernelBenchmark<AttentionProblem.Attention> {
-  /** Sequences x tokens of each. */
+  /** The shape: sequences x tokens of each. */
   @Param({"1x64", "1x256", "8x256", "1x512"})
   String shape;
 
   @Param({"float32", "bfloat16"})
   String dtype;
 
-  /** The encoder's sees all, the decoder's what came before. */
+  /** The encoder's attention is bidirectional, the decoder's is causal. */
   @Param({"encoder", "decoder"})
   String stack;
 

@@ -11,7 +11,7 @@ import org.openjdk.jmh.annotations.Param;
  * stores the new key and value and has a position bias, cross only reads.
  */
 public class AttentionDecodeBenchmark extends KernelBenchmark<AttentionProblem.AttentionDecode> {
-  /** Rows x keys of each. */
+  /** The shape: rows x keys of each. */
   @Param({"1x64", "1x256", "8x64", "8x256"})
   String shape;
 

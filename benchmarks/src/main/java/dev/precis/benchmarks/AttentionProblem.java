@@ -29,10 +29,10 @@ public sealed interface AttentionProblem extends Problem {
   }
 
   /**
-   * Attention of one new query a row over the row's part of a cache.
+   * Attention of one new query a row over the row's slice of a KV cache.
    *
    * @param q (M, heads x head_dim), as are kNew, vNew and out
-   * @param kNew to be stored at the row's last position first; null: everything is stored already
+   * @param kNew stored at the row's last position first; null: everything is stored already
    * @param kCache (M x length, heads x head_dim), as is vCache
    * @param bias (buckets, heads) float32; null: none
    * @param keyStarts (M) int32: row x length
@@ -56,7 +56,7 @@ public sealed interface AttentionProblem extends Problem {
   /**
    * The gradients of {@link Attention} with a frozen bias.
    *
-   * @param forward which a provider runs first, to keep of it what it likes
+   * @param forward the forward, which a provider runs once to keep what it needs of it
    * @param dout as out
    * @param dq as q; likewise dk and dv
    */

@@ -7,7 +7,7 @@ import dev.precis.tensor.Tensor;
 import java.util.Arrays;
 import java.util.stream.IntStream;
 
-/** The truth: the formulas of {@link AttentionProblem}, in double precision. */
+/** States the formulas of {@link AttentionProblem} in double precision: the ground truth. */
 final class AttentionReference {
   private AttentionReference() {}
 
@@ -48,7 +48,10 @@ final class AttentionReference {
         p.vNew());
   }
 
-  /** Query row m at a position over keys from {@code first} on; kNew: the last key is its row m. */
+  /**
+   * Returns the attention of query row m at a position over keys from {@code first} on. Given kNew,
+   * the last key is its row m.
+   */
   private static double[] attend(
       Tensor q,
       long m,

@@ -1,10 +1,10 @@
 package dev.precis.benchmarks;
 
-/** The upper half of a float. */
+/** Conversion between float and bfloat16, the upper half of a float. */
 final class Bfloat16 {
   private Bfloat16() {}
 
-  /** To nearest, ties to even; for finite values. */
+  /** Rounds a finite value to nearest, ties to even. */
   static short of(float x) {
     int bits = Float.floatToRawIntBits(x);
     return (short) ((bits + 0x7fff + (bits >>> 16 & 1)) >>> 16);

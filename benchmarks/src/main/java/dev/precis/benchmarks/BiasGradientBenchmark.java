@@ -5,7 +5,7 @@ import org.openjdk.jmh.annotations.Param;
 
 /** The gradient of a classifier's bias. */
 public class BiasGradientBenchmark extends KernelBenchmark<ElementwiseProblem.BiasGradient> {
-  /** Rows x width. */
+  /** The shape: rows x width. */
   @Param({"8x768", "256x768", "256x3072"})
   String shape;
 

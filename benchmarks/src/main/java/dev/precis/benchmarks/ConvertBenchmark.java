@@ -4,9 +4,9 @@ import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
 import org.openjdk.jmh.annotations.Param;
 
-/** float32 rounded to bfloat16. */
+/** Converts float32 to bfloat16. */
 public class ConvertBenchmark extends KernelBenchmark<ElementwiseProblem.Convert> {
-  /** Rows x width. */
+  /** The shape: rows x width. */
   @Param({"1x768", "256x768", "2048x768"})
   String shape;
 

@@ -19,8 +19,8 @@ import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.TearDown;
 
 /**
- * What it costs to call a kernel from Java, the kernel aside: a bare downcall, and an operation
- * with its argument block, its checks and its choice of kernel, on a single number.
+ * The overhead of calling a kernel from Java: a bare downcall, and an operation with its argument
+ * block, its checks and its choice of kernel, on a single number.
  */
 // Reading the clock costs as much as such a call, so calls are timed by the thousand.
 @BenchmarkMode(Mode.AverageTime)
@@ -49,7 +49,7 @@ public class DowncallOverheadBenchmark extends MeasuredBenchmark {
   private float[] from;
   private short[] to;
 
-  /** Prepares and checks. */
+  /** Prepares the calls and checks their results. */
   @Setup(Level.Trial)
   public void setUp() {
     context = new Context.Options().threads(threads).create();
@@ -67,19 +67,19 @@ public class DowncallOverheadBenchmark extends MeasuredBenchmark {
     }
   }
 
-  /** The generated binding alone. */
+  /** Calls the generated binding alone. */
   @Benchmark
   public int downcall() {
     return Precis.precis_synchronize(handle);
   }
 
-  /** An operation as models call it: y = x, converted to bfloat16. */
+  /** Calls an operation as models do: y = x, converted to bfloat16. */
   @Benchmark
   public void operation() {
     ops.convert(x, y);
   }
 
-  /** The same in Java. */
+  /** Converts the same number in Java. */
   @Benchmark
   public short[] java() {
     to[0] = Bfloat16.of(from[0]);

@@ -7,10 +7,10 @@ import org.openjdk.jmh.annotations.Param;
 public class DropoutBenchmark extends KernelBenchmark<ElementwiseProblem.Dropout> {
   private static final float PROBABILITY = 0.1f;
 
-  /** Standard errors; a right mask is beyond them once in a million set-ups. */
+  /** Standard errors; a correct mask exceeds them once in a million set-ups. */
   private static final double SIGMAS = 5;
 
-  /** Rows x width. */
+  /** The shape: rows x width. */
   @Param({"1x768", "256x768", "2048x768"})
   String shape;
 
@@ -24,7 +24,7 @@ public class DropoutBenchmark extends KernelBenchmark<ElementwiseProblem.Dropout
         random(type, 1, 1, size(0), size(1)), PROBABILITY, 7, output(type, size(0), size(1)));
   }
 
-  /** Every element is dropped or scaled, and as many are dropped as should be. */
+  /** Checks that each element is dropped or scaled, and that the right fraction is dropped. */
   @Override
   void verify(ElementwiseProblem.Dropout p) {
     double tolerance = Tolerance.of(activationType());

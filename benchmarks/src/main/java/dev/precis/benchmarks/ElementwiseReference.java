@@ -7,7 +7,7 @@ import dev.precis.tensor.DType;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 
-/** The truth: the formulas of {@link ElementwiseProblem}, in double precision. */
+/** States the formulas of {@link ElementwiseProblem} in double precision: the ground truth. */
 final class ElementwiseReference {
   private ElementwiseReference() {}
 
@@ -55,7 +55,7 @@ final class ElementwiseReference {
     return dx;
   }
 
-  /** The derivative of an activation function. */
+  /** Returns the derivative of an activation function. */
   private static double slope(Activation kind, double x) {
     return switch (kind) {
       case RELU -> x > 0 ? 1 : 0;
@@ -68,7 +68,7 @@ final class ElementwiseReference {
     };
   }
 
-  /** A row of dtable. */
+  /** Returns a row of dtable. */
   static double[] row(ElementwiseProblem.EmbeddingBackward p, long v) {
     double[] dtable = new double[Math.toIntExact(p.dtable().columns())];
     for (long t = 0; t < p.ids().columns(); t++) {

@@ -9,11 +9,11 @@ import org.openjdk.jmh.annotations.Param;
 /** Adds rows to the gradient of T5-base's embedding; each call has other tokens. */
 public class EmbeddingBackwardBenchmark
     extends KernelBenchmark<ElementwiseProblem.EmbeddingBackward> {
-  /** Tokens x width. */
+  /** The shape: tokens x width. */
   @Param({"1x768", "256x768", "2048x768"})
   String shape;
 
-  /** Of dy. */
+  /** The type of dy. */
   @Param({"float32", "bfloat16"})
   String dtype;
 

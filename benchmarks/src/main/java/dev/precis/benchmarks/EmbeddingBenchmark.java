@@ -7,11 +7,11 @@ import org.openjdk.jmh.annotations.Param;
 
 /** Looks up rows of T5-base's embedding; each call asks for other tokens, so that rows are cold. */
 public class EmbeddingBenchmark extends KernelBenchmark<ElementwiseProblem.Embedding> {
-  /** Tokens x width. */
+  /** The shape: tokens x width. */
   @Param({"1x768", "8x768", "256x768", "2048x768"})
   String shape;
 
-  /** Of the table. */
+  /** The type of the table. */
   @Param({"float32", "bfloat16"})
   String dtype;
 

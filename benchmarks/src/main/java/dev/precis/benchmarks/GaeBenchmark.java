@@ -6,7 +6,7 @@ import org.openjdk.jmh.annotations.Param;
 
 /** Advantages of a rollout's tokens, which {@code dev.precis.alignment} computes in Java. */
 public class GaeBenchmark extends KernelBenchmark<LossProblem.Gae> {
-  /** Sequences x tokens of the longest. */
+  /** The shape: sequences x tokens of the longest. */
   @Param({"64x48", "64x512"})
   String shape;
 
@@ -29,7 +29,7 @@ public class GaeBenchmark extends KernelBenchmark<LossProblem.Gae> {
     verifyRows(p.advantages(), s -> LossReference.row(p, s), Tolerance.of(DType.FLOAT32));
   }
 
-  /** Nobody shares out so little. */
+  /** The work is too small to be split among threads. */
   @Override
   int threads() {
     return 1;

@@ -9,10 +9,10 @@ import java.util.Map;
 
 /** Arrays in place of tensors, and the loops that several kernels in plain Java share. */
 final class JavaArrays {
-  /** Of tensors that several problems share. */
+  /** One array for each tensor, because problems share tensors. */
   private final Map<Tensor, float[]> arrays = new IdentityHashMap<>();
 
-  /** A call whose result is an array that publish copies to a tensor. */
+  /** Returns a call whose result is an array that publish copies to a tensor. */
   static Call call(Runnable run, float[] result, Tensor to) {
     return new Call() {
       @Override
@@ -43,7 +43,7 @@ final class JavaArrays {
     return values;
   }
 
-  /** Weights (N, K) as (K, N): along N no sum has to be reordered to vectorise. */
+  /** Returns weights (N, K) as (K, N): along N no sum has to be reordered to vectorize. */
   static float[] transposed(Tensor weights) {
     int n = size(weights.rows());
     int k = size(weights.columns());
@@ -53,7 +53,7 @@ final class JavaArrays {
     return to;
   }
 
-  /** {@code y += scale x W}; x (m, k), W (k, n), y (m, n). */
+  /** Adds {@code y += scale x W}; x (m, k), W (k, n), y (m, n). */
   static void addProduct(float[] x, float[] w, float[] y, int m, int k, int n, float scale) {
     for (int row = 0; row < m; row++) {
       int to = row * n;
@@ -67,7 +67,7 @@ final class JavaArrays {
     }
   }
 
-  /** {@code w += u' v}; u (m, n), v (m, k), w (n, k). */
+  /** Adds {@code w += u' v}; u (m, n), v (m, k), w (n, k). */
   static void addOuter(float[] u, float[] v, float[] w, int m, int n, int k) {
     for (int row = 0; row < m; row++) {
       for (int i = 0; i < n; i++) {
@@ -104,7 +104,7 @@ final class JavaArrays {
     }
   }
 
-  /** An index of Java's: no tensor here has 2^31 elements. */
+  /** Returns a size as an array's index: no tensor here has 2^31 elements. */
   static int size(long size) {
     return Math.toIntExact(size);
   }

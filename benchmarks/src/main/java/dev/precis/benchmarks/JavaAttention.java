@@ -106,8 +106,8 @@ final class JavaAttention {
   }
 
   /**
-   * (heads, 2 length - 1): the bias of each distance, from the farthest key back to the farthest
-   * on.
+   * Returns the bias of each distance, from the farthest key back to the farthest ahead, as (heads,
+   * 2 length - 1).
    */
   private static float[] biasByDistance(
       Tensor table, int length, int maxDistance, boolean bidirectional) {
@@ -152,7 +152,7 @@ final class JavaAttention {
     }
   }
 
-  /** Computes the probabilities again, row by row. */
+  /** Recomputes the probabilities row by row. */
   private Call attentionBackward(AttentionProblem.AttentionBackward p) {
     AttentionProblem.Attention f = p.forward();
     int width = size(f.q().columns());
@@ -182,7 +182,7 @@ final class JavaAttention {
         }
       }
 
-      /** Adds what query i of a sequence and head, which begin at first, gives. */
+      /** Adds the gradients from query i of a sequence and head that begin at first. */
       private void addGradients(int first, int head, int i) {
         int keys = f.causal() ? i + 1 : length;
         int biasAt = head * (2 * length - 1) + length - 1 - i;

@@ -55,10 +55,11 @@ final class JavaElementwise {
         p.y());
   }
 
-  /** Of the two kinds that are written here. */
+  /** Returns whether the kind is ReLU; the other kind that is implemented here is GELU. */
   private static boolean isRelu(Activation kind) {
     if (kind != Activation.RELU && kind != Activation.GELU_TANH) {
-      throw new UnsupportedOperationException(kind + " in plain Java");
+      throw new UnsupportedOperationException(
+          kind + " is not implemented in plain Java; choose RELU or GELU_TANH.");
     }
     return kind == Activation.RELU;
   }
@@ -199,7 +200,7 @@ final class JavaElementwise {
     float[] x = arrays.of(p.x());
     float[] y = arrays.of(p.y());
     float scale = 1 / (1 - p.probability());
-    // 32 random bits an element: the share of numbers below the limit is dropped.
+    // 32 random bits an element: an element is dropped where they are below the limit.
     long limit = (long) ((1L << 32) * p.probability()) + Integer.MIN_VALUE;
     SplittableRandom random = new SplittableRandom(p.seed());
     return call(

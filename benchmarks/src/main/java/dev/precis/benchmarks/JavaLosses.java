@@ -137,7 +137,7 @@ final class JavaLosses {
     };
   }
 
-  /** Over padded rows, as batches come. */
+  /** Works on padded rows, as batches are. */
   private Call gae(LossProblem.Gae p) {
     int sequences = size(p.rewards().rows());
     int length = size(p.rewards().columns());

@@ -108,7 +108,7 @@ final class JavaProducts {
     };
   }
 
-  /** (N, K) as (K, N), which is how the products here like their weights. */
+  /** Transposes (N, K) to (K, N), the layout that the products here read. */
   private static Call matmulPack(ProductProblem.MatmulPack p) {
     float[] w = floats(p.w());
     float[] packed = new float[w.length];
@@ -118,7 +118,7 @@ final class JavaProducts {
         p.unpacked());
   }
 
-  /** From (K, N) back to (N, K). */
+  /** Transposes (K, N) back to (N, K). */
   private static Call transposePacked(ProductProblem.TransposePacked p) {
     float[] packed = transposed(p.w());
     float[] w = new float[packed.length];

@@ -5,7 +5,7 @@ import java.util.Set;
 
 /**
  * Plain loops over float arrays on one thread, as one would write them in Java: what the compiler
- * makes of them is the baseline. Inner loops run along contiguous memory, so that it may vectorise.
+ * makes of them is the baseline. Inner loops run along contiguous memory, so that it may vectorize.
  */
 final class JavaProvider implements Provider {
   private final JavaArrays arrays = new JavaArrays();
@@ -18,7 +18,7 @@ final class JavaProvider implements Provider {
   @Override
   public void open(int threads) {}
 
-  /** Java has neither bfloat16 nor a product of bytes that adds into ints. */
+  /** Returns float32 alone: Java has neither bfloat16 nor a dot product of bytes. */
   @Override
   public Set<DType> dtypes() {
     return Set.of(DType.FLOAT32);

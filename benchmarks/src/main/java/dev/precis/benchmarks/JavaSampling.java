@@ -13,7 +13,7 @@ import java.util.Comparator;
 import java.util.PriorityQueue;
 import java.util.SplittableRandom;
 
-/** What leads from logits to tokens in plain Java. */
+/** Operations from logits to tokens in plain Java. */
 final class JavaSampling {
   private final JavaArrays arrays;
 
@@ -74,7 +74,7 @@ final class JavaSampling {
             tokens[row] = largest(logits, at, width);
           } else {
             int[] kept = p.topK() > 0 ? largest(logits, at, width, p.topK()) : all(width);
-            tokens[row] = draw(p, logits, at, kept, random.nextDouble());
+            tokens[row] = sampleOne(p, logits, at, kept, random.nextDouble());
           }
         }
       }
@@ -102,7 +102,7 @@ final class JavaSampling {
     return best;
   }
 
-  /** The indices of the k largest, the largest first, the lower index first among equals. */
+  /** Returns the indices of the k largest, largest first, the lower index first among equals. */
   private static int[] largest(float[] values, int at, int n, int k) {
     Comparator<Integer> smallestFirst =
         Comparator.<Integer>comparingDouble(i -> values[at + i])
@@ -123,8 +123,9 @@ final class JavaSampling {
     return indices;
   }
 
-  /** Inverts the distribution of the kept tokens, cut at topP, at u in [0, 1). */
-  private static int draw(SamplingProblem.Sample p, float[] logits, int at, int[] kept, double u) {
+  /** Samples from the kept tokens, cut at topP, by inverting their distribution at u in [0, 1). */
+  private static int sampleOne(
+      SamplingProblem.Sample p, float[] logits, int at, int[] kept, double u) {
     float largest = Float.NEGATIVE_INFINITY;
     for (int i : kept) {
       largest = Math.max(largest, logits[at + i]);

@@ -21,19 +21,19 @@ import org.openjdk.jmh.annotations.TearDown;
 /**
  * A kernel at one shape, by one provider.
  *
- * <p>What a model reads once a step - weights, caches of keys and values, embeddings - is cold
- * then, because the rest of the step went through the cache in between. So there are several copies
- * of it, together twice the last-level cache, and calls take turns. Inputs and outputs, which a
+ * <p>A model reads its weights, KV caches and embeddings once a step, and finds them cold, because
+ * the rest of the step went through the cache in between. So there are several copies of these,
+ * together twice the last-level cache, and calls cycle through them. Inputs and outputs, which a
  * step has just written or will read next, are the same memory in each call.
  */
 public abstract class KernelBenchmark<P extends Problem> extends MeasuredBenchmark {
   private static final int CHECKED_ROWS = 6;
 
-  /** Whose kernel. */
+  /** The name of the provider. */
   @Param({"precis", "java"})
   String provider;
 
-  /** Of what should be cold; more are of no use, and tests can do with less. */
+  /** The largest number of copies of cold data; tests need fewer. */
   int mostCopies = 256;
 
   private Provider opened;
@@ -44,7 +44,7 @@ public abstract class KernelBenchmark<P extends Problem> extends MeasuredBenchma
   /** Returns the i-th copy of what is computed. */
   abstract P problem(int copy);
 
-  /** Bytes that should be cold when a call begins; 0: none. */
+  /** Returns the bytes that must be cold when a call begins; 0: none. */
   long coldBytes() {
     return 0;
   }
@@ -56,7 +56,7 @@ public abstract class KernelBenchmark<P extends Problem> extends MeasuredBenchma
    */
   abstract void verify(P problem);
 
-  /** Prepares and checks; a provider with wrong results is not timed. */
+  /** Prepares the provider and checks its result; a provider with wrong results is not timed. */
   @Setup(Level.Trial)
   public void setUp() {
     opened = Provider.named(provider);
@@ -64,7 +64,8 @@ public abstract class KernelBenchmark<P extends Problem> extends MeasuredBenchma
     try {
       opened.open(threads, device);
       if (!opened.dtypes().contains(weightType())) {
-        throw new IllegalArgumentException(provider + " has no kernels for " + dtype() + ".");
+        throw new IllegalArgumentException(
+            provider + " has no kernels for " + dtype() + "; choose another dtype.");
       }
       int copies = copies();
       calls = new Provider.Call[copies];
@@ -137,7 +138,7 @@ public abstract class KernelBenchmark<P extends Problem> extends MeasuredBenchma
     return provider.equals("java") ? 1 : super.threads();
   }
 
-  /** float32 or bfloat16: what flows between kernels when weights are of this type. */
+  /** Returns the type of activations between kernels when weights have this type. */
   final DType activationType() {
     return dtype().equals("bfloat16") ? DType.BFLOAT16 : DType.FLOAT32;
   }
@@ -147,7 +148,7 @@ public abstract class KernelBenchmark<P extends Problem> extends MeasuredBenchma
     return DType.valueOf(dtype().toUpperCase(Locale.ROOT));
   }
 
-  /** A tensor that no kernel has written yet: NaN, or -1 in integers. */
+  /** Returns a tensor that no kernel has written yet: NaN, or -1 in integers. */
   final Tensor output(DType type, long... dims) {
     long bytes = Arrays.stream(dims).reduce(type.bytes(), (a, b) -> a * b);
     MemorySegment memory =
@@ -156,7 +157,7 @@ public abstract class KernelBenchmark<P extends Problem> extends MeasuredBenchma
     return Tensor.of(memory, type, dims);
   }
 
-  /** Random numbers of mean 0 and the given standard deviation; the same for the same seed. */
+  /** Returns random numbers of mean 0 and this standard deviation, a function of the seed. */
   final Tensor random(DType type, double deviation, long seed, long... dims) {
     Tensor tensor = output(type, dims);
     SplittableRandom random = new SplittableRandom(seed);
@@ -172,7 +173,7 @@ public abstract class KernelBenchmark<P extends Problem> extends MeasuredBenchma
     return tensor;
   }
 
-  /** The same numbers elsewhere. */
+  /** Returns a copy in memory of its own. */
   final Tensor copyOf(Tensor tensor) {
     long[] dims = IntStream.range(0, tensor.rank()).mapToLong(tensor::dim).toArray();
     Tensor copy = output(tensor.dtype(), dims);

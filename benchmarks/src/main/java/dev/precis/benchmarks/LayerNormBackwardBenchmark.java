@@ -5,11 +5,11 @@ import org.openjdk.jmh.annotations.Param;
 
 /** The gradients of a classifier's norm, as in training a reward model. */
 public class LayerNormBackwardBenchmark extends KernelBenchmark<NormProblem.LayerNormBackward> {
-  /** Rows x width. */
+  /** The shape: rows x width. */
   @Param({"1x768", "256x768", "2048x768"})
   String shape;
 
-  /** Of dy. */
+  /** The type of dy. */
   @Param({"float32", "bfloat16"})
   String dtype;
 

@@ -7,11 +7,11 @@ import org.openjdk.jmh.annotations.Param;
  * The norm after each layer of the classifiers that score toxicity, whose width is T5-base's too.
  */
 public class LayerNormBenchmark extends KernelBenchmark<NormProblem.LayerNorm> {
-  /** Rows x width. */
+  /** The shape: rows x width. */
   @Param({"1x768", "256x768", "2048x768"})
   String shape;
 
-  /** Of the result. */
+  /** The type of the result. */
   @Param({"float32", "bfloat16"})
   String dtype;
 

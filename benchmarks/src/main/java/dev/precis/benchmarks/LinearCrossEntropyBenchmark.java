@@ -13,7 +13,7 @@ import org.openjdk.jmh.annotations.Param;
  * of the arithmetic.
  */
 public class LinearCrossEntropyBenchmark extends KernelBenchmark<LossProblem.LinearCrossEntropy> {
-  /** Rows x width x vocabulary. */
+  /** The shape: rows x width x vocabulary. */
   @Param({"16x768x32128", "512x768x32128"})
   String shape;
 

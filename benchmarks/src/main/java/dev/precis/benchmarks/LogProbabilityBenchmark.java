@@ -12,7 +12,7 @@ import org.openjdk.jmh.annotations.Param;
  * rollouts are scored, backward with the gradient as DPO needs it.
  */
 public class LogProbabilityBenchmark extends KernelBenchmark<LossProblem.LogProbability> {
-  /** Rows x width x vocabulary. */
+  /** The shape: rows x width x vocabulary. */
   @Param({"16x768x32128", "512x768x32128"})
   String shape;
 

@@ -12,7 +12,7 @@ import org.openjdk.jmh.annotations.Param;
 public class LoraBackwardCompositeBenchmark extends KernelBenchmark<ProductProblem.LoraBackward> {
   private static final float SCALING = 2;
 
-  /** M x K x N x rank. */
+  /** The shape: M x K x N x rank. */
   @Param({"256x768x768x32", "2048x768x768x32"})
   String shape;
 

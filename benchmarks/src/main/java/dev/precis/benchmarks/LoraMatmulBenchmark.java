@@ -12,7 +12,7 @@ public class LoraMatmulBenchmark extends KernelBenchmark<ProductProblem.LoraMatm
   private static final int FEW_ROWS = 8;
   private static final float SCALING = 2;
 
-  /** M x K x N x rank. */
+  /** The shape: M x K x N x rank. */
   @Param({"1x768x768x32", "8x768x768x32", "256x768x768x32", "2048x768x768x32"})
   String shape;
 

@@ -6,12 +6,12 @@ import dev.precis.tensor.Tensor;
 /** Losses over the vocabulary, and the advantages that one of them needs. */
 public sealed interface LossProblem extends Problem {
   /**
-   * The loss of PPO's update of a policy with {@code logits = x W'}, and its gradients.
+   * The loss of a policy's update by PPO with {@code logits = x W'}, and its gradients.
    *
    * @param x (M, D)
    * @param w (V, D)
    * @param actions (M) int32
-   * @param weights (M) float32, and so are all below but dx: each row's share of the loss
+   * @param weights (M) float32, and so are all below but dx: each row's weight in the loss
    * @param dx (M, D) float32
    */
   record PpoLoss(
@@ -34,10 +34,10 @@ public sealed interface LossProblem extends Problem {
       implements LossProblem {}
 
   /**
-   * Generalised advantage estimation.
+   * Generalized advantage estimation.
    *
    * @param rewards (sequences, length) float32, as are values and advantages
-   * @param lengths (sequences) int32: how much of each counts; what is behind is padding
+   * @param lengths (sequences) int32: the tokens of each sequence; padding follows
    */
   record Gae(
       Tensor rewards, Tensor values, Tensor lengths, double gamma, double lambda, Tensor advantages)

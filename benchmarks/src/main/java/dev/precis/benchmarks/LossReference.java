@@ -8,7 +8,7 @@ import dev.precis.tensor.Tensor;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 
-/** The truth: the formulas of {@link LossProblem}, in double precision. */
+/** States the formulas of {@link LossProblem} in double precision: the ground truth. */
 final class LossReference {
   private LossReference() {}
 
@@ -51,7 +51,7 @@ final class LossReference {
     return new PpoRow(logP[action], entropy, policyLoss, valueLoss, dvalue, back(g, p.w()));
   }
 
-  /** The definition: a sum of all later errors, each discounted. */
+  /** Follows the definition: a sum of all later errors, each discounted. */
   static double[] row(LossProblem.Gae p, long s) {
     int length = p.lengths().memory().getAtIndex(ValueLayout.JAVA_INT, s);
     double[] advantages = new double[Math.toIntExact(p.rewards().columns())];
@@ -97,7 +97,7 @@ final class LossReference {
     return new LabelRow(logP[label], entropy, back(g, p.w()));
   }
 
-  /** {@code g W}: from the gradient of a row's logits to that of its input. */
+  /** Returns {@code g W}: from the gradient of a row's logits to that of its input. */
   private static double[] back(double[] g, Tensor w) {
     double[] dx = new double[Math.toIntExact(w.columns())];
     for (int v = 0; v < g.length; v++) {

@@ -5,13 +5,13 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
-/** What Linux says about the processor. */
+/** Properties of the processor, as Linux reports them. */
 final class Machine {
   private static final long USUAL_CACHE = 32L << 20;
 
   private Machine() {}
 
-  /** The model's name, as in /proc/cpuinfo. */
+  /** Returns the model's name, as in /proc/cpuinfo. */
   static String cpu() {
     try (var lines = Files.lines(Path.of("/proc/cpuinfo"))) {
       return lines
@@ -24,7 +24,7 @@ final class Machine {
     }
   }
 
-  /** Bytes of the largest cache; 32 MB where the system does not tell. */
+  /** Returns the bytes of the largest cache; 32 MB where the system does not report them. */
   static long lastLevelCacheBytes() {
     try {
       String size =

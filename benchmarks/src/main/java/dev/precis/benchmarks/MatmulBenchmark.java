@@ -9,10 +9,10 @@ import org.openjdk.jmh.annotations.Param;
  * 32128); one row and eight as in decoding, the rest as in the encoder. Weights are cold.
  */
 public class MatmulBenchmark extends KernelBenchmark<ProductProblem.Matmul> {
-  /** Up to here reading the weights is the limit, and the rate is in bytes. */
+  /** Up to so many rows, reading the weights is the limit, and the rate is in bytes. */
   private static final int FEW_ROWS = 8;
 
-  /** M x K x N. */
+  /** The shape: M x K x N. */
   @Param({
     "1x768x768",
     "1x768x2048",

@@ -6,11 +6,11 @@ import org.openjdk.jmh.annotations.Param;
 
 /** Packs the weights of T5-base, as loading a model does for each of them. */
 public class MatmulPackBenchmark extends KernelBenchmark<ProductProblem.MatmulPack> {
-  /** K x N. */
+  /** The shape: K x N. */
   @Param({"768x768", "768x2048", "768x32128"})
   String shape;
 
-  /** Of the packed weight; int8 is packed from float32. */
+  /** The type of the packed weight; int8 is packed from float32. */
   @Param({"float32", "bfloat16", "int8"})
   String dtype;
 

@@ -11,7 +11,7 @@ import org.openjdk.jmh.annotations.Scope;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.Warmup;
 
-/** How everything here is measured, and what a line of the table needs besides the time. */
+/** Configures JMH for all benchmarks, and gives a line of the table what it needs but the time. */
 // One thread calls; providers bring threads of their own.
 @State(Scope.Thread)
 // Times single calls: percentiles, not a mean that one interruption spoils.
@@ -19,11 +19,11 @@ import org.openjdk.jmh.annotations.Warmup;
 // Most kernels of a step take 1 to 1000 us.
 @OutputTimeUnit(TimeUnit.MICROSECONDS)
 // The first iteration holds the compiler, page faults and code that oneDNN makes for a new shape;
-// the second lets the clock settle.
+// the second lets the clock frequency stabilize.
 @Warmup(iterations = 2, time = 400, timeUnit = TimeUnit.MILLISECONDS)
 // Hundreds of samples for a kernel; no fewer than five for a slow one.
 @Measurement(iterations = 5, time = 300, timeUnit = TimeUnit.MILLISECONDS)
-// One fork a run: the script alternates whole runs instead, so that drift hits all providers.
+// One fork a run: the script alternates whole runs instead, so that drift affects all providers.
 @Fork(
     value = 1,
     jvmArgsAppend = {
@@ -38,11 +38,11 @@ import org.openjdk.jmh.annotations.Warmup;
       "-Dorg.bytedeco.javacpp.maxBytes=0"
     })
 public abstract class MeasuredBenchmark {
-  /** Threads of a provider that has any. */
+  /** The threads of a provider that is multithreaded. */
   @Param("2")
   int threads;
 
-  /** cpu, or cuda[:N]: only this project's providers have that. */
+  /** The device: cpu, or cuda[:N], which only this project's providers support. */
   @Param("cpu")
   String device = "cpu";
 
@@ -56,7 +56,7 @@ public abstract class MeasuredBenchmark {
     return "precis";
   }
 
-  /** Returns how many threads that takes. */
+  /** Returns the number of threads that the provider uses. */
   int threads() {
     return threads;
   }

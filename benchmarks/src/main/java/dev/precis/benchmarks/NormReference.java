@@ -6,7 +6,7 @@ import dev.precis.tensor.Tensor;
 import java.util.Arrays;
 import java.util.stream.IntStream;
 
-/** The truth: the formulas of {@link NormProblem}, in double precision. */
+/** States the formulas of {@link NormProblem} in double precision: the ground truth. */
 final class NormReference {
   private NormReference() {}
 
@@ -18,7 +18,7 @@ final class NormReference {
     return y;
   }
 
-  /** A row of dx. */
+  /** Returns a row of dx. */
   static double[] row(NormProblem.RmsNormBackward p, long m) {
     double[] x = rowOf(p.x(), m);
     double[] weighted = weighted(p.weight(), p.dy(), m);
@@ -46,7 +46,7 @@ final class NormReference {
     return y;
   }
 
-  /** A row of dx. */
+  /** Returns a row of dx. */
   static double[] row(NormProblem.LayerNormBackward p, long m) {
     double[] x = rowOf(p.x(), m);
     double[] normalized = normalized(p.x(), m, p.epsilon());

@@ -14,7 +14,7 @@ public abstract class OptimizerBenchmark<P extends Problem> extends KernelBenchm
   private OptimizerProblem.State before;
   private Tensor gradient;
 
-  /** Returns what the first call finds, with the parameter and the gradient of these dims. */
+  /** Returns the state before the first call; the parameter has these dims. */
   abstract OptimizerProblem.State start(long... dims);
 
   abstract P problem(OptimizerProblem.State state, OptimizerProblem.State before, Tensor gradient);
@@ -49,7 +49,7 @@ public abstract class OptimizerBenchmark<P extends Problem> extends KernelBenchm
     verifyRow(Tensor.of(got.memory(), got.dtype(), want.length), 0, want, tolerance);
   }
 
-  /** Random numbers above zero, as moments of squares are. */
+  /** Returns random numbers above zero, as moments of squares are. */
   final Tensor positive(long seed, long... dims) {
     Tensor tensor = random(DType.FLOAT32, 1, seed, dims);
     for (long i = 0; i < tensor.rows() * tensor.columns(); i++) {

@@ -3,12 +3,12 @@ package dev.precis.benchmarks;
 import dev.precis.tensor.Tensor;
 import java.util.Arrays;
 
-/** The truth: the formulas of {@link OptimizerProblem}, in double precision. */
+/** States the formulas of {@link OptimizerProblem} in double precision: the ground truth. */
 final class OptimizerReference {
   private OptimizerReference() {}
 
   /**
-   * What a step leaves.
+   * The state after a step.
    *
    * @param second null where the optimizer has no such state
    */
@@ -41,7 +41,7 @@ final class OptimizerReference {
     return new Result(parameter, buffer, null);
   }
 
-  /** With the constants of the paper (Shazeer & Stern 2018). */
+  /** Uses the constants of the paper (Shazeer & Stern 2018). */
   static Result step(OptimizerProblem.Adafactor p) {
     double[] parameter = all(p.before().parameter());
     double[] row = all(p.before().first());
@@ -78,7 +78,7 @@ final class OptimizerReference {
     return Arrays.stream(all(gradient)).map(g -> step.gradientScale() * g).toArray();
   }
 
-  /** All elements, row after row. */
+  /** Returns all elements, row after row. */
   private static double[] all(Tensor tensor) {
     int columns = Math.toIntExact(tensor.columns());
     double[] values = new double[Math.toIntExact(tensor.rows() * columns)];

@@ -18,7 +18,7 @@ public class PpoLossBenchmark extends KernelBenchmark<LossProblem.PpoLoss> {
   private static final PpoLoss.Coefficients COEFFICIENTS =
       new PpoLoss.Coefficients(0.2f, 0.2f, 0.2f, 0.1f, 0.01f, 0);
 
-  /** Rows x width x vocabulary. */
+  /** The shape: rows x width x vocabulary. */
   @Param({"16x768x32128", "512x768x32128"})
   String shape;
 
@@ -57,8 +57,8 @@ public class PpoLossBenchmark extends KernelBenchmark<LossProblem.PpoLoss> {
     Tensor old = output(DType.FLOAT32, m);
     for (int i = 0; i < m; i++) {
       weights.memory().setAtIndex(ValueLayout.JAVA_FLOAT, i, 1.0f / m);
-      // What a token of logit 0 has: with logits of deviation 1, some ratios are clipped either
-      // way.
+      // The log-probability of a token of logit 0: with logits of deviation 1, some ratios are
+      // clipped at either bound.
       old.memory().setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) -(Math.log(v) + 0.5));
     }
     first =

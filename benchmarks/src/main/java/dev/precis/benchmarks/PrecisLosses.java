@@ -68,8 +68,8 @@ final class PrecisLosses {
   }
 
   /**
-   * As {@code dev.precis.alignment.policy.Ppo} has it: Java, over sequences that lie without
-   * padding.
+   * Computes advantages as {@code dev.precis.alignment.policy.Ppo} does: in Java, over sequences
+   * without padding.
    */
   private static Call gae(LossProblem.Gae p) {
     int sequences = Math.toIntExact(p.rewards().rows());

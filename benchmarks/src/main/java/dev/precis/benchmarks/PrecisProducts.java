@@ -45,7 +45,7 @@ final class PrecisProducts {
     return new LoraWeights(a, b, List.of(new LoraWeights.Segment(0, outputs, 0, rank, scaling)));
   }
 
-  /** As {@code dev.precis.layers.LoraTraining} does it. */
+  /** Computes the gradients as {@code dev.precis.layers.LoraTraining} does. */
   private Call loraBackward(ProductProblem.LoraBackward p) {
     DType type = p.w().dtype();
     PackedMatrix w = precis.packTransposed(p.w());
@@ -63,7 +63,7 @@ final class PrecisProducts {
 
   private Call matmulPack(ProductProblem.MatmulPack p) {
     PackedMatrix packed = precis.pack(p.weightType(), p.w());
-    // Otherwise the result would stand there before the first call.
+    // Without this, the result would be there before the first call.
     packed.memory().fill((byte) 0);
     List<Tensor> weights = List.of(p.w());
     return unpacked(() -> ops.repack(packed, weights), packed, p.unpacked());
@@ -76,7 +76,7 @@ final class PrecisProducts {
     return unpacked(() -> ops.transpose(w, out), out, p.unpacked());
   }
 
-  /** A call that is checked by the product of the identity with what it packs. */
+  /** Returns a call that is verified by the product of the identity with the packed weight. */
   private Call unpacked(Runnable pack, PackedMatrix packed, Tensor unpacked) {
     return new Call() {
       @Override

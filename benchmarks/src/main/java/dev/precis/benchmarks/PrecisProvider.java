@@ -12,9 +12,9 @@ import java.util.List;
 import java.util.Set;
 
 /**
- * This project's kernels, called as its models call them. A call is over when its result is there:
- * on a GPU it is ordered and waited for. {@code cublaslt} is the same with plain products left to
- * cuBLASLt, as training has it; it is refused where there is none.
+ * This project's kernels, called as its models call them. A call ends when its result is there: on
+ * a GPU it is launched and waited for. {@code cublaslt} is the same with plain products left to
+ * cuBLASLt, as in training; it is refused where cuBLASLt is missing.
  */
 final class PrecisProvider implements Provider {
   private Context context;
@@ -52,7 +52,7 @@ final class PrecisProvider implements Provider {
     ops = new Ops(context);
   }
 
-  /** The same call, over when the device is done. */
+  /** Returns a call that ends when the device is done. */
   Call waited(Call call) {
     if (!context.onGpu()) {
       return call;

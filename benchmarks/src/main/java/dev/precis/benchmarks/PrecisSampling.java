@@ -8,7 +8,7 @@ import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
 import java.lang.foreign.ValueLayout;
 
-/** From logits to tokens by this project's kernels. */
+/** Operations from logits to tokens by this project's kernels. */
 final class PrecisSampling {
   private final PrecisProvider precis;
   private final Ops ops;

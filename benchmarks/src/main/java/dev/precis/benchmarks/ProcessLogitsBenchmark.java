@@ -23,7 +23,7 @@ public class ProcessLogitsBenchmark extends KernelBenchmark<SamplingProblem.Proc
    */
   private static final float PENALTY = 2;
 
-  /** Rows x vocabulary x tokens so far. */
+  /** The shape: rows x vocabulary x tokens so far. */
   @Param({"1x32128x64", "8x32128x64", "8x32128x200"})
   String shape;
 
@@ -61,7 +61,7 @@ public class ProcessLogitsBenchmark extends KernelBenchmark<SamplingProblem.Proc
     }
   }
 
-  /** A row's history is read, and so are the scores of its tokens, which are written too. */
+  /** Counts a row's history and the scores of its tokens, which are read and written. */
   @Override
   Work work() {
     double tokens = (double) size(0) * size(2);

@@ -10,7 +10,7 @@ public sealed interface ProductProblem extends Problem {
    *
    * @param x (M, K)
    * @param w (N, K)
-   * @param weightType what the provider keeps W as; x, w and y are float32 for int8
+   * @param weightType the type that the provider packs W as; x, w and y are float32 for int8
    * @param y (M, N)
    */
   record Matmul(Tensor x, Tensor w, DType weightType, Tensor y) implements ProductProblem {}

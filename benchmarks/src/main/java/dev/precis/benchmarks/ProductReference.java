@@ -5,7 +5,7 @@ import static dev.precis.benchmarks.Reference.rowOf;
 
 import java.util.Arrays;
 
-/** The truth: the formulas of {@link ProductProblem}, in double precision. */
+/** States the formulas of {@link ProductProblem} in double precision: the ground truth. */
 final class ProductReference {
   private ProductReference() {}
 
@@ -21,7 +21,7 @@ final class ProductReference {
     return y;
   }
 
-  /** A row of dx. */
+  /** Returns a row of dx. */
   static double[] row(ProductProblem.LoraBackward p, long m) {
     double[] dt = down(p, m);
     double[] dx = new double[Math.toIntExact(p.x().columns())];
@@ -36,7 +36,7 @@ final class ProductReference {
     return dx;
   }
 
-  /** A row of da. */
+  /** Returns a row of da. */
   static double[] rowOfA(ProductProblem.LoraBackward p, long r) {
     double[] da = new double[Math.toIntExact(p.x().columns())];
     for (long m = 0; m < p.x().rows(); m++) {
@@ -48,7 +48,7 @@ final class ProductReference {
     return da;
   }
 
-  /** A row of db. */
+  /** Returns a row of db. */
   static double[] rowOfB(ProductProblem.LoraBackward p, long n) {
     double[] db = new double[Math.toIntExact(p.b().columns())];
     for (long m = 0; m < p.x().rows(); m++) {
@@ -69,7 +69,7 @@ final class ProductReference {
     return dt;
   }
 
-  /** Row k holds what all outputs have for input k. */
+  /** Returns the weights of all outputs for input k. */
   static double[] row(ProductProblem.MatmulPack p, long k) {
     double[] column = new double[Math.toIntExact(p.w().rows())];
     Arrays.setAll(column, n -> p.w().get(n, k));

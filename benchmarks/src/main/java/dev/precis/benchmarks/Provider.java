@@ -6,44 +6,44 @@ import java.lang.foreign.MemorySegment;
 import java.util.ServiceLoader;
 import java.util.Set;
 
-/** Somebody's kernels, under a name that benchmarks take as a parameter. */
+/** An implementation of the kernels, under a name that benchmarks take as a parameter. */
 public interface Provider extends AutoCloseable {
-  /** How many bytes a tensor is aligned to, at least. */
+  /** The least alignment of a tensor, in bytes. */
   long ALIGNMENT = 64;
 
-  /** {@code precis}, {@code java} and the like. */
+  /** Returns the name: {@code precis}, {@code java} and the like. */
   String name();
 
-  /** Called first, on the thread that will make all other calls. */
+  /** Prepares the provider. It is called first, on the thread that will make all other calls. */
   void open(int threads);
 
   /**
-   * The same on a device, cpu or cuda[:N].
+   * Prepares the provider on a device, cpu or cuda[:N].
    *
-   * @throws IllegalArgumentException where it does not run there
+   * @throws IllegalArgumentException where it does not support the device
    */
   default void open(int threads, String device) {
     if (!device.equals("cpu")) {
-      throw new IllegalArgumentException(name() + " is measured on the CPU alone.");
+      throw new IllegalArgumentException(name() + " runs on the CPU only; choose device cpu.");
     }
     open(threads);
   }
 
-  /** The types of weights or, where there are none, of inputs that it has kernels for. */
+  /** Returns the types of weights, or of inputs without weights, that it has kernels for. */
   Set<DType> dtypes();
 
-  /** Memory as this provider's users would get it. */
+  /** Allocates memory as this provider's users would. */
   default MemorySegment allocate(Arena owner, long bytes) {
     return owner.allocate(bytes, ALIGNMENT);
   }
 
-  /** The same for integers, which the host reads too. */
+  /** Allocates memory for integers, which the host reads too. */
   default MemorySegment allocateShared(Arena owner, long bytes) {
     return allocate(owner, bytes);
   }
 
   /**
-   * Does once what a program does once - packs weights, makes views - and returns the rest.
+   * Does the work that a program does once, such as packing weights, and returns the rest.
    *
    * @param problem stays as it is; its memory lives until {@link #close}
    */
@@ -52,19 +52,19 @@ public interface Provider extends AutoCloseable {
   @Override
   void close();
 
-  /** What is timed. */
+  /** The part that is timed. */
   interface Call {
-    /** Computes; may leave the result in memory of its own. */
+    /** Computes the result, which may stay in memory of the call's own. */
     void run();
 
-    /** Puts the result into the problem's output, where run has not; not timed. */
+    /** Copies the result to the problem's output, where run has not; not timed. */
     default void publish() {}
   }
 
   /**
-   * A provider that is not yet open.
+   * Returns a provider that is not yet open.
    *
-   * @throws IllegalArgumentException where there is none of that name
+   * @throws IllegalArgumentException where no provider has that name
    */
   static Provider named(String name) {
     return switch (name) {

@@ -25,7 +25,7 @@ import java.util.function.Supplier;
 record RandomCheckpoint(int vocabulary, int dModel, int dKv, int dFf, int layers, int heads) {
   private static final int BUCKETS = 32;
 
-  /** FLAN-T5-base, or a tiny one for tests. */
+  /** Returns FLAN-T5-base, or a tiny model for tests. */
   static RandomCheckpoint ofSize(String size) {
     return switch (size) {
       case "base" -> new RandomCheckpoint(32128, 768, 64, 2048, 12, 12);
@@ -141,7 +141,7 @@ record RandomCheckpoint(int vocabulary, int dModel, int dKv, int dFf, int layers
         dModel);
   }
 
-  /** Uniform, of mean 0 and this standard deviation; the same for the same name. */
+  /** Returns uniform numbers of mean 0 and this standard deviation, a function of the name. */
   private static SafeTensors.Source weights(
       String name, double deviation, int outputs, int inputs) {
     return source(

@@ -7,14 +7,14 @@ import java.util.Arrays;
 final class Reference {
   private Reference() {}
 
-  /** A row as it is. */
+  /** Returns a row of a tensor. */
   static double[] rowOf(Tensor tensor, long row) {
     double[] values = new double[Math.toIntExact(tensor.columns())];
     Arrays.setAll(values, i -> tensor.get(row, i));
     return values;
   }
 
-  /** {@code x W'}; W (N, K). */
+  /** Returns {@code x W'}; W (N, K). */
   static double[] product(double[] x, Tensor w) {
     double[] y = new double[Math.toIntExact(w.rows())];
     for (int n = 0; n < y.length; n++) {

@@ -15,7 +15,7 @@ final class ReferenceT5 {
     this.config = config;
   }
 
-  /** For each decoder input, the start token first, the logits of what follows it. */
+  /** Returns the next token's logits for each decoder input, of which the start token is first. */
   double[][] logits(int[] source, int[] decoderInput) {
     double[][] encoded = stack("encoder", source, null);
     return linear("lm_head", stack("decoder", decoderInput, encoded));
@@ -73,10 +73,10 @@ final class ReferenceT5 {
             scores[j] += bias[bucket * config.numHeads() + head];
           }
         }
-        double[] shares = Reference.softmax(scores);
+        double[] probabilities = Reference.softmax(scores);
         for (int j = 0; j < keys; j++) {
           for (int c = from; c < to; c++) {
-            mixed[i][c] += shares[j] * v[j][c];
+            mixed[i][c] += probabilities[j] * v[j][c];
           }
         }
       }

@@ -8,7 +8,7 @@ package dev.precis.benchmarks;
 final class RelativePosition {
   private RelativePosition() {}
 
-  /** The bucket of {@code relative = key position - query position}. */
+  /** Returns the bucket of {@code relative = key position - query position}. */
   static int bucket(int relative, int buckets, int maxDistance, boolean bidirectional) {
     if (bidirectional) {
       int half = buckets / 2;

@@ -46,7 +46,7 @@ public final class ResultsTable {
           "roofline_share",
           "roofline_limit");
 
-  /** What one line is about. */
+  /** The subject of one line. */
   private record Key(
       String op,
       String dtype,
@@ -55,7 +55,7 @@ public final class ResultsTable {
       String device,
       int threads,
       String jdk) {
-    /** What providers are compared on. */
+    /** Returns the key without the provider: providers of the same subject are compared. */
     String subject() {
       return op + " " + dtype + " " + shape + " " + device;
     }
@@ -155,7 +155,7 @@ public final class ResultsTable {
             commit,
             date,
             cpu,
-            // Plain Java has the instructions that its compiler finds.
+            // The JIT compiler chooses the instructions of plain Java.
             key.provider.equals("java") ? "" : isa,
             deviceName(key.device),
             String.valueOf(key.threads),
@@ -187,7 +187,7 @@ public final class ResultsTable {
     return bound(key, samples).map(Roofline.Bound::limit).orElse("");
   }
 
-  /** The roofline is that of the processor: of a GPU's nothing is known here. */
+  /** Returns the bound; empty on a GPU, because the roofline is that of the processor. */
   private Optional<Roofline.Bound> bound(Key key, Samples samples) {
     return key.device.equals("cpu")
         ? roofline.bound(samples.work(), key.threads)
@@ -204,13 +204,13 @@ public final class ResultsTable {
     }
   }
 
-  /** Four significant digits, no exponent. */
+  /** Formats a number with four significant digits and no exponent. */
   private static String number(double value) {
     int digits = (int) Math.max(0, 3 - Math.floor(Math.log10(Math.max(value, 1e-9))));
     return String.format(Locale.ROOT, "%." + digits + "f", value);
   }
 
-  /** One line a result, with the others' times over this project's. */
+  /** Prints one line a result, with the other providers' times relative to this project's. */
   private void print() {
     Map<String, Double> own = new LinkedHashMap<>();
     results.forEach(

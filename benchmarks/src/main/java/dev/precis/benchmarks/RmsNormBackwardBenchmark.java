@@ -5,11 +5,11 @@ import org.openjdk.jmh.annotations.Param;
 
 /** The gradients of the norm before each layer of T5. */
 public class RmsNormBackwardBenchmark extends KernelBenchmark<NormProblem.RmsNormBackward> {
-  /** Rows x width. */
+  /** The shape: rows x width. */
   @Param({"1x768", "256x768", "2048x768"})
   String shape;
 
-  /** Of dy. */
+  /** The type of dy. */
   @Param({"float32", "bfloat16"})
   String dtype;
 

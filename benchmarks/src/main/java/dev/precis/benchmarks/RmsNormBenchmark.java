@@ -6,11 +6,11 @@ import org.openjdk.jmh.annotations.Param;
 
 /** The norm before each layer: reads the float32 residual stream, writes what the layer takes. */
 public class RmsNormBenchmark extends KernelBenchmark<NormProblem.RmsNorm> {
-  /** Rows x width. */
+  /** The shape: rows x width. */
   @Param({"1x768", "8x768", "256x768", "2048x768"})
   String shape;
 
-  /** Of the result. */
+  /** The type of the result. */
   @Param({"float32", "bfloat16"})
   String dtype;
 

@@ -31,7 +31,7 @@ final class Roofline {
 
   private Roofline() {}
 
-  /** Returns a roofline of which nothing is known. */
+  /** Returns a roofline without measurements. */
   static Roofline unknown() {
     return new Roofline();
   }
@@ -62,7 +62,7 @@ final class Roofline {
         || (bytes == 0 && work.operations() == 0)) {
       return Optional.empty();
     }
-    // What lies in the cache is read while memory delivers the rest.
+    // Reading from the cache overlaps with reading from memory.
     double memory =
         Math.max(
             seconds(work.coldRead(), work.coldWritten(), Long.MAX_VALUE, threads),

@@ -5,15 +5,15 @@ import dev.precis.tensor.Tensor;
 import java.lang.foreign.ValueLayout;
 import org.openjdk.jmh.annotations.Param;
 
-/** Chooses a token a row from T5's vocabulary. */
+/** Samples a token a row from T5's vocabulary. */
 public class SampleBenchmark extends KernelBenchmark<SamplingProblem.Sample> {
   private static final float TEMPERATURE = 0.8f;
-  private static final int DRAWS = 512;
+  private static final int SAMPLES = 512;
 
-  /** Standard errors; a right sampler is beyond them once in a million set-ups. */
+  /** Standard errors; a correct sampler exceeds them once in a million set-ups. */
   private static final double SIGMAS = 5;
 
-  /** Rows x vocabulary. */
+  /** The shape: rows x vocabulary. */
   @Param({"1x32128", "8x32128", "128x32128"})
   String shape;
 
@@ -34,20 +34,20 @@ public class SampleBenchmark extends KernelBenchmark<SamplingProblem.Sample> {
   }
 
   /**
-   * No token is one that cannot be drawn, and over many draws the mean log-probability is what the
-   * distribution makes it, minus its entropy.
+   * Checks that no token has probability zero, and that over many samples the mean log-probability
+   * is the distribution's negative entropy.
    */
   @Override
   void verify(SamplingProblem.Sample p) {
     int rows = Math.min(size(0), 4);
-    int draws = p.greedy() ? 1 : DRAWS / rows;
+    int samples = p.greedy() ? 1 : SAMPLES / rows;
     double[][] reference = new double[rows][];
     for (int row = 0; row < rows; row++) {
       reference[row] = SamplingReference.row(p, row);
     }
     double sum = 0;
-    for (int draw = 0; draw < draws; draw++) {
-      if (draw > 0) {
+    for (int sample = 0; sample < samples; sample++) {
+      if (sample > 0) {
         runVerified();
       }
       for (int row = 0; row < rows; row++) {
@@ -56,7 +56,7 @@ public class SampleBenchmark extends KernelBenchmark<SamplingProblem.Sample> {
             token < 0 || token >= size(1) ? Double.NEGATIVE_INFINITY : reference[row][token];
         if (logProbability == Double.NEGATIVE_INFINITY) {
           throw new AssertionError(
-              "%s %s %s: row %d drew token %d, which has no probability."
+              "%s %s %s: row %d sampled token %d, whose probability is zero."
                   .formatted(op(), provider(), shape, row, token));
         }
         sum += logProbability;
@@ -76,7 +76,7 @@ public class SampleBenchmark extends KernelBenchmark<SamplingProblem.Sample> {
       mean += expected / rows;
       variance += (square - expected * expected) / rows;
     }
-    int count = draws * rows;
+    int count = samples * rows;
     double error = sum / count - mean;
     if (Math.abs(error) > SIGMAS * Math.sqrt(variance / count) + 1e-9) {
       throw new AssertionError(

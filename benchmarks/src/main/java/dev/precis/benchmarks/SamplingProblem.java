@@ -2,18 +2,18 @@ package dev.precis.benchmarks;
 
 import dev.precis.tensor.Tensor;
 
-/** What leads from logits to tokens. */
+/** Operations from logits to tokens. */
 public sealed interface SamplingProblem extends Problem {
   /** Softmax or log-softmax along the rows; x, y (M, N) float32. */
   record Softmax(Tensor x, boolean logarithm, Tensor y) implements SamplingProblem {}
 
   /**
-   * One token a row.
+   * One sampled token a row.
    *
    * @param logits (M, V) float32
-   * @param topK 0: all; 1: the largest, without a draw
+   * @param topK 0: all; 1: the largest, without sampling
    * @param topP 1: all
-   * @param seed of the draws; every run draws anew
+   * @param seed of the sampler; every run samples anew
    * @param tokens (M) int32
    */
   record Sample(Tensor logits, float temperature, int topK, float topP, long seed, Tensor tokens)

@@ -7,7 +7,7 @@ import static dev.precis.benchmarks.Reference.softmax;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 
-/** The truth: the formulas of {@link SamplingProblem}, in double precision. */
+/** States the formulas of {@link SamplingProblem} in double precision: the ground truth. */
 final class SamplingReference {
   private SamplingReference() {}
 
@@ -16,7 +16,7 @@ final class SamplingReference {
     return p.logarithm() ? logSoftmax(x) : softmax(x);
   }
 
-  /** The logarithms of the probabilities that a row's token is drawn with; -inf: never. */
+  /** Returns the log-probabilities that a row's token is sampled with; -inf: never. */
   static double[] row(SamplingProblem.Sample p, long m) {
     double[] logits = rowOf(p.logits(), m);
     int[] order = descending(logits);
@@ -39,7 +39,7 @@ final class SamplingReference {
     return logSoftmax(warped);
   }
 
-  /** Column indices by falling value, the lower index first among equals. */
+  /** Returns column indices in descending order of value, the lower index first among equals. */
   static int[] descending(double[] values) {
     Integer[] order = new Integer[values.length];
     Arrays.setAll(order, i -> i);
@@ -47,7 +47,7 @@ final class SamplingReference {
     return Arrays.stream(order).mapToInt(i -> i).toArray();
   }
 
-  /** The indices of the k largest, as numbers. */
+  /** Returns the indices of the k largest. */
   static double[] row(SamplingProblem.TopK p, long m) {
     int k = Math.toIntExact(p.indices().columns());
     return Arrays.stream(descending(rowOf(p.x(), m))).limit(k).asDoubleStream().toArray();

@@ -6,7 +6,7 @@ import org.openjdk.jmh.annotations.Param;
 
 /** A step of SGD with momentum. */
 public class SgdBenchmark extends OptimizerBenchmark<OptimizerProblem.Sgd> {
-  /** Rows x columns of the parameter. */
+  /** The shape of the parameter: rows x columns. */
   @Param({"32x768", "2048x768"})
   String shape;
 

@@ -6,7 +6,7 @@ import org.openjdk.jmh.annotations.Param;
 
 /** Softmax and its logarithm over the vocabulary of T5. */
 public class SoftmaxBenchmark extends KernelBenchmark<SamplingProblem.Softmax> {
-  /** Rows x vocabulary. */
+  /** The shape: rows x vocabulary. */
   @Param({"1x32128", "8x32128", "256x32128"})
   String shape;
 

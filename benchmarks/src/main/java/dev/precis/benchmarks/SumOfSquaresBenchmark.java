@@ -6,7 +6,7 @@ import org.openjdk.jmh.annotations.Param;
 
 /** Adds up the squares of a gradient, whose norm clips it. */
 public class SumOfSquaresBenchmark extends KernelBenchmark<OptimizerProblem.SumOfSquares> {
-  /** Rows x columns of what the gradient belongs to. */
+  /** The shape of the weight whose gradient it is: rows x columns. */
   @Param({"32x768", "2048x768"})
   String shape;
 

@@ -29,14 +29,14 @@ public class T5GenerateBenchmark extends MeasuredBenchmark {
   private static final int[] CHECKED_SOURCE = {17, 5, 230, 1};
   private static final int CHECKED_TOKENS = 3;
 
-  /** Batch x source tokens x new tokens. */
+  /** The shape: batch x source tokens x new tokens. */
   @Param({"1x256x64", "8x256x64"})
   String shape;
 
   @Param({"float32", "bfloat16", "int8"})
   String dtype;
 
-  /** base, or tiny for tests. */
+  /** The model's size: base, or tiny for tests. */
   @Param("base")
   String size;
 
@@ -67,7 +67,7 @@ public class T5GenerateBenchmark extends MeasuredBenchmark {
     return GenerationOptions.builder().maxNewTokens(tokens).minNewTokens(tokens).build();
   }
 
-  /** Each token of a short generation is the reference's best, up to the type's rounding. */
+  /** Checks that each token of a short generation is the reference's best, up to rounding. */
   private void verifyTokens(Path folder, DType type) {
     GeneratedTokens got =
         model
@@ -104,7 +104,7 @@ public class T5GenerateBenchmark extends MeasuredBenchmark {
         "the score is %g, not %g".formatted(got.score(), score));
   }
 
-  /** What will be timed generates all tokens it should, and for each source what it does alone. */
+  /** Checks that batched and unbatched generation agree, and that no sequence ends early. */
   private void verifyBatch() {
     List<List<GeneratedTokens>> batch = generate();
     for (int i = 0; i < sources.size(); i++) {

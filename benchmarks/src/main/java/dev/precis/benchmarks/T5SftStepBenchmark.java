@@ -34,14 +34,14 @@ public class T5SftStepBenchmark extends MeasuredBenchmark {
   private static final int[] CHECKED_TARGET = {40, 7, 1};
   private static final LoraConfig LORA = new LoraConfig(32, 32, 0.05f, List.of("q", "v"), false);
 
-  /** Batch x source tokens x target tokens. */
+  /** The shape: batch x source tokens x target tokens. */
   @Param("8x256x64")
   String shape;
 
   @Param({"float32", "bfloat16"})
   String dtype;
 
-  /** base, or tiny for tests. */
+  /** The model's size: base, or tiny for tests. */
   @Param("base")
   String size;
 
@@ -86,7 +86,7 @@ public class T5SftStepBenchmark extends MeasuredBenchmark {
     check(after < before, "two steps took the loss from %g to %g".formatted(before, after));
   }
 
-  /** Adapters change nothing at first: the loss is the model's. */
+  /** Checks the loss before the first step, which is the model's: adapters begin at zero. */
   private void verifyLoss(Path folder, DType type) {
     int[] inputs = new int[CHECKED_TARGET.length];
     inputs[0] = t5.config().decoderStartTokenId();
@@ -103,7 +103,7 @@ public class T5SftStepBenchmark extends MeasuredBenchmark {
     check(Math.abs(got - want) <= tolerance * want, "the loss is %g, not %g".formatted(got, want));
   }
 
-  /** One step; returns the loss before it. */
+  /** Takes one step; returns the loss before it. */
   @Benchmark
   public double step() {
     t5.parameters().clearGradients();

@@ -2,13 +2,11 @@ package dev.precis.benchmarks;
 
 import dev.precis.tensor.DType;
 
-/**
- * How far a result may be from the reference, relative to its size: one rounding and a bit more.
- */
+/** The tolerance of a result relative to its size: one rounding and a bit more. */
 final class Tolerance {
   private Tolerance() {}
 
-  /** Results of this type from sums in float32 over operands that are exact. */
+  /** Returns the tolerance of results of this type: sums in float32 over exact operands. */
   static double of(DType type) {
     return switch (type) {
       case FLOAT32 -> 2e-5;
@@ -21,12 +19,12 @@ final class Tolerance {
     };
   }
 
-  /** libtorch rounds the logits to bfloat16 before it takes their softmax. */
+  /** Returns a wider tolerance: libtorch rounds the logits to bfloat16 before their softmax. */
   static double ofPpoLoss(DType type) {
     return type == DType.BFLOAT16 ? 5e-2 : of(type);
   }
 
-  /** libtorch takes the bias in bfloat16, and rounds weights before they meet the values. */
+  /** Returns a wider tolerance: libtorch rounds the bias and the probabilities to bfloat16. */
   static double ofAttention(DType type) {
     return type == DType.BFLOAT16 ? 3e-2 : of(type);
   }

@@ -7,7 +7,7 @@ import org.openjdk.jmh.annotations.Param;
 
 /** The best continuations of each beam (8 for four beams) and the k of top-k sampling. */
 public class TopKBenchmark extends KernelBenchmark<SamplingProblem.TopK> {
-  /** Rows x vocabulary x k. */
+  /** The shape: rows x vocabulary x k. */
   @Param({"1x32128x8", "8x32128x8", "8x32128x50"})
   String shape;
 

@@ -6,7 +6,7 @@ import org.openjdk.jmh.annotations.Param;
 
 /** Packs the transposed of packed weights, which a training step's backward reads. */
 public class TransposePackedBenchmark extends KernelBenchmark<ProductProblem.TransposePacked> {
-  /** K x N. */
+  /** The shape: K x N. */
   @Param({"768x768", "768x2048", "2048x768"})
   String shape;
 

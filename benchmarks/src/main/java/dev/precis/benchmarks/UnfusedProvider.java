@@ -8,7 +8,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Set;
 
-/** The LoRA product without its kernel: x W', then x A', then that times B' on top. */
+/** The LoRA product as three products: x W', then x A', then that times B' added to the first. */
 final class UnfusedProvider implements Provider {
   private final PrecisProvider precis = new PrecisProvider();
   private final Arena arena = Arena.ofShared();

@@ -5,7 +5,7 @@ import org.openjdk.jmh.annotations.Param;
 
 /** The gradient of a weight of T5-base, as in full fine-tuning. */
 public class WeightGradientBenchmark extends KernelBenchmark<ProductProblem.WeightGradient> {
-  /** M x K x N. */
+  /** The shape: M x K x N. */
   @Param({"256x768x768", "256x768x2048", "2048x768x2048"})
   String shape;
 

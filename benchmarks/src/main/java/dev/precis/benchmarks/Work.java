@@ -27,42 +27,42 @@ record Work(
   private static final String BYTES = "GB/s";
   private static final String OPERATIONS = "GFLOP/s";
 
-  /** Work whose rate is told in bytes, because memory is the limit. */
+  /** Returns work whose rate is in bytes, because memory is the limit. */
   static Work ofMemory() {
     return counted(0, BYTES);
   }
 
-  /** Work whose rate is told in operations, because arithmetic is the limit. */
+  /** Returns work whose rate is in operations, because arithmetic is the limit. */
   static Work ofArithmetic() {
     return counted(0, OPERATIONS);
   }
 
-  /** Work that is told in something else, and that has no roofline. */
+  /** Returns work with a rate in another unit, which has no roofline. */
   static Work counted(double count, String unit) {
     return new Work(unit, count, 0, 0, 0, 0, 0, DType.FLOAT32);
   }
 
-  /** This work, with bytes that stay in the cache from call to call. */
+  /** Returns this work with bytes that stay in the cache from call to call. */
   Work hot(double read, double written) {
     return new Work(unit, count, read, written, coldRead, coldWritten, operations, type);
   }
 
-  /** This work, with bytes that each call finds in memory. */
+  /** Returns this work with bytes that each call finds in memory. */
   Work cold(double read, double written) {
     return new Work(unit, count, hotRead, hotWritten, read, written, operations, type);
   }
 
-  /** This work, with so many operations. */
+  /** Returns this work with a number of operations on operands of a type. */
   Work operations(DType type, double operations) {
     return new Work(unit, count, hotRead, hotWritten, coldRead, coldWritten, operations, type);
   }
 
-  /** This work, with so many operations in float32. */
+  /** Returns this work with a number of operations in float32. */
   Work operations(double operations) {
     return operations(DType.FLOAT32, operations);
   }
 
-  /** The amount of work, in the rate's unit times seconds. */
+  /** Returns the amount of work, in the rate's unit times seconds. */
   double amount() {
     return switch (unit) {
       case BYTES -> (hotRead + hotWritten + coldRead + coldWritten) / 1e9;

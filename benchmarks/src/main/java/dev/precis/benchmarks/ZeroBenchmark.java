@@ -5,7 +5,7 @@ import org.openjdk.jmh.annotations.Param;
 
 /** Clears an activation's gradient before it is added to. */
 public class ZeroBenchmark extends KernelBenchmark<ElementwiseProblem.Zero> {
-  /** Rows x width. */
+  /** The shape: rows x width. */
   @Param({"1x768", "256x768", "2048x768"})
   String shape;
 

@@ -218,10 +218,10 @@ class BenchmarksTest {
     Case int8 = new Case(MatmulBenchmark.class, Map.of("provider", "java", "dtype", "int8"));
     KernelBenchmark<?> benchmark = int8.with("shape", "1x8x8").kernel();
     var e = assertThrows(IllegalArgumentException.class, benchmark::setUp);
-    assertEquals("java has no kernels for int8.", e.getMessage());
+    assertEquals("java has no kernels for int8; choose another dtype.", e.getMessage());
     Case onGpu = new Case(ConvertBenchmark.class, Map.of("provider", "java", "device", "cuda"));
     e = assertThrows(IllegalArgumentException.class, onGpu.kernel()::setUp);
-    assertEquals("java is measured on the CPU alone.", e.getMessage());
+    assertEquals("java runs on the CPU only; choose device cpu.", e.getMessage());
     Case library = new Case(ConvertBenchmark.class, Map.of("provider", "cublaslt"));
     e = assertThrows(IllegalArgumentException.class, library.kernel()::setUp);
     assertTrue(e.getMessage().startsWith("There is no cuBLASLt"), e.getMessage());

@@ -73,7 +73,7 @@ final class TorchAttention {
         view(p.out()));
   }
 
-  /** The bias of the last queries as (1, heads, queries, keys), of the type of q. */
+  /** Returns the bias of the last queries as (1, heads, queries, keys), of the type of q. */
   private static TensorOptional mask(
       dev.precis.tensor.Tensor table,
       int queries,

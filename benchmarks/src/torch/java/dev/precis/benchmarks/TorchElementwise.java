@@ -71,7 +71,8 @@ final class TorchElementwise {
       return call(() -> torch.relu(x), view(p.y()));
     }
     if (p.kind() != Activation.GELU_TANH || !p.gated()) {
-      throw new UnsupportedOperationException(p.kind() + " in libtorch");
+      throw new UnsupportedOperationException(
+          p.kind() + " is not compared in libtorch; choose gated GELU or ReLU.");
     }
     // transformers computes the two halves apart: each is contiguous.
     long width = p.y().columns();
@@ -89,7 +90,8 @@ final class TorchElementwise {
       return call(() -> torch.threshold_backward(dy, x, zero), dx);
     }
     if (p.kind() != Activation.GELU_TANH || !p.gated()) {
-      throw new UnsupportedOperationException(p.kind() + " in libtorch");
+      throw new UnsupportedOperationException(
+          p.kind() + " is not compared in libtorch; choose gated GELU or ReLU.");
     }
     long width = p.dy().columns();
     Tensor gate = x.narrow(1, 0, width).contiguous();

@@ -28,8 +28,8 @@ final class TorchLosses {
   }
 
   /**
-   * A chain of operations as TRL has it, on all logits in float32, and the backward that autograd
-   * makes of it but for what that would compute twice.
+   * Computes TRL's chain of operations on all logits in float32, and the backward that autograd
+   * derives from it, without what autograd would compute twice.
    */
   private static Call ppoLoss(LossProblem.PpoLoss p) {
     PpoLoss.Coefficients c = p.coefficients();
@@ -110,7 +110,7 @@ final class TorchLosses {
     };
   }
 
-  /** TRL's loop over the tokens of a padded batch. */
+  /** Runs TRL's loop over the tokens of a padded batch. */
   private static Call gae(LossProblem.Gae p) {
     int length = Math.toIntExact(p.rewards().columns());
     Tensor rewards = view(p.rewards());

@@ -8,7 +8,7 @@ import dev.precis.benchmarks.Provider.Call;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
-/** What of the optimizers is one call of libtorch. */
+/** The part of the optimizers that is one call of libtorch. */
 final class TorchOptimizers {
   private TorchOptimizers() {}
 

@@ -33,7 +33,7 @@ final class TorchProducts {
     return call(() -> torch.linear(x, w), view(p.y()));
   }
 
-  /** As PEFT does it, with the scaling folded into the sum. */
+  /** Computes the product as PEFT does, with the scaling folded into the sum. */
   private static Call loraMatmul(ProductProblem.LoraMatmul p) {
     Tensor x = view(p.x());
     Tensor w = view(p.w());
@@ -45,7 +45,7 @@ final class TorchProducts {
         view(p.y()));
   }
 
-  /** The products that autograd makes of loraMatmul; dy B once more, 4 % of the whole. */
+  /** Computes the products of loraMatmul's backward; dy B is computed twice, 4 % of the whole. */
   private static Call loraBackward(ProductProblem.LoraBackward p) {
     Tensor x = view(p.x());
     Tensor dy = view(p.dy());

@@ -7,8 +7,8 @@ import org.bytedeco.pytorch.InferenceMode;
 import org.bytedeco.pytorch.global.torch;
 
 /**
- * libtorch, in eager mode and as transformers 5 calls it, over the same memory: what a PyTorch
- * program runs, without Python's share.
+ * libtorch in eager mode, as transformers 5 calls it, over the same memory: the work of a PyTorch
+ * program without the overhead of Python.
  */
 public final class TorchProvider implements Provider {
   private PointerScope everything;
@@ -28,11 +28,11 @@ public final class TorchProvider implements Provider {
     }
     everything = new PointerScope();
     torch.set_num_threads(threads);
-    // In force until it is closed, with everything else.
+    // Inference mode lasts until it is closed, with everything else.
     new InferenceMode(true);
   }
 
-  /** Not int8: its quantised products are not in libtorch's C++ interface. */
+  /** Returns no int8: libtorch's quantized products are not in its C++ interface. */
   @Override
   public Set<DType> dtypes() {
     return Set.of(DType.FLOAT32, DType.BFLOAT16);

@@ -12,7 +12,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
-/** What leads from logits to tokens in libtorch. */
+/** Operations from logits to tokens in libtorch. */
 final class TorchSampling {
   private TorchSampling() {}
 
@@ -30,7 +30,7 @@ final class TorchSampling {
     };
   }
 
-  /** The warpers of transformers, in its order. */
+  /** Applies the warpers of transformers in its order, then samples. */
   private static Call sample(SamplingProblem.Sample p) {
     Tensor logits = view(p.logits());
     Tensor tokens = view(p.tokens());

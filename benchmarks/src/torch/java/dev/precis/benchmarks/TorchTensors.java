@@ -15,7 +15,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 final class TorchTensors {
   private TorchTensors() {}
 
-  /** A call whose result is a new tensor; the one before is freed. */
+  /** Returns a call whose result is a new tensor; it frees the previous one. */
   static Call call(Supplier<Tensor> compute, Tensor output) {
     return new Call() {
       private Tensor result;
@@ -48,7 +48,7 @@ final class TorchTensors {
     };
   }
 
-  /** The same memory. */
+  /** Returns a view of the same memory. */
   static Tensor view(dev.precis.tensor.Tensor tensor) {
     long[] dims = LongStream.range(0, tensor.rank()).map(i -> tensor.dim((int) i)).toArray();
     return view(tensor, dims);
@@ -60,7 +60,9 @@ final class TorchTensors {
           case FLOAT32 -> ScalarType.Float;
           case BFLOAT16 -> ScalarType.BFloat16;
           case INT32 -> ScalarType.Int;
-          default -> throw new IllegalArgumentException(tensor + " is not passed to libtorch");
+          default ->
+              throw new IllegalArgumentException(
+                  tensor + " has a type that has a type that is not passed to libtorch");
         };
     return torch.from_blob(new Address(tensor.memory()), dims, new TensorOptions(type));
   }
