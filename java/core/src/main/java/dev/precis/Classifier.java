@@ -4,11 +4,9 @@ import dev.precis.checkpoint.Checkpoint;
 import dev.precis.encoder.RobertaClassifier;
 import dev.precis.encoder.RobertaConfig;
 import dev.precis.encoder.RobertaWeights;
-import dev.precis.ffi.Context;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
 import dev.precis.layers.Linear;
-import dev.precis.ops.Ops;
 import dev.precis.ops.Tape;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.MemoryPlan;
@@ -16,7 +14,6 @@ import dev.precis.tensor.Ragged;
 import dev.precis.tensor.Tensor;
 import dev.precis.tensor.Workspace;
 import dev.precis.text.Tokenizer;
-import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -26,11 +23,10 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CancellationException;
-import java.util.concurrent.locks.ReentrantLock;
 import java.util.stream.IntStream;
 
 /**
- * A RoBERTa that classifies texts, from its folder to scores by the labels' names.
+ * Classifies texts with a RoBERTa model (Liu et al. 2019); scores have the labels' names.
  *
  * <pre>{@code
  * try (var classifier = Classifier.load(Path.of("roberta-hate-speech"))) {
@@ -38,112 +34,80 @@ import java.util.stream.IntStream;
  * }
  * }</pre>
  *
- * <p>Any thread may call; calls take turns, because one call uses every core.
+ * <p>Any thread may call; calls are serialized, because one call uses every core. A call that is
+ * interrupted ends with a {@link CancellationException}. After {@link #close} every call throws an
+ * {@link IllegalStateException}.
  */
 public final class Classifier implements AutoCloseable {
-  /** Tokens that are computed at once, at most; a longer text is alone. */
+  /** The most tokens of a batch; a longer text is a batch of its own. */
   private static final int BATCH_TOKENS = 2048;
 
   private final Path folder;
   private final RobertaConfig config;
-  private final List<AutoCloseable> opened = new ArrayList<>();
   private final Tokenizer tokenizer;
-  private final Context context;
+  private final Engine engine;
   private final RobertaClassifier model;
   private final Workspace workspace;
   private final Tape tape;
   private final int maxTokens;
-  private final ReentrantLock turn = new ReentrantLock();
-  private boolean closed;
 
   /**
-   * What a text was found to be.
+   * The scores of a text.
    *
-   * @param label the one with the largest logit
+   * @param label the label with the largest logit
    * @param logits by the labels' names, in the model's order
-   * @param probabilities likewise: a softmax over the labels or, where each label stands for itself
+   * @param probabilities likewise: a softmax over the labels or, if each label stands for itself
    *     (several may be true, or there is only one), the logit's sigmoid
    */
   public record Scores(
       String label, Map<String, Double> logits, Map<String, Double> probabilities) {}
 
-  /** How a classifier is loaded. The defaults: the checkpoint's own type, every core. */
-  public static final class LoadOptions {
-    private DType dtype;
-    private final Context.Options context = new Context.Options();
-
-    /** float32 or bfloat16; null: as the checkpoint is. */
-    public LoadOptions dtype(DType dtype) {
-      if (dtype != null && dtype != DType.FLOAT32 && dtype != DType.BFLOAT16) {
-        throw new InvalidInputException(
-            "A classifier is loaded as float32 or bfloat16, not " + dtype + ".");
-      }
-      this.dtype = dtype;
-      return this;
+  /** Options of loading. The defaults: the checkpoint's own type, the CPU with every core. */
+  public static final class LoadOptions extends CommonLoadOptions<LoadOptions> {
+    /** Makes default options. */
+    public LoadOptions() {
+      super("A classifier is loaded as float32 or bfloat16", DType.FLOAT32, DType.BFLOAT16);
     }
 
-    /** See {@link Context.Options#device}; the default is the CPU. */
-    public LoadOptions device(String device) {
-      context.device(device);
-      return this;
-    }
-
-    /** Threads; 0: one for each physical core that the process may use. */
-    public LoadOptions threads(int threads) {
-      context.threads(threads);
+    @Override
+    LoadOptions self() {
       return this;
     }
   }
 
   private Classifier(Path folder, LoadOptions options) {
     this.folder = folder;
+    config = RobertaConfig.read(folder);
+    Engine opened = null;
+    tokenizer = Tokenizer.load(folder);
     try {
-      config = RobertaConfig.read(folder);
-      tokenizer = opened(Tokenizer.load(folder));
-      checkVocabulary(folder, tokenizer, config);
+      tokenizer.checkVocabulary(folder, config.vocabSize());
       maxTokens = maxTokens(folder, config);
-      context = opened(options.context.create());
-      Ops ops = opened(new Ops(context));
-      Arena arena = Arena.ofShared();
-      opened.add(arena::close);
+      engine = opened = new Engine("classifier", options.context());
+      engine.add(tokenizer);
       try (Checkpoint checkpoint = Checkpoint.open(folder)) {
-        DType dtype = options.dtype != null ? options.dtype : ownType(checkpoint);
-        RobertaWeights weights = RobertaWeights.load(checkpoint, config, ops, arena, dtype);
-        model = new RobertaClassifier(weights, ops, dtype, false);
+        DType dtype = options.dtypeOr(ownType(checkpoint));
+        RobertaWeights weights =
+            RobertaWeights.load(checkpoint, config, engine.ops(), engine.arena(), dtype);
+        model = new RobertaClassifier(weights, engine.ops(), dtype, false);
       }
-      workspace = opened(new Workspace(context));
-      tape = new Tape(ops, workspace, false);
+      workspace = engine.add(engine.ops().newWorkspace());
+      tape = new Tape(engine.ops(), workspace, false);
     } catch (RuntimeException | Error e) {
-      closeAll();
+      tokenizer.close();
+      if (opened != null) {
+        opened.close();
+      }
       throw e;
     }
   }
 
-  private <T extends AutoCloseable> T opened(T each) {
-    opened.add(each);
-    return each;
-  }
-
   /**
-   * Makes sure that a tokenizer's ids are the model's.
+   * Returns the most tokens of a text that a model reads, special tokens included: as many as it
+   * has positions for, or {@code model_max_length} of {@code tokenizer_config.json} if that is
+   * less.
    *
-   * @throws InvalidInputException where there are more of them than the model has rows
-   */
-  public static void checkVocabulary(Path folder, Tokenizer tokenizer, RobertaConfig config) {
-    if (tokenizer.vocabularySize() > config.vocabSize()) {
-      throw new InvalidInputException(
-          folder
-              + ": the tokenizer has ids up to "
-              + (tokenizer.vocabularySize() - 1)
-              + ", but the model's vocabulary has "
-              + config.vocabSize()
-              + ": the two are not of one model");
-    }
-  }
-
-  /**
-   * The most tokens of a text that a model reads, special tokens included: as many as it has
-   * positions for, or {@code model_max_length} of {@code tokenizer_config.json} where that is less.
+   * @throws InvalidInputException if model_max_length is below 3
    */
   public static int maxTokens(Path folder, RobertaConfig config) {
     Path file = folder.resolve("tokenizer_config.json");
@@ -170,72 +134,77 @@ public final class Classifier implements AutoCloseable {
    *
    * @param folder a Hugging Face folder: config.json, weights (safetensors or .bin), tokenizer
    *     (vocab.json and merges.txt are enough)
-   * @throws InvalidInputException where something in it cannot be used, in one sentence
+   * @throws InvalidInputException if something in it cannot be used; the message is one sentence
    */
   public static Classifier load(Path folder) {
     return load(folder, new LoadOptions());
   }
 
-  /** Loads a classifier. */
+  /**
+   * Loads a classifier. The caller must close it.
+   *
+   * @param folder see {@link #load(Path)}
+   * @throws InvalidInputException if something in it cannot be used, or the device cannot
+   */
   public static Classifier load(Path folder, LoadOptions options) {
     return new Classifier(folder, options);
   }
 
-  /** Where it was loaded from. */
+  /** Returns the folder that the classifier was loaded from. */
   public Path folder() {
     return folder;
   }
 
-  /** The labels' names, in the order of the logits. */
+  /** Returns the labels' names, in the order of the logits. */
   public List<String> labels() {
     return config.labels();
   }
 
-  /** The model's shape. */
+  /** Returns the model's shape. */
   public RobertaConfig config() {
     return config;
   }
 
-  /** The most tokens of a text that are read: what is longer is cut at its end. */
+  /** Returns the most tokens of a text that are read: a longer text is cut at its end. */
   public int maxTokens() {
     return maxTokens;
   }
 
-  /** The ids of a text as the model reads them: with its special tokens, cut where too long. */
+  /** Returns the ids of a text as the model reads them: with special tokens, cut if too long. */
   public int[] encode(String text) {
     return tokenizer.encode(text, maxTokens);
   }
 
-  /** Tokens of a text, special ones included, uncut. */
+  /** Returns the number of tokens of a text, special tokens included, before it is cut. */
   public int tokens(String text) {
     return tokenizer.encode(text).length;
   }
 
-  /** What scoring any texts needs, by part: measured on two tiny ones. Takes its memory at once. */
+  /**
+   * Allocates the memory that scoring any texts needs and returns it by part, in bytes; measured on
+   * two tiny batches.
+   */
   public MemoryPlan plan() {
-    turn.lock();
-    try {
-      checkOpen();
-      // Once to size the workspace.
-      measure(96);
-      long base = measure(32);
-      int tokens = Math.max(BATCH_TOKENS, maxTokens);
-      double most = base + (measure(96) - base) / 64.0 * (tokens - 32);
-      // What is rounded up to whole cache lines, and what each of many short texts takes.
-      long activations = (long) (most * 1.01) + (1 << 16);
-      workspace.reserve(activations);
-      workspace.resetPeak();
-      Map<String, Long> parts = new LinkedHashMap<>();
-      parts.put("weights", weightBytes());
-      parts.put("activations", activations);
-      parts.put("kernels", context.describe().scratchBytes());
-      return new MemoryPlan(parts);
-    } finally {
-      turn.unlock();
-    }
+    return engine.serialized(
+        () -> {
+          // Once to size the workspace.
+          measure(96);
+          long base = measure(32);
+          int tokens = Math.max(BATCH_TOKENS, maxTokens);
+          double most = base + (measure(96) - base) / 64.0 * (tokens - 32);
+          // Rounding to whole cache lines, and what each of many short texts takes.
+          long activations = (long) (most * 1.01) + (1 << 16);
+          workspace.reserve(activations);
+          workspace.resetPeak();
+          Map<String, Long> parts = new LinkedHashMap<>();
+          parts.put("weights", weightBytes());
+          parts.put("activations", activations);
+          parts.put("kernels", engine.context().describe().scratchBytes());
+          return new MemoryPlan(parts);
+        });
   }
 
-  /** The most memory that values took since {@link #plan}, in bytes. */
+  /** Returns the most memory that activations took since {@link #plan}, in bytes. */
   long peak() {
     return workspace.peak();
   }
@@ -258,60 +227,58 @@ public final class Classifier implements AutoCloseable {
     return bytes;
   }
 
-  private void checkOpen() {
-    if (closed) {
-      throw new IllegalStateException("This classifier is closed.");
-    }
-  }
-
-  /** The scores of texts, in their order. */
+  /**
+   * Scores texts.
+   *
+   * @return the scores in the order of the texts
+   * @throws InvalidInputException if logits are not finite
+   */
   public List<Scores> score(List<String> texts) {
     return logits(texts, count -> {}).stream().map(this::scores).toList();
   }
 
-  /** Hears of texts that are done. */
+  /** Receives the number of texts that are done. */
   @FunctionalInterface
   public interface Progress {
-    /** So many are done so far. */
+    /** Receives the number of texts that are done so far. */
     void done(int count);
   }
 
   /**
-   * The logits of texts, in their order; which texts are computed together changes rounding at
-   * most.
+   * Computes the logits of texts. Texts are batched by length; the batch that a text is in changes
+   * its logits by rounding at most.
    *
-   * @return for each text a number for each label
-   * @throws InvalidInputException where they are not numbers
+   * @param progress is called on the calling thread after each batch
+   * @return for each text, in order, a logit for each label
+   * @throws InvalidInputException if logits are not finite
    */
   public List<float[]> logits(List<String> texts, Progress progress) {
     List<int[]> ids = texts.stream().map(this::encode).toList();
+    return engine.serialized(() -> logitsOfIds(ids, progress));
+  }
+
+  private List<float[]> logitsOfIds(List<int[]> ids, Progress progress) {
     float[][] all = new float[ids.size()][];
-    turn.lock();
-    try {
-      checkOpen();
-      int[] order =
-          IntStream.range(0, ids.size())
-              .boxed()
-              .sorted(Comparator.comparingInt(i -> ids.get(i).length))
-              .mapToInt(Integer::intValue)
-              .toArray();
-      for (int at = 0; at < order.length; ) {
-        if (Thread.interrupted()) {
-          throw new CancellationException("Scoring was interrupted.");
-        }
-        int end = at + 1;
-        // In ascending order the last one is the longest.
-        for (int tokens = ids.get(order[at]).length;
-            end < order.length && tokens + ids.get(order[end]).length <= BATCH_TOKENS;
-            end++) {
-          tokens += ids.get(order[end]).length;
-        }
-        compute(ids, order, at, end, all);
-        at = end;
-        progress.done(at);
+    int[] order =
+        IntStream.range(0, ids.size())
+            .boxed()
+            .sorted(Comparator.comparingInt(i -> ids.get(i).length))
+            .mapToInt(Integer::intValue)
+            .toArray();
+    for (int at = 0; at < order.length; ) {
+      if (Thread.interrupted()) {
+        throw new CancellationException("Scoring was interrupted.");
       }
-    } finally {
-      turn.unlock();
+      int end = at + 1;
+      // In ascending order the last one is the longest.
+      for (int tokens = ids.get(order[at]).length;
+          end < order.length && tokens + ids.get(order[end]).length <= BATCH_TOKENS;
+          end++) {
+        tokens += ids.get(order[end]).length;
+      }
+      compute(ids, order, at, end, all);
+      at = end;
+      progress.done(at);
     }
     return List.of(all);
   }
@@ -337,7 +304,7 @@ public final class Classifier implements AutoCloseable {
     }
   }
 
-  /** Logits by name, with the probabilities that they stand for. */
+  /** Names a text's logits and turns them into probabilities. */
   public Scores scores(float[] logits) {
     Map<String, Double> byName = new LinkedHashMap<>();
     Map<String, Double> probabilities = new LinkedHashMap<>();
@@ -354,7 +321,7 @@ public final class Classifier implements AutoCloseable {
         Collections.unmodifiableMap(probabilities));
   }
 
-  /** The probability of each label: see {@link Scores}. */
+  /** Returns the probability of each label; see {@link Scores}. */
   public double[] probabilities(float[] logits) {
     double[] probability = new double[logits.length];
     if (config.multiLabel()) {
@@ -378,25 +345,9 @@ public final class Classifier implements AutoCloseable {
     return probability;
   }
 
-  private void closeAll() {
-    for (AutoCloseable each : opened.reversed()) {
-      try {
-        each.close();
-      } catch (Exception e) {
-        throw new IllegalStateException("Closing failed", e);
-      }
-    }
-    opened.clear();
-  }
-
+  /** Waits for the running call, then frees weights, threads and tokenizer. */
   @Override
   public void close() {
-    turn.lock();
-    try {
-      closed = true;
-      closeAll();
-    } finally {
-      turn.unlock();
-    }
+    engine.close();
   }
 }

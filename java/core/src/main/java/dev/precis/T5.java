@@ -12,7 +12,7 @@ import dev.precis.generation.GenerationOptions;
 import dev.precis.generation.Generator;
 import dev.precis.generation.ResultListener;
 import dev.precis.io.InvalidInputException;
-import dev.precis.ops.Ops;
+import dev.precis.io.Resources;
 import dev.precis.t5.T5Config;
 import dev.precis.t5.T5Model;
 import dev.precis.t5.T5Weights;
@@ -27,12 +27,11 @@ import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
-import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import java.util.function.LongFunction;
 
 /**
- * A T5 or FLAN-T5 model, from its folder to text.
+ * Generates text with a T5 or FLAN-T5 model (Raffel et al. 2020; Chung et al. 2022).
  *
  * <pre>{@code
  * try (var model = T5.load(Path.of("flan-t5-base"))) {
@@ -40,89 +39,81 @@ import java.util.function.LongFunction;
  * }
  * }</pre>
  *
- * <p><b>Threads.</b> Any thread may call; calls take turns, because one call uses every core. The
- * calling thread works as one of the model's and stays pinned to a core until another one calls or
- * the model is closed: threads that it starts meanwhile inherit that. A call that is interrupted
- * ends with a {@link java.util.concurrent.CancellationException}.
+ * <p><b>Threads.</b> Any thread may call; calls are serialized, because one call uses every core.
+ * The calling thread works as one of the model's threads and stays pinned to a core until another
+ * one calls or the model is closed: threads that it starts meanwhile inherit the pinning. A call
+ * that is interrupted ends with a {@link java.util.concurrent.CancellationException}. After {@link
+ * #close} every call throws an {@link IllegalStateException}.
  *
  * <p><b>Memory.</b> Weights are copied from the checkpoint when it is loaded and freed by {@link
  * #close}; with a {@link LoadOptions#weightsCache} they can be mapped from a file of an earlier
  * run.
  */
 public final class T5 implements AutoCloseable {
-  /** Sources that are decoded side by side where a call does not say. */
+  /** Sources that are decoded in one batch if a call does not say. */
   public static final int DEFAULT_BATCH_SIZE = 8;
 
   private final Path folder;
-  private final Context context;
-  private final Ops ops;
-  private final Arena weightsArena;
-  private final PackedWeights packed;
+  private final DType dtype;
+  private final Engine engine;
   private final T5Weights weights;
   private final T5Model model;
   private final Generator generator;
   private final Tokenizer tokenizer;
-  private final DType dtype;
-  private final ReentrantLock turn = new ReentrantLock();
   private Arena adapterArena = Arena.ofShared();
-  private boolean closed;
 
-  /** How a model is loaded. The defaults: the checkpoint's own type, every core, no adapter. */
-  public static final class LoadOptions {
-    private DType dtype;
+  /**
+   * Options of loading. The defaults: the checkpoint's own type, the CPU with every core, no
+   * adapter.
+   */
+  public static final class LoadOptions extends CommonLoadOptions<LoadOptions> {
     private List<Path> adapters = List.of();
     private WeightsCache weightsCache;
-    private final Context.Options context = new Context.Options();
 
-    /** float32, bfloat16 or int8; null: float32 or bfloat16, as the checkpoint is. */
-    public LoadOptions dtype(DType dtype) {
-      if (dtype != null
-          && dtype != DType.FLOAT32
-          && dtype != DType.BFLOAT16
-          && dtype != DType.INT8) {
-        throw new InvalidInputException(
-            "A model is loaded as float32, bfloat16 or int8, not " + dtype + ".");
-      }
-      this.dtype = dtype;
+    /** Makes default options. */
+    public LoadOptions() {
+      super(
+          "A model is loaded as float32, bfloat16 or int8",
+          DType.FLOAT32,
+          DType.BFLOAT16,
+          DType.INT8);
+    }
+
+    @Override
+    LoadOptions self() {
       return this;
     }
 
-    /** Folders of PEFT adapters; the effects of several add up. */
+    /** Sets the folders of PEFT adapters; the effects of several add up. */
     public LoadOptions adapters(List<Path> adapters) {
       this.adapters = List.copyOf(adapters);
       return this;
     }
 
     /**
-     * Where packed weights are kept between runs, so that the next start is faster; null, the
-     * default: nowhere. The first run writes them when the model is closed.
+     * Sets the folder in which packed weights are kept between runs, so that the next start is
+     * faster; null, the default: none. The first run writes them when the model is closed.
      */
     public LoadOptions weightsCache(WeightsCache weightsCache) {
       this.weightsCache = weightsCache;
       return this;
     }
 
-    /** See {@link Context.Options#device}; the default is the CPU. */
-    public LoadOptions device(String device) {
-      context.device(device);
-      return this;
-    }
-
-    /** Threads; 0: one for each physical core that the process may use. */
-    public LoadOptions threads(int threads) {
-      context.threads(threads);
-      return this;
-    }
-
-    /** See {@link Context.Options#isa}. */
+    /**
+     * Sets the instruction set: {@code portable}, {@code avx2}, {@code avx512} or {@code
+     * avx512_bf16}; null, the default: the best of the machine.
+     */
     public LoadOptions isa(String isa) {
-      context.isa(isa);
+      context().isa(isa);
       return this;
     }
 
-    /** See {@link Context.Options#matmul}. */
+    /**
+     * Sets the kernels for matrix products of many rows: {@code native} or {@code onednn}; null,
+     * the default: the faster ones.
+     */
     public LoadOptions matmul(String matmul) {
-      context.matmul(matmul);
+      context().matmul(matmul);
       return this;
     }
   }
@@ -132,62 +123,51 @@ public final class T5 implements AutoCloseable {
     T5Config config = T5Config.read(folder);
     // Both take a few hundred milliseconds, on different things.
     CompletableFuture<Tokenizer> text = CompletableFuture.supplyAsync(() -> Tokenizer.load(folder));
-    List<AutoCloseable> opened = new ArrayList<>();
+    Engine opened = null;
     try {
-      context = options.context.create();
-      opened.add(context);
-      ops = new Ops(context);
-      opened.add(ops);
-      weightsArena = Arena.ofShared();
-      opened.add(weightsArena::close);
+      engine = opened = new Engine("model", options.context());
+      PackedWeights packed;
       try (Checkpoint checkpoint = Checkpoint.open(folder)) {
-        dtype = options.dtype != null ? options.dtype : ownType(checkpoint);
+        dtype = options.dtypeOr(ownType(checkpoint));
         packed = packedWeights(options.weightsCache, checkpoint);
-        weights = T5Weights.load(checkpoint, config, ops, weightsArena, dtype, packed);
+        weights = T5Weights.load(checkpoint, config, engine.ops(), engine.arena(), dtype, packed);
       }
-      model = new T5Model(weights, ops, dtype);
-      generator = new Generator(model);
-      opened.add(generator);
-      opened.add(() -> adapterArena.close());
+      model = new T5Model(weights, engine.ops(), dtype);
+      generator = engine.add(new Generator(model));
+      engine.add(() -> adapterArena.close());
       useAdapters(options.adapters);
-      tokenizer = await(text);
-      opened.add(tokenizer);
-      if (tokenizer.vocabularySize() > config.vocabSize()) {
-        throw new InvalidInputException(
-            folder
-                + ": the tokenizer has ids up to "
-                + (tokenizer.vocabularySize() - 1)
-                + ", but the model's vocabulary has "
-                + config.vocabSize()
-                + ": the two are not of one model");
-      }
+      tokenizer = engine.add(await(text));
+      tokenizer.checkVocabulary(folder, config.vocabSize());
+      // Closed first: the weights are written while they are still there.
+      engine.add(packed::keep);
     } catch (RuntimeException | Error e) {
-      text.whenComplete(
-          (t, failure) -> {
-            if (t != null) {
-              t.close();
-            }
-          });
-      closeAll(opened);
+      text.thenAccept(Tokenizer::close);
+      if (opened != null) {
+        opened.close();
+      }
       throw e;
     }
   }
 
-  /** Weights depend on the checkpoint, its configuration, the library and the instruction set. */
+  /**
+   * Packed weights depend on the checkpoint, its configuration, the library and the instruction
+   * set.
+   */
   private PackedWeights packedWeights(WeightsCache cache, Checkpoint checkpoint) {
-    LongFunction<MemorySegment> allocate = bytes -> context.allocate(weightsArena, bytes);
+    LongFunction<MemorySegment> allocate =
+        bytes -> engine.context().allocate(engine.arena(), bytes);
     // The device's own order, from the mapped file straight to its memory, is no slower than a
     // file.
-    if (cache == null || context.onGpu()) {
+    if (cache == null || engine.context().onGpu()) {
       return new PackedWeights(allocate);
     }
     List<Path> sources = new ArrayList<>(checkpoint.files());
     sources.add(folder.resolve("config.json"));
     sources.add(Native.library());
-    String options = dtype + " " + context.info().isa();
+    String options = dtype + " " + engine.context().info().isa();
     String name = folder.toAbsolutePath().normalize().getFileName() + "-" + dtype;
     return new PackedWeights(
-        allocate, cache, sources, name.toLowerCase(Locale.ROOT), options, weightsArena);
+        allocate, cache, sources, name.toLowerCase(Locale.ROOT), options, engine.arena());
   }
 
   private static Tokenizer await(CompletableFuture<Tokenizer> text) {
@@ -210,98 +190,81 @@ public final class T5 implements AutoCloseable {
     return checkpoint.get(name).dtype() == DType.BFLOAT16 ? DType.BFLOAT16 : DType.FLOAT32;
   }
 
-  private static void closeAll(List<AutoCloseable> opened) {
-    for (AutoCloseable each : opened.reversed()) {
-      try {
-        each.close();
-      } catch (Exception e) {
-        throw new IllegalStateException("Closing failed", e);
-      }
-    }
-  }
-
   /**
    * Loads a model with the default options.
    *
    * @param folder a Hugging Face folder: config.json, weights, tokenizer
-   * @throws InvalidInputException where something in it cannot be used, in one sentence
+   * @throws InvalidInputException if something in it cannot be used; the message is one sentence
    */
   public static T5 load(Path folder) {
     return load(folder, new LoadOptions());
   }
 
-  /** Loads a model. */
+  /**
+   * Loads a model. The caller must close it.
+   *
+   * @param folder a Hugging Face folder: config.json, weights, tokenizer
+   * @throws InvalidInputException if something in it cannot be used, or the device cannot
+   */
   public static T5 load(Path folder, LoadOptions options) {
     return new T5(folder, options);
   }
 
-  /** Where it was loaded from. */
+  /** Returns the folder that the model was loaded from. */
   public Path folder() {
     return folder;
   }
 
-  /** The model's shape. */
+  /** Returns the model's shape. */
   public T5Config config() {
     return model.config();
   }
 
-  /** The type of its packed weights. */
+  /** Returns the type of its packed weights. */
   public DType dtype() {
     return dtype;
   }
 
-  /** Its tokenizer, which is safe for several threads. */
+  /** Returns its tokenizer, which is thread-safe. */
   public Tokenizer tokenizer() {
     return tokenizer;
   }
 
-  /** What it runs on, with its counters as they are now. */
+  /** Returns the device that it runs on, with its counters as they are now. */
   public Context.Info device() {
-    turn.lock();
-    try {
-      return context.describe();
-    } finally {
-      turn.unlock();
-    }
+    return engine.serialized(engine.context()::describe);
   }
 
   /**
-   * Puts adapters on the model in place of those that were there, without loading it anew; an empty
-   * list takes them off.
+   * Replaces the model's adapters without loading it again; an empty list removes them.
    *
    * @param folders PEFT folders; the effects of several add up
-   * @throws InvalidInputException where one does not fit this model, which is then as before
+   * @throws InvalidInputException if one does not fit this model, which then keeps its adapters
    */
   public void useAdapters(List<Path> folders) {
-    turn.lock();
-    try {
-      checkOpen();
-      List<PeftAdapter> adapters = new ArrayList<>();
-      Arena arena = Arena.ofShared();
-      try {
-        for (Path each : folders) {
-          adapters.add(PeftAdapter.open(each));
-        }
-        weights.use(adapters, ops, arena);
-      } catch (RuntimeException | Error e) {
-        arena.close();
-        throw e;
-      } finally {
-        adapters.forEach(PeftAdapter::close);
-      }
-      adapterArena.close();
-      adapterArena = arena;
-    } finally {
-      turn.unlock();
-    }
+    engine.serialized(
+        () -> {
+          Arena arena = Arena.ofShared();
+          try (Resources opened = new Resources()) {
+            List<PeftAdapter> adapters =
+                folders.stream().map(each -> opened.add(PeftAdapter.open(each))).toList();
+            weights.use(adapters, engine.ops(), arena);
+          } catch (RuntimeException | Error e) {
+            arena.close();
+            throw e;
+          }
+          adapterArena.close();
+          adapterArena = arena;
+          return null;
+        });
   }
 
-  /** Generates greedily. */
+  /** Generates greedily, at most 200 tokens. */
   public Generation generate(String prompt) {
     return generate(prompt, GenerationOptions.DEFAULT);
   }
 
-  /** Generates the best (or, sampling, the first) result for a prompt. */
+  /** Generates for a prompt and returns the best result, or the first if the options sample. */
   public Generation generate(String prompt, GenerationOptions options) {
     return generate(List.of(prompt), options).getFirst().getFirst();
   }
@@ -310,6 +273,7 @@ public final class T5 implements AutoCloseable {
    * Generates for many prompts.
    *
    * @return for each prompt, in order, numReturnSequences results, the best first
+   * @throws InvalidInputException if a prompt is no text, such as one cut inside a surrogate pair
    */
   public List<List<Generation>> generate(List<String> prompts, GenerationOptions options) {
     List<int[]> sources = prompts.stream().map(tokenizer::encode).toList();
@@ -324,9 +288,11 @@ public final class T5 implements AutoCloseable {
    * Generates from token ids.
    *
    * @param sources token ids of each source, its end token included
-   * @param batchSize sources that are decoded side by side: more is faster and takes more memory,
-   *     and the tokens are the same
-   * @param onResult hears of each source as it is done; may be null
+   * @param batchSize the most sources that are decoded in one batch: more is faster and takes more
+   *     memory; the tokens are the same
+   * @param onResult receives each source's results as they are complete; null for none
+   * @return for each source, in order, numReturnSequences results, the best first
+   * @throws InvalidInputException if a source is empty or has an id outside the vocabulary
    */
   public List<List<GeneratedTokens>> generateTokens(
       List<int[]> sources, GenerationOptions options, int batchSize, ResultListener onResult) {
@@ -334,9 +300,11 @@ public final class T5 implements AutoCloseable {
   }
 
   /**
-   * Generates from token ids, a part of a longer list.
+   * Generates from token ids, a part of a longer list; see {@link #generateTokens(List,
+   * GenerationOptions, int, ResultListener)}.
    *
-   * @param firstSource how many sources came before: tokens are drawn as if they were in this call
+   * @param firstSource number of sources that came before: tokens are sampled as if they were in
+   *     this call
    */
   public List<List<GeneratedTokens>> generateTokens(
       List<int[]> sources,
@@ -344,16 +312,11 @@ public final class T5 implements AutoCloseable {
       int batchSize,
       long firstSource,
       ResultListener onResult) {
-    turn.lock();
-    try {
-      checkOpen();
-      return generator.generate(sources, options, batchSize, firstSource, null, onResult);
-    } finally {
-      turn.unlock();
-    }
+    return engine.serialized(
+        () -> generator.generate(sources, options, batchSize, firstSource, null, onResult));
   }
 
-  /** Tokens as text. */
+  /** Decodes tokens to text, without special tokens. */
   public Generation decode(GeneratedTokens generated) {
     return new Generation(
         tokenizer.decode(generated.tokens(), true),
@@ -363,37 +326,40 @@ public final class T5 implements AutoCloseable {
   }
 
   /**
-   * Generates and hands out text as it comes; the pieces together are the whole.
+   * Generates and hands out the text piece by piece; the pieces together are the whole text.
    *
    * @param options without beams, whose past can change
+   * @param pieces receives the pieces on the calling thread; none is empty
+   * @throws InvalidInputException if the options ask for beams or for several sequences
    */
   public Generation stream(String prompt, GenerationOptions options, Consumer<String> pieces) {
     return stream(tokenizer.encode(prompt), options, 0, pieces);
   }
 
-  /** As {@link #stream(String, GenerationOptions, Consumer)}, for the n-th source of a list. */
+  /**
+   * Streams the n-th source of a list; see {@link #stream(String, GenerationOptions, Consumer)}.
+   *
+   * @param n number of sources that came before: tokens are sampled accordingly
+   */
   public Generation stream(
       int[] source, GenerationOptions options, long n, Consumer<String> pieces) {
     if (options.numBeams() > 1 || options.numReturnSequences() > 1) {
       throw new InvalidInputException("Only one sequence, without beams, can be streamed.");
     }
-    turn.lock();
-    try {
-      checkOpen();
-      TokenStream stream = tokenizer.stream(true);
-      List<List<GeneratedTokens>> all =
-          generator.generate(
-              List.of(source),
-              options,
-              1,
-              n,
-              (index, sequence, token) -> emit(pieces, stream.append(token)),
-              null);
-      emit(pieces, stream.finish());
-      return decode(all.getFirst().getFirst());
-    } finally {
-      turn.unlock();
-    }
+    return engine.serialized(
+        () -> {
+          TokenStream stream = tokenizer.stream(true);
+          List<List<GeneratedTokens>> all =
+              generator.generate(
+                  List.of(source),
+                  options,
+                  1,
+                  n,
+                  (index, sequence, token) -> emit(pieces, stream.append(token)),
+                  null);
+          emit(pieces, stream.finish());
+          return decode(all.getFirst().getFirst());
+        });
   }
 
   private static void emit(Consumer<String> pieces, String piece) {
@@ -402,29 +368,14 @@ public final class T5 implements AutoCloseable {
     }
   }
 
-  /** The layers underneath, for programs with a loop of their own; not for several threads. */
+  /** Returns the layers underneath, for programs with a loop of their own; not thread-safe. */
   public T5Model model() {
     return model;
   }
 
-  private void checkOpen() {
-    if (closed) {
-      throw new IllegalStateException("This model is closed.");
-    }
-  }
-
+  /** Waits for the running call, then frees weights, threads and tokenizer. */
   @Override
   public void close() {
-    turn.lock();
-    try {
-      if (!closed) {
-        closed = true;
-        packed.keep();
-        closeAll(
-            List.of(context, ops, weightsArena::close, generator, adapterArena::close, tokenizer));
-      }
-    } finally {
-      turn.unlock();
-    }
+    engine.close();
   }
 }

@@ -98,6 +98,22 @@ public interface Tokenizer extends AutoCloseable {
    */
   int vocabularySize();
 
+  /**
+   * Checks that the ids fit a model's embedding table.
+   *
+   * @param folder the model's folder, which the message names
+   * @param rows rows of the embedding table
+   * @throws InvalidInputException if there are more ids than rows
+   */
+  default void checkVocabulary(Path folder, int rows) {
+    if (vocabularySize() > rows) {
+      throw new InvalidInputException(
+          ("%s: the tokenizer has ids up to %d, but the model's vocabulary has %d: the two are not"
+                  + " of one model")
+              .formatted(folder, vocabularySize() - 1, rows));
+    }
+  }
+
   /** The id of a token as the vocabulary spells it (T5's {@code ▁the}), or -1 where it has none. */
   int tokenToId(String token);
 

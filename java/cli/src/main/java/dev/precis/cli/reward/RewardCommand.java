@@ -138,7 +138,7 @@ public final class RewardCommand extends BaseCommand {
     Path folder = start.folder(this);
     RobertaConfig config = RobertaConfig.read(folder);
     try (Tokenizer tokenizer = Tokenizer.load(folder)) {
-      Classifier.checkVocabulary(folder, tokenizer, config);
+      tokenizer.checkVocabulary(folder, config.vocabSize());
       RewardExamples examples =
           new RewardExamples(tokenizer, reads, Classifier.maxTokens(folder, config));
       return preferences.pairs() != null
