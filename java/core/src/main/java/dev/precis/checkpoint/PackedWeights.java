@@ -33,7 +33,6 @@ import java.util.zip.CRC32C;
  * or written is as if it were not there.
  */
 public final class PackedWeights {
-  static final String SUFFIX = ".safetensors";
   private static final int ALIGNMENT = 64;
   private static final String FORMAT = "precis packed weights 1";
   private static final String KEY = "key";
@@ -95,7 +94,7 @@ public final class PackedWeights {
                 name.replaceAll("[^A-Za-z0-9._-]+", "-")
                     + "-"
                     + Long.toHexString(hash(identity.key))
-                    + SUFFIX);
+                    + WeightsCache.SUFFIX);
     find(owner);
   }
 

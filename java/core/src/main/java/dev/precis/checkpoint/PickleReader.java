@@ -3,7 +3,7 @@ package dev.precis.checkpoint;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 
 import dev.precis.io.InvalidInputException;
-import dev.precis.io.Json;
+import dev.precis.io.Utf8;
 import dev.precis.tensor.DType;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -391,7 +391,7 @@ final class PickleReader {
     if (length < 0 || length > bytes.byteSize() - position) {
       throw damaged("it ends too early");
     }
-    return Json.decodeUtf8(
+    return Utf8.decode(
         bytes.asSlice(advance(length), length).asByteBuffer(), path + ", a text in its pickle,");
   }
 

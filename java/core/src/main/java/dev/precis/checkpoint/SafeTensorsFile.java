@@ -4,6 +4,7 @@ import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
+import dev.precis.io.Utf8;
 import dev.precis.tensor.DType;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -91,7 +92,7 @@ final class SafeTensorsFile implements TensorFile {
       throw invalid("has a header that does not start with '{': it is not a safetensors file");
     }
     data = file.asSlice(8 + length);
-    String header = Json.decodeUtf8(file.asSlice(8, length).asByteBuffer(), where());
+    String header = Utf8.decode(file.asSlice(8, length).asByteBuffer(), where());
     try (JsonParser json = Json.parser(header)) {
       parse(json);
     } catch (JacksonException e) {

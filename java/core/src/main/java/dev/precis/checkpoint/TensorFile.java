@@ -6,7 +6,7 @@ import java.util.Map;
 import java.util.Set;
 
 /** One file of weights, checked when it was opened; safe to use from several threads. */
-sealed interface TensorFile permits SafeTensorsFile, TorchFile {
+interface TensorFile {
   Path path();
 
   /** Names in the file's order. */

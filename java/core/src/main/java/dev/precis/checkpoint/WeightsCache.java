@@ -23,6 +23,9 @@ import java.util.Optional;
  * The files that were used least recently go when all of them take more than the limit.
  */
 public final class WeightsCache {
+  /** End of the names of files with packed weights. */
+  static final String SUFFIX = ".safetensors";
+
   /** Bytes that may be kept where the environment does not say. */
   public static final long DEFAULT_LIMIT = 16L << 30;
 
@@ -149,7 +152,7 @@ public final class WeightsCache {
 
   private List<Kept> kept() {
     List<Kept> all = new ArrayList<>();
-    String ours = "*{" + PackedWeights.SUFFIX + "," + AtomicFile.TEMPORARY + "}";
+    String ours = "*{" + SUFFIX + "," + AtomicFile.TEMPORARY + "}";
     try (DirectoryStream<Path> paths = Files.newDirectoryStream(folder, ours)) {
       for (Path path : paths) {
         try {

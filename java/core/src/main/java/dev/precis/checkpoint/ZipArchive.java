@@ -3,7 +3,7 @@ package dev.precis.checkpoint;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 
 import dev.precis.io.InvalidInputException;
-import dev.precis.io.Json;
+import dev.precis.io.Utf8;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -135,7 +135,7 @@ final class ZipArchive {
     int extraLength = u16(at + 30);
     long nameAt = at + CENTRAL_SIZE;
     MemorySegment nameBytes = file.asSlice(nameAt, nameLength);
-    String name = Json.decodeUtf8(nameBytes.asByteBuffer(), path + ", an entry's name,");
+    String name = Utf8.decode(nameBytes.asByteBuffer(), path + ", an entry's name,");
     if ((u16(at + 8) & ENCRYPTED_FLAG) != 0) {
       throw TensorFile.invalid(path, "is encrypted, which is not read: save it without a password");
     }

@@ -16,7 +16,7 @@ import java.util.List;
 import java.util.Map;
 
 /** Comma-separated values with a header. */
-final class CsvSource implements DialogueReader.Source {
+final class CsvSource implements RowSource {
   private final CsvReader<CsvRecord> csv;
   private final Iterator<CsvRecord> records;
   private final String name;

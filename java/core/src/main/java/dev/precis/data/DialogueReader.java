@@ -8,6 +8,7 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Spliterator;
@@ -39,16 +40,7 @@ import java.util.stream.StreamSupport;
  */
 public final class DialogueReader {
   /** The longest dialogue that is read, in characters: about a thousand printed pages. */
-  public static final int MAX_CHARACTERS = 2_000_000;
-
-  /** Gives rows until there are none. */
-  interface Source extends AutoCloseable {
-    /** The next row, or {@code null} at the end. */
-    Row next() throws IOException;
-
-    @Override
-    void close() throws IOException;
-  }
+  public static final int MAX_CHARACTERS = Row.MAX_CHARACTERS;
 
   private DialogueReader() {}
 
@@ -89,7 +81,7 @@ public final class DialogueReader {
     }
   }
 
-  private static Source open(Path file) throws IOException {
+  private static RowSource open(Path file) throws IOException {
     if (isStandardInput(file)) {
       InputStream unclosable =
           new FilterInputStream(System.in) {
@@ -123,11 +115,11 @@ public final class DialogueReader {
     return file.toString().equals("-");
   }
 
-  static String nameOf(Path file) {
+  private static String nameOf(Path file) {
     return isStandardInput(file) ? "standard input" : file.toString();
   }
 
-  private static Stream<Row> rows(Source source, String name, String what) {
+  private static Stream<Row> rows(RowSource source, String name, String what) {
     Spliterator<Row> rows =
         new Spliterators.AbstractSpliterator<>(
             Long.MAX_VALUE, Spliterator.ORDERED | Spliterator.NONNULL) {
@@ -162,7 +154,38 @@ public final class DialogueReader {
             });
   }
 
-  static UncheckedIOException cannotRead(String name, IOException e) {
+  /**
+   * Reads a file that is one text a line.
+   *
+   * @param what the file should hold at least one of
+   * @param toItem makes an item of a line, its number from 1, and its place for messages
+   */
+  static <T> List<T> readLines(Path file, String what, LineParser<T> toItem) {
+    String name = nameOf(file);
+    List<T> all = new ArrayList<>();
+    try (Utf8Stream in = new Utf8Stream(Files.newInputStream(file), name)) {
+      LineReader lines = new LineReader(in, name);
+      for (String line = lines.next(); line != null; line = lines.next()) {
+        all.add(toItem.parse(line, lines.number(), name + ", line " + lines.number()));
+      }
+    } catch (NoSuchFileException e) {
+      throw new InvalidInputException(file + " does not exist", e);
+    } catch (IOException e) {
+      throw cannotRead(name, e);
+    }
+    if (all.isEmpty()) {
+      throw new InvalidInputException(name + " holds no " + what);
+    }
+    return all;
+  }
+
+  /** Makes an item of a line. */
+  @FunctionalInterface
+  interface LineParser<T> {
+    T parse(String line, long number, String where);
+  }
+
+  private static UncheckedIOException cannotRead(String name, IOException e) {
     return new UncheckedIOException("Cannot read " + name + ": " + e.getMessage(), e);
   }
 }

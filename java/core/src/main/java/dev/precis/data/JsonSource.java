@@ -14,7 +14,7 @@ import tools.jackson.core.JsonToken;
 import tools.jackson.core.exc.JacksonIOException;
 
 /** Objects one a line, or in a list. */
-final class JsonSource implements DialogueReader.Source {
+final class JsonSource implements RowSource {
   private final Utf8Stream in;
   private final String name;
   private final LineReader lines; // null for a list

@@ -9,7 +9,7 @@ import java.nio.charset.StandardCharsets;
 
 /** Reads lines that end in {@code \n} or {@code \r\n} and are not endless. */
 final class LineReader {
-  static final int MAX_CHARACTERS = 8 * DialogueReader.MAX_CHARACTERS;
+  static final int MAX_CHARACTERS = 8 * Row.MAX_CHARACTERS;
 
   private final Reader in;
   private final String name;

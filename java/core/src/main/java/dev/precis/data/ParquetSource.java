@@ -15,7 +15,7 @@ import java.util.logging.Level;
 import java.util.logging.Logger;
 
 /** Rows of a Parquet file. */
-final class ParquetSource implements DialogueReader.Source {
+final class ParquetSource implements RowSource {
   private static final Logger LOG = Logger.getLogger("dev.hardwood");
 
   static {

@@ -17,7 +17,10 @@ import java.util.Map;
  * @param number its line, which is its id where it has none
  */
 record Row(Map<String, Object> fields, String where, long number) {
-  /** The fields that the text can be in, the first present one counts. */
+  /** The longest text that is read, in characters: about a thousand printed pages. */
+  static final int MAX_CHARACTERS = 2_000_000;
+
+  /** The fields that the text can be in; the first that is present counts. */
   static final List<String> TEXT = List.of("dialogue", "text", "prompt");
 
   Dialogue toDialogue() {
@@ -25,17 +28,9 @@ record Row(Map<String, Object> fields, String where, long number) {
     if (textKey == null) {
       throw new InvalidInputException(
           "%s has no \"dialogue\" (nor \"text\" or \"prompt\"); its fields are: %s"
-              .formatted(where, fields.isEmpty() ? "none" : String.join(", ", fields.keySet())));
+              .formatted(where, fieldNames()));
     }
-    String text = text(textKey).replace("\r\n", "\n").replace('\r', '\n');
-    if (text.isBlank()) {
-      throw new InvalidInputException(where + ": \"" + textKey + "\" is empty");
-    }
-    if (text.length() > DialogueReader.MAX_CHARACTERS) {
-      throw new InvalidInputException(
-          "%s: \"%s\" has %d characters, more than the %d that a dialogue may have"
-              .formatted(where, textKey, text.length(), DialogueReader.MAX_CHARACTERS));
-    }
+    String text = nonBlank(textKey, "a dialogue");
     String topicKey = firstOf(List.of("topic", "topic1"));
     return new Dialogue(
         id(),
@@ -86,18 +81,32 @@ record Row(Map<String, Object> fields, String where, long number) {
     if (fields.get(key) == null) {
       throw new InvalidInputException(
           "%s has no \"%s\"; beside the prompt it needs %s, but its fields are: %s"
-              .formatted(where, key, needed, String.join(", ", fields.keySet())));
+              .formatted(where, key, needed, fieldNames()));
     }
-    String text = text(key).replace("\r\n", "\n").replace('\r', '\n');
+    return nonBlank(key, "an answer");
+  }
+
+  private String nonBlank(String key, String kind) {
+    String text = bounded(key, kind);
     if (text.isBlank()) {
       throw new InvalidInputException(where + ": \"" + key + "\" is empty");
     }
-    if (text.length() > DialogueReader.MAX_CHARACTERS) {
+    return text;
+  }
+
+  /** Returns a text with the line ends of Unix, if it is not too long for its kind. */
+  private String bounded(String key, String kind) {
+    String text = text(key).replace("\r\n", "\n").replace('\r', '\n');
+    if (text.length() > MAX_CHARACTERS) {
       throw new InvalidInputException(
-          "%s: \"%s\" has %d characters, more than the %d that an answer may have"
-              .formatted(where, key, text.length(), DialogueReader.MAX_CHARACTERS));
+          "%s: \"%s\" has %d characters, more than the %d that %s may have"
+              .formatted(where, key, text.length(), MAX_CHARACTERS, kind));
     }
     return text;
+  }
+
+  private String fieldNames() {
+    return fields.isEmpty() ? "none" : String.join(", ", fields.keySet());
   }
 
   private boolean label() {
@@ -130,14 +139,9 @@ record Row(Map<String, Object> fields, String where, long number) {
                   keys.size() == 1
                       ? ""
                       : " (nor \"" + String.join("\" or \"", keys.subList(1, keys.size())) + "\")",
-                  fields.isEmpty() ? "none" : String.join(", ", fields.keySet())));
+                  fieldNames()));
     }
-    String text = text(key).replace("\r\n", "\n").replace('\r', '\n');
-    if (text.length() > DialogueReader.MAX_CHARACTERS) {
-      throw new InvalidInputException(
-          "%s: \"%s\" has %d characters, more than the %d that a text may have"
-              .formatted(where, key, text.length(), DialogueReader.MAX_CHARACTERS));
-    }
+    String text = bounded(key, "a text");
     String prompt = fields.get("prompt") == null || key.equals("prompt") ? null : text("prompt");
     return new TextRow(id(), text, prompt, where);
   }
@@ -153,8 +157,7 @@ record Row(Map<String, Object> fields, String where, long number) {
         switch (fields.get("label")) {
           case null ->
               throw new InvalidInputException(
-                  "%s has no \"label\"; its fields are: %s"
-                      .formatted(where, String.join(", ", fields.keySet())));
+                  "%s has no \"label\"; its fields are: %s".formatted(where, fieldNames()));
           case String text -> text("label", text, "must be a text").strip();
           case Integer number -> number.toString();
           case Long number -> number.toString();
@@ -175,7 +178,7 @@ record Row(Map<String, Object> fields, String where, long number) {
     if (texts.isEmpty()) {
       throw new InvalidInputException(
           "%s has no \"summary\" (nor \"summary1\"); its fields are: %s"
-              .formatted(where, fields.isEmpty() ? "none" : String.join(", ", fields.keySet())));
+              .formatted(where, fieldNames()));
     }
     String textKey = firstOf(TEXT);
     boolean anything = texts.stream().anyMatch(text -> !text.isBlank());

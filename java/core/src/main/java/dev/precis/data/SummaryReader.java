@@ -1,11 +1,7 @@
 package dev.precis.data;
 
 import dev.precis.io.InvalidInputException;
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.Stream;
@@ -27,7 +23,8 @@ public final class SummaryReader {
    */
   public static List<Summaries> read(Path file) {
     if (file.toString().toLowerCase(Locale.ROOT).endsWith(".txt")) {
-      return readLines(file);
+      return DialogueReader.readLines(
+          file, "summary", (line, number, where) -> new Summaries(null, null, List.of(line)));
     }
     try (Stream<Row> rows = DialogueReader.rows(file, "summary")) {
       return rows.filter(SummaryReader::isFirstResult).map(Row::toSummaries).toList();
@@ -36,24 +33,5 @@ public final class SummaryReader {
 
   private static boolean isFirstResult(Row row) {
     return !(row.fields().get("return") instanceof Integer number) || number == 0;
-  }
-
-  private static List<Summaries> readLines(Path file) {
-    String name = DialogueReader.nameOf(file);
-    List<Summaries> all = new ArrayList<>();
-    try (Utf8Stream in = new Utf8Stream(Files.newInputStream(file), name)) {
-      LineReader lines = new LineReader(in, name);
-      for (String line = lines.next(); line != null; line = lines.next()) {
-        all.add(new Summaries(null, null, List.of(line)));
-      }
-    } catch (NoSuchFileException e) {
-      throw new InvalidInputException(file + " does not exist", e);
-    } catch (IOException e) {
-      throw DialogueReader.cannotRead(name, e);
-    }
-    if (all.isEmpty()) {
-      throw new InvalidInputException(name + " holds no summary");
-    }
-    return all;
   }
 }

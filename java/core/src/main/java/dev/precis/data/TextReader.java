@@ -1,11 +1,7 @@
 package dev.precis.data;
 
 import dev.precis.io.InvalidInputException;
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.Stream;
@@ -31,7 +27,10 @@ public final class TextReader {
    */
   public static List<TextRow> read(Path file, String field) {
     if (file.toString().toLowerCase(Locale.ROOT).endsWith(".txt")) {
-      return readLines(file);
+      return DialogueReader.readLines(
+          file,
+          "text",
+          (line, number, where) -> new TextRow(Long.toString(number), line, null, where));
     }
     try (Stream<Row> rows = DialogueReader.rows(file, "text")) {
       return rows.map(row -> row.toText(field == null ? FIELDS : List.of(field))).toList();
@@ -49,25 +48,5 @@ public final class TextReader {
     try (Stream<Row> rows = DialogueReader.rows(file, "text")) {
       return rows.map(row -> row.toLabelledText(field == null ? FIELDS : List.of(field))).toList();
     }
-  }
-
-  private static List<TextRow> readLines(Path file) {
-    String name = DialogueReader.nameOf(file);
-    List<TextRow> all = new ArrayList<>();
-    try (Utf8Stream in = new Utf8Stream(Files.newInputStream(file), name)) {
-      LineReader lines = new LineReader(in, name);
-      for (String line = lines.next(); line != null; line = lines.next()) {
-        String number = Long.toString(lines.number());
-        all.add(new TextRow(number, line, null, name + ", line " + number));
-      }
-    } catch (NoSuchFileException e) {
-      throw new InvalidInputException(file + " does not exist", e);
-    } catch (IOException e) {
-      throw DialogueReader.cannotRead(name, e);
-    }
-    if (all.isEmpty()) {
-      throw new InvalidInputException(name + " holds no text");
-    }
-    return all;
   }
 }

@@ -7,8 +7,8 @@ import java.nio.charset.StandardCharsets;
 import java.util.Map;
 
 /** A file that is one dialogue, with the id 1. */
-final class TextSource implements DialogueReader.Source {
-  private static final int MAX_BYTES = 4 * DialogueReader.MAX_CHARACTERS;
+final class TextSource implements RowSource {
+  private static final int MAX_BYTES = 4 * Row.MAX_CHARACTERS;
 
   private final InputStream in;
   private final String name;
@@ -29,7 +29,7 @@ final class TextSource implements DialogueReader.Source {
     if (in.read() >= 0) {
       throw new InvalidInputException(
           "%s has more than the %d characters that a dialogue may have"
-              .formatted(name, DialogueReader.MAX_CHARACTERS));
+              .formatted(name, Row.MAX_CHARACTERS));
     }
     return new Row(Map.of("dialogue", text.strip()), name, 1);
   }

@@ -6,9 +6,9 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
 /**
- * A CUDA graph: operations that are launched together instead of one by one. {@link
- * Context#capture} makes it. The addresses that the operations read and write are fixed; the
- * contents of that memory may change between two replays.
+ * A CUDA graph: operations that are launched together instead of one by one; on a GPU only. The
+ * addresses that the operations read and write are fixed; the contents of that memory may change
+ * between two replays.
  */
 public final class CapturedGraph implements AutoCloseable {
   private final Context context;
@@ -16,9 +16,33 @@ public final class CapturedGraph implements AutoCloseable {
   private final MemorySegment replayed = arena.allocate(ValueLayout.JAVA_INT);
   private MemorySegment handle;
 
-  CapturedGraph(Context context, MemorySegment handle) {
+  private CapturedGraph(Context context, MemorySegment handle) {
     this.context = context;
     this.handle = handle;
+  }
+
+  /**
+   * Captures operations without running them. They must have run before with the same shapes, so
+   * that their scratch memory has been allocated.
+   *
+   * @param operations launches the operations on the context; it may neither allocate memory nor
+   *     read results
+   * @return the graph, which the caller must close before the context
+   * @throws NativeException if one of the operations fails
+   */
+  public static CapturedGraph capture(Context context, Runnable operations) {
+    context.check(Precis.precis_record_begin(context.handle()));
+    try {
+      operations.run();
+    } catch (RuntimeException | Error e) {
+      Precis.precis_record_end(context.handle(), MemorySegment.NULL);
+      throw e;
+    }
+    try (Arena call = Arena.ofConfined()) {
+      MemorySegment out = call.allocate(ValueLayout.ADDRESS);
+      context.check(Precis.precis_record_end(context.handle(), out));
+      return new CapturedGraph(context, out.get(ValueLayout.ADDRESS, 0));
+    }
   }
 
   /**

@@ -287,30 +287,6 @@ public final class Context implements AutoCloseable {
     }
   }
 
-  /**
-   * Captures operations as a CUDA graph without running them; on a GPU only. They must have run
-   * before with the same shapes, so that their scratch memory has been allocated.
-   *
-   * @param operations launches the operations on this context; it may neither allocate memory nor
-   *     read results
-   * @return the graph, which the caller must close before the context
-   * @throws NativeException if one of the operations fails
-   */
-  public CapturedGraph capture(Runnable operations) {
-    check(Precis.precis_record_begin(handle()));
-    try {
-      operations.run();
-    } catch (RuntimeException | Error e) {
-      Precis.precis_record_end(handle(), MemorySegment.NULL);
-      throw e;
-    }
-    try (Arena call = Arena.ofConfined()) {
-      MemorySegment out = call.allocate(ValueLayout.ADDRESS);
-      check(Precis.precis_record_end(handle(), out));
-      return new CapturedGraph(this, out.get(ValueLayout.ADDRESS, 0));
-    }
-  }
-
   /** Throws what the library says when a status is not {@code PRECIS_OK}. */
   public void check(int status) {
     pending = gpu;

@@ -33,7 +33,7 @@ record FileSelection(List<String> plain, Optional<String> index) {
           "adapter_config.json");
 
   /** The selection; empty where the repository has nothing that can be used. */
-  static Optional<FileSelection> of(Hub.Kind kind, Collection<String> names) {
+  static Optional<FileSelection> of(RepositoryKind kind, Collection<String> names) {
     return switch (kind) {
       case MODEL -> model(Set.copyOf(names));
       case DATASET -> {

@@ -28,37 +28,6 @@ import tools.jackson.databind.JsonNode;
 public final class Hub {
   private static final String DEFAULT_REVISION = "main";
 
-  /** What a repository holds. */
-  public enum Kind {
-    MODEL("models", "model", ""),
-    DATASET("datasets", "data set", "datasets/");
-
-    private final String plural;
-    private final String label;
-    private final String page;
-
-    Kind(String plural, String label, String page) {
-      this.plural = plural;
-      this.label = label;
-      this.page = page;
-    }
-
-    /** As it is called in the hub's addresses and in the cache. */
-    String plural() {
-      return plural;
-    }
-
-    /** As it is called in sentences. */
-    String label() {
-      return label;
-    }
-
-    /** What precedes the id in the address of its page and its files. */
-    String page() {
-      return page;
-    }
-  }
-
   /**
    * How far a download is.
    *
@@ -97,11 +66,11 @@ public final class Hub {
    * @throws InvalidInputException where id or revision is not a possible one
    */
   public Optional<Path> find(String id, String revision) {
-    return find(id, Kind.MODEL, revision);
+    return find(id, RepositoryKind.MODEL, revision);
   }
 
   /** As {@link #find(String, String)}, for either kind. */
-  public Optional<Path> find(String id, Kind kind, String revision) {
+  public Optional<Path> find(String id, RepositoryKind kind, String revision) {
     try {
       return cache(repository(id, kind, revision)).find();
     } catch (IOException e) {
@@ -111,14 +80,14 @@ public final class Hub {
 
   /**
    * Downloads a model of that name or, where there is none, a data set; see {@link
-   * #download(String, Kind, String, Consumer)}.
+   * #download(String, RepositoryKind, String, Consumer)}.
    */
   public Path download(String id, String revision, Consumer<Progress> progress) {
     try {
-      return download(id, Kind.MODEL, revision, progress);
+      return download(id, RepositoryKind.MODEL, revision, progress);
     } catch (HubClient.RepositoryNotFound noModel) {
       try {
-        return download(id, Kind.DATASET, revision, progress);
+        return download(id, RepositoryKind.DATASET, revision, progress);
       } catch (HubClient.RepositoryNotFound neither) {
         throw noModel;
       }
@@ -139,7 +108,8 @@ public final class Hub {
    * @throws UncheckedIOException where network or disk fail; what has arrived is kept, and the next
    *     download goes on from there
    */
-  public Path download(String id, Kind kind, String revision, Consumer<Progress> progress) {
+  public Path download(
+      String id, RepositoryKind kind, String revision, Consumer<Progress> progress) {
     Repository repository = repository(id, kind, revision);
     HubCache cache = cache(repository);
     try {
@@ -290,7 +260,7 @@ public final class Hub {
 
   private static InvalidInputException nothingOfUse(
       Repository repository, Map<String, JsonNode> listing) {
-    if (repository.kind() == Kind.DATASET) {
+    if (repository.kind() == RepositoryKind.DATASET) {
       return new InvalidInputException(
           repository + " has no .csv, .json, .jsonl, .parquet or .txt file");
     }
@@ -302,7 +272,7 @@ public final class Hub {
             + (foreign ? ": it is for TensorFlow or Flax only" : ""));
   }
 
-  private static Repository repository(String id, Kind kind, String revision) {
+  private static Repository repository(String id, RepositoryKind kind, String revision) {
     return new Repository(id, kind, revision == null ? DEFAULT_REVISION : revision);
   }
 

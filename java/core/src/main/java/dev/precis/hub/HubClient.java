@@ -4,6 +4,7 @@ import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
 import dev.precis.io.JsonObject;
 import dev.precis.io.Reason;
+import dev.precis.io.Utf8;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.InterruptedIOException;
@@ -97,7 +98,7 @@ final class HubClient {
           try (Answer answer = open("GET", uri, 0, subject);
               StallGuard body = new StallGuard(answer.response().body(), config.stall())) {
             ByteBuffer bytes = ByteBuffer.wrap(body.readNBytes(Json.MAX_BYTES));
-            return Json.parseObject(Json.decodeUtf8(bytes, uri.toString()), uri.toString());
+            return Json.parseObject(Utf8.decode(bytes, uri.toString()), uri.toString());
           }
         });
   }

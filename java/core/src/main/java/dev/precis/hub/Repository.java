@@ -14,7 +14,7 @@ import java.util.stream.Collectors;
  * @param id {@code name} or {@code organisation/name}
  * @param revision a branch, a tag or a commit
  */
-record Repository(String id, Hub.Kind kind, String revision) {
+record Repository(String id, RepositoryKind kind, String revision) {
   private static final Pattern ID =
       Pattern.compile("(?:[A-Za-z0-9][\\w.-]{0,95}/)?[A-Za-z0-9][\\w.-]{0,95}");
   private static final Pattern REVISION = Pattern.compile("[\\w.+-]+(?:/[\\w.+-]+)*");

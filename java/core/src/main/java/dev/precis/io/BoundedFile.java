@@ -41,6 +41,6 @@ public final class BoundedFile {
    * @throws InvalidInputException also if it is not UTF-8
    */
   public static String readText(Path file, long limit, String kind) {
-    return Json.decodeUtf8(ByteBuffer.wrap(read(file, limit, kind)), file.toString());
+    return Utf8.decode(ByteBuffer.wrap(read(file, limit, kind)), file.toString());
   }
 }

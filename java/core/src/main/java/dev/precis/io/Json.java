@@ -4,9 +4,6 @@ import java.io.ByteArrayOutputStream;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.io.UncheckedIOException;
-import java.nio.ByteBuffer;
-import java.nio.charset.CharacterCodingException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.function.Consumer;
 import tools.jackson.core.JacksonException;
@@ -158,20 +155,6 @@ public final class Json {
       case VALUE_FALSE -> nodes.booleanNode(false);
       default -> nodes.nullNode();
     };
-  }
-
-  /**
-   * Decodes UTF-8 strictly.
-   *
-   * @param where what the bytes are, for the error's sentence
-   * @throws InvalidInputException where they are not UTF-8
-   */
-  public static String decodeUtf8(ByteBuffer bytes, String where) {
-    try {
-      return StandardCharsets.UTF_8.newDecoder().decode(bytes).toString();
-    } catch (CharacterCodingException e) {
-      throw new InvalidInputException(where + " is not UTF-8 text", e);
-    }
   }
 
   /** The sentence for a document that Jackson refuses. */

@@ -58,7 +58,7 @@ public final class GraphCache implements AutoCloseable {
       graphs.put(kind, null);
       return;
     }
-    CapturedGraph captured = context.capture(step);
+    CapturedGraph captured = CapturedGraph.capture(context, step);
     graphs.put(kind, captured);
     if (!captured.replay()) {
       throw new IllegalStateException("Memory was freed while a step was captured.");

@@ -2,6 +2,7 @@ package dev.precis.text;
 
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
+import dev.precis.io.Utf8;
 import java.io.ByteArrayOutputStream;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
@@ -72,7 +73,7 @@ final class ByteLevelBpe {
   /** Copies {@code {"token": id, ...}} and returns the ids of the special tokens in it. */
   private static Map<String, Integer> copyVocabulary(Path file, JsonGenerator out) {
     Map<String, Integer> special = new HashMap<>();
-    try (JsonParser in = Json.parser(TokenizerFiles.read(file))) {
+    try (JsonParser in = Json.parser(TokenizerFile.read(file))) {
       if (in.nextToken() != JsonToken.START_OBJECT) {
         throw new InvalidInputException(file + " must hold a JSON object");
       }
@@ -97,8 +98,8 @@ final class ByteLevelBpe {
 
   /** One merge a line, "left right"; the first line may name the format's version. */
   private static void writeMerges(Path file, JsonGenerator out) {
-    ByteBuffer bytes = ByteBuffer.wrap(TokenizerFiles.read(file));
-    List<String> lines = Json.decodeUtf8(bytes, file.toString()).lines().toList();
+    ByteBuffer bytes = ByteBuffer.wrap(TokenizerFile.read(file));
+    List<String> lines = Utf8.decode(bytes, file.toString()).lines().toList();
     out.writeStartArray();
     for (int i = 0; i < lines.size(); i++) {
       String line = lines.get(i);

@@ -1,7 +1,7 @@
 package dev.precis.text;
 
 import dev.precis.io.InvalidInputException;
-import dev.precis.io.Json;
+import dev.precis.io.Utf8;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 
@@ -71,7 +71,7 @@ final class ProtobufReader {
   }
 
   String text() {
-    return Json.decodeUtf8(value(), where + ": field " + field);
+    return Utf8.decode(value(), where + ": field " + field);
   }
 
   ProtobufReader message() {

@@ -1,11 +1,12 @@
 package dev.precis.text;
 
 import java.util.Arrays;
+import java.util.function.Function;
 
 /**
- * Decodes ids as they arrive. Each piece is made of complete code points, and all pieces together
- * are {@link Tokenizer#decode} of all ids: a byte-level token that ends inside a character is held
- * back until the character is complete. Belongs to one thread.
+ * Decodes ids as they arrive. Each piece consists of complete code points, and all pieces together
+ * are the decoded text of all ids: a byte-level token that ends inside a character is held back
+ * until the character is complete. Not thread-safe.
  *
  * <p>Only a short window of the last ids is decoded again for each new one, so that the cost does
  * not grow with the length of the text. The window always starts with the ids of the last piece,
@@ -14,16 +15,15 @@ import java.util.Arrays;
 public final class TokenStream {
   private static final char REPLACEMENT = '\uFFFD';
 
-  private final Tokenizer tokenizer;
-  private final boolean skipSpecialTokens;
+  private final Function<int[], String> decoder;
   private int[] window = new int[16];
   private int size; // ids in the window
   private int given; // the window's ids whose text has been returned
   private String givenText = "";
 
-  TokenStream(Tokenizer tokenizer, boolean skipSpecialTokens) {
-    this.tokenizer = tokenizer;
-    this.skipSpecialTokens = skipSpecialTokens;
+  /** Makes a stream whose text is what the decoder makes of all ids. */
+  TokenStream(Function<int[], String> decoder) {
+    this.decoder = decoder;
   }
 
   /**
@@ -63,6 +63,6 @@ public final class TokenStream {
   }
 
   private String decode() {
-    return tokenizer.decode(Arrays.copyOf(window, size), skipSpecialTokens);
+    return decoder.apply(Arrays.copyOf(window, size));
   }
 }

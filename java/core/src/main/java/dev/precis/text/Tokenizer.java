@@ -80,7 +80,7 @@ public interface Tokenizer extends AutoCloseable {
 
   /** A decoder for ids that arrive one by one; its pieces add up to {@link #decode} of them all. */
   default TokenStream stream(boolean skipSpecialTokens) {
-    return new TokenStream(this, skipSpecialTokens);
+    return new TokenStream(ids -> decode(ids, skipSpecialTokens));
   }
 
   /** The id that fills short rows of a batch, or -1 where the tokenizer has none. */

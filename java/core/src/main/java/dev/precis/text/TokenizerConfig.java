@@ -26,7 +26,7 @@ record TokenizerConfig(String where, Map<String, String> specialTokens, int extr
     Map<String, String> specialTokens = new HashMap<>();
     int extraIds = T5_EXTRA_IDS;
     if (Files.exists(file)) {
-      try (JsonParser parser = Json.parser(TokenizerFiles.read(file))) {
+      try (JsonParser parser = Json.parser(TokenizerFile.read(file))) {
         if (parser.nextToken() != JsonToken.START_OBJECT) {
           throw new InvalidInputException(file + " must hold a JSON object");
         }

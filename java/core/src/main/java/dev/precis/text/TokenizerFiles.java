@@ -1,9 +1,8 @@
 package dev.precis.text;
 
-import dev.precis.io.BoundedFile;
 import dev.precis.io.FileDigest;
 import dev.precis.io.InvalidInputException;
-import dev.precis.io.Json;
+import dev.precis.io.Utf8;
 import dev.precis.text.NativeTokenizer.SpecialTokens;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
@@ -25,11 +24,11 @@ final class TokenizerFiles {
     Path merges = folder.resolve("merges.txt");
     TokenizerConfig config = TokenizerConfig.read(folder.resolve("tokenizer_config.json"));
     if (Files.exists(tokenizerJson)) {
-      return build(read(tokenizerJson), tokenizerJson, config);
+      return build(TokenizerFile.read(tokenizerJson), tokenizerJson, config);
     }
     if (Files.exists(sentencePiece)) {
       SentencePieceModel model =
-          SentencePieceModel.parse(read(sentencePiece), sentencePiece.toString());
+          SentencePieceModel.parse(TokenizerFile.read(sentencePiece), sentencePiece.toString());
       return build(model.toTokenizerJson(config.extraIds()), sentencePiece, config);
     }
     if (Files.exists(vocabulary) && Files.exists(merges)) {
@@ -96,7 +95,7 @@ final class TokenizerFiles {
   /** String's own decoder is several times faster than a strict one, and leaves a mark. */
   private static String decode(byte[] utf8, String where) {
     String text = new String(utf8, StandardCharsets.UTF_8);
-    return text.indexOf('\uFFFD') < 0 ? text : Json.decodeUtf8(ByteBuffer.wrap(utf8), where);
+    return text.indexOf('\uFFFD') < 0 ? text : Utf8.decode(ByteBuffer.wrap(utf8), where);
   }
 
   private static long await(FutureTask<Long> engine) {
@@ -120,10 +119,5 @@ final class TokenizerFiles {
     } catch (RuntimeException e) {
       // Its reason is the one that is already on its way.
     }
-  }
-
-  /** Reads a file, within the limit of JSON documents. */
-  static byte[] read(Path file) {
-    return BoundedFile.read(file, Json.MAX_BYTES, "a tokenizer's file");
   }
 }

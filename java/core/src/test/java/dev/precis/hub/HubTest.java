@@ -7,7 +7,6 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.precis.hub.FakeHub.Request;
-import dev.precis.hub.Hub.Kind;
 import dev.precis.hub.Hub.Progress;
 import dev.precis.io.InvalidInputException;
 import java.io.IOException;
@@ -92,7 +91,7 @@ class HubTest {
   }
 
   private Path download(Hub hub) {
-    return hub.download(ID, Kind.MODEL, null, progress::add);
+    return hub.download(ID, RepositoryKind.MODEL, null, progress::add);
   }
 
   private String refusal(Hub hub) {
@@ -163,7 +162,7 @@ class HubTest {
   @ParameterizedTest
   @CsvSource({"main, main", "v1.0, v1.0", "refs/pr/1, refs%2Fpr%2F1"})
   void takesBranchesAndTags(String revision, String encoded) throws IOException {
-    Path snapshot = hub().download(ID, Kind.MODEL, revision, progress::add);
+    Path snapshot = hub().download(ID, RepositoryKind.MODEL, revision, progress::add);
     assertEquals(FakeHub.COMMIT, snapshot.getFileName().toString());
     assertEquals(1, server.count("GET", "/revision/" + encoded));
     assertEquals(FakeHub.COMMIT, Files.readString(repository().resolve("refs").resolve(revision)));
@@ -174,7 +173,7 @@ class HubTest {
 
   @Test
   void takesCommits() throws IOException {
-    hub().download(ID, Kind.MODEL, FakeHub.COMMIT, progress::add);
+    hub().download(ID, RepositoryKind.MODEL, FakeHub.COMMIT, progress::add);
     assertFalse(Files.exists(repository().resolve("refs")), "a commit needs no name");
   }
 
@@ -183,7 +182,7 @@ class HubTest {
     String message =
         assertThrows(
                 InvalidInputException.class,
-                () -> hub().download(ID, Kind.MODEL, "v9", progress::add))
+                () -> hub().download(ID, RepositoryKind.MODEL, "v9", progress::add))
             .getMessage();
     assertTrue(message.contains("has no revision \"v9\""), message);
   }
@@ -393,7 +392,7 @@ class HubTest {
     String message =
         assertThrows(
                 InvalidInputException.class,
-                () -> hub().download(ID, Kind.DATASET, null, progress::add))
+                () -> hub().download(ID, RepositoryKind.DATASET, null, progress::add))
             .getMessage();
     assertTrue(message.contains("does not stay in its folder"), message);
     assertEquals(0, server.count("GET", "/resolve/"));
@@ -419,7 +418,7 @@ class HubTest {
     assertEquals(
         Path.of("../../../blobs/" + server.etag("data/train 1.csv")),
         Files.readSymbolicLink(snapshot.resolve("data/train 1.csv")));
-    assertEquals(Optional.of(snapshot), hub().find(ID, Kind.DATASET, null));
+    assertEquals(Optional.of(snapshot), hub().find(ID, RepositoryKind.DATASET, null));
     assertEquals(Optional.empty(), hub().find(ID, null), "it is no model");
   }
 
@@ -534,7 +533,7 @@ class HubTest {
             threads.submit(
                 () -> {
                   together.await();
-                  return hub().download(ID, Kind.MODEL, null, p -> {});
+                  return hub().download(ID, RepositoryKind.MODEL, null, p -> {});
                 }));
       }
       together.countDown();
@@ -560,7 +559,8 @@ class HubTest {
             .start();
     try (ExecutorService thread = Executors.newSingleThreadExecutor()) {
       assertEquals("locked", other.inputReader(StandardCharsets.UTF_8).readLine());
-      Future<Path> download = thread.submit(() -> hub().download(ID, Kind.MODEL, null, p -> {}));
+      Future<Path> download =
+          thread.submit(() -> hub().download(ID, RepositoryKind.MODEL, null, p -> {}));
       Thread.sleep(300);
       assertFalse(download.isDone());
       assertEquals(0, server.count("GET", WEIGHTS));

@@ -3,6 +3,7 @@ package dev.precis.cli.model;
 import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.common.Progress;
 import dev.precis.hub.Hub;
+import dev.precis.hub.RepositoryKind;
 import java.nio.file.Path;
 import java.util.Locale;
 import picocli.CommandLine.Command;
@@ -46,7 +47,7 @@ public final class DownloadCommand extends BaseCommand {
     try (Progress progress = new Progress(terminal(), common().quiet())) {
       folder =
           dataset
-              ? hub.download(id, Hub.Kind.DATASET, revision, p -> show(progress, p))
+              ? hub.download(id, RepositoryKind.DATASET, revision, p -> show(progress, p))
               : hub.download(id, revision, p -> show(progress, p));
     }
     terminal().println(folder.toString());
