@@ -150,8 +150,8 @@ public final class T5 implements AutoCloseable {
   }
 
   /**
-   * Packed weights depend on the checkpoint, its configuration, the library and the instruction
-   * set.
+   * Makes the packed weights. They depend on the checkpoint, its configuration, the library and the
+   * instruction set.
    */
   private PackedWeights packedWeights(WeightsCache cache, Checkpoint checkpoint) {
     LongFunction<MemorySegment> allocate =

@@ -117,7 +117,7 @@ class T5Test {
   }
 
   @Test
-  void severalThreadsTakeTurns() {
+  void callsOfSeveralThreadsAreSerialized() {
     try (T5 t5 = T5.load(TINY)) {
       String alone = t5.generate(PROMPT, SHORT).text();
       List<CompletableFuture<String>> all = new ArrayList<>();

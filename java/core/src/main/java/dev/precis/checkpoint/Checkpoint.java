@@ -46,8 +46,8 @@ public final class Checkpoint implements AutoCloseable {
    * shards, {@code pytorch_model.bin}, {@code pytorch_model.bin.index.json} with its shards that
    * the folder has.
    *
-   * @throws InvalidInputException where the folder or its files cannot be used
-   * @throws UncheckedIOException where reading fails
+   * @throws InvalidInputException if the folder or its files cannot be used
+   * @throws UncheckedIOException if reading fails
    */
   public static Checkpoint open(Path folder) {
     if (!Files.isDirectory(folder)) {
@@ -76,8 +76,8 @@ public final class Checkpoint implements AutoCloseable {
   /**
    * Opens one file: safetensors by its extension, else one of {@code torch.save}.
    *
-   * @throws InvalidInputException where it cannot be used
-   * @throws UncheckedIOException where reading fails
+   * @throws InvalidInputException if it cannot be used
+   * @throws UncheckedIOException if reading fails
    */
   public static Checkpoint openFile(Path file) {
     return opened(file, checkpoint -> checkpoint.addFile(file));
@@ -134,7 +134,8 @@ public final class Checkpoint implements AutoCloseable {
   }
 
   /**
-   * A shard's path. It must be in the folder, or where the hub's cache keeps a snapshot's files.
+   * Returns a shard's path. It must be in the folder, or where the hub's cache keeps a snapshot's
+   * files.
    */
   private static Path shard(Path folder, Path index, String name) {
     if (name.isEmpty() || name.startsWith(".") || !name.matches("[^/\\\\:\\p{Cntrl}]+")) {
@@ -179,36 +180,36 @@ public final class Checkpoint implements AutoCloseable {
         + " with shards, must be in it";
   }
 
-  /** What was opened: the folder or the file. */
+  /** Returns the folder or the file that was opened. */
   public Path path() {
     return path;
   }
 
-  /** The files that the tensors are in, by name. */
+  /** Returns the files that the tensors are in, by name. */
   public List<Path> files() {
     return files.values().stream().map(TensorFile::path).distinct().sorted().toList();
   }
 
-  /** The tensors' names, in the files' order. */
+  /** Returns the tensors' names, in the files' order. */
   public Set<String> names() {
     return Collections.unmodifiableSet(files.keySet());
   }
 
-  /** Whether there is a tensor of that name. */
+  /** Returns true if there is a tensor of that name. */
   public boolean contains(String name) {
     return files.containsKey(name);
   }
 
-  /** The texts that safetensors files carry beside their tensors. */
+  /** Returns the texts that safetensors files carry beside their tensors. */
   public Map<String, String> metadata() {
     return Collections.unmodifiableMap(metadata);
   }
 
   /**
-   * A tensor: read-only, contiguous, little endian, aligned to its element, valid until {@link
-   * #close}.
+   * Returns a tensor: read-only, contiguous, little endian, aligned to its element, valid until
+   * {@link #close}.
    *
-   * @throws InvalidInputException where there is none of that name, or its type is not read
+   * @throws InvalidInputException if there is none of that name, or its type is not read
    */
   public TensorView get(String name) {
     TensorFile file = files.get(name);
@@ -222,7 +223,7 @@ public final class Checkpoint implements AutoCloseable {
     return views.computeIfAbsent(name, file::get);
   }
 
-  /** A tensor where there is one of that name; see {@link #get}. */
+  /** Returns the tensor of that name if there is one; see {@link #get}. */
   public Optional<TensorView> find(String name) {
     return contains(name) ? Optional.of(get(name)) : Optional.empty();
   }

@@ -21,7 +21,7 @@ final class MappedFile {
 
   private MappedFile() {}
 
-  /** The whole file, read-only. A Git LFS pointer in its place is an error that says so. */
+  /** Maps the whole file, read-only. A Git LFS pointer in its place is an error that says so. */
   static MemorySegment map(Path file, Arena arena) {
     if (!Files.isRegularFile(file)) {
       throw new InvalidInputException(
@@ -47,7 +47,10 @@ final class MappedFile {
         && Arrays.equals(bytes.asSlice(0, prefix.length).toArray(ValueLayout.JAVA_BYTE), prefix);
   }
 
-  /** The same bytes at an address that is a multiple of {@code alignment}: itself or a copy. */
+  /**
+   * Returns the same bytes at an address that is a multiple of {@code alignment}: the segment
+   * itself or a copy.
+   */
   static MemorySegment aligned(MemorySegment data, long alignment, Arena arena) {
     if (data.address() % alignment == 0) {
       return data;

@@ -53,7 +53,7 @@ public final class PackedWeights {
   private final Path file;
 
   /**
-   * Weights that are not kept.
+   * Makes weights that are not kept.
    *
    * @param allocate gives zero-filled memory, aligned to 64 bytes
    */
@@ -67,7 +67,7 @@ public final class PackedWeights {
   }
 
   /**
-   * Weights that may be in a cache, and go there on {@link #keep}.
+   * Makes weights that may be in a cache, and go there on {@link #keep}.
    *
    * @param allocate gives zero-filled memory, aligned to 64 bytes
    * @param sources the files that they are made of
@@ -99,11 +99,11 @@ public final class PackedWeights {
   }
 
   /**
-   * One of the weights.
+   * Returns one of the weights.
    *
    * @param name unlike all others
-   * @param pack writes it where it was not found
-   * @return aligned to 64 bytes; read-only where it was found
+   * @param pack writes it if it was not found
+   * @return aligned to 64 bytes; read-only if it was found
    */
   public MemorySegment get(String name, long bytes, Consumer<MemorySegment> pack) {
     long padded = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
@@ -119,7 +119,7 @@ public final class PackedWeights {
     return whole.asSlice(0, bytes);
   }
 
-  /** Whether all that was asked for was found. */
+  /** Returns true if every weight that was asked for was found in the cache. */
   public boolean wereFound() {
     return !parts.isEmpty() && found.keySet().equals(parts.keySet());
   }
@@ -176,7 +176,7 @@ public final class PackedWeights {
     }
   }
 
-  /** The checksums of the parts, in the order of their names. */
+  /** Returns the checksums of the parts, in the order of their names. */
   private static String checksums(Map<String, MemorySegment> parts) {
     List<MemorySegment> all = List.copyOf(parts.values());
     long[] sums = new long[all.size()];
@@ -230,9 +230,9 @@ public final class PackedWeights {
   }
 
   /**
-   * What weights were made of.
+   * The files and settings that weights were made of.
    *
-   * @param settled whether the files will show it when they change again
+   * @param settled true if the files' times will show another change
    */
   private record Identity(String key, boolean settled) {
     static Identity of(List<Path> sources, String dependencies) {

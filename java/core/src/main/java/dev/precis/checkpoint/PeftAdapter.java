@@ -24,12 +24,12 @@ import tools.jackson.databind.JsonNode;
  * adapter_model.safetensors}, or the older {@code adapter_model.bin}.
  *
  * <p>For a linear layer {@code y = x W'} of shape W (out, in), module M of the adapter adds {@code
- * scaling (x A') B'} with A (rank, in) and B (out, rank). What of a configuration would change the
- * result and is not supported is refused by name, never ignored. The tensors live as long as the
- * adapter is open.
+ * scaling (x A') B'} with A (rank, in) and B (out, rank). A setting that would change the result
+ * and is not supported is refused by name, never ignored. The tensors live as long as the adapter
+ * is open.
  */
 public final class PeftAdapter implements AutoCloseable {
-  /** What TRL calls the value head; it is not a part of the model. */
+  /** TRL's name of the value head, which is not a part of the model. */
   private static final String VALUE_HEAD = "v_head.summary.";
 
   private static final String CONFIG = "adapter_config.json";
@@ -70,12 +70,12 @@ public final class PeftAdapter implements AutoCloseable {
    */
   public record Module(
       String name, TensorView a, TensorView b, int rank, double alpha, double scaling) {
-    /** The layer's number of inputs. */
+    /** Returns the layer's number of inputs. */
     public long in() {
       return a.shape()[1];
     }
 
-    /** The layer's number of outputs. */
+    /** Returns the layer's number of outputs. */
     public long out() {
       return b.shape()[0];
     }
@@ -108,8 +108,8 @@ public final class PeftAdapter implements AutoCloseable {
   /**
    * Opens an adapter's folder.
    *
-   * @throws InvalidInputException where it is none, is damaged, or needs what is not supported
-   * @throws UncheckedIOException where reading fails
+   * @throws InvalidInputException if it is none, is damaged, or needs what is not supported
+   * @throws UncheckedIOException if reading fails
    */
   public static PeftAdapter open(Path folder) {
     if (!Files.exists(folder.resolve(CONFIG))) {
@@ -227,14 +227,16 @@ public final class PeftAdapter implements AutoCloseable {
     return new Module(name, a, b, itsRank, itsAlpha, scaling);
   }
 
-  /** The first key that, as a regular expression, matches the end of the name from a dot on. */
+  /**
+   * Returns the first key that, as a regular expression, matches the end of the name from a dot on.
+   */
   private static Optional<String> matching(JsonObject patterns, String module) {
     return patterns.keys().stream()
         .filter(key -> BoundedRegex.matches("(.*\\.)?(" + key + ")", module, patterns.where()))
         .findFirst();
   }
 
-  /** A tensor of the value head that was saved with the adapter, such as its weight. */
+  /** Returns a tensor of the value head that was saved with the adapter, such as its weight. */
   public Optional<TensorView> valueHead(String name) {
     return weights.contains(VALUE_HEAD + name)
         ? Optional.of(weights.get(VALUE_HEAD + name))
@@ -245,39 +247,39 @@ public final class PeftAdapter implements AutoCloseable {
     return TensorFile.invalid(weights.path(), what);
   }
 
-  /** The folder that was opened. */
+  /** Returns the folder that was opened. */
   public Path folder() {
     return folder;
   }
 
-  /** The rank of all modules but those that the configuration lists apart. */
+  /** Returns the rank of all modules but those that the configuration lists apart. */
   public int rank() {
     return rank;
   }
 
-  /** The alpha of all modules but those that the configuration lists apart. */
+  /** Returns the alpha of all modules but those that the configuration lists apart. */
   public double alpha() {
     return alpha;
   }
 
-  /** Whether scaling is alpha / sqrt(rank) rather than alpha / rank. */
+  /** Returns true if scaling is alpha / sqrt(rank) rather than alpha / rank. */
   public boolean rankStabilised() {
     return rankStabilised;
   }
 
-  /** The dropout on the adapter's input that it was trained with; none when generating. */
+  /** Returns the dropout on the adapter's input that it was trained with; generation has none. */
   public double dropout() {
     return dropout;
   }
 
-  /** What the configuration calls the model that it was trained on: a hub id or a path. */
+  /** Returns the configuration's name of the model that it was trained on: a hub id or a path. */
   public Optional<String> baseModel() {
     return config.optionalText("base_model_name_or_path");
   }
 
   /**
-   * The names of the layers that were chosen to be adapted, such as {@code q} and {@code v}, or one
-   * regular expression for them. {@link #modules} is what came of it.
+   * Returns the names of the layers that were chosen to be adapted, such as {@code q} and {@code
+   * v}, or one regular expression for them. {@link #modules} is what came of it.
    */
   public List<String> targetModules() {
     JsonNode value = config.node().get("target_modules");
@@ -286,12 +288,12 @@ public final class PeftAdapter implements AutoCloseable {
         : config.texts("target_modules");
   }
 
-  /** The whole configuration as it was read. */
+  /** Returns the whole configuration as it was read. */
   public JsonObject config() {
     return config;
   }
 
-  /** The adapted layers by their name in the base model, in the file's order. */
+  /** Returns the adapted layers by their name in the base model, in the file's order. */
   public Map<String, Module> modules() {
     return Collections.unmodifiableMap(modules);
   }

@@ -101,11 +101,11 @@ final class PickleReader {
   }
 
   /**
-   * The tensors of a pickled state dict, by name, in its order. Values that are no tensors are left
-   * out.
+   * Reads the tensors of a pickled state dict, by name, in its order. Values that are no tensors
+   * are left out.
    *
    * @param path the file, for the errors' sentences
-   * @throws InvalidInputException where the pickle is damaged or names anything but tensors
+   * @throws InvalidInputException if the pickle is damaged or names anything but tensors
    */
   static Map<String, Tensor> readStateDict(Path path, MemorySegment bytes) {
     if (bytes.byteSize() > MAX_BYTES) {
@@ -188,7 +188,7 @@ final class PickleReader {
     }
   }
 
-  /** Names that may appear. They are compared, never looked up anywhere. */
+  /** Returns a name that may appear. Names are compared, never looked up anywhere. */
   private Global global(String module, String name) {
     Global global = new Global(module + "." + name);
     if (STORAGES.containsKey(global.name)
@@ -223,8 +223,9 @@ final class PickleReader {
   }
 
   /**
-   * BUILD sets an object's attributes. State dicts carry their {@code _metadata} that way, which
-   * has no use here; on anything but the dictionary it would be an object's own setter.
+   * Executes BUILD, which sets an object's attributes. State dicts carry their {@code _metadata}
+   * that way, which has no use here; on anything but the dictionary it would be an object's own
+   * setter.
    */
   private void build(Object state) {
     if (!(peek() instanceof Map) || !(state instanceof Map)) {
@@ -232,7 +233,7 @@ final class PickleReader {
     }
   }
 
-  /** Persistent ids: ("storage", class, key, device, number of elements). */
+  /** Resolves a persistent id: ("storage", class, key, device, number of elements). */
   private Storage storage(Object[] id) {
     if (id.length == 5
         && "storage".equals(id[0])
@@ -297,7 +298,7 @@ final class PickleReader {
     return popMany(1)[0];
   }
 
-  /** The top values, the deepest first; a mark among them is an error. */
+  /** Pops the top values, the deepest first; a mark among them is an error. */
   private Object[] popMany(int count) {
     if (stack.size() < count) {
       throw damaged("its stack runs empty");
@@ -373,7 +374,7 @@ final class PickleReader {
     return (int) Math.min(nextU32(), Integer.MAX_VALUE);
   }
 
-  /** Two's complement, little endian. */
+  /** Reads a number in two's complement, little endian. */
   private long readLong(int length) {
     if (length > Long.BYTES) {
       throw damaged("a number has more than 64 bits");

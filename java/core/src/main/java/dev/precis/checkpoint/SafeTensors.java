@@ -69,7 +69,7 @@ public final class SafeTensors {
    */
   public record Source(String name, DType dtype, long[] shape, Supplier<MemorySegment> data) {}
 
-  /** As {@link #writeSources}, for tensors that are at hand. */
+  /** Writes tensors that are in memory; see {@link #writeSources}. */
   public static void write(
       Path file, Collection<TensorView> tensors, Map<String, String> metadata) {
     writeSources(
@@ -84,9 +84,8 @@ public final class SafeTensors {
    * Python's safetensors writes (for at most one metadata entry; it does not order several).
    *
    * @param metadata texts for the header; Python's libraries expect {@code "format": "pt"}
-   * @throws java.io.UncheckedIOException where writing fails
-   * @throws IllegalArgumentException where two tensors have one name, or data does not fit its
-   *     shape
+   * @throws java.io.UncheckedIOException if writing fails
+   * @throws IllegalArgumentException if two tensors have one name, or data does not fit its shape
    */
   public static void writeSources(
       Path file, Collection<Source> tensors, Map<String, String> metadata) {
@@ -94,8 +93,8 @@ public final class SafeTensors {
   }
 
   /**
-   * As {@link #writeSources}, with the first tensor at a multiple of {@code alignment} bytes, which
-   * itself is one of 8, and without waiting for the disk.
+   * Writes tensors as {@link #writeSources} does, with the first tensor at a multiple of {@code
+   * alignment} bytes, which itself is one of 8, and without waiting for the disk.
    */
   static void writeAligned(
       Path file, Collection<Source> tensors, Map<String, String> metadata, int alignment) {

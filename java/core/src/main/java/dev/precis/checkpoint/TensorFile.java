@@ -9,18 +9,18 @@ import java.util.Set;
 interface TensorFile {
   Path path();
 
-  /** Names in the file's order. */
+  /** Returns the names in the file's order. */
   Set<String> names();
 
-  /** A name from {@link #names}; its data aligned to its element. */
+  /** Returns the tensor of a name from {@link #names}; its data are aligned to its element. */
   TensorView get(String name);
 
-  /** The texts stored beside the tensors. */
+  /** Returns the texts stored beside the tensors. */
   Map<String, String> metadata();
 
   /**
-   * "FILE WHAT", fit for a terminal: names that come from the file can hold control characters and
-   * be of any length.
+   * Makes an exception "FILE WHAT", fit for a terminal: names that come from the file can hold
+   * control characters and be of any length.
    */
   static InvalidInputException invalid(Path file, String what) {
     String shown = what.replaceAll("\\p{Cntrl}", "?");

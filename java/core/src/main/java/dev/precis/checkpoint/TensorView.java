@@ -31,7 +31,7 @@ public record TensorView(String name, DType dtype, long[] shape, MemorySegment d
   /**
    * Checks that data and shape agree.
    *
-   * @throws IllegalArgumentException where they do not
+   * @throws IllegalArgumentException if they do not
    */
   public TensorView {
     if (Arrays.stream(shape).anyMatch(d -> d < 0)
@@ -42,16 +42,16 @@ public record TensorView(String name, DType dtype, long[] shape, MemorySegment d
     }
   }
 
-  /** How many elements there are: the product of the dimensions. */
+  /** Returns the number of elements: the product of the dimensions. */
   public long elements() {
     return elements(shape);
   }
 
   /**
-   * The elements as {@code float}, from any floating-point type.
+   * Returns the elements as {@code float}, from any floating-point type.
    *
-   * @throws InvalidInputException where the tensor is not of a floating-point type
-   * @throws IllegalStateException where it has more elements than an array can hold
+   * @throws InvalidInputException if the tensor is not of a floating-point type
+   * @throws IllegalStateException if it has more elements than an array can hold
    */
   public float[] toFloat32() {
     if (elements() > Integer.MAX_VALUE - 8) {
@@ -67,7 +67,7 @@ public record TensorView(String name, DType dtype, long[] shape, MemorySegment d
    * exactly, float64 rounds to nearest.
    *
    * @param target at least 4 bytes an element
-   * @throws InvalidInputException where the tensor is not of a floating-point type
+   * @throws InvalidInputException if the tensor is not of a floating-point type
    */
   public void toFloat32(MemorySegment target) {
     ValueLayout.OfFloat out = ValueLayout.JAVA_FLOAT_UNALIGNED;
@@ -95,7 +95,7 @@ public record TensorView(String name, DType dtype, long[] shape, MemorySegment d
     }
   }
 
-  /** The bytes, copied. */
+  /** Returns a copy of the bytes. */
   public byte[] toBytes() {
     return data.toArray(JAVA_BYTE);
   }
@@ -105,7 +105,7 @@ public record TensorView(String name, DType dtype, long[] shape, MemorySegment d
     return name + " " + dtype + Arrays.toString(shape);
   }
 
-  /** The product of the dimensions; ArithmeticException where it does not fit. */
+  /** Returns the product of the dimensions; throws ArithmeticException if it does not fit. */
   static long elements(long[] shape) {
     long product = 1;
     for (long dimension : shape) {

@@ -26,7 +26,7 @@ public final class WeightsCache {
   /** End of the names of files with packed weights. */
   static final String SUFFIX = ".safetensors";
 
-  /** Bytes that may be kept where the environment does not say. */
+  /** The limit by default, in bytes. */
   public static final long DEFAULT_LIMIT = 16L << 30;
 
   /** Bytes of weights that are packed about as fast as they are found. */
@@ -39,7 +39,7 @@ public final class WeightsCache {
   private final long smallest;
 
   /**
-   * A cache in a folder, which is made when it is needed.
+   * Makes a cache in a folder, which is created when it is needed.
    *
    * @param limit bytes of all files together, at most
    * @param smallest bytes below which weights are not kept
@@ -51,11 +51,11 @@ public final class WeightsCache {
   }
 
   /**
-   * The cache that the environment describes: {@code PRECIS_WEIGHTS_CACHE} is {@code off} or the
-   * limit, such as {@code 500M} or {@code 40G}; the folder is {@code weights} below {@code
+   * Returns the cache that the environment describes: {@code PRECIS_WEIGHTS_CACHE} is {@code off}
+   * or the limit, such as {@code 500M} or {@code 40G}; the folder is {@code weights} below {@code
    * PRECIS_CACHE_DIR} (default {@code ~/.cache/precis}).
    *
-   * @throws InvalidInputException where the variable is neither
+   * @throws InvalidInputException if the variable is neither
    */
   public static Optional<WeightsCache> of(Map<String, String> environment) {
     String limit = environment.getOrDefault("PRECIS_WEIGHTS_CACHE", "").strip();
@@ -78,17 +78,17 @@ public final class WeightsCache {
     return Long.parseLong(digits) << (unit == 0 ? 20 : 30);
   }
 
-  /** Where the files are. */
+  /** Returns the folder of the files. */
   public Path folder() {
     return folder;
   }
 
-  /** Bytes that all files may take together. */
+  /** Returns the bytes that all files may take together. */
   public long limit() {
     return limit;
   }
 
-  /** Bytes that all files take together. */
+  /** Returns the bytes that all files take together. */
   public long size() {
     long size = 0;
     for (Kept each : kept()) {
@@ -112,7 +112,9 @@ public final class WeightsCache {
     }
   }
 
-  /** Whether so many bytes are worth keeping, and leave the disk at least as much again. */
+  /**
+   * Returns true if so many bytes are worth keeping and leave at least as much free on the disk.
+   */
   boolean admits(long bytes) throws IOException {
     return bytes >= smallest
         && bytes <= limit
@@ -124,7 +126,7 @@ public final class WeightsCache {
     try {
       Files.setLastModifiedTime(file, FileTime.from(Instant.now()));
     } catch (IOException e) {
-      // A cache that cannot be written to is still good for reading.
+      // A cache that cannot be written to can still be read.
     }
   }
 

@@ -50,7 +50,7 @@ final class ZipArchive {
 
   private static final long ALWAYS_ALLOWED = 64L << 20;
 
-  /** Where an entry's bytes are in the archive, and how many they are unpacked. */
+  /** The place of an entry's bytes in the archive, and their unpacked size. */
   private record Entry(long start, long packed, long size, boolean deflated) {}
 
   private final Path path;
@@ -73,14 +73,14 @@ final class ZipArchive {
     }
   }
 
-  /** The entries' unpacked sizes by name, in the directory's order. */
+  /** Returns the entries' unpacked sizes by name, in the directory's order. */
   Map<String, Long> sizes() {
     Map<String, Long> sizes = new LinkedHashMap<>();
     entries.forEach((name, entry) -> sizes.put(name, entry.size));
     return sizes;
   }
 
-  /** An entry's bytes: a slice of the mapped file where it is stored, else unpacked. */
+  /** Returns an entry's bytes: a slice of the mapped file if it is stored, otherwise unpacked. */
   synchronized MemorySegment read(String name) {
     Entry entry = entries.get(name);
     MemorySegment packed = file.asSlice(entry.start, entry.packed);

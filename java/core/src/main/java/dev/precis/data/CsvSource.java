@@ -72,7 +72,7 @@ final class CsvSource implements RowSource {
     }
   }
 
-  /** An empty cell is nothing, but an empty dialogue is one that is wrong. */
+  /** Turns an empty cell into an absent one; but an empty dialogue is an error. */
   private static String emptyIsAbsent(String column, String cell) {
     return cell.isEmpty() && !Row.TEXT.contains(column) ? null : cell;
   }

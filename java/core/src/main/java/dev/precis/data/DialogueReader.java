@@ -45,11 +45,11 @@ public final class DialogueReader {
   private DialogueReader() {}
 
   /**
-   * All dialogues of a file.
+   * Reads all dialogues of a file.
    *
-   * @throws InvalidInputException where the file does not exist, is of no known kind, holds nothing
-   *     or anything wrong
-   * @throws UncheckedIOException where it cannot be read
+   * @throws InvalidInputException if the file does not exist, is of no known kind, holds nothing or
+   *     anything wrong
+   * @throws UncheckedIOException if it cannot be read
    */
   public static List<Dialogue> read(Path file) {
     try (Stream<Dialogue> dialogues = stream(file)) {
@@ -58,18 +58,18 @@ public final class DialogueReader {
   }
 
   /**
-   * The dialogues of a file, one in memory at a time (a Parquet file's row group excepted). The
-   * stream has to be closed.
+   * Streams the dialogues of a file, one in memory at a time (a Parquet file's row group excepted).
+   * The stream has to be closed.
    *
    * @throws InvalidInputException as {@link #read}, while the stream is used
-   * @throws UncheckedIOException where the file cannot be read
+   * @throws UncheckedIOException if the file cannot be read
    */
   public static Stream<Dialogue> stream(Path file) {
     return rows(file, "dialogue").map(Row::toDialogue);
   }
 
   /**
-   * The rows of a file, whatever is in them.
+   * Streams the rows of a file, whatever is in them.
    *
    * @param what the file should hold at least one of
    */

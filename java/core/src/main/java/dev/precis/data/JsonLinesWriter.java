@@ -42,10 +42,10 @@ public abstract sealed class JsonLinesWriter implements AutoCloseable {
   }
 
   /**
-   * A writer to a file; {@code -} is standard output.
+   * Opens a writer to a file; {@code -} is standard output.
    *
-   * @throws InvalidInputException where the file is a folder, its folder does not exist or cannot
-   *     be written to, or another run is writing to the same file
+   * @throws InvalidInputException if the file is a folder, its folder does not exist or cannot be
+   *     written to, or another run is writing to the same file
    */
   public static JsonLinesWriter to(Path path) {
     try {
@@ -72,13 +72,13 @@ public abstract sealed class JsonLinesWriter implements AutoCloseable {
   /**
    * Writes an object (a record, a map, a JSON node) as a line and hands it to the system.
    *
-   * @throws UncheckedIOException where that fails, a full disk included
+   * @throws UncheckedIOException if that fails, a full disk included
    */
   public final void write(Object object) {
     writeJson(Json.mapper().writeValueAsBytes(object));
   }
 
-  /** As {@link #write}, for an object that is JSON in one line already. */
+  /** Writes an object that is JSON in one line already; see {@link #write}. */
   public final void writeJson(byte[] json) {
     ByteBuffer line = ByteBuffer.allocate(json.length + 1).put(json).put((byte) '\n').flip();
     try {
@@ -91,7 +91,7 @@ public abstract sealed class JsonLinesWriter implements AutoCloseable {
   /**
    * Makes the file what was written.
    *
-   * @throws UncheckedIOException where that fails; the file is as it was before
+   * @throws UncheckedIOException if that fails; the file is as it was before
    */
   public final void commit() {
     try {

@@ -23,12 +23,12 @@ final class LineReader {
     this.name = name;
   }
 
-  /** The line that {@link #next} gave, counted from 1. */
+  /** Returns the number of the line that {@link #next} returned, from 1. */
   long number() {
     return number;
   }
 
-  /** The next line without its end, or {@code null} after the last one. */
+  /** Returns the next line without its end, or {@code null} after the last one. */
   String next() throws IOException {
     StringBuilder line = new StringBuilder();
     number++;

@@ -67,7 +67,10 @@ final class ParquetSource implements RowSource {
     return new Row(fields, name + ", row " + number, number);
   }
 
-  /** Damage inside shows as exceptions of any kind, a lying size as a lack of memory. */
+  /**
+   * Makes the message. Damage inside shows as exceptions of any kind, a wrong size as a lack of
+   * memory.
+   */
   private InvalidInputException unreadable(Throwable e) {
     String row = number == 0 ? "" : ", row " + number + ",";
     return new InvalidInputException(

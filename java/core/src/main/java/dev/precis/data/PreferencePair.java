@@ -19,7 +19,7 @@ public record PreferencePair(
     String rejected,
     double margin,
     String where) {
-  /** A pair of which nobody says how much better the chosen one is. */
+  /** Makes a pair without a margin. */
   public PreferencePair(
       String id, String text, boolean raw, String chosen, String rejected, String where) {
     this(id, text, raw, chosen, rejected, 0, where);

@@ -40,7 +40,7 @@ record Row(Map<String, Object> fields, String where, long number) {
         !textKey.equals("dialogue"));
   }
 
-  /** What is asked, and two answers to it. */
+  /** Returns a prompt with two answers to it. */
   PreferencePair toPair() {
     Dialogue asked = toDialogue();
     String chosen = answer("chosen", "\"chosen\" and \"rejected\"");
@@ -70,7 +70,7 @@ record Row(Map<String, Object> fields, String where, long number) {
         "%s: \"margin\" must be a number of 0 or more, not %s".formatted(where, margin));
   }
 
-  /** What is asked, and an answer that was called good or bad. */
+  /** Returns a prompt with an answer that was labelled good or bad. */
   Feedback toFeedback() {
     Dialogue asked = toDialogue();
     String completion = answer("completion", "\"completion\" and \"label\"");
@@ -124,9 +124,9 @@ record Row(Map<String, Object> fields, String where, long number) {
   }
 
   /**
-   * A text to be judged, which may be empty.
+   * Returns a text to evaluate, which may be empty.
    *
-   * @param keys where it can be, the first present one counts
+   * @param keys the fields that it can be in; the first that is present counts
    */
   TextRow toText(List<String> keys) {
     String key = firstOf(keys);
@@ -147,9 +147,9 @@ record Row(Map<String, Object> fields, String where, long number) {
   }
 
   /**
-   * A text and its label.
+   * Returns a text and its label.
    *
-   * @param keys where the text can be, the first present one counts
+   * @param keys the fields that the text can be in; the first that is present counts
    */
   LabelledText toLabelledText(List<String> keys) {
     TextRow row = toText(keys);
@@ -172,7 +172,7 @@ record Row(Map<String, Object> fields, String where, long number) {
     return new LabelledText(row.id(), row.text(), label, where);
   }
 
-  /** What is summarised may be missing here, and a summary may be empty. */
+  /** Returns the summaries of a row, whose dialogue may be missing; a summary may be empty. */
   Summaries toSummaries() {
     List<String> texts = allSummaries();
     if (texts.isEmpty()) {
@@ -193,7 +193,7 @@ record Row(Map<String, Object> fields, String where, long number) {
     return own == null ? Long.toString(number) : own;
   }
 
-  /** The id that the row itself has, or {@code null}. */
+  /** Returns the id that the row itself has, or {@code null}. */
   private String ownId() {
     String key = firstOf(List.of("id", "fname"));
     if (key == null) {

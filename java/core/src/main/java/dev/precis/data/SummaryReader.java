@@ -15,11 +15,11 @@ public final class SummaryReader {
   private SummaryReader() {}
 
   /**
-   * All summaries of a file.
+   * Reads all summaries of a file.
    *
-   * @throws InvalidInputException where the file does not exist, is of no known kind, holds nothing
-   *     or a row without a summary
-   * @throws java.io.UncheckedIOException where it cannot be read
+   * @throws InvalidInputException if the file does not exist, is of no known kind, holds nothing or
+   *     a row without a summary
+   * @throws java.io.UncheckedIOException if it cannot be read
    */
   public static List<Summaries> read(Path file) {
     if (file.toString().toLowerCase(Locale.ROOT).endsWith(".txt")) {

@@ -1,7 +1,7 @@
 package dev.precis.data;
 
 /**
- * A text to be judged.
+ * A text to evaluate.
  *
  * @param id as in the file; else the line
  * @param text it may be empty: a model may have written nothing

@@ -61,7 +61,7 @@ final class Utf8Stream extends InputStream {
     return count;
   }
 
-  /** The well-formed sequences of the Unicode standard, table 3-7. */
+  /** Checks a byte against the well-formed sequences of the Unicode standard, table 3-7. */
   private void check(int b) {
     column++;
     if (missing > 0) {

@@ -20,7 +20,7 @@ import java.util.regex.Pattern;
  * thread works as the first of them and stays pinned to a core until another thread calls or the
  * context is closed. Different contexts are independent of each other.
  *
- * <p><b>Time.</b> On the CPU an operation is done when it returns. On a GPU it is ordered: {@link
+ * <p><b>Time.</b> On the CPU an operation is done when it returns. On a GPU it is launched: {@link
  * #synchronize}, which {@link dev.precis.tensor.Tensor#memory} calls, waits before the host looks.
  *
  * <p><b>Lifetime.</b> {@link #close} frees the threads and the scratch memory. Memory from {@link
@@ -32,7 +32,7 @@ public final class Context implements AutoCloseable {
   private boolean gpu;
   private boolean pending;
 
-  /** What {@code precis_context_describe} says. */
+  /** The description that {@code precis_context_describe} returns. */
   public record Info(
       int threads,
       String isa,
@@ -48,12 +48,12 @@ public final class Context implements AutoCloseable {
       Gpu gpu) {}
 
   /**
-   * What a context on a GPU runs on.
+   * The GPU that a context runs on.
    *
    * @param computeCapability as 90
    * @param driver the CUDA version that the driver supports, as 13000
-   * @param cublasltVersion empty where cuBLASLt is not used
-   * @param cublasltError why it could not be loaded; empty where nobody tried
+   * @param cublasltVersion empty if cuBLASLt is not used
+   * @param cublasltError reason why it could not be loaded; empty if nobody tried
    */
   public record Gpu(
       int index,
@@ -83,7 +83,7 @@ public final class Context implements AutoCloseable {
     info = describe();
   }
 
-  /** A context on the GPU of that index, or on the CPU where it is negative. */
+  /** Makes a context on the GPU of that index, or on the CPU if it is negative. */
   private static MemorySegment create(Options options, int gpu) {
     try (Arena call = Arena.ofConfined()) {
       MemorySegment args = precis_context_args.allocate(call);
@@ -109,7 +109,7 @@ public final class Context implements AutoCloseable {
     }
   }
 
-  /** How a context is made; the defaults are the best this machine has. */
+  /** Options of a context; the defaults are the best of this machine. */
   public static final class Options {
     private static final Pattern CUDA = Pattern.compile("cuda(?::(\\d{1,3}))?");
 
@@ -120,10 +120,10 @@ public final class Context implements AutoCloseable {
     private String matmul;
 
     /**
-     * What to run on: {@code cpu}, {@code cuda} (the first GPU), {@code cuda:N}, or {@code auto}: a
-     * GPU where there is one and the library can use it, else the CPU. The default is the CPU.
+     * Sets the device: {@code cpu}, {@code cuda} (the first GPU), {@code cuda:N}, or {@code auto}:
+     * a GPU if there is one that the library can use, otherwise the CPU. The default is the CPU.
      *
-     * @throws IllegalArgumentException where it is none of them
+     * @throws IllegalArgumentException if it is none of them
      */
     public Options device(String device) {
       if (!device.equals("auto") && !device.equals("cpu") && !CUDA.matcher(device).matches()) {
@@ -139,25 +139,36 @@ public final class Context implements AutoCloseable {
       return cuda.matches() && cuda.group(1) != null ? Integer.parseInt(cuda.group(1)) : 0;
     }
 
-    /** Whether whole sequences go through at a time, as in training: for cuBLASLt on a GPU. */
+    /**
+     * Sets whether whole sequences are processed at a time, as in training: for cuBLASLt on a GPU.
+     */
     public Options manyRows(boolean manyRows) {
       this.manyRows = manyRows;
       return this;
     }
 
-    /** Threads; 0, the default: one for each physical core that the process may use. */
+    /**
+     * Sets the number of threads; 0, the default: one for each physical core that the process may
+     * use.
+     */
     public Options threads(int threads) {
       this.threads = threads;
       return this;
     }
 
-    /** {@code portable}, {@code avx2}, {@code avx512} or {@code avx512_bf16}; null: the best. */
+    /**
+     * Sets the instruction set: {@code portable}, {@code avx2}, {@code avx512} or {@code
+     * avx512_bf16}; null: the best.
+     */
     public Options isa(String isa) {
       this.isa = isa;
       return this;
     }
 
-    /** {@code native} or {@code onednn} for matrix products of many rows; null: the faster. */
+    /**
+     * Sets the kernels for matrix products of many rows: {@code native} or {@code onednn}; null:
+     * the faster.
+     */
     public Options matmul(String matmul) {
       this.matmul = matmul;
       return this;
@@ -166,15 +177,15 @@ public final class Context implements AutoCloseable {
     /**
      * Makes the context.
      *
-     * @throws NativeException when the processor or the build lacks what was asked for
-     * @throws InvalidInputException when there is no GPU as it was asked for, with the reason
+     * @throws NativeException if the processor or the build lacks what was asked for
+     * @throws InvalidInputException if there is no such GPU, with the reason
      */
     public Context create() {
       return new Context(this);
     }
   }
 
-  /** A context on the CPU with every core. */
+  /** Makes a context on the CPU with every core. */
   public static Context cpu() {
     return new Options().create();
   }
@@ -183,7 +194,7 @@ public final class Context implements AutoCloseable {
     return text == null ? MemorySegment.NULL : arena.allocateFrom(text);
   }
 
-  /** The native handle, for the operations of {@code dev.precis.ops}. */
+  /** Returns the native handle, for the operations of {@code dev.precis.ops}. */
   public MemorySegment handle() {
     if (handle == null) {
       throw new IllegalStateException("This context is closed.");
@@ -191,12 +202,12 @@ public final class Context implements AutoCloseable {
     return handle;
   }
 
-  /** What the context was made with. */
+  /** Returns the description from when the context was made. */
   public Info info() {
     return info;
   }
 
-  /** The same, read anew: the counters move. */
+  /** Reads the description again, with its counters as they are now. */
   public Info describe() {
     try (Arena call = Arena.ofConfined()) {
       MemorySegment raw = precis_context_info.allocate(call);
@@ -230,15 +241,18 @@ public final class Context implements AutoCloseable {
         precis_context_info.cublaslt_error(raw).getString(0));
   }
 
-  /** Whether it runs on a GPU: operations reach no memory but that of {@link #allocate} then. */
+  /**
+   * Returns true if it runs on a GPU: its operations then reach no memory but that of {@link
+   * #allocate}.
+   */
   public boolean onGpu() {
     return gpu;
   }
 
   /**
-   * Waits until everything that was ordered is done; the CPU is always done.
+   * Waits until all launched operations are complete; on the CPU they always are.
    *
-   * @throws NativeException for what went wrong meanwhile
+   * @throws NativeException if an operation failed meanwhile
    */
   public void synchronize() {
     if (pending) {
@@ -262,7 +276,7 @@ public final class Context implements AutoCloseable {
   }
 
   /**
-   * Zero-filled device memory, aligned to 4096 bytes.
+   * Allocates zero-filled device memory, aligned to 4096 bytes.
    *
    * @param owner frees it when closed
    */
@@ -270,7 +284,7 @@ public final class Context implements AutoCloseable {
     return allocate(owner, bytes, false);
   }
 
-  /** The same for what the host writes and reads often: ids, offsets, tokens, losses. */
+  /** Allocates memory that the host writes and reads often: ids, offsets, tokens, losses. */
   public MemorySegment allocateShared(Arena owner, long bytes) {
     return allocate(owner, bytes, true);
   }
@@ -287,7 +301,7 @@ public final class Context implements AutoCloseable {
     }
   }
 
-  /** Throws what the library says when a status is not {@code PRECIS_OK}. */
+  /** Throws the library's message if a status is not {@code PRECIS_OK}. */
   public void check(int status) {
     pending = gpu;
     if (status != 0) {
@@ -299,7 +313,8 @@ public final class Context implements AutoCloseable {
     NativeException.Status kind = NativeException.Status.of(status);
     String message =
         kind == NativeException.Status.INVALID_STATE
-            ? "Another thread is using this context: give each thread its own, or take turns."
+            ? "Another thread is using this context: give each thread its own, or serialize the"
+                + " calls."
             : Precis.precis_last_error(handle()).reinterpret(4096).getString(0);
     return new NativeException(kind, message);
   }

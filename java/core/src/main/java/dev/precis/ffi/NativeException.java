@@ -1,6 +1,6 @@
 package dev.precis.ffi;
 
-/** libprecis refused a call or failed in it; the message is the library's own sentence. */
+/** Thrown if libprecis refuses a call or fails in it; the message is the library's own sentence. */
 public final class NativeException extends RuntimeException {
   private final Status status;
 
@@ -9,7 +9,7 @@ public final class NativeException extends RuntimeException {
     this.status = status;
   }
 
-  /** What kind of failure it was. */
+  /** Returns the kind of failure. */
   public Status status() {
     return status;
   }

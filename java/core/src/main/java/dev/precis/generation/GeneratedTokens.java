@@ -1,7 +1,7 @@
 package dev.precis.generation;
 
 /**
- * What was generated for one source, in token ids.
+ * The token ids that were generated for one source.
  *
  * @param tokens without the start token, with the end token where one was generated
  * @param score greedy and sampling: the sum of the tokens' log-probabilities; beams: that sum /

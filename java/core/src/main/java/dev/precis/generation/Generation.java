@@ -1,7 +1,7 @@
 package dev.precis.generation;
 
 /**
- * What was generated for one prompt.
+ * The text that was generated for one prompt.
  *
  * @param text decoded, without special tokens
  * @param tokens without the start token, with the end token where one was generated

@@ -3,22 +3,22 @@ package dev.precis.generation;
 import dev.precis.io.InvalidInputException;
 
 /**
- * How tokens are chosen. Names and meanings are those of transformers' generation options.
+ * Options of decoding. Names and meanings are those of transformers' generation options.
  *
- * @param maxNewTokens stop after so many, the end token included
- * @param minNewTokens no end token before so many
- * @param numBeams 1: no beam search
+ * @param maxNewTokens the most new tokens, the end token included
+ * @param minNewTokens the fewest new tokens before the end token
+ * @param numBeams beams of a beam search; 1: no beam search
  * @param lengthPenalty beams are ranked by log-probability / length^lengthPenalty
- * @param earlyStopping when a beam search ends
- * @param noRepeatNgramSize no sequence of so many tokens occurs twice; 0: no rule
+ * @param earlyStopping condition that ends a beam search
+ * @param noRepeatNgramSize forbids that an n-gram of this size repeats; 0: off
  * @param repetitionPenalty logits of tokens that occurred are divided (or, negative, multiplied) by
- *     it; 1: no rule
+ *     it; 1: off
  * @param numReturnSequences results for each prompt; more than one needs beams or sampling
- * @param sample draw tokens instead of taking the most probable
- * @param temperature of the draw; below 1 sharper
- * @param topK draw among so many most probable tokens; 0: all
- * @param topP draw among the most probable tokens whose mass reaches it; 1: all
- * @param seed of the draw: the same seed gives the same tokens
+ * @param sample true: sample tokens; false: greedy decoding or beam search
+ * @param temperature of the distribution that is sampled from; below 1 sharper
+ * @param topK sample among the k most probable tokens; 0: all
+ * @param topP sample among the most probable tokens whose probabilities add up to p; 1: all
+ * @param seed of the random numbers: the same seed samples the same tokens
  */
 public record GenerationOptions(
     int maxNewTokens,
@@ -35,13 +35,15 @@ public record GenerationOptions(
     float topP,
     long seed) {
 
-  /** When a beam search ends. */
+  /** Conditions that end a beam search. */
   public enum EarlyStopping {
-    /** When no running beam looks able to beat the worst finished one at its present length. */
+    /**
+     * Stop when no running beam looks able to beat the worst finished one at its present length.
+     */
     FALSE,
-    /** As soon as there are as many finished sequences as beams. */
+    /** Stop as soon as there are as many finished sequences as beams. */
     TRUE,
-    /** When no running beam could beat the worst finished one at any length. */
+    /** Stop when no running beam could beat the worst finished one at any length. */
     NEVER
   }
 
@@ -49,7 +51,11 @@ public record GenerationOptions(
   public static final GenerationOptions DEFAULT =
       new GenerationOptions(200, 0, 1, 1f, EarlyStopping.FALSE, 0, 1f, 1, false, 1f, 50, 1f, 0);
 
-  /** Checks every value. */
+  /**
+   * Checks every value.
+   *
+   * @throws InvalidInputException if a value is out of range; the message is one sentence
+   */
   public GenerationOptions {
     require(maxNewTokens >= 1 && maxNewTokens <= 1 << 20, "max-new-tokens", maxNewTokens, ">= 1");
     require(
@@ -92,12 +98,12 @@ public record GenerationOptions(
     }
   }
 
-  /** A builder that starts from these options. */
+  /** Returns a builder that starts from these options. */
   public Builder with() {
     return new Builder(this);
   }
 
-  /** A builder that starts from {@link #DEFAULT}. */
+  /** Returns a builder that starts from {@link #DEFAULT}. */
   public static Builder builder() {
     return DEFAULT.with();
   }
@@ -200,9 +206,9 @@ public record GenerationOptions(
     }
 
     /**
-     * The options.
+     * Builds the options.
      *
-     * @throws InvalidInputException where a value is out of range, in one sentence
+     * @throws InvalidInputException if a value is out of range; the message is one sentence
      */
     public GenerationOptions build() {
       return new GenerationOptions(

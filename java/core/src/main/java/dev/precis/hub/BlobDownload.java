@@ -40,13 +40,13 @@ final class BlobDownload {
     this.stall = stall;
   }
 
-  /** Whether the content is in the cache. */
+  /** Returns true if the content is in the cache. */
   boolean isThere(RemoteFile file) throws IOException {
     Path blob = cache.blob(file.etag());
     return Files.isRegularFile(blob) && (file.size() < 0 || Files.size(blob) == file.size());
   }
 
-  /** How many bytes of the content an earlier attempt has left. */
+  /** Returns the bytes of the content that an earlier attempt has left. */
   long left(RemoteFile file) throws IOException {
     Path incomplete = cache.incomplete(file.etag());
     return Files.isRegularFile(incomplete) ? Files.size(incomplete) : 0;
@@ -165,7 +165,7 @@ final class BlobDownload {
     }
   }
 
-  /** A disk that is full is not to be tried again as a broken connection is. */
+  /** Writes bytes. A full disk is not retried as a broken connection is. */
   private static void write(FileChannel out, ByteBuffer bytes) throws ClosedChannelException {
     try {
       while (bytes.hasRemaining()) {
@@ -178,7 +178,9 @@ final class BlobDownload {
     }
   }
 
-  /** The commit is fixed, so another content means that the server is confused. */
+  /**
+   * Checks the version. The commit is fixed, so other content means that the server is confused.
+   */
   private void checkVersion(RemoteFile file, HubClient.Answer answer) throws IOException {
     String etag = answer.etag().orElse(file.etag());
     if (file.digest() == RemoteFile.Digest.SHA256

@@ -30,7 +30,7 @@ final class EnvironmentProxy extends ProxySelector {
     this.exceptions = exceptions;
   }
 
-  /** Empty where no proxy is set: then Java's own settings hold. */
+  /** Returns the proxy of the environment; empty if none is set: Java's own settings apply then. */
   static Optional<ProxySelector> from(Map<String, String> environment) {
     Optional<String> all = variable(environment, "ALL_PROXY");
     Optional<String> https = variable(environment, "HTTPS_PROXY").or(() -> all);

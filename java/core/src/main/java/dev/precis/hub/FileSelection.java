@@ -11,7 +11,7 @@ import java.util.Set;
 import java.util.stream.Stream;
 
 /**
- * Which of a repository's files are needed. Of a model: configuration, tokenizer and one format of
+ * The files of a repository that are needed. Of a model: configuration, tokenizer and one format of
  * weights, in the order in which they are looked for when it is opened. Of a data set: its tables.
  *
  * @param plain the files to fetch
@@ -32,7 +32,7 @@ record FileSelection(List<String> plain, Optional<String> index) {
           "merges.txt",
           "adapter_config.json");
 
-  /** The selection; empty where the repository has nothing that can be used. */
+  /** Returns the selection; empty if the repository has nothing that can be used. */
   static Optional<FileSelection> of(RepositoryKind kind, Collection<String> names) {
     return switch (kind) {
       case MODEL -> model(Set.copyOf(names));
@@ -79,7 +79,7 @@ record FileSelection(List<String> plain, Optional<String> index) {
     return Stream.of(wanted).filter(names::contains).findFirst();
   }
 
-  /** The files that an index names. */
+  /** Returns the files that an index names. */
   static List<String> shards(Path index) {
     JsonObject map = Json.readObject(index).object("weight_map");
     return map.keys().stream().map(map::text).distinct().sorted().toList();

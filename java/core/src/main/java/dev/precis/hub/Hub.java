@@ -29,7 +29,7 @@ public final class Hub {
   private static final String DEFAULT_REVISION = "main";
 
   /**
-   * How far a download is.
+   * The progress of a download.
    *
    * @param file the file that is being fetched
    * @param done bytes of all files that are there
@@ -41,7 +41,7 @@ public final class Hub {
   private final HubClient client;
   private final List<HubCache.Linker> linkers;
 
-  /** A hub of any configuration; nothing is sent before the first download. */
+  /** Makes a hub of any configuration; nothing is sent before the first download. */
   public Hub(HubConfig config) {
     this(config, HubCache.LINKERS);
   }
@@ -52,24 +52,24 @@ public final class Hub {
     this.linkers = linkers;
   }
 
-  /** Where the hub and its cache are. */
+  /** Returns the addresses of the hub and of its cache. */
   public HubConfig config() {
     return config;
   }
 
   /**
-   * A model that was downloaded before, without asking the hub.
+   * Finds a model that was downloaded before, without asking the hub.
    *
    * @param id such as {@code google/flan-t5-base}
    * @param revision a branch, a tag or a commit; {@code null} for {@code main}
    * @return its folder, where everything that is needed is there
-   * @throws InvalidInputException where id or revision is not a possible one
+   * @throws InvalidInputException if id or revision is not a possible one
    */
   public Optional<Path> find(String id, String revision) {
     return find(id, RepositoryKind.MODEL, revision);
   }
 
-  /** As {@link #find(String, String)}, for either kind. */
+  /** Finds a repository of either kind; see {@link #find(String, String)}. */
   public Optional<Path> find(String id, RepositoryKind kind, String revision) {
     try {
       return cache(repository(id, kind, revision)).find();
@@ -95,18 +95,18 @@ public final class Hub {
   }
 
   /**
-   * Downloads what of a repository is needed and not in the cache: of a model configuration,
-   * tokenizer and one format of weights, safetensors first; of a data set its tables. Offline
-   * ({@code HF_HUB_OFFLINE}) it gives what is in the cache.
+   * Downloads the files of a repository that are needed and not in the cache: of a model
+   * configuration, tokenizer and one format of weights, safetensors first; of a data set its
+   * tables. Offline ({@code HF_HUB_OFFLINE}) it gives what is in the cache.
    *
    * @param id such as {@code google/flan-t5-base}
    * @param revision a branch, a tag or a commit; {@code null} for {@code main}
    * @param progress called on this thread, often
    * @return the folder of the snapshot in the cache
-   * @throws InvalidInputException where the repository does not exist, may not be read, or holds
+   * @throws InvalidInputException if the repository does not exist, may not be read, or holds
    *     nothing that is of use
-   * @throws UncheckedIOException where network or disk fail; what has arrived is kept, and the next
-   *     download goes on from there
+   * @throws UncheckedIOException if network or disk fail; what has arrived is kept, and the next
+   *     download continues from there
    */
   public Path download(
       String id, RepositoryKind kind, String revision, Consumer<Progress> progress) {
@@ -150,7 +150,7 @@ public final class Hub {
     return cache.snapshot(commit);
   }
 
-  /** The index says which shards there are, so it comes first. */
+  /** Adds the shards. The index names them, so it is fetched first. */
   private void addShards(
       Repository repository,
       String commit,
@@ -185,7 +185,9 @@ public final class Hub {
     return listing;
   }
 
-  /** What the listing says about a file or, where a mirror's says nothing, the file's address. */
+  /**
+   * Describes a file from the listing or, if a mirror's listing lacks it, from the file's address.
+   */
   private RemoteFile remoteFile(
       Repository repository, String commit, String name, JsonNode listed) {
     JsonNode lfs = listed.path("lfs");

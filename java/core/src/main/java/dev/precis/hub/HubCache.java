@@ -62,7 +62,7 @@ final class HubCache {
     return folder.resolve("snapshots").resolve(commit);
   }
 
-  /** The commit that the revision is known to be. */
+  /** Returns the commit that the revision is known to be. */
   Optional<String> commit() throws IOException {
     if (Repository.isCommit(repository.revision())) {
       return Optional.of(repository.revision());
@@ -75,7 +75,7 @@ final class HubCache {
     return Repository.isCommit(commit) ? Optional.of(commit) : Optional.empty();
   }
 
-  /** The snapshot of the revision, where all that {@link FileSelection} wants is in it. */
+  /** Returns the snapshot of the revision if all that {@link FileSelection} wants is in it. */
   Optional<Path> find() throws IOException {
     Optional<Path> snapshot = commit().map(this::snapshot).filter(Files::isDirectory);
     return snapshot.isPresent() && isComplete(snapshot.get()) ? snapshot : Optional.empty();

@@ -35,7 +35,7 @@ final class HubClient {
   private static final Duration CONNECT = Duration.ofSeconds(10);
   private static final Duration LONGEST_PAUSE = Duration.ofSeconds(60);
 
-  /** What a request is about; all of the repository where the file is empty. */
+  /** The subject of a request; the whole repository if the file is empty. */
   private record Subject(Repository repository, Optional<String> file) {
     @Override
     public String toString() {
@@ -89,7 +89,7 @@ final class HubClient {
     http = builder.build();
   }
 
-  /** The hub's description of the repository at its revision. */
+  /** Returns the hub's description of the repository at its revision. */
   JsonObject info(Repository repository) {
     URI uri = address(repository.infoAddress());
     return retrying(
@@ -103,7 +103,7 @@ final class HubClient {
         });
   }
 
-  /** What the hub says about a file, without its content. */
+  /** Asks the hub about a file, without its content. */
   Answer head(Repository repository, String commit, String file) {
     URI uri = address(repository.fileAddress(commit, file));
     return retrying(
@@ -116,8 +116,8 @@ final class HubClient {
   }
 
   /**
-   * A file's content from an offset on, in one attempt, since only the caller knows where to go on.
-   * The status is 200, 206 or 416.
+   * Requests a file's content from an offset on, in one attempt, since only the caller knows where
+   * to go on. The status is 200, 206 or 416.
    */
   Answer get(Repository repository, String commit, String file, long offset) throws IOException {
     return open(
@@ -149,7 +149,7 @@ final class HubClient {
    * Waits before the next attempt, longer each time or as the server asks.
    *
    * @param failures attempts that failed in a row
-   * @throws UncheckedIOException where there should be no next one
+   * @throws UncheckedIOException if there should be no next one
    */
   void pauseAfter(IOException e, int failures, String what) {
     if (Thread.currentThread().isInterrupted()) {
@@ -176,7 +176,7 @@ final class HubClient {
     }
   }
 
-  /** The HTTP client's refused connections carry no words of their own. */
+  /** Returns a reason in words: the HTTP client's refused connections carry none. */
   private static String reason(IOException e) {
     if (e instanceof ConnectException && e.getMessage() == null) {
       for (Throwable cause = e; cause != null; cause = cause.getCause()) {
@@ -194,7 +194,7 @@ final class HubClient {
         "Fetching " + what + " was interrupted", new InterruptedIOException());
   }
 
-  /** One request and the redirects that it leads to. */
+  /** Sends one request and follows its redirects. */
   private Answer open(String method, URI start, long offset, Subject subject) throws IOException {
     URI uri = start;
     Optional<String> etag = Optional.empty();
@@ -261,7 +261,7 @@ final class HubClient {
         && uri.getPort() == config.endpoint().getPort();
   }
 
-  /** What a status means: to be tried again, or the sentence to end with. */
+  /** Returns the exception of a status: one that is retried, or the final message. */
   private IOException failure(int status, HttpResponse<?> response, Subject subject) {
     String answer = response.uri().getHost() + " answers " + status;
     if (PASSING.contains(status)) {

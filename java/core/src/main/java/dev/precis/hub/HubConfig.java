@@ -14,7 +14,7 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * Where the hub and its cache are, and how patient to be.
+ * The addresses of the hub and of its cache, and the timeouts.
  *
  * @param endpoint the hub's address, with a path where a mirror has one, without a slash at its end
  * @param cache the folder that holds {@code models--org--name} folders
@@ -36,14 +36,15 @@ public record HubConfig(
     Duration stall) {
 
   /**
-   * The configuration that Python's {@code huggingface_hub} would take from the environment: {@code
-   * HF_ENDPOINT}; {@code HF_HUB_CACHE}, {@code HUGGINGFACE_HUB_CACHE}, {@code HF_HOME}, {@code
-   * XDG_CACHE_HOME}; {@code HF_TOKEN}, {@code HF_TOKEN_PATH} or the file {@code token} in {@code
-   * HF_HOME}; {@code HF_HUB_OFFLINE}; {@code HTTPS_PROXY}, {@code HTTP_PROXY}, {@code NO_PROXY}.
+   * Returns the configuration that Python's {@code huggingface_hub} would take from the
+   * environment: {@code HF_ENDPOINT}; {@code HF_HUB_CACHE}, {@code HUGGINGFACE_HUB_CACHE}, {@code
+   * HF_HOME}, {@code XDG_CACHE_HOME}; {@code HF_TOKEN}, {@code HF_TOKEN_PATH} or the file {@code
+   * token} in {@code HF_HOME}; {@code HF_HUB_OFFLINE}; {@code HTTPS_PROXY}, {@code HTTP_PROXY},
+   * {@code NO_PROXY}.
    *
    * @param environment the variables
    * @param home the user's home folder
-   * @throws InvalidInputException where a variable makes no sense
+   * @throws InvalidInputException if a variable makes no sense
    */
   public static HubConfig from(Map<String, String> environment, Path home) {
     Variables env = new Variables(environment, home);
@@ -107,7 +108,7 @@ public record HubConfig(
     return token;
   }
 
-  /** All but the token. */
+  /** Returns all but the token. */
   @Override
   public String toString() {
     return "HubConfig[endpoint=%s, cache=%s, token=%s, offline=%s]"

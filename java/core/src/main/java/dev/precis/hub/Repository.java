@@ -42,7 +42,7 @@ record Repository(String id, RepositoryKind kind, String revision) {
     return COMMIT.matcher(revision).matches();
   }
 
-  /** Whether a path with slashes stays below the folder that it is resolved against. */
+  /** Returns true if a path with slashes stays below the folder that it is resolved against. */
   static boolean isPlainPath(String path) {
     return Arrays.stream(path.split("/", -1))
         .allMatch(
@@ -54,29 +54,29 @@ record Repository(String id, RepositoryKind kind, String revision) {
                     && part.chars().noneMatch(c -> c < ' ' || c == 127 || c == '\\' || c == ':'));
   }
 
-  /** The name of its folder in the cache. */
+  /** Returns the name of its folder in the cache. */
   String folder() {
     return kind.plural() + "--" + id.replace("/", "--");
   }
 
-  /** The part of the address that describes it. */
+  /** Returns the part of the address that describes it. */
   String infoAddress() {
     return "/api/" + kind.plural() + "/" + id + "/revision/" + encode(revision) + "?blobs=true";
   }
 
-  /** The part of the address that one of its files is at. */
+  /** Returns the part of the address that one of its files is at. */
   String fileAddress(String commit, String file) {
     String path =
         Arrays.stream(file.split("/")).map(Repository::encode).collect(Collectors.joining("/"));
     return "/" + page() + "/resolve/" + commit + "/" + path;
   }
 
-  /** The address of its page below the endpoint. */
+  /** Returns the address of its page below the endpoint. */
   String page() {
     return kind.page() + id;
   }
 
-  /** "the model google/flan-t5-base". */
+  /** Returns a name for messages, such as "the model google/flan-t5-base". */
   @Override
   public String toString() {
     return "the " + kind.label() + " " + id;

@@ -13,7 +13,7 @@ import java.util.UUID;
 
 /** Files that are either completely there or as they were before. */
 public final class AtomicFile {
-  /** How names from {@link #temporary} end. */
+  /** End of the names from {@link #temporary}. */
   public static final String TEMPORARY = ".tmp";
 
   private AtomicFile() {}
@@ -29,15 +29,15 @@ public final class AtomicFile {
    * file}, replacing what was there. Killed or failing at any moment, it leaves {@code file} as it
    * was; failing, it also removes the temporary file.
    *
-   * @throws UncheckedIOException where writing fails, a full disk included
+   * @throws UncheckedIOException if writing fails, for example because the disk is full
    */
   public static void write(Path file, Content content) {
     write(file, true, content);
   }
 
   /**
-   * As {@link #write(Path, Content)}; without {@code sync}, what a power cut leaves may have the
-   * right length and wrong bytes.
+   * Writes a file as {@link #write(Path, Content)} does; without {@code sync}, a file after a power
+   * cut may have the right length and wrong bytes.
    */
   public static void write(Path file, boolean sync, Content content) {
     Path folder = file.toAbsolutePath().getParent();
@@ -78,7 +78,7 @@ public final class AtomicFile {
         });
   }
 
-  /** A name in the same folder that nobody else uses, hidden. */
+  /** Returns a hidden name in the same folder that nobody else uses. */
   public static Path temporary(Path file) {
     return file.resolveSibling("." + file.getFileName() + "." + UUID.randomUUID() + TEMPORARY);
   }

@@ -10,10 +10,10 @@ public final class BoundedRegex {
   private BoundedRegex() {}
 
   /**
-   * Whether the expression matches the whole text.
+   * Returns true if the expression matches the whole text.
    *
-   * @param where it comes from, for the error's sentence
-   * @throws InvalidInputException where it is no regular expression, or takes too many steps
+   * @param where the expression's origin, for the message
+   * @throws InvalidInputException if it is no regular expression, or takes too many steps
    */
   public static boolean matches(String regex, String text, String where) {
     try {

@@ -1,7 +1,7 @@
 package dev.precis.io;
 
 /**
- * Something that came from outside (a file, an option, a text) cannot be used.
+ * Thrown if something from outside (a file, an option, a text) cannot be used.
  *
  * <p>The message is one sentence for the person who supplied it: what is wrong, where (file, line,
  * tensor, option), and what to do about it. The command line prints it alone and exits with 2.
@@ -21,7 +21,7 @@ public class InvalidInputException extends RuntimeException {
    * @param valid the condition that the value must meet
    * @param name of the option
    * @param rule the condition in words, completing "must be"
-   * @throws InvalidInputException where the condition is false
+   * @throws InvalidInputException if the condition is false
    */
   public static void require(boolean valid, String name, String rule, Object value) {
     if (!valid) {

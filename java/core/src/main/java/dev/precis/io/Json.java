@@ -56,7 +56,7 @@ public final class Json {
 
   private Json() {}
 
-  /** A mapper within the same limits, made on first use; safe to share between threads. */
+  /** Returns a mapper within the same limits, made on first use; thread-safe. */
   public static JsonMapper mapper() {
     return Mapper.MAPPER;
   }
@@ -66,12 +66,12 @@ public final class Json {
     return FACTORY.createParser(ObjectReadContext.empty(), json);
   }
 
-  /** As {@link #parser(byte[])}. */
+  /** Reads a text token by token; see {@link #parser(byte[])}. */
   public static JsonParser parser(String json) {
     return FACTORY.createParser(ObjectReadContext.empty(), json);
   }
 
-  /** As {@link #parser(byte[])}. */
+  /** Reads a stream token by token; see {@link #parser(byte[])}. */
   public static JsonParser parser(InputStream json) {
     return FACTORY.createParser(ObjectReadContext.empty(), json);
   }
@@ -81,7 +81,7 @@ public final class Json {
     return FACTORY.createGenerator(ObjectWriteContext.empty(), out);
   }
 
-  /** What is written token by token, as UTF-8. */
+  /** Returns a document that is written token by token, as UTF-8. */
   public static byte[] bytes(Consumer<JsonGenerator> document) {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
     try (JsonGenerator json = generator(out)) {
@@ -98,9 +98,9 @@ public final class Json {
   /**
    * Reads a file that holds one JSON object.
    *
-   * @throws InvalidInputException where it is missing, too long, not UTF-8, not JSON or no object;
-   *     the sentence names file, line and column
-   * @throws UncheckedIOException where reading fails
+   * @throws InvalidInputException if it is missing, too long, not UTF-8, not JSON or no object; the
+   *     sentence names file, line and column
+   * @throws UncheckedIOException if reading fails
    */
   public static JsonObject readObject(Path file) {
     return parseObject(BoundedFile.readText(file, MAX_BYTES, "JSON"), file.toString());
@@ -109,8 +109,8 @@ public final class Json {
   /**
    * Parses a text that holds one JSON object.
    *
-   * @param where what the text is, for the error's sentence
-   * @throws InvalidInputException where it is no JSON object
+   * @param where names the text in the message
+   * @throws InvalidInputException if it is no JSON object
    */
   public static JsonObject parseObject(String text, String where) {
     try (JsonParser json = parser(text)) {
@@ -136,7 +136,7 @@ public final class Json {
     return object;
   }
 
-  /** The value that starts at the current token; as deep as the parser lets it be. */
+  /** Reads the value that starts at the current token; the parser limits its depth. */
   private static JsonNode readValue(JsonParser json) {
     JsonNodeFactory nodes = JsonNodeFactory.instance;
     return switch (json.currentToken()) {
@@ -157,14 +157,14 @@ public final class Json {
     };
   }
 
-  /** The sentence for a document that Jackson refuses. */
+  /** Returns the exception for a document that Jackson refuses. */
   public static InvalidInputException invalid(String where, JacksonException e) {
     TokenStreamLocation at = e.getLocation();
     boolean known = at != null && at.getLineNr() > 0;
     return invalidLine(known ? where + ", line " + at.getLineNr() : where, e);
   }
 
-  /** As {@link #invalid}, where the document is one line and {@code where} names it already. */
+  /** Returns the same as {@link #invalid} for a document of one line, which {@code where} names. */
   public static InvalidInputException invalidLine(String where, JacksonException e) {
     TokenStreamLocation at = e.getLocation();
     String column = at == null || at.getColumnNr() < 1 ? "" : ", column " + at.getColumnNr();

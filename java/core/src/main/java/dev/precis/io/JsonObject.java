@@ -16,15 +16,15 @@ import tools.jackson.databind.node.ObjectNode;
 public record JsonObject(String where, ObjectNode node) {
   private static final int SHOWN = 60;
 
-  /** Whether the key is present and not {@code null}. */
+  /** Returns true if the key is present and not {@code null}. */
   public boolean has(String key) {
     return node.hasNonNull(key);
   }
 
   /**
-   * A whole number within {@code [min, max]}.
+   * Returns a whole number within {@code [min, max]}.
    *
-   * @throws InvalidInputException where it is absent, no whole number, or out of range
+   * @throws InvalidInputException if it is absent, no whole number, or out of range
    */
   public int integer(String key, int min, int max) {
     JsonNode value = required(key);
@@ -37,15 +37,15 @@ public record JsonObject(String where, ObjectNode node) {
     return value.intValue();
   }
 
-  /** As {@link #integer(String, int, int)}, with a value for an absent key. */
+  /** Returns {@link #integer(String, int, int)}, or a default for an absent key. */
   public int integer(String key, int min, int max, int otherwise) {
     return has(key) ? integer(key, min, max) : otherwise;
   }
 
   /**
-   * A finite number.
+   * Returns a finite number.
    *
-   * @throws InvalidInputException where it is absent or no finite number
+   * @throws InvalidInputException if it is absent or no finite number
    */
   public double number(String key) {
     JsonNode value = required(key);
@@ -55,15 +55,15 @@ public record JsonObject(String where, ObjectNode node) {
     return value.doubleValue();
   }
 
-  /** As {@link #number(String)}, with a value for an absent key. */
+  /** Returns {@link #number(String)}, or a default for an absent key. */
   public double number(String key, double otherwise) {
     return has(key) ? number(key) : otherwise;
   }
 
   /**
-   * A text.
+   * Returns a text.
    *
-   * @throws InvalidInputException where it is absent or no text
+   * @throws InvalidInputException if it is absent or no text
    */
   public String text(String key) {
     JsonNode value = required(key);
@@ -73,15 +73,15 @@ public record JsonObject(String where, ObjectNode node) {
     return value.stringValue();
   }
 
-  /** As {@link #text(String)}; empty for an absent key. */
+  /** Returns {@link #text(String)}; empty for an absent key. */
   public Optional<String> optionalText(String key) {
     return has(key) ? Optional.of(text(key)) : Optional.empty();
   }
 
   /**
-   * {@code true} or {@code false}, with a value for an absent key.
+   * Returns {@code true} or {@code false}, or a default for an absent key.
    *
-   * @throws InvalidInputException where it is something else
+   * @throws InvalidInputException if it is something else
    */
   public boolean bool(String key, boolean otherwise) {
     if (!has(key)) {
@@ -95,9 +95,9 @@ public record JsonObject(String where, ObjectNode node) {
   }
 
   /**
-   * A list of texts; empty for an absent key.
+   * Returns a list of texts; empty for an absent key.
    *
-   * @throws InvalidInputException where it is no list, or holds anything but texts
+   * @throws InvalidInputException if it is no list, or holds anything but texts
    */
   public List<String> texts(String key) {
     if (!has(key)) {
@@ -117,9 +117,9 @@ public record JsonObject(String where, ObjectNode node) {
   }
 
   /**
-   * A nested object; an empty one for an absent key.
+   * Returns a nested object; an empty one for an absent key.
    *
-   * @throws InvalidInputException where it is something else
+   * @throws InvalidInputException if it is something else
    */
   public JsonObject object(String key) {
     if (!has(key)) {
@@ -132,12 +132,12 @@ public record JsonObject(String where, ObjectNode node) {
     throw wrong(key, "an object", value);
   }
 
-  /** The keys, in the file's order. */
+  /** Returns the keys, in the file's order. */
   public List<String> keys() {
     return List.copyOf(node.propertyNames());
   }
 
-  /** An error about one key's value: "FILE: "KEY" must be WHAT, but is VALUE". */
+  /** Returns an exception about one key's value: "FILE: "KEY" must be WHAT, but is VALUE". */
   public InvalidInputException wrong(String key, String mustBe) {
     return wrong(key, mustBe, node.get(key));
   }

@@ -3,13 +3,13 @@ package dev.precis.io;
 import java.util.Collection;
 import java.util.Optional;
 
-/** Finds what somebody may have meant. */
+/** Finds the name that somebody may have meant. */
 public final class NearestName {
   private static final int MAX_LENGTH = 200;
 
   private NearestName() {}
 
-  /** The name with the fewest edits, where they are at most a third of the letters. */
+  /** Returns the name with the fewest edits if they are at most a third of the letters. */
   public static Optional<String> of(String wanted, Collection<String> names) {
     String best = null;
     int fewest = Math.max(3, wanted.length() / 3) + 1;
@@ -27,7 +27,7 @@ public final class NearestName {
     return Optional.ofNullable(best);
   }
 
-  /** Levenshtein's distance. */
+  /** Returns Levenshtein's distance. */
   private static int edits(String a, String b) {
     int[] row = new int[b.length() + 1];
     for (int j = 0; j <= b.length(); j++) {

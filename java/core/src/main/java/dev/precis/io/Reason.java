@@ -6,11 +6,13 @@ import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.NotDirectoryException;
 
-/** Why reading or writing failed, in words: Java's file exceptions often say the path alone. */
+/**
+ * Explains in words why reading or writing failed: Java's file exceptions often say the path alone.
+ */
 public final class Reason {
   private Reason() {}
 
-  /** A phrase for the end of a sentence. */
+  /** Returns a phrase for the end of a sentence. */
   public static String of(IOException e) {
     return switch (e) {
       case AccessDeniedException _ -> "permission denied";

@@ -23,7 +23,7 @@ public final class SplitMix64 {
     state = seed;
   }
 
-  /** The next 64 bits. */
+  /** Returns the next 64 bits. */
   public long next() {
     state += GOLDEN_GAMMA;
     long z = state;
@@ -33,8 +33,8 @@ public final class SplitMix64 {
   }
 
   /**
-   * A number from 0 to {@code bound} - 1: the high half of bits times bound, whose bias of at most
-   * bound / 2^64 nobody can measure.
+   * Returns a number from 0 to {@code bound} - 1: the high half of bits times bound, whose bias of
+   * at most bound / 2^64 nobody can measure.
    */
   public int below(int bound) {
     if (bound < 1) {
@@ -43,7 +43,7 @@ public final class SplitMix64 {
     return (int) Math.unsignedMultiplyHigh(next(), bound);
   }
 
-  /** A seed of its own for each part of a program, and for each step of it. */
+  /** Returns a seed of its own for each part of a program, and for each step of it. */
   public static long mix(long seed, long... parts) {
     long mixed = new SplitMix64(seed).next();
     for (long part : parts) {
@@ -52,19 +52,19 @@ public final class SplitMix64 {
     return mixed;
   }
 
-  /** Uniform in [0, 1). */
+  /** Returns a number uniform in [0, 1). */
   public double uniform() {
     return (next() >>> 11) * 0x1p-53;
   }
 
-  /** Standard normal (Box and Muller 1958). */
+  /** Returns a standard normal number (Box and Muller 1958). */
   public double normal() {
     double u = 1 - uniform();
     double v = uniform();
     return StrictMath.sqrt(-2 * StrictMath.log(u)) * StrictMath.cos(2 * Math.PI * v);
   }
 
-  /** True in {@code percent} of 100 cases. */
+  /** Returns true in {@code percent} of 100 cases. */
   public boolean chance(int percent) {
     return below(100) < percent;
   }

@@ -26,7 +26,10 @@ final class ByteLevelBpe {
 
   private ByteLevelBpe() {}
 
-  /** The same tokenizer as a {@code tokenizer.json}, {@code <s>} before and {@code </s>} after. */
+  /**
+   * Writes the same tokenizer as a {@code tokenizer.json}, {@code <s>} before and {@code </s>}
+   * after.
+   */
   static byte[] toTokenizerJson(Path vocabulary, Path merges) {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
     try (JsonGenerator json = Json.generator(out)) {
@@ -96,7 +99,7 @@ final class ByteLevelBpe {
     return special;
   }
 
-  /** One merge a line, "left right"; the first line may name the format's version. */
+  /** Writes the merges, one a line, "left right"; the first line may name the format's version. */
   private static void writeMerges(Path file, JsonGenerator out) {
     ByteBuffer bytes = ByteBuffer.wrap(TokenizerFile.read(file));
     List<String> lines = Utf8.decode(bytes, file.toString()).lines().toList();

@@ -21,7 +21,9 @@ final class Charsmap {
 
   private Charsmap() {}
 
-  /** Plain arrays, because this runs before the JVM has compiled anything. */
+  /**
+   * Checks the map. It uses plain arrays, because this runs before the JVM has compiled anything.
+   */
   static void check(byte[] charsmap, String where) {
     ByteBuffer bytes = ByteBuffer.wrap(charsmap).order(ByteOrder.LITTLE_ENDIAN);
     long trieBytes = charsmap.length < 4 ? 0 : Integer.toUnsignedLong(bytes.getInt());

@@ -25,7 +25,9 @@ final class NativeTokenizer implements Tokenizer {
   record SpecialTokens(int pad, int eos, int unk) {}
 
   /**
-   * @param handle what {@link #create} gave; this frees it when it fails
+   * Takes over an engine's tokenizer.
+   *
+   * @param handle from {@link #create}; freed if the constructor fails
    * @param where its file, for the errors' sentences
    */
   NativeTokenizer(long handle, Vocabulary vocabulary, SpecialTokens specialTokens, String where) {
@@ -170,7 +172,7 @@ final class NativeTokenizer implements Tokenizer {
     }
   }
 
-  /** The handle; with the read lock held, it stays good. */
+  /** Returns the handle, which is valid as long as the read lock is held. */
   private long open() {
     if (handle == 0) {
       throw new IllegalStateException("The tokenizer is closed");
@@ -178,7 +180,7 @@ final class NativeTokenizer implements Tokenizer {
     return handle;
   }
 
-  /** Half of a surrogate pair is no character: it has no UTF-8, and no token can stand for it. */
+  /** Refuses half a surrogate pair: it has no UTF-8, and no token can stand for it. */
   private static void checkSurrogates(String text) {
     for (int i = 0; i < text.length(); i++) {
       if (Character.isSurrogate(text.charAt(i))) {

@@ -12,15 +12,16 @@ import java.util.regex.Pattern;
  * 2020).
  *
  * <p>A template is a text with <code>{dialogue}</code> in it once, and <code>{summary}</code> at
- * most once after it. A question ends where the summary would stand, so that the model goes on from
- * there; an example has its summary there, or at the end where the template has no <code>{summary}
+ * most once after it. A question ends where the summary would stand, so that the model continues
+ * from there; an example has its summary there, or at the end where the template has no <code>
+ * {summary}
  * </code>. Braces around anything but a name are text like any other. Immutable.
  */
 public final class PromptTemplate {
   private static final Pattern PLACEHOLDER = Pattern.compile("\\{([A-Za-z_][A-Za-z0-9_]*)}");
   private static final long MAX_FILE_BYTES = 1 << 20;
 
-  /** What the project's checkpoints and numbers use. */
+  /** The template that the project's checkpoints and numbers use. */
   public static final PromptTemplate DEFAULT =
       of("Summarize the following conversation.\n\n{dialogue}\n\nSummary: ");
 
@@ -62,10 +63,10 @@ public final class PromptTemplate {
   }
 
   /**
-   * A template from a text.
+   * Makes a template of a text.
    *
-   * @throws InvalidInputException where <code>{dialogue}</code> is missing, a placeholder is
-   *     unknown, repeated or in the wrong order
+   * @throws InvalidInputException if <code>{dialogue}</code> is missing, a placeholder is unknown,
+   *     repeated or in the wrong order
    */
   public static PromptTemplate of(String text) {
     String shown = text.length() > 60 ? text.substring(0, 60) + "..." : text;
@@ -73,10 +74,10 @@ public final class PromptTemplate {
   }
 
   /**
-   * A template from a UTF-8 file. The line end that editors put after the last line is not part of
-   * it.
+   * Reads a template from a UTF-8 file. The line end that editors put after the last line is not
+   * part of it.
    *
-   * @throws InvalidInputException as {@link #of}, and where the file is missing, longer than a
+   * @throws InvalidInputException as {@link #of}, and if the file is missing, longer than a
    *     mebibyte or not UTF-8
    */
   public static PromptTemplate read(Path file) {
@@ -87,16 +88,16 @@ public final class PromptTemplate {
     return new PromptTemplate(text, "The template " + file);
   }
 
-  /** The zero-shot prompt of a dialogue. */
+  /** Returns the zero-shot prompt of a dialogue. */
   public String fill(String dialogue) {
     return beforeDialogue + dialogue + beforeSummary;
   }
 
   /**
-   * The prompt of a dialogue after worked examples: each example filled in, then the question, with
-   * a blank line between them.
+   * Returns the prompt of a dialogue after worked examples: each example filled in, then the
+   * question, with a blank line between them.
    *
-   * @throws IllegalArgumentException where raw text is given examples
+   * @throws IllegalArgumentException if raw text is given examples
    */
   public String fill(String dialogue, List<Example> examples) {
     if (!examples.isEmpty() && text.equals(RAW.text)) {
@@ -110,7 +111,7 @@ public final class PromptTemplate {
     return prompt.append(fill(dialogue)).toString();
   }
 
-  /** The template itself. */
+  /** Returns the template itself. */
   public String text() {
     return text;
   }

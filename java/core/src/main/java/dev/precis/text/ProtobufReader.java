@@ -43,7 +43,7 @@ final class ProtobufReader {
     return true;
   }
 
-  /** The number of the field at hand. */
+  /** Returns the number of the current field. */
   int field() {
     return field;
   }
@@ -95,7 +95,7 @@ final class ProtobufReader {
     return buffer.slice(advance(length), (int) length);
   }
 
-  /** Base 128, the lowest seven bits first, at most ten bytes. */
+  /** Reads a number in base 128, the lowest seven bits first, at most ten bytes. */
   private long varint() {
     long value = 0;
     for (int shift = 0; shift < 64; shift += 7) {

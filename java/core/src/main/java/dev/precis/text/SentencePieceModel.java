@@ -126,9 +126,9 @@ public record SentencePieceModel(List<Piece> pieces, byte[] charsmap, boolean ad
   }
 
   /**
-   * The same tokenizer as a {@code tokenizer.json}, with T5's extra ids after the pieces: {@code
-   * <extra_id_99>} first, {@code <extra_id_0>} last. Models that have them among their pieces get
-   * no others.
+   * Writes the same tokenizer as a {@code tokenizer.json}, with T5's extra ids after the pieces:
+   * {@code <extra_id_99>} first, {@code <extra_id_0>} last. Models that have them among their
+   * pieces get no others.
    */
   public byte[] toTokenizerJson(int extraIds) {
     int unknown = 0;

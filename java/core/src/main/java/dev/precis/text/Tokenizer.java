@@ -13,87 +13,90 @@ import java.util.List;
  */
 public interface Tokenizer extends AutoCloseable {
   /**
-   * Loads the tokenizer of a Hugging Face folder: {@code tokenizer.json} where there is one, else
+   * Loads the tokenizer of a Hugging Face folder: {@code tokenizer.json} if there is one, else
    * {@code spiece.model} (T5's SentencePiece Unigram model, with its extra ids), else {@code
    * vocab.json} with {@code merges.txt} (RoBERTa's byte-level BPE). {@code tokenizer_config.json}
    * names the special tokens where it is present.
    *
-   * @throws InvalidInputException where there is none of them, or the first found is damaged or of
-   *     an unknown kind
-   * @throws java.io.UncheckedIOException where a file cannot be read
+   * @throws InvalidInputException if there is none of them, or the first found is damaged or of an
+   *     unknown kind
+   * @throws java.io.UncheckedIOException if a file cannot be read
    */
   static Tokenizer load(Path folder) {
     return TokenizerFiles.load(folder);
   }
 
   /**
-   * The SHA-256 of the files that {@link #load} makes a folder's tokenizer of: two tokenizers with
-   * the same one cut every text alike.
+   * Returns the SHA-256 of the files that {@link #load} reads a folder's tokenizer from: two
+   * tokenizers with the same one cut every text alike.
    *
-   * @throws InvalidInputException where there is no tokenizer
-   * @throws java.io.UncheckedIOException where a file cannot be read
+   * @throws InvalidInputException if there is no tokenizer
+   * @throws java.io.UncheckedIOException if a file cannot be read
    */
   static String hash(Path folder) {
     return TokenizerFiles.hash(folder);
   }
 
   /**
-   * The ids of a text, special tokens included ({@code ... </s>} for T5, {@code <s> ... </s>} for
-   * RoBERTa). Nothing is cut.
+   * Returns the ids of a text, special tokens included ({@code ... </s>} for T5, {@code <s> ...
+   * </s>} for RoBERTa). Nothing is cut.
    *
-   * @throws InvalidInputException where the text has an unpaired surrogate
+   * @throws InvalidInputException if the text has an unpaired surrogate
    */
   default int[] encode(String text) {
     return encode(text, true);
   }
 
   /**
-   * The ids of a text, with or without the special tokens that the model expects around it. Special
-   * tokens that stand in the text itself are recognised either way.
+   * Returns the ids of a text, with or without the special tokens that the model expects around it.
+   * Special tokens that stand in the text itself are recognised either way.
    *
-   * @throws InvalidInputException where the text has an unpaired surrogate
+   * @throws InvalidInputException if the text has an unpaired surrogate
    */
   int[] encode(String text, boolean addSpecialTokens);
 
   /**
-   * The ids of a text with its special tokens, at most {@code maxLength} of them: the text is cut
-   * at its end, the special tokens stay.
+   * Returns the ids of a text with its special tokens, at most {@code maxLength} of them: the text
+   * is cut at its end, the special tokens stay.
    *
-   * @throws IllegalArgumentException where {@code maxLength} has no room for the special tokens
-   * @throws InvalidInputException where the text has an unpaired surrogate
+   * @throws IllegalArgumentException if {@code maxLength} has no room for the special tokens
+   * @throws InvalidInputException if the text has an unpaired surrogate
    */
   int[] encode(String text, int maxLength);
 
-  /** {@link #encode(String, int)} for each text, in order. */
+  /** Encodes each text, in order; see {@link #encode(String, int)}. */
   default List<int[]> encode(List<String> texts, int maxLength) {
     return texts.stream().map(text -> encode(text, maxLength)).toList();
   }
 
   /**
-   * The text of ids. Ids beyond the vocabulary, which a model whose table is padded can produce,
-   * have no text and are left out.
+   * Returns the text of ids. Ids beyond the vocabulary, which a model whose table is padded can
+   * produce, have no text and are left out.
    *
    * @param skipSpecialTokens whether {@code <pad>}, {@code </s>} and their like are left out too
-   * @throws IllegalArgumentException where an id is negative
+   * @throws IllegalArgumentException if an id is negative
    */
   String decode(int[] ids, boolean skipSpecialTokens);
 
-  /** A decoder for ids that arrive one by one; its pieces add up to {@link #decode} of them all. */
+  /**
+   * Returns a decoder for ids that arrive one by one; its pieces add up to {@link #decode} of them
+   * all.
+   */
   default TokenStream stream(boolean skipSpecialTokens) {
     return new TokenStream(ids -> decode(ids, skipSpecialTokens));
   }
 
-  /** The id that fills short rows of a batch, or -1 where the tokenizer has none. */
+  /** Returns the id that pads the rows of a batch, or -1 if the tokenizer has none. */
   int padId();
 
-  /** The id that ends a text, or -1 where the tokenizer has none. */
+  /** Returns the id that ends a text, or -1 if the tokenizer has none. */
   int eosId();
 
-  /** The id of what is in no token, or -1 where the tokenizer has none. */
+  /** Returns the id of unknown text, or -1 if the tokenizer has none. */
   int unkId();
 
   /**
-   * How many tokens there are, special and added ones included. Ids run from 0 to one less: the
+   * Returns the number of tokens, special and added ones included. Ids run from 0 to one less: the
    * model's embedding table needs at least as many rows.
    */
   int vocabularySize();
@@ -114,10 +117,13 @@ public interface Tokenizer extends AutoCloseable {
     }
   }
 
-  /** The id of a token as the vocabulary spells it (T5's {@code ▁the}), or -1 where it has none. */
+  /**
+   * Returns the id of a token as the vocabulary spells it (T5's {@code ▁the}), or -1 if it has
+   * none.
+   */
   int tokenToId(String token);
 
-  /** The token of an id as the vocabulary spells it, or {@code null} where it has none. */
+  /** Returns the token of an id as the vocabulary spells it, or {@code null} if it has none. */
   String idToToken(int id);
 
   /** Frees the native tokenizer; a second call does nothing. */

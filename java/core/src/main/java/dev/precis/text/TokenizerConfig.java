@@ -11,7 +11,7 @@ import tools.jackson.core.JsonParser;
 import tools.jackson.core.JsonToken;
 
 /**
- * What {@code tokenizer_config.json} says that {@code tokenizer.json} does not.
+ * The settings of {@code tokenizer_config.json} that {@code tokenizer.json} lacks.
  *
  * @param where the file, for the errors' sentences
  * @param specialTokens by key ({@code pad_token}, {@code eos_token}, {@code unk_token})
@@ -56,7 +56,7 @@ record TokenizerConfig(String where, Map<String, String> specialTokens, int extr
     return new TokenizerConfig(file.toString(), specialTokens, extraIds);
   }
 
-  /** A text, or an object with the text as its content. */
+  /** Reads a token: a text, or an object with the text as its content. */
   private static String token(JsonParser parser, Path file, String key) {
     String token = null;
     if (parser.currentToken() == JsonToken.VALUE_STRING) {
@@ -76,7 +76,7 @@ record TokenizerConfig(String where, Map<String, String> specialTokens, int extr
     return token;
   }
 
-  /** The id of a special token: the one named here, else the usual one, else -1. */
+  /** Returns the id of a special token: the one named here, else the usual one, else -1. */
   int id(String key, String usual, Vocabulary vocabulary) {
     String named = specialTokens.get(key);
     int id = vocabulary.id(named == null ? usual : named);

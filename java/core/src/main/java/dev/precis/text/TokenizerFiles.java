@@ -44,7 +44,7 @@ final class TokenizerFiles {
             + " merges.txt");
   }
 
-  /** See {@link Tokenizer#hash}. */
+  /** Returns the hash of {@link Tokenizer#hash}. */
   static String hash(Path folder) {
     for (List<String> names :
         List.of(
@@ -59,8 +59,8 @@ final class TokenizerFiles {
   }
 
   /**
-   * The engine and the vocabulary are built from the same text at the same time: each takes a good
-   * part of a tenth of a second, at the start of every run.
+   * Builds a tokenizer. The engine and the vocabulary are built from the same text at the same
+   * time: each takes a good part of a tenth of a second, at the start of every run.
    */
   private static Tokenizer build(byte[] json, Path file, TokenizerConfig config) {
     String where = file.toString();
@@ -92,7 +92,10 @@ final class TokenizerFiles {
     return new NativeTokenizer(await(engine), vocabulary, specialTokens, where);
   }
 
-  /** String's own decoder is several times faster than a strict one, and leaves a mark. */
+  /**
+   * Decodes strictly. String's own decoder is several times faster and leaves a mark where it
+   * replaces.
+   */
   private static String decode(byte[] utf8, String where) {
     String text = new String(utf8, StandardCharsets.UTF_8);
     return text.indexOf('\uFFFD') < 0 ? text : Utf8.decode(ByteBuffer.wrap(utf8), where);

@@ -211,7 +211,7 @@ final class TokenizerJson {
     }
   }
 
-  /** Unigram: {@code [["piece", score], ...]}. */
+  /** Reads the pieces of a Unigram model: {@code [["piece", score], ...]}. */
   private List<String> readPieces() {
     List<String> pieces = new ArrayList<>();
     while (parser.nextToken() != JsonToken.END_ARRAY) {
@@ -227,7 +227,10 @@ final class TokenizerJson {
     return pieces;
   }
 
-  /** BPE: {@code {"token": id, ...}}, the ids without gaps, in any order. */
+  /**
+   * Reads the vocabulary of a BPE model: {@code {"token": id, ...}}, the ids without gaps, in any
+   * order.
+   */
   private List<String> readBpeVocabulary() {
     expect(parser.currentToken(), JsonToken.START_OBJECT, "\"vocab\" must be an object or a list");
     List<String> names = new ArrayList<>();
@@ -264,7 +267,10 @@ final class TokenizerJson {
     throw invalid("an id must be a whole number that is not negative");
   }
 
-  /** The engine is stricter than Java: it wants the padding, and no stray bits before it. */
+  /**
+   * Decodes Base64. The engine is stricter than Java: it wants the padding, and no stray bits
+   * before it.
+   */
   private byte[] base64(String text) {
     try {
       byte[] bytes = Base64.getDecoder().decode(text);

@@ -14,7 +14,7 @@ import java.net.URL;
 final class TokenizerLibrary {
   private TokenizerLibrary() {}
 
-  /** The loaded library: touching it loads it. */
+  /** Returns the library; the first call loads it. */
   static TokenizersLibrary get() {
     return Holder.LIBRARY;
   }

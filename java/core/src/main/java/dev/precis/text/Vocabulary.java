@@ -11,7 +11,7 @@ final class Vocabulary {
   private final List<String> tokens;
   private final Map<String, Integer> ids;
 
-  /** The model's own tokens, by id. */
+  /** Starts with the model's own tokens, by id. */
   Vocabulary(List<String> tokens) {
     this.tokens = new ArrayList<>(tokens);
     ids = HashMap.newHashMap(tokens.size());
@@ -42,12 +42,12 @@ final class Vocabulary {
     return tokens.size();
   }
 
-  /** The token's id, or -1. */
+  /** Returns the token's id, or -1. */
   int id(String token) {
     return ids.getOrDefault(token, -1);
   }
 
-  /** The id's token, or {@code null}. */
+  /** Returns the id's token, or {@code null}. */
   String token(int id) {
     return id >= 0 && id < tokens.size() ? tokens.get(id) : null;
   }

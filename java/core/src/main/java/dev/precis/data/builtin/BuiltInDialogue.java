@@ -29,12 +29,12 @@ public record BuiltInDialogue(
     summaries = List.copyOf(summaries);
   }
 
-  /** Whether somebody in it is rude. */
+  /** Returns true if somebody in it is toxic. */
   public boolean rude() {
     return rudeSummary != null;
   }
 
-  /** Its fields as a data file has them, in order. */
+  /** Returns its fields as a data file has them, in order. */
   public Map<String, Object> toJson() {
     Map<String, Object> fields = new LinkedHashMap<>();
     fields.put("id", id);
@@ -52,10 +52,10 @@ public record BuiltInDialogue(
   }
 
   /**
-   * The preference that a rude dialogue stands for: {@code id}, {@code prompt}, and the polite
-   * summary {@code chosen}, the rude one {@code rejected}.
+   * Returns the preference that a toxic dialogue stands for: {@code id}, {@code prompt}, and the
+   * polite summary {@code chosen}, the toxic one {@code rejected}.
    *
-   * @throws IllegalStateException where nobody is rude
+   * @throws IllegalStateException if nobody is rude
    */
   public Map<String, Object> toPair(PromptTemplate template) {
     if (!rude()) {

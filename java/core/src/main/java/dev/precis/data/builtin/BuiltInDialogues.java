@@ -11,9 +11,8 @@ import java.util.Set;
  * Short English dialogues in 27 situations (a table booked, a parcel lost, a birthday planned),
  * with reference summaries, made by the project so that small models can be trained, shown and
  * tested without anybody's data. Two to four people speak, numbered or by name. Names, numbers,
- * times and places are drawn for each dialogue, so that its summary can only be had by reading it;
- * small talk has some too, which belong in no summary. About every fifth dialogue has an insult in
- * it.
+ * times and places are sampled for each dialogue, so that only reading it gives its summary; small
+ * talk has some too, which belong in no summary. About every fifth dialogue has an insult in it.
  *
  * <p>The sentences are in {@code situations.txt} beside this class, free of rights (CC0 1.0), and
  * so is what is made of them. A seed gives the same dialogues on every machine; a larger count
@@ -25,7 +24,7 @@ import java.util.Set;
  */
 public record BuiltInDialogues(
     List<BuiltInDialogue> train, List<BuiltInDialogue> validation, List<BuiltInDialogue> test) {
-  /** How many where nobody says. */
+  /** The number of dialogues by default. */
   public static final int DEFAULT_COUNT = 5000;
 
   /** The most that are made. */
@@ -39,7 +38,7 @@ public record BuiltInDialogues(
    * Makes dialogues.
    *
    * @param count how many, in all three splits together
-   * @throws InvalidInputException where count is not 10 to {@value #MAX_COUNT}
+   * @throws InvalidInputException if count is not 10 to {@value #MAX_COUNT}
    */
   public static BuiltInDialogues generate(long seed, int count) {
     if (count < 10 || count > MAX_COUNT) {
@@ -55,14 +54,14 @@ public record BuiltInDialogues(
       switch (i++ % 10) {
         case 8 -> validation.add(finish("validation_" + validation.size(), draft, REFERENCES));
         case 9 -> test.add(finish("test_" + test.size(), draft, REFERENCES));
-        // The wordings are in random order: how many are kept need not be drawn.
+        // The wordings are in random order: their number need not be sampled.
         default -> train.add(finish("train_" + train.size(), draft, 1 + i % REFERENCES));
       }
     }
     return new BuiltInDialogues(train, validation, test);
   }
 
-  /** As many different dialogues as asked for. */
+  /** Returns the requested number of different dialogues. */
   static List<Scene.Draft> drafts(SplitMix64 random, int count) {
     Situations situations = Situations.load();
     List<Scene.Draft> drafts = new ArrayList<>();

@@ -10,19 +10,21 @@ import java.util.function.Consumer;
  * {slot}} and {@code {a slot}} are a value without and with its article, {@code <name>} is a macro.
  */
 sealed interface Phrase {
-  /** What a phrase is filled from. */
+  /** The values that a phrase is filled from. */
   interface Values {
-    /** The value of a slot. */
+    /** Returns the value of a slot. */
     String slot(String name);
 
-    /** The phrase of a macro. */
+    /** Returns the phrase of a macro. */
     Phrase macro(String name);
   }
 
   /** Appends one of the texts that the phrase stands for. */
   void write(StringBuilder out, SplitMix64 random, Values values);
 
-  /** One of the texts that the phrase stands for, spaces and capital letters put right. */
+  /**
+   * Returns one of the texts that the phrase stands for, with spaces and capital letters corrected.
+   */
   default String text(SplitMix64 random, Values values) {
     StringBuilder out = new StringBuilder();
     write(out, random, values);
@@ -100,7 +102,7 @@ sealed interface Phrase {
   /**
    * Parses a phrase.
    *
-   * @throws IllegalArgumentException where a bracket has no other half
+   * @throws IllegalArgumentException if a bracket has no other half
    */
   static Phrase parse(String text) {
     Parser parser = new Parser(text);
@@ -111,7 +113,9 @@ sealed interface Phrase {
     return phrase;
   }
 
-  /** Single spaces, none before punctuation, a capital letter where a sentence begins. */
+  /**
+   * Leaves single spaces, none before punctuation, and a capital letter at the start of sentences.
+   */
   private static String tidy(CharSequence text) {
     StringBuilder out = new StringBuilder();
     boolean begins = true;

@@ -58,7 +58,7 @@ final class Scene {
       String rudeTail,
       boolean tailLast,
       List<String> smallTalkFacts) {
-    /** A summary with what there is to say about the rudeness. */
+    /** Returns a summary with a remark on the toxicity. */
     String with(String tail, int wording) {
       String summary = summaries.get(wording);
       return tail == null ? summary : tailLast ? summary + " " + tail : tail + " " + summary;
@@ -125,7 +125,7 @@ final class Scene {
     return list.get(random.below(list.size()));
   }
 
-  /** A value that nothing else in the dialogue has, so that facts cannot be confused. */
+  /** Picks a value that nothing else in the dialogue has, so that facts cannot be confused. */
   private String draw(SlotType type) {
     String value;
     do {
@@ -180,7 +180,7 @@ final class Scene {
     }
   }
 
-  /** A speaker who is not the one, nor the other where there are enough. */
+  /** Picks a speaker who is not the one, nor the other if there are enough. */
   private String otherThan(String one, String other) {
     List<String> left = new ArrayList<>(situation.speakers());
     left.remove(one);
@@ -217,7 +217,7 @@ final class Scene {
     return summary(oneOf(wordings), dialogue, exchangeSlots);
   }
 
-  /** What may be said in turns: a speaker's name is known from then on. */
+  /** The values of turns: a speaker's name is known from then on. */
   private final class InTurns implements Phrase.Values {
     private final Map<String, String> slots;
 
@@ -241,7 +241,7 @@ final class Scene {
     }
   }
 
-  /** What may be said in summaries: nothing that the dialogue has not. */
+  /** The values of summaries: nothing that the dialogue has not. */
   private final class InSummaries implements Phrase.Values {
     private final String dialogue;
     private final Map<String, String> slots;

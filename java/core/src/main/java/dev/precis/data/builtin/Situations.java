@@ -24,7 +24,7 @@ final class Situations {
   private final List<SmallTalk> smallTalk = new ArrayList<>();
   private final List<RudeExchange> rudeExchanges = new ArrayList<>();
 
-  /** What a slot can be: one of the options, or a number of a range. */
+  /** The values of a slot: one of the options, or a number of a range. */
   record SlotType(String name, List<String> options, int from, int to, int step) {
     String draw(SplitMix64 random) {
       return options.isEmpty()
@@ -48,7 +48,7 @@ final class Situations {
   /** One way to go on, and the summaries of the whole then. */
   record Case(String name, List<SlotType> slots, List<Step> steps, List<Phrase> summaries) {}
 
-  /** What a dialogue is about: how it begins, and the ways in which it goes on. */
+  /** The subject of a dialogue: how it begins, and the ways in which it continues. */
   record Situation(
       String topic,
       List<String> speakers,
@@ -67,7 +67,7 @@ final class Situations {
       List<Phrase> polite,
       List<Phrase> rude) {}
 
-  /** What is being read: a situation, small talk or a rude exchange. */
+  /** The block that is being read: a situation, small talk or a rude exchange. */
   private static final class Block {
     final char kind;
     final String name;
@@ -215,7 +215,7 @@ final class Situations {
     return rudeExchanges;
   }
 
-  /** The values of a type. */
+  /** Returns the values of a type. */
   List<String> values(String type) {
     return values.get(type);
   }
