@@ -56,8 +56,6 @@ class ArchitectureTest {
   private static final Map<String, String> FFI_EXCEPTIONS =
       Map.of(
           "", "a door opens the context that its model runs on",
-          "layers", "parameters are allocated on the context",
-          "lora", "an adapter's matrices are allocated on the context",
           "training", "a trainable model opens its context, and is told on which device",
           "alignment", "a reference model is loaded on the policy's device",
           "alignment.policy", "the memory plan counts the context's scratch memory",

@@ -304,6 +304,34 @@ public final class PeftAdapter implements AutoCloseable {
   }
 
   /** Unmaps the weights; no tensor of the adapter may be used afterwards. */
+  /**
+   * Makes sure that a module fits a layer of a model.
+   *
+   * @param shape (outputs, inputs) of the model's layer of that name; null: it has none
+   * @throws InvalidInputException where it does not
+   */
+  public void requireFits(Module module, long[] shape) {
+    String difference = null;
+    if (shape == null) {
+      difference = ", which this model does not have";
+    } else if (!Arrays.equals(shape, new long[] {module.out(), module.in()})) {
+      difference =
+          " as (%d, %d), but the model's is %s"
+              .formatted(
+                  module.out(),
+                  module.in(),
+                  Arrays.toString(shape).replace('[', '(').replace(']', ')'));
+    }
+    if (difference != null) {
+      throw new InvalidInputException(
+          folder
+              + " adapts "
+              + module.name()
+              + difference
+              + ": the adapter was trained on another model");
+    }
+  }
+
   @Override
   public void close() {
     weights.close();

@@ -47,7 +47,7 @@ public final class ValueHead {
     Map<String, long[]> shapes = new LinkedHashMap<>();
     shapes.put(PREFIX + "weight", new long[] {1, dModel});
     shapes.put(PREFIX + "bias", new long[] {1});
-    parameters = new Parameters(shapes, ops.context(), owner);
+    parameters = new Parameters(shapes, ops, owner);
     Parameter weight = parameters.find(PREFIX + "weight");
     Parameter bias = parameters.find(PREFIX + "bias");
     SplitMix64 random = new SplitMix64(SplitMix64.mix(seed, 0x76616c7565L));

@@ -274,7 +274,7 @@ public final class Linear {
    * @throws dev.precis.io.InvalidInputException where their ranks are too many for a GPU
    */
   public void check(List<Map<String, PeftAdapter.Module>> adapters, Ops ops) {
-    AdapterPacking.check(w, parts, adapters, ops.context().onGpu());
+    AdapterPacking.check(w, parts, adapters, ops.onGpu());
   }
 
   /**

@@ -91,14 +91,8 @@ public final class LoraTraining {
       total = end;
     }
     ranks = total;
-    AdapterPacking.checkRanks(w, ranks, first.part.name(), ops.context().onGpu());
-    up =
-        Tensor.of(
-                ops.context().allocate(owner, w.outputs() * ranks * 4),
-                DType.FLOAT32,
-                w.outputs(),
-                ranks)
-            .on(ops.context());
+    AdapterPacking.checkRanks(w, ranks, first.part.name(), ops.onGpu());
+    up = ops.zeros(owner, DType.FLOAT32, w.outputs(), ranks);
     gatherUp(ops);
     dtype = w.dtype().activations();
     weights =

@@ -1,7 +1,7 @@
 package dev.precis.layers;
 
 import dev.precis.checkpoint.SafeTensors;
-import dev.precis.ffi.Context;
+import dev.precis.ops.Ops;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -46,15 +46,15 @@ public final class Parameters {
   private final Tensor values;
   private final Tensor gradients;
   private final long count;
-  private final Context context;
+  private final Ops ops;
 
   /**
    * Allocates zero-filled memory for parameters of these shapes, in this order.
    *
    * @param owner frees it
    */
-  public Parameters(Map<String, long[]> shapes, Context context, Arena owner) {
-    this.context = context;
+  public Parameters(Map<String, long[]> shapes, Ops ops, Arena owner) {
+    this.ops = ops;
     long total = 0;
     long trained = 0;
     for (long[] shape : shapes.values()) {
@@ -62,8 +62,8 @@ public final class Parameters {
       total += rounded(elements(shape));
     }
     count = trained;
-    values = flat(context, owner, total);
-    gradients = flat(context, owner, total);
+    values = ops.zeros(owner, DType.FLOAT32, total);
+    gradients = ops.zeros(owner, DType.FLOAT32, total);
     long at = 0;
     for (Map.Entry<String, long[]> each : shapes.entrySet()) {
       long[] shape = each.getValue();
@@ -71,20 +71,10 @@ public final class Parameters {
           each.getKey(),
           new Parameter(
               each.getKey(),
-              view(context, values, at, shape),
-              view(context, gradients, at, shape)));
+              values.slice(at, shape),
+              gradients.slice(at, shape)));
       at += rounded(elements(shape));
     }
-  }
-
-  private static Tensor flat(Context context, Arena owner, long elements) {
-    return Tensor.of(context.allocate(owner, Math.max(1, elements) * 4), DType.FLOAT32, elements)
-        .on(context);
-  }
-
-  private static Tensor view(Context context, Tensor flat, long at, long[] shape) {
-    return Tensor.of(flat.memory().asSlice(at * 4, elements(shape) * 4), DType.FLOAT32, shape)
-        .on(context);
   }
 
   private static long elements(long[] shape) {
@@ -126,6 +116,6 @@ public final class Parameters {
 
   /** Sets all gradients to zero. */
   public void clearGradients() {
-    context.zero(gradients.address());
+    ops.zero(gradients);
   }
 }

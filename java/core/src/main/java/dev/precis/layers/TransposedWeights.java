@@ -42,7 +42,7 @@ public final class TransposedWeights {
   /** Packs W' (K, N) of W (N, K), valid until the next call. */
   PackedMatrix of(PackedMatrix w) {
     if (memory == null) {
-      memory = ops.context().allocate(owner, bytes);
+      memory = ops.allocate(owner, bytes);
     }
     PackedMatrix transposed = new PackedMatrix(memory, w.inputs(), w.outputs(), w.dtype());
     ops.transpose(w, transposed);

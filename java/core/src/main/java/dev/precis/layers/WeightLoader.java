@@ -104,7 +104,7 @@ public final class WeightLoader {
         dtype,
         dtype.activations(),
         memory(ops, owner),
-        new Parameters(Map.of(), ops.context(), owner));
+        new Parameters(Map.of(), ops, owner));
   }
 
   /**
@@ -124,7 +124,7 @@ public final class WeightLoader {
 
   /** Returns memory for weights that no file keeps. */
   public static PackedWeights memory(Ops ops, Arena owner) {
-    return new PackedWeights(bytes -> ops.context().allocate(owner, bytes));
+    return new PackedWeights(bytes -> ops.allocate(owner, bytes));
   }
 
   private record FromParameters(Parameters parameters) implements Source {
@@ -284,10 +284,10 @@ public final class WeightLoader {
 
   /** Returns a tensor that operations can read: a GPU reaches no file. */
   private Tensor reachable(Tensor from, Arena call) {
-    if (!ops.context().onGpu()) {
+    if (!ops.onGpu()) {
       return from;
     }
-    MemorySegment copy = ops.context().allocate(call, from.address().byteSize());
+    MemorySegment copy = ops.allocate(call, from.address().byteSize());
     copy.copyFrom(from.address());
     return Tensor.of(copy, from.dtype(), from.rows(), from.columns());
   }

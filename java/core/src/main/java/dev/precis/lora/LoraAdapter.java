@@ -86,34 +86,14 @@ public final class LoraAdapter {
     for (PeftAdapter.Module module : start.modules().values()) {
       Parameter a = adapter.parameters.find(module.name() + A);
       Parameter b = adapter.parameters.find(module.name() + B);
-      if (a == null) {
-        throw new InvalidInputException(
-            start.folder()
-                + " adapts "
-                + module.name()
-                + ", which this model does not have: the adapter was trained on another model");
-      }
+      start.requireFits(
+          module, a == null ? null : new long[] {b.value().rows(), a.value().columns()});
       if (module.rank() != config.rank() || module.alpha() != start.alpha()) {
         throw new InvalidInputException(
             start.folder()
                 + " gives "
                 + module.name()
                 + " a rank or alpha of its own, which is not trained further");
-      }
-      if (module.in() != a.value().columns() || module.out() != b.value().rows()) {
-        throw new InvalidInputException(
-            start.folder()
-                + " adapts "
-                + module.name()
-                + " as ("
-                + module.out()
-                + ", "
-                + module.in()
-                + "), but the model's is ("
-                + b.value().rows()
-                + ", "
-                + a.value().columns()
-                + "): the adapter was trained on another model");
       }
       module.a().toFloat32(a.value().memory());
       module.b().toFloat32(b.value().memory());
@@ -152,7 +132,7 @@ public final class LoraAdapter {
               + String.join(",", chosen.targetModules())
               + ": T5 has q, k, v, o, wi_0, wi_1 (or wi) and wo");
     }
-    parameters = new Parameters(shapes, ops.context(), owner);
+    parameters = new Parameters(shapes, ops, owner);
   }
 
   private void attach(List<Linear> linears, Ops ops, Arena owner) {

@@ -63,28 +63,8 @@ public final class LoraMerge {
 
   private static void check(PeftAdapter adapter, PeftAdapter.Module module, Checkpoint base) {
     String weight = module.name() + ".weight";
-    if (!base.contains(weight)) {
-      throw new InvalidInputException(
-          adapter.folder()
-              + " adapts "
-              + module.name()
-              + ", which this model does not have: the adapter was trained on another model");
-    }
+    adapter.requireFits(module, base.contains(weight) ? base.get(weight).shape() : null);
     TensorView view = base.get(weight);
-    long[] shape = view.shape();
-    if (shape.length != 2 || shape[0] != module.out() || shape[1] != module.in()) {
-      throw new InvalidInputException(
-          adapter.folder()
-              + " adapts "
-              + module.name()
-              + " as ("
-              + module.out()
-              + ", "
-              + module.in()
-              + "), but the model's is "
-              + view
-              + ": the adapter was trained on another model");
-    }
     if (view.dtype() != DType.FLOAT32 && view.dtype() != DType.BFLOAT16) {
       throw new InvalidInputException(
           base.path() + " holds " + view + ": only float32 and bfloat16 weights are merged");
@@ -109,18 +89,16 @@ public final class LoraMerge {
       long n = weight.shape()[0];
       long k = weight.shape()[1];
       Tensor sum =
-          Tensor.of(ops.context().allocate(call, n * k * 4), DType.FLOAT32, n, k).on(ops.context());
+          ops.zeros(call, DType.FLOAT32, n, k);
       weight.toFloat32(sum.memory());
       for (PeftAdapter.Module module : on) {
         int rank = module.rank();
         Tensor a =
-            Tensor.of(ops.context().allocate(call, rank * k * 4), DType.FLOAT32, rank, k)
-                .on(ops.context());
+            ops.zeros(call, DType.FLOAT32, rank, k);
         module.a().toFloat32(a.memory());
         float[] b = module.b().toFloat32();
         Tensor transposed =
-            Tensor.of(ops.context().allocate(call, rank * n * 4), DType.FLOAT32, rank, n)
-                .on(ops.context());
+            ops.zeros(call, DType.FLOAT32, rank, n);
         for (int i = 0; i < n; i++) {
           for (int r = 0; r < rank; r++) {
             transposed.memory().setAtIndex(ValueLayout.JAVA_FLOAT, r * n + i, b[i * rank + r]);
@@ -133,8 +111,7 @@ public final class LoraMerge {
         return result.copyFrom(sum.memory());
       }
       Tensor rounded =
-          Tensor.of(ops.context().allocate(call, n * k * 2), DType.BFLOAT16, n, k)
-              .on(ops.context());
+          ops.zeros(call, DType.BFLOAT16, n, k);
       ops.convert(sum, rounded);
       return result.copyFrom(rounded.memory());
     }

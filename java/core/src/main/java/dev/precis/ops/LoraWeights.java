@@ -1,5 +1,6 @@
 package dev.precis.ops;
 
+import dev.precis.ffi.generated.Precis;
 import java.util.List;
 
 /**
@@ -11,11 +12,11 @@ import java.util.List;
  * @param segments which outputs use which ranks, with which scaling
  */
 public record LoraWeights(PackedMatrix a, PackedMatrix b, List<Segment> segments) {
-  /** The most segments of one product: the size of {@code precis_lora_matmul_args}. */
-  public static final int MAX_SEGMENTS = 4;
+  /** The most segments of one product. */
+  public static final int MAX_SEGMENTS = Precis.PRECIS_MAX_LORA_SEGMENTS();
 
   /** The most ranks of one product on a GPU, the rows of A, where the weights are bfloat16. */
-  public static final int MAX_CUDA_RANKS = 128;
+  public static final int MAX_CUDA_RANKS = Precis.PRECIS_MAX_LORA_RANKS_CUDA();
 
   /** Keeps its own copy of the segments. */
   public LoraWeights {

@@ -5,6 +5,7 @@ import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
 import dev.precis.tensor.Workspace;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.util.List;
 
 /**
@@ -37,6 +38,38 @@ public final class Ops implements AutoCloseable {
   /** Returns the context that the operations run on. */
   public Context context() {
     return context;
+  }
+
+  /** Returns whether the operations run on a GPU, which reaches no memory but its own. */
+  public boolean onGpu() {
+    return context.onGpu();
+  }
+
+  /**
+   * Allocates zero-filled memory that the operations reach, aligned to 4096 bytes.
+   *
+   * @param owner frees it
+   */
+  public MemorySegment allocate(Arena owner, long bytes) {
+    return context.allocate(owner, bytes);
+  }
+
+  /**
+   * Allocates a tensor of zeros.
+   *
+   * @param owner frees it
+   */
+  public Tensor zeros(Arena owner, DType dtype, long... dims) {
+    long bytes = dtype.bytes();
+    for (long dim : dims) {
+      bytes = Math.multiplyExact(bytes, dim);
+    }
+    return Tensor.of(allocate(owner, Math.max(1, bytes)), dtype, dims).on(context);
+  }
+
+  /** Sets a contiguous tensor to zero. */
+  public void zero(Tensor x) {
+    context.zero(x.address().asSlice(0, x.rows() * x.columns() * x.dtype().bytes()));
   }
 
   /** Returns an empty workspace on the context of these operations. The caller must close it. */

@@ -1,5 +1,6 @@
 package dev.precis.ops;
 
+import dev.precis.ffi.generated.Precis;
 import dev.precis.tensor.DType;
 import java.lang.foreign.MemorySegment;
 
@@ -11,6 +12,6 @@ import java.lang.foreign.MemorySegment;
  * @param dtype float32, bfloat16 or int8
  */
 public record PackedMatrix(MemorySegment memory, long outputs, long inputs, DType dtype) {
-  /** The most weights that are stacked in one matrix: the size of precis_matmul_pack_args. */
-  public static final int MAX_WEIGHTS = 4;
+  /** The most weights that are stacked in one matrix. */
+  public static final int MAX_WEIGHTS = Precis.PRECIS_MAX_STACKED_WEIGHTS();
 }

@@ -508,7 +508,7 @@ public final class Tape {
           () -> {
             Tensor dx = gradientFor(x, DType.FLOAT32);
             if (!collected(x)) {
-              ops.context().zero(dx.address().asSlice(0, dx.rows() * dx.columns() * 4));
+              ops.zero(dx);
             }
             ops.embeddingBackward(rows, out.gradient(), dx);
           });

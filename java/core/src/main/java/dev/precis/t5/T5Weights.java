@@ -207,40 +207,14 @@ public record T5Weights(
    * @throws InvalidInputException where it was not
    */
   public void check(PeftAdapter adapter) {
-    Map<String, Part> parts = new HashMap<>();
-    Map<String, Linear> homes = new HashMap<>();
+    Map<String, long[]> shapes = new HashMap<>();
     for (Linear linear : linears()) {
       for (Part part : linear.parts()) {
-        parts.put(part.name(), part);
-        homes.put(part.name(), linear);
+        shapes.put(part.name(), new long[] {part.outputs(), linear.inputs()});
       }
     }
     for (PeftAdapter.Module module : adapter.modules().values()) {
-      Part part = parts.get(module.name());
-      if (part == null) {
-        throw new InvalidInputException(
-            adapter.folder()
-                + " adapts "
-                + module.name()
-                + ", which this model does not have: the adapter was trained on another model");
-      }
-      long outputs = part.outputEnd() - part.outputBegin();
-      long inputs = homes.get(module.name()).inputs();
-      if (module.out() != outputs || module.in() != inputs) {
-        throw new InvalidInputException(
-            adapter.folder()
-                + " adapts "
-                + module.name()
-                + " as ("
-                + module.out()
-                + ", "
-                + module.in()
-                + "), but the model's is ("
-                + outputs
-                + ", "
-                + inputs
-                + "): the adapter was trained on another model");
-      }
+      adapter.requireFits(module, shapes.get(module.name()));
     }
   }
 

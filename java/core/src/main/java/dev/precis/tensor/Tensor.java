@@ -12,6 +12,9 @@ import java.util.Arrays;
  * #rowStride} elements apart, so that columns of a matrix can be a tensor without a copy.
  */
 public final class Tensor {
+  /** The most dimensions of a tensor. */
+  private static final int MAX_RANK = 4;
+
   private final Context device; // null: memory that the host may look into at any time
   private final MemorySegment memory;
   private final DType dtype;
@@ -32,8 +35,8 @@ public final class Tensor {
    * @throws IllegalArgumentException when the memory is too small
    */
   public static Tensor of(MemorySegment memory, DType dtype, long... dims) {
-    if (dims.length == 0 || dims.length > 4) {
-      throw new IllegalArgumentException("A tensor has 1 to 4 dimensions, not " + dims.length);
+    if (dims.length == 0 || dims.length > MAX_RANK) {
+      throw new IllegalArgumentException("A tensor has 1 to " + MAX_RANK + " dimensions, not " + dims.length);
     }
     long elements = 1;
     for (long dim : dims) {
@@ -63,6 +66,20 @@ public final class Tensor {
    */
   public Tensor as(long... dims) {
     Tensor view = of(memory, dtype, dims);
+    return device == null ? view : view.on(device);
+  }
+
+  /**
+   * Views contiguous elements with other dims.
+   *
+   * @param from the first of them
+   */
+  public Tensor slice(long from, long... dims) {
+    long bytes = dtype.bytes();
+    for (long dim : dims) {
+      bytes = Math.multiplyExact(bytes, dim);
+    }
+    Tensor view = of(memory.asSlice(from * dtype.bytes(), bytes), dtype, dims);
     return device == null ? view : view.on(device);
   }
 

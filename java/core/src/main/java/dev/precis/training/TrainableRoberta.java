@@ -100,7 +100,7 @@ public final class TrainableRoberta extends Trainable {
     config = Float.isNaN(options.dropout) ? read : read.withDropout(options.dropout);
     deviation = range;
     companion = options.companion;
-    parameters = new Parameters(config.tensorShapes(), context(), arena());
+    parameters = new Parameters(config.tensorShapes(), ops(), arena());
   }
 
   private void pack() {

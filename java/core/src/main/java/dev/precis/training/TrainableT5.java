@@ -110,7 +110,7 @@ public final class TrainableT5 extends Trainable {
     return built(
         new TrainableT5(folder, dtype, device),
         t5 -> {
-          t5.parameters = new Parameters(t5.config.tensorShapes(), t5.context(), t5.arena());
+          t5.parameters = new Parameters(t5.config.tensorShapes(), t5.ops(), t5.arena());
           t5.initialize(seed);
           t5.trainAll(dropout);
         });
@@ -144,7 +144,7 @@ public final class TrainableT5 extends Trainable {
             != -1) {
       shapes.put("lm_head.weight", shapes.get("shared.weight"));
     }
-    parameters = new Parameters(shapes, context(), arena());
+    parameters = new Parameters(shapes, ops(), arena());
     for (Parameter parameter : parameters.all()) {
       String name = parameter.name();
       if (name.equals("shared.weight") && !checkpoint.contains(name)) {

@@ -53,7 +53,7 @@ class RobertaGradientTest {
 
     Model(DType dtype, float dropout, boolean recompute) {
       RobertaConfig config = RobertaConfig.read(MODEL).withDropout(dropout);
-      parameters = new Parameters(config.tensorShapes(), context, arena);
+      parameters = new Parameters(config.tensorShapes(), ops, arena);
       try (Checkpoint checkpoint = Checkpoint.open(MODEL)) {
         for (Parameter parameter : parameters.all()) {
           checkpoint.get(parameter.name()).toFloat32(parameter.value().memory());

@@ -35,7 +35,7 @@ class OptimizerTest {
     try (Context context = new Context.Options().threads(1).create();
         Ops ops = new Ops(context);
         Arena arena = Arena.ofShared()) {
-      Parameters parameters = new Parameters(shapes, context, arena);
+      Parameters parameters = new Parameters(shapes, ops, arena);
       parameters.all().forEach(p -> fill(p.value(), golden.get(p.name())));
       float decay = golden.get("weight_decay").floatValue();
       Optimizer optimizer =
