@@ -8,6 +8,7 @@ import dev.precis.io.InvalidInputException;
 import dev.precis.layers.Linear;
 import dev.precis.layers.Parameters;
 import dev.precis.layers.Parameters.Parameter;
+import dev.precis.layers.WeightLoader;
 import dev.precis.lora.LoraAdapter;
 import dev.precis.lora.LoraConfig;
 import dev.precis.random.SplitMix64;
@@ -19,7 +20,6 @@ import dev.precis.tensor.DType;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -150,19 +150,7 @@ public final class TrainableT5 extends Trainable {
       if (name.equals("shared.weight") && !checkpoint.contains(name)) {
         name = "encoder.embed_tokens.weight";
       }
-      TensorView view = checkpoint.get(name);
-      long[] shape = shapes.get(parameter.name());
-      if (!Arrays.equals(view.shape(), shape)) {
-        throw new InvalidInputException(
-            checkpoint.path()
-                + ": tensor "
-                + name
-                + " is "
-                + Arrays.toString(view.shape())
-                + ", but config.json makes it "
-                + Arrays.toString(shape)
-                + ": the two are not of one model");
-      }
+      TensorView view = WeightLoader.view(checkpoint, name, shapes.get(parameter.name()));
       view.toFloat32(parameter.value().memory());
       checkpoint.release(view);
     }
