@@ -45,6 +45,16 @@ public final class Ops implements AutoCloseable {
     return context.onGpu();
   }
 
+  /** Returns the instruction set of the kernels, such as {@code avx512}. */
+  public String isa() {
+    return context.info().isa();
+  }
+
+  /** Returns the bytes of scratch memory that the kernels hold now. */
+  public long scratchBytes() {
+    return context.describe().scratchBytes();
+  }
+
   /**
    * Allocates zero-filled memory that the operations reach, aligned to 4096 bytes.
    *

@@ -34,7 +34,7 @@ public final class FineTuning implements AutoCloseable {
   public FineTuning(TrainableT5 t5, float labelSmoothing, boolean recompute) {
     this.t5 = t5;
     this.labelSmoothing = labelSmoothing;
-    workspace = new Workspace(t5.context());
+    workspace = t5.ops().newWorkspace();
     tape = new Tape(t5.ops(), workspace, recompute);
   }
 
@@ -106,7 +106,7 @@ public final class FineTuning implements AutoCloseable {
    * Gradients of the parameters are zero afterwards.
    */
   public long plan(long sourceTokens, long targetTokens) {
-    return StepMemory.plan(t5.context(), workspace, sourceTokens, targetTokens, this::measure);
+    return StepMemory.plan(t5.ops(), workspace, sourceTokens, targetTokens, this::measure);
   }
 
   private void measure(int sourceTokens, int targetTokens, int examples) {

@@ -1,6 +1,5 @@
 package dev.precis.training;
 
-import dev.precis.ffi.Context;
 import dev.precis.layers.Parameters;
 import dev.precis.layers.Parameters.Parameter;
 import dev.precis.ops.Ops;
@@ -100,10 +99,8 @@ public abstract class Optimizer {
     return state;
   }
 
-  Tensor remember(String name, Context context, Arena owner, long elements) {
-    Tensor tensor =
-        Tensor.of(context.allocate(owner, Math.max(1, elements) * 4), DType.FLOAT32, elements)
-            .on(context);
+  Tensor remember(String name, Ops ops, Arena owner, long elements) {
+    Tensor tensor = ops.zeros(owner, DType.FLOAT32, elements);
     state.put(name, tensor);
     return tensor;
   }
@@ -114,8 +111,8 @@ public abstract class Optimizer {
 
     Adam(Settings settings, Parameters parameters, Ops ops, Arena owner) {
       super(settings, parameters, ops);
-      m = remember("exp_avg", ops.context(), owner, parameters.values().dim(0));
-      v = remember("exp_avg_sq", ops.context(), owner, parameters.values().dim(0));
+      m = remember("exp_avg", ops, owner, parameters.values().dim(0));
+      v = remember("exp_avg_sq", ops, owner, parameters.values().dim(0));
     }
 
     @Override
@@ -143,7 +140,7 @@ public abstract class Optimizer {
       buffer =
           settings.momentum == 0
               ? null
-              : remember("momentum", ops.context(), owner, parameters.values().dim(0));
+              : remember("momentum", ops, owner, parameters.values().dim(0));
     }
 
     @Override
@@ -162,9 +159,9 @@ public abstract class Optimizer {
       super(settings, parameters, ops);
       for (Parameter parameter : parameters.all()) {
         Tensor value = parameter.value();
-        remember(parameter.name() + ".row", ops.context(), owner, value.dim(0));
+        remember(parameter.name() + ".row", ops, owner, value.dim(0));
         if (value.rank() == 2) {
-          remember(parameter.name() + ".column", ops.context(), owner, value.dim(1));
+          remember(parameter.name() + ".column", ops, owner, value.dim(1));
         }
       }
     }

@@ -1,6 +1,6 @@
 package dev.precis.training;
 
-import dev.precis.ffi.Context;
+import dev.precis.ops.Ops;
 import dev.precis.tensor.Workspace;
 
 /** Plans the workspace of training steps on sources and targets. */
@@ -31,7 +31,7 @@ public final class StepMemory {
    * which allocates the scratch memory of the kernels.
    */
   public static long plan(
-      Context context, Workspace workspace, long sourceTokens, long targetTokens, Step step) {
+      Ops ops, Workspace workspace, long sourceTokens, long targetTokens, Step step) {
     // Once to size the workspace: memory is given back on the way only if it is one block.
     measure(workspace, step, LONG, LONG);
     long base = measure(workspace, step, SHORT, SHORT);
@@ -42,7 +42,7 @@ public final class StepMemory {
         base + source / range * (sourceTokens - SHORT) + target / range * (targetTokens - SHORT);
     // Room for rounding up to whole cache lines, and for the offsets of the sequences.
     long planned = (long) (bytes * 1.01) + (1 << 16);
-    if (context.onGpu()) {
+    if (ops.onGpu()) {
       workspace.reserve(planned);
       int pieces = (int) Math.ceilDiv(Math.max(sourceTokens, targetTokens), PIECE);
       step.run(

@@ -168,7 +168,7 @@ public abstract class TrainingLoop implements AutoCloseable {
     }
     parts.put("optimizer", state);
     parts.put("activations", activations);
-    parts.put("kernels", model.context().describe().scratchBytes());
+    parts.put("kernels", model.ops().scratchBytes());
     return new MemoryPlan(parts);
   }
 

@@ -102,7 +102,7 @@ final class PolicyPlan {
       bytes[i] = (long) (needed * 1.01) + (1 << 16);
       workspaces.get(i).reserve(bytes[i]);
     }
-    if (t5.context().onGpu()) {
+    if (t5.ops().onGpu()) {
       measure(longest(all, prompts).toList(), maxNewTokens, together, klCoefficient);
     }
     workspaces.forEach(Workspace::resetPeak);
@@ -120,7 +120,7 @@ final class PolicyPlan {
     parts.put("decoding", sampling);
     parts.put("scoring", bytes[0] + bytes[1]);
     parts.put("update", bytes[2]);
-    parts.put("kernels", t5.context().describe().scratchBytes());
+    parts.put("kernels", t5.ops().scratchBytes());
     return new MemoryPlan(parts);
   }
 

@@ -49,8 +49,8 @@ final class Scorer implements AutoCloseable {
     this.random = random;
     this.sequences = sequences;
     this.forward = forward;
-    encoding = new Workspace(t5.context());
-    decoding = new Workspace(t5.context());
+    encoding = t5.ops().newWorkspace();
+    decoding = t5.ops().newWorkspace();
   }
 
   /** Returns the workspaces: of the encoder's states, and of everything else. */

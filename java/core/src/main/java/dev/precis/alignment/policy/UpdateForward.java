@@ -43,7 +43,7 @@ final class UpdateForward implements AutoCloseable {
     this.t5 = t5;
     this.sequences = sequences;
     trainsEncoder = t5.trainsEncoder();
-    workspace = new Workspace(t5.context());
+    workspace = t5.ops().newWorkspace();
     tape = new Tape(t5.ops(), workspace, false);
   }
 

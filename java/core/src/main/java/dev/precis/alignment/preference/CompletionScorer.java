@@ -49,7 +49,7 @@ final class CompletionScorer implements AutoCloseable {
    */
   CompletionScorer(TrainableT5 t5, boolean recompute) {
     this.t5 = t5;
-    workspace = new Workspace(t5.context());
+    workspace = t5.ops().newWorkspace();
     tape = new Tape(t5.ops(), workspace, recompute);
   }
 
@@ -167,7 +167,7 @@ final class CompletionScorer implements AutoCloseable {
    */
   long plan(Reference reference, long sourceTokens, long answerTokens) {
     return StepMemory.plan(
-        t5.context(),
+        t5.ops(),
         workspace,
         sourceTokens,
         answerTokens,

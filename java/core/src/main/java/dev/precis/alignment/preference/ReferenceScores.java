@@ -99,7 +99,7 @@ final class ReferenceScores {
               reference.hash(),
               HexFormat.of().formatHex(digest.digest()),
               t5.dtype(),
-              t5.context().info().isa());
+              t5.ops().isa());
     } catch (NoSuchAlgorithmException e) {
       throw new IllegalStateException("Every Java has SHA-256", e);
     }

@@ -59,7 +59,7 @@ abstract class ClassifierLoop<E> extends TrainingLoop {
     this.tokens = tokens;
     batches =
         new Batches<>(training, tokens, options.stepSize(), options.shuffle(), options.seed());
-    workspace = new Workspace(roberta.context());
+    workspace = roberta.ops().newWorkspace();
     tape = new Tape(roberta.ops(), workspace, options.recompute());
     try {
       long longest = Batches.longest(training, tokens, options.batchSize());
