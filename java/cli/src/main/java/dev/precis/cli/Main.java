@@ -72,8 +72,11 @@ public final class Main implements BaseCommand.Root, Runnable {
   }
 
   public static void main(String[] args) {
+    List<String> all = List.of(args);
     if (args.length > 0
-        && List.of("generate", "score", "demo", "bench", "doctor").contains(args[0])) {
+        && List.of("generate", "score", "demo", "bench", "doctor").contains(args[0])
+        && !all.contains("--help")
+        && !all.contains("-h")) {
       Thread.ofPlatform().daemon().start(Main::linkLibrary);
     }
     int exitCode = run(Terminal.system(), args);

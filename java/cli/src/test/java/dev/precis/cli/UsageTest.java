@@ -31,6 +31,7 @@ final class UsageTest {
         "generate --model m --input f --prompt p   | --input and --prompt are mutually exclusive",
         "generate --model m --prompt p --threads x | --threads",
         "generate --model m --seed 1 --threads 2 --seed 3 | --seed is given twice",
+        "merge --model m --output o                | --adapter is missing",
         "bench                                     | What to measure is missing",
         "bench generate                            | --model=",
         "reward                                    | --output=",

@@ -54,7 +54,7 @@ record PreferenceAlignment(
                 "data_sha256")
             .file("eval_data", evalData)
             .put("max_target_length", targets.maxTargetLength())
-            .put("truncate", targets.truncate())
+            .put("truncate", setup.prompts().truncate())
             .options(options.toJson());
     flags.writeTo(config, setup.algorithm());
     boolean compares = PreferenceOptions.needsReference(setup.algorithm());

@@ -31,7 +31,7 @@ final class PreferenceData implements AutoCloseable {
             prompts.template(),
             prompts.maxSourceLength(),
             targets.maxTargetLength(),
-            targets.truncate());
+            prompts.truncate());
   }
 
   /** Reads pairs; none from null. */

@@ -8,7 +8,6 @@ import dev.precis.cli.options.BatchSizeOption;
 import dev.precis.cli.options.DecodingOptions;
 import dev.precis.cli.options.FileOptions;
 import dev.precis.cli.options.PromptOptions;
-import dev.precis.cli.options.TruncateOption;
 import dev.precis.data.Dialogue;
 import dev.precis.data.DialogueReader;
 import dev.precis.evaluation.PairedBootstrap;
@@ -109,7 +108,6 @@ public final class EvaluateCommand extends BaseCommand {
   private int examples;
 
   @Mixin private PromptOptions promptOptions = new PromptOptions();
-  @Mixin private TruncateOption truncate = new TruncateOption();
   @Mixin private DecodingOptions.MaxNewTokens length = new DecodingOptions.MaxNewTokens();
   @Mixin private DecodingOptions.NumBeams beams = new DecodingOptions.NumBeams();
   @Mixin private BatchSizeOption batch = new BatchSizeOption();
@@ -132,7 +130,7 @@ public final class EvaluateCommand extends BaseCommand {
       List<Metric> metrics = metrics(dialogues, prompts, toxicity);
       CandidateRunner runner =
           new CandidateRunner(
-              this, dialogues, prompts, promptOptions.maxSourceLength(), truncate.truncate());
+              this, dialogues, prompts, promptOptions.maxSourceLength(), promptOptions.truncate());
       List<EvaluationResult> results =
           runner.run(all, data.data().toString(), options, batch.batchSize(), metrics);
       baseline.check();
@@ -265,7 +263,7 @@ public final class EvaluateCommand extends BaseCommand {
                     prompts,
                     data.data().toString(),
                     promptOptions.maxSourceLength(),
-                    truncate.truncate());
+                    promptOptions.truncate());
             default -> toxicity;
           });
     }

@@ -7,10 +7,8 @@ import dev.precis.cli.common.Prompts;
 import dev.precis.cli.options.AdapterOption;
 import dev.precis.cli.options.BatchSizeOption;
 import dev.precis.cli.options.FileOptions;
-import dev.precis.cli.options.ModelOption;
 import dev.precis.cli.options.PromptOptions;
 import dev.precis.cli.options.ResumeOption;
-import dev.precis.cli.options.TruncateOption;
 import dev.precis.data.Dialogue;
 import dev.precis.data.DialogueReader;
 import dev.precis.generation.GenerationOptions;
@@ -50,10 +48,7 @@ import picocli.CommandLine.Option;
       "      | jq -r .summary"
     })
 public final class GenerateCommand extends BaseCommand {
-  @Mixin private ModelOption model = new ModelOption();
-
-  @ArgGroup(validate = false)
-  private AdapterOption adapters = new AdapterOption();
+  @Mixin private AdapterOption model = new AdapterOption();
 
   @ArgGroup(validate = false)
   private FileOptions.Input dialogues = new FileOptions.Input();
@@ -73,7 +68,6 @@ public final class GenerateCommand extends BaseCommand {
   private boolean stream;
 
   @Mixin private PromptOptions promptOptions = new PromptOptions();
-  @Mixin private TruncateOption truncate = new TruncateOption();
 
   @Option(names = "--raw", description = "Dialogues are whole prompts: no template is applied.")
   private boolean raw;
@@ -112,7 +106,7 @@ public final class GenerateCommand extends BaseCommand {
     T5.LoadOptions loadOptions =
         common()
             .loadOptions()
-            .adapters(adapters.folders(this))
+            .adapters(model.adapters(this))
             .weightsCache(WeightsCache.of(terminal().environment()).orElse(null));
     Path folder = model.folder(this);
     if (stream || prompt != null && output.output() == null) {
@@ -185,7 +179,7 @@ public final class GenerateCommand extends BaseCommand {
   private List<int[]> encode(T5 t5, List<Dialogue> all, Prompts prompts) {
     String source = prompt != null ? "--prompt" : dialogues.input().toString();
     return prompts.encode(
-        t5.tokenizer(), all, source, promptOptions.maxSourceLength(), truncate.truncate());
+        t5.tokenizer(), all, source, promptOptions.maxSourceLength(), promptOptions.truncate());
   }
 
   private void stream(T5 t5, List<Dialogue> all, List<int[]> sources, GenerationOptions options) {

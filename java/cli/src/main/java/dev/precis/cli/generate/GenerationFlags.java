@@ -8,8 +8,8 @@ import dev.precis.io.InvalidInputException;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** How {@code precis generate} decodes: greedily, by beam search, or by sampling. */
-final class GenerationFlags {
+/** How {@code precis generate} decodes: greedily, by beam search, or by */
+final class GenerationFlags extends DecodingOptions.Sampling {
   @Mixin private DecodingOptions.NumBeams beams = new DecodingOptions.NumBeams();
 
   @Option(
@@ -56,8 +56,6 @@ final class GenerationFlags {
       description = "Sample tokens, by --seed, instead of taking the likeliest.")
   private boolean sample;
 
-  @Mixin private DecodingOptions.Sampling sampling = new DecodingOptions.Sampling();
-
   /** Whether there is more than one sequence for a prompt. */
   boolean severalSequences() {
     return beams.numBeams() > 1 || numReturnSequences > 1;
@@ -82,8 +80,8 @@ final class GenerationFlags {
             EarlyStopping.class, "--early-stopping", earlyStopping, "true, false or never");
     try {
       return new GenerationOptions(
-          sampling.maxNewTokens(),
-          sampling.minNewTokens(),
+          maxNewTokens(),
+          minNewTokens(),
           beams.numBeams(),
           lengthPenalty,
           stopping,
@@ -91,9 +89,9 @@ final class GenerationFlags {
           repetitionPenalty,
           numReturnSequences,
           sample,
-          sampling.temperature(),
-          sampling.topK(),
-          sampling.topP(),
+          temperature(),
+          topK(),
+          topP(),
           command.common().seed());
     } catch (InvalidInputException e) {
       throw command.usage("--" + e.getMessage());

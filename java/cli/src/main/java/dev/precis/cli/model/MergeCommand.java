@@ -3,7 +3,6 @@ package dev.precis.cli.model;
 import dev.precis.T5;
 import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.options.AdapterOption;
-import dev.precis.cli.options.ModelOption;
 import dev.precis.ffi.Context;
 import dev.precis.io.InvalidInputException;
 import dev.precis.lora.LoraMerge;
@@ -43,8 +42,7 @@ public final class MergeCommand extends BaseCommand {
   private static final int PROBE_SOURCE = 48;
   private static final int PROBE_TARGET = 16;
 
-  @Mixin private ModelOption model = new ModelOption();
-  @Mixin private AdapterOption adapters = new AdapterOption();
+  @Mixin private AdapterOption model = new AdapterOption();
 
   @Option(
       names = "--output",
@@ -55,8 +53,11 @@ public final class MergeCommand extends BaseCommand {
 
   @Override
   public Integer call() {
+    if (!given("--adapter")) {
+      throw usage("--adapter is missing: name one or more adapters to merge");
+    }
     Path base = model.folder(this);
-    List<Path> folders = adapters.folders(this);
+    List<Path> folders = model.adapters(this);
     if (Files.exists(output)
         && !(Files.isDirectory(output) && output.toFile().list().length == 0)) {
       throw new InvalidInputException(output + " already exists: name a new or an empty folder");

@@ -5,11 +5,10 @@ import java.nio.file.Path;
 import java.util.List;
 import picocli.CommandLine.Option;
 
-/** {@code --adapter}: PEFT adapters on a model. */
-public final class AdapterOption {
+/** {@code --model} and {@code --adapter}: a model with PEFT adapters. */
+public final class AdapterOption extends ModelOption {
   @Option(
       names = "--adapter",
-      required = true,
       paramLabel = "ADAPTER",
       description =
           "A PEFT adapter: a folder, or a hub ID that was downloaded. Repeat the option to add up"
@@ -17,7 +16,7 @@ public final class AdapterOption {
   private List<String> adapters = List.of();
 
   /** The adapters' folders, in the order given. */
-  public List<Path> folders(BaseCommand command) {
+  public List<Path> adapters(BaseCommand command) {
     return adapters.stream().map(command::resolve).toList();
   }
 }

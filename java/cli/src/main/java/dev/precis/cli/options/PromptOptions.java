@@ -26,6 +26,9 @@ public final class PromptOptions {
               + " generate and evaluate; train and align leave it out.")
   private int maxSourceLength;
 
+  @Option(names = "--truncate", description = "Truncate what is too long instead, at its end.")
+  private boolean truncate;
+
   /** Whether {@code --template} was given. */
   public boolean hasTemplate() {
     return template != null;
@@ -43,6 +46,11 @@ public final class PromptOptions {
   /** The longest prompt, in tokens. */
   public int maxSourceLength() {
     return maxSourceLength;
+  }
+
+  /** Whether texts that are too long are truncated. */
+  public boolean truncate() {
+    return truncate;
   }
 
   /** Refuses a length that no prompt fits into. */

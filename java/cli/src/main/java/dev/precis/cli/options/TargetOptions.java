@@ -5,7 +5,7 @@ import java.nio.file.Path;
 import picocli.CommandLine.Option;
 
 /** The length of the texts that a model learns to write. */
-public final class TargetOptions extends TruncateOption {
+public final class TargetOptions {
   @Option(
       names = "--max-target-length",
       paramLabel = "N",

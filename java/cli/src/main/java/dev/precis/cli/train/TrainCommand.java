@@ -133,7 +133,7 @@ public final class TrainCommand extends BaseCommand {
                 prompts.template(),
                 prompts.maxSourceLength(),
                 targets.maxTargetLength(),
-                targets.truncate(),
+                prompts.truncate(),
                 allReferences)
             .read(file);
     targets.noteLeftOut(
@@ -180,7 +180,7 @@ public final class TrainCommand extends BaseCommand {
         .dropout(steps.dropout())
         .prompts(prompts)
         .put("max_target_length", targets.maxTargetLength())
-        .put("truncate", targets.truncate())
+        .put("truncate", prompts.truncate())
         .put("all_references", allReferences)
         .options(options.toJson());
   }

@@ -66,6 +66,30 @@ final class PreferenceAlignTest {
   }
 
   @Test
+  void aNewAdapterHasTheShapeThatTrainWouldGiveIt() {
+    Path output = folder.resolve("run");
+    align(
+            "dpo",
+            output,
+            "--pairs",
+            pairs,
+            "--max-steps",
+            1,
+            "--rank",
+            2,
+            "--rslora",
+            "--lora-dropout",
+            0.25)
+        .succeeded();
+    assertTrue(config(output).get("lora").get("rslora").booleanValue());
+    assertEquals(0.25, config(output).get("lora_dropout").doubleValue());
+    JsonNode peft = Json.readObject(output.resolve("adapter/adapter_config.json")).node();
+    assertTrue(peft.get("use_rslora").booleanValue());
+    assertEquals(0.25, peft.get("lora_dropout").doubleValue());
+    assertEquals(2, peft.get("r").intValue());
+  }
+
+  @Test
   void aRunLearnsTheOrderAndLeavesWhatItsHelpSays() throws IOException {
     Path output = folder.resolve("run");
     CommandLineRun run =
