@@ -173,9 +173,8 @@ double bandwidth(const std::vector<int>& cores, double duration, int64_t footpri
       }
     });
   };
-  const double once = fastest_round(cores, 0, [&](int thread) {
-    read_all(static_cast<Words*>(slices[thread].get()), n);
-  });
+  const double once = fastest_round(
+      cores, 0, [&](int thread) { read_all(static_cast<Words*>(slices[thread].get()), n); });
   const int64_t count = std::max<int64_t>(1, static_cast<int64_t>(kShortestRound / once));
   return static_cast<double>(count * bytes * threads * (update ? 2 : 1)) / passes(count);
 }
@@ -225,8 +224,7 @@ void measure(const std::vector<int>& cores, double duration) {
         arithmetic<Floats>(cores, duration, 2 * VECTOR_BYTES / 4,
                            [](Floats sum, Floats a) { return a * a + sum; }));
 #if defined(__AVX512BF16__)
-  print(cores, "bfloat16", 0,
-        arithmetic<__m512>(cores, duration, 64, [](__m512 sum, __m512 a) {
+  print(cores, "bfloat16", 0, arithmetic<__m512>(cores, duration, 64, [](__m512 sum, __m512 a) {
           return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)a);
         }));
 #elif defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC)
@@ -245,7 +243,8 @@ void measure(const std::vector<int>& cores, double duration) {
           return _mm256_dpbusd_avx_epi32(sum, a, a);
         }));
 #elif defined(__ARM_FEATURE_DOTPROD)
-  print(cores, "int8", 0, arithmetic<int32x4_t>(cores, duration, 32, [](int32x4_t sum, int32x4_t a) {
+  print(cores, "int8", 0,
+        arithmetic<int32x4_t>(cores, duration, 32, [](int32x4_t sum, int32x4_t a) {
           const int8x16_t bytes = vreinterpretq_s8_s32(a);
           return vdotq_s32(sum, bytes, bytes);
         }));
@@ -263,7 +262,8 @@ int main(int argc, char** argv) {
   }
   const std::vector<int> cores = allowed_cores();
   if (static_cast<size_t>(threads) > cores.size()) {
-    std::fprintf(stderr, "roofline: this process may use %zu cores, not %d; ask for fewer threads.\n",
+    std::fprintf(stderr,
+                 "roofline: this process may use %zu cores, not %d; ask for fewer threads.\n",
                  cores.size(), threads);
     return 2;
   }

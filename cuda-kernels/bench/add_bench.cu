@@ -12,9 +12,7 @@ PRECIS_BENCH(add) {
       [&] {
         return add_cuda(b.context(), {x, y, 0.5f, 0});
       },
-      [&] {
-        b.expect_near(b.row(y, m - 1).back(), 0.5 * b.row(x, m - 1).back(), 1e-6, "add");
-      });
+      [&] { b.expect_near(b.row(y, m - 1).back(), 0.5 * b.row(x, m - 1).back(), 1e-6, "add"); });
 }
 
 }  // namespace precis

@@ -10,9 +10,7 @@ PRECIS_BENCH(convert) {
       [&] {
         return convert_cuda(b.context(), {x, y});
       },
-      [&] {
-        b.expect_near(b.row(y, m - 1).back(), b.row(x, m - 1).back(), kBfloat16, "convert");
-      });
+      [&] { b.expect_near(b.row(y, m - 1).back(), b.row(x, m - 1).back(), kBfloat16, "convert"); });
 }
 
 }  // namespace precis

@@ -14,9 +14,7 @@ PRECIS_BENCH(embedding_backward) {
       [&] {
         return embedding_backward_cuda(b.context(), {id_tensor, dy, dtable});
       },
-      [&] {
-        b.expect(b.row(dtable, ids.back()) == b.row(dy, m - 1), "embedding_backward");
-      });
+      [&] { b.expect(b.row(dtable, ids.back()) == b.row(dy, m - 1), "embedding_backward"); });
 }
 
 }  // namespace precis

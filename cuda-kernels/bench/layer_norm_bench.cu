@@ -18,9 +18,9 @@ PRECIS_BENCH(layer_norm) {
         double mean = 0, variance = 0;
         for (double v : in) mean += v / static_cast<double>(d);
         for (double v : in) variance += (v - mean) * (v - mean) / static_cast<double>(d);
-        const double want = (in.back() - mean) / std::sqrt(variance + 1e-5) *
-                                b.row(weight, 0).back() +
-                            b.row(bias, 0).back();
+        const double want =
+            (in.back() - mean) / std::sqrt(variance + 1e-5) * b.row(weight, 0).back() +
+            b.row(bias, 0).back();
         b.expect_near(b.row(y, m - 1).back(), want, kBfloat16, "layer_norm");
       });
 }

@@ -12,9 +12,7 @@ PRECIS_BENCH(sgd) {
       [&] {
         return sgd_cuda(b.context(), {w, g, momentum, 2, 1e-3f, 0.9f, 0, 1});
       },
-      [&] {
-        b.expect_near(b.row(w, 0).back(), before - 1e-3 * b.row(g, 0).back(), 1e-6, "sgd");
-      });
+      [&] { b.expect_near(b.row(w, 0).back(), before - 1e-3 * b.row(g, 0).back(), 1e-6, "sgd"); });
 }
 
 }  // namespace precis

@@ -393,8 +393,8 @@ Exchange& warp_operation(const char* name, uint32_t mask, const void* bytes, siz
   Thread& me = self();
   const int first = l.current / 32 * 32;
   if ((mask >> lane() & 1) == 0) {
-    fail("%s at line %u: the mask %08x does not include the lane itself, %d", name, where.line(), mask,
-         lane());
+    fail("%s at line %u: the mask %08x does not include the lane itself, %d", name, where.line(),
+         mask, lane());
   }
   me.state = State::kWarp;
   me.where = where;

@@ -103,8 +103,10 @@ void read_row(uint64_t descriptor, uint32_t row, float (&v)[16]) {
   const uint32_t start = static_cast<uint32_t>(descriptor & 0x3fff) << 4;
   const uint32_t stride = static_cast<uint32_t>(descriptor >> 32 & 0x3fff) << 4;
   if (descriptor >> 62 != 1 || (descriptor >> 49 & 7) != 0) {
-    fail("the descriptor %llx does not describe a tile in the 128-byte swizzle at a multiple of 1024",
-         static_cast<unsigned long long>(descriptor));
+    fail(
+        "the descriptor %llx does not describe a tile in the 128-byte swizzle at a multiple of "
+        "1024",
+        static_cast<unsigned long long>(descriptor));
   }
   for (uint32_t half = 0; half < 2; half++) {
     const uint32_t at = swizzled(start + row / 8 * stride + row % 8 * kRowBytes + 16 * half);
@@ -154,7 +156,8 @@ void mbarrier_init(uint32_t barrier, uint32_t count) {
 
 void mbarrier_arrive(uint32_t barrier, uint32_t bytes, const Where& where) {
   Barrier& b = barrier_at(barrier);
-  if (b.pending == 0) fail("line %u: more threads arrive at a barrier than its count", where.line());
+  if (b.pending == 0)
+    fail("line %u: more threads arrive at a barrier than its count", where.line());
   b.pending--;
   b.bytes += bytes;
   complete(b);

@@ -30,14 +30,15 @@ class Staging {
     for (size_t done = 0; done < bytes; done += kBufferBytes) {
       Buffer& buffer = buffers_[next_ ^= 1];
       if (buffer.memory == nullptr) {
-        cuda_check(cudaHostAlloc(&buffer.memory, kBufferBytes, cudaHostAllocDefault), "pinned memory");
+        cuda_check(cudaHostAlloc(&buffer.memory, kBufferBytes, cudaHostAllocDefault),
+                   "pinned memory");
         cuda_check(cudaEventCreateWithFlags(&buffer.copied, cudaEventDisableTiming), "an event");
       }
       cuda_check(cudaEventSynchronize(buffer.copied), "matmul_pack");
       const size_t part = std::min(kBufferBytes, bytes - done);
       std::memcpy(buffer.memory, static_cast<const char*>(from) + done, part);
       cuda_check(cudaMemcpyAsync(to + done, buffer.memory, part, cudaMemcpyHostToDevice, stream),
-            "matmul_pack");
+                 "matmul_pack");
       cuda_check(cudaEventRecord(buffer.copied, stream), "matmul_pack");
     }
     return to;

@@ -141,8 +141,7 @@ public final class RobertaClassifier {
 
   private Variable feedForward(Tape tape, Layer layer, Variable x, float dropout) {
     Variable in = layer.feedForwardIn().apply(tape, x, activations);
-    Variable active =
-        tape.activation(in, config.activation(), false, like(tape, in.value()));
+    Variable active = tape.activation(in, config.activation(), false, like(tape, in.value()));
     x = layer.feedForwardOut().addTo(tape, active, x, dropout);
     return norm(tape, x, layer.feedForwardNorm(), 0);
   }

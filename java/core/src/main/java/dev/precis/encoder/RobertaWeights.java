@@ -119,7 +119,8 @@ public record RobertaWeights(
           norm(embeddings + "LayerNorm"),
           layers,
           linear(List.of(RobertaConfig.HEAD + "dense"), d, d, DType.FLOAT32),
-          linear(List.of(RobertaConfig.HEAD + "out_proj"), config.labels().size(), d, DType.FLOAT32));
+          linear(
+              List.of(RobertaConfig.HEAD + "out_proj"), config.labels().size(), d, DType.FLOAT32));
     }
 
     private Layer layer(String prefix) {

@@ -1,8 +1,8 @@
 package dev.precis.generation;
 
+import dev.precis.ops.LogitRules;
 import dev.precis.ops.Ops;
 import dev.precis.ops.SamplingParameters;
-import dev.precis.ops.LogitRules;
 import dev.precis.t5.T5Model;
 import dev.precis.t5.T5Model.DecoderCache;
 import java.util.ArrayList;

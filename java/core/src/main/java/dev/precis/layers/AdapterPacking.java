@@ -18,8 +18,8 @@ import java.util.Map;
  * Packs adapters that sit on one product: the ranks of all adapters of a part become one segment,
  * so that any number of adapters fits, and on a GPU the sum of their ranks alone is limited.
  *
- * <p>A segment has one scaling. Where the adapters of a part have the same one, it is the segment's;
- * where they differ, each adapter's is multiplied into its B, and the segment's is 1.
+ * <p>A segment has one scaling. Where the adapters of a part have the same one, it is the
+ * segment's; where they differ, each adapter's is multiplied into its B, and the segment's is 1.
  */
 final class AdapterPacking {
   /** The adapters of a part. */
@@ -56,8 +56,8 @@ final class AdapterPacking {
               + ranks
               + " ranks together, but a GPU takes at most "
               + LoraWeights.MAX_CUDA_RANKS
-              + " in bfloat16: merge some of the adapters into the model first, choose smaller ranks,"
-              + " or use float32.");
+              + " in bfloat16: merge some of the adapters into the model first, choose smaller"
+              + " ranks, or use float32.");
     }
   }
 
@@ -121,8 +121,7 @@ final class AdapterPacking {
         Part part = group.part;
         int begin = rank;
         for (PeftAdapter.Module module : group.modules) {
-          module.a().toFloat32(
-              a.asSlice(rank * w.inputs() * 4, module.rank() * w.inputs() * 4));
+          module.a().toFloat32(a.asSlice(rank * w.inputs() * 4, module.rank() * w.inputs() * 4));
           float factor = group.oneScaling() ? 1 : (float) module.scaling();
           copyUp(module, factor, b, ranks, part.outputBegin(), rank);
           rank += module.rank();

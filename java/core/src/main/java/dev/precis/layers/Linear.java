@@ -198,8 +198,7 @@ public final class Linear {
   }
 
   /** Computes {@code y (+)= x W' + adapters + bias}; kept is null where nothing is recorded. */
-  private void product(
-      Ops ops, Tensor x, LoraTraining.Kept kept, Tensor y, boolean accumulate) {
+  private void product(Ops ops, Tensor x, LoraTraining.Kept kept, Tensor y, boolean accumulate) {
     if (kept != null) {
       adapters.forward(ops, x, w, kept, y, accumulate);
     } else if (lora != null) {
@@ -284,8 +283,7 @@ public final class Linear {
    * @param adapters each by module name; several on one module add up
    * @return null when none of them belongs here
    */
-  public LoraWeights pack(
-      List<Map<String, PeftAdapter.Module>> adapters, Ops ops, Arena owner) {
+  public LoraWeights pack(List<Map<String, PeftAdapter.Module>> adapters, Ops ops, Arena owner) {
     return AdapterPacking.pack(w, parts, adapters, ops, owner);
   }
 }

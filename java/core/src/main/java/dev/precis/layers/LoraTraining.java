@@ -147,8 +147,7 @@ public final class LoraTraining {
 
   /** Computes {@code y (+)= x W' + t B'}, and {@code t} into {@code kept}. */
   void forward(Ops ops, Tensor x, PackedMatrix w, Kept kept, Tensor y, boolean accumulate) {
-    LoraWeights.Dropout of =
-        kept.mask == null ? null : new LoraWeights.Dropout(true, kept.mask);
+    LoraWeights.Dropout of = kept.mask == null ? null : new LoraWeights.Dropout(true, kept.mask);
     ops.loraMatmul(x, w, weights, of, kept.down, y, accumulate);
   }
 

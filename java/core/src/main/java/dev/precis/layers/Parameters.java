@@ -69,10 +69,7 @@ public final class Parameters {
       long[] shape = each.getValue();
       byName.put(
           each.getKey(),
-          new Parameter(
-              each.getKey(),
-              values.slice(at, shape),
-              gradients.slice(at, shape)));
+          new Parameter(each.getKey(), values.slice(at, shape), gradients.slice(at, shape)));
       at += rounded(elements(shape));
     }
   }

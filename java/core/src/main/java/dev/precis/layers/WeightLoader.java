@@ -250,8 +250,8 @@ public final class WeightLoader {
   }
 
   /**
-   * Loads a table (rows, columns), float32 or bfloat16: a copy in our own memory, for a file that is
-   * mapped can change under us.
+   * Loads a table (rows, columns), float32 or bfloat16: a copy in our own memory, for a file that
+   * is mapped can change under us.
    */
   public Weight embedding(String name, long rows, long columns) {
     long[] shape = {rows, columns};

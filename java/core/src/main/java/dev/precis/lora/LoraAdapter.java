@@ -64,8 +64,8 @@ public final class LoraAdapter {
   }
 
   /**
-   * Makes adapters that continue from saved ones. Rank, alpha and target modules are the adapter's own; dropout is that
-   * of the configuration.
+   * Makes adapters that continue from saved ones. Rank, alpha and target modules are the adapter's
+   * own; dropout is that of the configuration.
    *
    * @throws InvalidInputException where the adapter belongs to another model or its modules have
    *     different ranks
@@ -122,8 +122,7 @@ public final class LoraAdapter {
         }
         modules.add(part.name());
         shapes.put(part.name() + A, new long[] {config.rank(), linear.inputs()});
-        shapes.put(
-            part.name() + B, new long[] {part.outputs(), config.rank()});
+        shapes.put(part.name() + B, new long[] {part.outputs(), config.rank()});
       }
     }
     if (modules.isEmpty()) {

@@ -88,17 +88,14 @@ public final class LoraMerge {
     try (Arena call = Arena.ofConfined()) {
       long n = weight.shape()[0];
       long k = weight.shape()[1];
-      Tensor sum =
-          ops.zeros(call, DType.FLOAT32, n, k);
+      Tensor sum = ops.zeros(call, DType.FLOAT32, n, k);
       weight.toFloat32(sum.memory());
       for (PeftAdapter.Module module : on) {
         int rank = module.rank();
-        Tensor a =
-            ops.zeros(call, DType.FLOAT32, rank, k);
+        Tensor a = ops.zeros(call, DType.FLOAT32, rank, k);
         module.a().toFloat32(a.memory());
         float[] b = module.b().toFloat32();
-        Tensor transposed =
-            ops.zeros(call, DType.FLOAT32, rank, n);
+        Tensor transposed = ops.zeros(call, DType.FLOAT32, rank, n);
         for (int i = 0; i < n; i++) {
           for (int r = 0; r < rank; r++) {
             transposed.memory().setAtIndex(ValueLayout.JAVA_FLOAT, r * n + i, b[i * rank + r]);
@@ -110,8 +107,7 @@ public final class LoraMerge {
       if (weight.dtype() == DType.FLOAT32) {
         return result.copyFrom(sum.memory());
       }
-      Tensor rounded =
-          ops.zeros(call, DType.BFLOAT16, n, k);
+      Tensor rounded = ops.zeros(call, DType.BFLOAT16, n, k);
       ops.convert(sum, rounded);
       return result.copyFrom(rounded.memory());
     }

@@ -32,8 +32,8 @@ public final class Tape {
   /**
    * Makes a tape over a workspace, which does not record before {@link #begin}.
    *
-   * @param recompute whether blocks forget their activations and compute them again for the backward
-   *     (Chen et al. 2016): less memory, one more forward
+   * @param recompute whether blocks forget their activations and compute them again for the
+   *     backward (Chen et al. 2016): less memory, one more forward
    */
   public Tape(Ops ops, Workspace workspace, boolean recompute) {
     this.ops = ops;
@@ -462,13 +462,12 @@ public final class Tape {
 
   /**
    * Normalizes a residual stream, as {@link Ops#layerNorm}, in a transformer that norms after each
-   * sublayer: the stream goes on from the result, and the gradient of its value before replaces that
-   * of the result.
+   * sublayer: the stream goes on from the result, and the gradient of its value before replaces
+   * that of the result.
    *
    * @param dropout probability with which an element of the result is dropped
    */
-  public Variable layerNorm(
-      Variable x, Weight weight, Weight bias, float epsilon, float dropout) {
+  public Variable layerNorm(Variable x, Weight weight, Weight bias, float epsilon, float dropout) {
     Tensor y = workspace.tensor(DType.FLOAT32, x.value().rows(), x.value().columns());
     ops.layerNorm(x.value(), weight.value(), bias.value(), epsilon, y);
     DropoutMask dropped = drop(y, dropout);

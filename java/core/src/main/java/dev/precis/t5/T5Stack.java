@@ -171,8 +171,7 @@ final class T5Stack {
     Variable normed = norm(tape, x, layer.selfNorm(), layer.qkv(), scratch);
     Variable qkv = layer.qkv().apply(tape, normed, activations);
     Variable mixed =
-        tape.selfAttention(
-            qkv, shape(tape, kind, bias.value(), tokens, tokens), bias.gradient());
+        tape.selfAttention(qkv, shape(tape, kind, bias.value(), tokens, tokens), bias.gradient());
     return layer.selfOut().addTo(tape, mixed, x, dropout(tape));
   }
 

@@ -36,7 +36,8 @@ public final class Tensor {
    */
   public static Tensor of(MemorySegment memory, DType dtype, long... dims) {
     if (dims.length == 0 || dims.length > MAX_RANK) {
-      throw new IllegalArgumentException("A tensor has 1 to " + MAX_RANK + " dimensions, not " + dims.length);
+      throw new IllegalArgumentException(
+          "A tensor has 1 to " + MAX_RANK + " dimensions, not " + dims.length);
     }
     long elements = 1;
     for (long dim : dims) {

@@ -8,8 +8,9 @@ import java.util.List;
 
 /**
  * Memory for the length of a step (an arena allocator): tensors are handed out one behind the other
- * and all taken back at once by {@link #reset}. A step that needs more than there is gets more; the next reset makes
- * one piece of it all, so that from the second step of a shape on nothing is allocated.
+ * and all taken back at once by {@link #reset}. A step that needs more than there is gets more; the
+ * next reset makes one piece of it all, so that from the second step of a shape on nothing is
+ * allocated.
  *
  * <p>On a GPU, integers lie in memory that the host reaches as well, for the host writes them and
  * the library looks at them; so does what is asked for with {@link #shared}.

@@ -31,7 +31,8 @@ public record ComparisonTable(Comparison comparison) {
     comparison.guard().ifPresent(lines::add);
     for (Row row : comparison.rows().subList(0, Math.min(rows, comparison.rows().size()))) {
       lines.add("");
-      lines.add(format("%s: reward %.3f -> %.3f", row.id(), row.baselineReward(), row.alignedReward()));
+      lines.add(
+          format("%s: reward %.3f -> %.3f", row.id(), row.baselineReward(), row.alignedReward()));
       wrapped("baseline", row.baselineResponse(), lines);
       wrapped("aligned", row.alignedResponse(), lines);
     }
