@@ -5,9 +5,7 @@
 using namespace precis;
 
 int main() {
-  TestDevice device;
-  if (!device.open()) return device.skip();
-  while (device.next_order(2)) {
+  return run_test(2, [](TestDevice& device) {
     Random random(4);
     for_activation_cases([&](const ActivationCase& c) {
       const int64_t in_width = (1 + c.gated) * c.width;
@@ -16,11 +14,11 @@ int main() {
       spread_out(x, c.width, random);
       dy.fill_normal(random);
       OnDevice x_(x), dy_(dy), dx_(dx);
-      EXPECT_RUN(device, activation_backward_cuda(device.context(), {x_, dy_, dx_, c.kind, c.gated}));
+      EXPECT_RUN(device,
+                 activation_backward_cuda(device.context(), {x_, dy_, dx_, c.kind, c.gated}));
       dx_.download();
       activation_backward_ref({x, dy, want, c.kind, c.gated});
       expect_close(dx, want, rounding(c.in) + 4e-6, 4e-6, device.name());
     });
-  }
-  return test_result();
+  });
 }

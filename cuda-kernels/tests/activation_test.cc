@@ -5,9 +5,7 @@
 using namespace precis;
 
 int main() {
-  TestDevice device;
-  if (!device.open()) return device.skip();
-  while (device.next_order(2)) {
+  return run_test(2, [](TestDevice& device) {
     Random random(4);
     for_activation_cases([&](const ActivationCase& c) {
       GuardedTensor x(c.in, {c.m, (1 + c.gated) * c.width}, c.gap);
@@ -27,6 +25,5 @@ int main() {
     EXPECT_RUN(device, activation_cuda(device.context(), {x_, x_, PRECIS_SILU, 0}));
     x_.download();
     expect_close(x, want, rounding(PRECIS_BFLOAT16), 0, device.name());
-  }
-  return test_result();
+  });
 }

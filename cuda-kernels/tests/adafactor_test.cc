@@ -53,9 +53,7 @@ void step(TestDevice& device, const std::vector<int64_t>& dims, int variant, int
 }  // namespace
 
 int main() {
-  TestDevice device;
-  if (!device.open()) return device.skip();
-  while (device.next_order(3)) {
+  return run_test(3, [](TestDevice& device) {
     Random random(19);
     for (const std::vector<int64_t>& dims : std::vector<std::vector<int64_t>>{{0},
                                                                               {1},
@@ -89,6 +87,5 @@ int main() {
                                       {p_, g_, r_, c_, 1, 0.1f, -0.8f, 1e-30f, 1e-3f, 1, 0, 1, 1}));
     p_.download();
     EXPECT(std::isnan(p.at(3, 7)), "%s: NaN did not reach the result", device.name());
-  }
-  return test_result();
+  });
 }

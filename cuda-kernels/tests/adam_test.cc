@@ -39,13 +39,10 @@ void same_as_reference(TestDevice& device, int64_t n, int32_t decoupled, Random&
 }  // namespace
 
 int main() {
-  TestDevice device;
-  if (!device.open()) return device.skip();
-  while (device.next_order(3)) {
+  return run_test(3, [](TestDevice& device) {
     Random random(15);
     for (int64_t n : {0, 1, 7, 16, 257, 5001}) {
       for (int32_t decoupled : {0, 1}) same_as_reference(device, n, decoupled, random);
     }
-  }
-  return test_result();
+  });
 }

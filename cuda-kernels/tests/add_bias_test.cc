@@ -5,9 +5,7 @@
 using namespace precis;
 
 int main() {
-  TestDevice device;
-  if (!device.open()) return device.skip();
-  while (device.next_order(3)) {
+  return run_test(3, [](TestDevice& device) {
     Random random(22);
     for (int32_t dtype : {PRECIS_FLOAT32, PRECIS_BFLOAT16}) {
       for (int64_t n : {0, 1, 7, 63, 64, 259}) {
@@ -25,6 +23,5 @@ int main() {
         }
       }
     }
-  }
-  return test_result();
+  });
 }

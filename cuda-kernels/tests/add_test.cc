@@ -5,9 +5,7 @@
 using namespace precis;
 
 int main() {
-  TestDevice device;
-  if (!device.open()) return device.skip();
-  while (device.next_order(2)) {
+  return run_test(2, [](TestDevice& device) {
     Random random(6);
     for_elementwise_cases(random, [&](ElementwiseCase& c) {
       OnDevice x_(c.x), y_(c.y);
@@ -19,6 +17,5 @@ int main() {
     GuardedTensor empty(PRECIS_FLOAT32, {0, 5});
     OnDevice empty_(empty);
     EXPECT_RUN(device, add_cuda(device.context(), {empty_, empty_, 1, 0}));
-  }
-  return test_result();
+  });
 }

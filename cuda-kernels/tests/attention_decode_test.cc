@@ -126,9 +126,7 @@ void check_alone(TestDevice& device, Random& random) {
 }  // namespace
 
 int main() {
-  TestDevice device;
-  if (!device.open()) return device.skip();
-  while (device.next_order()) {
+  return run_test(4, [](TestDevice& device) {
     Random random(10);
     for (int32_t dtype : {PRECIS_FLOAT32, PRECIS_BFLOAT16}) {
       for (int64_t head_dim : {1, 24, 64, 65, 128, 200}) {
@@ -154,6 +152,5 @@ int main() {
       check(device, far, random);
     }
     check_alone(device, random);
-  }
-  return test_result();
+  });
 }

@@ -92,8 +92,8 @@ void check_alone(TestDevice& device, int32_t dtype, Random& random) {
     args.out = alone_;
     EXPECT_RUN(device, attention_cuda(device.context(), args));
     alone_.download();
-    EXPECT(same_rows(some_rows(batch, in.query_offsets[s], queries), alone), "%s: sequence %d differs",
-           device.name(), static_cast<int>(s));
+    EXPECT(same_rows(some_rows(batch, in.query_offsets[s], queries), alone),
+           "%s: sequence %d differs", device.name(), static_cast<int>(s));
   }
 }
 
@@ -136,9 +136,7 @@ void check_extremes(TestDevice& device, int32_t dtype, Random& random) {
 }  // namespace
 
 int main() {
-  TestDevice device;
-  if (!device.open()) return device.skip();
-  while (device.next_order(3)) {
+  return run_test(3, [](TestDevice& device) {
     Random random(5);
     for (int32_t dtype : {PRECIS_FLOAT32, PRECIS_BFLOAT16}) {
       for (int64_t head_dim : {1, 24, 64, 65, 136}) {
@@ -175,6 +173,5 @@ int main() {
       check_alone(device, dtype, random);
       check_extremes(device, dtype, random);
     }
-  }
-  return test_result();
+  });
 }

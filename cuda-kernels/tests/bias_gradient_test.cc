@@ -22,9 +22,7 @@ void same_as_reference(TestDevice& device, int32_t dtype, int64_t m, int64_t n, 
 }  // namespace
 
 int main() {
-  TestDevice device;
-  if (!device.open()) return device.skip();
-  while (device.next_order(3)) {
+  return run_test(3, [](TestDevice& device) {
     Random random(22);
     for (int32_t dtype : {PRECIS_FLOAT32, PRECIS_BFLOAT16}) {
       for (int64_t n : {0, 1, 7, 63, 64, 259}) {
@@ -32,6 +30,5 @@ int main() {
       }
       same_as_reference(device, dtype, 33000, 3, random);  // more rows than 512 stripes of 64
     }
-  }
-  return test_result();
+  });
 }

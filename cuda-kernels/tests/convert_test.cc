@@ -5,9 +5,7 @@
 using namespace precis;
 
 int main() {
-  TestDevice device;
-  if (!device.open()) return device.skip();
-  while (device.next_order(2)) {
+  return run_test(2, [](TestDevice& device) {
     Random random(6);
     for_elementwise_cases(random, [&](ElementwiseCase& c) {
       // Halfway between two bfloat16 values, and the ends of the range.
@@ -21,6 +19,5 @@ int main() {
       convert_ref({c.x, c.want});
       expect_close(c.y, c.want, 0, 0, device.name());
     });
-  }
-  return test_result();
+  });
 }

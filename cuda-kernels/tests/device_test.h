@@ -2,10 +2,9 @@
 // emulated, with several orders of threads, and on a GPU, with the GPU's own order.
 //
 //   int main() {
-//     TestDevice device;
-//     if (!device.open()) return device.skip();
-//     while (device.next_order()) { ... EXPECT_RUN(device, x_cuda(device.context(), args)); ... }
-//     return test_result();
+//     return run_test(4, [](TestDevice& device) {
+//       ... EXPECT_RUN(device, x_cuda(device.context(), args)); ...
+//     });
 //   }
 #ifndef PRECIS_CUDA_TESTS_DEVICE_TEST_H_
 #define PRECIS_CUDA_TESTS_DEVICE_TEST_H_
@@ -78,6 +77,15 @@ class TestDevice {
   std::string name_;
   int order_ = 0;
 };
+
+// Runs a test with each order of threads and returns the exit status of the program.
+template <class Test>
+int run_test(int orders, Test test) {
+  TestDevice device;
+  if (!device.open()) return device.skip();
+  while (device.next_order(orders)) test(device);
+  return test_result();
+}
 
 // A copy of a tensor in device memory. The memory around its elements and between its rows is NaN, so
 // reading outside the tensor shows in the result.

@@ -32,9 +32,7 @@ void same_as_reference(TestDevice& device, int64_t tokens, int64_t width, int32_
 }  // namespace
 
 int main() {
-  TestDevice device;
-  if (!device.open()) return device.skip();
-  while (device.next_order()) {
+  return run_test(4, [](TestDevice& device) {
     Random random(3);
     for (int64_t width : {1, 130}) {
       for (int64_t tokens : {0, 1, 40, 150}) {
@@ -43,6 +41,5 @@ int main() {
         }
       }
     }
-  }
-  return test_result();
+  });
 }

@@ -5,9 +5,7 @@
 using namespace precis;
 
 int main() {
-  TestDevice device;
-  if (!device.open()) return device.skip();
-  while (device.next_order()) {
+  return run_test(4, [](TestDevice& device) {
     Random random(21);
     for (int64_t width : {1, 8, 17, 200, 264}) {
       for (int64_t m : {0, 1, 5, 67, 130}) {
@@ -58,6 +56,5 @@ int main() {
         }
       }
     }
-  }
-  return test_result();
+  });
 }

@@ -5,9 +5,7 @@
 using namespace precis;
 
 int main() {
-  TestDevice device;
-  if (!device.open()) return device.skip();
-  while (device.next_order()) {
+  return run_test(4, [](TestDevice& device) {
     Random random(20);
     for (int64_t width : {1, 8, 17, 200, 264, 1024, 1100}) {
       for (int64_t m : {0, 1, 5, 67}) {
@@ -42,6 +40,5 @@ int main() {
       layer_norm_ref({x, weight, bias, want, 0, 0});
       expect_close(y, want, 0, 2e-3, device.name());
     }
-  }
-  return test_result();
+  });
 }

@@ -241,15 +241,12 @@ void bad_labels(TestDevice& device, Random& random) {
 }  // namespace
 
 int main() {
-  TestDevice device;
-  if (!device.open()) return device.skip();
-  while (device.next_order(3)) {
+  return run_test(3, [](TestDevice& device) {
     Random random(43);
     sizes(device, random);
     alone(device, random);
     near_reference(device, random);
     special_values(device, random);
     bad_labels(device, random);
-  }
-  return test_result();
+  });
 }

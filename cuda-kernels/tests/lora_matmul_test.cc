@@ -142,8 +142,8 @@ void isolation(TestDevice& device, int32_t dtype, Random& random) {
       for (int64_t i = 0; i < n; i++) store_element(layer.b.source(0), i, 5, INFINITY);
       layer.pack(device);
     }
-    const precis_lora_matmul_args args = layer.args(
-        x_, y_, {{0, 37, 0, 5, 2, 0}, {37, 61, 5, 6, 1, 0}, {61, 90, 6, 12, 0.5f, 0}});
+    const precis_lora_matmul_args args =
+        layer.args(x_, y_, {{0, 37, 0, 5, 2, 0}, {37, 61, 5, 6, 1, 0}, {61, 90, 6, 12, 0.5f, 0}});
     EXPECT_RUN(device, lora_matmul_cuda(device.context(), args));
     y_.download();
     for (int64_t i = 0; i < m; i++) {

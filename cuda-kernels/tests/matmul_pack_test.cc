@@ -3,9 +3,7 @@
 using namespace precis;
 
 int main() {
-  TestDevice device;
-  if (!device.open()) return device.skip();
-  while (device.next_order(3)) {
+  return run_test(3, [](TestDevice& device) {
     Random random(21);
     for (int32_t dtype : {PRECIS_FLOAT32, PRECIS_BFLOAT16}) {
       for (int32_t source : {PRECIS_FLOAT32, PRECIS_BFLOAT16}) {
@@ -17,6 +15,5 @@ int main() {
         }
       }
     }
-  }
-  return test_result();
+  });
 }

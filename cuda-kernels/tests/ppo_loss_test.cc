@@ -102,7 +102,8 @@ struct Case {
     tensors.compare(&Args::value_losses, 1e-6, 1e-7, what);
     tensors.compare(&Args::dvalues, 1e-6, 1e-7, what);
     // In bfloat16 the gradient of a logit may round to a different neighbor.
-    const double step = precis_packed_matrix(layer.w).dtype == PRECIS_BFLOAT16 ? 0x1p-8 * args.scale : 0;
+    const double step =
+        precis_packed_matrix(layer.w).dtype == PRECIS_BFLOAT16 ? 0x1p-8 * args.scale : 0;
     const double rows = 1 + 0.1 * std::sqrt(static_cast<double>(shape.rows));
     tensors.compare(&Args::dx, 3e-5, 3e-6 + 2 * step, what);
     tensors.compare(&Args::dw, 3e-5, (1e-5 + 6 * step) * rows, what);
@@ -317,15 +318,12 @@ void bad_actions(TestDevice& device, Random& random) {
 }  // namespace
 
 int main() {
-  TestDevice device;
-  if (!device.open()) return device.skip();
-  while (device.next_order(3)) {
+  return run_test(3, [](TestDevice& device) {
     Random random(47);
     sizes(device, random);
     ties(device, random);
     alone(device, random);
     special_values(device, random);
     bad_actions(device, random);
-  }
-  return test_result();
+  });
 }

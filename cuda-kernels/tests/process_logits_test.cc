@@ -85,9 +85,7 @@ void refusals(TestDevice& device) {
 }  // namespace
 
 int main() {
-  TestDevice device;
-  if (!device.open()) return device.skip();
-  while (device.next_order(3)) {
+  return run_test(3, [](TestDevice& device) {
     Random random(6);
     for (int64_t v : {1, 2, 7, 257, 5000}) {
       for (int64_t m : {1, 3, 17}) {
@@ -100,6 +98,5 @@ int main() {
       }
     }
     refusals(device);
-  }
-  return test_result();
+  });
 }

@@ -5,9 +5,7 @@
 using namespace precis;
 
 int main() {
-  TestDevice device;
-  if (!device.open()) return device.skip();
-  while (device.next_order()) {
+  return run_test(4, [](TestDevice& device) {
     Random random(12);
     for (int64_t width : {1, 8, 17, 200, 264}) {
       for (int64_t m : {0, 1, 5, 67, 130}) {
@@ -60,6 +58,5 @@ int main() {
     EXPECT_RUN(device, rms_norm_backward_cuda(device.context(), {x_, weight_, dy_, dx_, {}, 0, 0}));
     dx_.download();
     expect_close(dx, want, 1e-5, 1e-6, device.name());
-  }
-  return test_result();
+  });
 }

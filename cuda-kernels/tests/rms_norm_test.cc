@@ -5,9 +5,7 @@
 using namespace precis;
 
 int main() {
-  TestDevice device;
-  if (!device.open()) return device.skip();
-  while (device.next_order()) {
+  return run_test(4, [](TestDevice& device) {
     Random random(1);
     for (int64_t width : {1, 3, 8, 17, 64, 257, 768, 1024, 1031, 2056}) {
       for (int64_t m : {1, 5, 18}) {
@@ -28,6 +26,5 @@ int main() {
         }
       }
     }
-  }
-  return test_result();
+  });
 }

@@ -157,7 +157,8 @@ void refusals(TestDevice& device, Random& random) {
   for (const auto& b : bad) {
     Input in(4, 70, 0, random);
     for (int64_t i = 0; i < 70; i++) {
-      if (i == 17 || b.problem == ProblemKind::kNothingFinite) store_element(in.logits, 2, i, b.value);
+      if (i == 17 || b.problem == ProblemKind::kNothingFinite)
+        store_element(in.logits, 2, i, b.value);
     }
     OnDevice logits(in.logits);
     DeviceArray<int32_t> tokens(std::vector<int32_t>(4, -7));
@@ -189,9 +190,7 @@ void refusals(TestDevice& device, Random& random) {
 }  // namespace
 
 int main() {
-  TestDevice device;
-  if (!device.open()) return device.skip();
-  while (device.next_order(3)) {
+  return run_test(3, [](TestDevice& device) {
     Random random(8);
     const int64_t shared_bytes = device.context().block_shared_bytes;
     for (int64_t v : {1, 2, 64, 65, 257, 5000, 32128}) {
@@ -210,6 +209,5 @@ int main() {
       }
     }
     refusals(device, random);
-  }
-  return test_result();
+  });
 }

@@ -5,9 +5,7 @@
 using namespace precis;
 
 int main() {
-  TestDevice device;
-  if (!device.open()) return device.skip();
-  while (device.next_order(3)) {
+  return run_test(3, [](TestDevice& device) {
     Random random(18);
     for (float momentum : {0.0f, 0.9f}) {
       for (int64_t n : {0, 1, 7, 16, 257, 5001}) {
@@ -34,6 +32,5 @@ int main() {
         }
       }
     }
-  }
-  return test_result();
+  });
 }

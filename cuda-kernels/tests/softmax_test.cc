@@ -5,9 +5,7 @@
 using namespace precis;
 
 int main() {
-  TestDevice device;
-  if (!device.open()) return device.skip();
-  while (device.next_order()) {
+  return run_test(4, [](TestDevice& device) {
     Random random(7);
     for (int64_t n : {1, 7, 8, 65, 1031, 4099, 32128}) {
       for (int32_t logarithm : {0, 1}) {
@@ -43,6 +41,5 @@ int main() {
       EXPECT(device.problem() == problem_code(ProblemOp::kSoftmax, 2, b.problem));
       y_.download();
     }
-  }
-  return test_result();
+  });
 }

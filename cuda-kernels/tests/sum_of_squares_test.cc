@@ -5,9 +5,7 @@
 using namespace precis;
 
 int main() {
-  TestDevice device;
-  if (!device.open()) return device.skip();
-  while (device.next_order(3)) {
+  return run_test(3, [](TestDevice& device) {
     Random random(15);
     for (int64_t n : {0, 1, 15, 16384, 16385, 70001}) {
       GuardedTensor x(PRECIS_FLOAT32, {n}, 0, n % 3);
@@ -22,6 +20,5 @@ int main() {
       EXPECT(std::fabs(got - want) <= 1e-14 * want, "%s n %lld: %.17g, not %.17g", device.name(),
              static_cast<long long>(n), got, want);
     }
-  }
-  return test_result();
+  });
 }

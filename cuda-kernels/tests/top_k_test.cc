@@ -51,9 +51,7 @@ void same_as_reference(TestDevice& device, int64_t m, int64_t n, int64_t k, Kind
 }  // namespace
 
 int main() {
-  TestDevice device;
-  if (!device.open()) return device.skip();
-  while (device.next_order(3)) {
+  return run_test(3, [](TestDevice& device) {
     Random random(7);
     for (int64_t n : {1, 2, 63, 65, 257, 1000}) {
       for (int64_t k : {1, 2, 8, 50, 128, 300, 999}) {
@@ -81,6 +79,5 @@ int main() {
       EXPECT_RUN(device, top_k_cuda(device.context(), {x_, values_, indices_}));
       EXPECT(device.problem() == problem_code(ProblemOp::kTopK, 1, ProblemKind::kNan));
     }
-  }
-  return test_result();
+  });
 }

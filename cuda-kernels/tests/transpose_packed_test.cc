@@ -36,9 +36,7 @@ void transposing(TestDevice& device, int32_t dtype, int64_t outputs, int64_t inp
 }  // namespace
 
 int main() {
-  TestDevice device;
-  if (!device.open()) return device.skip();
-  while (device.next_order(3)) {
+  return run_test(3, [](TestDevice& device) {
     Random random(5);
     for (int32_t dtype : {PRECIS_FLOAT32, PRECIS_BFLOAT16}) {
       for (int64_t outputs : {1, 63, 64, 200}) {
@@ -47,6 +45,5 @@ int main() {
         }
       }
     }
-  }
-  return test_result();
+  });
 }
