@@ -4,6 +4,7 @@ import dev.precis.cli.align.AlignCommand;
 import dev.precis.cli.bench.BenchCommand;
 import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.common.Failures;
+import dev.precis.cli.common.GracefulShutdown;
 import dev.precis.cli.common.Terminal;
 import dev.precis.cli.common.Version;
 import dev.precis.cli.data.DataCommand;
@@ -81,7 +82,7 @@ public final class Main implements BaseCommand.Root, Runnable {
     }
     int exitCode = run(Terminal.system(), args);
     // System.exit looks for a logger first; success saves these milliseconds.
-    if (exitCode != BaseCommand.DONE) {
+    if (exitCode != BaseCommand.DONE && !GracefulShutdown.inProgress()) {
       System.exit(exitCode);
     }
   }
