@@ -124,9 +124,13 @@ public final class DialogueReader {
         new Spliterators.AbstractSpliterator<>(
             Long.MAX_VALUE, Spliterator.ORDERED | Spliterator.NONNULL) {
           private boolean any;
+          private boolean ended;
 
           @Override
           public boolean tryAdvance(Consumer<? super Row> action) {
+            if (ended) {
+              return false; // an iterator over a mapped stream asks once more
+            }
             Row row;
             try {
               row = source.next();
@@ -137,10 +141,11 @@ public final class DialogueReader {
               throw new InvalidInputException(name + " holds no " + what);
             }
             any = true;
-            if (row != null) {
+            ended = row == null;
+            if (!ended) {
               action.accept(row);
             }
-            return row != null;
+            return !ended;
           }
         };
     return StreamSupport.stream(rows, false)

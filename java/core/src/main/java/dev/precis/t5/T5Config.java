@@ -81,7 +81,8 @@ public record T5Config(
         activation(json, projection, gated),
         gated,
         tied,
-        json.bool("scale_decoder_outputs", tied),
+        // transformers never scales mT5's, though its configuration may say that the layer is tied.
+        json.bool("scale_decoder_outputs", tied && type.equals("t5")),
         dropoutRate(json),
         json.integer("decoder_start_token_id", 0, vocab - 1, 0),
         json.integer("pad_token_id", 0, vocab - 1, 0),

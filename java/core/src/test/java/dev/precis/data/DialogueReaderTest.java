@@ -99,6 +99,14 @@ class DialogueReaderTest {
             dialogue("13818513", "Amanda: Hi!\nJerry: Oh", "Amanda bakes."),
             dialogue("2", "A: Hm.")),
         DialogueReader.read(file));
+    // An iterator over a mapped stream asks a spliterator that has ended once more.
+    try (Stream<Dialogue> dialogues = DialogueReader.stream(file)) {
+      Iterator<String> ids = dialogues.map(Dialogue::id).iterator();
+      assertEquals("13818513", ids.next());
+      assertEquals("2", ids.next());
+      assertFalse(ids.hasNext());
+      assertFalse(ids.hasNext());
+    }
   }
 
   @Test

@@ -101,6 +101,19 @@ class TiedHeadTest {
   }
 
   @Test
+  void mt5NeverScales() throws IOException {
+    Path folder =
+        changed(
+            "t5-tiny",
+            config ->
+                config
+                    .replace("\"tie_word_embeddings\": false", "\"tie_word_embeddings\": true")
+                    .replace("\"model_type\": \"t5\"", "\"model_type\": \"mt5\""),
+            tensor("t5-tiny", "lm_head.weight", 1));
+    assertLogits(folder, "t5-tiny", 1);
+  }
+
+  @Test
   void anOutputLayerThatRepeatsTheEmbeddingIsTied() throws IOException {
     Path folder =
         changed("t5-tiny-v1.0", config -> config, tensor("t5-tiny-v1.0", "shared.weight", 1));
