@@ -63,7 +63,7 @@ constexpr int kChains = 12;
 // Short enough for some rounds to be undisturbed, long enough for the clock not to matter.
 constexpr int64_t kSteps = 50'000;
 constexpr double kShortestRound = 2e-4;
-// Where one round takes longer than a measurement should.
+// Caps the rounds at one when a round takes longer than a measurement should.
 constexpr int kLeastRounds = 5;
 
 double now() {

@@ -38,7 +38,7 @@ struct CudaArena {
 
 class CublasLt;
 
-// Which products use wgmma, the tensor core instruction of Hopper; see wgmma_trial.h.
+// Selects the products that use wgmma, the tensor core instruction of Hopper; see wgmma_trial.h.
 enum class Wgmma { kOff, kManyRows, kAlways, kTrial };
 
 struct CudaContext {

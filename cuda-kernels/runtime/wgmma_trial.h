@@ -3,7 +3,7 @@
 //
 // precis.h promises that a row of a result depends on its own row of x alone, not on the number of
 // rows. wgmma is for many rows; few rows use the mma.sync kernel, which adds in the same order.
-// Whether the two round identically inside 16 elements of K is not documented. So each context runs
+// The documentation does not say that the two round identically inside 16 elements of K. So each context runs
 // both on the same numbers when it is created:
 //   wgmma is wrong                   it is not used
 //   bitwise identical to mma.sync    it is used for many rows

@@ -18,7 +18,7 @@
 #include "hopper.h"
 #endif
 
-// Whether this pass of the compiler generates code for sm_90a.
+// Defined if this pass of the compiler generates code for sm_90a.
 #if !defined(__CUDACC__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
 #define PRECIS_SM90A 1
 #else

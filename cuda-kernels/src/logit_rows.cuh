@@ -29,7 +29,7 @@
 // within both every sum has one order. So a row is bitwise identical to the same row alone, with
 // gradient or without.
 //
-// Why z is stored and not recomputed. For V = 32128, D = 768 a product over all of w is 49 MFLOP a
+// z is stored rather than recomputed. For V = 32128, D = 768 a product over all of w is 49 MFLOP a
 // row; 8 bytes of z written and read again, and 2 of g, are 321 KB a row. A block of rows is 32 MiB
 // of z, which mostly stays in L2: 256 rows move 82 MB. That takes 16 us at an H200's 4.8 TB/s even
 // if nothing hits L2; recomputing would be 12.6 GFLOP, 30 us at the 420 TFLOP/s that mma.sync

@@ -8,7 +8,7 @@
 
 namespace precis {
 
-// Which term dropout is applied to; native/src/ops/dropout.h defines the mask.
+// The term that dropout is applied to; native/src/ops/dropout.h defines the mask.
 struct ProductDropout {
   int32_t of;  // precis_lora_dropout
   uint32_t threshold;
@@ -144,7 +144,7 @@ __device__ __forceinline__ void add_segment(const Product& p, const precis_lora_
 #pragma unroll
   for (int pair = 0; pair < kTilesN / 2; pair++) {
     const int first = kPairDistance == 2 ? pair / 2 * 4 + pair % 2 : 2 * pair;
-    // Whether the segment overlaps the tile, and whether it covers the whole tile.
+    // The segment overlaps the tile, and covers the whole of it.
     bool touched[2], whole[2];
 #pragma unroll
     for (int h = 0; h < 2; h++) {

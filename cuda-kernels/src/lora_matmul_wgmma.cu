@@ -32,7 +32,7 @@ namespace {
 constexpr int kRows = 128, kColumns = 128;
 constexpr int kThreads = 256;
 
-// How t is computed: as x A', as z A', or before this kernel by lora_down.
+// The way t is computed: as x A', as z A', or before this kernel by lora_down.
 enum class Low { kX, kZ, kGiven };
 
 template <int ranks, Low low>

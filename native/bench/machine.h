@@ -1,4 +1,4 @@
-// What the benchmarks of attention share: clocks, the machine's peak, tensors of random numbers.
+// Shared parts of the attention benchmarks: clocks, the machine's peak, tensors of random numbers.
 #ifndef PRECIS_BENCH_MACHINE_H_
 #define PRECIS_BENCH_MACHINE_H_
 

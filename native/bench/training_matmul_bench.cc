@@ -1,4 +1,4 @@
-// What training adds to matrix products, at FLAN-T5-base's shapes: the LoRA product and its
+// Matrix products that training adds, at FLAN-T5-base's shapes: the LoRA product and its
 // gradient against the frozen product and the gradient of that, the gradients of weights, the
 // losses over the vocabulary, and packing. Every result is compared with the reference
 // before it is timed; contenders take short turns, of which the best and the median are printed.
@@ -234,7 +234,7 @@ void bench_loss(precis_context* context, int threads, int rounds) {
     labels.data<int32_t>()[m] = static_cast<int32_t>(m * 61 % kTokens);
   }
   GuardedTensor want(PRECIS_FLOAT32, {1}), want_dx(PRECIS_FLOAT32, {1, kWidth});
-  // What the three have in common, and of their last row what they come to.
+  // The columns that the three have in common, and the totals in their last row.
   auto layer = [&](auto args) {
     args.x = x;
     args.w = pw.matrix;

@@ -12,7 +12,7 @@ void copy(const GuardedTensor& from, const GuardedTensor& to) {
   }
 }
 
-// Where the squares of the gradient are an outer product, the factored moments are exact, and the
+// If the squares of the gradient are an outer product, the factored moments are exact, and the
 // same gradient at every step leaves u = sign(g): an update of lr min(1, clip_threshold), scaled by
 // the parameter's size or at least epsilon2.
 void check_reference(bool matrix) {

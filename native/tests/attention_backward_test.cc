@@ -73,7 +73,7 @@ void expect_right(const TestContext& context, const Problem& p, Random& random, 
   // There p and ds are rounded to bfloat16 before they are multiplied, and dout if it is float32.
   const bool rounds = p.dtype == PRECIS_BFLOAT16 && context.isa() == std::string("avx512_bf16");
   const double share = rounds ? 8e-3 : 3e-6;
-  // What dout . v is like, which differences are taken of.
+  // Sets the scale of dout . v, which differences are taken of.
   const double least = std::sqrt(static_cast<double>(p.head_dim));
   expect_near(got.args.dq, want.args.dq, share, least, what + ": dq");
   expect_near(got.args.dk, want.args.dk, share, least, what + ": dk");
@@ -124,7 +124,7 @@ void expect_slopes(Problem p, Random& random) {
     }
   }
   attention_backward_ref(g.args);
-  // What follows overwrites out.
+  // The following calls overwrite out.
   auto check = [&](const char* name, const precis_tensor& x, const precis_tensor& dx) {
     for (int64_t r = 0; r < rows(x); r++) {
       for (int64_t c = 0; c < columns(x); c++) {
@@ -180,7 +180,7 @@ void expect_invariant(const char* isa, int32_t dtype, bool causal, float dropout
                same_rows(again.args.dv, batch.args.dv) &&
                same_rows(again.args.dbias, batch.args.dbias),
            "%s", context.name());
-    // What is dropped depends on where in the batch a sequence lies.
+    // The dropout mask depends on the place of a sequence in the batch.
     if (dropout > 0) continue;
     for (size_t s = 0; s < p.lengths.size(); s++) {
       const auto [queries, keys] = p.lengths[s];

@@ -1,5 +1,5 @@
-// What the tests of attention and its gradients share: sequences of unequal length with all that
-// belongs to them.
+// Shared parts of the tests of attention and its gradients: sequences of unequal length with all
+// that belongs to them.
 #ifndef PRECIS_TESTS_ATTENTION_CASES_H_
 #define PRECIS_TESTS_ATTENTION_CASES_H_
 
@@ -89,7 +89,7 @@ inline std::string describe(const TestContext& context, const Problem& p) {
          (p.fused ? " fused" : "") + (p.dropout > 0 ? " dropout" : "");
 }
 
-// Whether all elements have the same bits.
+// Returns whether all elements have the same bits.
 inline bool same_rows(const precis_tensor& a, const precis_tensor& b) {
   const int64_t bytes = a.dtype == PRECIS_BFLOAT16 ? 2 : 4;
   for (int64_t r = 0; r < rows(a); r++) {

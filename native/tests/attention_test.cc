@@ -59,7 +59,7 @@ void expect_invariant(const char* isa, int32_t dtype, bool causal, float dropout
     in.args.out = again;
     EXPECT_OK(context, precis_attention(context, &in.args));
     EXPECT(same_rows(batch, again), "%s", context.name());
-    // What is dropped depends on where in the batch a sequence lies.
+    // The dropout mask depends on the place of a sequence in the batch.
     if (dropout > 0) continue;
     for (size_t s = 0; s < p.lengths.size(); s++) {
       const auto [queries, keys] = p.lengths[s];
@@ -111,7 +111,7 @@ void expect_no_overflow(const TestContext& context, int32_t dtype) {
     EXPECT(log_sum_exp.at(i, 0) == 128 * 80, "%s: row %d is %g", context.name(),
            static_cast<int>(i), log_sum_exp.at(i, 0));
   }
-  // What is not finite comes out as NaN in the rows that see it, and in no other.
+  // A value that is not finite gives NaN in the rows that attend to it, and in no others.
   for (float bad : {NAN, INFINITY}) {
     store_element(in.args.q, 3, 0, bad);
     EXPECT_OK(context, precis_attention(context, &in.args));

@@ -12,7 +12,7 @@ void copy(const GuardedTensor& from, const GuardedTensor& to) {
   }
 }
 
-// How often elements are kept, alone and together with the next one, the next row and the same
+// Frequency of kept elements, alone and together with the next one, the next row and the same
 // element under another offset or seed: what independence would give, within five deviations.
 void check_rate(TestContext& context, float probability) {
   const int64_t m = 64, n = 4096;

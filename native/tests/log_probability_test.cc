@@ -52,7 +52,7 @@ struct Pair {
   GuardedTensor dlog_probabilities, log_probabilities, entropies, divergences, dx, dw;
 };
 
-// What is asked for: bits of a number.
+// Requested outputs, as bits of a number.
 void leave_out(Args& a, int wanted) {
   if ((wanted & 1) == 0) a.dx = {};
   if ((wanted & 2) == 0) a.dw = {};
@@ -272,7 +272,7 @@ void test_special_values(std::vector<TestContext>& contexts) {
       store_element(p.layer.x, 2, d, 5e3 * random.normal());
       store_element(p.reference.x, 2, d, 5e3 * random.normal());
     }
-    // What is left out may be anything.
+    // Masked elements may hold anything.
     p.layer.labels.data<int32_t>()[3] = kIgnoredLabel;
     store_element(p.layer.x, 3, 0, NAN);
     store_element(p.reference.x, 3, 0, NAN);
@@ -374,7 +374,7 @@ void test_refusals(TestContext& context) {
   for (GuardedTensor* t : outputs) {
     for (int64_t r = 0; r < rows(*t); r++) EXPECT(t->at(r, 3) == 7);
   }
-  // What is not asked for is not looked at.
+  // Outputs that are not requested are not checked.
   Args least = good;
   leave_out(least, 0);
   least.w_transposed = {};

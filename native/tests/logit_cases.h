@@ -1,4 +1,4 @@
-// What the tests of the losses on logits = scale x w' share.
+// Shared parts of the tests of the losses on logits = scale x w'.
 #ifndef PRECIS_TESTS_LOGIT_CASES_H_
 #define PRECIS_TESTS_LOGIT_CASES_H_
 

@@ -49,7 +49,7 @@ double tolerance(int64_t inputs, int64_t ranks, int32_t low_dtype) {
          (low_dtype == PRECIS_BFLOAT16 ? projected * 0x1p-8 * 0.1 * 3 * (1 + 0.02 * ranks) : 0);
 }
 
-// Whether down is defined: segments that share a rank scale it alike.
+// Returns whether down is defined: segments that share a rank scale it alike.
 bool one_scaling(const std::vector<precis_lora_segment>& segments) {
   for (const auto& s : segments) {
     for (const auto& t : segments) {

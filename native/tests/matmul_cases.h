@@ -1,4 +1,4 @@
-// What the tests of matmul and lora_matmul share: weights together with their packed form.
+// Shared parts of the tests of matmul and lora_matmul: weights together with their packed form.
 #ifndef PRECIS_TESTS_MATMUL_CASES_H_
 #define PRECIS_TESTS_MATMUL_CASES_H_
 
@@ -70,7 +70,7 @@ inline const char* dtype_text(int32_t dtype) {
   return dtype == PRECIS_FLOAT32 ? "float32" : dtype == PRECIS_BFLOAT16 ? "bfloat16" : "int8";
 }
 
-// Where two results of the same shape differ in a bit, or -1.
+// Index at which two results of the same shape differ in a bit, or -1.
 inline int64_t first_difference(const precis_tensor& a, int64_t a_row, const precis_tensor& b,
                                 int64_t b_row) {
   for (int64_t c = 0; c < columns(a); c++) {

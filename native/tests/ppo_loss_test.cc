@@ -86,7 +86,7 @@ struct Update {
   GuardedTensor log_probabilities, entropies, policy_losses, value_losses, dx, dw, dvalues;
 };
 
-// What is asked for: bits of a number.
+// Requested outputs, as bits of a number.
 void leave_out(Args& a, int wanted) {
   if ((wanted & 1) == 0) a.dx.data = nullptr;
   if ((wanted & 2) == 0) a.dw.data = nullptr;
@@ -374,7 +374,7 @@ void test_special_values(std::vector<TestContext>& contexts) {
       for (int64_t d = 0; d < s.width; d++) store_element(u.layer.x, 2, d, 5e3 * random.normal());
       store_element(u.old_log_probabilities, 0, 2, 0);
       store_element(u.reference, 0, 2, -1e6);
-      // What is left out may be anything.
+      // Masked elements may hold anything.
       u.layer.labels.data<int32_t>()[3] = kIgnoredLabel;
       store_element(u.layer.x, 3, 0, NAN);
       store_element(u.weights, 0, 3, NAN);

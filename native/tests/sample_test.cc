@@ -144,8 +144,8 @@ std::vector<double> exact_distribution(const float* logits, int64_t n, const Opt
   return softmax();
 }
 
-// How many standard deviations the chi-square statistic of these counts lies above its mean. Cells
-// that expect fewer than 5 are put together.
+// Number of standard deviations by which the chi-square statistic of these counts lies above its
+// mean. Cells that expect fewer than 5 are put together.
 double chi_square_excess(const std::vector<int64_t>& counts, const std::vector<double>& p,
                          int64_t draws) {
   double statistic = 0, rest_expected = 0, rest_count = 0;

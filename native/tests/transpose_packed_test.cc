@@ -6,7 +6,7 @@ using namespace precis;
 
 namespace {
 
-// What packing the same weights transposed gives, padding included, and so does the reference.
+// transpose_packed equals packing the transposed weights, padding included, and the reference.
 void test_bits(TestContext& context, Random& random, int64_t outputs, int64_t inputs,
                int32_t dtype) {
   Weights weights(random, {outputs}, inputs, dtype, PRECIS_FLOAT32);

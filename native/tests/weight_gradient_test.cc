@@ -69,7 +69,7 @@ void test_sizes(std::vector<TestContext>& contexts) {
   }
 }
 
-// What is broadcast goes through in several passes, and in parts whose sums fit the caches.
+// Broadcast operands take several passes, in parts whose sums fit the caches.
 void test_large(std::vector<TestContext>& contexts) {
   Random random(2);
   struct Case {

@@ -1,4 +1,4 @@
-// How an operation divides its scratch memory.
+// Divides an operation's scratch memory.
 #ifndef PRECIS_CPU_SCRATCH_LAYOUT_H_
 #define PRECIS_CPU_SCRATCH_LAYOUT_H_
 

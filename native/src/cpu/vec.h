@@ -78,7 +78,7 @@ static inline Vec round(Vec x) {
   return {_mm512_roundscale_ps(x.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
 }
 static inline Vec sqrt(Vec x) { return {_mm512_sqrt_ps(x.v)}; }
-// Where x > 0, a; elsewhere, also where x is NaN, b.
+// Selects a where x > 0, and b elsewhere, also where x is NaN.
 static inline Vec if_positive(Vec x, Vec a, Vec b) {
   return {_mm512_mask_mov_ps(b.v, _mm512_cmp_ps_mask(x.v, _mm512_setzero_ps(), _CMP_GT_OQ), a.v)};
 }

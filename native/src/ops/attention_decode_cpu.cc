@@ -119,7 +119,7 @@ class Decode {
     return matrix + (r * a_.heads + h) * stride;
   }
 
-  // Where n positions from p on lie; beyond the last, the last again.
+  // Rows of n positions from p on; beyond the last, the last again.
   void find(const precis_tensor& cache, int64_t first, int64_t count, int64_t p, int64_t n,
             int64_t length, Rows& found) const {
     for (int64_t r = 0; r < count; r++) {

@@ -153,7 +153,7 @@ class LowRank {
 
   bool any() const { return p_.a != nullptr && p_.segment_count > 0; }
 
-  // Where the segments' inputs to B are.
+  // Addresses of the segments' inputs to B.
   struct Segments {
     SegmentInputs of[PRECIS_MAX_LORA_SEGMENTS];
     int64_t at[PRECIS_MAX_LORA_SEGMENTS];  // in scratch

@@ -9,7 +9,7 @@ namespace {
 
 constexpr int kBlock = 16;  // units, and outputs, that are transposed at a time
 
-// Where the rows of the stacked weights are.
+// Addresses of the rows of the stacked weights.
 struct Source {
   const char* row[kTileOutputs];  // nullptr: padding
   bool bf16[kTileOutputs];

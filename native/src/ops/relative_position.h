@@ -21,7 +21,7 @@
 
 namespace precis {
 
-// How many buckets one direction has, and how many of these hold a single distance. Buckets are
+// Number of buckets of one direction, and of those that hold a single distance. Buckets are
 // defined where the second number is at least 1 and below max_distance.
 PRECIS_HOST_DEVICE static inline int32_t buckets_per_direction(int32_t buckets,
                                                                bool bidirectional) {
@@ -61,7 +61,7 @@ struct RelativeBias {
   const int32_t* future;
 };
 
-// How many int32 relative_bias needs for sequences of at most longest tokens.
+// Number of int32 that relative_bias needs for sequences of at most longest tokens.
 static inline int64_t relative_bias_words(int32_t max_distance, int64_t longest) {
   return 2 * ((max_distance < longest ? max_distance : longest) + 1);
 }

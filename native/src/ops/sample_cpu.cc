@@ -91,7 +91,7 @@ float top_k_threshold(const Row& row, int64_t k, float* values) {
   return kth_largest(values, count, k);
 }
 
-// Which of a histogram's buckets over z a token falls into: 1/64 wide, largest logits first.
+// Returns the histogram bucket of a token's z: 1/64 wide, largest logits first.
 constexpr int kBuckets = 2048;
 inline int32_t bucket_of(float z) {
   const float b = z * -64.0f;

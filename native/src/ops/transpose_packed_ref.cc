@@ -6,7 +6,7 @@
 namespace precis {
 namespace {
 
-// Where element (n, k) of a packed matrix lies, in bytes.
+// Byte offset of element (n, k) of a packed matrix.
 int64_t place(const PackedLayout& layout, int64_t n, int64_t k) {
   const int64_t unit = (n / kTileOutputs) * layout.units + k / layout.unit_inputs;
   const int64_t word = unit * kTileOutputs + n % kTileOutputs;

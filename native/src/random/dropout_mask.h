@@ -1,4 +1,4 @@
-// Which elements dropout keeps (Srivastava et al. 2014).
+// The mask of dropout (Srivastava et al. 2014).
 //
 // The random word of element index is a function of (seed, offset, index) alone: word
 // (index / 16) mod 4 of Philox under the key seed at the counter

@@ -35,7 +35,7 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** What bad input gets: a sentence that names it, exit code 2 (or 1), and nothing half-written. */
+/** Bad input gets a sentence that names it, exit code 2 (or 1), and nothing half-written. */
 final class BadInputTest {
   @TempDir private Path folder;
 

@@ -62,7 +62,7 @@ final class OptionsTest {
     return commands().map(command -> command.getCommandSpec().qualifiedName(" "));
   }
 
-  /** Where an option is declared, its type, and its description before defaults are filled in. */
+  /** A declaration of an option: its place, type, and description before defaults are filled in. */
   private static String declaration(OptionSpec option) {
     return option.userObject()
         + " "

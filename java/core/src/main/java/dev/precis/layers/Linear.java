@@ -155,7 +155,7 @@ public final class Linear {
     Workspace workspace = tape.workspace();
     Tensor value = workspace.tensor(DType.FLOAT32, stream.value().rows(), stream.value().columns());
     ops.convert(stream.value(), value);
-    // What the backward reads is placed before what is released at once.
+    // Memory that the backward step reads is allocated before memory that is released at once.
     LoraTraining.Kept kept = keep(tape, x);
     DropoutMask mask = dropout == 0 ? null : tape.nextMask(dropout);
     if (mask == null) {

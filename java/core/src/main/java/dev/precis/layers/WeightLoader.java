@@ -327,7 +327,7 @@ public final class WeightLoader {
       if (trained != null && trained.find(names.getFirst() + ".weight") != null) {
         linear.train(names.stream().map(name -> trained.find(name + ".weight")).toList());
       }
-      // What is packed need not stay in memory a second time.
+      // Packed weights need not stay in memory a second time.
       names.forEach(name -> source.release(name + ".weight"));
       return linear;
     }

@@ -63,7 +63,7 @@ class PackedWeightsTest {
     source = settled;
   }
 
-  /** What one run sees: how many weights it had to pack, and their bytes. */
+  /** Result of one run: the number of weights that it packed, and their bytes. */
   private record Run(int packed, Map<String, byte[]> bytes) {}
 
   private Run run(WeightsCache cache, String dependencies, Map<String, Integer> sizes) {
@@ -197,7 +197,7 @@ class PackedWeightsTest {
       unharmed += run.packed == 0 ? 1 : 0;
       assertEquals(0, run().packed, "it is repaired");
     }
-    // What pads the header, and whatever else is not looked at.
+    // The header's padding and other bytes that nobody reads.
     assertTrue(unharmed < 12, unharmed + " of " + damaged.size() + " passed");
   }
 

@@ -59,7 +59,7 @@ class SafeTensorsTest {
     return message;
   }
 
-  /** What the reference implementation wrote comes out byte for byte after reading it. */
+  /** A file of the reference implementation is written again byte for byte after reading it. */
   @ParameterizedTest
   @ValueSource(
       strings = {

@@ -216,7 +216,7 @@ class TorchFileTest {
     assertTrue(message.contains("refused and nothing in it was run"), message);
   }
 
-  /** What Python's own pickler makes of an object whose unpickling would run a command. */
+  /** Output of Python's own pickler for an object whose unpickling would run a command. */
   @Test
   void runsNothingOfARealMaliciousFile() {
     String message = refusal(Fixtures.resource("checkpoint/malicious.bin"));

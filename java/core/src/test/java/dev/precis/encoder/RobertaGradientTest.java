@@ -37,7 +37,7 @@ class RobertaGradientTest {
           new int[] {0, 17, 17, 1, 120, 2},
           new int[] {0, 7, 2});
 
-  /** What the loss adds up: the gradient of the logits. */
+  /** Coefficients of the loss: the gradient of the logits. */
   private static final float[] WEIGHTS = {0.7f, -1.3f, 0.4f, 0.9f, -0.2f, 1.1f};
 
   /** A model whose weights are all trained. */

@@ -17,7 +17,7 @@ final class PorterStemmerTest {
         (word, stem) -> assertEquals(stem.stringValue(), PorterStemmer.stem(word), word));
   }
 
-  /** Where NLTK's stemmer leaves Porter's paper, and the rules that the fixture has no word for. */
+  /** Deviations of NLTK's stemmer from Porter's paper; rules that the fixture has no word for. */
   @ParameterizedTest
   @CsvSource({
     "dies, die",

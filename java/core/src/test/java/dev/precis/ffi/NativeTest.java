@@ -9,7 +9,7 @@ import org.junit.jupiter.api.Test;
 
 /** A library that cannot be loaded, in a process of its own: one loads it only once. */
 class NativeTest {
-  /** What the child process runs. */
+  /** Program of the child process. */
   static final class Child {
     public static void main(String[] args) throws InterruptedException {
       Thread first = new Thread(Child::report);

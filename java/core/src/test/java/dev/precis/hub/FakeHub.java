@@ -41,7 +41,7 @@ final class FakeHub implements AutoCloseable {
   String page = "/org/name";
   List<String> revisions = List.of("main", "v1.0", "refs/pr/1", COMMIT);
 
-  /** What a request needs; null for nothing. */
+  /** Token that a request needs; null for none. */
   volatile String token;
 
   /** The code and status of every answer; null for right ones. */
@@ -49,13 +49,13 @@ final class FakeHub implements AutoCloseable {
 
   volatile int errorStatus;
 
-  /** How many requests are answered with {@link #errorStatus}; -1 for all. */
+  /** Number of requests that are answered with {@link #errorStatus}; -1 for all. */
   volatile int errors = -1;
 
-  /** How many bytes of a large file arrive before the connection ends; -1 for all. */
+  /** Bytes of a large file that arrive before the connection ends; -1 for all. */
   volatile int cut = -1;
 
-  /** How many milliseconds nothing comes after {@link #cut} before that. */
+  /** Milliseconds of silence after {@link #cut} before that. */
   volatile int stall;
 
   volatile boolean ignoresRange;

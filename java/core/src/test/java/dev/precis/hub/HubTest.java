@@ -196,7 +196,7 @@ class HubTest {
             .map(r -> r == null ? 0 : Integer.parseInt(r.replaceAll("\\D", "")))
             .toList();
     assertTrue(starts.size() >= 3, starts.toString());
-    // How much of what was sent before a cut still arrives is up to the network.
+    // The network decides how much of the data sent before a cut still arrives.
     for (int i = 1; i < starts.size(); i++) {
       assertTrue(
           starts.get(i) > starts.get(i - 1) && starts.get(i) <= starts.get(i - 1) + 120_000,

@@ -63,7 +63,7 @@ class SampleGoldenTest {
         for (int v = 0; v < vocabulary; v++) {
           float expected = want[r * vocabulary + v];
           assertEquals(expected, got[v], 1e-6 + 1e-4 * expected, "row " + r + ", token " + v);
-          // What is cut off is exactly impossible, and nothing else is.
+          // Tokens that are cut off have probability 0, and no others.
           assertEquals(expected > 0, got[v] > 0, "row " + r + ", token " + v);
           possible += got[v] > 0 ? 1 : 0;
         }

@@ -23,8 +23,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
- * Which output layer counts when the configuration and the file disagree. transformers (5.17) ties
- * where the configuration says so, unless the file holds an {@code lm_head.weight} with other
+ * The choice of the output layer when the configuration and the file disagree. transformers (5.17)
+ * ties where the configuration says so, unless the file holds an {@code lm_head.weight} with other
  * values than the embedding's: then that one is used. Scaling follows the configuration alone.
  */
 class TiedHeadTest {

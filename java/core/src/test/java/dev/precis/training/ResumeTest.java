@@ -18,7 +18,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import tools.jackson.databind.node.ObjectNode;
 
-/** A run that ends early, by whatever, and goes on, ends with the same bits. */
+/** A run that is killed at any moment resumes bitwise identically. */
 class ResumeTest {
   private static final int KILLS = 8;
 
@@ -39,7 +39,7 @@ class ResumeTest {
             folder.toString(),
             dawdle ? "dawdle" : "hurry"));
     if (before.length > 0) {
-      // What comes before is a shell's script, which runs what follows as its arguments.
+      // The words before are a shell script, which runs the following words as its arguments.
       command.add(before.length, "precis");
     }
     return new ProcessBuilder(command)

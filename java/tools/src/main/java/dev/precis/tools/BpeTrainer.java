@@ -30,7 +30,7 @@ import java.util.regex.Pattern;
  * thread.
  */
 public final class BpeTrainer {
-  /** What GPT-2 cuts texts at. */
+  /** Pattern at which GPT-2 splits texts. */
   private static final Pattern WORD =
       Pattern.compile(
           "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+",

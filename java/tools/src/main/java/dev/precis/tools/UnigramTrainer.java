@@ -49,7 +49,7 @@ public final class UnigramTrainer {
   private static final int EM_ROUNDS = 2;
   private static final double LEAST_COUNT = 0.5;
 
-  /** What a piece counts that must be there and never is: it is worse than any that is. */
+  /** Count of a required piece that never occurs: lower than that of any that does. */
   private static final double UNSEEN_COUNT = 0.01;
 
   private static final List<String> SPECIAL = List.of("<pad>", "</s>", "<unk>");
@@ -213,7 +213,7 @@ public final class UnigramTrainer {
         .sum();
   }
 
-  /** Whether a part of a word is of one kind, the word's beginning aside. */
+  /** Returns whether a part of a word is of one kind, the word's beginning aside. */
   private static boolean isPiece(String word, int start, int end) {
     int at = word.charAt(start) == SPACE ? start + 1 : start;
     if (at == end
@@ -391,7 +391,7 @@ public final class UnigramTrainer {
     }
   }
 
-  /** How much less likely the words become without a piece. */
+  /** Returns how much less likely the words become without a piece. */
   private double loss(int piece, double[] used, double sum, Map<String, Integer> ids) {
     if (used[piece] == 0) {
       return Double.NEGATIVE_INFINITY;

@@ -172,7 +172,7 @@ final class UnigramTrainerTest {
         Files.readString(again.resolve("tokenizer.json")));
   }
 
-  /** What the engine makes of the vocabulary is the most probable way to cut, by trying all. */
+  /** The engine segments texts in the most probable way, as found by trying all. */
   @Test
   void cutsAreTheMostProbable() {
     try (Tokenizer tokenizer = Tokenizer.load(folder)) {

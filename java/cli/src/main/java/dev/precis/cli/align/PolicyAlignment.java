@@ -82,7 +82,7 @@ record PolicyAlignment(
     }
   }
 
-  /** What an alignment works with while it is open. */
+  /** Holds the open resources of an alignment. */
   private record Work(
       TrainableT5 t5,
       PpoTrainer trainer,

@@ -12,9 +12,9 @@ import java.util.List;
 import java.util.Locale;
 import picocli.CommandLine.Option;
 
-/** What PPO, GRPO and RLOO have options for. */
+/** Declares the options of PPO, GRPO and RLOO. */
 final class PolicyOptions extends DecodingOptions.Sampling {
-  /** What only an algorithm with a critic has. */
+  /** Names the options that need a critic. */
   private static final List<String> CRITICS =
       List.of(
           "--mode",

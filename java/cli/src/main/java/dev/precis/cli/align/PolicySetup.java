@@ -12,7 +12,7 @@ import dev.precis.training.TrainableT5;
 import java.nio.file.Path;
 
 /**
- * What every alignment starts from: the policy, its reference and the run.
+ * Opens the starting point of every alignment: the policy, its reference and the run.
  *
  * @param reference {@code base}, {@code adapter:DIR}, {@code checkpoint:DIR} or {@code none}
  * @param dropout of the model, and of adapters without a dropout of their own

@@ -26,12 +26,12 @@ record PreferenceAlignment(
     TargetOptions targets,
     PreferenceOptions flags,
     StepOptions steps) {
-  /** What the trainer is made of, but for the run, the policy and its reference. */
+  /** Holds the parts of the trainer other than the run, the policy and its reference. */
   private interface TrainerFactory {
     PreferenceTrainer create(TrainableT5 policy, Reference reference, boolean same, RunFolder run);
   }
 
-  /** What is trained on: how much of it, and how. */
+  /** Describes the training data: its amount and its kind. */
   private record Task(String examples, TrainerFactory factory) {}
 
   /** Aligns; returns the exit code. */

@@ -13,7 +13,7 @@ import java.util.List;
 import java.util.Set;
 import picocli.CommandLine.Option;
 
-/** What DPO and its family, and KTO, have options for. */
+/** Declares the options of DPO and its family, and of KTO. */
 final class PreferenceOptions extends LearningOptions {
   /** In the help, before the options that are inherited. */
   private static final int FIRST = -2;
@@ -87,7 +87,7 @@ final class PreferenceOptions extends LearningOptions {
       description = "kto: weight of bad answers (default: ${DEFAULT-VALUE}).")
   private double undesirableWeight;
 
-  /** Whether the policy is compared with a reference. */
+  /** Returns whether the policy is compared with a reference. */
   static boolean needsReference(String algorithm) {
     return !WITHOUT_REFERENCE.contains(algorithm);
   }

@@ -10,7 +10,7 @@ import java.util.List;
 import java.util.Locale;
 import picocli.CommandLine.Option;
 
-/** What responses are scored with: a classifier, other terms, or both. */
+/** Declares the terms of the reward: a classifier, other terms, or both. */
 final class RewardOptions extends RewardModelOption {
   @Option(
       names = "--reward-label",

@@ -8,7 +8,7 @@ import java.util.Random;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** What every measurement has options for: the model, the shape of the input, the repeats. */
+/** Declares the options of every measurement: the model, the shape of the input, the repeats. */
 final class BenchOptions {
   private static final int FIRST_ID = 3;
   private static final int LAST_ID = 31999;

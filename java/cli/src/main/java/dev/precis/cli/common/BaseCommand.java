@@ -13,7 +13,7 @@ import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
-/** What every subcommand has: the common options and the terminal. */
+/** Base of every subcommand, with the common options and the terminal. */
 @Command(
     sortOptions = false,
     sortSynopsis = false,
@@ -37,7 +37,7 @@ public abstract class BaseCommand implements Callable<Integer> {
 
   /** The command that all others are subcommands of. */
   public interface Root {
-    /** Where all commands print to. */
+    /** Returns the terminal that all commands print to. */
     Terminal terminal();
   }
 

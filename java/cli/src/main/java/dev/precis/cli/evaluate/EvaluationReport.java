@@ -18,7 +18,7 @@ final class EvaluationReport {
   private final List<Column> columns = new ArrayList<>();
 
   /**
-   * What was evaluated.
+   * Describes the evaluation.
    *
    * @param data the file, as it was named
    * @param generation how summaries were generated, in a few words
@@ -99,12 +99,12 @@ final class EvaluationReport {
     return metrics.stream().map(Metric::settings).toList();
   }
 
-  /** What else the metrics report, a line each. */
+  /** Returns the metrics' further remarks, a line each. */
   List<String> remarks() {
     return metrics.stream().flatMap(metric -> metric.remarks().stream()).toList();
   }
 
-  /** Whether there is ROUGE, and something that it may have been given up for. */
+  /** Returns whether there is ROUGE, and something that it may have been given up for. */
   boolean guardsRouge() {
     return columns.stream().anyMatch(column -> column.name.equals(ToxicityMetric.COLUMN))
         && columns.stream().anyMatch(column -> column.name.startsWith("rouge"));

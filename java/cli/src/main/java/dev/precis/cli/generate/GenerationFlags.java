@@ -8,7 +8,7 @@ import dev.precis.io.InvalidInputException;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** How {@code precis generate} decodes: greedily, by beam search, or by */
+/** Decoding of {@code precis generate}: greedily, by beam search, or by */
 final class GenerationFlags extends DecodingOptions.Sampling {
   @Mixin private DecodingOptions.NumBeams beams = new DecodingOptions.NumBeams();
 
@@ -56,7 +56,7 @@ final class GenerationFlags extends DecodingOptions.Sampling {
       description = "Sample tokens, by --seed, instead of taking the likeliest.")
   private boolean sample;
 
-  /** Whether there is more than one sequence for a prompt. */
+  /** Returns whether there is more than one sequence for a prompt. */
   boolean severalSequences() {
     return beams.numBeams() > 1 || numReturnSequences > 1;
   }

@@ -2,7 +2,7 @@ package dev.precis.cli.options;
 
 import picocli.CommandLine.Option;
 
-/** How a model decodes; each command takes the parts that it has a use for. */
+/** Declares the decoding options; each command takes the parts that it needs. */
 public final class DecodingOptions {
   private DecodingOptions() {}
 
@@ -48,7 +48,7 @@ public final class DecodingOptions {
     }
   }
 
-  /** What a token is sampled from, and how many are. */
+  /** Declares the options of sampling and of the number of tokens. */
   public static class Sampling extends NewTokens {
     @Option(
         names = "--temperature",

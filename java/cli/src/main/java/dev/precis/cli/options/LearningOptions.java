@@ -97,7 +97,7 @@ public class LearningOptions extends RecomputeOption {
     }
   }
 
-  /** What the options of a run ask for, before the command's own. */
+  /** Returns the options of a run, before the command's own. */
   public final TrainingOptions.Builder options(BaseCommand command, StepOptions steps, float rate) {
     Optimizer.Kind kind =
         command.choice(

@@ -47,7 +47,7 @@ public class LoraOptions {
     return rank;
   }
 
-  /** Whether the update is scaled by alpha / sqrt(rank). */
+  /** Returns whether the update is scaled by alpha / sqrt(rank). */
   public final boolean rslora() {
     return rslora;
   }

@@ -4,7 +4,7 @@ import dev.precis.cli.common.BaseCommand;
 import java.util.List;
 import picocli.CommandLine.Option;
 
-/** What a run trains: a new LoRA adapter, an existing one, or all weights. */
+/** Selects the trained weights: a new LoRA adapter, an existing one, or all weights. */
 public final class MethodOptions extends LoraOptions {
   private static final List<String> SHAPE =
       List.of("--rank", "--lora-alpha", "--target-modules", "--rslora");
@@ -31,7 +31,7 @@ public final class MethodOptions extends LoraOptions {
     return method;
   }
 
-  /** Whether adapters are trained rather than all weights. */
+  /** Returns whether adapters are trained rather than all weights. */
   public boolean lora() {
     return method.equals("lora");
   }

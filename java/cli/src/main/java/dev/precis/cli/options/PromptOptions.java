@@ -5,7 +5,7 @@ import dev.precis.text.PromptTemplate;
 import java.nio.file.Path;
 import picocli.CommandLine.Option;
 
-/** How a dialogue becomes a prompt. */
+/** Declares the options that turn a dialogue into a prompt. */
 public final class PromptOptions {
   @Option(
       names = "--template",
@@ -29,7 +29,7 @@ public final class PromptOptions {
   @Option(names = "--truncate", description = "Truncate what is too long instead, at its end.")
   private boolean truncate;
 
-  /** Whether {@code --template} was given. */
+  /** Returns whether {@code --template} was given. */
   public boolean hasTemplate() {
     return template != null;
   }
@@ -48,7 +48,7 @@ public final class PromptOptions {
     return maxSourceLength;
   }
 
-  /** Whether texts that are too long are truncated. */
+  /** Returns whether texts that are too long are truncated. */
   public boolean truncate() {
     return truncate;
   }

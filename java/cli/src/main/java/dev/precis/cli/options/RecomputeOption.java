@@ -11,7 +11,7 @@ public class RecomputeOption {
               + " a third more time.")
   private boolean recompute;
 
-  /** Whether activations are recomputed. */
+  /** Returns whether activations are recomputed. */
   public final boolean recompute() {
     return recompute;
   }

@@ -11,7 +11,7 @@ public class ResumeOption {
               + " checkpoint, results from FILE.partial.")
   private boolean resume;
 
-  /** Whether an interrupted command is resumed. */
+  /** Returns whether an interrupted command is resumed. */
   public final boolean resume() {
     return resume;
   }

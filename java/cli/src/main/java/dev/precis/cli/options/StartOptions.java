@@ -6,7 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import picocli.CommandLine.Option;
 
-/** Where training starts: at a model's weights, or at random ones. */
+/** Selects the initial weights of training: a model's, or random ones. */
 public final class StartOptions extends ModelOption {
   @Option(
       names = "--init",
@@ -16,7 +16,7 @@ public final class StartOptions extends ModelOption {
               + " folder with config.json and a tokenizer.")
   private Path init;
 
-  /** Whether training starts from random weights. */
+  /** Returns whether training starts from random weights. */
   public boolean random() {
     return init != null;
   }

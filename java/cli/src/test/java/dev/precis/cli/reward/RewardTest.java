@@ -173,7 +173,7 @@ final class RewardTest {
         refused.err().contains("in.jsonl, line 2 has no \"prompt\"")
             && refused.err().contains("{prompt}\\n{completion}"),
         refused.err());
-    // What is filled in is what is read.
+    // The reader must get exactly the filled-in text.
     Files.writeString(input, "{\"prompt\":\"Hm?\",\"text\":\"Yes.\"}\n");
     double with = rewardOf(model, input);
     Files.delete(model.resolve("reward.json"));

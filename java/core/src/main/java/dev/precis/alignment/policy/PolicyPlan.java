@@ -146,7 +146,7 @@ final class PolicyPlan {
 
   /** Returns the longest prompts that a step of so many can have. */
   private static Stream<Prompt> longest(List<Prompt> all, int count) {
-    // Where one pass over all prompts ends and the next begins, a prompt can come twice.
+    // A prompt can come twice at the border between two passes over all prompts.
     int copies = count / all.size() + 2;
     return all.stream()
         .sorted(Comparator.comparingInt(prompt -> -prompt.source().length))

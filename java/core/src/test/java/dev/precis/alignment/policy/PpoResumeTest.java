@@ -18,7 +18,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import tools.jackson.databind.node.ObjectNode;
 
-/** An alignment that ends early, by whatever, and goes on, ends with the same bits. */
+/** An alignment that is killed at any moment resumes bitwise identically. */
 @Timeout(300)
 class PpoResumeTest {
   private static final int KILLS = 4;

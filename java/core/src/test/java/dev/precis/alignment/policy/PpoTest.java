@@ -152,7 +152,7 @@ class PpoTest {
     }
   }
 
-  /** What samples, what scores and what trains give the same log-probabilities. */
+  /** Sampler, scorer and update compute the same log-probabilities. */
   @ParameterizedTest
   @CsvSource({"FLOAT32, true", "BFLOAT16, true", "BFLOAT16, false"})
   void thePolicyThatTrainsIsTheOneThatSampled(DType dtype, boolean encoderToo) {

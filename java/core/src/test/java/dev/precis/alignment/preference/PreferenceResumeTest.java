@@ -20,7 +20,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import tools.jackson.databind.node.ObjectNode;
 
-/** A run of preferences that ends early, by whatever, and goes on, ends with the same bits. */
+/** A run of preferences that is killed at any moment resumes bitwise identically. */
 class PreferenceResumeTest {
   private static final int KILLS = 5;
 

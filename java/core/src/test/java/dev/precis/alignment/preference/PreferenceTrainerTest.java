@@ -488,7 +488,7 @@ class PreferenceTrainerTest {
     assertTrue(losses.get(3) < 2, "scores of another reference were used: " + losses.get(3));
   }
 
-  /** What a run hears while the reference scores, until it is told to stop. */
+  /** Listens to a run while the reference scores, and then stops it. */
   private List<Long> preparation(String name, List<PreferenceExample> pairs, long stopAt) {
     ObjectNode config = Json.mapper().createObjectNode();
     List<Long> heard = new ArrayList<>();
@@ -543,7 +543,7 @@ class PreferenceTrainerTest {
     // Nothing is left to score.
     assertEquals(List.of((long) n), preparation("stopped", pairs, n));
     assertEquals(whole, Files.readString(file));
-    // Where other examples were scored, or the same in another order, all is scored anew.
+    // Other examples, or the same in another order, are scored again.
     assertEquals(inFours(0, n), preparation("stopped", pairs.reversed(), n));
   }
 

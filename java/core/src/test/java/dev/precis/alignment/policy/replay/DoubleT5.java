@@ -76,7 +76,7 @@ public final class DoubleT5 {
     headBias = DoubleTape.parameter(new double[][] {{bias}});
   }
 
-  /** What is trained, by PEFT's name, each matrix as (in, out): the transpose of the file's. */
+  /** Trained matrices by PEFT's name, each as (in, out): the transpose of the file's. */
   Map<String, Node> parameters() {
     Map<String, Node> all = new LinkedHashMap<>(adapters);
     if (headWeight != null) {

@@ -15,7 +15,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** The replay's own model against transformers and PEFT. */
 class DoubleT5Test {
-  /** What a pass over the goldens' four pairs gave. */
+  /** Result of a pass over the goldens' four pairs. */
   private record Outcome(double loss, double logitsError) {}
 
   /** Runs each pair alone, without its padding; gradients of the mean loss go to the parameters. */

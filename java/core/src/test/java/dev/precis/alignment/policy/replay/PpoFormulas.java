@@ -16,7 +16,7 @@ import java.util.function.DoubleUnaryOperator;
 public final class PpoFormulas {
   private PpoFormulas() {}
 
-  /** How far the policy is from its reference, by a token's two log-probabilities. */
+  /** Divergence of the policy from its reference, from a token's two log-probabilities. */
   public enum Penalty {
     KL((p, r) -> p - r),
     ABS((p, r) -> Math.abs(p - r)),
@@ -127,10 +127,10 @@ public final class PpoFormulas {
         .toArray(double[][]::new);
   }
 
-  /** What a pass over one sequence gave, a column of numbers each: what the loss is made of. */
+  /** Result of a pass over one sequence, a column of numbers each: the inputs of the loss. */
   record Predictions(Node logProbabilities, Node entropies, Node values) {}
 
-  /** What the loss compares them with, for the same sequences. */
+  /** Targets of the loss for the same sequences. */
   record Targets(
       double[][] oldLogProbabilities,
       double[][] oldValues,

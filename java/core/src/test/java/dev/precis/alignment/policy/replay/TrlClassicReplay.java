@@ -20,10 +20,10 @@ import java.util.Map;
 public final class TrlClassicReplay {
   /** TRL's defaults; what a test wants otherwise it sets. */
   public static final class Settings {
-    /** Whether the first generated token is left out, as TRL's mask has it. */
+    /** True if the first generated token is left out, as TRL's mask has it. */
     public boolean masksFirst = true;
 
-    /** Whether advantages are whitened in each mini-batch, not once in the batch. */
+    /** True if advantages are whitened in each mini-batch, not once in the batch. */
     public boolean whitensMiniBatches;
 
     public double ratioThreshold = 10;
@@ -38,7 +38,7 @@ public final class TrlClassicReplay {
     public double entropyCoefficient;
     public boolean whitensRewards;
 
-    /** Whether the scores' running mean is taken off, and they are divided by their deviation. */
+    /** True if the scores' running mean is taken off, and they are divided by their deviation. */
     public boolean normalisesScores;
 
     public double scoreClip = Double.POSITIVE_INFINITY;
@@ -46,7 +46,7 @@ public final class TrlClassicReplay {
     /** The step ends after an epoch whose last update left the policy 1.5 times as far away. */
     public double earlyStopKl = Double.POSITIVE_INFINITY;
 
-    /** Whether it ends after any such update. */
+    /** True if it ends after any such update. */
     public boolean stopsInEpochs;
 
     public double maxGradNorm = Double.POSITIVE_INFINITY;

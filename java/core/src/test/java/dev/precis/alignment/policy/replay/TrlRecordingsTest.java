@@ -28,7 +28,7 @@ class TrlRecordingsTest {
     return RUNS.valueStream().map(run -> run.get("name").stringValue());
   }
 
-  /** What a recorded run was told, by TRL's names. */
+  /** Options of a recorded run, by TRL's names. */
   private static Settings settings(JsonNode run) {
     Settings settings = new Settings();
     settings.learningRate = 1e-3;
