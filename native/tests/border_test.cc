@@ -56,11 +56,11 @@ struct Argument {
 
 const std::vector<int32_t> kFloats = {PRECIS_FLOAT32, PRECIS_BFLOAT16};
 
-// A valid call under construction, and the memory that it uses.
-template <class Args>
-class Call {
+// A valid call under construction, and the memory that it uses. What breaks it knows its args as
+// bytes alone: the code is there once, not once for each operation.
+class AnyCall {
  public:
-  explicit Call(precis_context* context) : context_(context) {}
+  AnyCall(const AnyCall&) = delete;
 
   Argument& input(const char* name, precis_tensor& t, int32_t dtype, std::vector<int64_t> dims) {
     memory_.push_back(std::make_unique<GuardedTensor>(dtype, dims));
@@ -98,7 +98,7 @@ class Call {
     EXPECT_OK(context_, precis_matmul_pack_size(context_, &pack, &pack.packed_bytes));
     memory_.push_back(
         std::make_unique<GuardedTensor>(PRECIS_UINT8, std::vector<int64_t>{1, pack.packed_bytes}));
-    pack.packed = memory_.back()->template data<void>();
+    pack.packed = memory_.back()->data<void>();
     EXPECT_OK(context_, precis_matmul_pack(context_, &pack));
     m = {pack.packed, pack.packed_bytes, outputs, inputs, dtype, 0};
     Argument& a = add(name, Kind::kPacked, &m, m.bytes);
@@ -112,8 +112,8 @@ class Call {
     const auto bytes = static_cast<int64_t>(values.size() * sizeof(T));
     memory_.push_back(
         std::make_unique<GuardedTensor>(PRECIS_UINT8, std::vector<int64_t>{1, bytes}));
-    std::memcpy(memory_.back()->template data<void>(), values.data(), static_cast<size_t>(bytes));
-    pointer = memory_.back()->template data<T>();
+    std::memcpy(memory_.back()->data<void>(), values.data(), static_cast<size_t>(bytes));
+    pointer = memory_.back()->data<T>();
     Argument& a = add(name, Kind::kArray, &pointer, bytes);
     a.row_bytes = bytes;
     a.element = alignof(T);
@@ -129,7 +129,7 @@ class Call {
   Argument& written_bytes(const char* name, void*& pointer, int64_t bytes, int64_t alignment) {
     memory_.push_back(
         std::make_unique<GuardedTensor>(PRECIS_UINT8, std::vector<int64_t>{1, bytes}));
-    pointer = memory_.back()->template data<void>();
+    pointer = memory_.back()->data<void>();
     Argument& a = add(name, Kind::kArray, &pointer, bytes);
     a.row_bytes = bytes;
     a.element = alignment;
@@ -145,7 +145,13 @@ class Call {
     return all;
   }
 
-  Args args = {};
+  // A copy of the args.
+  std::vector<char> copy() const { return std::vector<char>(args_, args_ + size_); }
+
+ protected:
+  AnyCall(precis_context* context, const void* args, size_t size)
+      : context_(context), args_(static_cast<const char*>(args)), size_(size) {}
+  ~AnyCall() = default;
 
  private:
   Argument& add(const char* name, Kind kind, const void* member, int64_t bytes) {
@@ -153,15 +159,24 @@ class Call {
     Argument& a = arguments_.back();
     a.name = name;
     a.kind = kind;
-    a.offset = static_cast<size_t>(reinterpret_cast<const char*>(member) -
-                                   reinterpret_cast<const char*>(&args));
+    a.offset = static_cast<size_t>(static_cast<const char*>(member) - args_);
     a.bytes = bytes;
     return a;
   }
 
   precis_context* context_;
+  const char* args_;
+  size_t size_;
   std::vector<std::unique_ptr<GuardedTensor>> memory_;
   std::deque<Argument> arguments_;
+};
+
+template <class Args>
+class Call : public AnyCall {
+ public:
+  explicit Call(precis_context* context) : AnyCall(context, &args, sizeof args) {}
+
+  Args args = {};
 };
 
 // ---------------------------------------------------------------- a valid call of each operation
@@ -493,18 +508,16 @@ std::vector<std::string> members(const std::string& header, const std::string& s
   return found;
 }
 
-template <class Args>
 class Border {
  public:
-  using Run = precis_status (*)(precis_context*, const Args*);
+  using Run = std::function<precis_status(const void* args)>;
+  using Change = std::function<void(char* args)>;
 
-  Border(precis_context* context, const char* op, Run run)
-      : context_(context), op_(op), run_(run), call_(context) {
-    describe(call_);
-  }
+  Border(precis_context* context, const char* op, const AnyCall& call, Run run)
+      : context_(context), op_(op), call_(call), valid_(call.copy()), run_(std::move(run)) {}
 
   void cross(const std::string& header) {
-    EXPECT_OK(context_, run_(context_, &call_.args));
+    EXPECT_OK(context_, run_(valid_.data()));
     const std::vector<std::string> wanted = members(header, "precis_" + std::string(op_) + "_args");
     for (const std::string& name : wanted) {
       const auto& all = call_.arguments();
@@ -525,25 +538,24 @@ class Border {
     for (const Argument& a : call_.arguments()) {
       if (!a.may_be.empty()) run_in_place(a);
     }
-    EXPECT_OK(context_, run_(context_, &call_.args));
+    EXPECT_OK(context_, run_(valid_.data()));
   }
 
  private:
   template <class T>
-  static T& at(Args& args, const Argument& a) {
-    return *reinterpret_cast<T*>(reinterpret_cast<char*>(&args) + a.offset);
+  static T& at(char* args, const Argument& a) {
+    return *reinterpret_cast<T*>(args + a.offset);
   }
   // The pointer is the first member of tensors and of packed matrices.
-  static char*& pointer(Args& args, const Argument& a) { return at<char*>(args, a); }
+  static char*& pointer(char* args, const Argument& a) { return at<char*>(args, a); }
   static_assert(offsetof(precis_tensor, data) == 0 && offsetof(precis_packed_matrix, data) == 0);
 
   // The call, changed, must be refused with a sentence that names all of these.
-  template <class Change>
   void refuse(const Change& change, const std::vector<std::string>& named, const char* how,
               int64_t value) {
-    Args args = call_.args;
-    change(args);
-    const precis_status status = run_(context_, &args);
+    std::vector<char> args = valid_;
+    change(args.data());
+    const precis_status status = run_(args.data());
     const std::string said = precis_last_error(context_);
     EXPECT(status == PRECIS_INVALID_ARGUMENT, "%s: %s %s %lld: status %d", op_, named[0].c_str(),
            how, static_cast<long long>(value), status);
@@ -556,7 +568,7 @@ class Border {
 
   void break_tensor(const Argument& a) {
     auto change = [&](auto member, auto value, const char* how) {
-      refuse([&](Args& args) { member(at<precis_tensor>(args, a)) = value; }, {a.name}, how,
+      refuse([&](char* args) { member(at<precis_tensor>(args, a)) = value; }, {a.name}, how,
              static_cast<int64_t>(value));
     };
     auto rank = [](precis_tensor& t) -> int32_t& { return t.rank; };
@@ -567,7 +579,7 @@ class Border {
     for (int32_t d : {INT32_MIN, -1, 0, 1, 2, 3, 4, 5, 6, 7, 31, 32, 33, 64, INT32_MAX}) {
       if (std::count(a.dtypes.begin(), a.dtypes.end(), d) == 0) change(dtype, d, "with dtype");
     }
-    const precis_tensor& t = at<precis_tensor>(call_.args, a);
+    const precis_tensor& t = at<precis_tensor>(valid_.data(), a);
     for (int i = 0; i < t.rank; i++) {
       auto dim = [i](precis_tensor& u) -> int64_t& { return u.dims[i]; };
       for (int64_t n : {INT64_MIN, int64_t{-1}, (int64_t{1} << 48) + 1, INT64_MAX}) {
@@ -577,7 +589,7 @@ class Border {
     for (int64_t n : {int64_t{1} << 31, int64_t{1} << 32, int64_t{1} << 62, INT64_MAX}) {
       if (t.rank < 2) break;
       refuse(
-          [&](Args& args) {
+          [&](char* args) {
             for (int i = 0; i < t.rank; i++) at<precis_tensor>(args, a).dims[i] = n;
           },
           {a.name}, "with all dims", n);
@@ -590,7 +602,7 @@ class Border {
 
   void break_packed(const Argument& a) {
     auto change = [&](auto member, auto value, const char* how) {
-      refuse([&](Args& args) { member(at<precis_packed_matrix>(args, a)) = value; }, {a.name}, how,
+      refuse([&](char* args) { member(at<precis_packed_matrix>(args, a)) = value; }, {a.name}, how,
              static_cast<int64_t>(value));
     };
     for (int32_t d : {INT32_MIN, -1, 0, 1, 2, 3, 4, 5, 6, 7, 32, 64, INT32_MAX}) {
@@ -608,18 +620,18 @@ class Border {
 
   void break_pointer(const Argument& a) {
     if (!a.optional) {
-      refuse([&](Args& args) { pointer(args, a) = nullptr; }, {a.name}, "NULL", 0);
+      refuse([&](char* args) { pointer(args, a) = nullptr; }, {a.name}, "NULL", 0);
     }
     for (int64_t off = 1; off < a.element; off *= 2) {
       if (a.name == "key_starts") break;  // not looked at beside ancestors
-      refuse([&](Args& args) { pointer(args, a) += off; }, {a.name, "aligned"}, "moved by", off);
+      refuse([&](char* args) { pointer(args, a) += off; }, {a.name, "aligned"}, "moved by", off);
     }
   }
 
   void break_overlap(const Argument& a, const Argument& other) {
     if (other.name == "key_starts") return;
     auto move = [&](int64_t by, const char* how) {
-      refuse([&](Args& args) { pointer(args, a) = pointer(args, other) + by; },
+      refuse([&](char* args) { pointer(args, a) = pointer(args, other) + by; },
              {a.name, other.name, "overlaps"}, how, by);
     };
     if (a.may_be != other.name) move(0, "at the start of another");
@@ -632,10 +644,11 @@ class Border {
   // incomplete, but it must not crash.
   void leave_out(const Argument& a) {
     if (!a.optional) return;
-    Args args = call_.args;
-    if (a.kind == Kind::kTensor) at<precis_tensor>(args, a) = {nullptr, {-1, -1}, -1, 100, 77};
-    pointer(args, a) = nullptr;
-    const precis_status status = run_(context_, &args);
+    std::vector<char> args = valid_;
+    if (a.kind == Kind::kTensor)
+      at<precis_tensor>(args.data(), a) = {nullptr, {-1, -1}, -1, 100, 77};
+    pointer(args.data(), a) = nullptr;
+    const precis_status status = run_(args.data());
     EXPECT(status == PRECIS_OK || status == PRECIS_INVALID_ARGUMENT, "%s without %s: status %d",
            op_, a.name.c_str(), status);
   }
@@ -643,16 +656,17 @@ class Border {
   void run_in_place(const Argument& a) {
     for (const Argument& input : call_.arguments()) {
       if (input.name != a.may_be) continue;
-      Args args = call_.args;
-      at<precis_tensor>(args, a) = at<precis_tensor>(args, input);
-      EXPECT_OK(context_, run_(context_, &args));
+      std::vector<char> args = valid_;
+      at<precis_tensor>(args.data(), a) = at<precis_tensor>(args.data(), input);
+      EXPECT_OK(context_, run_(args.data()));
     }
   }
 
   precis_context* context_;
   const char* op_;
+  const AnyCall& call_;
+  std::vector<char> valid_;
   Run run_;
-  Call<Args> call_;
   std::vector<uint8_t> before_;
 };
 
@@ -665,7 +679,14 @@ int main() {
   std::stringstream header;
   header << file.rdbuf();
   EXPECT(file.good(), "%s cannot be read", PRECIS_HEADER);
-#define PRECIS_CROSS(op) Border(context, #op, precis_##op).cross(header.str());
+#define PRECIS_CROSS(op)                                                         \
+  {                                                                              \
+    Call<precis_##op##_args> call(context);                                      \
+    describe(call);                                                              \
+    Border(context, #op, call, [&](const void* args) {                           \
+      return precis_##op(context, static_cast<const precis_##op##_args*>(args)); \
+    }).cross(header.str());                                                      \
+  }
   PRECIS_FOR_EACH_OP(PRECIS_CROSS)
 #undef PRECIS_CROSS
   return test_result();
