@@ -113,7 +113,15 @@ public final class Linear {
   }
 
   private boolean isTrained() {
-    return needsInput() || biases.stream().anyMatch(Weight::trained);
+    if (needsInput()) {
+      return true;
+    }
+    for (int i = 0; i < biases.size(); i++) {
+      if (biases.get(i).trained()) {
+        return true;
+      }
+    }
+    return false;
   }
 
   /**
@@ -131,6 +139,9 @@ public final class Linear {
   public Variable apply(Tape tape, Variable x, Tensor y) {
     LoraTraining.Kept kept = keep(tape, x);
     product(tape.ops(), x.value(), kept, y, false);
+    if (!tape.recording()) {
+      return tape.constant(y);
+    }
     Variable out = tape.variable(y, x.needsGradient() || isTrained());
     if (out.needsGradient()) {
       tape.record(() -> backward(tape, x, out.gradient(), kept));

@@ -1,6 +1,5 @@
 package dev.precis.ops;
 
-import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
@@ -56,11 +55,12 @@ abstract class Kernels {
   /** Writes a {@code precis_tensor}; null is an optional tensor that is absent. */
   static void put(MemorySegment to, long offset, Tensor t) {
     if (t == null) {
-      to.set(ADDRESS, offset + DATA, MemorySegment.NULL);
+      to.set(JAVA_LONG, offset + DATA, 0);
       to.set(JAVA_INT, offset + RANK, 0);
       return;
     }
-    to.set(ADDRESS, offset + DATA, t.address());
+    // As a number: an address would be checked and wrapped again by every call.
+    to.set(JAVA_LONG, offset + DATA, t.address().address());
     int rank = t.rank();
     for (int i = 0; i < rank; i++) {
       to.set(JAVA_LONG, offset + DIMS + 8L * i, t.dim(i));
@@ -76,7 +76,7 @@ abstract class Kernels {
       to.asSlice(offset, precis_packed_matrix.sizeof()).fill((byte) 0);
       return;
     }
-    to.set(ADDRESS, offset + precis_packed_matrix.data$offset(), m.memory());
+    to.set(JAVA_LONG, offset + precis_packed_matrix.data$offset(), m.memory().address());
     to.set(JAVA_LONG, offset + precis_packed_matrix.bytes$offset(), m.memory().byteSize());
     to.set(JAVA_LONG, offset + precis_packed_matrix.outputs$offset(), m.outputs());
     to.set(JAVA_LONG, offset + precis_packed_matrix.inputs$offset(), m.inputs());

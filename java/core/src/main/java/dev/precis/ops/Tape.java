@@ -81,12 +81,14 @@ public final class Tape {
 
   /** Returns a value that nothing is trained upstream of. */
   public Variable constant(Tensor value) {
-    return new Variable(value, false, new Variable.Gradient());
+    return new Variable(value, false, recording ? new Variable.Gradient() : null);
   }
 
   /** Returns a value whose gradient is collected when something trained is upstream. */
   public Variable variable(Tensor value, boolean needsGradient) {
-    return new Variable(value, needsGradient && recording, new Variable.Gradient());
+    return recording
+        ? new Variable(value, needsGradient, new Variable.Gradient())
+        : constant(value);
   }
 
   /**
@@ -94,11 +96,12 @@ public final class Tape {
    * live longer than the block in which their gradient begins.
    */
   public Variable lasting(Tensor value, boolean needsGradient) {
-    Variable.Gradient gradient = new Variable.Gradient();
-    if (recording) {
-      gradient.tensor = workspace.tensor(DType.FLOAT32, value.rows(), value.columns());
+    if (!recording) {
+      return constant(value);
     }
-    return new Variable(value, needsGradient && recording, gradient);
+    Variable.Gradient gradient = new Variable.Gradient();
+    gradient.tensor = workspace.tensor(DType.FLOAT32, value.rows(), value.columns());
+    return new Variable(value, needsGradient, gradient);
   }
 
   /** Returns the next value of a residual stream, which shares the stream's gradient. */
@@ -151,7 +154,9 @@ public final class Tape {
    */
   public Variable block(Variable stream, List<UnaryOperator<Variable>> sublayers) {
     if (!recording) {
-      sublayers.forEach(sublayer -> inPlace(stream, sublayer));
+      for (int i = 0; i < sublayers.size(); i++) {
+        inPlace(stream, sublayers.get(i));
+      }
       return stream;
     }
     UnaryOperator<Variable> body =

@@ -15,7 +15,7 @@ public final class Variable {
 
   private final Tensor value;
   private final boolean needsGradient;
-  final Gradient gradient;
+  final Gradient gradient; // null on a tape that does not record
 
   Variable(Tensor value, boolean needsGradient, Gradient gradient) {
     this.value = value;
@@ -35,6 +35,6 @@ public final class Variable {
 
   /** Returns the gradient as far as it was collected; null where none has come yet. */
   public Tensor gradient() {
-    return gradient.written ? gradient.tensor : null;
+    return gradient != null && gradient.written ? gradient.tensor : null;
   }
 }
