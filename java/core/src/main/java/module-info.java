@@ -1,6 +1,11 @@
 /**
  * The engine as a library: inference, fine-tuning, evaluation and alignment of T5-family models.
  *
+ * <p>The doors are {@link dev.precis.T5} and {@link dev.precis.Classifier}; programs that train use
+ * {@code training} and {@code alignment}. What their signatures name is exported too: {@code ops},
+ * {@code layers}, {@code t5}, {@code encoder} and {@code heads} are the level of single steps and
+ * kernels, which may change in any release. The native calls are not exported.
+ *
  * <p>On the module path it needs {@code
  * --enable-native-access=dev.precis.core,ai.djl.tokenizers,com.github.luben.zstd_jni,org.xerial.snappy}.
  */
@@ -22,11 +27,17 @@ module dev.precis.core {
   exports dev.precis.checkpoint;
   exports dev.precis.data;
   exports dev.precis.data.builtin;
+  exports dev.precis.device;
+  exports dev.precis.encoder;
   exports dev.precis.evaluation;
   exports dev.precis.generation;
+  exports dev.precis.heads;
   exports dev.precis.hub;
   exports dev.precis.io;
+  exports dev.precis.layers;
   exports dev.precis.lora;
+  exports dev.precis.ops;
+  exports dev.precis.t5;
   exports dev.precis.tensor;
   exports dev.precis.text;
   exports dev.precis.training;

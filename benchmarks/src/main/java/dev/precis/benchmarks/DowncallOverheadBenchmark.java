@@ -1,5 +1,6 @@
 package dev.precis.benchmarks;
 
+import dev.precis.device.DeviceOptions;
 import dev.precis.ffi.Context;
 import dev.precis.ffi.generated.Precis;
 import dev.precis.ops.Ops;
@@ -52,8 +53,8 @@ public class DowncallOverheadBenchmark extends MeasuredBenchmark {
   /** Prepares the calls and checks their results. */
   @Setup(Level.Trial)
   public void setUp() {
-    context = new Context.Options().threads(threads).create();
-    ops = new Ops(context);
+    context = new Context(new DeviceOptions().threads(threads));
+    ops = Ops.open(new DeviceOptions().threads(threads));
     handle = context.handle();
     arena = Arena.ofShared();
     x = Tensor.ofFloats(arena, new float[] {NUMBER}, 1, 1);

@@ -1,6 +1,7 @@
 package dev.precis.benchmarks;
 
-import dev.precis.ffi.Context;
+import dev.precis.device.DeviceOptions;
+import dev.precis.device.GpuInfo;
 import dev.precis.ops.Ops;
 import dev.precis.ops.PackedMatrix;
 import dev.precis.tensor.DType;
@@ -17,7 +18,6 @@ import java.util.Set;
  * cuBLASLt, as in training; it is refused where cuBLASLt is missing.
  */
 final class PrecisProvider implements Provider {
-  private Context context;
   private Ops ops;
   private final Arena arena = Arena.ofShared();
   private final boolean cublaslt;
@@ -42,26 +42,25 @@ final class PrecisProvider implements Provider {
 
   @Override
   public void open(int threads, String device) {
-    context = new Context.Options().device(device).threads(threads).manyRows(cublaslt).create();
-    Context.Gpu gpu = context.info().gpu();
+    ops = Ops.open(new DeviceOptions().device(device).threads(threads).manyRows(cublaslt));
+    GpuInfo gpu = ops.device().info().gpu();
     if (cublaslt && (gpu == null || gpu.cublasltVersion().isEmpty())) {
       throw new IllegalArgumentException(
           "There is no cuBLASLt to compare with: "
               + (gpu == null ? "it needs -p device=cuda." : gpu.cublasltError()));
     }
-    ops = new Ops(context);
   }
 
   /** Returns a call that ends when the device is done. */
   Call waited(Call call) {
-    if (!context.onGpu()) {
+    if (!ops.onGpu()) {
       return call;
     }
     return new Call() {
       @Override
       public void run() {
         call.run();
-        context.synchronize();
+        ops.synchronize();
       }
 
       @Override
@@ -73,19 +72,19 @@ final class PrecisProvider implements Provider {
 
   @Override
   public Set<DType> dtypes() {
-    return context != null && context.onGpu()
+    return ops != null && ops.onGpu()
         ? Set.of(DType.FLOAT32, DType.BFLOAT16)
         : Set.of(DType.FLOAT32, DType.BFLOAT16, DType.INT8);
   }
 
   @Override
   public MemorySegment allocate(Arena owner, long bytes) {
-    return context.allocate(owner, bytes);
+    return ops.device().allocate(owner, bytes);
   }
 
   @Override
   public MemorySegment allocateShared(Arena owner, long bytes) {
-    return context.allocateShared(owner, bytes);
+    return ops.device().allocateShared(owner, bytes);
   }
 
   Ops ops() {
@@ -133,9 +132,6 @@ final class PrecisProvider implements Provider {
     arena.close();
     if (ops != null) {
       ops.close();
-    }
-    if (context != null) {
-      context.close();
     }
   }
 }

@@ -47,7 +47,7 @@ final class PrecisRows {
         yield () -> ops.dropout(p.x(), p.y(), mask, false);
       }
       case ElementwiseProblem.Convert p -> () -> ops.convert(p.x(), p.y());
-      case ElementwiseProblem.Zero p -> () -> ops.context().zero(p.y().address());
+      case ElementwiseProblem.Zero p -> () -> ops.zero(p.y());
     };
   }
 }

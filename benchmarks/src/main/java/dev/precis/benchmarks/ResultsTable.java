@@ -1,7 +1,8 @@
 package dev.precis.benchmarks;
 
 import de.siegmar.fastcsv.writer.CsvWriter;
-import dev.precis.ffi.Context;
+import dev.precis.device.DeviceOptions;
+import dev.precis.ops.Ops;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -139,8 +140,8 @@ public final class ResultsTable {
   private Path write(String commit, Path folder) throws IOException {
     String cpu = Machine.cpu();
     String isa;
-    try (Context context = Context.cpu()) {
-      isa = context.info().isa();
+    try (Ops ops = Ops.open(new DeviceOptions())) {
+      isa = ops.device().info().isa();
     }
     String date = LocalDate.now().toString();
     String name = cpu.replaceAll("[^A-Za-z0-9]+", "-").toLowerCase(Locale.ROOT);
@@ -199,8 +200,8 @@ public final class ResultsTable {
     if (device.equals("cpu")) {
       return device;
     }
-    try (Context context = new Context.Options().device(device).create()) {
-      return context.info().gpu().name();
+    try (Ops ops = Ops.open(new DeviceOptions().device(device))) {
+      return ops.device().info().gpu().name();
     }
   }
 

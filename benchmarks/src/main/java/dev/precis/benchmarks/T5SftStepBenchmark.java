@@ -1,7 +1,7 @@
 package dev.precis.benchmarks;
 
 import dev.precis.checkpoint.Checkpoint;
-import dev.precis.ffi.Context;
+import dev.precis.device.DeviceOptions;
 import dev.precis.lora.LoraConfig;
 import dev.precis.tensor.DType;
 import dev.precis.training.Example;
@@ -57,7 +57,7 @@ public class T5SftStepBenchmark extends MeasuredBenchmark {
   public void setUp() {
     RandomCheckpoint checkpoint = RandomCheckpoint.ofSize(size);
     DType type = DType.valueOf(dtype.toUpperCase(Locale.ROOT));
-    Context.Options context = new Context.Options().device(device).threads(threads).manyRows(true);
+    DeviceOptions context = new DeviceOptions().device(device).threads(threads).manyRows(true);
     checkpoint.use(
         folder -> {
           t5 = TrainableT5.lora(folder, LORA, type, Float.NaN, 1, context);
@@ -111,7 +111,7 @@ public class T5SftStepBenchmark extends MeasuredBenchmark {
     double loss = fineTuning.accumulate(examples, (float) scale, steps) * scale;
     optimizer.step(++steps, 1e-3f, 1);
     t5.update();
-    t5.context().synchronize();
+    t5.device().synchronize();
     return loss;
   }
 

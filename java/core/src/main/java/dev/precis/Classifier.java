@@ -83,7 +83,7 @@ public final class Classifier implements AutoCloseable {
     try {
       tokenizer.checkVocabulary(folder, config.vocabSize());
       maxTokens = maxTokens(folder, config);
-      engine = opened = new Engine("classifier", options.context());
+      engine = opened = new Engine("classifier", options.device());
       engine.add(tokenizer);
       try (Checkpoint checkpoint = Checkpoint.open(folder)) {
         DType dtype = options.dtypeOr(ownType(checkpoint));
@@ -199,7 +199,7 @@ public final class Classifier implements AutoCloseable {
           Map<String, Long> parts = new LinkedHashMap<>();
           parts.put("weights", weightBytes());
           parts.put("activations", activations);
-          parts.put("kernels", engine.context().describe().scratchBytes());
+          parts.put("kernels", engine.device().describe().scratchBytes());
           return new MemoryPlan(parts);
         });
   }

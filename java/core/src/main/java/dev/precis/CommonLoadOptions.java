@@ -1,6 +1,6 @@
 package dev.precis;
 
-import dev.precis.ffi.Context;
+import dev.precis.device.DeviceOptions;
 import dev.precis.io.InvalidInputException;
 import dev.precis.tensor.DType;
 import java.util.Set;
@@ -9,7 +9,7 @@ import java.util.Set;
 abstract class CommonLoadOptions<S extends CommonLoadOptions<S>> {
   private final String rule;
   private final Set<DType> types;
-  private final Context.Options context = new Context.Options();
+  private final DeviceOptions device = new DeviceOptions();
   private DType dtype;
 
   /** Allows these types; the rule says so in words. */
@@ -20,8 +20,8 @@ abstract class CommonLoadOptions<S extends CommonLoadOptions<S>> {
 
   abstract S self();
 
-  final Context.Options context() {
-    return context;
+  final DeviceOptions device() {
+    return device;
   }
 
   /** Returns the type that was asked for, or another one if none was. */
@@ -49,13 +49,13 @@ abstract class CommonLoadOptions<S extends CommonLoadOptions<S>> {
    * @throws IllegalArgumentException if it is none of them
    */
   public S device(String device) {
-    context.device(device);
+    this.device.device(device);
     return self();
   }
 
   /** Sets the number of threads; 0, the default: one for each physical core. */
   public S threads(int threads) {
-    context.threads(threads);
+    device.threads(threads);
     return self();
   }
 }

@@ -1,6 +1,7 @@
 package dev.precis;
 
-import dev.precis.ffi.Context;
+import dev.precis.device.Device;
+import dev.precis.device.DeviceOptions;
 import dev.precis.io.Resources;
 import dev.precis.ops.Ops;
 import java.lang.foreign.Arena;
@@ -15,21 +16,19 @@ final class Engine implements AutoCloseable {
   private final String owner;
   private final Resources resources = new Resources();
   private final ReentrantLock lock = new ReentrantLock();
-  private final Context context;
   private final Ops ops;
   private final Arena arena;
   private boolean closed;
 
   /**
-   * Opens a context.
+   * Opens a device.
    *
    * @param owner what it is for, such as {@code model}: the message after closing names it
    */
-  Engine(String owner, Context.Options options) {
+  Engine(String owner, DeviceOptions options) {
     this.owner = owner;
-    context = resources.add(options.create());
+    ops = resources.add(Ops.open(options));
     try {
-      ops = resources.add(new Ops(context));
       arena = Arena.ofShared();
       resources.add(arena::close);
     } catch (RuntimeException | Error e) {
@@ -38,8 +37,8 @@ final class Engine implements AutoCloseable {
     }
   }
 
-  Context context() {
-    return context;
+  Device device() {
+    return ops.device();
   }
 
   Ops ops() {

@@ -4,8 +4,7 @@ import dev.precis.checkpoint.Checkpoint;
 import dev.precis.checkpoint.PackedWeights;
 import dev.precis.checkpoint.PeftAdapter;
 import dev.precis.checkpoint.WeightsCache;
-import dev.precis.ffi.Context;
-import dev.precis.ffi.Native;
+import dev.precis.device.DeviceInfo;
 import dev.precis.generation.GeneratedTokens;
 import dev.precis.generation.Generation;
 import dev.precis.generation.GenerationOptions;
@@ -13,6 +12,7 @@ import dev.precis.generation.Generator;
 import dev.precis.generation.ResultListener;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Resources;
+import dev.precis.ops.Ops;
 import dev.precis.t5.T5Config;
 import dev.precis.t5.T5Model;
 import dev.precis.t5.T5Weights;
@@ -104,7 +104,7 @@ public final class T5 implements AutoCloseable {
      * avx512_bf16}; null, the default: the best of the machine.
      */
     public LoadOptions isa(String isa) {
-      context().isa(isa);
+      device().isa(isa);
       return this;
     }
 
@@ -113,7 +113,7 @@ public final class T5 implements AutoCloseable {
      * the default: the faster ones.
      */
     public LoadOptions matmul(String matmul) {
-      context().matmul(matmul);
+      device().matmul(matmul);
       return this;
     }
   }
@@ -125,7 +125,7 @@ public final class T5 implements AutoCloseable {
     CompletableFuture<Tokenizer> text = CompletableFuture.supplyAsync(() -> Tokenizer.load(folder));
     Engine opened = null;
     try {
-      engine = opened = new Engine("model", options.context());
+      engine = opened = new Engine("model", options.device());
       PackedWeights packed;
       try (Checkpoint checkpoint = Checkpoint.open(folder)) {
         dtype = options.dtypeOr(ownType(checkpoint));
@@ -154,17 +154,16 @@ public final class T5 implements AutoCloseable {
    * instruction set.
    */
   private PackedWeights packedWeights(WeightsCache cache, Checkpoint checkpoint) {
-    LongFunction<MemorySegment> allocate =
-        bytes -> engine.context().allocate(engine.arena(), bytes);
+    LongFunction<MemorySegment> allocate = bytes -> engine.device().allocate(engine.arena(), bytes);
     // The device's own order, from the mapped file straight to its memory, is no slower than a
     // file.
-    if (cache == null || engine.context().onGpu()) {
+    if (cache == null || engine.device().onGpu()) {
       return new PackedWeights(allocate);
     }
     List<Path> sources = new ArrayList<>(checkpoint.files());
     sources.add(folder.resolve("config.json"));
-    sources.add(Native.library());
-    String options = dtype + " " + engine.context().info().isa();
+    sources.add(Ops.library());
+    String options = dtype + " " + engine.device().info().isa();
     String name = folder.toAbsolutePath().normalize().getFileName() + "-" + dtype;
     return new PackedWeights(
         allocate, cache, sources, name.toLowerCase(Locale.ROOT), options, engine.arena());
@@ -231,8 +230,8 @@ public final class T5 implements AutoCloseable {
   }
 
   /** Returns the device that it runs on, with its counters as they are now. */
-  public Context.Info device() {
-    return engine.serialized(engine.context()::describe);
+  public DeviceInfo device() {
+    return engine.serialized(engine.device()::describe);
   }
 
   /**

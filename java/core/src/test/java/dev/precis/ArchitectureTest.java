@@ -13,7 +13,6 @@ import java.lang.module.ModuleDescriptor;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Collectors;
@@ -29,6 +28,7 @@ class ArchitectureTest {
       List.of(
           "io",
           "random",
+          "device",
           "ffi.generated",
           "ffi",
           "tensor",
@@ -51,12 +51,6 @@ class ArchitectureTest {
           "alignment.reward",
           "alignment.preference",
           "alignment.policy");
-
-  /** Packages that use {@code ffi} though they are neither {@code ops} nor {@code tensor}. */
-  private static final Map<String, String> FFI_EXCEPTIONS =
-      Map.of(
-          "", "a door opens the context that its model runs on",
-          "training", "a trainable model opens its context, and is told on which device");
 
   private static final JavaClasses ALL = new ClassFileImporter().importPath(CLASSES);
 
@@ -94,7 +88,7 @@ class ArchitectureTest {
   }
 
   @Test
-  void nativeCallsAreBehindOpsAndTensor() {
+  void nativeCallsAreBehindOps() {
     Set<String> users = new TreeSet<>();
     for (JavaClass each : ALL) {
       for (Dependency dependency : each.getDirectDependenciesFromSelf()) {
@@ -109,9 +103,7 @@ class ArchitectureTest {
         }
       }
     }
-    users.removeAll(Set.of("ffi", "tensor", "ops"));
-    // Equal, so that an exception that is no longer needed goes.
-    assertEquals(new TreeSet<>(FFI_EXCEPTIONS.keySet()), users);
+    assertEquals(Set.of("ffi", "ops"), users);
   }
 
   @Test

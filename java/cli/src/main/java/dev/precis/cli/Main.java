@@ -18,7 +18,7 @@ import dev.precis.cli.model.MergeCommand;
 import dev.precis.cli.reward.RewardCommand;
 import dev.precis.cli.reward.ScoreCommand;
 import dev.precis.cli.train.TrainCommand;
-import dev.precis.ffi.Context;
+import dev.precis.device.DeviceOptions;
 import dev.precis.ops.Ops;
 import java.io.PrintWriter;
 import java.io.StringWriter;
@@ -89,9 +89,8 @@ public final class Main implements BaseCommand.Root, Runnable {
 
   /** Loads the native library and makes its functions callable while options are being read. */
   private static void linkLibrary() {
-    try (Context context = new Context.Options().threads(1).create();
-        Ops ops = new Ops(context)) {
-      ops.context().info();
+    try (Ops ops = Ops.open(new DeviceOptions().threads(1))) {
+      ops.device().info();
     } catch (RuntimeException | LinkageError e) {
       // The command will meet it too, and report it.
     }

@@ -1,5 +1,10 @@
 package dev.precis.ffi;
 
+import dev.precis.device.Device;
+import dev.precis.device.DeviceInfo;
+import dev.precis.device.DeviceOptions;
+import dev.precis.device.GpuInfo;
+import dev.precis.device.NativeException;
 import dev.precis.ffi.generated.Precis;
 import dev.precis.ffi.generated.precis_context_args;
 import dev.precis.ffi.generated.precis_context_info;
@@ -9,8 +14,6 @@ import dev.precis.io.InvalidInputException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 
 /**
  * A device, its threads and the memory that its operations borrow.
@@ -26,57 +29,29 @@ import java.util.regex.Pattern;
  * <p><b>Lifetime.</b> {@link #close} frees the threads and the scratch memory. Memory from {@link
  * #allocate} belongs to the arena that was passed and must be closed before the context.
  */
-public final class Context implements AutoCloseable {
+public final class Context implements Device, AutoCloseable {
   private MemorySegment handle;
-  private final Info info;
+  private final DeviceInfo info;
   private boolean gpu;
   private boolean pending;
 
-  /** The description that {@code precis_context_describe} returns. */
-  public record Info(
-      int threads,
-      String isa,
-      String features,
-      String cores,
-      boolean onednn,
-      String onednnVersion,
-      String onednnPath,
-      String onednnError,
-      long scratchBytes,
-      long allocations,
-      long replays,
-      Gpu gpu) {}
-
   /**
-   * The GPU that a context runs on.
+   * Opens a device.
    *
-   * @param computeCapability as 90
-   * @param driver the CUDA version that the driver supports, as 13000
-   * @param cublasltVersion empty if cuBLASLt is not used
-   * @param cublasltError reason why it could not be loaded; empty if nobody tried
+   * @throws NativeException if the processor or the build lacks what was asked for
+   * @throws InvalidInputException if there is no such GPU, with the reason
    */
-  public record Gpu(
-      int index,
-      String name,
-      int computeCapability,
-      int driver,
-      long bytes,
-      long freeBytes,
-      String cublasltVersion,
-      String cublasltPath,
-      String cublasltError) {}
-
-  private Context(Options options) {
+  public Context(DeviceOptions options) {
     Native.library();
     MemorySegment made = null;
-    if (options.device.equals("auto")) {
+    if (options.device().equals("auto")) {
       try {
         made = create(options, 0);
       } catch (InvalidInputException e) {
         // Without a GPU that can be used, the CPU is what "auto" means.
       }
-    } else if (!options.device.equals("cpu")) {
-      made = create(options, options.index());
+    } else if (!options.device().equals("cpu")) {
+      made = create(options, options.gpuIndex());
     }
     gpu = made != null;
     handle = gpu ? made : create(options, -1);
@@ -84,15 +59,15 @@ public final class Context implements AutoCloseable {
   }
 
   /** Makes a context on the GPU of that index, or on the CPU if it is negative. */
-  private static MemorySegment create(Options options, int gpu) {
+  private static MemorySegment create(DeviceOptions options, int gpu) {
     try (Arena call = Arena.ofConfined()) {
       MemorySegment args = precis_context_args.allocate(call);
       precis_context_args.device(args, gpu < 0 ? Precis.PRECIS_CPU() : Precis.PRECIS_CUDA());
       precis_context_args.device_index(args, Math.max(gpu, 0));
-      precis_context_args.many_rows(args, options.manyRows ? 1 : 0);
-      precis_context_args.threads(args, options.threads);
-      precis_context_args.isa(args, text(call, options.isa));
-      precis_context_args.matmul(args, text(call, options.matmul));
+      precis_context_args.many_rows(args, options.manyRows() ? 1 : 0);
+      precis_context_args.threads(args, options.threads());
+      precis_context_args.isa(args, text(call, options.isa()));
+      precis_context_args.matmul(args, text(call, options.matmul()));
       MemorySegment error = call.allocate(1024);
       precis_context_args.error(args, error);
       precis_context_args.error_bytes(args, error.byteSize());
@@ -101,93 +76,12 @@ public final class Context implements AutoCloseable {
       if (status != Precis.PRECIS_OK()) {
         if (gpu >= 0) {
           throw new InvalidInputException(
-              "Device %s cannot be used: %s".formatted(options.device, error.getString(0)));
+              "Device %s cannot be used: %s".formatted(options.device(), error.getString(0)));
         }
         throw new NativeException(NativeException.Status.of(status), error.getString(0));
       }
       return out.get(ValueLayout.ADDRESS, 0);
     }
-  }
-
-  /** Options of a context; the defaults are the best of this machine. */
-  public static final class Options {
-    private static final Pattern CUDA = Pattern.compile("cuda(?::(\\d{1,3}))?");
-
-    private String device = "cpu";
-    private boolean manyRows;
-    private int threads;
-    private String isa;
-    private String matmul;
-
-    /**
-     * Sets the device: {@code cpu}, {@code cuda} (the first GPU), {@code cuda:N}, or {@code auto}:
-     * a GPU if there is one that the library can use, otherwise the CPU. The default is the CPU.
-     *
-     * @throws IllegalArgumentException if it is none of them
-     */
-    public Options device(String device) {
-      if (!device.equals("auto") && !device.equals("cpu") && !CUDA.matcher(device).matches()) {
-        throw new IllegalArgumentException(
-            "A device is auto, cpu or cuda[:N], not '" + device + "'");
-      }
-      this.device = device;
-      return this;
-    }
-
-    private int index() {
-      Matcher cuda = CUDA.matcher(device);
-      return cuda.matches() && cuda.group(1) != null ? Integer.parseInt(cuda.group(1)) : 0;
-    }
-
-    /**
-     * Sets whether whole sequences are processed at a time, as in training: for cuBLASLt on a GPU.
-     */
-    public Options manyRows(boolean manyRows) {
-      this.manyRows = manyRows;
-      return this;
-    }
-
-    /**
-     * Sets the number of threads; 0, the default: one for each physical core that the process may
-     * use.
-     */
-    public Options threads(int threads) {
-      this.threads = threads;
-      return this;
-    }
-
-    /**
-     * Sets the instruction set: {@code portable}, {@code avx2}, {@code avx512} or {@code
-     * avx512_bf16}; null: the best.
-     */
-    public Options isa(String isa) {
-      this.isa = isa;
-      return this;
-    }
-
-    /**
-     * Sets the kernels for matrix products of many rows: {@code native} or {@code onednn}; null:
-     * the faster.
-     */
-    public Options matmul(String matmul) {
-      this.matmul = matmul;
-      return this;
-    }
-
-    /**
-     * Makes the context.
-     *
-     * @throws NativeException if the processor or the build lacks what was asked for
-     * @throws InvalidInputException if there is no such GPU, with the reason
-     */
-    public Context create() {
-      return new Context(this);
-    }
-  }
-
-  /** Makes a context on the CPU with every core. */
-  public static Context cpu() {
-    return new Options().create();
   }
 
   private static MemorySegment text(Arena arena, String text) {
@@ -202,17 +96,17 @@ public final class Context implements AutoCloseable {
     return handle;
   }
 
-  /** Returns the description from when the context was made. */
-  public Info info() {
+  @Override
+  public DeviceInfo info() {
     return info;
   }
 
-  /** Reads the description again, with its counters as they are now. */
-  public Info describe() {
+  @Override
+  public DeviceInfo describe() {
     try (Arena call = Arena.ofConfined()) {
       MemorySegment raw = precis_context_info.allocate(call);
       check(Precis.precis_context_describe(handle(), raw));
-      return new Info(
+      return new DeviceInfo(
           precis_context_info.threads(raw),
           precis_context_info.isa(raw).getString(0),
           precis_context_info.features(raw).getString(0),
@@ -228,8 +122,8 @@ public final class Context implements AutoCloseable {
     }
   }
 
-  private static Gpu gpu(MemorySegment raw) {
-    return new Gpu(
+  private static GpuInfo gpu(MemorySegment raw) {
+    return new GpuInfo(
         precis_context_info.device_index(raw),
         precis_context_info.device_name(raw).getString(0),
         precis_context_info.compute_capability(raw),
@@ -241,19 +135,12 @@ public final class Context implements AutoCloseable {
         precis_context_info.cublaslt_error(raw).getString(0));
   }
 
-  /**
-   * Returns true if it runs on a GPU: its operations then reach no memory but that of {@link
-   * #allocate}.
-   */
+  @Override
   public boolean onGpu() {
     return gpu;
   }
 
-  /**
-   * Waits until all launched operations are complete; on the CPU they always are.
-   *
-   * @throws NativeException if an operation failed meanwhile
-   */
+  @Override
   public void synchronize() {
     if (pending) {
       pending = false;
@@ -275,16 +162,12 @@ public final class Context implements AutoCloseable {
     }
   }
 
-  /**
-   * Allocates zero-filled device memory, aligned to 4096 bytes.
-   *
-   * @param owner frees it when closed
-   */
+  @Override
   public MemorySegment allocate(Arena owner, long bytes) {
     return allocate(owner, bytes, false);
   }
 
-  /** Allocates memory that the host writes and reads often: ids, offsets, tokens, losses. */
+  @Override
   public MemorySegment allocateShared(Arena owner, long bytes) {
     return allocate(owner, bytes, true);
   }

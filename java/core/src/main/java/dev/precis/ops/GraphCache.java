@@ -35,7 +35,7 @@ public final class GraphCache implements AutoCloseable {
    *     on the same memory
    * @param step launches operations; from the second time on it must not allocate memory, and it
    *     must not read results
-   * @throws dev.precis.ffi.NativeException if one of the operations fails
+   * @throws dev.precis.device.NativeException if one of the operations fails
    */
   public void run(Object kind, Runnable step) {
     if (!context.onGpu()) {

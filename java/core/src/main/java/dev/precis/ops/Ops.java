@@ -1,16 +1,20 @@
 package dev.precis.ops;
 
+import dev.precis.device.Device;
+import dev.precis.device.DeviceOptions;
 import dev.precis.ffi.Context;
+import dev.precis.ffi.Native;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
 import dev.precis.tensor.Workspace;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
 import java.util.List;
 
 /**
  * The kernels of precis.h, which holds their formulas: one method for each. The library checks
- * shapes and types; it refuses bad ones with a {@link dev.precis.ffi.NativeException}.
+ * shapes and types; it refuses bad ones with a {@link dev.precis.device.NativeException}.
  *
  * <p>Not thread-safe: the argument blocks are reused, so that a call allocates nothing.
  */
@@ -24,8 +28,7 @@ public final class Ops implements AutoCloseable {
   private final SamplingKernels sampling;
   private final OptimizerKernels optimizers;
 
-  /** Makes the operations of a context, which must outlive them. */
-  public Ops(Context context) {
+  private Ops(Context context) {
     this.context = context;
     products = new ProductKernels(context, arena);
     rows = new RowKernels(context, arena);
@@ -35,8 +38,39 @@ public final class Ops implements AutoCloseable {
     optimizers = new OptimizerKernels(context, arena);
   }
 
-  /** Returns the context that the operations run on. */
-  public Context context() {
+  /**
+   * Opens a device and links its operations; {@link #close} closes both.
+   *
+   * @throws dev.precis.device.NativeException if the processor or the build lacks what was asked
+   *     for
+   * @throws dev.precis.io.InvalidInputException if there is no such GPU, with the reason
+   */
+  public static Ops open(DeviceOptions options) {
+    Context context = new Context(options);
+    try {
+      return new Ops(context);
+    } catch (RuntimeException | Error e) {
+      context.close();
+      throw e;
+    }
+  }
+
+  /**
+   * Loads the native library unless it is loaded already, and returns the file that it came from.
+   *
+   * @throws UnsatisfiedLinkError if there is none that can be loaded
+   */
+  public static Path library() {
+    return Native.library();
+  }
+
+  /** Returns the native context, for recordings. */
+  Context context() {
+    return context;
+  }
+
+  /** Returns the device that the operations run on. */
+  public Device device() {
     return context;
   }
 
@@ -82,7 +116,7 @@ public final class Ops implements AutoCloseable {
     context.zero(x.address().asSlice(0, x.rows() * x.columns() * x.dtype().bytes()));
   }
 
-  /** Returns an empty workspace on the context of these operations. The caller must close it. */
+  /** Returns an empty workspace on the device of these operations. The caller must close it. */
   public Workspace newWorkspace() {
     return new Workspace(context);
   }
@@ -90,7 +124,7 @@ public final class Ops implements AutoCloseable {
   /**
    * Waits for all operations that were launched; on the CPU they are always complete.
    *
-   * @throws dev.precis.ffi.NativeException if one of them failed
+   * @throws dev.precis.device.NativeException if one of them failed
    */
   public void synchronize() {
     context.synchronize();
@@ -448,5 +482,6 @@ public final class Ops implements AutoCloseable {
   @Override
   public void close() {
     arena.close();
+    context.close();
   }
 }

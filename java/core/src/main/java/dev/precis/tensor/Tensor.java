@@ -1,6 +1,6 @@
 package dev.precis.tensor;
 
-import dev.precis.ffi.Context;
+import dev.precis.device.Device;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -15,13 +15,13 @@ public final class Tensor {
   /** The most dimensions of a tensor. */
   private static final int MAX_RANK = 4;
 
-  private final Context device; // null: memory that the host may look into at any time
+  private final Device device; // null: memory that the host may look into at any time
   private final MemorySegment memory;
   private final DType dtype;
   private final long[] dims;
   private final long rowStride;
 
-  private Tensor(Context device, MemorySegment memory, DType dtype, long[] dims, long rowStride) {
+  private Tensor(Device device, MemorySegment memory, DType dtype, long[] dims, long rowStride) {
     this.device = device;
     this.memory = memory;
     this.dtype = dtype;
@@ -57,9 +57,9 @@ public final class Tensor {
     return new Tensor(null, memory, dtype, dims.clone(), dims[dims.length - 1]);
   }
 
-  /** Returns the same tensor in memory of a context: the host synchronizes before it looks. */
-  public Tensor on(Context context) {
-    return context.onGpu() ? new Tensor(context, memory, dtype, dims, rowStride) : this;
+  /** Returns the same tensor in memory of a device: the host synchronizes before it looks. */
+  public Tensor on(Device device) {
+    return device.onGpu() ? new Tensor(device, memory, dtype, dims, rowStride) : this;
   }
 
   /**

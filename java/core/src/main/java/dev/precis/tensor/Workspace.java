@@ -1,6 +1,6 @@
 package dev.precis.tensor;
 
-import dev.precis.ffi.Context;
+import dev.precis.device.Device;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -25,7 +25,7 @@ public final class Workspace implements AutoCloseable {
   private static final class Pieces {
     private record Piece(Arena arena, MemorySegment memory) {}
 
-    private final Context context;
+    private final Device device;
     private final boolean shared;
     private final List<Piece> pieces = new ArrayList<>();
     private int current; // the piece that is handed out
@@ -33,8 +33,8 @@ public final class Workspace implements AutoCloseable {
     private long before; // bytes of the pieces before it
     private long peak;
 
-    Pieces(Context context, boolean shared) {
-      this.context = context;
+    Pieces(Device device, boolean shared) {
+      this.device = device;
       this.shared = shared;
     }
 
@@ -62,8 +62,7 @@ public final class Workspace implements AutoCloseable {
       Arena arena = Arena.ofShared();
       pieces.add(
           new Piece(
-              arena,
-              shared ? context.allocateShared(arena, bytes) : context.allocate(arena, bytes)));
+              arena, shared ? device.allocateShared(arena, bytes) : device.allocate(arena, bytes)));
     }
 
     long total() {
@@ -118,15 +117,15 @@ public final class Workspace implements AutoCloseable {
 
   private record Place(int current, long used, long before) {}
 
-  private final Context context;
+  private final Device owner;
   private final Pieces device;
   private final Pieces shared; // on the CPU the same
 
-  /** Makes an empty workspace on a context, which must outlive it. */
-  public Workspace(Context context) {
-    this.context = context;
-    device = new Pieces(context, false);
-    shared = context.onGpu() ? new Pieces(context, true) : device;
+  /** Makes an empty workspace on a device, which must outlive it. */
+  public Workspace(Device owner) {
+    this.owner = owner;
+    device = new Pieces(owner, false);
+    shared = owner.onGpu() ? new Pieces(owner, true) : device;
   }
 
   /** Hands out a contiguous tensor, valid until the next {@link #reset} or {@link #release}. */
@@ -145,7 +144,7 @@ public final class Workspace implements AutoCloseable {
     for (long dim : dims) {
       bytes = Math.multiplyExact(bytes, dim);
     }
-    return Tensor.of(pieces.memory(bytes), dtype, dims).on(context);
+    return Tensor.of(pieces.memory(bytes), dtype, dims).on(owner);
   }
 
   /** Returns the present place of the workspace, for {@link #release}. */

@@ -2,7 +2,8 @@ package dev.precis.training;
 
 import dev.precis.checkpoint.ModelFolder;
 import dev.precis.checkpoint.SafeTensors;
-import dev.precis.ffi.Context;
+import dev.precis.device.Device;
+import dev.precis.device.DeviceOptions;
 import dev.precis.io.InvalidInputException;
 import dev.precis.layers.Parameters;
 import dev.precis.layers.Parameters.Parameter;
@@ -24,7 +25,6 @@ import java.util.function.Consumer;
 public abstract class Trainable implements AutoCloseable {
   private final Path folder;
   private final DType dtype;
-  private final Context context;
   private final Ops ops;
   private final Arena arena = Arena.ofShared();
 
@@ -35,17 +35,11 @@ public abstract class Trainable implements AutoCloseable {
    * @param dtype of matrix products: float32 or bfloat16
    * @throws InvalidInputException where the type is another one
    */
-  Trainable(Path folder, DType dtype, Context.Options device) {
+  Trainable(Path folder, DType dtype, DeviceOptions device) {
     requireTrainingType(dtype);
     this.folder = folder;
     this.dtype = dtype;
-    context = device.create();
-    try {
-      ops = new Ops(context);
-    } catch (RuntimeException | Error e) {
-      context.close();
-      throw e;
-    }
+    ops = Ops.open(device);
   }
 
   static void requireTrainingType(DType dtype) {
@@ -75,9 +69,9 @@ public abstract class Trainable implements AutoCloseable {
     return dtype;
   }
 
-  /** Returns the context on the model's device. */
-  public final Context context() {
-    return context;
+  /** Returns the model's device. */
+  public final Device device() {
+    return ops.device();
   }
 
   /** Returns the operations on the model's device. */
@@ -137,7 +131,6 @@ public abstract class Trainable implements AutoCloseable {
     if (arena.scope().isAlive()) {
       arena.close();
       ops.close();
-      context.close();
     }
   }
 }

@@ -2,10 +2,10 @@ package dev.precis.training;
 
 import dev.precis.checkpoint.Checkpoint;
 import dev.precis.checkpoint.TensorView;
+import dev.precis.device.DeviceOptions;
 import dev.precis.encoder.RobertaClassifier;
 import dev.precis.encoder.RobertaConfig;
 import dev.precis.encoder.RobertaWeights;
-import dev.precis.ffi.Context;
 import dev.precis.io.AtomicFile;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
@@ -67,7 +67,7 @@ public final class TrainableRoberta extends Trainable {
    *
    * @throws InvalidInputException where the folder cannot be used
    */
-  public static TrainableRoberta of(Path folder, Options options, Context.Options device) {
+  public static TrainableRoberta of(Path folder, Options options, DeviceOptions device) {
     return built(
         new TrainableRoberta(folder, options, device),
         roberta -> {
@@ -83,7 +83,7 @@ public final class TrainableRoberta extends Trainable {
    *
    * @param folder with config.json and the tokenizer's files
    */
-  public static TrainableRoberta fromScratch(Path folder, Options options, Context.Options device) {
+  public static TrainableRoberta fromScratch(Path folder, Options options, DeviceOptions device) {
     return built(
         new TrainableRoberta(folder, options, device),
         roberta -> {
@@ -93,7 +93,7 @@ public final class TrainableRoberta extends Trainable {
         });
   }
 
-  private TrainableRoberta(Path folder, Options options, Context.Options device) {
+  private TrainableRoberta(Path folder, Options options, DeviceOptions device) {
     RobertaConfig read = RobertaConfig.read(folder).withLabels(options.labels);
     double range = Json.readObject(folder.resolve("config.json")).number("initializer_range", 0.02);
     super(folder, options.dtype, device);

@@ -3,7 +3,7 @@ package dev.precis.training;
 import dev.precis.checkpoint.Checkpoint;
 import dev.precis.checkpoint.PeftAdapter;
 import dev.precis.checkpoint.TensorView;
-import dev.precis.ffi.Context;
+import dev.precis.device.DeviceOptions;
 import dev.precis.io.InvalidInputException;
 import dev.precis.layers.Linear;
 import dev.precis.layers.Parameters;
@@ -50,7 +50,7 @@ public final class TrainableT5 extends Trainable {
    * @throws InvalidInputException where the folder cannot be used or no layer is chosen
    */
   public static TrainableT5 lora(
-      Path folder, LoraConfig lora, DType dtype, float dropout, long seed, Context.Options device) {
+      Path folder, LoraConfig lora, DType dtype, float dropout, long seed, DeviceOptions device) {
     return built(
         new TrainableT5(folder, dtype, device),
         t5 -> {
@@ -72,7 +72,7 @@ public final class TrainableT5 extends Trainable {
       float loraDropout,
       DType dtype,
       float dropout,
-      Context.Options device) {
+      DeviceOptions device) {
     return built(
         new TrainableT5(folder, dtype, device),
         t5 -> {
@@ -89,7 +89,7 @@ public final class TrainableT5 extends Trainable {
    * Loads a model for full fine-tuning. Its weights are float32; dtype is that of the operands of
    * matrix products.
    */
-  public static TrainableT5 full(Path folder, DType dtype, float dropout, Context.Options device) {
+  public static TrainableT5 full(Path folder, DType dtype, float dropout, DeviceOptions device) {
     return built(
         new TrainableT5(folder, dtype, device),
         t5 -> {
@@ -106,7 +106,7 @@ public final class TrainableT5 extends Trainable {
    * @param folder with config.json and the tokenizer's files
    */
   public static TrainableT5 fromScratch(
-      Path folder, DType dtype, float dropout, long seed, Context.Options device) {
+      Path folder, DType dtype, float dropout, long seed, DeviceOptions device) {
     return built(
         new TrainableT5(folder, dtype, device),
         t5 -> {
@@ -116,7 +116,7 @@ public final class TrainableT5 extends Trainable {
         });
   }
 
-  private TrainableT5(Path folder, DType dtype, Context.Options device) {
+  private TrainableT5(Path folder, DType dtype, DeviceOptions device) {
     requireTrainingType(dtype);
     T5Config read = T5Config.read(folder);
     super(folder, dtype, device);

@@ -8,8 +8,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.precis.Fixtures;
 import dev.precis.T5;
 import dev.precis.checkpoint.Checkpoint;
-import dev.precis.ffi.Context;
-import dev.precis.ffi.NativeException;
+import dev.precis.device.DeviceOptions;
+import dev.precis.device.NativeException;
 import dev.precis.generation.GeneratedTokens;
 import dev.precis.generation.GenerationOptions;
 import dev.precis.ops.Ops;
@@ -123,9 +123,8 @@ class CudaGenerationTest {
 
   @Test
   void whatAKernelFindsWrongIsSaidWhenTheHostLooks() {
-    try (Context context = new Context.Options().device("cuda").create();
-        Ops ops = new Ops(context);
-        Workspace workspace = new Workspace(context)) {
+    try (Ops ops = Ops.open(new DeviceOptions().device("cuda"));
+        Workspace workspace = ops.newWorkspace()) {
       Tensor logits = workspace.tensor(DType.FLOAT32, 2, 8);
       logits.memory().setAtIndex(ValueLayout.JAVA_FLOAT, 11, Float.NaN);
       ops.softmax(logits, logits, true);

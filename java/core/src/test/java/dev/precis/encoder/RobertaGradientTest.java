@@ -6,7 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.precis.Fixtures;
 import dev.precis.checkpoint.Checkpoint;
-import dev.precis.ffi.Context;
+import dev.precis.device.DeviceOptions;
 import dev.precis.layers.Parameters;
 import dev.precis.layers.Parameters.Parameter;
 import dev.precis.ops.Ops;
@@ -42,10 +42,9 @@ class RobertaGradientTest {
 
   /** A model whose weights are all trained. */
   private static final class Model implements AutoCloseable {
-    final Context context = new Context.Options().threads(2).create();
-    final Ops ops = new Ops(context);
+    final Ops ops = Ops.open(new DeviceOptions().threads(2));
     final Arena arena = Arena.ofShared();
-    final Workspace workspace = new Workspace(context);
+    final Workspace workspace = ops.newWorkspace();
     final Parameters parameters;
     final RobertaWeights weights;
     final RobertaClassifier classifier;
@@ -88,7 +87,6 @@ class RobertaGradientTest {
       workspace.close();
       arena.close();
       ops.close();
-      context.close();
     }
   }
 
@@ -212,9 +210,9 @@ class RobertaGradientTest {
     try (Model model = new Model(DType.FLOAT32, 0.1f, false)) {
       model.loss(true);
       model.loss(true);
-      long before = model.context.describe().allocations();
+      long before = model.ops.device().describe().allocations();
       model.loss(true);
-      assertEquals(before, model.context.describe().allocations());
+      assertEquals(before, model.ops.device().describe().allocations());
     }
   }
 }

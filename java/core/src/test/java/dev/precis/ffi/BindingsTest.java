@@ -3,6 +3,7 @@ package dev.precis.ffi;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.precis.device.DeviceOptions;
 import dev.precis.ffi.generated.Precis;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -26,7 +27,7 @@ class BindingsTest {
 
   @Test
   void libraryHasTheSameVersion() {
-    try (Context context = new Context.Options().threads(1).create()) {
+    try (Context context = new Context(new DeviceOptions().threads(1))) {
       assertTrue(context.info().threads() == 1 && !context.info().isa().isEmpty());
       assertEquals(7, Precis.PRECIS_ABI_VERSION());
     }

@@ -7,7 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.precis.checkpoint.PeftAdapter;
 import dev.precis.checkpoint.TensorView;
-import dev.precis.ffi.Context;
+import dev.precis.device.DeviceOptions;
 import dev.precis.io.InvalidInputException;
 import dev.precis.ops.LoraWeights;
 import dev.precis.ops.Ops;
@@ -39,15 +39,13 @@ class AdapterPackingTest {
           new Part("v", 2 * OUTPUTS, 3 * OUTPUTS));
 
   private final SplittableRandom random = new SplittableRandom(11);
-  private final Context context = new Context.Options().threads(1).create();
-  private final Ops ops = new Ops(context);
+  private final Ops ops = Ops.open(new DeviceOptions().threads(1));
   private final Arena arena = Arena.ofConfined();
 
   @AfterEach
   void close() {
     arena.close();
     ops.close();
-    context.close();
   }
 
   private float[] numbers(int count) {
@@ -117,7 +115,7 @@ class AdapterPackingTest {
     assertEquals(count > 1 && scalingsDiffer ? 1 : 2, scaling);
 
     Tensor x = Tensor.ofFloats(arena, numbers(ROWS * INPUTS), ROWS, INPUTS);
-    try (Workspace workspace = new Workspace(context)) {
+    try (Workspace workspace = ops.newWorkspace()) {
       Tape tape = Tape.inference(ops, workspace);
       Tensor y = linear.apply(tape, tape.constant(x), DType.FLOAT32).value();
       for (int m = 0; m < ROWS; m++) {

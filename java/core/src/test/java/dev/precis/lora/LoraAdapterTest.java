@@ -8,7 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.precis.Fixtures;
 import dev.precis.checkpoint.Checkpoint;
 import dev.precis.checkpoint.PeftAdapter;
-import dev.precis.ffi.Context;
+import dev.precis.device.DeviceOptions;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
 import dev.precis.io.JsonObject;
@@ -34,14 +34,14 @@ class LoraAdapterTest {
   }
 
   private static TrainableT5 trainable(LoraConfig config) {
-    return TrainableT5.lora(MODEL, config, DType.FLOAT32, 0, 3, new Context.Options().threads(1));
+    return TrainableT5.lora(MODEL, config, DType.FLOAT32, 0, 3, new DeviceOptions().threads(1));
   }
 
   @Test
   void writesTheBytesThatPeftWrites(@TempDir Path folder) throws IOException {
     Path from = Fixtures.folder("t5-tiny-lora");
     try (TrainableT5 t5 =
-        TrainableT5.loraFrom(MODEL, from, 0, DType.FLOAT32, 0, new Context.Options().threads(1))) {
+        TrainableT5.loraFrom(MODEL, from, 0, DType.FLOAT32, 0, new DeviceOptions().threads(1))) {
       t5.write(folder);
     }
     assertArrayEquals(
@@ -111,7 +111,7 @@ class LoraAdapterTest {
             DType.FLOAT32,
             0,
             3,
-            new Context.Options().threads(1))) {
+            new DeviceOptions().threads(1))) {
       assertEquals(3 * 6 + 3 * 10, tied.adapter().modules().size());
     }
     assertEquals(4, new LoraConfig(16, 16, 0, List.of("q"), true).scaling());
@@ -137,7 +137,7 @@ class LoraAdapterTest {
                             0,
                             DType.FLOAT32,
                             0,
-                            new Context.Options().threads(1))
+                            new DeviceOptions().threads(1))
                         .close())
             .getMessage();
     assertTrue(other.contains("another model"), other);
@@ -164,8 +164,7 @@ class LoraAdapterTest {
   @Test
   void mergedWeightsAreThoseOfPeft(@TempDir Path folder) {
     Path to = folder.resolve("merged");
-    try (Context context = new Context.Options().threads(2).create();
-        Ops ops = new Ops(context)) {
+    try (Ops ops = Ops.open(new DeviceOptions().threads(2))) {
       int changed =
           LoraMerge.merge(MODEL, List.of(Fixtures.folder("t5-tiny-lora-after20")), to, ops);
       assertEquals(18, changed);

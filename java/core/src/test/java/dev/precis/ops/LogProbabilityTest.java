@@ -5,8 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.precis.ffi.Context;
-import dev.precis.ffi.NativeException;
+import dev.precis.device.DeviceOptions;
+import dev.precis.device.NativeException;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -26,8 +26,7 @@ class LogProbabilityTest {
   private static final int V = 301;
   private static final float SCALE = 0.7f;
 
-  private final Context context = new Context.Options().threads(2).create();
-  private final Ops ops = new Ops(context);
+  private final Ops ops = Ops.open(new DeviceOptions().threads(2));
   private final Arena arena = Arena.ofConfined();
   private final SplittableRandom random = new SplittableRandom(3);
 
@@ -35,7 +34,6 @@ class LogProbabilityTest {
   void close() {
     arena.close();
     ops.close();
-    context.close();
   }
 
   private Tensor normal(int... dims) {

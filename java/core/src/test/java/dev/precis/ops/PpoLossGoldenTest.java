@@ -5,7 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.precis.Fixtures;
 import dev.precis.checkpoint.Checkpoint;
-import dev.precis.ffi.Context;
+import dev.precis.device.DeviceOptions;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -22,10 +22,9 @@ class PpoLossGoldenTest {
   @ValueSource(strings = {"portable", "best"})
   void lossesAndGradientsArePyTorchs(String isa) {
     JsonNode want = Fixtures.json("ppo.json");
-    Context.Options options = new Context.Options().threads(2);
+    DeviceOptions options = new DeviceOptions().threads(2);
     try (Checkpoint golden = Fixtures.arrays("ppo.safetensors");
-        Context context = (isa.equals("best") ? options : options.isa(isa)).create();
-        Ops ops = new Ops(context);
+        Ops ops = Ops.open((isa.equals("best") ? options : options.isa(isa)));
         Arena arena = Arena.ofConfined()) {
       float[] mask = golden.get("mask").toFloat32();
       float[] logits = golden.get("logits").toFloat32();

@@ -6,8 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.precis.ffi.Context;
-import dev.precis.ffi.NativeException;
+import dev.precis.device.DeviceOptions;
+import dev.precis.device.NativeException;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -31,8 +31,7 @@ class RowOpsTest {
   private static final int D = 37;
   private static final float EPSILON = 0.01f;
 
-  private final Context context = new Context.Options().threads(2).create();
-  private final Ops ops = new Ops(context);
+  private final Ops ops = Ops.open(new DeviceOptions().threads(2));
   private final Arena arena = Arena.ofConfined();
   private final SplittableRandom random = new SplittableRandom(1);
 
@@ -40,7 +39,6 @@ class RowOpsTest {
   void close() {
     arena.close();
     ops.close();
-    context.close();
   }
 
   private float[] normal(int count) {

@@ -5,7 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.precis.Fixtures;
 import dev.precis.checkpoint.Checkpoint;
-import dev.precis.ffi.Context;
+import dev.precis.device.DeviceOptions;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -34,8 +34,7 @@ class SampleGoldenTest {
   @MethodSource("cases")
   void probabilitiesAreTransformers(Case c) {
     try (Checkpoint golden = Fixtures.arrays("sampling.safetensors");
-        Context context = new Context.Options().threads(2).create();
-        Ops ops = new Ops(context);
+        Ops ops = Ops.open(new DeviceOptions().threads(2));
         Arena arena = Arena.ofConfined()) {
       float[] scores = golden.get("logits").toFloat32();
       long[][] history = Fixtures.longs(golden.get("history"));

@@ -57,7 +57,7 @@ class AdaptedHeadTest {
         labels.add(id);
       }
     }
-    try (Workspace workspace = new Workspace(model.ops().context())) {
+    try (Workspace workspace = model.ops().newWorkspace()) {
       Ragged source = Ragged.of(batch.sources(), vocab, workspace);
       Ragged target = Ragged.of(inputs, vocab, workspace);
       Tensor hidden = model.decode(model.encode(source, workspace), target, workspace);

@@ -5,7 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.precis.Fixtures;
 import dev.precis.checkpoint.Checkpoint;
 import dev.precis.checkpoint.SafeTensors;
-import dev.precis.ffi.Context;
+import dev.precis.device.DeviceOptions;
 import dev.precis.ops.Ops;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Ragged;
@@ -109,11 +109,10 @@ class PrecisionTest {
   /** The logits of a batch with random tokens, forced. */
   private static float[] logits(DType dtype) {
     T5Config config = T5Config.read(folder);
-    try (Context context = Context.cpu();
-        Ops ops = new Ops(context);
+    try (Ops ops = Ops.open(new DeviceOptions());
         Arena arena = Arena.ofConfined();
         Checkpoint checkpoint = Checkpoint.open(folder);
-        Workspace workspace = new Workspace(context)) {
+        Workspace workspace = ops.newWorkspace()) {
       T5Model model =
           new T5Model(T5Weights.load(checkpoint, config, ops, arena, dtype), ops, dtype);
       SplittableRandom random = new SplittableRandom(11);

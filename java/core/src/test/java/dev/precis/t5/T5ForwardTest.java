@@ -27,7 +27,7 @@ class T5ForwardTest {
   static Outcome run(Path folder, T5.LoadOptions options, List<int[]> sources, List<int[]> labels) {
     try (T5 t5 = T5.load(folder, options)) {
       T5Model model = t5.model();
-      try (Workspace workspace = new Workspace(model.ops().context())) {
+      try (Workspace workspace = model.ops().newWorkspace()) {
         int vocab = model.config().vocabSize();
         T5Model.Encoded encoded = model.encode(Ragged.of(sources, vocab, workspace), workspace);
         List<int[]> inputs = new ArrayList<>();
@@ -147,9 +147,9 @@ class T5ForwardTest {
                 new T5.LoadOptions().dtype(DType.FLOAT32).isa(isa),
                 batch.sources(),
                 batch.labels());
-      } catch (dev.precis.ffi.NativeException e) {
+      } catch (dev.precis.device.NativeException e) {
         // This processor lacks it; the message says what it offers.
-        assertEquals(dev.precis.ffi.NativeException.Status.UNSUPPORTED, e.status());
+        assertEquals(dev.precis.device.NativeException.Status.UNSUPPORTED, e.status());
         return;
       }
       double logits = error(outcome.logits(), rows(golden, "logits", batch.labels()));

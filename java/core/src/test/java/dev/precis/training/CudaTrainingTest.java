@@ -4,7 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.precis.Fixtures;
-import dev.precis.ffi.Context;
+import dev.precis.device.DeviceOptions;
 import dev.precis.layers.Parameters.Parameter;
 import dev.precis.tensor.DType;
 import java.nio.file.Path;
@@ -39,7 +39,7 @@ class CudaTrainingTest {
   private static Step step(String device) {
     List<Example> batch = batch();
     long tokens = FineTuning.targetTokens(batch);
-    Context.Options context = new Context.Options().device(device).threads(1).manyRows(true);
+    DeviceOptions context = new DeviceOptions().device(device).threads(1).manyRows(true);
     try (TrainableT5 t5 = TrainableT5.loraFrom(MODEL, START, 0, DType.FLOAT32, 0.1f, context);
         FineTuning fineTuning = new FineTuning(t5, 0, false)) {
       double before = fineTuning.accumulate(batch, 1f / tokens, 3) / tokens;
@@ -60,7 +60,7 @@ class CudaTrainingTest {
 
   @Test
   void memoryIsThereBeforeTheFirstStep() {
-    Context.Options context = new Context.Options().device("cuda").threads(1).manyRows(true);
+    DeviceOptions context = new DeviceOptions().device("cuda").threads(1).manyRows(true);
     try (TrainableT5 t5 = TrainableT5.loraFrom(MODEL, START, 0, DType.FLOAT32, 0.1f, context);
         FineTuning fineTuning = new FineTuning(t5, 0, false)) {
       // More tokens than the tiny steps have that the plan is made from.
@@ -70,9 +70,9 @@ class CudaTrainingTest {
       Arrays.fill(target, 6);
       List<Example> batch = List.of(new Example(source, target), new Example(source, target));
       fineTuning.reserve(fineTuning.plan(60, 150));
-      long before = t5.context().describe().allocations();
+      long before = t5.device().describe().allocations();
       fineTuning.accumulate(batch, 1, 3);
-      assertEquals(before, t5.context().describe().allocations());
+      assertEquals(before, t5.device().describe().allocations());
     }
   }
 

@@ -3,7 +3,7 @@ package dev.precis.training;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import dev.precis.Fixtures;
-import dev.precis.ffi.Context;
+import dev.precis.device.DeviceOptions;
 import dev.precis.layers.Parameters;
 import dev.precis.layers.Parameters.Parameter;
 import dev.precis.ops.Ops;
@@ -32,8 +32,7 @@ class OptimizerTest {
     Map<String, long[]> shapes = new LinkedHashMap<>();
     shapes.put("matrix", new long[] {5, 7});
     shapes.put("vector", new long[] {9});
-    try (Context context = new Context.Options().threads(1).create();
-        Ops ops = new Ops(context);
+    try (Ops ops = Ops.open(new DeviceOptions().threads(1));
         Arena arena = Arena.ofShared()) {
       Parameters parameters = new Parameters(shapes, ops, arena);
       parameters.all().forEach(p -> fill(p.value(), golden.get(p.name())));

@@ -61,14 +61,14 @@ class TrainerTest {
             new Trainer(t5, options, TrainingGoldenTest.dialogues(), List.of(), run)) {
       long planned = trainer.plan().parts().get("activations");
       trainer.step();
-      long before = t5.context().describe().allocations();
+      long before = t5.device().describe().allocations();
       for (int i = 1; i < 12; i++) {
         trainer.step();
         assertTrue(trainer.peak() <= planned, trainer.peak() + " of " + planned);
       }
       // The longest batch that there can be is planned for; the longest there is is not far.
       assertTrue(trainer.peak() > planned / 2, trainer.peak() + " of " + planned);
-      long scratch = t5.context().describe().allocations() - before;
+      long scratch = t5.device().describe().allocations() - before;
       assertTrue(scratch <= 4, scratch + " allocations, of scratch that grows with the longest");
     }
   }

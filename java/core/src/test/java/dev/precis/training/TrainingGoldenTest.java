@@ -8,7 +8,7 @@ import dev.precis.checkpoint.Checkpoint;
 import dev.precis.checkpoint.PeftAdapter;
 import dev.precis.data.Dialogue;
 import dev.precis.data.DialogueReader;
-import dev.precis.ffi.Context;
+import dev.precis.device.DeviceOptions;
 import dev.precis.io.Json;
 import dev.precis.layers.Parameters.Parameter;
 import dev.precis.tensor.DType;
@@ -32,8 +32,8 @@ class TrainingGoldenTest {
   private static final Path MODEL = Fixtures.folder("t5-tiny");
   private static final Path START = Fixtures.folder("t5-tiny-lora");
 
-  static Context.Options device() {
-    return new Context.Options().threads(2);
+  static DeviceOptions device() {
+    return new DeviceOptions().threads(2);
   }
 
   static List<Example> dialogues() {

@@ -44,7 +44,7 @@ record PolicySetup(
   TrainableT5 policy() {
     command.common().requireDevice();
     var dtype = command.common().trainingType();
-    var device = command.common().contextOptions().manyRows(false); // it generates too
+    var device = command.common().deviceOptions().manyRows(false); // it generates too
     if (!method.lora()) {
       return TrainableT5.full(folder(), dtype, dropout, device);
     }

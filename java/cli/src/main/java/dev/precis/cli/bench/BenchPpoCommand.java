@@ -7,7 +7,7 @@ import dev.precis.alignment.policy.Prompt;
 import dev.precis.alignment.policy.Rollout;
 import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.options.LoraOptions;
-import dev.precis.ffi.Context;
+import dev.precis.device.DeviceInfo;
 import dev.precis.training.TrainableT5;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -78,7 +78,7 @@ public final class BenchPpoCommand extends BaseCommand {
                 common().trainingType(),
                 0,
                 common().seed(),
-                common().contextOptions());
+                common().deviceOptions());
         Reference reference = Reference.open("base", t5, this::resolve);
         Ppo ppo = new Ppo(t5, reference, null, options);
         RandomRewardModel reward = new RandomRewardModel(t5)) {
@@ -88,7 +88,7 @@ public final class BenchPpoCommand extends BaseCommand {
       BenchResult result =
           BenchResult.time(
               bench.repeats(), run -> step(ppo, prompts, reward, t5, run, parts, statistics));
-      Context.Info info = t5.context().info();
+      DeviceInfo info = t5.device().info();
       ObjectNode json = result.json("ppo", t5.dtype(), info, bench.batch() * newTokens);
       json.put("batch", bench.batch());
       json.put("source", bench.source());
@@ -117,7 +117,7 @@ public final class BenchPpoCommand extends BaseCommand {
     double[] scores = reward.score(rollout.samples());
     double seconds = (System.nanoTime() - start) / 1e9;
     statistics.putAll(ppo.update(rollout, scores));
-    t5.context().synchronize();
+    t5.device().synchronize();
     if (run >= 0) {
       fastest(parts, "generate", statistics.get("time/ppo/generate"));
       fastest(parts, "reward", seconds);

@@ -2,8 +2,10 @@ package dev.precis.cli.bench;
 
 import dev.precis.cli.common.ProcFile;
 import dev.precis.cli.common.Version;
-import dev.precis.ffi.Context;
+import dev.precis.device.DeviceInfo;
+import dev.precis.device.DeviceOptions;
 import dev.precis.io.Json;
+import dev.precis.ops.Ops;
 import dev.precis.tensor.DType;
 import java.util.Arrays;
 import java.util.Locale;
@@ -40,7 +42,7 @@ final class BenchResult {
   }
 
   /** Begins the object. */
-  ObjectNode json(String mode, DType dtype, Context.Info info, double tokens) {
+  ObjectNode json(String mode, DType dtype, DeviceInfo info, double tokens) {
     int count = seconds.length;
     double median = (seconds[(count - 1) / 2] + seconds[count / 2]) / 2;
     ObjectNode json = Json.mapper().createObjectNode();
@@ -56,7 +58,7 @@ final class BenchResult {
   }
 
   /** Ends the object. */
-  static String finished(ObjectNode json, Context.Info info) {
+  static String finished(ObjectNode json, DeviceInfo info) {
     json.put("engine", "precis " + Version.number());
     json.put("isa", info.isa());
     json.put("gpu", info.gpu() == null ? "" : info.gpu().name());
@@ -65,12 +67,12 @@ final class BenchResult {
   }
 
   /** The GPU memory in use now, by any process, in MB; 0 on the CPU. */
-  private static long gpuMegabytes(Context.Info info) {
+  private static long gpuMegabytes(DeviceInfo info) {
     if (info.gpu() == null) {
       return 0;
     }
-    try (Context now = new Context.Options().device("cuda:" + info.gpu().index()).create()) {
-      return (now.info().gpu().bytes() - now.info().gpu().freeBytes()) >> 20;
+    try (Ops now = Ops.open(new DeviceOptions().device("cuda:" + info.gpu().index()))) {
+      return (now.device().info().gpu().bytes() - now.device().info().gpu().freeBytes()) >> 20;
     }
   }
 

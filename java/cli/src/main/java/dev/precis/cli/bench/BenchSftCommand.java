@@ -3,7 +3,7 @@ package dev.precis.cli.bench;
 import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.options.LoraOptions;
 import dev.precis.cli.options.RecomputeOption;
-import dev.precis.ffi.Context;
+import dev.precis.device.DeviceInfo;
 import dev.precis.training.Example;
 import dev.precis.training.FineTuning;
 import dev.precis.training.Optimizer;
@@ -56,7 +56,7 @@ public final class BenchSftCommand extends BaseCommand {
                 common().trainingType(),
                 Float.NaN,
                 common().seed(),
-                common().contextOptions());
+                common().deviceOptions());
         FineTuning fineTuning = new FineTuning(t5, 0, memory.recompute());
         Arena arena = Arena.ofShared()) {
       Optimizer optimizer =
@@ -75,9 +75,9 @@ public final class BenchSftCommand extends BaseCommand {
                     fineTuning.accumulate(examples, 1f / targets, common().seed() + run) / targets;
                 optimizer.step(run + 2, 1e-3f, 1);
                 t5.update();
-                t5.context().synchronize();
+                t5.device().synchronize();
               });
-      Context.Info info = t5.context().info();
+      DeviceInfo info = t5.device().info();
       ObjectNode json =
           result.json("sft", t5.dtype(), info, bench.batch() * (bench.source() + target));
       json.put("batch", bench.batch());

@@ -43,7 +43,7 @@ final class RandomRewardModel implements AutoCloseable {
   private final Tape tape;
 
   RandomRewardModel(TrainableT5 t5) {
-    workspace = new Workspace(t5.context());
+    workspace = t5.ops().newWorkspace();
     Path folder = null;
     try {
       folder = Files.createTempDirectory("precis-bench-");

@@ -2,8 +2,9 @@ package dev.precis.cli.common;
 
 import dev.precis.Classifier;
 import dev.precis.T5;
-import dev.precis.ffi.Context;
+import dev.precis.device.DeviceOptions;
 import dev.precis.io.InvalidInputException;
+import dev.precis.ops.Ops;
 import dev.precis.tensor.DType;
 import picocli.CommandLine.Option;
 
@@ -139,13 +140,13 @@ public final class CommonOptions {
     return type == null ? DType.FLOAT32 : type;
   }
 
-  /** Returns how a context for training is created with these options. */
-  public Context.Options contextOptions() {
-    return new Context.Options().device(device()).threads(threads()).manyRows(true);
+  /** Returns the options of a device for training. */
+  public DeviceOptions deviceOptions() {
+    return new DeviceOptions().device(device()).threads(threads()).manyRows(true);
   }
 
-  /** Creates a context with these options. */
-  public Context context() {
-    return contextOptions().create();
+  /** Opens the device that these options name. */
+  public Ops ops() {
+    return Ops.open(deviceOptions());
   }
 }

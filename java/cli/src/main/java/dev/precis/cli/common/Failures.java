@@ -1,6 +1,6 @@
 package dev.precis.cli.common;
 
-import dev.precis.ffi.NativeException;
+import dev.precis.device.NativeException;
 import dev.precis.io.InvalidInputException;
 import dev.precis.training.DivergedException;
 import java.io.IOException;

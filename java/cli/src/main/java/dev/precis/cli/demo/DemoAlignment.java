@@ -118,7 +118,7 @@ final class DemoAlignment implements AutoCloseable {
 
   private TrainableT5 policy() {
     return TrainableT5.loraFrom(
-        model, start, 0, DType.FLOAT32, 0, command.common().contextOptions());
+        model, start, 0, DType.FLOAT32, 0, command.common().deviceOptions());
   }
 
   private Reference reference(TrainableT5 policy) {

@@ -34,7 +34,7 @@ record DemoTraining(BaseCommand command, Path model, BuiltInDialogues data, Path
                 DType.FLOAT32,
                 0,
                 command.common().seed(),
-                command.common().contextOptions())) {
+                command.common().deviceOptions())) {
       return train("LoRA", t5, options, run);
     }
   }
@@ -44,7 +44,7 @@ record DemoTraining(BaseCommand command, Path model, BuiltInDialogues data, Path
     TrainingOptions options = options(1.5e-3f);
     try (RunFolder run = RunFolder.create(folder.resolve("full"), options.toJson());
         TrainableT5 t5 =
-            TrainableT5.full(model, DType.FLOAT32, 0, command.common().contextOptions())) {
+            TrainableT5.full(model, DType.FLOAT32, 0, command.common().deviceOptions())) {
       return train("full", t5, options, run);
     }
   }

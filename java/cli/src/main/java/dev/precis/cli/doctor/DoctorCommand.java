@@ -10,8 +10,9 @@ import dev.precis.cli.common.TextLayout;
 import dev.precis.cli.common.Version;
 import dev.precis.cli.options.FileOptions;
 import dev.precis.data.DialogueReader;
-import dev.precis.ffi.Context;
-import dev.precis.ffi.Native;
+import dev.precis.device.DeviceInfo;
+import dev.precis.device.DeviceOptions;
+import dev.precis.device.GpuInfo;
 import dev.precis.generation.GenerationOptions;
 import dev.precis.hub.HubConfig;
 import dev.precis.io.InvalidInputException;
@@ -122,14 +123,14 @@ public final class DoctorCommand extends BaseCommand {
   private void checkEngine() {
     Path library;
     try {
-      library = Native.library();
+      library = Ops.library();
     } catch (RuntimeException | LinkageError e) {
       add("library", Level.FAILED, Failures.of(e).sentence());
       return;
     }
     add("library", Level.OK, library.toString());
-    try (Context context = new Context.Options().threads(common().threads()).create()) {
-      Context.Info info = context.info();
+    try (Ops ops = Ops.open(new DeviceOptions().threads(common().threads()))) {
+      DeviceInfo info = ops.device().info();
       add(
           "cpu",
           Level.OK,
@@ -149,7 +150,7 @@ public final class DoctorCommand extends BaseCommand {
               ? info.onednnVersion() + ", " + info.onednnPath()
               : "not used: the library's own matrix products replace it"
                   + (info.onednnError().isEmpty() ? "" : " (" + info.onednnError() + ")"));
-      check("product", () -> testProduct(context));
+      check("product", () -> testProduct(ops));
     } catch (RuntimeException e) {
       add("threads", Level.FAILED, Failures.of(e).sentence());
       return;
@@ -163,8 +164,8 @@ public final class DoctorCommand extends BaseCommand {
     if (wish == null) {
       return;
     }
-    try (Context context = new Context.Options().device(wish).manyRows(true).create()) {
-      Context.Gpu gpu = context.info().gpu();
+    try (Ops ops = Ops.open(new DeviceOptions().device(wish).manyRows(true))) {
+      GpuInfo gpu = ops.device().info().gpu();
       add(
           "gpu",
           Level.OK,
@@ -180,9 +181,9 @@ public final class DoctorCommand extends BaseCommand {
           "driver",
           Level.OK,
           "supports CUDA %d.%d".formatted(gpu.driver() / 1000, gpu.driver() % 1000 / 10));
-      String features = context.info().features();
+      String features = ops.device().info().features();
       if (!features.isEmpty()) {
-        boolean wgmma = context.info().isa().endsWith("a");
+        boolean wgmma = ops.device().info().isa().endsWith("a");
         add(
             "gpu kernels",
             wgmma ? Level.OK : Level.NOTE,
@@ -202,7 +203,7 @@ public final class DoctorCommand extends BaseCommand {
                   + "); without a CUDA toolkit it is in the jar"
                   + " org.bytedeco:cuda:12.6-9.5-1.5.11:linux-x86_64-redist of Maven Central, see"
                   + " benchmarks/README.md, and PRECIS_CUBLASLT names its location");
-      check("gpu product", () -> testProduct(context));
+      check("gpu product", () -> testProduct(ops));
     } catch (InvalidInputException e) {
       add(
           "gpu",
@@ -223,7 +224,7 @@ public final class DoctorCommand extends BaseCommand {
   }
 
   /** Computes y = x W' in small whole numbers, which are exact in every type. */
-  private static String testProduct(Context context) {
+  private static String testProduct(Ops ops) {
     int m = 5;
     int k = 67;
     int n = 33;
@@ -235,11 +236,11 @@ public final class DoctorCommand extends BaseCommand {
     for (int i = 0; i < w.length; i++) {
       w[i] = i % 5 - 2;
     }
-    try (Arena arena = Arena.ofShared();
-        Ops ops = new Ops(context)) {
+    try (Arena arena = Arena.ofShared()) {
       Tensor y =
-          Tensor.of(context.allocateShared(arena, 4L * m * n), DType.FLOAT32, m, n).on(context);
-      Tensor input = Tensor.of(context.allocateShared(arena, 4L * m * k), DType.FLOAT32, m, k);
+          Tensor.of(ops.device().allocateShared(arena, 4L * m * n), DType.FLOAT32, m, n)
+              .on(ops.device());
+      Tensor input = Tensor.of(ops.device().allocateShared(arena, 4L * m * k), DType.FLOAT32, m, k);
       input.memory().copyFrom(MemorySegment.ofArray(x));
       PackedMatrix packed =
           ops.pack(arena, DType.FLOAT32, List.of(Tensor.ofFloats(arena, w, n, k)));

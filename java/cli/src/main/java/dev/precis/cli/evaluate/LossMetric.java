@@ -33,7 +33,7 @@ record LossMetric(Prompts prompts, String source, int maxSourceLength, boolean t
     T5Model model = t5.model();
     int vocab = t5.config().vocabSize();
     double[] losses = new double[sources.size()];
-    try (Workspace workspace = new Workspace(model.ops().context())) {
+    try (Workspace workspace = model.ops().newWorkspace()) {
       for (int i = 0; i < losses.length; i++) {
         workspace.reset();
         int[] target = t5.tokenizer().encode(dialogues.get(i).summaries().getFirst());

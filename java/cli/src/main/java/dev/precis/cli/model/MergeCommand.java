@@ -3,7 +3,6 @@ package dev.precis.cli.model;
 import dev.precis.T5;
 import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.options.AdapterOption;
-import dev.precis.ffi.Context;
 import dev.precis.io.InvalidInputException;
 import dev.precis.lora.LoraMerge;
 import dev.precis.ops.Ops;
@@ -63,8 +62,7 @@ public final class MergeCommand extends BaseCommand {
       throw new InvalidInputException(output + " already exists: name a new or an empty folder");
     }
     int changed;
-    try (Context context = common().context();
-        Ops ops = new Ops(context)) {
+    try (Ops ops = common().ops()) {
       changed = LoraMerge.merge(base, folders, output, ops);
     }
     float[] with = probe(base, folders);
@@ -104,7 +102,7 @@ public final class MergeCommand extends BaseCommand {
         target[i] = random.below(vocab);
       }
       target[0] = t5.config().decoderStartTokenId();
-      try (Workspace workspace = new Workspace(itself.ops().context())) {
+      try (Workspace workspace = itself.ops().newWorkspace()) {
         Encoded encoded = itself.encode(Ragged.of(List.of(source), vocab, workspace), workspace);
         Tensor hidden =
             itself.decode(encoded, Ragged.of(List.of(target), vocab, workspace), workspace);

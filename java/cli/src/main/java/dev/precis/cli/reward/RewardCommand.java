@@ -273,8 +273,8 @@ public final class RewardCommand extends BaseCommand {
             common().seed(),
             file::write);
     return start.random()
-        ? TrainableRoberta.fromScratch(folder, how, common().contextOptions())
-        : TrainableRoberta.of(folder, how, common().contextOptions());
+        ? TrainableRoberta.fromScratch(folder, how, common().deviceOptions())
+        : TrainableRoberta.of(folder, how, common().deviceOptions());
   }
 
   private RunConfig config(TrainingOptions options, Path folder, List<String> names) {

@@ -147,10 +147,10 @@ public final class TrainCommand extends BaseCommand {
     float dropout = steps.dropout() == null ? Float.NaN : steps.dropout();
     if (start.random()) {
       return TrainableT5.fromScratch(
-          folder, dtype, dropout, common().seed(), common().contextOptions());
+          folder, dtype, dropout, common().seed(), common().deviceOptions());
     }
     if (!method.lora()) {
-      return TrainableT5.full(folder, dtype, dropout, common().contextOptions());
+      return TrainableT5.full(folder, dtype, dropout, common().deviceOptions());
     }
     if (method.initAdapter() != null) {
       return TrainableT5.loraFrom(
@@ -159,10 +159,10 @@ public final class TrainCommand extends BaseCommand {
           method.loraDropout(),
           dtype,
           dropout,
-          common().contextOptions());
+          common().deviceOptions());
     }
     return TrainableT5.lora(
-        folder, method.config(), dtype, dropout, common().seed(), common().contextOptions());
+        folder, method.config(), dtype, dropout, common().seed(), common().deviceOptions());
   }
 
   private RunConfig config(TrainingOptions options) {

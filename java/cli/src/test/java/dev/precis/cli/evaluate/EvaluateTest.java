@@ -14,7 +14,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.precis.cli.CommandLineRun;
 import dev.precis.cli.common.Failures;
 import dev.precis.data.DialogueReader;
-import dev.precis.ffi.Context;
+import dev.precis.device.DeviceOptions;
 import dev.precis.io.Json;
 import dev.precis.tensor.DType;
 import dev.precis.text.PromptTemplate;
@@ -445,7 +445,7 @@ final class EvaluateTest {
                     .out());
     double want = 0;
     try (var tokenizer = Tokenizer.load(MODEL);
-        var t5 = TrainableT5.full(MODEL, DType.FLOAT32, 0, new Context.Options().threads(1));
+        var t5 = TrainableT5.full(MODEL, DType.FLOAT32, 0, new DeviceOptions().threads(1));
         var training = new FineTuning(t5, 0, false)) {
       for (var dialogue : DialogueReader.read(DIALOGUES).subList(0, 5)) {
         var example =

@@ -5,7 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.precis.alignment.Reference;
-import dev.precis.ffi.Context;
+import dev.precis.device.DeviceOptions;
 import dev.precis.lora.LoraConfig;
 import dev.precis.tensor.DType;
 import dev.precis.text.Tokenizer;
@@ -41,7 +41,7 @@ class CudaPpoTest {
                 DType.FLOAT32,
                 0,
                 5,
-                new Context.Options().device(device).threads(1));
+                new DeviceOptions().device(device).threads(1));
         Reference reference = Reference.open("base", t5, Path::of);
         Ppo ppo = new Ppo(t5, reference, tokenizer, options)) {
       List<Prompt> prompts = new ArrayList<>();
@@ -50,12 +50,12 @@ class CudaPpoTest {
             new Prompt(each.id(), each.text(), Arrays.copyOf(each.source(), 17), List.of()));
       }
       assertTrue(ppo.plan(prompts).total() > 0);
-      long allocations = t5.context().describe().allocations();
+      long allocations = t5.device().describe().allocations();
       Rollout rollout = ppo.rollout(prompts, 0);
       List<int[]> tokens = rollout.samples().stream().map(sample -> sample.tokens()).toList();
       Map<String, Double> statistics = ppo.update(rollout, new double[] {1, -1});
-      if (t5.context().onGpu()) {
-        assertEquals(allocations, t5.context().describe().allocations(), "memory was planned");
+      if (t5.device().onGpu()) {
+        assertEquals(allocations, t5.device().describe().allocations(), "memory was planned");
       }
       return new Step(tokens, new TreeMap<>(statistics));
     }

@@ -7,7 +7,7 @@ import dev.precis.alignment.reward.Reward;
 import dev.precis.alignment.reward.Score;
 import dev.precis.data.Dialogue;
 import dev.precis.data.DialogueReader;
-import dev.precis.ffi.Context;
+import dev.precis.device.DeviceOptions;
 import dev.precis.io.Json;
 import dev.precis.lora.LoraConfig;
 import dev.precis.tensor.DType;
@@ -52,7 +52,7 @@ final class PolicyProcess {
         dtype,
         0,
         5,
-        new Context.Options().threads(2));
+        new DeviceOptions().threads(2));
   }
 
   static List<Prompt> prompts(Tokenizer tokenizer) {

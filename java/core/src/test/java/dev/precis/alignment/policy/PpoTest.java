@@ -13,7 +13,7 @@ import dev.precis.alignment.reward.Score;
 import dev.precis.checkpoint.Checkpoint;
 import dev.precis.checkpoint.SafeTensors;
 import dev.precis.checkpoint.TensorView;
-import dev.precis.ffi.Context;
+import dev.precis.device.DeviceOptions;
 import dev.precis.generation.SampledTokens;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
@@ -373,8 +373,7 @@ class PpoTest {
       try (Tokenizer tokenizer = Tokenizer.load(PolicyProcess.MODEL);
           TrainableT5 t5 =
               targets.equals("all")
-                  ? TrainableT5.full(
-                      PolicyProcess.MODEL, dtype, 0, new Context.Options().threads(2))
+                  ? TrainableT5.full(PolicyProcess.MODEL, dtype, 0, new DeviceOptions().threads(2))
                   : PolicyProcess.policy(dtype, targets.split(" "));
           Reference reference = Reference.open("base", t5, Path::of);
           Ppo ppo = new Ppo(t5, reference, tokenizer, options)) {
@@ -442,7 +441,7 @@ class PpoTest {
         }
         ppo.update(ppo.rollout(batch, step), scores);
         unplanned.update(unplanned.rollout(batch, step), scores);
-        allocations = step == 0 ? t5.context().describe().allocations() : allocations;
+        allocations = step == 0 ? t5.device().describe().allocations() : allocations;
       }
       ppo.peak()
           .forEach(
@@ -451,7 +450,7 @@ class PpoTest {
                 assertTrue(used <= planned, part + ": " + used + " of " + planned);
                 assertTrue(used > planned / 3, part + ": " + used + " of " + planned);
               });
-      long scratch = t5.context().describe().allocations() - allocations;
+      long scratch = t5.device().describe().allocations() - allocations;
       assertTrue(scratch <= 4, scratch + " allocations, of scratch that grows with the longest");
       assertArrayEquals(
           alike.parameters().values().memory().toArray(ValueLayout.JAVA_FLOAT),

@@ -4,7 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import dev.precis.Fixtures;
-import dev.precis.ffi.Context;
+import dev.precis.device.DeviceOptions;
 import dev.precis.generation.GeneratedTokens;
 import dev.precis.generation.GenerationOptions;
 import dev.precis.generation.Generator;
@@ -43,7 +43,7 @@ class SharedEncoderTest {
         dtype,
         0,
         3,
-        new Context.Options().threads(2));
+        new DeviceOptions().threads(2));
   }
 
   @ParameterizedTest
@@ -60,7 +60,7 @@ class SharedEncoderTest {
             SOURCES.get(2),
             SOURCES.get(2));
     try (TrainableT5 t5 = t5(dtype);
-        Workspace workspace = new Workspace(t5.context())) {
+        Workspace workspace = t5.ops().newWorkspace()) {
       int vocab = t5.config().vocabSize();
       Ragged target = Ragged.of(TARGETS, vocab, workspace);
       Encoded once = t5.model().encode(Ragged.of(SOURCES, vocab, workspace), workspace);
@@ -90,7 +90,7 @@ class SharedEncoderTest {
             .seed(9)
             .build();
     try (TrainableT5 t5 = t5(DType.FLOAT32);
-        Workspace workspace = new Workspace(t5.context());
+        Workspace workspace = t5.ops().newWorkspace();
         Generator generator = new Generator(t5.model())) {
       List<List<GeneratedTokens>> want = generator.generate(SOURCES, options, 2, 5, null, null);
       Encoded encoded =

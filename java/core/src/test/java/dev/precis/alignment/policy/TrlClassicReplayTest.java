@@ -9,7 +9,7 @@ import dev.precis.alignment.policy.replay.PpoFormulas.Penalty;
 import dev.precis.alignment.policy.replay.TrlClassicReplay;
 import dev.precis.alignment.policy.replay.TrlClassicReplay.Batch;
 import dev.precis.alignment.policy.replay.TrlClassicReplay.Settings;
-import dev.precis.ffi.Context;
+import dev.precis.device.DeviceOptions;
 import dev.precis.tensor.DType;
 import dev.precis.text.Tokenizer;
 import dev.precis.training.TrainableT5;
@@ -161,7 +161,7 @@ class TrlClassicReplayTest {
     List<String> wrong = new ArrayList<>();
     try (TrainableT5 t5 =
             TrainableT5.loraFrom(
-                MODEL, ADAPTER, 0, DType.FLOAT32, Float.NaN, new Context.Options().threads(2));
+                MODEL, ADAPTER, 0, DType.FLOAT32, Float.NaN, new DeviceOptions().threads(2));
         Reference reference = Reference.open("base", t5, Path::of);
         Tokenizer tokenizer = Tokenizer.load(MODEL);
         Ppo ppo = new Ppo(t5, reference, tokenizer, options)) {

@@ -5,7 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.precis.Fixtures;
 import dev.precis.alignment.Reference;
-import dev.precis.ffi.Context;
+import dev.precis.device.DeviceOptions;
 import dev.precis.io.Json;
 import dev.precis.tensor.DType;
 import dev.precis.training.RunFolder;
@@ -44,7 +44,7 @@ class CudaPreferenceTest {
                         beginning(pair.chosen(), 8),
                         beginning(pair.rejected(), 7)))
             .toList();
-    Context.Options context = new Context.Options().device(device).threads(1);
+    DeviceOptions context = new DeviceOptions().device(device).threads(1);
     try (TrainableT5 t5 =
             TrainableT5.loraFrom(
                 Fixtures.folder("t5-tiny"),

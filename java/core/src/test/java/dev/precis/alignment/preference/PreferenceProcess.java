@@ -3,7 +3,7 @@ package dev.precis.alignment.preference;
 import dev.precis.Fixtures;
 import dev.precis.Killing;
 import dev.precis.alignment.Reference;
-import dev.precis.ffi.Context;
+import dev.precis.device.DeviceOptions;
 import dev.precis.io.Json;
 import dev.precis.lora.LoraConfig;
 import dev.precis.tensor.DType;
@@ -52,7 +52,7 @@ final class PreferenceProcess {
                 DType.BFLOAT16,
                 0.1f,
                 5,
-                new Context.Options().threads(2));
+                new DeviceOptions().threads(2));
         Reference reference = Reference.open("base", t5, Path::of);
         PreferenceTrainer trainer =
             unpaired

@@ -8,7 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.precis.Fixtures;
 import dev.precis.alignment.Reference;
 import dev.precis.alignment.preference.PreferenceLoss.Kind;
-import dev.precis.ffi.Context;
+import dev.precis.device.DeviceOptions;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
 import dev.precis.layers.Parameters.Parameter;
@@ -56,11 +56,11 @@ class PreferenceTrainerTest {
         dtype,
         0,
         1,
-        new Context.Options().threads(2));
+        new DeviceOptions().threads(2));
   }
 
   private static TrainableT5 trained(DType dtype) {
-    return TrainableT5.loraFrom(MODEL, TRAINED, 0, dtype, 0, new Context.Options().threads(2));
+    return TrainableT5.loraFrom(MODEL, TRAINED, 0, dtype, 0, new DeviceOptions().threads(2));
   }
 
   private static Reference reference(TrainableT5 t5, String name) {
@@ -158,7 +158,7 @@ class PreferenceTrainerTest {
   @Test
   void theGradientOfAllWeights() {
     try (TrainableT5 t5 =
-            TrainableT5.full(MODEL, DType.FLOAT32, 0, new Context.Options().threads(2));
+            TrainableT5.full(MODEL, DType.FLOAT32, 0, new DeviceOptions().threads(2));
         Reference reference = reference(t5, "base");
         RunFolder run = run("run");
         PreferenceTrainer trainer =
@@ -330,7 +330,7 @@ class PreferenceTrainerTest {
             switch (policy) {
               case "fresh" -> fresh(dtype);
               case "trained" -> trained(dtype);
-              default -> TrainableT5.full(MODEL, dtype, 0, new Context.Options().threads(2));
+              default -> TrainableT5.full(MODEL, dtype, 0, new DeviceOptions().threads(2));
             };
         Reference reference = reference(t5, name);
         RunFolder run = run("run");
@@ -449,13 +449,13 @@ class PreferenceTrainerTest {
                 run)) {
       long planned = trainer.plan().parts().get("activations");
       trainer.step();
-      long before = t5.context().describe().allocations();
+      long before = t5.device().describe().allocations();
       for (int i = 1; i < 12; i++) {
         trainer.step();
         assertTrue(trainer.peak() <= planned, trainer.peak() + " of " + planned);
       }
       assertTrue(trainer.peak() > planned / 2, trainer.peak() + " of " + planned);
-      long scratch = t5.context().describe().allocations() - before;
+      long scratch = t5.device().describe().allocations() - before;
       assertTrue(scratch <= 4, scratch + " allocations, of scratch that grows with the longest");
     }
   }
@@ -634,7 +634,7 @@ class PreferenceTrainerTest {
   void aReferenceThatGivesNoNumbersIsRefused() {
     Path damaged = folder.resolve("damaged");
     try (TrainableT5 t5 =
-        TrainableT5.full(MODEL, DType.FLOAT32, 0, new Context.Options().threads(2))) {
+        TrainableT5.full(MODEL, DType.FLOAT32, 0, new DeviceOptions().threads(2))) {
       Parameter parameter = t5.parameters().find("decoder.final_layer_norm.weight");
       parameter.value().memory().setAtIndex(ValueLayout.JAVA_FLOAT, 3, Float.NaN);
       t5.write(damaged);

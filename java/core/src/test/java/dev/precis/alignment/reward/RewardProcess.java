@@ -2,7 +2,7 @@ package dev.precis.alignment.reward;
 
 import dev.precis.Fixtures;
 import dev.precis.Killing;
-import dev.precis.ffi.Context;
+import dev.precis.device.DeviceOptions;
 import dev.precis.io.Json;
 import dev.precis.random.SplitMix64;
 import dev.precis.tensor.DType;
@@ -24,8 +24,8 @@ final class RewardProcess {
 
   private RewardProcess() {}
 
-  static Context.Options device() {
-    return new Context.Options().threads(2);
+  static DeviceOptions device() {
+    return new DeviceOptions().threads(2);
   }
 
   static TrainingOptions.Builder options() {

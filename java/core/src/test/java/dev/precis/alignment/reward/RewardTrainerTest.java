@@ -174,13 +174,13 @@ class RewardTrainerTest {
         RewardTrainer trainer = new RewardTrainer(roberta, options, all, List.of(), 0, run)) {
       long planned = trainer.plan().parts().get("activations");
       trainer.step();
-      long before = roberta.context().describe().allocations();
+      long before = roberta.device().describe().allocations();
       for (int i = 1; i < RewardProcess.STEPS; i++) {
         trainer.step();
         assertTrue(trainer.peak() <= planned, trainer.peak() + " of " + planned);
       }
       assertTrue(trainer.peak() > planned / 2, trainer.peak() + " of " + planned);
-      long scratch = roberta.context().describe().allocations() - before;
+      long scratch = roberta.device().describe().allocations() - before;
       assertTrue(scratch <= 4, scratch + " allocations, of scratch that grows with the longest");
     }
   }

@@ -1,10 +1,11 @@
-package dev.precis.ffi;
+package dev.precis.device;
 
 /** Thrown if libprecis refuses a call or fails in it; the message is the library's own sentence. */
 public final class NativeException extends RuntimeException {
   private final Status status;
 
-  NativeException(Status status, String message) {
+  /** Makes an exception of the library's status and its message. */
+  public NativeException(Status status, String message) {
     super(message);
     this.status = status;
   }
@@ -24,7 +25,8 @@ public final class NativeException extends RuntimeException {
     DEVICE_ERROR,
     INTERNAL_ERROR;
 
-    static Status of(int code) {
+    /** Returns the status of a {@code precis_status}; an unknown code is an internal error. */
+    public static Status of(int code) {
       Status[] all = values();
       return code >= 0 && code < all.length ? all[code] : INTERNAL_ERROR;
     }

@@ -1,0 +1,42 @@
+package dev.precis.device;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * A CPU with its threads, or a GPU, and the memory that kernels reach. Models open theirs from
+ * {@link DeviceOptions} and close it.
+ *
+ * <p>A device serves one thread at a time; a second one that calls meanwhile gets a {@link
+ * NativeException} with {@code INVALID_STATE}.
+ */
+public interface Device {
+  /** Returns the description from when the device was opened. */
+  DeviceInfo info();
+
+  /** Reads the description again, with its counters as they are now. */
+  DeviceInfo describe();
+
+  /**
+   * Returns true on a GPU: its operations then reach no memory but that of {@link #allocate} and
+   * {@link #allocateShared}.
+   */
+  boolean onGpu();
+
+  /**
+   * Waits until all launched operations are complete; on the CPU they always are.
+   *
+   * @throws NativeException if an operation failed meanwhile
+   */
+  void synchronize();
+
+  /**
+   * Allocates zero-filled device memory, aligned to 4096 bytes.
+   *
+   * @param owner frees it when closed, which must happen before the device is closed
+   */
+  MemorySegment allocate(Arena owner, long bytes);
+
+  /** Allocates memory that the host writes and reads often: ids, offsets, tokens, losses. */
+  MemorySegment allocateShared(Arena owner, long bytes);
+}

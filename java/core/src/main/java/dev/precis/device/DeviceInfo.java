@@ -1,0 +1,27 @@
+package dev.precis.device;
+
+/**
+ * The description of a {@link Device}: of its threads, its kernels and its GPU.
+ *
+ * @param isa the instruction set of the kernels, such as {@code avx512_bf16} or {@code sm_90a}
+ * @param features what the processor offers
+ * @param cores the cores that the threads are pinned to
+ * @param onednnError reason why oneDNN could not be loaded; empty if it was, or nobody tried
+ * @param scratchBytes memory that the kernels hold at this moment
+ * @param allocations number of allocations since the device was opened
+ * @param replays number of CUDA graphs that were launched
+ * @param gpu null on the CPU
+ */
+public record DeviceInfo(
+    int threads,
+    String isa,
+    String features,
+    String cores,
+    boolean onednn,
+    String onednnVersion,
+    String onednnPath,
+    String onednnError,
+    long scratchBytes,
+    long allocations,
+    long replays,
+    GpuInfo gpu) {}
