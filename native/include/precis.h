@@ -133,8 +133,9 @@ PRECIS_API precis_status precis_context_describe(precis_context* context,
                                                  precis_context_info* info);
 /* Returns the sentence that belongs to the last status other than PRECIS_OK; never NULL. */
 PRECIS_API const char* precis_last_error(precis_context* context);
-/* Waits until the context's stream is idle, and reports errors that occurred there. It costs
- * nothing on the CPU. */
+/* Waits until the context's stream is idle, and reports errors that occurred there. On the CPU it
+ * restores the affinity of the thread that the context has pinned, as a program does that leaves
+ * the context alone for a while. */
 PRECIS_API precis_status precis_synchronize(precis_context* context);
 
 /* ------------------------------------------------------------------ memory */

@@ -31,6 +31,15 @@ int main() {
     std::thread([&] { EXPECT_OK(context, precis_convert(context, &args)); }).join();
     sched_getaffinity(0, sizeof after, &after);
     EXPECT(CPU_EQUAL(&before, &after));
+    // A caller that synchronizes gets it back too, and is pinned again by the next operation.
+    for (int i = 0; i < 2; i++) {
+      EXPECT_OK(context, precis_convert(context, &args));
+      sched_getaffinity(0, sizeof during, &during);
+      EXPECT(CPU_COUNT(&during) == 1);
+      EXPECT_OK(context, precis_synchronize(context));
+      sched_getaffinity(0, sizeof after, &after);
+      EXPECT(CPU_EQUAL(&before, &after));
+    }
 
     precis_context_info info;
     EXPECT_OK(context, precis_context_describe(context, &info));

@@ -65,7 +65,7 @@ class CpuBackend final : public Backend {
   }
 
   // Operations have finished when they return.
-  void synchronize() override {}
+  void synchronize() override { cpu_.pool.release_caller(); }
 
   void* allocate(size_t bytes, bool) override {
     void* memory = map_pages(bytes);

@@ -30,12 +30,13 @@ class ThreadPool {
 
   // Runs task(argument, i, threads) for every i < threads and returns when all are done.
   void run(Task task, const void* argument);
+  // Restores the affinity of the thread that run() pinned last.
+  void release_caller();
 
  private:
   struct Shared;
 
   void adopt_caller();
-  void release_caller();
   static void work(Shared* shared, int thread, int core);
 
   int threads_;

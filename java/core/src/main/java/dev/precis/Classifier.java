@@ -34,9 +34,10 @@ import java.util.stream.IntStream;
  * }
  * }</pre>
  *
- * <p>Any thread may call; calls are serialized, because one call uses every core. A call that is
+ * <p>Any thread may call, virtual ones too; calls run one after another on a thread of the model,
+ * because one call uses every core, and the callers wait, see {@link T5}. A call that is
  * interrupted ends with a {@link CancellationException}. After {@link #close} every call throws an
- * {@link IllegalStateException}.
+ * {@link IllegalStateException}, and so does a call from a callback.
  */
 public final class Classifier implements AutoCloseable {
   /** The most tokens of a batch; a longer text is a batch of its own. */
@@ -75,31 +76,21 @@ public final class Classifier implements AutoCloseable {
     }
   }
 
-  private Classifier(Path folder, LoadOptions options) {
+  private Classifier(Path folder, LoadOptions options, Engine engine) {
     this.folder = folder;
+    this.engine = engine;
     config = RobertaConfig.read(folder);
-    Engine opened = null;
-    tokenizer = Tokenizer.load(folder);
-    try {
-      tokenizer.checkVocabulary(folder, config.vocabSize());
-      maxTokens = maxTokens(folder, config);
-      engine = opened = new Engine("classifier", options.device());
-      engine.add(tokenizer);
-      try (Checkpoint checkpoint = Checkpoint.open(folder)) {
-        DType dtype = options.dtypeOr(ownType(checkpoint));
-        RobertaWeights weights =
-            RobertaWeights.load(checkpoint, config, engine.ops(), engine.arena(), dtype);
-        model = new RobertaClassifier(weights, engine.ops(), dtype, false);
-      }
-      workspace = engine.add(engine.ops().newWorkspace());
-      tape = new Tape(engine.ops(), workspace, false);
-    } catch (RuntimeException | Error e) {
-      tokenizer.close();
-      if (opened != null) {
-        opened.close();
-      }
-      throw e;
+    tokenizer = engine.add(Tokenizer.load(folder));
+    tokenizer.checkVocabulary(folder, config.vocabSize());
+    maxTokens = maxTokens(folder, config);
+    try (Checkpoint checkpoint = Checkpoint.open(folder)) {
+      DType dtype = options.dtypeOr(ownType(checkpoint));
+      RobertaWeights weights =
+          RobertaWeights.load(checkpoint, config, engine.ops(), engine.arena(), dtype);
+      model = new RobertaClassifier(weights, engine.ops(), dtype, false);
     }
+    workspace = engine.add(engine.ops().newWorkspace());
+    tape = new Tape(engine.ops(), workspace, false);
   }
 
   /**
@@ -147,7 +138,13 @@ public final class Classifier implements AutoCloseable {
    * @throws InvalidInputException if something in it cannot be used, or the device cannot
    */
   public static Classifier load(Path folder, LoadOptions options) {
-    return new Classifier(folder, options);
+    Engine engine = Engine.open("classifier", options.device());
+    try {
+      return engine.run(() -> new Classifier(folder, options, engine));
+    } catch (RuntimeException | Error e) {
+      engine.close();
+      throw e;
+    }
   }
 
   /** Returns the folder that the classifier was loaded from. */
@@ -185,7 +182,7 @@ public final class Classifier implements AutoCloseable {
    * two tiny batches.
    */
   public MemoryPlan plan() {
-    return engine.serialized(
+    return engine.run(
         () -> {
           // Once to size the workspace.
           measure(96);
@@ -254,7 +251,7 @@ public final class Classifier implements AutoCloseable {
    */
   public List<float[]> logits(List<String> texts, Progress progress) {
     List<int[]> ids = texts.stream().map(this::encode).toList();
-    return engine.serialized(() -> logitsOfIds(ids, progress));
+    return engine.run(() -> logitsOfIds(ids, count -> engine.onCaller(() -> progress.done(count))));
   }
 
   private List<float[]> logitsOfIds(List<int[]> ids, Progress progress) {

@@ -5,34 +5,41 @@ import dev.precis.device.DeviceOptions;
 import dev.precis.io.Resources;
 import dev.precis.ops.Ops;
 import java.lang.foreign.Arena;
-import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Supplier;
 
 /**
- * The device that a model runs on, and everything that the model has opened. Calls are serialized,
- * because one call uses every thread of the context.
+ * The device that a model runs on, the thread that its calls run on, and everything that the model
+ * has opened. Calls run one after another, because one call uses every core.
  */
 final class Engine implements AutoCloseable {
-  private final String owner;
   private final Resources resources = new Resources();
-  private final ReentrantLock lock = new ReentrantLock();
+  private final EngineThread thread;
   private final Ops ops;
   private final Arena arena;
-  private boolean closed;
 
-  /**
-   * Opens a device.
-   *
-   * @param owner what it is for, such as {@code model}: the message after closing names it
-   */
-  Engine(String owner, DeviceOptions options) {
-    this.owner = owner;
+  private Engine(EngineThread thread, DeviceOptions options) {
+    this.thread = thread;
     ops = resources.add(Ops.open(options));
     try {
       arena = Arena.ofShared();
       resources.add(arena::close);
     } catch (RuntimeException | Error e) {
       resources.close();
+      throw e;
+    }
+  }
+
+  /**
+   * Opens a device.
+   *
+   * @param owner what it is for, such as {@code model}: messages name it
+   */
+  static Engine open(String owner, DeviceOptions options) {
+    EngineThread thread = new EngineThread(owner);
+    try {
+      return thread.run(() -> new Engine(thread, options));
+    } catch (RuntimeException | Error e) {
+      thread.close(() -> {});
       throw e;
     }
   }
@@ -55,32 +62,19 @@ final class Engine implements AutoCloseable {
     return resources.add(resource);
   }
 
-  /**
-   * Runs a call while no other one runs.
-   *
-   * @throws IllegalStateException if the engine is closed
-   */
-  <T> T serialized(Supplier<T> call) {
-    lock.lock();
-    try {
-      if (closed) {
-        throw new IllegalStateException("This " + owner + " is closed.");
-      }
-      return call.get();
-    } finally {
-      lock.unlock();
-    }
+  /** Runs a call on the engine's thread, see {@link EngineThread#run}. */
+  <T> T run(Supplier<T> call) {
+    return thread.run(call);
   }
 
-  /** Waits for the running call and closes everything; a second call does nothing. */
+  /** Runs a callback on the thread that made the present call, see {@link EngineThread}. */
+  void onCaller(Runnable callback) {
+    thread.onCaller(callback);
+  }
+
+  /** Waits for the calls that were accepted and closes everything; a second call does nothing. */
   @Override
   public void close() {
-    lock.lock();
-    try {
-      closed = true;
-      resources.close();
-    } finally {
-      lock.unlock();
-    }
+    thread.close(resources::close);
   }
 }

@@ -39,11 +39,12 @@ import java.util.function.LongFunction;
  * }
  * }</pre>
  *
- * <p><b>Threads.</b> Any thread may call; calls are serialized, because one call uses every core.
- * The calling thread works as one of the model's threads and stays pinned to a core until another
- * one calls or the model is closed: threads that it starts meanwhile inherit the pinning. A call
- * that is interrupted ends with a {@link java.util.concurrent.CancellationException}. After {@link
- * #close} every call throws an {@link IllegalStateException}.
+ * <p><b>Threads.</b> Any thread may call, virtual ones too; calls run one after another, because
+ * one call uses every core. They run on a thread of the model, which is pinned to a core as its
+ * workers are: the callers wait and are never pinned, and their callbacks run on their own thread.
+ * A call that is interrupted ends with a {@link java.util.concurrent.CancellationException}. After
+ * {@link #close} every call throws an {@link IllegalStateException}, and so does a call from a
+ * callback.
  *
  * <p><b>Memory.</b> Weights are copied from the checkpoint when it is loaded and freed by {@link
  * #close}; with a {@link LoadOptions#weightsCache} they can be mapped from a file of an earlier
@@ -118,35 +119,28 @@ public final class T5 implements AutoCloseable {
     }
   }
 
-  private T5(Path folder, LoadOptions options) {
+  private T5(Path folder, LoadOptions options, Engine engine, CompletableFuture<Tokenizer> text) {
     this.folder = folder;
+    this.engine = engine;
     T5Config config = T5Config.read(folder);
-    // Both take a few hundred milliseconds, on different things.
-    CompletableFuture<Tokenizer> text = CompletableFuture.supplyAsync(() -> Tokenizer.load(folder));
-    Engine opened = null;
-    try {
-      engine = opened = new Engine("model", options.device());
-      PackedWeights packed;
-      try (Checkpoint checkpoint = Checkpoint.open(folder)) {
-        dtype = options.dtypeOr(ownType(checkpoint));
-        packed = packedWeights(options.weightsCache, checkpoint);
-        weights = T5Weights.load(checkpoint, config, engine.ops(), engine.arena(), dtype, packed);
-      }
-      model = new T5Model(weights, engine.ops(), dtype);
-      generator = engine.add(new Generator(model));
-      engine.add(() -> adapterArena.close());
-      useAdapters(options.adapters);
-      tokenizer = engine.add(await(text));
-      tokenizer.checkVocabulary(folder, config.vocabSize());
-      // Closed first: the weights are written while they are still there.
-      engine.add(packed::keep);
-    } catch (RuntimeException | Error e) {
-      text.thenAccept(Tokenizer::close);
-      if (opened != null) {
-        opened.close();
-      }
-      throw e;
+    PackedWeights packed;
+    try (Checkpoint checkpoint = Checkpoint.open(folder)) {
+      dtype = options.dtypeOr(ownType(checkpoint));
+      packed = packedWeights(options.weightsCache, checkpoint);
+      weights = T5Weights.load(checkpoint, config, engine.ops(), engine.arena(), dtype, packed);
     }
+    model = new T5Model(weights, engine.ops(), dtype);
+    generator = engine.add(new Generator(model));
+    engine.add(() -> adapterArena.close());
+    packAdapters(options.adapters);
+    tokenizer = engine.add(await(text));
+    tokenizer.checkVocabulary(folder, config.vocabSize());
+    // Closed first: the weights are written while they are still there.
+    engine.add(
+        () -> {
+          engine.ops().release(); // checksums are computed on every core
+          packed.keep();
+        });
   }
 
   /**
@@ -206,7 +200,19 @@ public final class T5 implements AutoCloseable {
    * @throws InvalidInputException if something in it cannot be used, or the device cannot
    */
   public static T5 load(Path folder, LoadOptions options) {
-    return new T5(folder, options);
+    // Both take a few hundred milliseconds, on different things.
+    CompletableFuture<Tokenizer> text = CompletableFuture.supplyAsync(() -> Tokenizer.load(folder));
+    Engine engine = null;
+    try {
+      Engine opened = engine = Engine.open("model", options.device());
+      return opened.run(() -> new T5(folder, options, opened, text));
+    } catch (RuntimeException | Error e) {
+      text.thenAccept(Tokenizer::close);
+      if (engine != null) {
+        engine.close();
+      }
+      throw e;
+    }
   }
 
   /** Returns the folder that the model was loaded from. */
@@ -231,7 +237,7 @@ public final class T5 implements AutoCloseable {
 
   /** Returns the device that it runs on, with its counters as they are now. */
   public DeviceInfo device() {
-    return engine.serialized(engine.device()::describe);
+    return engine.run(engine.device()::describe);
   }
 
   /**
@@ -241,21 +247,25 @@ public final class T5 implements AutoCloseable {
    * @throws InvalidInputException if one does not fit this model, which then keeps its adapters
    */
   public void useAdapters(List<Path> folders) {
-    engine.serialized(
+    engine.run(
         () -> {
-          Arena arena = Arena.ofShared();
-          try (Resources opened = new Resources()) {
-            List<PeftAdapter> adapters =
-                folders.stream().map(each -> opened.add(PeftAdapter.open(each))).toList();
-            weights.use(adapters, engine.ops(), arena);
-          } catch (RuntimeException | Error e) {
-            arena.close();
-            throw e;
-          }
-          adapterArena.close();
-          adapterArena = arena;
+          packAdapters(folders);
           return null;
         });
+  }
+
+  private void packAdapters(List<Path> folders) {
+    Arena arena = Arena.ofShared();
+    try (Resources opened = new Resources()) {
+      List<PeftAdapter> adapters =
+          folders.stream().map(each -> opened.add(PeftAdapter.open(each))).toList();
+      weights.use(adapters, engine.ops(), arena);
+    } catch (RuntimeException | Error e) {
+      arena.close();
+      throw e;
+    }
+    adapterArena.close();
+    adapterArena = arena;
   }
 
   /** Generates greedily, at most 200 tokens. */
@@ -311,8 +321,12 @@ public final class T5 implements AutoCloseable {
       int batchSize,
       long firstSource,
       ResultListener onResult) {
-    return engine.serialized(
-        () -> generator.generate(sources, options, batchSize, firstSource, null, onResult));
+    ResultListener listener =
+        onResult == null
+            ? null
+            : (index, results) -> engine.onCaller(() -> onResult.done(index, results));
+    return engine.run(
+        () -> generator.generate(sources, options, batchSize, firstSource, null, listener));
   }
 
   /** Decodes tokens to text, without special tokens. */
@@ -345,7 +359,7 @@ public final class T5 implements AutoCloseable {
     if (options.numBeams() > 1 || options.numReturnSequences() > 1) {
       throw new InvalidInputException("Only one sequence, without beams, can be streamed.");
     }
-    return engine.serialized(
+    return engine.run(
         () -> {
           TokenStream stream = tokenizer.stream(true);
           List<List<GeneratedTokens>> all =
@@ -361,9 +375,9 @@ public final class T5 implements AutoCloseable {
         });
   }
 
-  private static void emit(Consumer<String> pieces, String piece) {
+  private void emit(Consumer<String> pieces, String piece) {
     if (!piece.isEmpty()) {
-      pieces.accept(piece);
+      engine.onCaller(() -> pieces.accept(piece));
     }
   }
 

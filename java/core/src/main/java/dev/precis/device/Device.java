@@ -31,6 +31,12 @@ public interface Device {
   void synchronize();
 
   /**
+   * Ends a step: restores the affinity of the calling thread, which operations on the CPU pin to a
+   * core. The next operation pins it again. On a GPU, waits as {@link #synchronize} does.
+   */
+  void release();
+
+  /**
    * Allocates zero-filled device memory, aligned to 4096 bytes.
    *
    * @param owner frees it when closed, which must happen before the device is closed

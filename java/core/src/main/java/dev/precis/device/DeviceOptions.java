@@ -14,15 +14,14 @@ public final class DeviceOptions {
   private String matmul;
 
   /**
-   * Sets the device: {@code cpu}, {@code cuda} (the first GPU), {@code cuda:N}, or {@code auto}:
-   * a GPU if there is one that the library can use, otherwise the CPU. The default is the CPU.
+   * Sets the device: {@code cpu}, {@code cuda} (the first GPU), {@code cuda:N}, or {@code auto}: a
+   * GPU if there is one that the library can use, otherwise the CPU. The default is the CPU.
    *
    * @throws IllegalArgumentException if it is none of them
    */
   public DeviceOptions device(String device) {
     if (!device.equals("auto") && !device.equals("cpu") && !CUDA.matcher(device).matches()) {
-      throw new IllegalArgumentException(
-          "A device is auto, cpu or cuda[:N], not '" + device + "'");
+      throw new IllegalArgumentException("A device is auto, cpu or cuda[:N], not '" + device + "'");
     }
     this.device = device;
     return this;
@@ -55,8 +54,8 @@ public final class DeviceOptions {
   }
 
   /**
-   * Sets the kernels for matrix products of many rows: {@code native} or {@code onednn}; null:
-   * the faster.
+   * Sets the kernels for matrix products of many rows: {@code native} or {@code onednn}; null: the
+   * faster.
    */
   public DeviceOptions matmul(String matmul) {
     this.matmul = matmul;

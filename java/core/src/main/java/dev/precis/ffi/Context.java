@@ -20,8 +20,9 @@ import java.lang.foreign.ValueLayout;
  *
  * <p><b>Threads.</b> A context serves one thread at a time; a second one that calls meanwhile gets
  * a {@link NativeException} with {@code INVALID_STATE}. With more than one thread, the calling
- * thread works as the first of them and stays pinned to a core until another thread calls or the
- * context is closed. Different contexts are independent of each other.
+ * thread works as the first of them and stays pinned to a core until {@link #release}, until
+ * another thread calls, or until the context is closed. Different contexts are independent of each
+ * other.
  *
  * <p><b>Time.</b> On the CPU an operation is done when it returns. On a GPU it is launched: {@link
  * #synchronize}, which {@link dev.precis.tensor.Tensor#memory} calls, waits before the host looks.
@@ -33,7 +34,7 @@ public final class Context implements Device, AutoCloseable {
   private MemorySegment handle;
   private final DeviceInfo info;
   private boolean gpu;
-  private boolean pending;
+  private boolean pending; // work on a GPU, or a thread that a CPU's work has pinned
 
   /**
    * Opens a device.
@@ -142,8 +143,18 @@ public final class Context implements Device, AutoCloseable {
 
   @Override
   public void synchronize() {
-    if (pending) {
+    if (gpu && pending) {
       pending = false;
+      check(Precis.precis_synchronize(handle()));
+      pending = false;
+    }
+  }
+
+  @Override
+  public void release() {
+    if (gpu) {
+      synchronize();
+    } else if (pending) {
       check(Precis.precis_synchronize(handle()));
       pending = false;
     }
@@ -186,7 +197,7 @@ public final class Context implements Device, AutoCloseable {
 
   /** Throws the library's message if a status is not {@code PRECIS_OK}. */
   public void check(int status) {
-    pending = gpu;
+    pending = true;
     if (status != 0) {
       throw failure(status);
     }

@@ -1,5 +1,6 @@
 package dev.precis.ffi;
 
+import dev.precis.io.LibraryLoader;
 import dev.precis.io.NativeCache;
 import java.io.UncheckedIOException;
 import java.net.URL;
@@ -96,7 +97,7 @@ public final class Native {
 
   private static Path loadFile(Path path, String source) {
     try {
-      System.load(path.toString());
+      LibraryLoader.load(path);
       return path;
     } catch (UnsatisfiedLinkError e) {
       UnsatisfiedLinkError error =

@@ -130,6 +130,11 @@ public final class Ops implements AutoCloseable {
     context.synchronize();
   }
 
+  /** Ends a step, see {@link Device#release}: a guest leaves its host's thread as it found it. */
+  public void release() {
+    context.release();
+  }
+
   // Products.
 
   /**

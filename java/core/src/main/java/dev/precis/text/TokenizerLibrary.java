@@ -1,6 +1,7 @@
 package dev.precis.text;
 
 import ai.djl.huggingface.tokenizers.jni.TokenizersLibrary;
+import dev.precis.io.LibraryLoader;
 import dev.precis.io.NativeCache;
 import java.net.URL;
 
@@ -29,7 +30,7 @@ final class TokenizerLibrary {
       if (url == null) {
         throw new UnsatisfiedLinkError("There are no native tokenizers for " + platform);
       }
-      System.load(NativeCache.unpack(url, file).toString());
+      LibraryLoader.load(NativeCache.unpack(url, file));
       return TokenizersLibrary.LIB;
     }
   }

@@ -47,14 +47,22 @@ public final class FineTuning implements AutoCloseable {
    * @return the sum of the losses of all target tokens
    */
   public double accumulate(List<Example> examples, float scale, long seed) {
-    double sum = loss(examples, true, scale, labelSmoothing, seed);
-    tape.backward();
-    return sum;
+    try {
+      double sum = loss(examples, true, scale, labelSmoothing, seed);
+      tape.backward();
+      return sum;
+    } finally {
+      t5.ops().release();
+    }
   }
 
   /** Returns the sum of the losses, without label smoothing and without dropout. */
   public double evaluate(List<Example> examples) {
-    return loss(examples, false, 1, 0, 0);
+    try {
+      return loss(examples, false, 1, 0, 0);
+    } finally {
+      t5.ops().release();
+    }
   }
 
   /** Returns the most memory that activations took in one step so far, in bytes. */

@@ -52,6 +52,7 @@ public abstract class Trainable implements AutoCloseable {
   static <M extends Trainable> M built(M model, Consumer<M> building) {
     try {
       building.accept(model);
+      model.ops().release();
       return model;
     } catch (RuntimeException | Error e) {
       model.close();

@@ -207,11 +207,23 @@ public abstract class TrainingLoop implements AutoCloseable {
 
   /** Resumes from the newest checkpoint; without one, starts from the beginning. */
   public final void resume() {
-    state.resume().ifPresent(this::continueFrom);
+    try {
+      state.resume().ifPresent(this::continueFrom);
+    } finally {
+      model.ops().release();
+    }
   }
 
   /** Trains to the end, or until {@link #stop}. */
   public final Result train(Listener listener) {
+    try {
+      return trainToTheEnd(listener);
+    } finally {
+      model.ops().release();
+    }
+  }
+
+  private Result trainToTheEnd(Listener listener) {
     if (done < totalSteps && !earlyStop() && !stopped) {
       prepare(listener);
     }
@@ -252,6 +264,14 @@ public abstract class TrainingLoop implements AutoCloseable {
    *     then
    */
   public final Step step() {
+    try {
+      return runStep();
+    } finally {
+      model.ops().release();
+    }
+  }
+
+  private Step runStep() {
     long start = System.nanoTime();
     Parameters parameters = model.parameters();
     parameters.clearGradients();

@@ -182,7 +182,11 @@ public final class PpoTrainer implements AutoCloseable {
 
   /** Runs the checks that precede the first update; nothing is changed. */
   public Preflight preflight() {
-    return Preflight.of(ppo, ppo.rollout(batch(0), 0), reward, sameAsReference);
+    try {
+      return Preflight.of(ppo, ppo.rollout(batch(0), 0), reward, sameAsReference);
+    } finally {
+      ppo.policy().ops().release();
+    }
   }
 
   private void rollBack(long at, String reason, Listener listener) {
@@ -263,6 +267,14 @@ public final class PpoTrainer implements AutoCloseable {
    * @throws IllegalStateException where the loss or the gradient is not finite
    */
   public Step step() {
+    try {
+      return runStep();
+    } finally {
+      ppo.policy().ops().release();
+    }
+  }
+
+  private Step runStep() {
     long start = System.nanoTime();
     Rollout rollout = ppo.rollout(batch(done), done);
     long rolled = System.nanoTime();
