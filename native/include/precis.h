@@ -24,8 +24,9 @@
  *   unbatched results are bitwise identical.
  * - Calls on one context are not serialized: a context serves one thread at a time, and a second
  *   thread that enters meanwhile gets PRECIS_INVALID_STATE. On the CPU with more than one thread,
- *   the calling thread works as the first of the pool and is pinned to a core until another thread
- *   calls or the context is destroyed. Different contexts are independent.
+ *   the calling thread works as the first of the pool and is pinned to a core until it calls
+ *   precis_synchronize, another thread calls, or the context is destroyed. Different contexts are
+ *   independent.
  */
 #ifndef PRECIS_H_
 #define PRECIS_H_

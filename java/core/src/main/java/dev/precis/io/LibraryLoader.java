@@ -9,8 +9,8 @@ import java.util.UUID;
 
 /**
  * Loads native libraries in programs with several class loaders, such as application servers and
- * notebooks. The JVM gives a file to one class loader alone; the others load a copy of it, which has
- * no name any more once it is loaded.
+ * notebooks. The JVM gives a file to one class loader alone; the others load a copy of it, which
+ * has no name any more once it is loaded.
  */
 public final class LibraryLoader {
   private LibraryLoader() {}

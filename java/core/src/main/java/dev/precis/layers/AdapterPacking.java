@@ -112,6 +112,7 @@ final class AdapterPacking {
       return null;
     }
     int ranks = groups.stream().mapToInt(Group::ranks).sum();
+    checkRanks(w, ranks, parts.getFirst().name(), ops.onGpu());
     try (Arena call = Arena.ofConfined()) {
       MemorySegment a = call.allocate(ranks * w.inputs() * 4, 64);
       MemorySegment b = call.allocate(w.outputs() * ranks * 4, 64);

@@ -1,13 +1,19 @@
 package dev.precis.ffi;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.precis.device.DeviceOptions;
 import dev.precis.ffi.generated.Precis;
+import dev.precis.tensor.DType;
+import dev.precis.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
+import java.util.Arrays;
 import java.util.HexFormat;
 import org.junit.jupiter.api.Test;
 
@@ -30,6 +36,20 @@ class BindingsTest {
     try (Context context = new Context(new DeviceOptions().threads(1))) {
       assertTrue(context.info().threads() == 1 && !context.info().isa().isEmpty());
       assertEquals(7, Precis.PRECIS_ABI_VERSION());
+    }
+  }
+
+  @Test
+  void tensorsHaveTheLibrarysRanks() {
+    long[] most = new long[Precis.PRECIS_MAX_RANK()];
+    Arrays.fill(most, 1);
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment memory = arena.allocate(4);
+      assertEquals(most.length, Tensor.of(memory, DType.FLOAT32, most).rank());
+      long[] more = Arrays.copyOf(most, most.length + 1);
+      more[most.length] = 1;
+      assertThrows(
+          IllegalArgumentException.class, () -> Tensor.of(memory, DType.FLOAT32, more).rank());
     }
   }
 }
