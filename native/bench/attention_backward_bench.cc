@@ -1,6 +1,5 @@
-// The gradients of attention on this machine, next to its forward pass and to arithmetic that never
-// leaves the registers. What is timed is first compared with the reference, on one sequence of at
-// most 512.
+// Measures the gradients of attention next to the forward pass and to the peak of arithmetic in
+// registers. Results are first compared with the reference, on one sequence of at most 512.
 //
 //   attention_backward_bench [threads [isa]]
 
@@ -116,7 +115,7 @@ void bench(precis_context* context, const Shape& s, int32_t dtype, double best) 
   Call call(context, s, dtype);
   precis_attention_args inference = call.args.forward;
   inference.log_sum_exp = {};
-  // In turn, so that all meet the same neighbours.
+  // Calls alternate, so that interference affects all alike.
   Times plain = {}, forward = {}, backward = {};
   auto keep = [](Times& best_so_far, const Times& t) {
     if (best_so_far.least == 0 || t.p50 < best_so_far.p50) {

@@ -1,5 +1,5 @@
-// Attention on this machine, next to what the machine can do: arithmetic that stays in registers
-// for whole sequences, reading the same number of bytes for a decode step.
+// Measures attention next to the peak of this machine: arithmetic in registers for whole sequences,
+// and reading the same number of bytes for a decoding step.
 //
 //   attention_bench [threads [isa [prefill | decode]]]
 
@@ -11,7 +11,7 @@ using namespace precis;
 
 namespace {
 
-// Seconds in which the threads read all of these between them.
+// Returns the seconds that the threads take to read all of these together.
 double read_time(const std::vector<precis_tensor>& tensors, int threads) {
   return measure_threads(threads, 5, [&](int thread) {
     uint64_t sum[64] = {};
@@ -65,7 +65,8 @@ void bench_prefill(precis_context* context, int32_t dtype, int32_t sequences, in
   for (const precis_tensor& u : {qkv, out, bias}) release(context, u);
 }
 
-// layers: as many caches, visited in turn, as in a model: what is read comes from where it would.
+// layers is the number of caches that calls cycle through, as a model's layers do, so that data
+// comes from the same level of the memory hierarchy.
 void bench_decode(precis_context* context, int32_t dtype, int64_t m, int32_t length, int layers,
                   bool self, int beams, int threads) {
   Random random(2);
@@ -101,7 +102,7 @@ void bench_decode(precis_context* context, int32_t dtype, int64_t m, int32_t len
   args.max_distance = 128;
   args.scale = 1;
   const double read = 2.0 * (self ? m : caches) * length * bytes * layers;
-  // In turn, so that both meet the same neighbours.
+  // Calls and reads alternate, so that interference affects both alike.
   std::vector<double> calls, reads;
   std::vector<precis_tensor> all = k;
   all.insert(all.end(), v.begin(), v.end());

@@ -1,4 +1,4 @@
-// Timing for the native benchmarks: the median or the least of repeated runs, after a warm-up.
+// Timing for the native benchmarks: the median or the minimum of repeated runs, after a warm-up.
 #ifndef PRECIS_BENCH_BENCH_H_
 #define PRECIS_BENCH_BENCH_H_
 
@@ -8,7 +8,7 @@
 
 namespace precis {
 
-// Microseconds of each call of f over about 200 ms.
+// Returns the microseconds of each call of f over about 200 ms.
 template <class F>
 std::vector<double> call_microseconds(const F& f) {
   using Clock = std::chrono::steady_clock;

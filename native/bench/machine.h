@@ -26,7 +26,7 @@ struct Times {
   double least, p20, p50, p80;
 };
 
-// Calls f for about that many seconds, 15 times at least.
+// Calls f for about this many seconds, and at least 15 times.
 template <class F>
 inline Times measure(const F& f, double duration = 0.7) {
   std::vector<double> seconds;
@@ -42,8 +42,8 @@ inline Times measure(const F& f, double duration = 0.7) {
   return {seconds[0], seconds[n / 5], seconds[n / 2], seconds[n * 4 / 5]};
 }
 
-// Runs f(thread) on pinned threads, again and again, and returns the shortest time in which one
-// round of all of them was done.
+// Runs f(thread) on pinned threads, round after round, and returns the shortest time in which all
+// of them finished a round.
 template <class F>
 inline double measure_threads(int threads, int rounds, const F& f) {
   std::vector<std::vector<double>> starts(threads), ends(threads);
@@ -77,7 +77,7 @@ inline double measure_threads(int threads, int rounds, const F& f) {
   return least;
 }
 
-// Short enough to be left alone by other processes now and then.
+// Few enough that some runs are not interrupted by other processes.
 constexpr int64_t kPeakSteps = 50'000;
 
 #if defined(__x86_64__)
@@ -112,7 +112,7 @@ PRECIS_PEAK(peak_avx2, "avx2,fma", 16, __m256, _mm256_setzero_ps, PRECIS_FMA256)
 #undef PRECIS_PEAK
 #endif
 
-// Operations a second of arithmetic that never leaves the registers; 0: not known.
+// Returns the operations per second of arithmetic in registers, or 0 if unknown.
 inline double peak(const std::string& isa, int32_t dtype, int threads) {
   double (*work)() = nullptr;
 #if defined(__x86_64__)

@@ -1,7 +1,8 @@
-// Matrix products at FLAN-T5-base's shapes against what the machine can do: arithmetic out of
-// registers and reading memory, both measured here first. Every product is compared with the
-// reference before it is timed; contenders take short turns, of which the best and the median are
-// printed: the best says what the code can do, their distance how busy the machine was.
+// Measures matrix products at FLAN-T5-base's shapes next to the peak of this machine: arithmetic in
+// registers and the memory bandwidth, both measured here first. Every product is compared with the
+// reference before it is timed. Contenders alternate in short turns, of which the best and the
+// median are printed: the best shows the speed of the code, and its distance from the median how
+// busy the machine was.
 //
 //   matmul_bench [--threads T] [--isa NAME] [--rounds R] [--only TEXT]
 
@@ -21,7 +22,7 @@ using namespace precis;
 
 namespace {
 
-// With one thread its own time on the processor: what others take there does not count.
+// One thread is timed by its own CPU time, which excludes other processes.
 bool& alone() {
   static bool one = true;
   return one;
@@ -85,7 +86,7 @@ struct Peaks {
   double bytes = 0;      // a second, all threads
 };
 
-// Sums a part of memory that no cache holds.
+// Sums a part of memory that exceeds every cache.
 __attribute__((noinline)) void read(const char* memory, int64_t bytes) {
   typedef uint64_t Line __attribute__((vector_size(64)));
   Line sum[4] = {};
@@ -101,7 +102,7 @@ __attribute__((noinline)) void read(const char* memory, int64_t bytes) {
   __asm__ volatile("" ::"m"(sum));
 }
 
-// Bytes a second: the best of many short readings.
+// Returns the bytes per second: the best of many short readings.
 double read_bandwidth(int threads) {
   constexpr int64_t kBytes = int64_t{192} << 20;
   TestContext context(nullptr, 1);
@@ -147,7 +148,7 @@ Peaks measure_peaks(int threads) {
 
 constexpr int32_t kTypes[] = {PRECIS_FLOAT32, PRECIS_BFLOAT16, PRECIS_INT8};
 
-// One matrix, as often as it takes to leave the caches when copies is large.
+// One product, whose weights are cold or in the caches.
 struct Case {
   int64_t m, k, n;
   int type;  // index into kTypes
@@ -199,7 +200,7 @@ class Matrix {
   std::vector<precis_packed_matrix> packed_;
 };
 
-// Rows 0 and m - 1 against the reference.
+// Compares rows 0 and m - 1 with the reference.
 void verify(const char* name, const precis_lora_matmul_args& got, const Matrix& w, const Matrix* a,
             const Matrix* b) {
   for (int64_t r : {int64_t{0}, got.x.dims[0] - 1}) {
@@ -274,7 +275,7 @@ void run_case(const Case& c, std::vector<TestContext*>& contexts, const Peaks& p
       contenders.push_back({std::string(name) + "+lora", lora, {}});
     }
   }
-  // A few milliseconds a turn.
+  // A turn takes a few milliseconds.
   double once = 1;
   for (int i = 0; i < 3; i++) {
     const double start = now();

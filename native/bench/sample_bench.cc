@@ -1,5 +1,6 @@
-// Choosing tokens from a vocabulary of 32128: microseconds a row by instruction set, batch and kind
-// of logits. peaked: as of a trained model, a few tokens hold the mass; flat: normal, scale 2.
+// Measures sampling tokens from a vocabulary of 32128: microseconds a row by instruction set, batch
+// and kind of logits. peaked: as of a trained model, a few tokens hold the mass; flat: normal,
+// scale 2.
 //
 //   sample_bench [isa] [threads]
 

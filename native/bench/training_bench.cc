@@ -1,5 +1,5 @@
-// Operations of training that memory bounds: gigabytes a second, the fastest of many calls, by what
-// the formula has to read and write.
+// Measures the memory-bound operations of training: gigabytes per second, of the bytes that the
+// formula has to read and write, in the fastest of many calls.
 //
 //   training_bench [isa] [threads]
 

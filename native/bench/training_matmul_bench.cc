@@ -1,7 +1,7 @@
-// Matrix products that training adds, at FLAN-T5-base's shapes: the LoRA product and its
-// gradient against the frozen product and the gradient of that, the gradients of weights, the
-// losses over the vocabulary, and packing. Every result is compared with the reference
-// before it is timed; contenders take short turns, of which the best and the median are printed.
+// Measures the matrix products that training adds, at FLAN-T5-base's shapes: the LoRA product and
+// its gradient next to the frozen product and its gradient, the gradients of weights, the losses
+// over the vocabulary, and packing. Every result is compared with the reference before it is timed.
+// Contenders alternate in short turns, of which the best and the median are printed.
 //
 //   training_matmul_bench [--threads T] [--rounds R] [--only lora|gradient|loss|pack]
 
@@ -27,7 +27,7 @@ struct Contender {
   std::vector<double> seconds = {};
 };
 
-// With one thread its own time on the processor: what others take there does not count.
+// One thread is timed by its own CPU time, which excludes other processes.
 double now(bool alone) {
   if (!alone) {
     return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
@@ -38,7 +38,7 @@ double now(bool alone) {
   return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
 }
 
-// Times are also given as multiples of the first contender's.
+// Prints times, also as multiples of the first contender's.
 void race(const char* title, std::vector<Contender> contenders, int threads, int rounds) {
   for (int round = 0; round < rounds; round++) {
     for (Contender& c : contenders) {
@@ -56,7 +56,7 @@ void race(const char* title, std::vector<Contender> contenders, int threads, int
   std::fflush(stdout);
 }
 
-// Uniform numbers that take no time to make.
+// Uniform numbers that are cheap to generate.
 GuardedTensor filled(int32_t dtype, int64_t rows, int64_t columns, uint64_t seed, float scale) {
   GuardedTensor t(dtype, {rows, columns});
   Random random(seed);
@@ -92,7 +92,7 @@ struct Packed {
   precis_packed_matrix matrix;
 };
 
-// Adapters of this rank on some of the parts, 768 outputs each, of a layer.
+// Measures a layer with adapters of this rank on some of its parts, which have 768 outputs each.
 void bench_lora(precis_context* context, int threads, int rounds, int64_t outputs, int64_t rank,
                 int32_t x_type) {
   constexpr int64_t kRows = 2048, kInputs = 768, kPart = 768;

@@ -7,7 +7,7 @@ using namespace precis;
 
 namespace {
 
-// The reference against differences of the forward reference.
+// Compares the reference with differences of the forward reference.
 void check_reference(Random& random, int32_t kind, int32_t gated) {
   const int64_t m = 4, width = 9;
   GuardedTensor x(kReferenceFloat64, {m, gated ? 2 * width : width});
@@ -54,7 +54,7 @@ int main() {
           }
         }
       }
-      // The far tails; in place.
+      // The far tails, in place.
       const float awkward[] = {0,        -0.0f,     1e-30f, -1e-30f, 30,     -30,   88,
                                -88,      104,       -104,   1e10f,   -1e10f, 3e38f, -3e38f,
                                INFINITY, -INFINITY, 1e-42f, 9.4f,    -9.4f,  NAN};
@@ -72,7 +72,7 @@ int main() {
       EXPECT_OK(context, precis_activation_backward(context, &args));
       expect_close(dy, want, 1e-6, 1e-6, context.name());
 
-      // Every step of 1/512 between -12 and 12.
+      // Tests every step of 1/512 between -12 and 12.
       GuardedTensor grid(PRECIS_FLOAT32, {1, 12289}), slope(PRECIS_FLOAT32, {1, 12289});
       GuardedTensor exact(PRECIS_FLOAT32, {1, 12289}), ones(PRECIS_FLOAT32, {1, 12289});
       for (int i = 0; i < 12289; i++) grid.data<float>()[i] = static_cast<float>(i - 6144) / 512;

@@ -27,7 +27,7 @@ int main() {
           }
         }
       }
-      // The far tails, and what is not a number; in place.
+      // The far tails, NaN and infinities, in place.
       const float awkward[] = {0,     -0.0f,  1e-30f,   -1e-30f, 30,     -30,
                                88,    -88,    104,      -104,    1e10f,  -1e10f,
                                3e38f, -3e38f, INFINITY, NAN,     1e-42f, -1e-42f};
@@ -43,7 +43,7 @@ int main() {
       EXPECT_OK(context, precis_activation(context, &args));
       expect_close(x, want, 1e-6, 1e-6, context.name());
 
-      // Every step of 1/512 between -12 and 12, at the accuracy that the header promises.
+      // Tests every step of 1/512 between -12 and 12, at the accuracy that the header promises.
       GuardedTensor grid(PRECIS_FLOAT32, {1, 12289}), exact(PRECIS_FLOAT32, {1, 12289});
       for (int i = 0; i < 12289; i++) grid.data<float>()[i] = static_cast<float>(i - 6144) / 512;
       args = {grid, exact, kind, 0};

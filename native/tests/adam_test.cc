@@ -10,9 +10,9 @@ void copy(const GuardedTensor& from, const GuardedTensor& to) {
   for (int64_t i = 0; i < columns(from); i++) store_element(to, 0, i, from.at(0, i));
 }
 
-// Facts that follow from the paper and not from the formulas in adam.h: with the same gradient at
-// every step the corrected moments are that gradient and its square, so that each step is
-// lr g / (|g| + epsilon).
+// Tests what follows from the paper rather than from the formulas in adam.h: with the same gradient
+// at every step the corrected moments are that gradient and its square, so each step is lr g / (|g|
+// + epsilon).
 void check_reference(int32_t decoupled) {
   const double lr = 0.01f, g = -0.3f, epsilon = 0.125, decay = 0.5;
   GuardedTensor p(kReferenceFloat64, {1}), gradient(kReferenceFloat64, {1});

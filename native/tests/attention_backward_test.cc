@@ -10,7 +10,7 @@ namespace {
 
 int64_t element_bytes(int32_t dtype) { return dtype == PRECIS_BFLOAT16 ? 2 : 4; }
 
-// A forward that has run, in double, and room for the gradients.
+// A forward pass, computed in double, and memory for the gradients.
 struct Gradients {
   Gradients(const Problem& p, const Inputs& in, bool with_dbias, int32_t dtype, int32_t value_dtype)
       : out(p.out_dtype, {in.query_offsets.back(), p.heads * p.head_dim}, 1, 2),
@@ -47,7 +47,7 @@ struct Gradients {
   precis_attention_backward_args args = {};
 };
 
-// Every element within a share of the largest, or of least if that is more.
+// Expects every element within a fraction of the largest one, or of least if that is larger.
 void expect_near(const precis_tensor& got, const precis_tensor& want, double share, double least,
                  const std::string& what) {
   double largest = least;
@@ -70,10 +70,10 @@ void expect_right(const TestContext& context, const Problem& p, Random& random, 
   want.args.dout = got.args.dout;
   attention_backward_ref(want.args);
   EXPECT_OK(context, precis_attention_backward(context, &got.args));
-  // There p and ds are rounded to bfloat16 before they are multiplied, and dout if it is float32.
+  // p and ds are rounded to bfloat16 before they are multiplied, and so is a float32 dout.
   const bool rounds = p.dtype == PRECIS_BFLOAT16 && context.isa() == std::string("avx512_bf16");
   const double share = rounds ? 8e-3 : 3e-6;
-  // Sets the scale of dout . v, which differences are taken of.
+  // The magnitude of dout . v, of which differences are taken.
   const double least = std::sqrt(static_cast<double>(p.head_dim));
   expect_near(got.args.dq, want.args.dq, share, least, what + ": dq");
   expect_near(got.args.dk, want.args.dk, share, least, what + ": dk");
@@ -85,7 +85,7 @@ void expect_right(const TestContext& context, const Problem& p, Random& random, 
   for (const GuardedTensor& t : in.memory) EXPECT(t.intact(), "%s", what.c_str());
   EXPECT(got.out.intact() && got.log_sum_exp.intact() && got.dout.intact(), "%s", what.c_str());
   if (p.buckets == 0) return;
-  // Without dbias the others are what they were.
+  // Without dbias the other results are the same.
   Gradients bare(p, in, false, dtype, value_dtype);
   bare.args.forward = got.args.forward;
   bare.args.dout = got.args.dout;
@@ -95,7 +95,7 @@ void expect_right(const TestContext& context, const Problem& p, Random& random, 
          "%s", what.c_str());
 }
 
-// sum out . dout, all in double but for out's own rounding.
+// Returns sum out . dout, in double except for the rounding of out.
 double loss(const precis_attention_args& forward, const precis_tensor& dout) {
   attention_ref(forward);
   double sum = 0;
@@ -108,7 +108,7 @@ double loss(const precis_attention_args& forward, const precis_tensor& dout) {
   return sum;
 }
 
-// The reference's gradients are the slopes of the reference.
+// The reference's gradients are the derivatives of the reference.
 void expect_slopes(Problem p, Random& random) {
   p.heads = 2;
   p.head_dim = 5;
@@ -136,7 +136,7 @@ void expect_slopes(Problem p, Random& random) {
           element = before;
           return value;
         };
-        // Of fourth order.
+        // The differences are of fourth order.
         const double slope = (8 * (at(h) - at(-h)) - (at(2 * h) - at(-2 * h))) / (12 * double{h});
         const double is = load_element(dx, r, c);
         EXPECT(std::fabs(slope - is) <= 1e-4 * (1 + std::fabs(slope)),
@@ -151,8 +151,8 @@ void expect_slopes(Problem p, Random& random) {
   if (p.buckets > 0) check("dbias", in.args.bias, g.args.dbias);
 }
 
-// A batch gives each sequence the bits that it gets alone, with any number of threads; dbias, a sum
-// over all of it, does not know how many threads there were.
+// A sequence is bitwise identical to the same sequence alone, for any number of threads. dbias, a
+// sum over the whole batch, is deterministic for any number of threads.
 void expect_invariant(const char* isa, int32_t dtype, bool causal, float dropout) {
   Random random(5);
   Problem p;
@@ -180,7 +180,7 @@ void expect_invariant(const char* isa, int32_t dtype, bool causal, float dropout
                same_rows(again.args.dv, batch.args.dv) &&
                same_rows(again.args.dbias, batch.args.dbias),
            "%s", context.name());
-    // The dropout mask depends on the place of a sequence in the batch.
+    // The dropout mask depends on the position of a sequence in the batch.
     if (dropout > 0) continue;
     for (size_t s = 0; s < p.lengths.size(); s++) {
       const auto [queries, keys] = p.lengths[s];
@@ -271,7 +271,7 @@ void expect_refusals(const TestContext& context) {
   refused("dk overlaps dq", [](Args& a) { a.dk.data = a.dq.data; });
   refused("dv overlaps dout", [](Args& a) { a.dv.data = a.dout.data; });
   refused("dbias overlaps bias", [](Args& a) { a.dbias.data = a.forward.bias.data; });
-  // Columns of one matrix that have one in common.
+  // Two gradients in one matrix overlap in a column.
   GuardedTensor both(PRECIS_FLOAT32, {9, 2 * 72});
   both.fill(7);
   auto column = [&](int64_t first) {
@@ -298,7 +298,7 @@ void expect_refusals(const TestContext& context) {
   apart.dk = column(72);
   apart.dv = column(0);
   EXPECT_OK(context, precis_attention_backward(context, &apart));
-  // Nothing to do is no mistake.
+  // Empty batches are allowed.
   const int32_t none[] = {0};
   Args args = g.args;
   args.forward.query_offsets = args.forward.key_offsets = none;
@@ -344,7 +344,7 @@ int main() {
           p.dtype = dtype;
           p.head_dim = head_dim;
           p.scale = head_dim % 16 == 0 ? 1 : 0.37f;
-          // Cross-attention, encoder, decoder; the last two out of one matrix.
+          // Cross-attention, encoder and decoder; the last two with q, k and v in one matrix.
           p.lengths = {{length, 1 + length / 3}, {0, 5}, {5, length}};
           p.buckets = 0;
           check(p);
@@ -358,7 +358,7 @@ int main() {
           check(p);
         }
       }
-      // Causal with other numbers of keys, and more keys than one pass takes.
+      // A causal mask with other numbers of keys, and more keys than one pass takes.
       for (int i = 0; i < 3; i++) {
         Problem p;
         p.dtype = dtype;

@@ -1,5 +1,5 @@
-// Shared parts of the tests of attention and its gradients: sequences of unequal length with all
-// that belongs to them.
+// Helpers that the tests of attention and its gradients share: sequences of unequal length, their
+// tensors and their arguments.
 #ifndef PRECIS_TESTS_ATTENTION_CASES_H_
 #define PRECIS_TESTS_ATTENTION_CASES_H_
 
@@ -8,7 +8,7 @@
 
 namespace precis {
 
-// Sequences as (queries, keys), in one batch.
+// The lengths of the sequences of one batch, as (queries, keys).
 using Lengths = std::vector<std::pair<int32_t, int32_t>>;
 
 struct Problem {
@@ -26,7 +26,7 @@ struct Problem {
   float dropout = 0;
 };
 
-// Of q and k, so that scores are around 2 whatever the width of a head.
+// The scale of q and k at which scores are around 2 for any width of a head.
 inline float spread(int64_t head_dim) {
   return 1.4f / std::sqrt(std::sqrt(static_cast<float>(head_dim)));
 }
@@ -41,7 +41,7 @@ struct Inputs {
     }
     const int64_t inner = p.heads * p.head_dim, m = query_offsets.back(), n = key_offsets.back();
     if (p.fused) {
-      // Unequal counts of queries and keys cannot be one matrix.
+      // q, k and v with unequal counts of queries and keys cannot be one matrix.
       memory.emplace_back(p.dtype, std::vector<int64_t>{n, 3 * inner}, 0, 1);
       memory[0].fill_normal(random, spread(p.head_dim));
       args.q = args.k = args.v = memory[0].tensor();
@@ -89,7 +89,7 @@ inline std::string describe(const TestContext& context, const Problem& p) {
          (p.fused ? " fused" : "") + (p.dropout > 0 ? " dropout" : "");
 }
 
-// Returns whether all elements have the same bits.
+// Returns true if the two are bitwise identical.
 inline bool same_rows(const precis_tensor& a, const precis_tensor& b) {
   const int64_t bytes = a.dtype == PRECIS_BFLOAT16 ? 2 : 4;
   for (int64_t r = 0; r < rows(a); r++) {

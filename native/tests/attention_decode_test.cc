@@ -22,10 +22,10 @@ struct Problem {
   float scale = 1;
 };
 
-// With bfloat16 operands the weights may be rounded to it too.
+// With bfloat16 operands the probabilities may be rounded to bfloat16 too.
 double absolute(int32_t dtype) { return dtype == PRECIS_BFLOAT16 ? 8e-3 : 4e-6; }
 
-// Of q and k, so that scores are around 2 whatever the width of a head.
+// The scale of q and k at which scores are around 2 for any width of a head.
 float spread(int64_t head_dim) { return 1.4f / std::sqrt(std::sqrt(static_cast<float>(head_dim))); }
 
 struct Inputs {
@@ -51,13 +51,13 @@ struct Inputs {
     for (int64_t r = 0; r < p.m; r++) {
       lengths.push_back(r == 0 ? p.length : static_cast<int32_t>(1 + random.below(p.length)));
       starts.push_back(static_cast<int32_t>(r * slot_rows + random.below(10)));
-      // A row's past comes from any slot; what it stores goes into its own.
+      // A row's past comes from any slot; its new key and value are stored in its own slot.
       for (int64_t pos = 0; pos < slot_rows; pos++) {
         ancestors.push_back(static_cast<int32_t>(pos + 1 == lengths[r] ? r : random.below(p.m)));
       }
     }
     if (p.ancestors) {
-      // Beams are of one length: no row's past is what another stores.
+      // Beams have the same length, so no row's past is what another row stores.
       for (int64_t r = 0; r < p.m; r++) {
         std::swap(ancestors[r * slot_rows + lengths[r] - 1],
                   ancestors[r * slot_rows + p.length - 1]);
@@ -122,7 +122,7 @@ void expect_right(const TestContext& context, const Problem& p, Random& random) 
   EXPECT((k_before != k_after) == p.append, "%s", what.c_str());
 }
 
-// A row gets the bits that it gets alone, with any number of threads.
+// A row is bitwise identical to the same row alone, for any number of threads.
 void expect_invariant(const char* isa, int32_t dtype, bool ancestors, bool shared) {
   Random random(9);
   Problem p;

@@ -8,7 +8,7 @@ using namespace precis;
 
 namespace {
 
-// With bfloat16 operands the weights may be rounded to it too.
+// With bfloat16 operands the probabilities may be rounded to bfloat16 too.
 double absolute(int32_t dtype) { return dtype == PRECIS_BFLOAT16 ? 8e-3 : 4e-6; }
 
 void expect_right(const TestContext& context, const Problem& p, Random& random) {
@@ -27,7 +27,7 @@ void expect_right(const TestContext& context, const Problem& p, Random& random) 
   in.args.log_sum_exp = want_log;
   attention_ref(in.args);
   expect_close(out, want, rounding(p.out_dtype), absolute(p.dtype) / (1 - p.dropout), what.c_str());
-  // Asking for log_sum_exp changes nothing else.
+  // Requesting log_sum_exp does not change out.
   GuardedTensor again(p.out_dtype, {in.query_offsets.back(), inner});
   in.args.out = again;
   in.args.log_sum_exp = log_sum_exp;
@@ -37,7 +37,7 @@ void expect_right(const TestContext& context, const Problem& p, Random& random) 
   expect_close(log_sum_exp, want_log, 2e-6, 4e-6, (what + ": log_sum_exp").c_str());
 }
 
-// A batch gives each sequence the bits that it gets alone, with any number of threads.
+// A sequence is bitwise identical to the same sequence alone, for any number of threads.
 void expect_invariant(const char* isa, int32_t dtype, bool causal, float dropout) {
   Random random(5);
   Problem p;
@@ -59,7 +59,7 @@ void expect_invariant(const char* isa, int32_t dtype, bool causal, float dropout
     in.args.out = again;
     EXPECT_OK(context, precis_attention(context, &in.args));
     EXPECT(same_rows(batch, again), "%s", context.name());
-    // The dropout mask depends on the place of a sequence in the batch.
+    // The dropout mask depends on the position of a sequence in the batch.
     if (dropout > 0) continue;
     for (size_t s = 0; s < p.lengths.size(); s++) {
       const auto [queries, keys] = p.lengths[s];
@@ -86,7 +86,7 @@ void expect_invariant(const char* isa, int32_t dtype, bool causal, float dropout
   }
 }
 
-// Scores of +-1e4, exact in every type: the largest takes all.
+// With scores of +-1e4, exact in every type, the largest key gets all the weight.
 void expect_no_overflow(const TestContext& context, int32_t dtype) {
   Problem p;
   p.lengths = {{40, 40}};
@@ -111,7 +111,7 @@ void expect_no_overflow(const TestContext& context, int32_t dtype) {
     EXPECT(log_sum_exp.at(i, 0) == 128 * 80, "%s: row %d is %g", context.name(),
            static_cast<int>(i), log_sum_exp.at(i, 0));
   }
-  // A value that is not finite gives NaN in the rows that attend to it, and in no others.
+  // A non-finite value gives NaN in the rows that attend to it, and in no others.
   for (float bad : {NAN, INFINITY}) {
     store_element(in.args.q, 3, 0, bad);
     EXPECT_OK(context, precis_attention(context, &in.args));
@@ -170,7 +170,7 @@ void expect_refusals(const TestContext& context) {
     for (int64_t c = 0; c < 72; c++) untouched &= out.at(r, c) == 7;
   }
   EXPECT(untouched);
-  // Nothing to do is no mistake.
+  // Empty batches are allowed.
   const int32_t none[] = {0};
   in.args.query_offsets = in.args.key_offsets = none;
   in.args.sequences = 0;
@@ -194,7 +194,7 @@ int main() {
           p.out_dtype = length % 2 == 0 ? dtype : PRECIS_FLOAT32;
           p.head_dim = head_dim;
           p.scale = head_dim % 16 == 0 ? 1 : 0.37f;
-          // Cross-attention, encoder, decoder; the last two out of one matrix.
+          // Cross-attention, encoder and decoder; the last two with q, k and v in one matrix.
           p.lengths = {{length, 1 + length / 3}, {0, 5}, {5, length}};
           p.buckets = 0;
           expect_right(context, p, random);
@@ -214,7 +214,7 @@ int main() {
       }
       Problem p;
       p.dtype = dtype;
-      // Causal with other numbers of keys, and a distance beyond the last bucket.
+      // A causal mask with other numbers of keys, and a distance beyond the last bucket.
       p.lengths = {{30, 20}, {20, 30}};
       p.causal = true;
       expect_right(context, p, random);

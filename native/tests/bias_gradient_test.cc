@@ -7,7 +7,7 @@ using namespace precis;
 
 namespace {
 
-// The reference against differences of the forward reference.
+// Compares the reference with differences of the forward reference.
 void check_reference(Random& random) {
   GuardedTensor y(kReferenceFloat64, {3, 5}), dy(kReferenceFloat64, {3, 5});
   GuardedTensor bias(kReferenceFloat64, {5}), dbias(kReferenceFloat64, {5});

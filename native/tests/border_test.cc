@@ -1,7 +1,7 @@
-// The border: whatever one argument of an operation is turned into, the answer is a status and a
-// sentence that names it, never a crash. Each operation has a valid call here, and every tensor,
-// packed matrix and array of it is broken in every way, one at a time. An operation without a call
-// does not compile, an argument in precis.h that its call leaves out fails.
+// Tests the C boundary: an invalid argument of any operation gives a status and a message that
+// names it, never a crash. Each operation has a valid call here, and every tensor, packed matrix
+// and array of it is made invalid in every way, one at a time. An operation without a call does not
+// compile; an argument in precis.h that its call omits fails the test.
 
 #include <algorithm>
 #include <cctype>
@@ -56,8 +56,8 @@ struct Argument {
 
 const std::vector<int32_t> kFloats = {PRECIS_FLOAT32, PRECIS_BFLOAT16};
 
-// A valid call under construction, and the memory that it uses. What breaks it knows its args as
-// bytes alone: the code is there once, not once for each operation.
+// A valid call under construction, and the memory that it uses. The code that breaks the call sees
+// its args as bytes, so it exists once and not once for each operation.
 class AnyCall {
  public:
   AnyCall(const AnyCall&) = delete;
@@ -138,14 +138,14 @@ class AnyCall {
   }
 
   const std::deque<Argument>& arguments() const { return arguments_; }
-  // The contents of all memory.
+  // Returns the contents of all memory.
   std::vector<uint8_t> contents() const {
     std::vector<uint8_t> all;
     for (const auto& m : memory_) all.insert(all.end(), m->memory(), m->memory() + m->bytes());
     return all;
   }
 
-  // A copy of the args.
+  // Returns a copy of the args.
   std::vector<char> copy() const { return std::vector<char>(args_, args_ + size_); }
 
  protected:
@@ -487,7 +487,8 @@ bool names(const std::string& text, const std::string& name) {
   return false;
 }
 
-// Every tensor, packed matrix and pointer in the args of an operation, out of precis.h.
+// Returns every tensor, packed matrix and pointer in the args of an operation, as precis.h declares
+// them.
 std::vector<std::string> members(const std::string& header, const std::string& structure) {
   const size_t begin = header.find("typedef struct " + structure + " {");
   EXPECT(begin != std::string::npos, "precis.h has no %s", structure.c_str());
@@ -550,7 +551,7 @@ class Border {
   static char*& pointer(char* args, const Argument& a) { return at<char*>(args, a); }
   static_assert(offsetof(precis_tensor, data) == 0 && offsetof(precis_packed_matrix, data) == 0);
 
-  // The call, changed, must be refused with a sentence that names all of these.
+  // The changed call must be refused with a message that names all of these.
   void refuse(const Change& change, const std::vector<std::string>& named, const char* how,
               int64_t value) {
     std::vector<char> args = valid_;
@@ -640,8 +641,8 @@ class Border {
     if (last > 0) move(last, "inside another");
   }
 
-  // An optional argument may be left out, whatever else its struct says. The call may then be
-  // incomplete, but it must not crash.
+  // An optional argument may be left out, whatever the other fields of its struct say. The call may
+  // then be incomplete, but it must not crash.
   void leave_out(const Argument& a) {
     if (!a.optional) return;
     std::vector<char> args = valid_;

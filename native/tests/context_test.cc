@@ -1,4 +1,5 @@
-// Contexts: what they refuse, and that threads, affinity and memory are given back.
+// Tests contexts: the arguments that they refuse, and that they release threads, affinity and
+// memory.
 
 #include <sched.h>
 
@@ -27,11 +28,11 @@ int main() {
     EXPECT_OK(context, precis_convert(context, &args));
     sched_getaffinity(0, sizeof during, &during);
     EXPECT(CPU_COUNT(&during) == 1);
-    // Another thread takes the context over: the first gets its affinity back.
+    // Another thread uses the context: the first one gets its affinity back.
     std::thread([&] { EXPECT_OK(context, precis_convert(context, &args)); }).join();
     sched_getaffinity(0, sizeof after, &after);
     EXPECT(CPU_EQUAL(&before, &after));
-    // A caller that synchronizes gets it back too, and is pinned again by the next operation.
+    // A caller that synchronizes gets its affinity back too; the next operation pins it again.
     for (int i = 0; i < 2; i++) {
       EXPECT_OK(context, precis_convert(context, &args));
       sched_getaffinity(0, sizeof during, &during);
@@ -58,11 +59,12 @@ int main() {
     precis_recording* recording = nullptr;
     EXPECT_REFUSED(context, precis_record_end(context, &recording), "nothing is recorded");
 
-    // Two threads at once: each call is served or refused, and what is served is right.
+    // Two threads call at once: each call is executed or refused, and executed calls are correct.
     std::atomic<int> served{0}, refused{0}, other{0};
     auto hammer = [&](GuardedTensor& mine) {
       precis_convert_args own = {x, mine};
-      // At least 300 calls, and until one was served: the other thread may have had all the turns.
+      // Calls at least 300 times, and until one call was executed: the other thread may win every
+      // time.
       bool mine_served = false;
       for (int i = 0; i < 300 || !mine_served; i++) {
         const precis_status status = precis_convert(context, &own);
@@ -77,7 +79,8 @@ int main() {
     EXPECT(other == 0 && served > 0 && served + refused >= 600);
     EXPECT(a.intact() && b.intact() && a.at(63, 4095) == 1.5f);
   }
-  // The order of destruction restores the thread that called last, here none of ours: still whole.
+  // Destroying a context restores the affinity of its last caller, which is not this thread: this
+  // thread's affinity is unchanged.
   sched_getaffinity(0, sizeof after, &after);
   EXPECT(CPU_EQUAL(&before, &after));
   for (int i = 0; i < 200; i++) EXPECT(TestContext(nullptr, 2).status() == PRECIS_OK);

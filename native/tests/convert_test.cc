@@ -11,7 +11,7 @@ int main() {
       for (int32_t from : {PRECIS_FLOAT32, PRECIS_BFLOAT16}) {
         for (int32_t to : {PRECIS_FLOAT32, PRECIS_BFLOAT16}) {
           GuardedTensor x(from, {37, n}, 1, 1), y(to, {37, n}, 5, 3), want(to, {37, n});
-          // Every bit pattern is fair: denormals, infinities, NaN, ties.
+          // Every bit pattern is tested: denormals, infinities, NaN, ties.
           for (int64_t r = 0; r < 37; r++) {
             for (int64_t c = 0; c < n; c++) {
               uint32_t bits = static_cast<uint32_t>(random.next());

@@ -12,8 +12,9 @@ void copy(const GuardedTensor& from, const GuardedTensor& to) {
   }
 }
 
-// Frequency of kept elements, alone and together with the next one, the next row and the same
-// element under another offset or seed: what independence would give, within five deviations.
+// Expects the frequency of kept elements, alone and together with the next one, the next row and
+// the same element under another offset or seed, to be within five standard deviations of
+// independence.
 void check_rate(TestContext& context, float probability) {
   const int64_t m = 64, n = 4096;
   GuardedTensor x(PRECIS_FLOAT32, {m, n}), y(PRECIS_FLOAT32, {m, n});
@@ -79,7 +80,7 @@ int main() {
             EXPECT_OK(context, precis_dropout(context, &args));
             EXPECT(y.intact(), "%s width %lld", context.name(), static_cast<long long>(width));
             expect_close(y, want, rounding(to), 1e-6, context.name());
-            // The dropped are dropped to the last bit.
+            // Dropped elements are exactly zero.
             int64_t differ = 0;
             for (int64_t r = 0; r < m && !accumulate; r++) {
               for (int64_t c = 0; c < width; c++) {
@@ -96,7 +97,7 @@ int main() {
   for (TestContext& context : all_contexts()) {
     for (float probability : {0.1f, 0.5f, 0.9f}) check_rate(context, probability);
 
-    // In place; what is dropped is gone even where it was no number.
+    // In place; dropped elements are zero even where they were not finite.
     GuardedTensor x(PRECIS_FLOAT32, {3, 70}, 1, 1), want(PRECIS_FLOAT32, {3, 70});
     x.fill(NAN);
     precis_dropout_args args = {x, want, 1, 2, 0.5f, 0};

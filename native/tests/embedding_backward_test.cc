@@ -7,7 +7,7 @@ using namespace precis;
 
 namespace {
 
-// The reference against differences of the forward reference, with an id that comes twice.
+// Compares the reference with differences of the forward reference, with an id that occurs twice.
 void check_reference(Random& random) {
   GuardedTensor table(kReferenceFloat64, {4, 3}), dtable(kReferenceFloat64, {4, 3});
   GuardedTensor ids(PRECIS_INT32, {5}), y(kReferenceFloat64, {5, 3}), dy(kReferenceFloat64, {5, 3});
@@ -50,7 +50,7 @@ int main() {
           args.dtable = dtable;
           EXPECT_OK(context, precis_embedding_backward(context, &args));
           EXPECT(dtable.intact(), "%s width %lld", context.name(), static_cast<long long>(width));
-          // The reference rounds after every token as well.
+          // The reference also rounds after every token.
           expect_close(dtable, want, 0, 0, context.name());
           if (later) expect_close(dtable, first, 0, 0, context.name());
           for (int64_t r = 0; r < 37; r++) {

@@ -7,7 +7,7 @@ using namespace precis;
 
 namespace {
 
-// The reference against differences of the forward reference.
+// Compares the reference with differences of the forward reference.
 void check_reference(Random& random) {
   const int64_t m = 3, width = 5;
   GuardedTensor x(kReferenceFloat64, {m, width}), weight(kReferenceFloat64, {width});
@@ -86,7 +86,8 @@ int main() {
                 EXPECT(dbias.at(0, 0) == 4, "%s: written though absent", context.name());
               }
             }
-            // present was 3: the bits do not depend on the number of threads.
+            // With both gradients requested, results are bitwise identical for any number of
+            // threads.
             if (isa == context.isa()) {
               expect_close(dweight, first_weight, 0, 0, context.name());
               expect_close(dbias, first_bias, 0, 0, context.name());

@@ -25,7 +25,7 @@ int main() {
         }
       }
     }
-    // A mean far from zero: E[x^2] - mean^2 would have nothing left.
+    // A mean far from zero, where E[x^2] - mean^2 would lose all precision.
     GuardedTensor x(PRECIS_FLOAT32, {2, 769}), weight(PRECIS_FLOAT32, {769});
     GuardedTensor bias(PRECIS_FLOAT32, {769}), y(PRECIS_FLOAT32, {2, 769});
     GuardedTensor want(PRECIS_FLOAT32, {2, 769});

@@ -70,7 +70,7 @@ void test_sizes(std::vector<TestContext>& contexts) {
                           static_cast<long long>(s.width), static_cast<long long>(s.tokens),
                           smoothing);
             expect_close(losses, want_losses, 1e-5, 1e-5, what);
-            // A gradient of a logit may round to either side where it is bfloat16.
+            // In bfloat16 the gradient of a logit may round to a different neighbor.
             const double step = dtype == PRECIS_BFLOAT16 ? 0x1p-8 * scale * grad_scale : 0;
             if (has_dx) expect_close(dx, want_dx, 1e-5, 2e-6 + 2 * step, what);
             if (has_dw) expect_close(dw, want_dw, 1e-5, 1e-5 + 6 * step, what);
@@ -129,7 +129,8 @@ void test_finite_differences() {
   }
 }
 
-// Several blocks of rows; a row has the bits that it has alone, on any number of threads.
+// With several blocks of rows, a row is bitwise identical to the same row alone, for any number of
+// threads.
 void test_blocks() {
   Random random(3);
   constexpr int64_t kRows = 330, kWidth = 12, kTokens = 32999;
@@ -157,7 +158,7 @@ void test_blocks() {
       int64_t differ = 0;
       for (int64_t v = 0; v < kTokens; v++) differ += first_difference(dw, v, again, v) >= 0;
       EXPECT(differ == 0, "%s: %lld rows of dw", two.name(), static_cast<long long>(differ));
-      // The blocks of a call without dw are others.
+      // A call without dw has blocks of another size.
       args.dw.data = nullptr;
       losses2.fill(-1);
       dx2.fill(-1);
@@ -199,7 +200,7 @@ void test_special_values(std::vector<TestContext>& contexts) {
   for (int32_t dtype : kLogitTypes) {
     Case c(random, kRows, kWidth, kTokens, dtype, PRECIS_FLOAT32, 0);
     store_element(c.x, 1, 3, NAN);
-    // Logits of thousands: nothing overflows.
+    // With logits of thousands nothing overflows.
     for (int64_t d = 0; d < kWidth; d++) store_element(c.x, 2, d, 5e3 * random.normal());
     c.labels.data<int32_t>()[3] = kIgnoredLabel;
     store_element(c.x, 3, 0, NAN);
@@ -216,7 +217,7 @@ void test_special_values(std::vector<TestContext>& contexts) {
         EXPECT(std::isnan(dx.at(m, 7)) == (m == 1), "%s", context.name());
       }
       EXPECT(losses.data<float>()[3] == 0 && dx.at(3, 0) == 0 && dx.at(3, kWidth - 1) == 0);
-      // Every row ignored.
+      // Every row is left out.
       GuardedTensor none(PRECIS_INT32, {kRows});
       for (int64_t m = 0; m < kRows; m++) none.data<int32_t>()[m] = kIgnoredLabel;
       losses.fill(1);
@@ -248,7 +249,7 @@ void test_refusals(TestContext& context) {
     EXPECT_REFUSED(context, precis_linear_cross_entropy(context, &args), text);
   };
   using Args = precis_linear_cross_entropy_args;
-  // A label outside the vocabulary, in the last row: the others have not been worked on.
+  // The label of the last row is outside the vocabulary, and the other rows are not processed.
   for (int32_t label : {70, -1, -99, INT32_MAX}) {
     c.labels.data<int32_t>()[3] = label;
     refused([](Args&) {}, ("labels[3] is " + std::to_string(label)).c_str());
@@ -262,7 +263,7 @@ void test_refusals(TestContext& context) {
   refused([](Args& a) { a.dx.dims[1] = 32; }, "dx has 32");
   refused([](Args& a) { a.dx.dtype = PRECIS_BFLOAT16; }, "dx cannot be bfloat16");
   refused([](Args& a) { a.dw.dims[0] = 71; }, "dw has 71");
-  // So large a dw may reach other tensors too, which may be named first.
+  // A dw of this size may overlap other tensors too, which may be named first.
   refused([](Args& a) { a.dw.data = a.dx.data; }, "dw overlaps");
   refused([](Args& a) { a.w_transposed = a.w; }, "w_transposed has 70 outputs and 33 inputs");
   refused([](Args& a) { a.w_transposed.data = nullptr; }, "w_transposed has data at");
@@ -275,7 +276,7 @@ void test_refusals(TestContext& context) {
   EXPECT(precis_linear_cross_entropy(context, nullptr) == PRECIS_INVALID_ARGUMENT);
   for (int64_t m = 0; m < 4; m++) EXPECT(losses.data<float>()[m] == 7 && dx.at(m, 32) == 7);
   for (int64_t v = 0; v < 70; v++) EXPECT(dw.at(v, 5) == 7);
-  // Without dx, w_transposed is not looked at.
+  // Without dx, w_transposed is not checked.
   good.dx.data = nullptr;
   good.w_transposed = {};
   EXPECT_OK(context, precis_linear_cross_entropy(context, &good));

@@ -8,7 +8,7 @@ namespace {
 
 using Args = precis_log_probability_args;
 
-// A policy and a reference, and what goes out, in the given type.
+// A policy, a reference and the outputs, in the given type.
 struct Pair {
   Pair(Random& random, const LogitShape& s, int32_t dtype, int32_t x_type, int32_t reference_dtype,
        double left_out, int32_t type = PRECIS_FLOAT32)
@@ -24,7 +24,7 @@ struct Pair {
     dw.fill_normal(random);
   }
 
-  // With every optional argument.
+  // Returns the arguments with every optional one.
   Args all(precis_context* context) {
     Args a = {}, other = {};
     layer.put(context, a);
@@ -52,7 +52,7 @@ struct Pair {
   GuardedTensor dlog_probabilities, log_probabilities, entropies, divergences, dx, dw;
 };
 
-// Requested outputs, as bits of a number.
+// Bits that select the requested outputs.
 void leave_out(Args& a, int wanted) {
   if ((wanted & 1) == 0) a.dx = {};
   if ((wanted & 2) == 0) a.dw = {};
@@ -105,7 +105,7 @@ void test_sizes(std::vector<TestContext>& contexts) {
                           static_cast<long long>(s.width), static_cast<long long>(s.tokens),
                           wanted);
             expect_close(args.log_probabilities, log_probabilities, 1e-5, 1e-5, what);
-            // A gradient of a logit may round to either side where it is bfloat16.
+            // In bfloat16 the gradient of a logit may round to a different neighbor.
             const double step = dtype == PRECIS_BFLOAT16 ? 0x1p-7 * scale : 0;
             if (wanted & 1) expect_close(args.dx, dx, 1e-5, 3e-6 + 2 * step, what);
             if (wanted & 2) expect_close(args.dw, dw, 1e-5, 2e-5 + 6 * step, what);
@@ -137,7 +137,7 @@ void test_finite_differences() {
     return inner_product(p.dlog_probabilities, p.log_probabilities);
   };
   expect_gradient(dx, p.layer.x, total, "dx");
-  // w is float32, which a step of 1e-5 drowns in.
+  // w is float32, in which a step of 1e-5 would be lost.
   for (int64_t v = 0; v < s.tokens; v++) {
     for (int64_t d = 0; d < s.width; d++) {
       GuardedTensor& w = p.layer.w.source(0);
@@ -153,8 +153,8 @@ void test_finite_differences() {
   }
 }
 
-// Several blocks of rows; a row has the bits that it has alone, on any number of threads and
-// whatever else is asked for.
+// With several blocks of rows, a row is bitwise identical to the same row alone, for any number of
+// threads and any requested outputs.
 void test_blocks() {
   Random random(3);
   const LogitShape s = {200, 12, 32999};  // with dw a block has 127 rows at most
@@ -194,7 +194,7 @@ void test_blocks() {
         differ += first_difference(p.dw, v, again.dw, v) >= 0;
       }
       EXPECT(differ == 0, "%s: %lld rows of dw", two.name(), static_cast<long long>(differ));
-      // The blocks of a call without dw are others, and so are those without a reference.
+      // Calls without dw or without a reference have blocks of another size.
       args.dw = {};
       again.dx.fill(-1);
       EXPECT_OK(two, precis_log_probability(two, &args));
@@ -221,8 +221,8 @@ void test_blocks() {
   }
 }
 
-// A small divergence does not drown in the rounding of the logarithms it is the difference of, and
-// that of a policy from itself is 0.
+// A small divergence is not lost in the rounding of the logarithms whose difference it is, and the
+// divergence of a policy from itself is 0.
 void test_near_reference(std::vector<TestContext>& contexts) {
   Random random(4);
   const LogitShape s = {12, 40, 3001};
@@ -267,17 +267,17 @@ void test_special_values(std::vector<TestContext>& contexts) {
   for (int32_t dtype : kLogitTypes) {
     Pair p(random, s, dtype, PRECIS_FLOAT32, PRECIS_FLOAT32, 0);
     store_element(p.layer.x, 1, 3, NAN);
-    // Logits of thousands: nothing overflows.
+    // With logits of thousands nothing overflows.
     for (int64_t d = 0; d < s.width; d++) {
       store_element(p.layer.x, 2, d, 5e3 * random.normal());
       store_element(p.reference.x, 2, d, 5e3 * random.normal());
     }
-    // Masked elements may hold anything.
+    // Rows that are left out may contain anything.
     p.layer.labels.data<int32_t>()[3] = kIgnoredLabel;
     store_element(p.layer.x, 3, 0, NAN);
     store_element(p.reference.x, 3, 0, NAN);
     store_element(p.dlog_probabilities, 0, 3, NAN);
-    // NaN in the reference is the divergence's alone.
+    // NaN in the reference affects only the divergence.
     store_element(p.reference.x, 4, 0, NAN);
     for (TestContext& context : contexts) {
       Args args = p.all(context);

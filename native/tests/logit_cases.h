@@ -1,4 +1,4 @@
-// Shared parts of the tests of the losses on logits = scale x w'.
+// Helpers that the tests of the losses on logits = scale x w' share.
 #ifndef PRECIS_TESTS_LOGIT_CASES_H_
 #define PRECIS_TESTS_LOGIT_CASES_H_
 
@@ -12,12 +12,12 @@ constexpr int32_t kLogitTypes[] = {PRECIS_FLOAT32, PRECIS_BFLOAT16};
 struct LogitShape {
   int64_t rows, width, tokens;
 };
-// Less than a vector and a run, more than one, and no rows at all.
+// Shapes with less than a vector and a run, with more than one, and without rows.
 constexpr LogitShape kLogitShapes[] = {{1, 1, 1},     {3, 16, 5},    {7, 33, 64},
                                        {20, 48, 65},  {40, 31, 130}, {5, 64, 1003},
                                        {2, 130, 777}, {300, 8, 70},  {0, 4, 9}};
 
-// A layer packed both ways, and rows with labels, some of them left out.
+// A layer packed in both orientations, and rows with labels, some of which are left out.
 class LogitCase {
  public:
   LogitCase(Random& random, const LogitShape& s, int32_t dtype, int32_t x_type, double left_out)
@@ -35,7 +35,7 @@ class LogitCase {
 
   bool left_out(int64_t m) const { return labels.data<int32_t>()[m] == kIgnoredLabel; }
 
-  // Packs w, and into args what all of these losses have.
+  // Packs w and fills in the arguments that all of these losses have.
   template <class Args>
   void put(precis_context* context, Args& args) {
     args.x = x;
@@ -63,7 +63,7 @@ class LogitCase {
   std::unique_ptr<GuardedTensor> transposed_;
 };
 
-// A float32 vector between guards, one element for each of m rows.
+// A guarded float32 vector with one element for each of m rows.
 inline GuardedTensor row_vector(int64_t m, int64_t offset = 1) {
   return GuardedTensor(PRECIS_FLOAT32, {m}, 0, offset);
 }

@@ -8,7 +8,7 @@ using namespace precis;
 
 namespace {
 
-// The three matrices of a product with adapters; B is zero outside of the segments.
+// The three matrices of a product with adapters. B is zero outside of the segments.
 struct Adapted {
   Weights w, a, b;
   std::vector<precis_lora_segment> segments;
@@ -41,15 +41,15 @@ struct Adapted {
   }
 };
 
-// With b in bfloat16, s x A' may round to either side in the kernel and in the reference; then one
-// term is off by a bfloat16 step.
+// With bfloat16 b, s x A' may round to different neighbors in the kernel and in the reference; then
+// one term is off by a bfloat16 step.
 double tolerance(int64_t inputs, int64_t ranks, int32_t low_dtype) {
   const double projected = 2 * 0.1 * std::sqrt(static_cast<double>(inputs)) * 2.5;
   return sum_error(inputs) +
          (low_dtype == PRECIS_BFLOAT16 ? projected * 0x1p-8 * 0.1 * 3 * (1 + 0.02 * ranks) : 0);
 }
 
-// Returns whether down is defined: segments that share a rank scale it alike.
+// Returns true if down is defined: segments that share a rank must agree on its scaling.
 bool one_scaling(const std::vector<precis_lora_segment>& segments) {
   for (const auto& s : segments) {
     for (const auto& t : segments) {
@@ -81,7 +81,7 @@ void test_sizes(std::vector<TestContext>& contexts) {
   const std::vector<Case> cases = {
       {130, 96, 8, {{0, 130, 0, 8, 2.0f, 0}}},
       {192, 65, 32, {{0, 64, 0, 16, 1.5f, 0}, {128, 192, 16, 32, 0.5f, 0}}},
-      // Borders inside tiles, odd ranks, a gap without adapter.
+      // Segments that end inside tiles, odd ranks, a gap without adapter.
       {257, 33, 37, {{3, 70, 0, 7, 2, 0}, {70, 100, 7, 24, -1, 0}, {200, 257, 24, 37, 1, 0}}},
       // Two segments share the ranks of one A with different scalings, in one tile.
       {63, 130, 5, {{0, 31, 0, 5, 1, 0}, {31, 63, 0, 5, -3, 0}}},
@@ -96,7 +96,7 @@ void test_sizes(std::vector<TestContext>& contexts) {
        70,
        70,
        {{0, 67, 0, 3, 1, 0}, {0, 67, 3, 6, 2, 0}, {0, 67, 6, 37, 3, 0}, {0, 67, 37, 70, 1, 0}}},
-      // Shared ranks with one scaling, shared outputs that are a part of both tiles.
+      // Shared ranks with one scaling, and shared outputs that are a part of both tiles.
       {100, 50, 20, {{0, 80, 0, 13, 1.5f, 0}, {20, 100, 7, 20, 1.5f, 0}}},
       {65, 64, 16, {}},
       {65, 64, 16, {{10, 10, 0, 16, 1, 0}, {0, 65, 4, 4, 1, 0}}},
@@ -109,7 +109,7 @@ void test_sizes(std::vector<TestContext>& contexts) {
           const bool accumulate = random.below(2) == 0;
           const int32_t y_type = accumulate || random.below(2) ? PRECIS_FLOAT32 : PRECIS_BFLOAT16;
           const bool dropped = random.below(2) == 0;
-          // Of x, of the low-rank term where that may be, or none.
+          // Dropout of x, of the low-rank term where that is allowed, or none.
           int32_t dropout_of =
               dropped ? PRECIS_LORA_DROPOUT_NONE : static_cast<int32_t>(random.below(3));
           if (y_type != PRECIS_FLOAT32 || !own_ranks(c.segments)) {
@@ -196,7 +196,7 @@ void test_batches() {
         args.y = some_rows(alone, r, 1);
         EXPECT_OK(one, precis_lora_matmul(one, &args));
       }
-      // Columns without adapter are those of the plain product.
+      // Columns without adapter are bitwise identical to those of the plain product.
       precis_matmul_args plain = {};
       GuardedTensor y(PRECIS_FLOAT32, {kRows, kOutputs});
       plain.x = x;
@@ -299,7 +299,7 @@ void test_backward(std::vector<TestContext>& contexts) {
   }
 }
 
-// A spoilt adapter leaves the outputs of the others alone.
+// An adapter with NaN does not change the outputs of the others.
 void test_isolation(std::vector<TestContext>& contexts) {
   Random random(3);
   Adapted adapted(random, 64, 40, 32, PRECIS_BFLOAT16, PRECIS_BFLOAT16,

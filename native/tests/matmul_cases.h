@@ -1,4 +1,4 @@
-// Shared parts of the tests of matmul and lora_matmul: weights together with their packed form.
+// Helpers that the tests of matmul and lora_matmul share: weights together with their packed form.
 #ifndef PRECIS_TESTS_MATMUL_CASES_H_
 #define PRECIS_TESTS_MATMUL_CASES_H_
 
@@ -9,7 +9,7 @@
 
 namespace precis {
 
-// oneDNN too, where it was built; says so where it was not.
+// Adds contexts with oneDNN where it was built, and prints a line where it was not.
 inline void add_onednn(std::vector<TestContext>& contexts) {
   for (const char* isa : {"avx2", static_cast<const char*>(nullptr)}) {
     for (int threads : {1, 2}) {
@@ -24,7 +24,7 @@ inline void add_onednn(std::vector<TestContext>& contexts) {
   }
 }
 
-// Up to four parts of weights with gaps between their rows, and where they are packed.
+// Up to four parts of weights with gaps between their rows, and the packed matrix.
 class Weights {
  public:
   Weights(Random& random, std::vector<int64_t> parts, int64_t inputs, int32_t dtype,
@@ -43,7 +43,7 @@ class Weights {
   GuardedTensor& source(int i) { return sources_[i]; }
   const precis_matmul_pack_args& args() const { return args_; }
 
-  // Packs into memory that is full of NaN before, so that padding that is not written shows.
+  // Packs into memory that is full of NaN before, so padding that is not written shows.
   precis_packed_matrix pack(precis_context* context) {
     int64_t bytes = 0;
     EXPECT_OK(context, precis_matmul_pack_size(context, &args_, &bytes));
@@ -63,14 +63,14 @@ class Weights {
   int64_t outputs_ = 0, inputs_ = 0;
 };
 
-// The error of a float32 sum of k products of standard normal numbers, with some room.
+// Returns the tolerance of a float32 sum of k products of standard normal numbers.
 inline double sum_error(int64_t k) { return 1e-6 * (2 + std::sqrt(static_cast<double>(k))); }
 
 inline const char* dtype_text(int32_t dtype) {
   return dtype == PRECIS_FLOAT32 ? "float32" : dtype == PRECIS_BFLOAT16 ? "bfloat16" : "int8";
 }
 
-// Index at which two results of the same shape differ in a bit, or -1.
+// Returns the first index at which two results of the same shape differ in a bit, or -1.
 inline int64_t first_difference(const precis_tensor& a, int64_t a_row, const precis_tensor& b,
                                 int64_t b_row) {
   for (int64_t c = 0; c < columns(a); c++) {
@@ -80,7 +80,7 @@ inline int64_t first_difference(const precis_tensor& a, int64_t a_row, const pre
   return -1;
 }
 
-// Rows [begin, begin + count) of a tensor.
+// Returns rows [begin, begin + count) of a tensor.
 inline precis_tensor some_rows(const precis_tensor& t, int64_t begin, int64_t count) {
   precis_tensor r = t;
   r.data = t.dtype == PRECIS_BFLOAT16 ? static_cast<void*>(row<uint16_t>(t, begin))

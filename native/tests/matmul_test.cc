@@ -8,7 +8,7 @@ namespace {
 
 constexpr int32_t kWeightTypes[] = {PRECIS_FLOAT32, PRECIS_BFLOAT16, PRECIS_INT8};
 
-// Every combination of sizes, with the types, strides and options taking turns.
+// Tests every combination of sizes and cycles through types, strides and options.
 void test_sizes(std::vector<TestContext>& contexts) {
   const int64_t row_counts[] = {1, 2, 5, 6, 7, 8, 13, 64, 67};
   Random random(1);
@@ -56,7 +56,7 @@ void test_sizes(std::vector<TestContext>& contexts) {
   }
 }
 
-// Long sums pass through memory between chunks of K; M over several blocks of rows.
+// Long sums go through memory between chunks of K, and M has several blocks of rows.
 void test_large(std::vector<TestContext>& contexts) {
   Random random(2);
   struct Case {
@@ -84,7 +84,7 @@ void test_large(std::vector<TestContext>& contexts) {
   }
 }
 
-// A row has the same bits alone, among others, and on any number of threads.
+// A row is bitwise identical to the same row alone, for any number of threads.
 void test_batches() {
   Random random(3);
   constexpr int64_t kRows = 70, kInputs = 1111, kOutputs = 200;
@@ -127,7 +127,8 @@ void test_batches() {
   }
 }
 
-// Integers are integers: int8 gives the same sums on every instruction set, at the extremes too.
+// Sums of integers are exact: int8 is bitwise identical on every instruction set, also at the
+// extremes.
 void test_int8_extremes(std::vector<TestContext>& contexts) {
   Random random(4);
   constexpr int64_t kInputs = 515, kOutputs = 70, kRows = 9;
@@ -157,8 +158,8 @@ void test_int8_extremes(std::vector<TestContext>& contexts) {
   }
 }
 
-// Rows with a few elements that are larger than all others take them whole; one more than
-// int8_outliers allows, and the others lose their low bits. Everything is an integer here.
+// Rows with a few outliers keep them exactly. With one more than int8_outliers allows, the other
+// elements lose their low bits. Everything is an integer here.
 void test_int8_outliers(std::vector<TestContext>& contexts) {
   Random random(14);
   constexpr int64_t kInputs = 515, kOutputs = 70;
@@ -221,7 +222,7 @@ void test_special_values(std::vector<TestContext>& contexts) {
         EXPECT(std::fabs(y.at(5, n)) < 1e-36, "%s: 1e-40 became %g", context.name(), y.at(5, n));
       }
     }
-    // A weight that is not a number spoils its output and no other.
+    // A weight that is NaN affects its own output and no other.
     store_element(weights.source(0), 7, 50, NAN);
     for (TestContext& context : contexts) {
       GuardedTensor y(PRECIS_FLOAT32, {1, kOutputs});
@@ -239,7 +240,7 @@ void test_special_values(std::vector<TestContext>& contexts) {
   }
 }
 
-// Stacked parts of odd sizes and of both types give what each would alone.
+// Stacked parts of odd sizes and of both types are bitwise identical to each part alone.
 void test_stacked(std::vector<TestContext>& contexts) {
   Random random(6);
   constexpr int64_t kInputs = 77, kRows = 5;
@@ -264,7 +265,7 @@ void test_stacked(std::vector<TestContext>& contexts) {
   }
 }
 
-// The layout is a promise: it is what oneDNN's formats say, zeros included, on every instruction
+// The layout is a promise: it is that of oneDNN's formats, padding included, on every instruction
 // set.
 void test_layout(std::vector<TestContext>& contexts) {
   Random random(7);
@@ -307,8 +308,8 @@ void test_layout(std::vector<TestContext>& contexts) {
   }
 }
 
-// Weights that come transposed, in parts of odd sizes and of both types, give the bits that they
-// give the other way round, padding included.
+// Packing transposed weights, in parts of odd sizes and of both types, is bitwise identical to
+// packing the weights, padding included.
 void test_transposed(std::vector<TestContext>& contexts) {
   Random random(9);
   struct Case {

@@ -8,7 +8,7 @@ namespace {
 
 using Args = precis_ppo_loss_args;
 
-// An update: what comes in, and what goes out, in the given type.
+// An update: its inputs and outputs, in the given type.
 struct Update {
   Update(Random& random, const LogitShape& s, int32_t dtype, int32_t x_type, double left_out,
          int32_t type = PRECIS_FLOAT32)
@@ -28,8 +28,8 @@ struct Update {
         dw(type, {s.tokens, s.width}, 1, 2),
         dvalues(type, {s.rows}, 0, 1) {}
 
-  // The old policy and the reference are near the new one, and some rows' ratios are clipped; in
-  // others everything is as it was.
+  // Samples an old policy and a reference near the new policy, so that some rows' ratios are
+  // clipped; in other rows nothing has changed.
   void draw(Random& random, precis_context* context) {
     for (GuardedTensor* t : {&weights, &advantages, &values}) t->fill_normal(random);
     Args args = all(context);
@@ -45,7 +45,7 @@ struct Update {
     dw.fill_normal(random);
   }
 
-  // With every optional argument, and coefficients that make every term matter.
+  // Returns the arguments with every optional one and coefficients that make every term matter.
   Args all(precis_context* context) {
     Args a = {};
     layer.put(context, a);
@@ -86,7 +86,7 @@ struct Update {
   GuardedTensor log_probabilities, entropies, policy_losses, value_losses, dx, dw, dvalues;
 };
 
-// Requested outputs, as bits of a number.
+// Bits that select the requested outputs.
 void leave_out(Args& a, int wanted) {
   if ((wanted & 1) == 0) a.dx.data = nullptr;
   if ((wanted & 2) == 0) a.dw.data = nullptr;
@@ -145,7 +145,7 @@ void test_sizes(std::vector<TestContext>& contexts) {
             expect_close(args.log_probabilities, log_probabilities, 1e-5, 1e-5, what);
             expect_close(args.entropies, entropies, 1e-5, 1e-5, what);
             expect_close(args.policy_losses, policy_losses, 3e-5, 1e-6, what);
-            // A gradient of a logit may round to either side where it is bfloat16.
+            // In bfloat16 the gradient of a logit may round to a different neighbor.
             const double step = dtype == PRECIS_BFLOAT16 ? 0x1p-8 * scale : 0;
             if (wanted & 1) expect_close(args.dx, dx, 3e-5, 3e-6 + 2 * step, what);
             if (wanted & 2) expect_close(args.dw, dw, 3e-5, 1e-5 + 6 * step, what);
@@ -197,7 +197,7 @@ void test_finite_differences() {
     std::snprintf(what, sizeof what, "wanted %d", wanted);
     expect_gradient(dx, u.layer.x, total, what);
     if (wanted & 16) expect_gradient(dvalues, u.values, total, what);
-    // w is float32, which a step of 1e-5 drowns in.
+    // w is float32, in which a step of 1e-5 would be lost.
     for (int64_t v = 0; v < s.tokens; v++) {
       for (int64_t d = 0; d < s.width; d++) {
         GuardedTensor& w = u.layer.w.source(0);
@@ -214,7 +214,7 @@ void test_finite_differences() {
   }
 }
 
-// On the bounds of clamp, and where max has two equals: what PyTorch's autograd gives.
+// The corners of max and clamp, with the results of PyTorch's autograd.
 void test_ties(std::vector<TestContext>& contexts) {
   // One input and two tokens with logits x and 0, so that dx is the first logit's gradient.
   struct Case {
@@ -223,21 +223,22 @@ void test_ties(std::vector<TestContext>& contexts) {
   };
   const float inf = INFINITY;
   const Case cases[] = {
-      // Inside both are equal and all of the gradient passes.
+      // Inside the range both terms are equal and the whole gradient passes.
       {2, 1, 0.5, 0.5, 1, 1, 0, 0.5, -2, -2, 0.5, 1},
-      // On the bounds too.
+      // The same holds on the bounds.
       {2, 1, 0, 0, 1, 0.5, 0, 0.5, -2, -2, 0.5, 1},
       {-2, 1, 0, 0, -1, -0.5, 0, 0.5, 2, 2, 0.5, -1},
-      // Beyond them it depends on the advantage's sign.
+      // Outside the range it depends on the sign of the advantage.
       {2, 2, 0.5, 0.5, 1, 0, -3, 0.5, -3, 0, 8, 4},
       {-2, 2, 0.5, 0.5, 1, 0, 3, 0.5, 4, 4, 3.125, 0},
       {2, 0.25, 0.5, 0.5, 1, 0, 3, 0.5, -0.5, -0.5, 3.125, 0},
       {-2, 0.25, 0.5, 0.5, 1, 0, 3, 0.5, 1, 0, 3.125, 0},
-      // Without an advantage nothing passes; both errors of a value are as large: half of one does.
+      // Without an advantage nothing passes; with equal errors of a value half of the gradient
+      // does.
       {0, 2, 0.5, 0.5, 1, -1.5, 0, 0.5, 0, 0, 0.5, 0.5},
       // Nothing is clipped.
       {2, 64, inf, inf, 8, 0, 0, inf, -128, -128, 32, 8},
-      // Nothing but the clipped term is finite.
+      // Only the clipped term is finite.
       {2, inf, 0.5, 0.5, 1, 1, 1, 0, -3, 0, 0, 0},
   };
   Random random(3);
@@ -284,7 +285,8 @@ void test_ties(std::vector<TestContext>& contexts) {
   }
 }
 
-// Several blocks of rows; a row has the bits that it has alone, on any number of threads.
+// With several blocks of rows, a row is bitwise identical to the same row alone, for any number of
+// threads.
 void test_blocks() {
   Random random(4);
   const LogitShape s = {280, 12, 32999};  // with dw a block has 254 rows at most
@@ -333,7 +335,7 @@ void test_blocks() {
         differ += first_difference(u.dw, v, again.dw, v) >= 0;
       }
       EXPECT(differ == 0, "%s: %lld rows of dw", two.name(), static_cast<long long>(differ));
-      // The blocks of a call without dw are others, and one row is a block of its own.
+      // A call without dw has blocks of another size, and one row is a block of its own.
       args.dw.data = nullptr;
       again.dx.fill(-1);
       again.entropies.fill(-1);
@@ -370,11 +372,11 @@ void test_special_values(std::vector<TestContext>& contexts) {
       Update u(random, s, dtype, PRECIS_FLOAT32, 0);
       u.draw(random, contexts[0]);
       store_element(u.layer.x, 1, 3, NAN);
-      // Logits of thousands: nothing overflows.
+      // With logits of thousands nothing overflows.
       for (int64_t d = 0; d < s.width; d++) store_element(u.layer.x, 2, d, 5e3 * random.normal());
       store_element(u.old_log_probabilities, 0, 2, 0);
       store_element(u.reference, 0, 2, -1e6);
-      // Masked elements may hold anything.
+      // Rows that are left out may contain anything.
       u.layer.labels.data<int32_t>()[3] = kIgnoredLabel;
       store_element(u.layer.x, 3, 0, NAN);
       store_element(u.weights, 0, 3, NAN);
@@ -403,7 +405,7 @@ void test_special_values(std::vector<TestContext>& contexts) {
       }
     }
   }
-  // Every row left out.
+  // Every row is left out.
   Update u(random, s, PRECIS_FLOAT32, PRECIS_FLOAT32, 1);
   for (TestContext& context : contexts) {
     u.dx.fill(1);
@@ -454,7 +456,7 @@ void test_refusals(TestContext& context) {
   refused([](Args& a) { a.dw.dims[0] = 71; }, "dw has 71");
   refused([](Args& a) { a.w_transposed = a.w; }, "w_transposed has 70 outputs and 33 inputs");
   refused([](Args& a) { a.w_transposed.data = nullptr; }, "w_transposed has data at");
-  // Every vector: its type, its length, and for the outputs what they lie in.
+  // Every vector is tested: its type, its length, and for outputs the tensors that they overlap.
   struct Vector {
     precis_tensor Args::*tensor;
     const char* name;
@@ -522,7 +524,7 @@ void test_refusals(TestContext& context) {
   for (GuardedTensor* t : outputs) {
     for (int64_t r = 0; r < rows(*t); r++) EXPECT(t->at(r, 3) == 7);
   }
-  // Without dx, w_transposed is not looked at.
+  // Without dx, w_transposed is not checked.
   Args least = good;
   leave_out(least, 0);
   least.w_transposed = {};

@@ -11,7 +11,7 @@ int main() {
       for (int64_t m : {1, 3, 40}) {
         for (int32_t ngram : {0, 1, 2, 3, 5}) {
           for (float penalty : {1.0f, 1.4f, 0.7f}) {
-            // Few distinct tokens, so that they and their n-grams repeat.
+            // The history has few distinct tokens, so that they and their n-grams repeat.
             const int64_t stride = 67, distinct = v < 4 ? v : 4;
             std::vector<int32_t> history(m * stride, -5), lengths(m);
             for (int64_t r = 0; r < m; r++) {

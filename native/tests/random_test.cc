@@ -1,4 +1,4 @@
-// Philox against the known answers of Random123, the portable functions against double.
+// Compares Philox with the known answers of Random123, and the portable functions with double.
 
 #include <algorithm>
 
@@ -17,14 +17,14 @@ void known_answer(Philox counter, uint32_t key0, uint32_t key1, Philox want) {
   }
 }
 
-// The error of got in units of the last place of want.
+// Returns the error of got in units of the last place of want.
 double ulps(float got, double want) {
   int exponent;
   std::frexp(want, &exponent);
   return std::fabs(got - want) / std::ldexp(1.0, std::max(exponent, -125) - 24);
 }
 
-// Dropout keeps the share that it should, and masks of neighbouring streams agree by chance alone.
+// Dropout keeps the right fraction, and masks of neighboring streams are independent.
 void expect_dropout(float probability) {
   const int n = 1 << 18;
   const uint32_t threshold = dropout_threshold(probability);
@@ -66,12 +66,12 @@ int main() {
   for (float probability : {0.1f, 0.5f, 0.9f}) expect_dropout(probability);
   EXPECT(dropout_threshold(0) == 0 && dropout_threshold(0.5f) == 0x80000000u);
   EXPECT(dropout_threshold(0.99999994f) == 0xffffff00u);
-  // Another layout of the counters would be another mask: runs could not be resumed.
+  // A change of the counters' layout would change the masks, and runs could not be resumed.
   const uint64_t seed = 0x299f31d0a4093822u, offset = 0x0370734413198a2eu;
   EXPECT(dropout_counter(offset, 0x3c4d5e6f7a8b9cadu).word[0] == 0xdea2e72du);
   EXPECT(dropout_word(seed, offset, 0x3c4d5e6f7a8b9cadu) == 0xdc5b5539u);
 
-  // A prime step over the bit patterns: about two million values each.
+  // The bit patterns are tested in prime steps: about two million values each.
   double worst_exp = 0, worst_log = 0;
   for (uint32_t bits = 0x32000000u; bits < 0x42ac0000u; bits += 131) {  // 7e-9 .. 86
     const float x = float_of_bits(bits);
@@ -92,7 +92,7 @@ int main() {
   EXPECT(portable_exp(0) == 1 && portable_log(1) == 0);
   EXPECT(portable_exp(-86.5f) == 0 && portable_exp(-INFINITY) == 0 && portable_exp(-3e38f) == 0);
 
-  // Noise: every value finite, close to double, increasing with the bits, below its bound.
+  // Every noise value is finite, close to double, increasing with the bits and below its bound.
   float before = -INFINITY;
   for (uint64_t bits = 0; bits <= all; bits += bits < 4096 || bits > all - 4096 ? 2 : 4093) {
     const double u = (static_cast<double>(bits >> 1) + 0.5) / 2147483648.0;
@@ -107,7 +107,7 @@ int main() {
   EXPECT(gumbel_of_bits(all) < kLargestGumbel && gumbel_of_bits(all) > 22.18f);
   EXPECT(gumbel_of_bits(0) > -3.2f && gumbel_of_bits(0) < -3);
 
-  // Mean and variance of a Gumbel variable: Euler's constant and pi^2 / 6.
+  // The mean and variance of a Gumbel variable are Euler's constant and pi^2 / 6.
   double sum = 0, squares = 0;
   const int count = 1 << 20;
   for (int i = 0; i < count; i++) {

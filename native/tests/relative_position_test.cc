@@ -1,4 +1,4 @@
-// Buckets against values computed with transformers' T5Attention._relative_position_bucket.
+// Compares buckets with values of transformers' T5Attention._relative_position_bucket.
 
 #include "ops/relative_position.h"
 

@@ -7,7 +7,7 @@ using namespace precis;
 
 namespace {
 
-// The reference against differences of the forward reference.
+// Compares the reference with differences of the forward reference.
 void check_reference(Random& random) {
   const int64_t m = 3, width = 5;
   GuardedTensor x(kReferenceFloat64, {m, width}), weight(kReferenceFloat64, {width});
@@ -88,7 +88,7 @@ int main() {
     }
   }
   for (TestContext& context : all_contexts()) {
-    // Nearly nothing in a row, and no epsilon: no power of r may overflow.
+    // A row of tiny values without epsilon: no power of r may overflow.
     GuardedTensor x(PRECIS_FLOAT32, {2, 8}), weight(PRECIS_FLOAT32, {8});
     GuardedTensor dy(PRECIS_FLOAT32, {2, 8}), dx(PRECIS_FLOAT32, {2, 8}),
         dweight(PRECIS_FLOAT32, {8});

@@ -1,5 +1,5 @@
-// The kernels against sample_ref bit for bit; the distribution against double; the draws against
-// the distribution.
+// The kernels must be bitwise identical to sample_ref. The distribution is compared with double,
+// and the samples with the distribution.
 
 #include "ops/sample.h"
 
@@ -22,7 +22,7 @@ struct Options {
   int32_t min_new_tokens = 0;
 };
 
-// Arguments and everything that they point to.
+// The arguments and everything that they point to.
 struct Call {
   Call(int64_t m, int64_t v, const Options& o, bool wants_all = true)
       : logits(PRECIS_FLOAT32, {m, v}, 3, 1),
@@ -93,7 +93,7 @@ struct Call {
   precis_sample_args args = {};
 };
 
-// Logits of several kinds, a history of few distinct tokens, any offsets.
+// Sets several kinds of logits, a history of few distinct tokens, and random offsets.
 void fill(Call& call, Random& random, int kind) {
   const int64_t v = columns(call.logits.tensor());
   for (int64_t r = 0; r < rows(call.logits.tensor()); r++) {
@@ -114,7 +114,7 @@ void fill(Call& call, Random& random, int kind) {
   }
 }
 
-// The distribution of one row of logits in double, warped as transformers' warpers do it.
+// The distribution of one row of logits in double, warped like transformers' warpers.
 std::vector<double> exact_distribution(const float* logits, int64_t n, const Options& o) {
   std::vector<double> z(logits, logits + n);
   for (double& x : z) x /= o.temperature;
@@ -144,8 +144,8 @@ std::vector<double> exact_distribution(const float* logits, int64_t n, const Opt
   return softmax();
 }
 
-// Number of standard deviations by which the chi-square statistic of these counts lies above its
-// mean. Cells that expect fewer than 5 are put together.
+// Returns the number of standard deviations by which the chi-square statistic of these counts lies
+// above its mean. Cells that expect fewer than 5 are merged.
 double chi_square_excess(const std::vector<int64_t>& counts, const std::vector<double>& p,
                          int64_t draws) {
   double statistic = 0, rest_expected = 0, rest_count = 0;
@@ -204,7 +204,7 @@ void same_as_reference(std::vector<TestContext>& contexts) {
                  static_cast<long long>(v), &o - kOptions, kind);
           EXPECT(got.logits.intact() && got.probabilities.intact());
           expect_close(got.logits, want.logits, 0, 0, "processed logits");
-          // The outputs that were asked for do not change the token, nor do the other rows.
+          // The token does not depend on the requested outputs or on the other rows.
           bare.copy_inputs(input);
           EXPECT_OK(context, precis_sample(context, &bare.args));
           EXPECT(bare.tokens == want.tokens, "%s", context.name());
@@ -290,8 +290,8 @@ void follows_the_distribution(TestContext& context) {
   }
 }
 
-// Draws of neighbouring streams, of neighbouring offsets, and of neighbouring seeds are
-// independent: all 16 pairs of 4 equally likely tokens are.
+// Samples of neighboring streams, offsets and seeds are independent: all 16 pairs of 4 equally
+// likely tokens are equally frequent.
 void streams_and_offsets_are_independent(TestContext& context) {
   const int64_t m = 300, steps = 400;
   Call call(m, 4, {}, false);
@@ -332,7 +332,7 @@ void limits(TestContext& context) {
     const float* x = row<float>(call.logits, r);
     EXPECT(x[call.tokens[r]] == *std::max_element(x, x + 257));
   }
-  // Only one token is possible, wherever it is and whatever the rest says.
+  // Only one token is possible, wherever it is and whatever the other arguments are.
   for (const Options& o : kOptions) {
     if (o.min_new_tokens > 0) continue;
     for (int64_t only : {0, 63, 64, 110}) {

@@ -27,7 +27,7 @@ int main() {
           EXPECT_OK(context, precis_softmax(context, &args));
           EXPECT(y.intact(), "%s n %lld", context.name(), static_cast<long long>(n));
           expect_close(y, want, 3e-6, logarithm ? 1e-6 : 1e-9, context.name());
-          // A row alone, in place, gives the same bits.
+          // A row is bitwise identical to the same row alone, in place.
           std::memcpy(alone.data<float>(), row<float>(x, m - 1), n * sizeof(float));
           precis_softmax_args one = {alone, alone, logarithm, 0};
           EXPECT_OK(context, precis_softmax(context, &one));
@@ -35,7 +35,8 @@ int main() {
                  "%s (%lld, %lld)", context.name(), static_cast<long long>(m),
                  static_cast<long long>(n));
         }
-        // Neither does the number of threads change them: contexts come in pairs of one and two.
+        // Results are bitwise identical for any number of threads: contexts come in pairs of one
+        // and two.
         for (size_t i = 0; i + 1 < contexts.size(); i += 2) {
           GuardedTensor one(PRECIS_FLOAT32, {m, n}), two(PRECIS_FLOAT32, {m, n});
           args.y = one;

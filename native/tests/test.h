@@ -36,7 +36,7 @@ inline int& test_checks() {
   return checks;
 }
 
-// The exit status of main: prints the counts and returns 0 if nothing failed.
+// Prints the counts and returns the exit status of main: 0 if nothing failed.
 inline int test_result() {
   std::printf("%d checks, %d failed\n", test_checks(), test_failures());
   if (test_checks() == 0) return 1;
@@ -60,7 +60,7 @@ inline int test_result() {
     EXPECT(status_ == PRECIS_OK, "status %d: %s", status_, precis_last_error(context)); \
   } while (0)
 
-// Expects that the call is refused with a sentence that contains text.
+// Expects that the call is refused with a message that contains text.
 #define EXPECT_REFUSED(context, call, text)                                      \
   do {                                                                           \
     const precis_status status_ = (call);                                        \
@@ -108,7 +108,7 @@ class TestContext {
   std::string error_;
 };
 
-// One context for each instruction set that this processor has, with one thread and with two.
+// Returns one context with one thread and one with two, for each instruction set of this processor.
 inline std::vector<TestContext> all_contexts() {
   std::vector<TestContext> contexts;
   for (const char* isa : {"portable", "avx2", "avx512", "avx512_bf16"}) {
@@ -120,7 +120,7 @@ inline std::vector<TestContext> all_contexts() {
   return contexts;
 }
 
-// splitmix64: a seed gives the same numbers everywhere.
+// The generator splitmix64: a seed gives the same numbers on every machine.
 class Random {
  public:
   explicit Random(uint64_t seed) : state_(seed) {}
@@ -141,7 +141,7 @@ class Random {
   uint64_t state_;
 };
 
-// A matrix between two bands of a known pattern, and with the pattern in the gap between rows:
+// A matrix between two bands of a known pattern, which also fills the gaps between its rows, so
 // writing outside the matrix shows.
 class GuardedTensor {
  public:
@@ -187,7 +187,7 @@ class GuardedTensor {
     return *this;
   }
 
-  // All of it, bands and gaps included, and which bytes of it belong to elements.
+  // The whole memory, bands and gaps included, and which of its bytes belong to elements.
   uint8_t* memory() const { return memory_.get(); }
   size_t bytes() const { return bytes_; }
   std::vector<bool> elements() const {
@@ -229,8 +229,8 @@ inline void copy_elements(const precis_tensor& from, const precis_tensor& to) {
   }
 }
 
-// Every element of got is within absolute + relative * |want|; NaN equals NaN, infinities
-// themselves.
+// Expects that every element of got is within absolute + relative * |want|; NaN equals NaN, and
+// infinities equal themselves.
 inline void expect_close(const precis_tensor& got, const precis_tensor& want, double relative,
                          double absolute, const char* what) {
   int64_t wrong = 0;
@@ -254,8 +254,8 @@ inline void expect_close(const precis_tensor& got, const precis_tensor& want, do
   }
 }
 
-// gradient holds d loss / d x, for x in float64: each element of x is moved a little either way and
-// loss() called again, which computes in float64 what x leads to.
+// Compares gradient, d loss / d x, with central differences, for x in float64: loss() is called
+// with each element of x moved a little either way, and must compute in float64.
 template <class Loss>
 void expect_gradient(const GuardedTensor& gradient, const GuardedTensor& x, const Loss& loss,
                      const char* what) {
@@ -281,7 +281,7 @@ void expect_gradient(const GuardedTensor& gradient, const GuardedTensor& x, cons
   if (wrong > 0) test_failures()++;
 }
 
-// sum a b, for losses whose gradient with respect to b is a.
+// Returns sum a b, a loss whose gradient with respect to b is a.
 inline double inner_product(const precis_tensor& a, const precis_tensor& b) {
   double sum = 0;
   for (int64_t r = 0; r < rows(a); r++) {
@@ -290,8 +290,8 @@ inline double inner_product(const precis_tensor& a, const precis_tensor& b) {
   return sum;
 }
 
-// Relative tolerance for a result of this type: two values on either side of a rounding boundary
-// may be one bfloat16 step apart, though they differ in the last bit of float32 alone.
+// Returns the relative tolerance for a result of this type. Values on either side of a rounding
+// boundary may be one bfloat16 step apart, though they differ only in the last bit of float32.
 inline double rounding(int32_t dtype) { return dtype == PRECIS_BFLOAT16 ? 0x1.02p-7 : 2e-6; }
 
 }  // namespace precis

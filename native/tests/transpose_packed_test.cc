@@ -6,7 +6,8 @@ using namespace precis;
 
 namespace {
 
-// transpose_packed equals packing the transposed weights, padding included, and the reference.
+// transpose_packed is bitwise identical to packing the transposed weights, padding included, and to
+// the reference.
 void test_bits(TestContext& context, Random& random, int64_t outputs, int64_t inputs,
                int32_t dtype) {
   Weights weights(random, {outputs}, inputs, dtype, PRECIS_FLOAT32);

@@ -27,7 +27,7 @@ void expect_same_bits(const precis_tensor& got, const precis_tensor& want, const
   }
 }
 
-// Every combination of sizes, with the types, strides and options taking turns.
+// Tests every combination of sizes and cycles through types, strides and options.
 void test_sizes(std::vector<TestContext>& contexts) {
   Random random(1);
   const int64_t row_counts[] = {0, 1, 2, 3, 63, 64, 65, 128, 129, 200, 257};
@@ -69,7 +69,7 @@ void test_sizes(std::vector<TestContext>& contexts) {
   }
 }
 
-// Broadcast operands take several passes, in parts whose sums fit the caches.
+// The broadcast operand takes several passes, in parts whose sums fit the caches.
 void test_large(std::vector<TestContext>& contexts) {
   Random random(2);
   struct Case {
@@ -95,7 +95,7 @@ void test_large(std::vector<TestContext>& contexts) {
   }
 }
 
-// The same bits on any number of threads, from views of some columns, and whatever else is there.
+// Results are bitwise identical for any number of threads and from views of some columns.
 void test_bits() {
   Random random(3);
   constexpr int64_t kRows = 531, kOutputs = 211, kInputs = 170;
@@ -133,7 +133,7 @@ void test_bits() {
   }
 }
 
-// NaN in a column of either operand spoils what that column is a part of and nothing else.
+// NaN in a column of either operand affects the elements that use that column and no others.
 void test_isolation(std::vector<TestContext>& contexts) {
   Random random(4);
   for (int32_t dtype : kTypes) {
@@ -183,7 +183,7 @@ void test_refusals(TestContext& context) {
   refused([](Args& a) { a.x.row_stride = 8; }, "x has rows of 9 elements, 8 apart");
   EXPECT(precis_weight_gradient(context, nullptr) == PRECIS_INVALID_ARGUMENT);
 
-  // No rows: nothing to add up.
+  // Without rows the sum is zero.
   precis_weight_gradient_args empty = good;
   empty.dy.dims[0] = empty.x.dims[0] = 0;
   empty.dy.data = empty.x.data = nullptr;

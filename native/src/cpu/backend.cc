@@ -1,4 +1,4 @@
-// The CPU behind the C boundary.
+// The CPU backend behind the C boundary.
 
 #include "backend.h"
 
@@ -29,10 +29,11 @@ class CpuBackend final : public Backend {
     if (asked) {
       cpu_.onednn_rule = {1, 1, 1};
     } else if (matmul == nullptr && has_amx_bf16()) {
-      // AMX multiplies bfloat16 and int8 about eight times as fast as AVX-512, which is all that
-      // the kernels here use. bfloat16 goes there from the first row on, because AMX adds in
-      // another order and a row may not depend on its batch; sums of int8 are exact, so the few
-      // rows of decoding, which wait for memory in either, stay here.
+      // AMX, which oneDNN uses, multiplies bfloat16 and int8 about eight times as fast as AVX-512,
+      // the widest instruction set of the kernels here. bfloat16 products go to oneDNN for any
+      // number of rows, because AMX adds in another order and a row must not depend on its batch.
+      // Sums of int8 are exact, so few rows, as in decoding, stay here: they are memory-bound
+      // either way.
       cpu_.onednn_rule = {OneDnnRule::kNever, 1, 16};
     } else if (matmul != nullptr && std::strcmp(matmul, "native") != 0) {
       fail(PRECIS_INVALID_ARGUMENT, "matmul: '%s' is neither native nor onednn", matmul);

@@ -1,6 +1,6 @@
-// Sums over the rows of a matrix, for gradients of weights that every row shares. The rows are cut
-// into chunks; each chunk has its own sums, and these are added in order. Chunks depend on the
-// number of rows alone, so the number of threads does not change a bit.
+// Sums over the rows of a matrix, for gradients of weights that every row shares. The rows are
+// partitioned into chunks; each chunk has its own sums, and these are added in order. Chunks depend
+// on the number of rows alone, so results are deterministic for any number of threads.
 #ifndef PRECIS_CPU_COLUMN_SUMS_H_
 #define PRECIS_CPU_COLUMN_SUMS_H_
 
@@ -23,7 +23,7 @@ struct RowChunks {
   int64_t end(int64_t chunk) const { return (chunk + 1) * size < rows ? (chunk + 1) * size : rows; }
 };
 
-// Zero-filled sums for each of count chunks, n elements apart, in scratch memory.
+// Returns zero-filled sums for each of count chunks, n elements apart, in scratch memory.
 static inline float* chunk_sums(CpuContext& context, int64_t count, int64_t n) {
   const size_t bytes = static_cast<size_t>(count * n) * sizeof(float);
   float* sums = static_cast<float*>(context.scratch.reserve(bytes));
@@ -31,7 +31,7 @@ static inline float* chunk_sums(CpuContext& context, int64_t count, int64_t n) {
   return sums;
 }
 
-// totals[i], i < n, += the sums of all count chunks, stride elements apart, added up in order.
+// Adds the sums of all count chunks, stride elements apart, to totals[0, n), in order.
 static inline void add_chunk_sums(CpuContext& context, const float* sums, int64_t count,
                                   int64_t stride, int64_t n, float* totals) {
   parallel_pieces(context.pool, 1, n, [&](int64_t, int64_t begin, int64_t end) {

@@ -2,13 +2,13 @@
 // struct for each dtype of weights, each instruction set its own way.
 //
 //   Acc                 one vector of sums, of kWidth outputs
-//   kInputs, kXBytes    neighbours in k of a unit, and bytes that x takes for it
+//   kInputs, kXBytes    neighbors in k of a unit, and bytes that x takes for it
 //   kParts              a unit's product may be made of two products, one after the other
 //   weights<P>(w)       part P of the kWidth units at w
 //   input<P>(x)         part P of one unit of x, in all lanes
 //   dot(a, x, w)        a + x w
 //
-// and for int8: put(x, inverse, row, k) quantises the kWidth inputs from k on, finish(a, sums)
+// and for int8: put(x, inverse, row, k) quantizes the kWidth inputs from k on, finish(a, sums)
 // makes sums of the accumulators, given the sums of the weights.
 #ifndef PRECIS_CPU_DOT_H_
 #define PRECIS_CPU_DOT_H_
@@ -44,7 +44,7 @@ static inline IntVec low_halves_up(IntVec a) { return {_mm512_slli_epi32(a.v, 16
 static inline IntVec high_halves(IntVec a) {
   return {_mm512_and_si512(a.v, _mm512_set1_epi32(static_cast<int>(0xffff0000u)))};
 }
-// The even and the odd bytes, widened to 16 bits.
+// Widens the even and the odd bytes to 16 bits.
 static inline IntVec even_bytes(IntVec a) {
   return {_mm512_srai_epi16(_mm512_slli_epi16(a.v, 8), 8)};
 }
@@ -53,11 +53,11 @@ static inline IntVec dot16(IntVec acc, IntVec x, IntVec w) {
   return {_mm512_add_epi32(acc.v, _mm512_madd_epi16(x.v, w.v))};
 }
 static inline IntVec bits(Vec a) { return {_mm512_castps_si512(a.v)}; }
-// The lowest byte of every lane.
+// Stores the lowest byte of every lane.
 static inline void store_bytes(IntVec a, int8_t* to) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8(a.v));
 }
-// The lower half of every lane, of each four lanes in the order 0 2 1 3.
+// Stores the lower half of every lane, of each four lanes in the order 0 2 1 3.
 static inline void store_halves(IntVec a, int16_t* to) {
   const __m512i order = _mm512_set_epi32(15, 13, 14, 12, 11, 9, 10, 8, 7, 5, 6, 4, 3, 1, 2, 0);
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(to),
@@ -143,7 +143,8 @@ PRECIS_INT_VEC(high_halves, a.v[i] & 0xffff0000u)
 PRECIS_INT_VEC(even_bytes, (a.v[i] & 0xff00ffu))
 PRECIS_INT_VEC(odd_bytes, ((a.v[i] >> 8) & 0xff00ffu))
 #undef PRECIS_INT_VEC
-// Unlike its vector cousins, even_bytes leaves the bytes unsigned; the sign is made here.
+// Here even_bytes leaves the bytes unsigned, unlike the vector versions, and the cast below
+// restores the sign.
 static inline IntVec dot16(IntVec acc, IntVec x, IntVec w) {
   for (int i = 0; i < 8; i++) {
     const int32_t low = static_cast<int8_t>(w.v[i]) * static_cast<int16_t>(x.v[i]);
@@ -205,7 +206,7 @@ struct DotBfloat16 {
 
 #else
 
-// x rounded to bfloat16 but kept as float32: its two neighbours in turn.
+// x is rounded to bfloat16 but kept as float32; its two neighbors are multiplied in turn.
 struct DotBfloat16 {
   using Acc = Vec;
   static constexpr int32_t kX = -1;
@@ -224,8 +225,8 @@ struct DotBfloat16 {
 
 #endif
 
-// x is unsigned, with 128 for zero: what that adds, 128 times the sum of the weights, is subtracted
-// at the end. All of it modulo 2^32.
+// x is unsigned, with 128 for zero. That adds 128 times the sum of the weights, which is subtracted
+// at the end. All of it is modulo 2^32.
 struct UnsignedInputs {
   static constexpr int32_t kX = -1;
   static constexpr int kInputs = 4, kXBytes = 4;
@@ -250,7 +251,8 @@ struct DotInt8 : UnsignedInputs {
   static inline IntVec input(const char* x) {
     return IntVec::set1(load_as<uint32_t>(x));
   }
-  // By name: around the intrinsic GCC 12 copies every accumulator, which halves the speed.
+  // Inline assembly, because GCC 12 copies every accumulator around the intrinsic, which halves the
+  // speed.
   static inline IntVec dot(IntVec a, IntVec x, IntVec w) {
     __asm__("vpdpbusd %2, %1, %0" : "+v"(a.v) : "v"(x.v), "vm"(w.v));
     return a;

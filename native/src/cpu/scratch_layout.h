@@ -7,7 +7,7 @@
 namespace precis {
 namespace PRECIS_ISA {
 
-// Places for parts of scratch memory, one behind the other and each on cache lines of its own.
+// Places parts of scratch memory one behind the other, each on cache lines of its own.
 class ScratchLayout {
  public:
   // Returns the offset of a part.

@@ -43,7 +43,7 @@ const cpu_set_t& process_affinity() {
   return set;
 }
 
-// The first hardware thread of each physical core that the process may use.
+// Returns the first hardware thread of each physical core that the process may use.
 std::vector<int> physical_cores() {
   std::vector<int> cores;
   std::set<std::string> seen;
@@ -61,7 +61,7 @@ std::vector<int> physical_cores() {
   return cores;
 }
 
-// CPUs' worth of time that the control group grants, or a large number.
+// Returns the number of CPUs that the control group grants, or a large number.
 int quota() {
   long long limit = -1, period = 100000;
   if (FILE* file = std::fopen("/sys/fs/cgroup/cpu.max", "r")) {
@@ -77,7 +77,7 @@ void pin(int thread_id, int core) {
   cpu_set_t set;
   CPU_ZERO(&set);
   CPU_SET(core, &set);
-  // If a sandbox forbids it, the threads still work, but slower.
+  // Where a sandbox forbids pinning, the threads still work, but slower.
   (void)sched_setaffinity(thread_id, sizeof set, &set);
 }
 

@@ -216,7 +216,7 @@ PRECIS_VEC_BINARY(operator/, a.v[i] / b.v[i])
 PRECIS_VEC_BINARY(max, a.v[i] > b.v[i] ? a.v[i] : b.v[i])
 PRECIS_VEC_BINARY(min, a.v[i] < b.v[i] ? a.v[i] : b.v[i])
 #undef PRECIS_VEC_BINARY
-// Two roundings: without the instruction, a true fma would be a library call for each lane.
+// Rounds twice: without an fma instruction, a true fma would be a library call for each lane.
 static inline Vec fma(Vec a, Vec b, Vec c) { return a * b + c; }
 static inline bool any_nan(Vec a, Vec b) {
   bool nan = false;
@@ -256,7 +256,7 @@ static inline Vec if_positive(Vec x, Vec a, Vec b) {
 // [-ln 2 / 2, ln 2 / 2], whose remainder is below 1.3e-7 relative.
 static inline Vec exp(Vec x) {
   const Vec low = Vec::set1(-87.3f);
-  // In this order NaN, which max and min pass on as their second operand, stays NaN.
+  // max and min return their second operand for NaN, so in this order NaN stays NaN.
   const Vec clamped = min(Vec::set1(88.0f), max(low, x));
   const Vec n = round(clamped * Vec::set1(1.44269504f));
   Vec r = fma(n, Vec::set1(-0.693359375f), clamped);
@@ -302,7 +302,7 @@ static inline Vec erfc(Vec x) {
   return q * t * exp(Vec::zero() - x * x);
 }
 
-// A vector of at most left elements from p on; zero in the other lanes.
+// Loads at most left elements from p on; the other lanes are zero.
 template <class T>
 static inline Vec load_some(const T* p, int64_t left) {
   return left >= Vec::kWidth ? Vec::load(p)

@@ -18,7 +18,7 @@ Value act(int32_t kind, double x) {
     case PRECIS_GELU_TANH: {
       const double c = std::sqrt(2 / M_PI);
       const double t = std::tanh(c * (x + 0.044715 * x * x * x));
-      // The slope of tanh vanishes long before what it is multiplied with overflows.
+      // The slope of tanh reaches 0 long before its factor overflows.
       const double du = t * t == 1 ? 0 : c * (1 + 3 * 0.044715 * x * x);
       return {0.5 * x * (1 + t), 0.5 * (1 + t) + (du == 0 ? 0 : 0.5 * x * (1 - t * t) * du)};
     }

@@ -9,9 +9,9 @@ namespace precis {
 namespace PRECIS_ISA {
 
 // max and min return their second argument when either is NaN: NaN passes through.
-// Below -100 all but ReLU and tanh are 0 in float32; without the bound, a huge negative x times
-// what the clamped exponential leaves would not be. Slopes take 1 - s, where s = 1 / (1 + e), as e
-// s: no cancellation.
+// Below -100 every function but ReLU and tanh is 0 in float32. Without the bound, a huge negative x
+// would be multiplied by what the clamped exponential leaves, which is not 0. Slopes compute 1 - s,
+// where s = 1 / (1 + e), as e s, which does not cancel.
 struct Relu {
   static inline Vec act(Vec x) { return max(Vec::zero(), x); }
   static inline Vec slope(Vec x, Vec* y) {
@@ -35,7 +35,7 @@ struct Silu {
 };
 
 struct GeluTanh {
-  // 0.5 (1 + tanh u) = 1 / (1 + e^-2u): no cancellation for negative x.
+  // 0.5 (1 + tanh u) = 1 / (1 + e^-2u) does not cancel for negative x.
   static inline Vec act(Vec x) {
     x = max(Vec::set1(-100.0f), x);
     const Vec c = Vec::set1(-1.5957691216f), d = Vec::set1(-1.5957691216f * 0.044715f);

@@ -1,4 +1,4 @@
-// One step of Adafactor (Shazeer & Stern 2018), whose number is step, without a first moment:
+// Step number `step` of Adafactor (Shazeer & Stern 2018), without a first moment:
 //
 //   g = gradient_scale gradient
 //   b = 1 - step^decay_rate
@@ -12,8 +12,8 @@
 //   p -= lr weight_decay p
 //   p -= lr u
 //
-// p, gradient (N, K) or (N), row (N), column (K) float32. u is computed twice rather than kept:
-// three passes over a matrix, two over a vector.
+// p, gradient (N, K) or (N), row (N), column (K) float32. u is computed twice, which is cheaper
+// than storing it: three passes over a matrix, two over a vector.
 #ifndef PRECIS_OPS_ADAFACTOR_H_
 #define PRECIS_OPS_ADAFACTOR_H_
 

@@ -26,7 +26,7 @@ struct Change {
     double lr = a.learning_rate;
     if (a.scale_parameter) lr *= size > a.epsilon2 ? size : a.epsilon2;
     keep = Vec::set1(static_cast<float>(1 - lr * a.weight_decay));
-    // Not excess > 1 ? excess : 1, which would hide NaN.
+    // excess > 1 ? excess : 1 would hide NaN.
     step = Vec::set1(static_cast<float>(excess <= 1 ? lr : lr / excess));
   }
   Vec operator()(Vec p, Vec u) const { return keep * p - step * u; }
@@ -54,7 +54,7 @@ void adafactor_matrix(CpuContext& context, const precis_adafactor_args& a) {
   const Moments decay(a);
   float* row_moments = static_cast<float*>(a.row.data);
   float* column_moments = static_cast<float*>(a.column.data);
-  // Scratch: the chunks' column sums, then 1 / sqrt(column), then the rows' squares.
+  // Scratch memory holds the chunks' column sums, then 1 / sqrt(column), then the rows' squares.
   const RowChunks chunks(n);
   float* sums = chunk_sums(context, chunks.count + 1 + (2 * n + k - 1) / k, k);
   float* factors = sums + chunks.count * k;

@@ -18,7 +18,7 @@ void convert_rows(const precis_convert_args& a, int64_t begin, int64_t end) {
 
 void convert_cpu(CpuContext& context, const precis_convert_args& a) {
   const bool from_bf16 = a.x.dtype == PRECIS_BFLOAT16, to_bf16 = a.y.dtype == PRECIS_BFLOAT16;
-  // Rows shorter than 16 K elements in all are not worth waking a thread for.
+  // Fewer than 16 K elements in all are not worth waking a thread for.
   const int64_t grain = columns(a.x) > 0 ? 1 + 16384 / columns(a.x) : 1;
   parallel_ranges(context.pool, rows(a.x), grain, [&](int64_t begin, int64_t end) {
     if (from_bf16) {

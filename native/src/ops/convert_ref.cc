@@ -5,7 +5,7 @@ namespace precis {
 void convert_ref(const precis_convert_args& a) {
   for (int64_t r = 0; r < rows(a.x); r++) {
     for (int64_t c = 0; c < columns(a.x); c++) {
-      // Not by way of double, which would quieten a signalling NaN.
+      // The conversion must not go through double, which would quiet a signaling NaN.
       const float x = a.x.dtype == PRECIS_BFLOAT16 ? bf16_to_float(row<const uint16_t>(a.x, r)[c])
                                                    : row<const float>(a.x, r)[c];
       if (a.y.dtype == PRECIS_BFLOAT16) {

@@ -1,7 +1,8 @@
 // Dropout (Srivastava et al. 2014):  y[m, n] (+)= x[m, n] mask[m, n] / (1 - probability).
 //
-// mask is that of random/dropout_mask.h at index m N + n. x, y (M, N) float32 or bfloat16 each;
-// with accumulate y is float32, without it y may be x. The gradient is the same operation on dy.
+// random/dropout_mask.h defines the mask, at index m N + n. x, y (M, N) float32 or bfloat16 each.
+// With accumulate y must be float32; without it y may be x. The gradient is the same operation on
+// dy.
 #ifndef PRECIS_OPS_DROPOUT_H_
 #define PRECIS_OPS_DROPOUT_H_
 

@@ -15,8 +15,8 @@ void dropout(CpuContext& context, const precis_dropout_args& a) {
   parallel_pieces(context.pool, rows(a.x), n, [&](int64_t m, int64_t begin, int64_t end) {
     const X* x = row<const X>(a.x, m);
     Y* y = row<Y>(a.y, m);
-    // Masks come for groups of neighbours that start at a multiple of the group's size: the first
-    // and the last of a row may lie partly in the rows beside it.
+    // Masks are computed for groups whose start is a multiple of the group's size, so the first and
+    // the last group of a row may extend into the neighboring rows.
     const uint64_t first = static_cast<uint64_t>(m) * static_cast<uint64_t>(n);
     for (int64_t from = begin; from < end;) {
       const int64_t skipped = static_cast<int64_t>((first + from) % kDropoutGroup);

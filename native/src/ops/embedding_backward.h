@@ -1,8 +1,8 @@
 // The gradient of embedding with respect to the table:  dtable[ids[t], :] += dy[t, :].
 //
-// ids (T) int32, dy (T, D) float32 or bfloat16, dtable (V, D) float32. Tokens are added in order,
-// whatever the number of threads: each thread has its own columns. Every id is checked before
-// anything is written.
+// ids (T) int32, dy (T, D) float32 or bfloat16, dtable (V, D) float32. Each thread owns some of the
+// columns and adds the tokens in order, so results are deterministic for any number of threads.
+// Every id is checked before anything is written.
 #ifndef PRECIS_OPS_EMBEDDING_BACKWARD_H_
 #define PRECIS_OPS_EMBEDDING_BACKWARD_H_
 

@@ -29,7 +29,7 @@ void check_logit_rows(const Check& check, const precis_tensor& x, const precis_p
   }
   check.finite("scale", scale);
   if (check.reach(labels_name, labels.data, Memory(labels_name, labels).bytes()) != Reach::kBoth) {
-    return;  // the kernel looks at them
+    return;  // the kernel checks them
   }
   const int32_t* label = static_cast<const int32_t*>(labels.data);
   for (int64_t m = 0; m < labels.dims[0]; m++) {

@@ -1,7 +1,7 @@
-// The part that the CPU kernels of the losses on logits = scale x w' share. The logits are never
-// materialized as a whole: a block of rows is gathered, multiplied with w, replaced in place by the
-// gradient of its logits, and multiplied with w once more. The block is as large as kLogitBytes
-// allow, because every block reads all of w, and with dw reads and writes all of dw.
+// The loop that the CPU kernels of the losses on logits = scale x w' share. The logits are never
+// materialized as a whole: the kernel gathers a block of rows, multiplies it by w, overwrites the
+// logits with their gradient, and multiplies by w once more. Blocks are as large as kLogitBytes
+// allows, because every block reads all of w and, with dw, reads and writes all of dw.
 #ifndef PRECIS_OPS_LOGIT_ROWS_H_
 #define PRECIS_OPS_LOGIT_ROWS_H_
 
@@ -33,7 +33,7 @@ struct LogitRows {
   bool bf16() const { return w.dtype == PRECIS_BFLOAT16; }
 };
 
-// Row r of `to` is row from[r] of x, for all rows of `to`.
+// Copies row from[r] of x to row r of `to`, for every row of `to`.
 static inline void gather_rows(ThreadPool& pool, const precis_tensor& x, const int64_t* from,
                                const precis_tensor& to) {
   const int64_t width = columns(x);
@@ -55,9 +55,9 @@ static inline void gather_rows(ThreadPool& pool, const precis_tensor& x, const i
   });
 }
 
-// finish(m, z, q) for every row m that is not left out, on any thread: z are its logits, q the
-// reference's or NULL. Where a gradient is wanted it leaves that of the logits in z, from the front
-// on and of w's dtype; dx and dw follow from it.
+// Calls finish(m, z, q) on any thread for every row m that is not left out. z holds its logits, and
+// q those of the reference, or q is NULL. Where a gradient is wanted, finish overwrites z from the
+// front on with the gradient of the logits, in w's dtype; dx and dw are computed from it.
 template <class Finish>
 static inline void for_logit_rows(CpuContext& context, const LogitRows& a, const Finish& finish) {
   const int64_t m = rows(a.x), width = columns(a.x), tokens = a.w.outputs;
@@ -129,7 +129,7 @@ static inline void for_logit_rows(CpuContext& context, const LogitRows& a, const
   }
 }
 
-// A row's element of a float32 vector, for outputs that may not be wanted.
+// Stores a row's element of a float32 vector, if that output is wanted.
 static inline void put(const precis_tensor& t, int64_t m, double value) {
   if (t.data != nullptr) static_cast<float*>(t.data)[m] = static_cast<float>(value);
 }
@@ -152,12 +152,14 @@ struct LogitSums {
   double terms;
 };
 
-// term(i, lanes, d, e) is added up too: d = z - largest, e = exp(d). Keeps e in z if asked to.
+// Also sums term(i, lanes, d, e), with d = z - largest and e = exp(d). Stores e in keep unless that
+// is NULL.
 template <class Term>
 static inline LogitSums sums_of(const float* z, int64_t n, float* keep, const Term& term) {
   LogitSums sums = {largest_of(z, n), 0, 0, 0};
   const Vec shift = Vec::set1(sums.largest);
-  // Short runs of float32, summed in double: thousands of small terms do not drown in a large one.
+  // Short runs are summed in float32, and the runs in double, so that thousands of small terms are
+  // not lost in a large one.
   for (int64_t begin = 0; begin < n; begin += kLogitRun) {
     const int64_t end = begin + kLogitRun < n ? begin + kLogitRun : n;
     Vec exponentials = Vec::zero(), terms = Vec::zero();
@@ -174,7 +176,7 @@ static inline LogitSums sums_of(const float* z, int64_t n, float* keep, const Te
   return sums;
 }
 
-// z[i] = f(z[i]), but at_label for the label: the gradient of a row's logits.
+// Overwrites a row's logits with their gradient: z[i] = f(z[i]), except at_label for the label.
 template <class F>
 static inline void put_gradient(const LogitRows& a, float* z, int32_t label, double at_label,
                                 const F& f) {

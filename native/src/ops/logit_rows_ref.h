@@ -1,4 +1,4 @@
-// Inside the references: what the losses on logits = scale x w' have in common, in double.
+// The double-precision parts that the references of the losses on logits = scale x w' share.
 #ifndef PRECIS_OPS_LOGIT_ROWS_REF_H_
 #define PRECIS_OPS_LOGIT_ROWS_REF_H_
 
@@ -12,7 +12,7 @@ namespace precis {
 
 class LogitRowsRef {
  public:
-  // weights: what w was packed from.
+  // weights holds the matrices that w was packed from.
   LogitRowsRef(const precis_tensor& x, int32_t w_dtype, const precis_matmul_pack_args& weights,
                int64_t tokens, double scale)
       : x_(x),
@@ -27,7 +27,7 @@ class LogitRowsRef {
     }
   }
 
-  // The logarithms of softmax of row m.
+  // Returns log softmax of the logits of row m.
   std::vector<double> log_probabilities(int64_t m) const {
     std::vector<double> z(tokens_, 0.0);
     double largest = -INFINITY, sum = 0;
@@ -41,7 +41,7 @@ class LogitRowsRef {
     return z;
   }
 
-  // g: the gradient of row m's logits. Adds to that of w and writes that of the row.
+  // Writes row m of dx and adds to the gradient of w, given the gradient g of the row's logits.
   void add_gradient(int64_t m, const std::vector<double>& g, const precis_tensor& dx,
                     double grad_scale) {
     std::vector<double> of_row(width_, 0.0);
@@ -76,14 +76,14 @@ class LogitRowsRef {
   std::vector<double> w_, dw_;
 };
 
-// -sum p log p.
+// Returns -sum p log p.
 static inline double entropy_ref(const std::vector<double>& log_p) {
   double entropy = 0;
   for (double l : log_p) entropy -= std::exp(l) * l;
   return entropy;
 }
 
-// Element m of a vector that may not be wanted.
+// Stores element m of a vector, if that output is wanted.
 static inline void store_row(const precis_tensor& t, int64_t m, double value) {
   if (t.data != nullptr) store_element(t, 0, m, value);
 }

@@ -5,7 +5,7 @@
 namespace precis {
 namespace {
 
-// The adapters' matrices and which outputs and ranks each segment has.
+// Checks the adapters' matrices and the outputs and ranks of each segment.
 void check_adapters(const Check& check, const precis_lora_matmul_args& a) {
   check.packed("a", a.a, kFloats);
   check.packed("b", a.b, kFloats);
@@ -30,7 +30,7 @@ void check_adapters(const Check& check, const precis_lora_matmul_args& a) {
   }
 }
 
-// f(i, j) for every two segments, i < j.
+// Calls f(i, j) for every two segments, i < j.
 template <class F>
 void for_pairs_of_segments(const precis_lora_matmul_args& a, const F& f) {
   for (int j = 0; j < a.segment_count; j++) {
@@ -38,7 +38,7 @@ void for_pairs_of_segments(const precis_lora_matmul_args& a, const F& f) {
   }
 }
 
-// x A' . s has one column for each rank.
+// Checks down, x A' . s, which has one column for each rank.
 void check_down(const Check& check, const precis_lora_matmul_args& a) {
   check.tensor("down", a.down, 2, kFloat32);
   check.dim("down", a.down, 0, a.x.dims[0], "x's number of rows");

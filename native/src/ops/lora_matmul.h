@@ -4,18 +4,20 @@
 //   t[m, r] = sum_k z[m, k] A[r, k]                      (+ y[m, n] with accumulate)
 //   down[m, r] = s_i t[m, r], or 0 where r is in no R_i
 //
-// z is lora_x, optional, or else x. With dropout of x, z is dropout(x) as in dropout.h, in x's
-// type. With dropout of the low-rank term, that is dropout(sum_i ...), at the index m N + n;
+// z is lora_x or, without it, x. With dropout of x, z is dropout(x) as in dropout.h, in x's type.
+// With dropout of the low-rank term, that term is dropout(sum_i ...), at the index m N + n;
 // segments then have ranks of their own. x, W, y as in matmul.h; A (R, K) and B (N, R) packed
 // float32 or bfloat16; segment i has the outputs O_i, the ranks R_i and the scaling s_i. z is
-// rounded as A's dtype asks for t, and s_i t as B's dtype does; down is not rounded. The low-rank
-// sums continue in the accumulators of x W', segment after segment; segments may share outputs, and
+// converted to A's dtype for t, and s_i t to B's dtype; down is not rounded. The low-rank sums
+// continue in the accumulators of x W', segment after segment. Segments may share outputs, and
 // ranks too. With down, segments that share a rank must agree on its scaling.
 //
 // The gradient with respect to x is this product of dy, with W, B and A packed transposed and all
-// outputs in every segment; down is then what the gradient of A needs. Where dropout was of x, it
-// is of the low-rank term, with the same seed and offset.
-// Of many rows, stretches of A that hold nothing but zeros are not multiplied with, not even where
+// outputs in every segment; down is then what the gradient of A needs. Where the forward pass had
+// dropout of x, the backward pass has dropout of the low-rank term, with the same seed and offset.
+//
+// For many rows, chunks of A that hold only zeros are skipped, even where x is infinite: where one
+// layer stacks several adapters, most of what serves as A in the gradient is zeros.
 // x is infinite: with several adapters in one stacked layer, that is most of what is A there.
 #ifndef PRECIS_OPS_LORA_MATMUL_H_
 #define PRECIS_OPS_LORA_MATMUL_H_
@@ -24,7 +26,7 @@
 
 namespace precis {
 
-// w, a, b: what the packed matrices were packed from.
+// w, a and b are the matrices that the packed ones were packed from.
 void lora_matmul_ref(const precis_lora_matmul_args& args, const precis_matmul_pack_args& w,
                      const precis_matmul_pack_args& a, const precis_matmul_pack_args& b);
 

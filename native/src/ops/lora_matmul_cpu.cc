@@ -32,8 +32,8 @@ void product(CpuContext& context, const precis_tensor& x, const precis_packed_ma
   matmul_product(context, {x, w, y, alpha, accumulate, nullptr, nullptr, nullptr, 0});
 }
 
-// The low-rank term has to be whole before it is dropped: a product of its own, of all ranks at
-// once, because B is zero where an output does not use a rank.
+// Dropout applies to the low-rank term as a whole, so that term is a product of its own. It takes
+// all ranks at once, because B is zero where an output does not use a rank.
 void with_dropped_term(CpuContext& context, const precis_lora_matmul_args& a) {
   const int64_t m = rows(a.x), n = columns(a.y), ranks = a.a.outputs;
   auto* memory = static_cast<float*>(
@@ -51,7 +51,7 @@ void with_dropped_term(CpuContext& context, const precis_lora_matmul_args& a) {
   for (int64_t i = 0; i < m; i++) {
     float* of_row = row<float>(t, i);
     for (int64_t r = 0; r < ranks; r++) {
-      of_row[r] = scaling[r] != 0 ? scaling[r] * of_row[r] : 0.0f;  // not NaN, where no segment is
+      of_row[r] = scaling[r] != 0 ? scaling[r] * of_row[r] : 0.0f;  // no NaN outside of segments
     }
   }
   product(context, a.x, a.w, a.y, a.alpha, a.accumulate != 0);

@@ -13,11 +13,12 @@ void lora_matmul_ref(const precis_lora_matmul_args& args, const precis_matmul_pa
     const float f = static_cast<float>(v);
     return bf16 ? bf16_to_float(float_to_bf16(f)) : f;
   };
-  // x W' in full precision, then the adapters on top, then one rounding to y's type.
+  // x W' is summed in full precision, then the adapters are added, then the sum is rounded once to
+  // y's type.
   const int64_t m_count = rows(args.x), outputs = columns(args.y);
   const precis_tensor& low_x = args.lora_x.data != nullptr ? args.lora_x : args.x;
   const uint32_t threshold = dropout_threshold(args.dropout);
-  // The element of a matrix so wide, when dropout is of that.
+  // Applies dropout to element (m, n) of a matrix of this width, if dropout is of that matrix.
   auto dropped = [&](int32_t of, int64_t m, int64_t n, int64_t width, double v) {
     if (args.dropout_of != of) return v;
     const auto index = static_cast<uint64_t>(m * width + n);

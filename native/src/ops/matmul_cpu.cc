@@ -54,8 +54,8 @@ class Multiplication {
 
   using Segments = typename LowRank<L>::Segments;
 
-  // For few rows, and for oneDNN, whose products need all of them: x and x A' are prepared first,
-  // with the work partitioned over the threads; then the threads multiply.
+  // For few rows, and for oneDNN, whose products need all of them: the threads first prepare x and
+  // x A' together, and then multiply.
   void run_at_once() {
     const int64_t m = rows(p_.x);
     const int threads = context_.pool.threads();

@@ -57,7 +57,7 @@ int64_t prepared_stride(int64_t inputs) {
   return (bytes / 64 | 1) * 64;
 }
 
-// Writes W neighbours of x; to points at the first.
+// Writes W neighbors of x to memory that begins at `to`.
 template <class D>
 void put(Vec v, char* to) {
   if constexpr (D::kX == PRECIS_BFLOAT16) {
@@ -157,7 +157,7 @@ struct Preparation {
   }
   static int64_t padded(int64_t count) { return count + (is_onednn<D>() ? kOneDnnMaxRows : 0); }
   static int64_t padded_words(int64_t count) { return round_up(count * 4, 64); }
-  // For so many rows.
+  // Returns the size of count prepared rows.
   int64_t bytes(int64_t count) const {
     if (direct) return 0;
     return padded(count) * stride + padded_words(count) + padded_words(2 * count) +

@@ -94,7 +94,7 @@ void store_down(const MatmulProduct& p, const float* acc, int64_t m, int64_t fir
   }
 }
 
-// The ranks that pad the units of a segment, in one row.
+// Zeroes the ranks that pad the units of a segment, in one row.
 template <class L>
 void zero_padding(const precis_lora_segment& s, const SegmentInputs& in, int64_t m) {
   if constexpr (L::kInputs == 2) {
@@ -116,7 +116,7 @@ Overlap overlap(const MatmulProduct& p, const precis_lora_segment& s, int64_t ti
   return s.output_begin <= begin && s.output_end >= end ? Overlap::kWhole : Overlap::kPart;
 }
 
-// (s x A') B' of one segment, for rows from m on and one tile.
+// Returns the product (s x A') B' of one segment, for rows from m on and one tile.
 Term segment_term(const MatmulProduct& p, const SegmentInputs& in, int64_t tile, int64_t m) {
   const PackedLayout layout = packed_layout(p.b->outputs, p.b->inputs, p.b->dtype);
   return {in.row(m), in.stride,
@@ -227,7 +227,7 @@ class LowRank {
       }
     }
   }
-  // The number of bytes that find_blanks fills.
+  // Returns the number of bytes that find_blanks fills.
   int64_t blank_bytes() const { return pieces() * chunks(); }
 
  private:
@@ -237,7 +237,7 @@ class LowRank {
   int64_t pieces() const { return ceil_div(p_.a->outputs, kNarrow); }
   int64_t chunks() const { return ceil_div(units(), kLowUnits); }
 
-  // Ranks [rank, rank + ranks) of rows [first, end), out of acc to where they are used.
+  // Moves ranks [rank, rank + ranks) of rows [first, end) from acc to where they are used.
   void put_projected(const Segments& low, int64_t first, int64_t end, int64_t rank, int64_t ranks,
                      bool down, const uint32_t* acc) const {
     for (int64_t r = first; r < end; r++) {
@@ -250,7 +250,7 @@ class LowRank {
     }
   }
 
-  // A from this rank on.
+  // Returns A from this rank on.
   const uint32_t* weights(int64_t rank) const {
     const PackedLayout layout = packed_layout(p_.a->outputs, p_.a->inputs, p_.a->dtype);
     return static_cast<const uint32_t*>(p_.a->data) +

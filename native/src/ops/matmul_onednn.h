@@ -40,12 +40,12 @@ constexpr bool is_onednn() {
   == false;
 }
 
-// The matrix product by oneDNN: its rows in blocks and its tiles in slices, which the threads
-// share.
+// The matrix product by oneDNN. Its rows in blocks and its tiles in slices are partitioned over the
+// threads.
 class OneDnnProducts {
  public:
-  // Makes the products of m rows with w, x_stride elements apart: while threads run, nothing is
-  // looked up or made.
+  // Creates the oneDNN products of m rows, x_stride elements apart, with w in advance: threads must
+  // not look up or create any while they run.
   void prepare(OneDnn& onednn, const precis_packed_matrix& w, int64_t m, int64_t x_stride,
                int threads) {
     onednn_ = &onednn;
@@ -63,9 +63,9 @@ class OneDnnProducts {
     }
   }
 
-  // One thread's slice of the work. x_row(m) is row m of x; finish(tile, m, rows, acc) gets the
-  // sums of up to kMaxRows rows from m on and one tile. acc: kSums of them. False where oneDNN
-  // failed.
+  // Computes one thread's slice. x_row(m) returns row m of x; finish(tile, m, rows, acc) receives
+  // the sums of up to kMaxRows rows from m on and one tile. acc has room for kSums of them. Returns
+  // false where oneDNN failed.
   template <class Row, class Finish>
   bool multiply(int thread, int threads, const Row& x_row, uint32_t* acc,
                 const Finish& finish) const {
@@ -97,11 +97,11 @@ class OneDnnProducts {
     return true;
   }
 
-  // Of one thread, in words.
+  // The sums of one thread, in words.
   static constexpr int64_t kSums = (kOneDnnMaxRows * kOneDnnTiles + kMaxRows) * kTileOutputs;
 
  private:
-  // Slices of tiles by blocks of rows, of two sizes each at most.
+  // Partitions the work into slices of tiles by blocks of rows, of two sizes each at most.
   void partition(int threads) {
     tiles_ = packed_layout(w_.outputs, w_.inputs, w_.dtype).tiles;
     row_blocks_ = ceil_div(m_, kOneDnnMaxRows);

@@ -6,7 +6,7 @@
 namespace precis {
 namespace {
 
-// weights[i], as a sentence calls it.
+// The name of weights[i] in error messages.
 struct WeightName {
   explicit WeightName(int i) { std::snprintf(text, sizeof text, "weights[%d]", i); }
   char text[24];
@@ -20,7 +20,7 @@ int64_t check_packed_size(const Check& check, const precis_matmul_pack_args& a) 
              PRECIS_MAX_STACKED_WEIGHTS);
   check.dtype("packed", a.dtype, kFloats | kInt8);
   check.that(!a.transposed || a.dtype != PRECIS_INT8, "int8 weights cannot come transposed");
-  // They are stacked along the first dimension and have the second in common.
+  // The weights are stacked along the first dimension and must agree in the second.
   const char* common = a.transposed ? "outputs" : "inputs";
   const precis_tensor& first = a.weights[0];
   int64_t stacked = 0;

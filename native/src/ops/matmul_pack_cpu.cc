@@ -33,8 +33,8 @@ Source rows_of(const precis_matmul_pack_args& a, int64_t tile) {
   return s;
 }
 
-// The kBlock units of one row that begin at input k, in the packed dtype. inverse and sum are for
-// int8 alone.
+// Reads the kBlock units of one row that begin at input k, in the packed dtype. Only int8 uses
+// inverse and sum.
 template <class T>
 void read_units(const T* row, int64_t k, int64_t inputs, int32_t dtype, Vec inverse, uint32_t* to,
                 int32_t* sum) {
@@ -60,7 +60,7 @@ void read_units(const T* row, int64_t k, int64_t inputs, int32_t dtype, Vec inve
   }
 }
 
-// Packs units [begin, end) of a tile. inverse: one number for each output.
+// Packs units [begin, end) of a tile. inverse has one number for each output.
 void pack_units(const Source& source, int64_t inputs, int32_t dtype, int64_t unit_inputs,
                 int64_t begin, int64_t end, const float* inverse, int32_t* sums, uint32_t* tile) {
   alignas(64) uint32_t block[kBlock][kBlock];
@@ -88,7 +88,7 @@ void pack_units(const Source& source, int64_t inputs, int32_t dtype, int64_t uni
   }
 }
 
-// The largest magnitude of a row, NaN when there is NaN or infinity in it.
+// Returns the largest magnitude of a row, or NaN if the row contains NaN or infinity.
 template <class T>
 float magnitude(const T* row, int64_t inputs) {
   Vec largest = Vec::zero(), not_finite = Vec::zero();
@@ -122,8 +122,8 @@ void pack_int8(const precis_matmul_pack_args& a, const PackedLayout& layout, int
              static_cast<uint32_t*>(a.packed) + tile * layout.units * kTileOutputs);
 }
 
-// Outputs [n, n + count) of input k of weights that come transposed, behind them zeros up to a
-// whole tile; all zeros where k is padding. part and first: where the last search for k ended.
+// Reads outputs [n, n + count) of input k of transposed weights, and adds zeros up to a whole tile;
+// all are zeros where k is padding. part and first remember where the last search for k ended.
 template <class T>
 void read_input(const precis_matmul_pack_args& a, int64_t k, int64_t n, int64_t count, int* part,
                 int64_t* first, T* to) {
@@ -144,8 +144,9 @@ void read_input(const precis_matmul_pack_args& a, int64_t k, int64_t n, int64_t 
   }
 }
 
-// Packs units [begin, begin + kBlock) of a tile. An input is a row of the source and its outputs
-// are adjacent there as they are in a unit: nothing has to be transposed.
+// Packs units [begin, begin + kBlock) of a tile of transposed weights. An input is a row of the
+// source, and its outputs are adjacent there as they are in a unit, so nothing has to be
+// transposed.
 void pack_inputs(const precis_matmul_pack_args& a, const PackedLayout& layout, int64_t outputs,
                  int64_t tile, int64_t begin) {
   uint32_t* to = static_cast<uint32_t*>(a.packed) + (tile * layout.units + begin) * kTileOutputs;
@@ -172,7 +173,7 @@ void pack_transposed(CpuContext& context, const precis_matmul_pack_args& a) {
   int64_t inputs = 0;
   for (int i = 0; i < a.weight_count; i++) inputs += a.weights[i].dims[0];
   const PackedLayout layout = packed_layout(outputs, inputs, a.dtype);
-  // Tiles inside: a block of the source's rows is read from left to right.
+  // Tiles are the inner loop, so a block of the source's rows is read from left to right.
   const int64_t items = layout.units / kBlock * layout.tiles;
   parallel_ranges(context.pool, items, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; i++) {
@@ -195,7 +196,8 @@ void matmul_pack_cpu(CpuContext& context, const precis_matmul_pack_args& a) {
     });
     return;
   }
-  // By blocks of units, so that a single tile, as adapters have, keeps every thread busy.
+  // The work is partitioned by blocks of units, so that even a single tile, as adapters have, keeps
+  // every thread busy.
   parallel_ranges(
       context.pool, layout.tiles * layout.units, kBlock, [&](int64_t begin, int64_t end) {
         const float none[kTileOutputs] = {};

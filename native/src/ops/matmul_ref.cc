@@ -7,7 +7,7 @@ namespace precis {
 
 namespace {
 
-// W[n, k] as it came.
+// Returns W[n, k] before packing.
 float source_element(const precis_matmul_pack_args& weights, int64_t n, int64_t k) {
   int64_t& stacked = weights.transposed ? k : n;
   int i = 0;
@@ -16,8 +16,8 @@ float source_element(const precis_matmul_pack_args& weights, int64_t n, int64_t 
                             : load_element(weights.weights[i], n, k);
 }
 
-// Quantises a row as matmul.h says; returns its scale. outliers: how many elements of it may leave
-// [-127, 127].
+// Quantizes a row as matmul.h defines and returns its scale. outliers is the number of elements
+// that may leave [-127, 127].
 float quantise(std::vector<float>& v, int64_t outliers = 0) {
   float largest = 0;
   for (float f : v) {

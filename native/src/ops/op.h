@@ -27,7 +27,7 @@ struct CpuContext;
   void name(CpuContext& context, const args& a); \
   }
 
-// Elements of the last dimension, and how many rows of them there are.
+// The number of elements of the last dimension, and the number of rows that they form.
 static inline int64_t columns(const precis_tensor& t) {
   return t.rank > 0 ? t.dims[t.rank - 1] : 1;
 }
@@ -66,7 +66,7 @@ static inline float bf16_to_float(uint16_t h) {
   __builtin_memcpy(&f, &bits, sizeof f);
   return f;
 }
-// To nearest, ties to even; NaN stays NaN.
+// Rounds to nearest, ties to even; NaN stays NaN.
 static inline uint16_t float_to_bf16(float f) {
   uint32_t bits;
   __builtin_memcpy(&bits, &f, sizeof bits);

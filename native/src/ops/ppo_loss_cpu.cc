@@ -7,33 +7,34 @@ namespace {
 
 double element(const precis_tensor& t, int64_t m) { return static_cast<const float*>(t.data)[m]; }
 
-// A loss and its slope.
+// A function's value and its derivative.
 struct Sloped {
   double value, slope;
 };
 
-// The larger one; of two equals, or with NaN, half of each. What is not taken may be infinite.
+// Returns max(a, b). For equal values, or NaN, the slope is the mean of both. The other value may
+// be infinite.
 Sloped larger(Sloped a, Sloped b) {
   if (a.value > b.value) return a;
   if (a.value < b.value) return b;
   return {a.value == b.value ? a.value : a.value + b.value, (a.slope + b.slope) / 2};
 }
 
-// clamp(x, low, high) where dx is 1.
+// clamp(x, low, high) and its derivative, which is 1 on the bounds too.
 Sloped clamped(double x, double low, double high) {
   if (x < low) return {low, 0};
   if (x > high) return {high, 0};
   return {x, 1};
 }
 
-// By the log-probability.
+// The slope is the derivative with respect to the log-probability.
 Sloped policy_loss(const precis_ppo_loss_args& a, double ratio, double advantage) {
   const Sloped r = clamped(ratio, 1.0 - a.clip_range_low, 1.0 + a.clip_range_high);
   return larger({-advantage * ratio, -advantage * ratio},
                 {-advantage * r.value, r.slope == 0 ? 0 : -advantage * ratio});
 }
 
-// By the value.
+// The slope is the derivative with respect to the value.
 Sloped value_loss(const precis_ppo_loss_args& a, int64_t m) {
   const double value = element(a.values, m), old = element(a.old_values, m);
   const double target = element(a.returns, m), range = a.clip_range_value;

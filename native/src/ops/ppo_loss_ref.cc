@@ -6,7 +6,7 @@
 namespace precis {
 namespace {
 
-// Share of the gradient of max(a, b) that flows to a.
+// Returns the fraction of the gradient of max(a, b) that flows to a.
 double share_of_first(double a, double b) { return a > b ? 1 : a < b ? 0 : 0.5; }
 
 }  // namespace

@@ -1,9 +1,10 @@
 // T5's relative position buckets (Raffel et al. 2020, section 2.1), for CPU and CUDA.
 //
-// The bias of a score is a function of  key position - query position.  Short distances have a
-// bucket each; longer ones share buckets that widen with the logarithm of the distance up to
-// max_distance, beyond which all are one. Bidirectional: the first half of the buckets is for keys
-// at or before the query, the second for those after it; else every key after it has bucket 0.
+// The bias of a score is a function of key position - query position. Short distances have a bucket
+// each. Longer ones share buckets that widen with the logarithm of the distance; all distances from
+// max_distance on share the last. Bidirectional: the first half of the buckets is for keys at or
+// before the query, the second half for keys after it. Unidirectional: every key after the query
+// has bucket 0.
 #ifndef PRECIS_OPS_RELATIVE_POSITION_H_
 #define PRECIS_OPS_RELATIVE_POSITION_H_
 
@@ -31,7 +32,7 @@ PRECIS_HOST_DEVICE static inline int32_t exact_buckets(int32_t buckets, bool bid
   return buckets_per_direction(buckets, bidirectional) / 2;
 }
 
-// relative: key position - query position.  The result lies in [0, buckets).
+// relative is key position - query position. The result lies in [0, buckets).
 PRECIS_HOST_DEVICE static inline int32_t relative_position_bucket(int64_t relative, int32_t buckets,
                                                                   int32_t max_distance,
                                                                   bool bidirectional) {
@@ -41,8 +42,9 @@ PRECIS_HOST_DEVICE static inline int32_t relative_position_bucket(int64_t relati
   const int64_t distance = relative <= 0 ? -relative : bidirectional ? relative : 0;
   if (distance < exact) return first + static_cast<int32_t>(distance);
   if (distance >= max_distance) return first + n - 1;
-  // In float32, one operation at a time, as the checkpoints were trained. The logarithm is taken
-  // in double and rounded, so that every library's gives the same bits.
+  // Computed in float32, one operation at a time, as when the checkpoints were trained. The
+  // logarithm is computed in double and rounded, so every math library gives bitwise identical
+  // buckets.
   const float ratio = static_cast<float>(distance) / static_cast<float>(exact);
   const float log_ratio = static_cast<float>(log(static_cast<double>(ratio)));
   const float log_range = static_cast<float>(log(static_cast<double>(max_distance) / exact));
@@ -51,8 +53,8 @@ PRECIS_HOST_DEVICE static inline int32_t relative_position_bucket(int64_t relati
   return first + (bucket < n ? bucket : n - 1);
 }
 
-// The bias along one head's diagonals. Buckets are looked up by distance, for each direction, so
-// that a call takes no more logarithms than max_distance.
+// The bias along one head's diagonals. Buckets are looked up by distance, for each direction, so a
+// call computes no more logarithms than max_distance.
 struct RelativeBias {
   const float* table;  // (buckets, heads); nullptr: no bias
   int64_t row_stride;
@@ -61,12 +63,12 @@ struct RelativeBias {
   const int32_t* future;
 };
 
-// Number of int32 that relative_bias needs for sequences of at most longest tokens.
+// Returns the number of int32 that relative_bias needs for sequences of at most longest tokens.
 static inline int64_t relative_bias_words(int32_t max_distance, int64_t longest) {
   return 2 * ((max_distance < longest ? max_distance : longest) + 1);
 }
 
-// memory: relative_bias_words; must outlive the result.
+// memory holds relative_bias_words int32 and must outlive the result.
 static inline RelativeBias relative_bias(const precis_tensor& table, int32_t max_distance,
                                          bool bidirectional, int64_t longest, int32_t* memory) {
   RelativeBias bias = {static_cast<const float*>(table.data), row_stride(table), 0, memory, memory};

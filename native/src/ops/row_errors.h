@@ -1,4 +1,5 @@
-// A kernel that finds a bad row on some thread notes it, goes on, and fails when all are done.
+// Errors of rows: a kernel that finds a bad row on some thread records it, continues, and fails
+// when all threads are done.
 #ifndef PRECIS_OPS_ROW_ERRORS_H_
 #define PRECIS_OPS_ROW_ERRORS_H_
 

@@ -1,5 +1,5 @@
-// The maximum of every 64 values of a row: one pass over it, after which the largest value, a lower
-// bound of the k-th largest, and whole groups that cannot matter are known.
+// The maxima of groups of 64 values. One pass over a row computes them; they give its largest
+// value, a lower bound of its k-th largest, and the groups that can be skipped.
 #ifndef PRECIS_OPS_ROW_GROUPS_H_
 #define PRECIS_OPS_ROW_GROUPS_H_
 
@@ -43,7 +43,7 @@ static inline float group_maxima(const float* x, int64_t n, float* maxima) {
   return nan ? __builtin_nanf("") : largest;
 }
 
-// At most the k-th largest value of the row that the maxima belong to. copy: room for as many.
+// Returns a lower bound of the row's k-th largest value. copy has room for all maxima.
 static inline float lower_bound_of_kth(const float* maxima, int64_t groups, int64_t k,
                                        float* copy) {
   if (k > groups) return -__builtin_inff();
@@ -51,7 +51,7 @@ static inline float lower_bound_of_kth(const float* maxima, int64_t groups, int6
   return kth_largest(copy, groups, k);
 }
 
-// The lowest index of value, which is in the row and the maximum of its group.
+// Returns the lowest index of value, which must be the maximum of its group.
 static inline int64_t find_in_groups(const float* x, const float* maxima, float value) {
   int64_t g = 0;
   while (maxima[g] != value) g++;

@@ -11,7 +11,8 @@ struct RowMoments {
   float mean;
   float r;  // 1 / sqrt(variance + epsilon)
 
-  // The variance is a sum of squares of differences: a mean that is large beside it costs nothing.
+  // The variance is a sum of squared differences, so a mean that is large compared to them costs no
+  // precision.
   RowMoments(const float* x, int64_t n, float epsilon) {
     float sum[1], squares[1];
     sum_vectors(n, sum, [&](int64_t i, auto lanes, Vec* s) { s[0] = s[0] + lanes.load(x + i); });

@@ -1,4 +1,4 @@
-// One step of stochastic gradient descent with momentum, whose number is step:
+// Step number `step` of stochastic gradient descent with momentum:
 //
 //   g = gradient_scale gradient + weight_decay p
 //   b = g                                          step 1, with momentum
@@ -6,7 +6,7 @@
 //   g = b                                          with momentum
 //   p -= lr g
 //
-// p, gradient and b (N) float32; without momentum there is no b.
+// p, gradient and b (N) float32. b is absent without momentum.
 #ifndef PRECIS_OPS_SGD_H_
 #define PRECIS_OPS_SGD_H_
 

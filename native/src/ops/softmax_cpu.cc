@@ -1,6 +1,7 @@
-// A row is worked on in blocks of a fixed size, each with its own maximum and sum, which are
-// combined in order. Few rows are split over the threads by block; that changes who computes a
-// block but not what, so a row's bits depend on neither the thread count nor the other rows.
+// A row is processed in blocks of a fixed size, each with its own maximum and sum, which are
+// combined in order. Few rows are partitioned over the threads by block. That changes which thread
+// computes a block but not the result, so a row is bitwise identical for any number of threads and
+// among any other rows.
 
 #include "context.h"
 #include "cpu/vec.h"
@@ -12,15 +13,15 @@ namespace precis {
 namespace PRECIS_ISA {
 namespace {
 
-constexpr int64_t kBlock = 4096;  // 16 KiB: read three times, twice of them from L1
+constexpr int64_t kBlock = 4096;  // 16 KiB, read three times, the last two from L1
 constexpr int64_t kRun = 512;
 
 struct Partial {
-  float largest;  // not finite: -inf when there is nothing else, +inf or NaN when there is any
+  float largest;  // -inf if all values are; +inf or NaN if any value is
   double sum;     // of exp(x - largest)
 };
 
-// Of n >= 1 values; stores exp(x - largest) to y unless that is nullptr.
+// Reduces n >= 1 values. Stores exp(x - largest) to y unless that is nullptr.
 Partial reduce_block(const float* x, float* y, int64_t n) {
   constexpr int W = Vec::kWidth;
   const int left = static_cast<int>(n % W);
@@ -46,9 +47,10 @@ Partial reduce_block(const float* x, float* y, int64_t n) {
   }
   if (nan) return {__builtin_nanf(""), 0};
   if (largest == __builtin_inff()) return {largest, 0};
-  // With nothing but -inf in the block, x - largest would be NaN.
+  // Where a block holds only -inf, x - largest would be NaN.
   const Vec shift = Vec::set1(largest == -__builtin_inff() ? 0.0f : largest);
-  // Short runs of float32, summed in double: thousands of small terms do not drown in a large one.
+  // Short runs are summed in float32, and the runs in double, so that thousands of small terms are
+  // not lost in a large one.
   double sum = 0;
   for (i = 0; i < whole;) {
     const int64_t end = i + kRun < whole ? i + kRun : whole;
@@ -77,7 +79,7 @@ Partial reduce_block(const float* x, float* y, int64_t n) {
   return {largest, sum};
 }
 
-// Of the whole row; the same values whichever thread asks.
+// Combines the blocks of a row. Every thread that calls it gets the same values.
 Partial combine(const Partial* partials, int64_t blocks) {
   float largest = partials[0].largest;
   for (int64_t b = 0; b < blocks; b++) {

@@ -1,7 +1,7 @@
 // *result = sum_i x[i]^2, in double precision.
 //
-// x (N) float32. Squares of float32 are exact in double precision and added in one order whatever
-// the number of threads or the instruction set.
+// x (N) float32. Squares of float32 are exact in double precision and added in a fixed order, so
+// the result is bitwise identical for any number of threads and any instruction set.
 #ifndef PRECIS_OPS_SUM_OF_SQUARES_H_
 #define PRECIS_OPS_SUM_OF_SQUARES_H_
 

@@ -1,7 +1,7 @@
-// One pass finds the maximum of every group of 64; the k-th largest of those bounds the k-th
-// largest value from below, so that only groups whose maximum reaches it are looked into. What is
-// found there, seldom more than 2 k values, is selected and sorted as integers that hold value and
-// index, no two of which are equal.
+// One pass finds the maximum of every group of 64. The k-th largest of the maxima is a lower bound
+// of the k-th largest value, so only groups whose maximum reaches it are searched. The values found
+// there, seldom more than 2 k, are selected and sorted as integers that combine value and index, so
+// no two are equal.
 
 #include "context.h"
 #include "cpu/select.h"

@@ -1,5 +1,5 @@
-// Packs W' (K, N) from W (N, K) packed, float32 or bfloat16: to the bit what packing W transposed
-// gives. The layout is that of ops/matmul.h.
+// Packs W' (K, N) from packed W (N, K), float32 or bfloat16. The result is bitwise identical to
+// packing W transposed. The layout is that of ops/matmul.h.
 #ifndef PRECIS_OPS_TRANSPOSE_PACKED_H_
 #define PRECIS_OPS_TRANSPOSE_PACKED_H_
 

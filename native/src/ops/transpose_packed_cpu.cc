@@ -8,11 +8,12 @@ namespace precis {
 namespace PRECIS_ISA {
 namespace {
 
-// 64 outputs of W by 64 of its inputs lie together in both matrices: a tile's units there, and a
-// tile's units here.
+// A block of 64 outputs of W by 64 of its inputs is contiguous in both matrices: it is some units
+// of one tile in each.
 constexpr int64_t kBlock = kTileOutputs;
 
-// `units` units, a multiple of 4, of one tile: row n of `rows` becomes the words of output n.
+// Transposes `units` units, a multiple of 4, of one tile: row n of `rows` receives the words of
+// output n.
 void gather(const uint32_t* from, int64_t units, uint32_t* rows, int64_t stride) {
   for (int64_t u = 0; u < units; u += 4) {
     for (int64_t n = 0; n < kBlock; n += 4) {
@@ -30,16 +31,16 @@ void transpose_packed_cpu(CpuContext& context, const precis_transpose_packed_arg
   const PackedLayout to = packed_layout(a.w.inputs, a.w.outputs, a.w.dtype);
   const uint32_t* w = static_cast<const uint32_t*>(a.w.data);
   uint32_t* out = static_cast<uint32_t*>(const_cast<void*>(a.out.data));
-  // Units of a block, in either matrix.
+  // The number of units in a block of either matrix.
   const int64_t units = kBlock / from.unit_inputs;
   parallel_ranges(context.pool, from.tiles * to.tiles, 1, [&](int64_t begin, int64_t end) {
     alignas(64) uint32_t rows[kBlock * kBlock];
     for (int64_t i = begin; i < end; i++) {
-      // Neighbours in i read one tile of W from top to bottom.
+      // Neighbors in i read one tile of W from top to bottom.
       const int64_t tile = i / to.tiles, other = i % to.tiles;
       const int64_t read = least(units, from.units - other * units);
       const int64_t written = least(units, to.units - tile * units);
-      // The last block of a tile may be short: what it lacks is padding of the result.
+      // The last block of a tile may be short; the result is padded with zeros.
       if (read < units) __builtin_memset(rows, 0, sizeof rows);
       gather(w + (tile * from.units + other * units) * kTileOutputs, read, rows, units);
       uint32_t* block = out + (other * to.units + tile * units) * kTileOutputs;

@@ -2,11 +2,11 @@
 //
 //   dw[n, k] = alpha sum_m dy[m, n] x[m, k]   (+ dw[n, k] with accumulate)
 //
-// dy (M, N), x (M, K) float32 or bfloat16, dw (N, K) float32. dtype float32 widens both to float32,
-// bfloat16 rounds both to it; products are added up in float32.
+// dy (M, N), x (M, K) float32 or bfloat16, dw (N, K) float32. Both operands are converted to dtype,
+// float32 or bfloat16; products are accumulated in float32.
 //
-// Every dw[n, k] is one float32 sum that runs through m in order, whatever the blocking and the
-// number of threads are. M may be 0.
+// Every dw[n, k] is one float32 sum over m in ascending order, for any blocking and any number of
+// threads. M may be 0.
 #ifndef PRECIS_OPS_WEIGHT_GRADIENT_H_
 #define PRECIS_OPS_WEIGHT_GRADIENT_H_
 

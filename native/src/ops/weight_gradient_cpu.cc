@@ -1,6 +1,6 @@
-// Both operands are read by units of adjacent rows m, as precis_matmul reads units of k, and
-// neither is transposed: in a unit the columns of one operand are broadcast, one by one, and those
-// of the other are the lanes.
+// Both operands are read by units of adjacent rows m, as precis_matmul reads units of k, so neither
+// is transposed. In a unit the columns of one operand are broadcast, one by one; the columns of the
+// other are the lanes.
 //
 //   panels  the columns that are broadcast, in groups of six: [chunk][group][unit][6], kChunk units
 //           in a chunk; packed once, up to kPanelBytes of them at a time, by all threads
@@ -8,9 +8,9 @@
 //           at a time, so that it stays in L1 for all groups
 //
 // Several tiles use a chunk one after the other, so that the panels are read from L2 and the
-// sources of the tiles along their rows; the sums stay in L2. Lanes are the columns of x, unless x
-// is narrower than a tile and dy is not, as it is where LoRA multiplies dy with x A': then dw is
-// stored transposed.
+// sources of the tiles along their rows; the sums stay in L2. The lanes are the columns of x,
+// unless x is narrower than a tile and dy is not, as where LoRA multiplies dy with x A'. Then they
+// are the columns of dy, and dw is stored transposed.
 
 #include "context.h"
 #include "cpu/dot.h"
@@ -28,12 +28,12 @@ constexpr int64_t kSlice = 16;  // groups that are packed at a time
 constexpr int64_t kPackUnits = 32;
 constexpr int64_t kStrip = 8;         // slices whose columns are packed before those to the right
 constexpr int64_t kPartGroups = 128;  // that pass by a tile
-// Groups times tiles that are worked on at a time: their sums, 576 KB, stay in L2, and the part's
-// panels of one chunk beside them.
+// The number of groups times tiles that are processed at a time: their sums, 576 KB, stay in L2,
+// with the part's panels of one chunk beside them.
 constexpr int64_t kSums = 384;
 constexpr int64_t kPanelBytes = 8 << 20;
 
-// y = x, of count elements, and zeros up to a whole vector.
+// Converts count elements and adds zeros up to a whole vector.
 template <class X, class Y>
 void copy_padded_row(const X* from, int64_t count, Y* to) {
   int64_t i = 0;
@@ -47,7 +47,8 @@ void copy_padded_row(const X* from, int64_t count, Y* to) {
   if (i < count) Vec::load(from + i, static_cast<int>(count - i)).store(to + i);
 }
 
-// Columns [c, c + count) of row m, and zeros up to a whole vector; behind the last row, zeros.
+// Reads columns [c, c + count) of row m, with zeros up to a whole vector; rows behind the last are
+// zeros.
 template <class To>
 void read_row(const precis_tensor& t, int64_t m, int64_t c, int64_t count, To* to) {
   if (m >= rows(t)) {
@@ -69,7 +70,8 @@ void touch(const precis_tensor& t, int64_t begin, int64_t end, int64_t c, int64_
   }
 }
 
-// The words of one unit, and zeros up to a whole vector. to has room for kGroup * kSlice of them.
+// Reads the words of one unit, with zeros up to a whole vector. to has room for kGroup * kSlice of
+// them.
 template <class D>
 void read_unit(const precis_tensor& t, int64_t unit, int64_t c, int64_t count, uint32_t* to) {
   if constexpr (D::kInputs == 1) {
@@ -84,7 +86,7 @@ void read_unit(const precis_tensor& t, int64_t unit, int64_t c, int64_t count, u
   }
 }
 
-// The words of a group as they are broadcast: as D::input reads them.
+// Stores the words of a group in the layout that D::input broadcasts.
 template <class D>
 void put_words(const uint32_t* words, char* to) {
   if constexpr (D::kXBytes == 4) {
@@ -97,7 +99,7 @@ void put_words(const uint32_t* words, char* to) {
   }
 }
 
-// Columns [begin, end) of the operand that is broadcast, in groups of almost equal size.
+// Columns [begin, end) of the broadcast operand, in groups of almost equal size.
 struct Panels {
   int64_t begin, end, units;
   char* data;
@@ -118,7 +120,8 @@ struct Panels {
 
 template <class D>
 void pack_panels(CpuContext& context, const precis_tensor& t, const Panels& p) {
-  // Strips of columns from top to bottom, blocks of units in a strip, slices of groups in a block.
+  // The order is strips of columns from top to bottom, in a strip blocks of units, in a block
+  // slices of groups.
   const int64_t strips = (p.groups() + kSlice * kStrip - 1) / (kSlice * kStrip);
   const int64_t blocks = (p.units + kPackUnits - 1) / kPackUnits;
   parallel_ranges(context.pool, strips * blocks * kStrip, 1, [&](int64_t first, int64_t last) {
@@ -131,7 +134,7 @@ void pack_panels(CpuContext& context, const precis_tensor& t, const Panels& p) {
       const int64_t to = min(from + kStrip * kSlice, p.groups());
       const int64_t g0 = min(from + item % kStrip * kSlice, to), g1 = min(g0 + kSlice, to);
       const int64_t c = p.column(g0), count = p.column(g1) - c;
-      // The block below is prefetched, a part in every slice.
+      // The block below is prefetched, a part of it in every slice.
       constexpr int64_t kRows = kPackUnits * D::kInputs;
       const int64_t below = (u0 + kPackUnits) * D::kInputs;
       touch(t, below + slice_begin(kRows, kStrip, item % kStrip),
@@ -149,8 +152,8 @@ void pack_panels(CpuContext& context, const precis_tensor& t, const Panels& p) {
   });
 }
 
-// Vectors of lanes of a register tile; six columns, these lanes and what is broadcast fill the
-// registers: 32 with AVX-512, 16 with AVX2 and 8, two to a vector, without.
+// The vectors of lanes of a register tile. Six columns, these lanes and the broadcast values fill
+// the registers: 32 with AVX-512, 16 with AVX2, and otherwise 8, of which a vector takes two.
 #if defined(__AVX512F__)
 constexpr int kVectors = 4;
 #elif defined(__AVX2__)
@@ -219,7 +222,7 @@ void store_row(const float* sums, Vec alpha, bool accumulate, int64_t count, flo
   }
 }
 
-// The sums of some broadcast columns, from column on, with as many lanes as width says.
+// Stores the sums of count broadcast columns, from column on, with width lanes.
 void store(const precis_weight_gradient_args& a, bool swapped, const float* sums, int64_t column,
            int64_t count, int64_t lane, int64_t width) {
   if (!swapped) {
@@ -238,7 +241,7 @@ void store(const precis_weight_gradient_args& a, bool swapped, const float* sums
   }
 }
 
-// One call, as the threads see it.
+// The state of a call that its threads share.
 struct Work {
   const precis_weight_gradient_args& a;
   bool swapped;
@@ -248,7 +251,7 @@ struct Work {
   int64_t width(int64_t tile) const { return min(kLanes, columns(lanes) - tile * kLanes); }
 };
 
-// Tiles [t0, t1) times groups [g0, g1).
+// Multiplies tiles [t0, t1) with groups [g0, g1).
 template <class D>
 void multiply_tiles(const Work& w, int64_t t0, int64_t t1, int64_t g0, int64_t g1, uint32_t* tile,
                     float* sums) {
@@ -271,7 +274,7 @@ void multiply_tiles(const Work& w, int64_t t0, int64_t t1, int64_t g0, int64_t g
         const int64_t step = (t - t0) * (g1 - g0) + g - g0;
         float* to = sums + step * kGroup * kLanes;
         const int64_t c = p.column(g), count = p.column(g + 1) - c;
-        // The next chunk's rows are prefetched meanwhile, some in every step.
+        // The next chunk's rows are prefetched meanwhile, some of them in every step.
         touch(w.lanes, below + slice_begin(kChunk * D::kInputs, steps, step),
               below + slice_begin(kChunk * D::kInputs, steps, step + 1), t0 * kLanes, all_lanes);
         if (last && !w.swapped) touch(w.a.dw, c, c + count, lane, width);
@@ -291,7 +294,7 @@ void run(CpuContext& context, const precis_weight_gradient_args& a) {
   const int64_t units = (rows(a.x) + D::kInputs - 1) / D::kInputs;
   const int64_t tiles = (columns(lanes) + kLanes - 1) / kLanes;
   const int threads = context.pool.threads();
-  // Whole slices of groups.
+  // A panel holds whole slices of groups.
   int64_t most = kPanelBytes / (Panels::bytes<D>(1, units) + 1) / kSlice * kSlice;
   if (most < kSlice) most = kSlice;
   const int64_t all_groups = (columns(broadcast) + kGroup - 1) / kGroup;

@@ -9,7 +9,7 @@ namespace PRECIS_ISA {
 void zero_cpu(CpuContext& context, const precis_zero_args& a) {
   const int64_t bytes = columns(a.y) * element_bytes(a.y.dtype);
   const int64_t stride = row_stride(a.y) * element_bytes(a.y.dtype);
-  // A large vector is cut into pieces as rows are.
+  // A large vector is split into pieces, as rows are.
   constexpr int64_t kPiece = 1 << 16;
   const int64_t pieces = (bytes + kPiece - 1) / kPiece;
   parallel_ranges(context.pool, rows(a.y) * pieces, 16, [&](int64_t begin, int64_t end) {

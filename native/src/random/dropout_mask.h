@@ -3,7 +3,7 @@
 // The random word of element index is a function of (seed, offset, index) alone: word
 // (index / 16) mod 4 of Philox under the key seed at the counter
 // {index / 64 * 16 + index mod 16, offset}, 64 bits each. So sixteen counters make the words of 64
-// neighbours that start at a multiple of 64, in vectors of up to 16 lanes without a shuffle. An
+// neighbors that start at a multiple of 64, in vectors of up to 16 lanes without a shuffle. An
 // element is kept when its word is at least dropout_threshold.
 //
 // index is m N + n for element (m, n) of an (M, N) matrix. The probabilities of attention are such
@@ -15,10 +15,10 @@
 
 namespace precis {
 
-// Elements with neighbouring counters.
+// Elements with neighboring counters.
 constexpr int64_t kDropoutGroup = 64;
 
-// probability in [0, 1), in units of 2^-32: exact, but for the part of it below 2^-32.
+// Returns probability, in [0, 1), in units of 2^-32, rounded down.
 PRECIS_HOST_DEVICE static inline uint32_t dropout_threshold(float probability) {
   return static_cast<uint32_t>(probability * 0x1p32f);
 }
@@ -41,7 +41,8 @@ PRECIS_HOST_DEVICE static inline bool dropout_keeps(uint64_t seed, uint64_t offs
   return dropout_word(seed, offset, index) >= threshold;
 }
 
-// The index of a probability of attention. row heads + head is below kMaxAttentionDropoutRows.
+// Returns the index of a probability of attention. row heads + head is below
+// kMaxAttentionDropoutRows.
 constexpr int64_t kMaxAttentionDropoutRows = int64_t{1} << 33;
 PRECIS_HOST_DEVICE static inline uint64_t attention_dropout_index(int64_t row, int64_t heads,
                                                                   int64_t head, int64_t key) {

@@ -1,9 +1,9 @@
-// Gumbel noise for drawing tokens: the index with the largest logit + noise is distributed as the
+// Gumbel noise for sampling tokens: the index with the largest logit + noise is distributed as the
 // softmax of the logits (Gumbel 1954; Maddison, Tarlow & Minka 2014).
 //
 // The noise of index i is a function of (seed, stream, offset, i) alone: word (i / 16) mod 4 of
 // Philox under the key seed at the counter {i / 64 * 16 + i mod 16, offset, stream}. So sixteen
-// counters make the noise of 64 neighbouring indices, in vectors of up to 16 lanes without a
+// counters make the noise of 64 neighboring indices, in vectors of up to 16 lanes without a
 // shuffle. Offsets stay below 2^32.
 #ifndef PRECIS_RANDOM_GUMBEL_H_
 #define PRECIS_RANDOM_GUMBEL_H_

@@ -1,6 +1,6 @@
 // Philox4x32-10 (Salmon, Moraes, Dror & Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3"):
-// ten rounds of a bijection turn a counter of 128 bits under a key of 64 into four random words. No
-// state: whatever a number is for goes into its counter.
+// ten rounds of a bijection turn a counter of 128 bits under a key of 64 into four random words.
+// There is no state: the counter encodes the purpose of each number.
 #ifndef PRECIS_RANDOM_PHILOX_H_
 #define PRECIS_RANDOM_PHILOX_H_
 

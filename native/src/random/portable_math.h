@@ -1,7 +1,8 @@
-// exp and log of float32 that give the same bits on every device: additions, multiplications,
-// fused multiply-adds, integer operations and bit casts, each of which IEEE 754 defines exactly. No
-// product is added to anything but through portable_fma, so that a compiler that contracts cannot
-// change a bit; loops over these functions vectorize. They decide which token is sampled.
+// exp and log of float32 that are bitwise identical on every device. They consist of additions,
+// multiplications, fused multiply-adds, integer operations and bit casts, each of which IEEE 754
+// defines exactly. A product is added to something only by portable_fma, so a compiler that
+// contracts cannot change a bit. Loops over these functions vectorize. The sampled tokens depend on
+// them.
 //
 // Largest error over the ranges given, measured against double: exp 1.1, log 1.1 units in the last
 // place (tests/random_test.cc).

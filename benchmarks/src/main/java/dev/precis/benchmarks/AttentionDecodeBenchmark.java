@@ -7,8 +7,9 @@ import java.util.stream.IntStream;
 import org.openjdk.jmh.annotations.Param;
 
 /**
- * The attention of a decoding step over its cache, which is cold: each layer has its own. Self
- * stores the new key and value and has a position bias, cross only reads.
+ * The attention of a decoding step over its KV cache, which is cold, because each layer has its
+ * own. Self-attention stores the new key and value and has a position bias; cross-attention only
+ * reads.
  */
 public class AttentionDecodeBenchmark extends KernelBenchmark<AttentionProblem.AttentionDecode> {
   /** The shape: rows x keys of each. */

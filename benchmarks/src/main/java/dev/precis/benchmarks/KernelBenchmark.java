@@ -97,7 +97,7 @@ public abstract class KernelBenchmark<P extends Problem> extends MeasuredBenchma
     next = next + 1 == calls.length ? 0 : next + 1;
   }
 
-  /** Runs the copy that is verified, and brings its result to the problem's output. */
+  /** Runs the copy that is verified, and copies its result to the problem's output. */
   final void runVerified() {
     calls[calls.length - 1].run();
     calls[calls.length - 1].publish();

@@ -6,7 +6,7 @@ import dev.precis.tensor.Tensor;
 /** Losses over the vocabulary, and the advantages that one of them needs. */
 public sealed interface LossProblem extends Problem {
   /**
-   * The loss of a policy's update by PPO with {@code logits = x W'}, and its gradients.
+   * The policy loss of PPO with {@code logits = x W'}, and its gradients.
    *
    * @param x (M, D)
    * @param w (V, D)

@@ -6,7 +6,7 @@ import java.lang.foreign.ValueLayout;
 
 /**
  * A step of an optimizer over one tensor of T5-base: an adapter's matrix (32 x 768) or a
- * feed-forward weight. Everything is cold, because a step passes over all tensors in turn.
+ * feed-forward weight. Everything is cold, because a step updates one tensor after the other.
  */
 public abstract class OptimizerBenchmark<P extends Problem> extends KernelBenchmark<P> {
   static final OptimizerProblem.Step STEP = new OptimizerProblem.Step(10, 1e-3f, 0.01f, 0.5f);

@@ -10,9 +10,9 @@ import java.util.SplittableRandom;
 import org.openjdk.jmh.annotations.Param;
 
 /**
- * The loss of PPO's update and its gradients by the rows that meet the output layer and by the
- * predicted values, over the vocabulary of T5. MatmulBenchmark at M x D x V is what the logits
- * alone cost, which is half of the arithmetic.
+ * The policy loss and the value loss of PPO with their gradients, over the vocabulary of T5; the
+ * shape's rows are those of the output layer. MatmulBenchmark at M x D x V is what the logits alone
+ * cost, which is half of the arithmetic.
  */
 public class PpoLossBenchmark extends KernelBenchmark<LossProblem.PpoLoss> {
   private static final PpoLoss.Coefficients COEFFICIENTS =

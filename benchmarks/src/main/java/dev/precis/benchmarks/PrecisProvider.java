@@ -13,9 +13,9 @@ import java.util.List;
 import java.util.Set;
 
 /**
- * This project's kernels, called as its models call them. A call ends when its result is there: on
- * a GPU it is launched and waited for. {@code cublaslt} is the same with plain products left to
- * cuBLASLt, as in training; it is refused where cuBLASLt is missing.
+ * This project's kernels, called as its models call them. A call ends when its result is complete:
+ * on a GPU it launches the kernel and synchronizes. {@code cublaslt} is the same with plain
+ * products left to cuBLASLt, as in training; it is refused where cuBLASLt is missing.
  */
 final class PrecisProvider implements Provider {
   private Ops ops;
@@ -95,7 +95,7 @@ final class PrecisProvider implements Provider {
     return ops.pack(arena, dtype, List.of(weights));
   }
 
-  /** Packs the transposed of weights, as their own type. */
+  /** Packs the transpose of weights in the weights' type. */
   PackedMatrix packTransposed(Tensor weights) {
     return ops.packTransposed(arena, weights.dtype(), List.of(weights));
   }

@@ -4,7 +4,7 @@ import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
 import org.openjdk.jmh.annotations.Param;
 
-/** Packs the transposed of packed weights, which a training step's backward reads. */
+/** Packs the transpose of packed weights, which the backward pass of training reads. */
 public class TransposePackedBenchmark extends KernelBenchmark<ProductProblem.TransposePacked> {
   /** The shape: K x N. */
   @Param({"768x768", "768x2048", "2048x768"})

@@ -29,7 +29,8 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.openjdk.jmh.annotations.Param;
 
 /**
- * Every benchmark's check, at its smallest shape, and that the check can fail. Nothing is timed.
+ * Runs every benchmark's check at its smallest shape, and verifies that the check can fail. Nothing
+ * is timed.
  */
 class BenchmarksTest {
   private static final List<Class<? extends KernelBenchmark<?>>> KERNELS =
@@ -70,7 +71,7 @@ class BenchmarksTest {
           WeightGradientBenchmark.class,
           ZeroBenchmark.class);
 
-  /** Benchmarks of several operations, or of none. */
+  /** These benchmarks measure several operations, or none. */
   private static final Set<String> COMPOSITES = Set.of("gae", "lora_backward_composite");
 
   /** A benchmark's class and its parameters. */
@@ -101,7 +102,7 @@ class BenchmarksTest {
     }
   }
 
-  /** All combinations of a class's parameters, but for the shape, of which the first alone. */
+  /** Returns all combinations of a class's parameters, with the first shape only. */
   private static Stream<Case> cases(
       Class<? extends MeasuredBenchmark> type, List<String> providers) {
     List<Case> all = List.of(new Case(type, Map.of()));
@@ -130,7 +131,7 @@ class BenchmarksTest {
         .flatMap(
             type -> {
               List<String> providers = new ArrayList<>(List.of("precis", "java"));
-              // With the profile torch, that too.
+              // The profile torch adds a provider.
               ServiceLoader.load(Provider.class).forEach(p -> providers.add(p.name()));
               providers.remove("idle");
               if (type == LoraMatmulBenchmark.class) {
@@ -229,7 +230,7 @@ class BenchmarksTest {
     assertTrue(e.getMessage().contains("torhc"), e.getMessage());
   }
 
-  /** The operations are those of the list in backend.h, by their stems. */
+  /** Expects a benchmark for every operation that backend.h lists. */
   @Test
   void everyOperationHasItsBenchmark() throws IOException, ReflectiveOperationException {
     String header = Files.readString(Path.of("../native/src/backend.h"));

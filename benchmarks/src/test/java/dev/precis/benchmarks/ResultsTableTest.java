@@ -11,7 +11,7 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** From JMH's JSON, as JMH 1.37 writes it, to a line of the table. */
+/** Tests the conversion of JMH's JSON, as JMH 1.37 writes it, to a line of the table. */
 class ResultsTableTest {
   private static final String SAMPLED =
       """

@@ -13,7 +13,7 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** The bound that a measured roofline sets, and the program that measures it. */
+/** Tests the bound that a measured roofline sets, and the program that measures it. */
 class RooflineTest {
   private static final String MEASURED =
       """
