@@ -7,7 +7,6 @@
  * kernels, which may change in any release. The native calls are not exported.
  *
  * <p>On the module path it needs {@code
- * --enable-native-access=dev.precis.core,ai.djl.tokenizers,com.github.luben.zstd_jni,org.xerial.snappy}.
  */
 module dev.precis.core {
   requires java.logging;
@@ -16,7 +15,6 @@ module dev.precis.core {
   requires transitive tools.jackson.databind;
   requires org.slf4j;
   requires de.siegmar.fastcsv;
-  requires ai.djl.tokenizers;
   requires dev.hardwood.core;
 
   exports dev.precis;

@@ -126,7 +126,12 @@ public final class Json {
     throw new InvalidInputException(where + " must hold one JSON object and nothing else");
   }
 
-  private static ObjectNode readObject(JsonParser json) {
+  /**
+   * Reads the rest of the object that the parser is at the start of.
+   *
+   * @throws JacksonException if it is not valid JSON
+   */
+  public static ObjectNode readObject(JsonParser json) {
     ObjectNode object = JsonNodeFactory.instance.objectNode();
     while (json.nextToken() != JsonToken.END_OBJECT) {
       String key = json.currentName();

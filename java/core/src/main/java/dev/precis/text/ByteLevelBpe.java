@@ -7,8 +7,10 @@ import java.io.ByteArrayOutputStream;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.HashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.JsonGenerator;
 import tools.jackson.core.JsonParser;
@@ -19,18 +21,19 @@ import tools.jackson.core.JsonToken;
  * merges.txt}.
  */
 final class ByteLevelBpe {
-  private static final String START = "<s>";
-  private static final String END = "</s>";
-  private static final List<String> SPECIAL_TOKENS =
-      List.of(START, "<pad>", END, "<unk>", "<mask>");
+  private static final String MASK = "<mask>";
 
   private ByteLevelBpe() {}
 
   /**
    * Writes the same tokenizer as a {@code tokenizer.json}, {@code <s>} before and {@code </s>}
-   * after.
+   * after, or what the configuration names instead.
    */
-  static byte[] toTokenizerJson(Path vocabulary, Path merges) {
+  static byte[] toTokenizerJson(Path vocabulary, Path merges, TokenizerConfig config) {
+    String start = config.content("cls_token", "<s>");
+    String end = config.content("sep_token", "</s>");
+    boolean prefixSpace = Boolean.TRUE.equals(config.addPrefixSpace());
+    Set<String> names = new LinkedHashSet<>(List.of(start, "<pad>", end, "<unk>", MASK));
     ByteArrayOutputStream out = new ByteArrayOutputStream();
     try (JsonGenerator json = Json.generator(out)) {
       json.writeStartObject();
@@ -38,32 +41,34 @@ final class ByteLevelBpe {
       json.writeObjectPropertyStart("model");
       json.writeStringProperty("type", "BPE");
       json.writeName("vocab");
-      Map<String, Integer> special = copyVocabulary(vocabulary, json);
+      Map<String, Integer> special = copyVocabulary(vocabulary, names, json);
       json.writeName("merges");
       writeMerges(merges, json);
       json.writeEndObject();
       json.writeArrayPropertyStart("added_tokens");
-      for (String token : SPECIAL_TOKENS) {
+      for (String token : names) {
         if (special.containsKey(token)) {
-          TokenizerJson.writeSpecialToken(json, special.get(token), token, token.equals("<mask>"));
+          boolean mask = token.equals(MASK); // it takes the space before it along
+          TokenizerJson.writeToken(
+              json, special.get(token), new AddedToken(token, false, mask, false, false, true));
         }
       }
       json.writeEndArray();
-      if (!special.containsKey(START) || !special.containsKey(END)) {
+      if (!special.containsKey(start) || !special.containsKey(end)) {
         throw new InvalidInputException(
-            vocabulary + " has no " + START + " and " + END + ", which RoBERTa's tokenizer needs");
+            vocabulary + " has no " + start + " and " + end + ", which RoBERTa's tokenizer needs");
       }
       json.writeObjectPropertyStart("post_processor");
       json.writeStringProperty("type", "RobertaProcessing");
-      writePair(json, "sep", END, special.get(END));
-      writePair(json, "cls", START, special.get(START));
+      writePair(json, "sep", end, special.get(end));
+      writePair(json, "cls", start, special.get(start));
       json.writeBooleanProperty("trim_offsets", true);
-      json.writeBooleanProperty("add_prefix_space", false);
+      json.writeBooleanProperty("add_prefix_space", prefixSpace);
       json.writeEndObject();
       for (String part : List.of("pre_tokenizer", "decoder")) {
         json.writeObjectPropertyStart(part);
         json.writeStringProperty("type", "ByteLevel");
-        json.writeBooleanProperty("add_prefix_space", false);
+        json.writeBooleanProperty("add_prefix_space", prefixSpace);
         json.writeBooleanProperty("trim_offsets", true);
         json.writeBooleanProperty("use_regex", true);
         json.writeEndObject();
@@ -74,7 +79,8 @@ final class ByteLevelBpe {
   }
 
   /** Copies {@code {"token": id, ...}} and returns the ids of the special tokens in it. */
-  private static Map<String, Integer> copyVocabulary(Path file, JsonGenerator out) {
+  private static Map<String, Integer> copyVocabulary(
+      Path file, Set<String> names, JsonGenerator out) {
     Map<String, Integer> special = new HashMap<>();
     try (JsonParser in = Json.parser(TokenizerFile.read(file))) {
       if (in.nextToken() != JsonToken.START_OBJECT) {
@@ -88,7 +94,7 @@ final class ByteLevelBpe {
         }
         int id = in.getIntValue();
         out.writeNumberProperty(token, id);
-        if (SPECIAL_TOKENS.contains(token)) {
+        if (names.contains(token)) {
           special.put(token, id);
         }
       }

@@ -33,8 +33,15 @@ public record SentencePieceModel(List<Piece> pieces, byte[] charsmap, boolean ad
    * A piece of the vocabulary.
    *
    * @param score its log-probability
+   * @param userDefined whether it is found in a text as a whole, before the model is asked
    */
-  public record Piece(String text, float score, boolean unknown, boolean control) {}
+  public record Piece(
+      String text, float score, boolean unknown, boolean control, boolean userDefined) {
+    /** Makes a piece that no user has defined. */
+    public Piece(String text, float score, boolean unknown, boolean control) {
+      this(text, score, unknown, control, false);
+    }
+  }
 
   private static final int UNIGRAM = 1;
   private static final String END = "</s>";
@@ -61,7 +68,6 @@ public record SentencePieceModel(List<Piece> pieces, byte[] charsmap, boolean ad
             switch (normalizer.field()) {
               case 2 -> charsmap = normalizer.bytes();
               case 3 -> addDummyPrefix = normalizer.bool();
-              case 4 -> require(normalizer.bool(), "keeps extra whitespace", where);
               case 5 -> require(normalizer.bool(), "does not escape whitespace", where);
               default -> normalizer.skip();
             }
@@ -76,7 +82,7 @@ public record SentencePieceModel(List<Piece> pieces, byte[] charsmap, boolean ad
               .formatted(where, pieces.size(), END));
     }
     if (charsmap.length > 0) {
-      Charsmap.check(charsmap, where);
+      Charsmap.parse(charsmap, where);
     }
     return new SentencePieceModel(List.copyOf(pieces), charsmap, addDummyPrefix);
   }
@@ -93,18 +99,24 @@ public record SentencePieceModel(List<Piece> pieces, byte[] charsmap, boolean ad
         default -> in.skip();
       }
     }
-    if (text.isEmpty() || !Float.isFinite(score) || !seen.add(text)) {
+    if (text.isEmpty() || text.length() > AddedToken.MAX_LENGTH || !Float.isFinite(score) || !seen.add(text)) {
       throw new InvalidInputException(
-          "%s: piece %d (\"%s\", score %s) is empty, has no finite score or is there twice"
-              .formatted(where, id, text, score));
+          "%s: piece %d (\"%s\", score %s) is empty, too long, has no finite score or is there twice"
+              .formatted(where, id, text.substring(0, Math.min(60, text.length())), score));
     }
-    boolean known = type > Type.NONE.ordinal() && type < Type.UNUSED.ordinal();
-    if (!known || type == Type.USER_DEFINED.ordinal()) {
+    // mT5's pieces of the type BYTE are pieces like any other, as transformers takes them: unknown
+    // characters are the unknown token there, not their bytes.
+    if (type < Type.NORMAL.ordinal() || type > Type.BYTE.ordinal()) {
       throw new InvalidInputException(
-          "%s: piece %d (\"%s\") is of type %s, as none of T5's is; use the tokenizer.json"
-              .formatted(where, id, text, type >= 0 && type <= 6 ? Type.values()[type] : type));
+          "%s: piece %d (\"%s\") is of the unknown type %d; use the model's tokenizer.json"
+              .formatted(where, id, text, type));
     }
-    return new Piece(text, score, type == Type.UNKNOWN.ordinal(), type == Type.CONTROL.ordinal());
+    return new Piece(
+        text,
+        score,
+        type == Type.UNKNOWN.ordinal(),
+        type == Type.CONTROL.ordinal(),
+        type == Type.USER_DEFINED.ordinal());
   }
 
   private static void checkTrainer(ProtobufReader in, String where) {
@@ -112,7 +124,6 @@ public record SentencePieceModel(List<Piece> pieces, byte[] charsmap, boolean ad
       switch (in.field()) {
         case 3 -> require(in.int32() == UNIGRAM, "is not of the Unigram kind", where);
         case 24 -> require(!in.bool(), "treats whitespace as a suffix", where);
-        case 35 -> require(!in.bool(), "falls back to bytes", where);
         default -> in.skip();
       }
     }
@@ -149,12 +160,14 @@ public record SentencePieceModel(List<Piece> pieces, byte[] charsmap, boolean ad
       json.writeStringProperty("version", "1.0");
       json.writeArrayPropertyStart("added_tokens");
       for (int id = 0; id < pieces.size(); id++) {
-        if (pieces.get(id).unknown || pieces.get(id).control) {
-          TokenizerJson.writeSpecialToken(json, id, pieces.get(id).text, false);
+        Piece piece = pieces.get(id);
+        if (piece.unknown || piece.control || piece.userDefined) {
+          AddedToken token = AddedToken.special(piece.text).withSpecial(!piece.userDefined);
+          TokenizerJson.writeToken(json, id, token);
         }
       }
       for (int i = 0; i < extra.size(); i++) {
-        TokenizerJson.writeSpecialToken(json, pieces.size() + i, extra.get(i), false);
+        TokenizerJson.writeToken(json, pieces.size() + i, AddedToken.special(extra.get(i)));
       }
       json.writeEndArray();
       if (charsmap.length > 0) {

@@ -21,9 +21,16 @@ public final class TokenStream {
   private int given; // the window's ids whose text has been returned
   private String givenText = "";
 
-  /** Makes a stream whose text is what the decoder makes of all ids. */
-  TokenStream(Function<int[], String> decoder) {
+  private final CleanUp cleanUp; // null: the text stays as it is decoded
+
+  /**
+   * Makes a stream whose text is what the decoder makes of all ids.
+   *
+   * @param cleanUp whether the spaces before punctuation go
+   */
+  TokenStream(Function<int[], String> decoder, boolean cleanUp) {
     this.decoder = decoder;
+    this.cleanUp = cleanUp ? new CleanUp() : null;
   }
 
   /**
@@ -46,7 +53,7 @@ public final class TokenStream {
     size -= given;
     given = size;
     givenText = decode();
-    return piece;
+    return cleanUp == null ? piece : cleanUp.append(piece);
   }
 
   /**
@@ -59,7 +66,7 @@ public final class TokenStream {
     size = 0;
     given = 0;
     givenText = "";
-    return rest;
+    return cleanUp == null ? rest : cleanUp.append(rest) + cleanUp.finish();
   }
 
   private String decode() {

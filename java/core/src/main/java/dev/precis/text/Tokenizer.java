@@ -2,28 +2,38 @@ package dev.precis.text;
 
 import dev.precis.io.InvalidInputException;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 
 /**
  * Turns text into token ids and back, as the checkpoint's own tokenizer does.
  *
- * <p>A tokenizer may be used by any number of threads at once; {@link #close} waits for the calls
- * under way, and every call after it is an {@link IllegalStateException}. A {@link TokenStream}
- * belongs to one thread.
+ * <p>A tokenizer may be used by any number of threads at once; every call after {@link #close} is
+ * an {@link IllegalStateException}. A {@link TokenStream} belongs to one thread.
  */
-public interface Tokenizer extends AutoCloseable {
+public final class Tokenizer implements AutoCloseable {
+  private final TokenizerPipeline pipeline;
+  private final TokenizerFiles.Loaded loaded;
+  private volatile boolean closed;
+
+  private Tokenizer(TokenizerFiles.Loaded loaded) {
+    this.loaded = loaded;
+    pipeline = loaded.pipeline();
+  }
+
   /**
    * Loads the tokenizer of a Hugging Face folder: {@code tokenizer.json} if there is one, else
    * {@code spiece.model} (T5's SentencePiece Unigram model, with its extra ids), else {@code
-   * vocab.json} with {@code merges.txt} (RoBERTa's byte-level BPE). {@code tokenizer_config.json}
-   * names the special tokens where it is present.
+   * vocab.json} with {@code merges.txt} (RoBERTa's byte-level BPE), else ByT5's bytes where {@code
+   * tokenizer_config.json} says so. That file, {@code special_tokens_map.json} and {@code
+   * added_tokens.json} add tokens and settings where they are present.
    *
    * @throws InvalidInputException if there is none of them, or the first found is damaged or of an
    *     unknown kind
    * @throws java.io.UncheckedIOException if a file cannot be read
    */
-  static Tokenizer load(Path folder) {
-    return TokenizerFiles.load(folder);
+  public static Tokenizer load(Path folder) {
+    return new Tokenizer(TokenizerFiles.load(folder));
   }
 
   /**
@@ -33,7 +43,7 @@ public interface Tokenizer extends AutoCloseable {
    * @throws InvalidInputException if there is no tokenizer
    * @throws java.io.UncheckedIOException if a file cannot be read
    */
-  static String hash(Path folder) {
+  public static String hash(Path folder) {
     return TokenizerFiles.hash(folder);
   }
 
@@ -43,7 +53,7 @@ public interface Tokenizer extends AutoCloseable {
    *
    * @throws InvalidInputException if the text has an unpaired surrogate
    */
-  default int[] encode(String text) {
+  public int[] encode(String text) {
     return encode(text, true);
   }
 
@@ -53,7 +63,11 @@ public interface Tokenizer extends AutoCloseable {
    *
    * @throws InvalidInputException if the text has an unpaired surrogate
    */
-  int[] encode(String text, boolean addSpecialTokens);
+  public int[] encode(String text, boolean addSpecialTokens) {
+    checkOpen();
+    Characters.checkSurrogates(text);
+    return pipeline.encode(text, addSpecialTokens);
+  }
 
   /**
    * Returns the ids of a text with its special tokens, at most {@code maxLength} of them: the text
@@ -62,10 +76,25 @@ public interface Tokenizer extends AutoCloseable {
    * @throws IllegalArgumentException if {@code maxLength} has no room for the special tokens
    * @throws InvalidInputException if the text has an unpaired surrogate
    */
-  int[] encode(String text, int maxLength);
+  public int[] encode(String text, int maxLength) {
+    int[] suffix = pipeline.postProcessor().suffix();
+    int room = pipeline.postProcessor().prefix().length + suffix.length;
+    if (maxLength < room) {
+      throw new IllegalArgumentException(
+          "A length of at most %d has no room for the %d special tokens"
+              .formatted(maxLength, room));
+    }
+    int[] ids = encode(text, true);
+    if (ids.length <= maxLength) {
+      return ids;
+    }
+    int[] cut = Arrays.copyOf(ids, maxLength);
+    System.arraycopy(suffix, 0, cut, maxLength - suffix.length, suffix.length);
+    return cut;
+  }
 
   /** Encodes each text, in order; see {@link #encode(String, int)}. */
-  default List<int[]> encode(List<String> texts, int maxLength) {
+  public List<int[]> encode(List<String> texts, int maxLength) {
     return texts.stream().map(text -> encode(text, maxLength)).toList();
   }
 
@@ -76,30 +105,51 @@ public interface Tokenizer extends AutoCloseable {
    * @param skipSpecialTokens whether {@code <pad>}, {@code </s>} and their like are left out too
    * @throws IllegalArgumentException if an id is negative
    */
-  String decode(int[] ids, boolean skipSpecialTokens);
+  public String decode(int[] ids, boolean skipSpecialTokens) {
+    String text = decodeRaw(ids, skipSpecialTokens);
+    return loaded.cleanUp() ? CleanUp.apply(text) : text;
+  }
+
+  private String decodeRaw(int[] ids, boolean skipSpecialTokens) {
+    checkOpen();
+    for (int id : ids) {
+      if (id < 0) {
+        throw new IllegalArgumentException("Token ids are not negative, but one is " + id);
+      }
+    }
+    return pipeline.decode(ids, skipSpecialTokens);
+  }
 
   /**
    * Returns a decoder for ids that arrive one by one; its pieces add up to {@link #decode} of them
    * all.
    */
-  default TokenStream stream(boolean skipSpecialTokens) {
-    return new TokenStream(ids -> decode(ids, skipSpecialTokens));
+  public TokenStream stream(boolean skipSpecialTokens) {
+    return new TokenStream(ids -> decodeRaw(ids, skipSpecialTokens), loaded.cleanUp());
   }
 
   /** Returns the id that pads the rows of a batch, or -1 if the tokenizer has none. */
-  int padId();
+  public int padId() {
+    return loaded.pad();
+  }
 
   /** Returns the id that ends a text, or -1 if the tokenizer has none. */
-  int eosId();
+  public int eosId() {
+    return loaded.eos();
+  }
 
   /** Returns the id of unknown text, or -1 if the tokenizer has none. */
-  int unkId();
+  public int unkId() {
+    return loaded.unk();
+  }
 
   /**
    * Returns the number of tokens, special and added ones included. Ids run from 0 to one less: the
    * model's embedding table needs at least as many rows.
    */
-  int vocabularySize();
+  public int vocabularySize() {
+    return pipeline.vocabulary().size();
+  }
 
   /**
    * Checks that the ids fit a model's embedding table.
@@ -108,7 +158,7 @@ public interface Tokenizer extends AutoCloseable {
    * @param rows rows of the embedding table
    * @throws InvalidInputException if there are more ids than rows
    */
-  default void checkVocabulary(Path folder, int rows) {
+  public void checkVocabulary(Path folder, int rows) {
     if (vocabularySize() > rows) {
       throw new InvalidInputException(
           ("%s: the tokenizer has ids up to %d, but the model's vocabulary has %d: the two are not"
@@ -121,12 +171,24 @@ public interface Tokenizer extends AutoCloseable {
    * Returns the id of a token as the vocabulary spells it (T5's {@code ▁the}), or -1 if it has
    * none.
    */
-  int tokenToId(String token);
+  public int tokenToId(String token) {
+    return pipeline.vocabulary().id(token);
+  }
 
   /** Returns the token of an id as the vocabulary spells it, or {@code null} if it has none. */
-  String idToToken(int id);
+  public String idToToken(int id) {
+    return pipeline.vocabulary().token(id);
+  }
 
-  /** Frees the native tokenizer; a second call does nothing. */
+  private void checkOpen() {
+    if (closed) {
+      throw new IllegalStateException("The tokenizer is closed");
+    }
+  }
+
+  /** Ends the tokenizer's use; a second call does nothing. */
   @Override
-  void close();
+  public void close() {
+    closed = true;
+  }
 }

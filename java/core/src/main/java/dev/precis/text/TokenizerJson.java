@@ -2,10 +2,10 @@ package dev.precis.text;
 
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
+import dev.precis.io.JsonObject;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Base64;
-import java.util.HashSet;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -13,218 +13,267 @@ import tools.jackson.core.JacksonException;
 import tools.jackson.core.JsonGenerator;
 import tools.jackson.core.JsonParser;
 import tools.jackson.core.JsonToken;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
- * Reads a {@code tokenizer.json} before the engine does. The engine is native code that ends the
- * process where it meets something that it did not expect, so what it is given is known to be good:
- * a Unigram or BPE model, parts of known kinds, a sound charsmap. What it reports by itself (merges
- * that fit no vocabulary, missing fields) is left to it.
+ * Reads a {@code tokenizer.json} of Hugging Face's tokenizers: a Unigram or BPE model, and steps of
+ * known kinds around it. What is unknown is refused by name, since leaving it out would give other
+ * ids without a word. The {@code truncation} and {@code padding} of the file are known and have no
+ * effect: lengths are the caller's.
  */
 final class TokenizerJson {
-  private static final Map<String, Set<String>> PARTS =
-      Map.of(
-          "normalizer",
-          Set.of(
-              "Sequence",
-              "Precompiled",
-              "NFC",
-              "NFD",
-              "NFKC",
-              "NFKD",
-              "Nmt",
-              "Lowercase",
-              "StripAccents",
-              "Replace",
-              "Prepend"),
-          "pre_tokenizer",
-          Set.of(
-              "Sequence",
-              "WhitespaceSplit",
-              "Whitespace",
-              "Metaspace",
-              "ByteLevel",
-              "Split",
-              "Digits",
-              "Punctuation"),
-          "post_processor",
-          Set.of("Sequence", "TemplateProcessing", "RobertaProcessing", "ByteLevel"),
-          "decoder",
-          Set.of("Sequence", "Metaspace", "ByteLevel", "ByteFallback", "Fuse", "Replace"));
+  private static final Set<String> PARTS =
+      Set.of("normalizer", "pre_tokenizer", "post_processor", "decoder");
+
+  /** The longest piece: Viterbi's time grows with it. */
+  private static final int MAX_PIECE = 1_000;
 
   private final JsonParser parser;
   private final String where;
-  private final Runnable partsChecked;
+  private final Map<String, JsonObject> parts = new HashMap<>();
   private final List<AddedToken> addedTokens = new ArrayList<>();
+  private final List<Integer> addedIds = new ArrayList<>();
   private List<String> tokens;
+  private double[] scores; // null: BPE
+  private List<BpeModel.Merge> merges = List.of();
+  private JsonObject options; // the model's fields besides the long ones
 
-  private record AddedToken(String content, int id) {}
-
-  private TokenizerJson(JsonParser parser, String where, Runnable partsChecked) {
+  private TokenizerJson(JsonParser parser, String where) {
     this.parser = parser;
     this.where = where;
-    this.partsChecked = partsChecked;
   }
 
   /**
-   * Checks a tokenizer and returns its vocabulary.
+   * Reads a tokenizer.
    *
    * @param where the file, for the errors' sentences
-   * @param partsChecked called once, as soon as the engine can be given the text: when all that
-   *     stands before the long vocabulary is good, or at the end where the order is unusual
+   * @param config what the files beside it say
    */
-  static Vocabulary read(byte[] json, String where, Runnable partsChecked) {
+  static TokenizerPipeline read(byte[] json, String where, TokenizerConfig config) {
     try (JsonParser parser = Json.parser(json)) {
-      return new TokenizerJson(parser, where, partsChecked).read();
+      TokenizerJson reader = new TokenizerJson(parser, where);
+      reader.read();
+      return reader.build(config);
     } catch (JacksonException e) {
       throw Json.invalid(where, e);
     }
   }
 
-  private Vocabulary read() {
+  private void read() {
     expect(parser.nextToken(), JsonToken.START_OBJECT, "a tokenizer must be a JSON object");
-    Set<String> seen = new HashSet<>();
-    boolean early = false;
     while (parser.nextToken() != JsonToken.END_OBJECT) {
       String key = parser.currentName();
       parser.nextToken();
-      seen.add(key);
       if (key.equals("model")) {
-        early = seen.containsAll(PARTS.keySet());
-        if (early) {
-          partsChecked.run();
-        }
         readModel();
       } else if (key.equals("added_tokens")) {
         readAddedTokens();
-      } else if (PARTS.containsKey(key) && parser.currentToken() != JsonToken.VALUE_NULL) {
-        readPart(key);
+      } else if (PARTS.contains(key) && parser.currentToken() != JsonToken.VALUE_NULL) {
+        expect(parser.currentToken(), JsonToken.START_OBJECT, "\"" + key + "\" must be an object");
+        parts.put(key, new JsonObject(where, Json.readObject(parser)));
       } else {
         parser.skipChildren();
       }
     }
+    if (parser.nextToken() != null) {
+      throw invalid("something stands after the tokenizer's object");
+    }
     if (tokens == null) {
       throw invalid("it has no \"model\" with a \"vocab\"");
     }
-    if (!early) {
-      partsChecked.run();
-    }
-    Vocabulary vocabulary = new Vocabulary(tokens);
-    for (AddedToken token : addedTokens) {
-      vocabulary.add(token.content, token.id, where);
-    }
-    return vocabulary;
   }
 
-  private void readPart(String part) {
-    expect(parser.currentToken(), JsonToken.START_OBJECT, "\"" + part + "\" must be an object");
-    String type = null;
-    boolean hasCharsmap = false;
-    while (parser.nextToken() != JsonToken.END_OBJECT) {
-      String key = parser.currentName();
-      JsonToken value = parser.nextToken();
-      switch (key) {
-        case "type" -> type = text("type");
-        case "precompiled_charsmap" -> {
-          Charsmap.check(base64(text("precompiled_charsmap")), where);
-          hasCharsmap = true;
-        }
-        case "normalizers", "pretokenizers", "processors", "decoders" -> {
-          expect(value, JsonToken.START_ARRAY, "\"" + key + "\" must be a list");
-          while (parser.nextToken() != JsonToken.END_ARRAY) {
-            readPart(part);
-          }
-        }
-        default -> parser.skipChildren();
+  private TokenizerPipeline build(TokenizerConfig config) {
+    Vocabulary vocabulary = new Vocabulary(tokens);
+    Map<Integer, AddedToken> added = new HashMap<>();
+    for (int i = 0; i < addedTokens.size(); i++) {
+      vocabulary.add(addedTokens.get(i).content(), addedIds.get(i), where);
+      added.put(addedIds.get(i), addedTokens.get(i));
+    }
+    config.declaredTokens().addTo(vocabulary, added);
+    PartBudget budget = new PartBudget();
+    JsonObject normalizerJson = parts.get("normalizer");
+    Normalizer normalizer =
+        normalizerJson == null
+            ? TokenizerPipeline.NO_NORMALIZER
+            : Normalizers.read(normalizerJson, budget);
+    JsonObject preTokenizer = parts.get("pre_tokenizer");
+    if (preTokenizer != null && config.addPrefixSpace() != null) {
+      setPrefixSpace(preTokenizer.node(), config.addPrefixSpace());
+    }
+    JsonObject postProcessor = parts.get("post_processor");
+    JsonObject decoder = parts.get("decoder");
+    return new TokenizerPipeline(
+        vocabulary,
+        new AddedTokens(added, normalizer, config.splitSpecialTokens(), where),
+        normalizer,
+        preTokenizer == null
+            ? TokenizerPipeline.NO_PRE_TOKENIZER
+            : PreTokenizers.read(preTokenizer, budget),
+        model(vocabulary),
+        postProcessor == null
+            ? PostProcessor.NONE
+            : PostProcessor.read(postProcessor, budget, vocabulary),
+        decoder == null ? null : Decoders.read(decoder, budget));
+  }
+
+  /** Follows {@code add_prefix_space} of the configuration, which counts for byte-level BPE. */
+  private static void setPrefixSpace(JsonNode part, boolean add) {
+    if (part instanceof ObjectNode object
+        && object.get("type") instanceof JsonNode type
+        && type.isString()
+        && type.stringValue().equals("ByteLevel")) {
+      object.put("add_prefix_space", add);
+    }
+    part.forEach(each -> setPrefixSpace(each, add));
+  }
+
+  private SubwordModel model(Vocabulary vocabulary) {
+    Map<String, Integer> ids = vocabulary.modelIds();
+    boolean byteFallback = options.bool("byte_fallback", false);
+    if (scores != null) {
+      if (!options.has("unk_id")) {
+        throw unknownId();
+      }
+      int unknown = options.integer("unk_id", 0, Integer.MAX_VALUE);
+      if (unknown >= tokens.size()) {
+        throw unknownId();
+      }
+      return new CachedModel(new UnigramModel(tokens, scores, ids, unknown, byteFallback));
+    }
+    for (String key : List.of("continuing_subword_prefix", "end_of_word_suffix")) {
+      if (options.optionalText(key).filter(text -> !text.isEmpty()).isPresent()) {
+        throw new InvalidInputException(
+            "%s: a model with a %s is not supported; RoBERTa's and CodeT5's have none"
+                .formatted(where, key));
       }
     }
-    if (type == null || !PARTS.get(part).contains(type)) {
-      throw invalid("a " + part + " of the type " + type + " is not supported");
+    if (options.number("dropout", 0) != 0) {
+      throw new InvalidInputException(
+          where + ": a model with dropout gives other ids on every call; set it to null");
     }
-    if (type.equals("Precompiled") && !hasCharsmap) {
-      throw invalid("the Precompiled normalizer has no precompiled_charsmap");
+    int unknown = -1;
+    if (options.has("unk_token")) {
+      // A name that the vocabulary lacks has no effect as long as every character is known.
+      unknown = ids.getOrDefault(options.text("unk_token"), -1);
     }
+    BpeModel.Options settings =
+        new BpeModel.Options(
+            unknown,
+            options.bool("fuse_unk", false),
+            byteFallback,
+            options.bool("ignore_merges", false),
+            where);
+    return new CachedModel(new BpeModel(ids, merges, settings));
+  }
+
+  private InvalidInputException unknownId() {
+    return new InvalidInputException(
+        "%s: its \"unk_id\" must name one of its %d pieces".formatted(where, tokens.size()));
   }
 
   private void readAddedTokens() {
     expect(parser.currentToken(), JsonToken.START_ARRAY, "\"added_tokens\" must be a list");
     while (parser.nextToken() != JsonToken.END_ARRAY) {
       expect(parser.currentToken(), JsonToken.START_OBJECT, "an added token must be an object");
-      String content = null;
-      int id = -1;
-      while (parser.nextToken() != JsonToken.END_OBJECT) {
-        String key = parser.currentName();
-        parser.nextToken();
-        switch (key) {
-          case "content" -> content = text("content");
-          case "id" -> id = id();
-          default -> parser.skipChildren();
-        }
-      }
-      if (content == null || content.isEmpty() || id < 0) {
+      JsonObject json = new JsonObject(where, Json.readObject(parser));
+      addedTokens.add(AddedToken.read(json));
+      if (!json.has("id")) {
         throw invalid("an added token needs a \"content\" and an \"id\"");
       }
-      addedTokens.add(new AddedToken(content, id));
+      addedIds.add(json.integer("id", 0, Integer.MAX_VALUE));
     }
   }
 
-  /** Writes an entry of {@code added_tokens}; {@code stripLeft}: it swallows the space before. */
-  static void writeSpecialToken(JsonGenerator json, int id, String content, boolean stripLeft) {
+  /** Writes an entry of {@code added_tokens}. */
+  static void writeToken(JsonGenerator json, int id, AddedToken token) {
     json.writeStartObject();
     json.writeNumberProperty("id", id);
-    json.writeStringProperty("content", content);
-    json.writeBooleanProperty("single_word", false);
-    json.writeBooleanProperty("lstrip", stripLeft);
-    json.writeBooleanProperty("rstrip", false);
-    json.writeBooleanProperty("normalized", false);
-    json.writeBooleanProperty("special", true);
+    json.writeStringProperty("content", token.content());
+    json.writeBooleanProperty("single_word", token.singleWord());
+    json.writeBooleanProperty("lstrip", token.leftStrip());
+    json.writeBooleanProperty("rstrip", token.rightStrip());
+    json.writeBooleanProperty("normalized", token.normalized());
+    json.writeBooleanProperty("special", token.special());
     json.writeEndObject();
   }
 
   private void readModel() {
     expect(parser.currentToken(), JsonToken.START_OBJECT, "\"model\" must be an object");
-    String type = null;
-    int unknownId = -1;
-    boolean unigram = false;
+    options = new JsonObject(where, JsonNodeFactory.instance.objectNode());
     while (parser.nextToken() != JsonToken.END_OBJECT) {
       String key = parser.currentName();
       JsonToken value = parser.nextToken();
       switch (key) {
-        case "type" -> type = text("type");
-        case "unk_id" -> unknownId = value == JsonToken.VALUE_NULL ? -1 : id();
         case "vocab" -> {
-          unigram = value == JsonToken.START_ARRAY;
-          tokens = unigram ? readPieces() : readBpeVocabulary();
+          scores = null;
+          tokens = value == JsonToken.START_ARRAY ? readPieces() : readBpeVocabulary();
         }
-        case "dropout" -> {
-          if (value != JsonToken.VALUE_NULL && parser.getValueAsDouble() != 0) {
-            throw invalid("a model with dropout gives other ids on every call; set it to null");
-          }
-        }
+        case "merges" -> merges = readMerges();
+        case "type",
+            "unk_id",
+            "unk_token",
+            "byte_fallback",
+            "fuse_unk",
+            "ignore_merges",
+            "dropout",
+            "continuing_subword_prefix",
+            "end_of_word_suffix" ->
+            readOption(key, value);
         default -> parser.skipChildren();
       }
     }
+    String type = options.optionalText("type").orElse(null);
     if (type != null && !type.equals("Unigram") && !type.equals("BPE")) {
       throw invalid("a model of the type " + type + " is not supported, only Unigram and BPE are");
     }
-    if (unigram && (unknownId < 0 || unknownId >= tokens.size())) {
-      throw invalid("its \"unk_id\" must name one of its " + tokens.size() + " pieces");
+    if (tokens != null && type != null && type.equals("Unigram") != (scores != null)) {
+      throw invalid("a model of the type " + type + " has a \"vocab\" of another kind");
+    }
+  }
+
+  private void readOption(String key, JsonToken value) {
+    ObjectNode node = options.node();
+    switch (value) {
+      case VALUE_STRING -> node.put(key, parser.getString());
+      case VALUE_TRUE, VALUE_FALSE -> node.put(key, value == JsonToken.VALUE_TRUE);
+      case VALUE_NUMBER_INT -> node.put(key, parser.getBigIntegerValue());
+      case VALUE_NUMBER_FLOAT -> node.put(key, parser.getDoubleValue());
+      case VALUE_NULL -> node.putNull(key);
+      default -> throw invalid("\"" + key + "\" must be a plain value");
     }
   }
 
   /** Reads the pieces of a Unigram model: {@code [["piece", score], ...]}. */
   private List<String> readPieces() {
     List<String> pieces = new ArrayList<>();
+    double[] read = new double[1024];
     while (parser.nextToken() != JsonToken.END_ARRAY) {
+      int id = pieces.size();
       boolean pair = parser.currentToken() == JsonToken.START_ARRAY;
       pair = pair && parser.nextToken() == JsonToken.VALUE_STRING;
-      pieces.add(pair ? parser.getString() : null);
+      pieces.add(pair ? piece(parser.getString()) : null);
       pair = pair && parser.nextToken().isNumeric();
-      pair = pair && parser.nextToken() == JsonToken.END_ARRAY;
+      if (id == read.length) {
+        read = Arrays.copyOf(read, 2 * id);
+      }
+      read[id] = pair ? parser.getDoubleValue() : 0;
+      pair = pair && Double.isFinite(read[id]) && parser.nextToken() == JsonToken.END_ARRAY;
       if (!pair) {
-        throw invalid("entry " + (pieces.size() - 1) + " of \"vocab\" must be [piece, score]");
+        throw invalid("entry " + id + " of \"vocab\" must be [piece, score]");
       }
     }
+    scores = Arrays.copyOf(read, pieces.size());
     return pieces;
+  }
+
+  private String piece(String text) {
+    if (text.length() > MAX_PIECE || Characters.unpairedSurrogate(text) >= 0) {
+      throw invalid("a token has more than " + MAX_PIECE + " characters or half a character");
+    }
+    return text;
   }
 
   /**
@@ -234,9 +283,9 @@ final class TokenizerJson {
   private List<String> readBpeVocabulary() {
     expect(parser.currentToken(), JsonToken.START_OBJECT, "\"vocab\" must be an object or a list");
     List<String> names = new ArrayList<>();
-    List<Integer> ids = new ArrayList<>();
+    IdList ids = new IdList();
     while (parser.nextToken() != JsonToken.END_OBJECT) {
-      names.add(parser.currentName());
+      names.add(piece(parser.currentName()));
       parser.nextToken();
       ids.add(id());
     }
@@ -253,9 +302,34 @@ final class TokenizerJson {
     return Arrays.asList(byId);
   }
 
-  private String text(String key) {
-    expect(parser.currentToken(), JsonToken.VALUE_STRING, "\"" + key + "\" must be a text");
-    return parser.getString();
+  /** Reads merges: {@code ["left right", ...]}, or {@code [["left", "right"], ...]}. */
+  private List<BpeModel.Merge> readMerges() {
+    expect(parser.currentToken(), JsonToken.START_ARRAY, "\"merges\" must be a list");
+    List<BpeModel.Merge> read = new ArrayList<>();
+    while (parser.nextToken() != JsonToken.END_ARRAY) {
+      String left = null;
+      String right = null;
+      if (parser.currentToken() == JsonToken.VALUE_STRING) {
+        String text = parser.getString();
+        int space = text.indexOf(' ');
+        if (space >= 0 && text.indexOf(' ', space + 1) < 0) {
+          left = text.substring(0, space);
+          right = text.substring(space + 1);
+        }
+      } else if (parser.currentToken() == JsonToken.START_ARRAY) {
+        left = parser.nextToken() == JsonToken.VALUE_STRING ? parser.getString() : null;
+        right =
+            left != null && parser.nextToken() == JsonToken.VALUE_STRING
+                ? parser.getString()
+                : null;
+        right = right != null && parser.nextToken() == JsonToken.END_ARRAY ? right : null;
+      }
+      if (right == null) {
+        throw invalid("merge " + (read.size() + 1) + " must be two tokens");
+      }
+      read.add(new BpeModel.Merge(left, right));
+    }
+    return read;
   }
 
   private int id() {
@@ -265,24 +339,6 @@ final class TokenizerJson {
       return parser.getIntValue();
     }
     throw invalid("an id must be a whole number that is not negative");
-  }
-
-  /**
-   * Decodes Base64. The engine is stricter than Java: it wants the padding, and no stray bits
-   * before it.
-   */
-  private byte[] base64(String text) {
-    try {
-      byte[] bytes = Base64.getDecoder().decode(text);
-      byte[] last = Arrays.copyOfRange(bytes, Math.max(bytes.length - 1, 0) / 3 * 3, bytes.length);
-      String end = Base64.getEncoder().encodeToString(last);
-      if (text.length() % 4 == 0 && text.endsWith(end)) {
-        return bytes;
-      }
-    } catch (IllegalArgumentException e) {
-      // the sentence below
-    }
-    throw invalid("the precompiled_charsmap is not base64");
   }
 
   private void expect(JsonToken token, JsonToken expected, String otherwise) {

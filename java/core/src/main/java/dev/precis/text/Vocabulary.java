@@ -6,49 +6,63 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
-/** The tokens of a tokenizer and their ids, numbered as the engine numbers them. */
+/** The tokens of a tokenizer and their ids: the model's own ones, then those that were added. */
 final class Vocabulary {
-  private final List<String> tokens;
-  private final Map<String, Integer> ids;
+  private final List<String> modelTokens;
+  private final Map<String, Integer> modelIds;
+  private final List<String> addedTokens = new ArrayList<>(); // past the model's
+  private final Map<String, Integer> addedIds = new HashMap<>();
 
-  /** Starts with the model's own tokens, by id. */
+  /** Starts with the model's own tokens, by id; of equal ones the last has the text. */
   Vocabulary(List<String> tokens) {
-    this.tokens = new ArrayList<>(tokens);
-    ids = HashMap.newHashMap(tokens.size());
+    modelTokens = tokens;
+    modelIds = HashMap.newHashMap(tokens.size());
     for (int id = 0; id < tokens.size(); id++) {
-      ids.put(tokens.get(id), id);
+      modelIds.put(tokens.get(id), id);
     }
   }
 
   /**
-   * Adds a token that is matched as a whole. The engine ignores the id that the file declares: a
-   * token that the model knows keeps its id, others are numbered on. A file that declares another
-   * id would feed the model wrong ids without a word.
+   * Adds a token that is matched as a whole. A token that the model knows keeps its id, others are
+   * numbered on, as the published tokenizers do. A file that declares another id would feed the
+   * model wrong ids without a word.
    */
   void add(String token, int declaredId, String where) {
-    int id = ids.getOrDefault(token, tokens.size());
+    int known = id(token);
+    int id = known < 0 ? size() : known;
     if (id != declaredId) {
       throw new InvalidInputException(
           "%s: the added token \"%s\" claims the id %d where %d is due; export the tokenizer again"
               .formatted(where, token, declaredId, id));
     }
-    if (id == tokens.size()) {
-      tokens.add(token);
-      ids.put(token, id);
+    if (known < 0) {
+      addedTokens.add(token);
+      addedIds.put(token, id);
     }
   }
 
   int size() {
-    return tokens.size();
+    return modelTokens.size() + addedTokens.size();
+  }
+
+  /** Returns the ids of the model's own tokens. */
+  Map<String, Integer> modelIds() {
+    return modelIds;
   }
 
   /** Returns the token's id, or -1. */
   int id(String token) {
-    return ids.getOrDefault(token, -1);
+    Integer id = modelIds.get(token);
+    return id != null ? id : addedIds.getOrDefault(token, -1);
   }
 
   /** Returns the id's token, or {@code null}. */
   String token(int id) {
-    return id >= 0 && id < tokens.size() ? tokens.get(id) : null;
+    if (id < 0 || id >= size()) {
+      return null;
+    }
+    return id < modelTokens.size()
+        ? modelTokens.get(id)
+        : addedTokens.get(id - modelTokens.size());
   }
 }

@@ -11,6 +11,11 @@ import java.net.URL;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.jar.JarOutputStream;
 import java.util.stream.Stream;
 import java.util.zip.ZipEntry;
@@ -44,6 +49,34 @@ class NativeCacheTest {
     assertEquals("library", Files.readString(copy));
     try (Stream<Path> files = Files.list(copy.getParent())) {
       assertEquals(1, files.count());
+    }
+  }
+
+  @Test
+  void repairsACopyOfTheRightLengthWithWrongBytes() throws IOException {
+    Path cache = folder.resolve("cache");
+    URL resource = jar("a.jar", "library");
+    Path copy = NativeCache.unpack(resource, "lib.so", cache);
+    Files.writeString(copy, "librar\0");
+    assertEquals(copy, NativeCache.unpack(resource, "lib.so", cache));
+    assertEquals("library", Files.readString(copy));
+  }
+
+  @Test
+  void manyMayUnpackAtOnce() throws Exception {
+    Path cache = folder.resolve("cache");
+    String content = "library ".repeat(200_000);
+    URL resource = jar("a.jar", content);
+    try (ExecutorService threads = Executors.newFixedThreadPool(8)) {
+      List<Future<String>> copies = new ArrayList<>();
+      for (int i = 0; i < 16; i++) {
+        copies.add(
+            threads.submit(
+                () -> Files.readString(NativeCache.unpack(resource, "lib.so", cache))));
+      }
+      for (Future<String> copy : copies) {
+        assertEquals(content, copy.get());
+      }
     }
   }
 
