@@ -34,7 +34,8 @@ class ModulePathTest {
             + Arrays.stream(System.getProperty("java.class.path").split(File.pathSeparator))
                 .filter(each -> each.endsWith(".jar"))
                 .filter(
-                    each -> !each.matches(".*(junit|archunit|opentest4j|apiguardian|surefire|djl).*"))
+                    each ->
+                        !each.matches(".*(junit|archunit|opentest4j|apiguardian|surefire|djl).*"))
                 .collect(Collectors.joining(File.pathSeparator));
     Files.createDirectories(folder.resolve("source"));
     Files.writeString(

@@ -17,8 +17,8 @@ import java.util.zip.CRC32;
 /**
  * Unpacks native libraries from their jars. Each is unpacked once, below the {@link CacheFolder},
  * into a folder named after the checksum that the jar stores for it. A copy is checked against that
- * checksum each time before it is used, which takes milliseconds: a copy that a full disk or a power
- * cut has damaged would end the process, so it is unpacked again.
+ * checksum each time before it is used, which takes milliseconds: a copy that a full disk or a
+ * power cut has damaged would end the process, so it is unpacked again.
  */
 public final class NativeCache {
   private NativeCache() {}

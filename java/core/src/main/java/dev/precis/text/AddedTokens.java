@@ -29,10 +29,7 @@ final class AddedTokens {
    * @throws InvalidInputException if the normalizer leaves nothing of a token
    */
   AddedTokens(
-      Map<Integer, AddedToken> tokens,
-      Normalizer normalizer,
-      boolean splitSpecial,
-      String where) {
+      Map<Integer, AddedToken> tokens, Normalizer normalizer, boolean splitSpecial, String where) {
     Map<Integer, String> rawTexts = new HashMap<>();
     Map<Integer, String> normalizedTexts = new HashMap<>();
     tokens.forEach(
@@ -74,8 +71,7 @@ final class AddedTokens {
     private final boolean empty;
     private final boolean splitSpecial;
 
-    Matcher(
-        Map<Integer, AddedToken> tokens, Map<Integer, String> texts, boolean splitSpecial) {
+    Matcher(Map<Integer, AddedToken> tokens, Map<Integer, String> texts, boolean splitSpecial) {
       this.tokens = tokens;
       this.splitSpecial = splitSpecial;
       empty = texts.isEmpty();

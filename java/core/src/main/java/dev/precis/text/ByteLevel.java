@@ -35,7 +35,9 @@ final class ByteLevel {
     return new String(chars);
   }
 
-  /** Joins tokens into their bytes and decodes those; a token of other characters stands as it is. */
+  /**
+   * Joins tokens into their bytes and decodes those; a token of other characters stands as it is.
+   */
   static List<String> decode(List<String> tokens) {
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     for (String token : tokens) {

@@ -40,8 +40,7 @@ final class ByteTokenizer {
     config.declaredTokens().addTo(vocabulary, added);
     return new TokenizerPipeline(
         vocabulary,
-        new AddedTokens(
-            added, TokenizerPipeline.NO_NORMALIZER, config.splitSpecialTokens(), where),
+        new AddedTokens(added, TokenizerPipeline.NO_NORMALIZER, config.splitSpecialTokens(), where),
         TokenizerPipeline.NO_NORMALIZER,
         TokenizerPipeline.NO_PRE_TOKENIZER,
         ByteTokenizer::encode,

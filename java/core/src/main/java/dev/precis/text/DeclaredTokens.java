@@ -11,8 +11,8 @@ import java.util.SortedMap;
  *
  * @param byId tokens whose id is declared
  * @param named special tokens without a declared id, in their order
- * @param required contents that are never numbered on: a model that ends its texts with a token that
- *     it was not trained on is a mistake
+ * @param required contents that are never numbered on: a model that ends its texts with a token
+ *     that it was not trained on is a mistake
  * @param where the file, for the errors' sentences
  */
 record DeclaredTokens(

@@ -3,7 +3,9 @@ package dev.precis.text;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** Extended grapheme clusters (Unicode Standard Annex 29): what a reader takes for one character. */
+/**
+ * Extended grapheme clusters (Unicode Standard Annex 29): what a reader takes for one character.
+ */
 final class Graphemes {
   private static final Pattern CLUSTER = Pattern.compile("\\X");
   private static final int WINDOW = 64; // chars that one look covers

@@ -26,7 +26,8 @@ final class Normalizers {
     budget.take(json);
     String type = PartBudget.type(json, "normalizer");
     return switch (type) {
-      case "Sequence" -> sequence(budget.list(json, "normalizers", Normalizers::read), json.where());
+      case "Sequence" ->
+          sequence(budget.list(json, "normalizers", Normalizers::read), json.where());
       case "Precompiled" -> precompiled(json);
       case "NFC" -> form(Form.NFC);
       case "NFD" -> form(Form.NFD);
@@ -100,10 +101,7 @@ final class Normalizers {
 
   private static String map(String text, IntUnaryOperator character) {
     StringBuilder out = new StringBuilder(text.length());
-    text.codePoints()
-        .map(character)
-        .filter(c -> c != DROPPED)
-        .forEach(out::appendCodePoint);
+    text.codePoints().map(character).filter(c -> c != DROPPED).forEach(out::appendCodePoint);
     return out.toString();
   }
 

@@ -44,7 +44,8 @@ final class PartBudget {
   /** Returns the exception for a part that is not known, or known and not of T5 or RoBERTa. */
   static InvalidInputException unknown(JsonObject part, String kind, String type) {
     String shown = type == null || type.length() <= 60 ? type : type.substring(0, 60) + "...";
-    String whose = shown != null && OTHERS.containsKey(shown) ? ", which is " + OTHERS.get(shown) + "," : "";
+    String whose =
+        shown != null && OTHERS.containsKey(shown) ? ", which is " + OTHERS.get(shown) + "," : "";
     return new InvalidInputException(
         "%s: a %s of the type %s%s is not supported; T5's and RoBERTa's tokenizers have none"
             .formatted(part.where(), kind, shown, whose));

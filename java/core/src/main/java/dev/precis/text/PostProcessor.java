@@ -48,9 +48,7 @@ record PostProcessor(int[] prefix, int[] suffix, boolean onlyIfAbsent) {
     PostProcessor read =
         switch (type) {
           case "Sequence" ->
-              budget
-                  .list(json, "processors", (part, rest) -> read(part, rest, vocabulary))
-                  .stream()
+              budget.list(json, "processors", (part, rest) -> read(part, rest, vocabulary)).stream()
                   .reduce(NONE, PostProcessor::inside);
           case "ByteLevel" -> NONE; // it moves offsets, which nobody asks for
           case "RobertaProcessing" ->

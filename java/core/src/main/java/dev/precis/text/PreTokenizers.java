@@ -25,8 +25,7 @@ final class PreTokenizers {
       case "Whitespace" -> PreTokenizers::splitWords;
       case "Metaspace" -> Metaspace.read(json);
       case "ByteLevel" ->
-          new ByteLevel.Splitter(
-              json.bool("add_prefix_space", true), json.bool("use_regex", true));
+          new ByteLevel.Splitter(json.bool("add_prefix_space", true), json.bool("use_regex", true));
       case "Digits" -> {
         Behavior behavior =
             json.bool("individual_digits", false) ? Behavior.ISOLATED : Behavior.CONTIGUOUS;

@@ -99,7 +99,10 @@ public record SentencePieceModel(List<Piece> pieces, byte[] charsmap, boolean ad
         default -> in.skip();
       }
     }
-    if (text.isEmpty() || text.length() > AddedToken.MAX_LENGTH || !Float.isFinite(score) || !seen.add(text)) {
+    if (text.isEmpty()
+        || text.length() > AddedToken.MAX_LENGTH
+        || !Float.isFinite(score)
+        || !seen.add(text)) {
       throw new InvalidInputException(
           "%s: piece %d (\"%s\", score %s) is empty, too long, has no finite score or is there twice"
               .formatted(where, id, text.substring(0, Math.min(60, text.length())), score));

@@ -156,12 +156,15 @@ final class TextPattern {
     throw unsupported(regex.substring(start, Math.min(regex.length(), start + 4)), where);
   }
 
-  /** Spells out the escape whose letter is at {@code i}; returns the index of its last character. */
+  /**
+   * Spells out the escape whose letter is at {@code i}; returns the index of its last character.
+   */
   private static int escape(String regex, int i, boolean inClass, StringBuilder out, String where) {
     char c = regex.charAt(i);
     String set =
         switch (c) {
-          case 's', 'S' -> "\\t-\\r\\x20\\x{85}\\xA0\\x{1680}\\x{2000}-\\x{200A}"
+          case 's', 'S' ->
+              "\\t-\\r\\x20\\x{85}\\xA0\\x{1680}\\x{2000}-\\x{200A}"
                   + "\\x{2028}\\x{2029}\\x{202F}\\x{205F}\\x{3000}";
           case 'd', 'D' -> "\\p{Nd}";
           case 'w', 'W' -> "\\p{L}\\p{M}\\p{Nd}\\p{Pc}";

@@ -67,9 +67,7 @@ final class TokenizerConfig {
   }
 
   private static JsonObject readObject(Path file) {
-    return Files.exists(file)
-        ? Json.readObject(file)
-        : Json.parseObject("{}", file.toString());
+    return Files.exists(file) ? Json.readObject(file) : Json.parseObject("{}", file.toString());
   }
 
   private void readOlderFiles(Path folder) {

@@ -11,9 +11,7 @@ final class TokenizerFiles {
   private static final String BYTES_CLASS = "ByT5Tokenizer";
   private static final List<List<String>> KINDS =
       List.of(
-          List.of("tokenizer.json"),
-          List.of("spiece.model"),
-          List.of("vocab.json", "merges.txt"));
+          List.of("tokenizer.json"), List.of("spiece.model"), List.of("vocab.json", "merges.txt"));
 
   private TokenizerFiles() {}
 
@@ -55,8 +53,7 @@ final class TokenizerFiles {
 
   private static InvalidInputException missing(Path folder, TokenizerConfig config) {
     String named = config.tokenizerClass();
-    String wanted =
-        named.isEmpty() ? "" : "; " + TokenizerConfig.CONFIG + " asks for a " + named;
+    String wanted = named.isEmpty() ? "" : "; " + TokenizerConfig.CONFIG + " asks for a " + named;
     return new InvalidInputException(
         folder
             + " has no tokenizer: neither tokenizer.json, nor spiece.model, nor vocab.json with"

@@ -61,8 +61,6 @@ final class Vocabulary {
     if (id < 0 || id >= size()) {
       return null;
     }
-    return id < modelTokens.size()
-        ? modelTokens.get(id)
-        : addedTokens.get(id - modelTokens.size());
+    return id < modelTokens.size() ? modelTokens.get(id) : addedTokens.get(id - modelTokens.size());
   }
 }

@@ -71,8 +71,7 @@ class NativeCacheTest {
       List<Future<String>> copies = new ArrayList<>();
       for (int i = 0; i < 16; i++) {
         copies.add(
-            threads.submit(
-                () -> Files.readString(NativeCache.unpack(resource, "lib.so", cache))));
+            threads.submit(() -> Files.readString(NativeCache.unpack(resource, "lib.so", cache))));
       }
       for (Future<String> copy : copies) {
         assertEquals(content, copy.get());

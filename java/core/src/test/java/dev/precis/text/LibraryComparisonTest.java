@@ -30,12 +30,60 @@ class LibraryComparisonTest {
           + "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 
   private static final String[] PARTS = {
-    "hello", "Zürich", "ﬁne", "１２３", "½", "\u2581", "</s>", "<pad>", "<extra_id_7>", "\u200B",
-    "\uD83D\uDE00", "\uD83D\uDC69\u200D\uD83D\uDCBB", "e\u0301", "ｅ\u0301", "\u00A0\u0301", "你好",
-    "\u3000", "ß", "\t", "\n", "\r\n", " ", "  ", "#Person1#:", "don't", "'re", "$5.30", "\u00A0",
-    "\0", "\uFFFD", "(*)", "İ", "Σ", "\u0600a", "\u0915\u094D\u0937", "가", "\u1112\u1161\u11AB",
-    "<unk>", "<s>", "<mask>", "ﷺ", "12", "x²", "\u0085", "\u001C", "\u180E", "_", "—", "«", ".",
-    ",", "'s", "don", "{"
+    "hello",
+    "Zürich",
+    "ﬁne",
+    "１２３",
+    "½",
+    "\u2581",
+    "</s>",
+    "<pad>",
+    "<extra_id_7>",
+    "\u200B",
+    "\uD83D\uDE00",
+    "\uD83D\uDC69\u200D\uD83D\uDCBB",
+    "e\u0301",
+    "ｅ\u0301",
+    "\u00A0\u0301",
+    "你好",
+    "\u3000",
+    "ß",
+    "\t",
+    "\n",
+    "\r\n",
+    " ",
+    "  ",
+    "#Person1#:",
+    "don't",
+    "'re",
+    "$5.30",
+    "\u00A0",
+    "\0",
+    "\uFFFD",
+    "(*)",
+    "İ",
+    "Σ",
+    "\u0600a",
+    "\u0915\u094D\u0937",
+    "가",
+    "\u1112\u1161\u11AB",
+    "<unk>",
+    "<s>",
+    "<mask>",
+    "ﷺ",
+    "12",
+    "x²",
+    "\u0085",
+    "\u001C",
+    "\u180E",
+    "_",
+    "—",
+    "«",
+    ".",
+    ",",
+    "'s",
+    "don",
+    "{"
   };
 
   @TempDir Path folder;
@@ -86,8 +134,7 @@ class LibraryComparisonTest {
         int[] ids = library.encode(text, true);
         assertArrayEquals(ids, ours.encode(text, true), () -> "\"" + text + "\"");
         assertArrayEquals(library.encode(text, false), ours.encode(text, false), text);
-        int[] some =
-            i % 2 == 0 ? ids : random.ints(20, 0, ours.vocabulary().size()).toArray();
+        int[] some = i % 2 == 0 ? ids : random.ints(20, 0, ours.vocabulary().size()).toArray();
         assertEquals(library.decode(some, true), ours.decode(some, true));
         assertEquals(library.decode(some, false), ours.decode(some, false));
       }
@@ -171,7 +218,8 @@ class LibraryComparisonTest {
             """
             {'type':'Sequence','pretokenizers':[{'type':'%s'},{'type':'Digits',
              'individual_digits':%b},{'type':'Punctuation'},{'type':'Metaspace',
-             'replacement':'\u2581','add_prefix_space':true}]}"""
+             'replacement':'\u2581','add_prefix_space':true}]}\
+            """
                 .formatted(
                     form.contains("K") ? "Whitespace" : "WhitespaceSplit", form.endsWith("C"))));
     json.set(
@@ -180,7 +228,8 @@ class LibraryComparisonTest {
             """
             {'type':'Sequence','decoders':[{'type':'Replace','pattern':{'String':'\u2581'},
              'content':' '},{'type':'ByteFallback'},{'type':'Fuse'},
-             {'type':'Strip','content':' ','start':1,'stop':0}]}"""));
+             {'type':'Strip','content':' ','start':1,'stop':0}]}\
+            """));
     ObjectNode model = (ObjectNode) json.get("model");
     if (form.equals("NFKC")) {
       for (int b = 0; b < 256; b++) {
@@ -222,14 +271,16 @@ class LibraryComparisonTest {
             """
             {'type':'Sequence','normalizers':[{'type':'NFKC'},{'type':'Lowercase'},
              {'type':'Replace','pattern':{'Regex':'a+'},'content':'b'},
-             {'type':'Prepend','prepend':'x'},{'type':'StripAccents'}]}"""));
+             {'type':'Prepend','prepend':'x'},{'type':'StripAccents'}]}\
+            """));
     json.set(
         "pre_tokenizer",
         part(
             """
             {'type':'Sequence','pretokenizers':[{'type':'Split','pattern':{'Regex':'(\\\\s+|\\\\w+)'},
              'behavior':'%s','invert':%b},{'type':'Punctuation','behavior':'%s'},
-             {'type':'ByteLevel','add_prefix_space':%b,'trim_offsets':true,'use_regex':true}]}"""
+             {'type':'ByteLevel','add_prefix_space':%b,'trim_offsets':true,'use_regex':true}]}\
+            """
                 .formatted(behavior, invert, behavior, invert)));
     compare(json, false, 2_000);
   }
@@ -241,7 +292,8 @@ class LibraryComparisonTest {
     ArrayNode steps = sequence.putArray("pretokenizers");
     ObjectNode split = steps.addObject().put("type", "Split").put("behavior", "Isolated");
     split.put("invert", false).putObject("pattern").put("Regex", GPT4);
-    steps.addObject()
+    steps
+        .addObject()
         .put("type", "ByteLevel")
         .put("add_prefix_space", false)
         .put("trim_offsets", true)

@@ -25,9 +25,7 @@ class TransformersTokenizerTest {
 
   @ParameterizedTest
   @ValueSource(
-      strings = {
-        "mt5", "madlad", "t5-added", "t5-converted", "codet5", "codet5-prefix", "byt5"
-      })
+      strings = {"mt5", "madlad", "t5-added", "t5-converted", "codet5", "codet5-prefix", "byt5"})
   void givesWhatTransformersGives(String folder) throws IOException {
     JsonNode golden =
         Json.mapper()
@@ -42,7 +40,8 @@ class TransformersTokenizerTest {
         assertArrayEquals(ids(each.get("bare")), tokenizer.encode(text, false), text);
         String shown = each.get("decoded").stringValue();
         String all = each.get("decoded_with_special").stringValue();
-        if (!shown.equals(tokenizer.decode(ids, true)) || !all.equals(tokenizer.decode(ids, false))) {
+        if (!shown.equals(tokenizer.decode(ids, true))
+            || !all.equals(tokenizer.decode(ids, false))) {
           wrong.add(text + " -> " + tokenizer.decode(ids, false) + " instead of " + all);
         }
         TokenStream stream = tokenizer.stream(true);
