@@ -13,7 +13,9 @@ import java.lang.module.ModuleDescriptor;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
@@ -104,6 +106,39 @@ class ArchitectureTest {
       }
     }
     assertEquals(Set.of("ffi", "ops"), users);
+  }
+
+  /** A file that uses another one is never used by it, be it over others. */
+  @Test
+  void noFilesUseEachOther() {
+    Map<String, Set<String>> uses = new TreeMap<>();
+    for (JavaClass each : ALL) {
+      if (ours(each) && !floor(each).equals("ffi.generated")) {
+        Set<String> used = uses.computeIfAbsent(file(each), name -> new TreeSet<>());
+        for (Dependency dependency : each.getDirectDependenciesFromSelf()) {
+          JavaClass target = dependency.getTargetClass().getBaseComponentType();
+          if (ours(target)) {
+            used.add(file(target));
+          }
+        }
+        used.remove(file(each));
+      }
+    }
+    // What is used by nothing that is left, or uses nothing that is left, is in no cycle.
+    for (boolean removed = true; removed; ) {
+      Set<String> left = Set.copyOf(uses.keySet());
+      uses.values().forEach(used -> used.retainAll(left));
+      Set<String> used = new TreeSet<>();
+      uses.values().forEach(used::addAll);
+      removed = uses.entrySet().removeIf(e -> e.getValue().isEmpty() || !used.contains(e.getKey()));
+    }
+    assertEquals(Map.of(), uses);
+  }
+
+  private static String file(JavaClass each) {
+    String name = each.getName();
+    int nested = name.indexOf('$');
+    return nested < 0 ? name : name.substring(0, nested);
   }
 
   @Test

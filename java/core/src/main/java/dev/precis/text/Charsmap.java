@@ -149,7 +149,7 @@ final class Charsmap {
           }
         }
       }
-      Normalizers.checkGrowth(out.length(), text, where);
+      Growth.check(out.length(), text, where);
       start = end;
     }
     return out.toString();

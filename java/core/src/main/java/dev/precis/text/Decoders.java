@@ -60,7 +60,7 @@ final class Decoders {
       for (Decoder step : steps) {
         result = step.decode(result);
         int length = result.stream().mapToInt(String::length).sum();
-        Normalizers.checkGrowth(length, before, where);
+        Growth.check(length, before, where);
       }
       return result;
     };

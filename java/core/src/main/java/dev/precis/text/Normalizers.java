@@ -8,9 +8,6 @@ import java.util.function.IntUnaryOperator;
 
 /** The normalizers of {@code tokenizer.json}, by their {@code type}. */
 final class Normalizers {
-  /** Limits of a text's growth: no file may make gigabytes of a line. */
-  private static final int MAX_GROWTH = 64;
-
   private static final int MAX_CONTENT = 1_000;
   private static final int DROPPED = -1;
 
@@ -57,7 +54,7 @@ final class Normalizers {
         String result = text;
         for (Normalizer step : steps) {
           result = step.normalize(result);
-          checkGrowth(result.length(), text, where);
+          Growth.check(result.length(), text, where);
         }
         return result;
       }
@@ -67,7 +64,7 @@ final class Normalizers {
         Piece result = piece;
         for (Normalizer step : steps) {
           result = step.normalize(result);
-          checkGrowth(result.text().length(), piece.text(), where);
+          Growth.check(result.text().length(), piece.text(), where);
         }
         return result;
       }
@@ -154,7 +151,7 @@ final class Normalizers {
     for (int i = 0; i < spans.size(); i++) {
       if (spans.isMatch(i)) {
         out.append(content);
-        checkGrowth(out.length(), text, where);
+        Growth.check(out.length(), text, where);
       } else {
         out.append(text, spans.start(i), spans.end(i));
       }
@@ -169,15 +166,6 @@ final class Normalizers {
       throw json.wrong(key, "a text of at most " + MAX_CONTENT + " whole characters");
     }
     return content;
-  }
-
-  /** Refuses a text that has grown beyond measure. */
-  static void checkGrowth(int length, String before, String where) {
-    if (length > MAX_CONTENT + (long) MAX_GROWTH * before.length()) {
-      throw new InvalidInputException(
-          "%s makes more than %d characters of %d; its replacements are too long"
-              .formatted(where, length - 1, before.length()));
-    }
   }
 
   private record Prepend(String prefix) implements Normalizer {
