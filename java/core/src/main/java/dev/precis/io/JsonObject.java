@@ -37,6 +37,22 @@ public record JsonObject(String where, ObjectNode node) {
     return value.intValue();
   }
 
+  /**
+   * Returns a whole number within {@code [min, max]}, which may need 64 bits.
+   *
+   * @throws InvalidInputException if it is absent, no whole number, or out of range
+   */
+  public long whole(String key, long min, long max) {
+    JsonNode value = required(key);
+    if (!value.isIntegralNumber()
+        || !value.canConvertToLong()
+        || value.longValue() < min
+        || value.longValue() > max) {
+      throw wrong(key, min == max ? "" + min : "a whole number of " + min + " or more", value);
+    }
+    return value.longValue();
+  }
+
   /** Returns {@link #integer(String, int, int)}, or a default for an absent key. */
   public int integer(String key, int min, int max, int otherwise) {
     return has(key) ? integer(key, min, max) : otherwise;

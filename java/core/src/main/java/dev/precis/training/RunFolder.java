@@ -14,9 +14,9 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Consumer;
 import java.util.stream.Stream;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
@@ -34,11 +34,15 @@ public final class RunFolder implements AutoCloseable {
 
   private final Path folder;
   private final FileChannel lock;
+  private final Leftovers before;
+  private Consumer<String> notes = note -> {};
+  private boolean discarded;
   private StepLog metrics;
 
-  private RunFolder(Path folder, FileChannel lock) {
+  private RunFolder(Path folder, FileChannel lock, Leftovers before) {
     this.folder = folder;
     this.lock = lock;
+    this.before = before;
   }
 
   /**
@@ -109,6 +113,7 @@ public final class RunFolder implements AutoCloseable {
   }
 
   private static RunFolder open(Path folder) {
+    Leftovers before = Leftovers.of(folder);
     try {
       Files.createDirectories(folder.resolve("checkpoints"));
       FileChannel channel =
@@ -124,7 +129,7 @@ public final class RunFolder implements AutoCloseable {
         channel.close();
         throw new InvalidInputException(folder + " is in use by this process", e);
       }
-      return new RunFolder(folder, channel);
+      return new RunFolder(folder, channel, before);
     } catch (IOException e) {
       throw new UncheckedIOException("Cannot make the run " + folder + ": " + e.getMessage(), e);
     }
@@ -132,6 +137,30 @@ public final class RunFolder implements AutoCloseable {
 
   public Path folder() {
     return folder;
+  }
+
+  /**
+   * Makes {@link #close} remove what a new run wrote, unless its first step was done: the command
+   * that failed can be corrected and started again.
+   */
+  public RunFolder discardUnlessBegun() {
+    discarded = true;
+    return this;
+  }
+
+  /** Keeps the run from now on: its first step is done, or it is to be resumed. */
+  public void begin() {
+    discarded = false;
+  }
+
+  /** Sends sentences for people, such as that a damaged file was mended, to a receiver. */
+  public RunFolder notes(Consumer<String> receiver) {
+    notes = receiver;
+    return this;
+  }
+
+  void note(String sentence) {
+    notes.accept(sentence);
   }
 
   /** Writes a text file of the run atomically. */
@@ -153,7 +182,13 @@ public final class RunFolder implements AutoCloseable {
    * @param lastStep lines of later steps are removed
    */
   public StepLog log(String name, long lastStep) {
-    return StepLog.open(folder.resolve(name), lastStep);
+    StepLog log = StepLog.open(folder.resolve(name), lastStep);
+    if (log.damaged() > 0) {
+      note(
+          "%s had %,d damaged lines, which are removed."
+              .formatted(folder.resolve(name), log.damaged()));
+    }
+    return log;
   }
 
   /** Adds a line to the metrics. */
@@ -195,7 +230,7 @@ public final class RunFolder implements AutoCloseable {
         Path old = AtomicFile.temporary(target);
         Files.move(target, old, StandardCopyOption.ATOMIC_MOVE);
         Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
-        delete(old);
+        Leftovers.delete(old);
       } else {
         Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
       }
@@ -203,7 +238,7 @@ public final class RunFolder implements AutoCloseable {
     } catch (IOException e) {
       throw new UncheckedIOException("Cannot write " + target + ": " + e.getMessage(), e);
     } finally {
-      delete(temporary);
+      Leftovers.delete(temporary);
     }
   }
 
@@ -236,14 +271,14 @@ public final class RunFolder implements AutoCloseable {
     List<Long> all = checkpoints();
     for (int i = 0; i < all.size() - keep; i++) {
       if (all.get(i) != best) {
-        delete(checkpointPath(all.get(i)));
+        Leftovers.delete(checkpointPath(all.get(i)));
       }
     }
   }
 
   /** Removes one checkpoint. */
   public void removeCheckpoint(long step) {
-    delete(checkpointPath(step));
+    Leftovers.delete(checkpointPath(step));
   }
 
   /** Removes what a killed process left half-written. */
@@ -252,23 +287,10 @@ public final class RunFolder implements AutoCloseable {
       try (Stream<Path> all = Files.list(place)) {
         all.filter(path -> path.getFileName().toString().matches("\\..*\\.tmp"))
             .toList()
-            .forEach(RunFolder::delete);
+            .forEach(Leftovers::delete);
       } catch (IOException e) {
         throw new UncheckedIOException("Cannot read " + place + ": " + e.getMessage(), e);
       }
-    }
-  }
-
-  private static void delete(Path path) {
-    if (!Files.exists(path)) {
-      return;
-    }
-    try (Stream<Path> all = Files.walk(path)) {
-      for (Path each : all.sorted(Comparator.reverseOrder()).toList()) {
-        Files.deleteIfExists(each);
-      }
-    } catch (IOException e) {
-      // A leftover is no error of the run.
     }
   }
 
@@ -279,6 +301,9 @@ public final class RunFolder implements AutoCloseable {
         metrics.close();
       }
       lock.close();
+      if (discarded) {
+        before.removeOthers(folder);
+      }
     } catch (IOException e) {
       throw new UncheckedIOException("Cannot close the run " + folder, e);
     }

@@ -16,14 +16,14 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.function.Consumer;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
  * Saves and loads everything that a run needs to continue bitwise identically. A checkpoint holds
  * the trained weights as other programs read them, {@code optimizer.safetensors} with the
- * optimizers' state, and {@code state.json} with the position of the run.
+ * optimizers' state, {@code state.json} with the position of the run, and {@code SHA256SUMS} with
+ * the checksums of them all.
  */
 public final class RunState {
   private static final String OPTIMIZERS = "optimizer.safetensors";
@@ -79,27 +79,52 @@ public final class RunState {
           json.put("step", step);
           position.accept(json);
           AtomicFile.writeText(folder.resolve(POSITION), json.toPrettyString() + "\n");
+          Checksums.write(folder, POSITION);
         });
   }
 
   /**
-   * Loads the newest checkpoint, if there is one, and removes what a killed process left
-   * half-written or logged after it.
+   * Loads the newest checkpoint that is not damaged, if there is one, and removes what a killed
+   * process left half-written or logged after it.
    *
-   * @return the run's position; empty where it starts from the beginning
+   * @param restore takes over the run's position, as {@link #save} wrote it; it is not called where
+   *     the run starts from the beginning
+   * @throws InvalidInputException where there are checkpoints, and none can be used
    */
-  public Optional<JsonObject> resume() {
+  public void resume(Consumer<JsonObject> restore) {
     run.removeLeftovers();
-    Optional<JsonObject> position = run.newestCheckpoint().map(this::load);
-    run.openMetrics(run.newestCheckpoint().orElse(0L));
-    return position;
+    List<Long> damaged = new ArrayList<>();
+    String reason = "";
+    for (long step : run.checkpoints().reversed()) {
+      try {
+        restore.accept(load(step));
+      } catch (InvalidInputException e) {
+        reason = damaged.isEmpty() ? e.getMessage() : reason;
+        damaged.add(step);
+        continue;
+      }
+      if (!damaged.isEmpty()) {
+        run.note(
+            "The checkpoint of step %,d cannot be used (%s): the run continues from that of step %,d."
+                .formatted(damaged.getFirst(), reason, step));
+        damaged.forEach(run::removeCheckpoint);
+      }
+      run.openMetrics(step);
+      return;
+    }
+    if (!damaged.isEmpty()) {
+      throw new InvalidInputException(
+          "No checkpoint of %s can be used (%s): start a new run in another --output"
+              .formatted(run.folder(), reason));
+    }
+    run.openMetrics(0);
   }
 
   /**
    * Loads a checkpoint.
    *
    * @return the run's position, as {@link #save} wrote it
-   * @throws InvalidInputException where it is another run's
+   * @throws InvalidInputException where it is damaged or another run's
    */
   public JsonObject load(long step) {
     Path folder = run.checkpointPath(step);
@@ -107,12 +132,19 @@ public final class RunState {
     try (Checkpoint state = Checkpoint.openFile(folder.resolve(OPTIMIZERS))) {
       optimizerState().forEach((name, tensor) -> copy(state.get(name), tensor.memory(), folder));
     }
-    return Json.readObject(folder.resolve(POSITION));
+    JsonObject position = Json.readObject(folder.resolve(POSITION));
+    position.whole("step", step, step);
+    return position;
   }
 
-  /** Loads the weights of a checkpoint alone. */
+  /**
+   * Loads the weights of a checkpoint alone.
+   *
+   * @throws InvalidInputException where it is damaged or another run's
+   */
   public void loadWeights(long step) {
     Path folder = run.checkpointPath(step);
+    Checksums.verify(folder, POSITION);
     Path file = folder.resolve(model.resultName()).resolve(model.weightsFile());
     try (Checkpoint saved = Checkpoint.openFile(file)) {
       for (Parameter parameter : model.parameters().all()) {

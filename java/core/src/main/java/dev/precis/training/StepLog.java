@@ -22,19 +22,25 @@ import tools.jackson.databind.node.ObjectNode;
 public final class StepLog implements AutoCloseable {
   private final Path file;
   private final FileChannel channel;
+  private final int damaged;
 
-  private StepLog(Path file, FileChannel channel) {
+  private StepLog(Path file, FileChannel channel, int damaged) {
     this.file = file;
     this.channel = channel;
+    this.damaged = damaged;
   }
 
-  /** Opens the file to append; lines after a step are removed. */
+  /** Opens the file to append; lines after a step and lines that are damaged are removed. */
   static StepLog open(Path file, long lastStep) {
     try {
+      int damaged = 0;
       if (Files.exists(file)) {
         StringBuilder kept = new StringBuilder();
-        for (String line : Files.readAllLines(file)) {
-          if (step(line).filter(step -> step <= lastStep).isPresent()) {
+        for (String line : lines(file)) {
+          Optional<Long> step = step(line);
+          if (step.isEmpty()) {
+            damaged++;
+          } else if (step.get() <= lastStep) {
             kept.append(line).append('\n');
           }
         }
@@ -43,19 +49,30 @@ public final class StepLog implements AutoCloseable {
       return new StepLog(
           file,
           FileChannel.open(
-              file,
-              StandardOpenOption.CREATE,
-              StandardOpenOption.WRITE,
-              StandardOpenOption.APPEND));
+              file, StandardOpenOption.CREATE, StandardOpenOption.WRITE, StandardOpenOption.APPEND),
+          damaged);
     } catch (IOException e) {
       throw new UncheckedIOException("Cannot write " + file + ": " + e.getMessage(), e);
     }
   }
 
-  /** Returns the step of a line; empty for one that a kill cut short. */
+  /** Returns the number of damaged lines that {@link #open} removed. */
+  int damaged() {
+    return damaged;
+  }
+
+  /** Reads the lines that are not blank; bytes that are no UTF-8 do not end the reading. */
+  private static List<String> lines(Path file) throws IOException {
+    return new String(Files.readAllBytes(file), StandardCharsets.UTF_8)
+        .lines()
+        .filter(line -> !line.isBlank())
+        .toList();
+  }
+
+  /** Returns the step of a line; empty for one that a kill cut short, or that is damaged. */
   private static Optional<Long> step(String line) {
     try {
-      return Optional.of((long) Json.parseObject(line, "the line").number("step"));
+      return Optional.of(Json.parseObject(line, "the line").whole("step", 0, Long.MAX_VALUE));
     } catch (InvalidInputException e) {
       return Optional.empty();
     }
@@ -65,7 +82,7 @@ public final class StepLog implements AutoCloseable {
   public static List<ObjectNode> read(Path file) {
     try {
       List<ObjectNode> lines = new ArrayList<>();
-      for (String line : Files.readAllLines(file)) {
+      for (String line : lines(file)) {
         if (step(line).isPresent()) {
           lines.add(Json.parseObject(line, file.toString()).node());
         }

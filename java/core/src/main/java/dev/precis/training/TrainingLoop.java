@@ -150,6 +150,11 @@ public abstract class TrainingLoop implements AutoCloseable {
   /** Prepares the first step of this process, until {@link #stopped}. */
   protected void prepare(Listener listener) {}
 
+  /** Returns true if the model is on a GPU, whose memory the plan is of. */
+  public final boolean onGpu() {
+    return model.ops().onGpu();
+  }
+
   /** Returns the memory that a step needs. */
   public abstract MemoryPlan plan();
 
@@ -208,7 +213,7 @@ public abstract class TrainingLoop implements AutoCloseable {
   /** Resumes from the newest checkpoint; without one, starts from the beginning. */
   public final void resume() {
     try {
-      state.resume().ifPresent(this::continueFrom);
+      state.resume(this::continueFrom);
     } finally {
       model.ops().release();
     }
@@ -243,6 +248,7 @@ public abstract class TrainingLoop implements AutoCloseable {
       }
     }
     End end = done == totalSteps ? End.DONE : earlyStop() ? End.EARLY_STOPPED : End.INTERRUPTED;
+    run.begin();
     if (end != End.INTERRUPTED) {
       finish();
     }
@@ -293,6 +299,7 @@ public abstract class TrainingLoop implements AutoCloseable {
     }
     float learningRate = (float) (options.learningRate() * schedule.factor(done));
     done++;
+    run.begin();
     optimizer.step(done, learningRate, Optimizer.clippingScale(norm, options.maxGradNorm()));
     model.update();
     lastLoss = batch.loss;
@@ -368,9 +375,12 @@ public abstract class TrainingLoop implements AutoCloseable {
   }
 
   private void continueFrom(JsonObject position) {
-    done = (long) position.number("step");
+    done = position.whole("step", 0, Long.MAX_VALUE);
     lastLoss = position.number("loss");
-    bestStep = (long) position.number("best_step");
+    bestStep = position.whole("best_step", 0, Long.MAX_VALUE);
+    if (bestStep > done) {
+      throw position.wrong("best_step", "a step that is done");
+    }
     bestLoss = bestStep > 0 ? position.number("best_loss") : Double.POSITIVE_INFINITY;
     withoutImprovement = position.integer("without_improvement", 0, Integer.MAX_VALUE);
   }

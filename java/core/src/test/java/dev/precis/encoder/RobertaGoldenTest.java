@@ -2,6 +2,7 @@ package dev.precis.encoder;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -22,6 +23,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.regex.Matcher;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -217,7 +219,6 @@ class RobertaGoldenTest {
         "\"num_attention_heads\": 4|\"num_attention_heads\": 5|hidden_size|5",
         "\"1\": \"hate\"|\"1\": \"nothate\"|id2label|different name",
         "\"1\": \"hate\"|\"2\": \"hate\"|id2label|1",
-        "\"hate\": 1|\"hate\": 0|label2id|other way round",
         "\"vocab_size\": 600|\"vocab_size\": 500|vocabulary has 500|not of one model",
         "\"vocab_size\": 600|\"vocab_size\": 601|word_embeddings.weight is [600, 64]|[601, 64]",
         "\"hidden_dropout_prob\": 0.0|\"hidden_dropout_prob\": 1.0|hidden_dropout_prob|1.0",
@@ -231,6 +232,28 @@ class RobertaGoldenTest {
     assertTrue(text.contains(before), before);
     Files.writeString(config, text.replace(before, after));
     refused(folder, named, too);
+  }
+
+  /**
+   * Hand-edited folders have names in id2label and LABEL_0 in label2id, as transformers runs them.
+   */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "{\"LABEL_0\": 0, \"LABEL_1\": 1}",
+        "{\"nothate\": 1, \"hate\": 0}",
+        "{\"hate\": \"one\"}",
+        "null"
+      })
+  void onlyTheNamesOfTheLogitsCount(String ids, @TempDir Path folder) throws IOException {
+    Path config = copy(folder).resolve("config.json");
+    String text = Files.readString(config);
+    String edited =
+        text.replaceAll(
+            "\"label2id\":\\s*\\{[^}]*}", "\"label2id\": " + Matcher.quoteReplacement(ids));
+    assertNotEquals(text, edited);
+    Files.writeString(config, edited);
+    assertEquals(List.of("nothate", "hate"), RobertaConfig.read(folder).labels());
   }
 
   @Test

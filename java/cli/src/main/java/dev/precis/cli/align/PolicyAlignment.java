@@ -1,5 +1,6 @@
 package dev.precis.cli.align;
 
+import dev.precis.Classifier;
 import dev.precis.alignment.Reference;
 import dev.precis.alignment.policy.Comparison;
 import dev.precis.alignment.policy.Ppo;
@@ -9,13 +10,16 @@ import dev.precis.alignment.policy.Preflight;
 import dev.precis.alignment.policy.Prompt;
 import dev.precis.alignment.reward.Reward;
 import dev.precis.alignment.reward.RougeReward;
+import dev.precis.cli.common.AvailableMemory;
 import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.common.GracefulShutdown;
+import dev.precis.cli.common.MemoryCheck;
 import dev.precis.cli.common.MemoryFormat;
 import dev.precis.cli.common.Progress;
 import dev.precis.cli.options.StepOptions;
 import dev.precis.cli.report.ComparisonTable;
 import dev.precis.cli.report.RunReport;
+import dev.precis.cli.train.NextCommand;
 import dev.precis.cli.train.RunConfig;
 import dev.precis.cli.train.TrainingSession;
 import dev.precis.evaluation.Rouge;
@@ -61,7 +65,7 @@ record PolicyAlignment(
       PolicyPrompts prompts =
           PolicyPrompts.read(command, tokenizer, setup.prompts(), data, evalData);
       RunConfig config = setup.config().file("data", data).file("eval_data", evalData);
-      rewards.writeTo(config, command, reward.template());
+      rewards.writeTo(config, command, reward.templates());
       config.options(options.toJson());
       try (RunFolder run = config.open(setup.run());
           TrainableT5 t5 = setup.policy();
@@ -73,6 +77,7 @@ record PolicyAlignment(
         if (setup.readValueHead(ppo.head())) {
           command.note("Training continues from the value head that was saved with the adapter.");
         }
+        trainer.withoutChecks(rewards.checksOff());
         if (setup.run().resume()) {
           trainer.resume();
         }
@@ -107,6 +112,7 @@ record PolicyAlignment(
                     head > 0 ? " and %,d of the value head".formatted(head) : "",
                     t5.parameterCount(),
                     setup.reference()));
+    MemoryPlan plan = plan(t5, ppo, trainer, reward, prompts);
     setup
         .command()
         .note(
@@ -117,15 +123,29 @@ record PolicyAlignment(
                     trainer.totalSteps(),
                     ppo.options().batch().batchSize(),
                     prompts.compared().size(),
-                    MemoryFormat.of(plan(trainer, reward))));
+                    MemoryFormat.of(plan)));
+    if (setup.run().checksMemory() && !t5.ops().onGpu()) {
+      MemoryCheck.require(
+          plan,
+          AvailableMemory.ofThisProcess(),
+          "--batch-size, --mini-batch-size, --max-source-length or --dtype bfloat16");
+    }
   }
 
-  private static MemoryPlan plan(PpoTrainer trainer, RewardTerms reward) {
+  private static MemoryPlan plan(
+      TrainableT5 t5, Ppo ppo, PpoTrainer trainer, RewardTerms reward, PolicyPrompts prompts) {
     Map<String, Long> parts = new LinkedHashMap<>(trainer.plan().parts());
-    if (reward.classifier() != null) {
-      parts.put("reward model", reward.classifier().plan().total());
+    parts.put(
+        "comparison",
+        Comparison.plan(t5.model(), prompts.compared(), ppo.options().sampling().maxNewTokens()));
+    long weights = 0;
+    for (Classifier classifier : reward.classifiers()) {
+      MemoryPlan its = classifier.plan();
+      weights += its.parts().get("weights");
+      parts.merge("reward model", its.total(), Long::sum);
     }
-    return new MemoryPlan(parts);
+    MemoryPlan plan = new MemoryPlan(parts);
+    return t5.ops().onGpu() ? plan : MemoryCheck.withProcess(plan, weights);
   }
 
   private int align(Work work, PpoOptions options) {
@@ -135,12 +155,10 @@ record PolicyAlignment(
     List<String> baseline = baseline(work, sampling);
     TrainingSession.announceResumed(command, trainer.done());
     PpoTrainer.Result result;
-    List<String> lines = new ArrayList<>();
     try (GracefulShutdown shutdown = new GracefulShutdown(trainer::stop);
         Progress progress = new Progress(command.terminal(), command.common().quiet());
         RunReport report = new RunReport(work.run, trainer.done(), RunReport.POLICY)) {
-      result = trainer.train(new Watcher(progress, report, trainer.done(), lines));
-      lines.forEach(command::note);
+      result = trainer.train(new Watcher(progress, report, trainer.done()));
       if (result.end() == PpoTrainer.End.INTERRUPTED) {
         report.write();
         TrainingSession.announceInterrupted(command, result.steps(), trainer.totalSteps());
@@ -165,6 +183,7 @@ record PolicyAlignment(
     command.note(
         "Done after %,d steps: %s"
             .formatted(result.steps(), setup.run().output().resolve(trainer.resultName())));
+    NextCommand.afterT5(command, setup.model(), setup.run().output(), trainer.resultName());
     return BaseCommand.DONE;
   }
 
@@ -204,19 +223,21 @@ record PolicyAlignment(
   }
 
   /** Shows progress and feeds the report. */
-  private record Watcher(Progress progress, RunReport report, long from, List<String> lines)
+  private record Watcher(Progress progress, RunReport report, long from)
       implements PpoTrainer.Listener {
     @Override
     public void onPreflight(Preflight preflight) {
       for (Preflight.Check check : preflight.checks()) {
-        lines.add("preflight: %s = %.3g".formatted(check.name(), check.value()));
+        progress.print("preflight: %s = %.3g".formatted(check.name(), check.value()));
       }
     }
 
     @Override
     public void onStep(PpoTrainer.Step step) {
       report.values(step.step(), step.statistics());
-      progress.show(
+      progress.step(
+          step.step(),
+          step.totalSteps(),
           "step %,d/%,d  score %.3f  kl %.2f  %.1f s/step  %s"
               .formatted(
                   step.step(),
@@ -229,7 +250,7 @@ record PolicyAlignment(
 
     @Override
     public void onRollback(long toStep, String reason) {
-      lines.add("Rolled back to step %,d: %s.".formatted(toStep, reason));
+      progress.print("Rolled back to step %,d: %s.".formatted(toStep, reason));
     }
   }
 }

@@ -67,9 +67,10 @@ final class PolicyOptions extends DecodingOptions.Sampling {
   @Option(
       names = "--kl-coef",
       paramLabel = "X",
-      defaultValue = "0.2",
-      description = "Initial coefficient of the KL penalty (default: ${DEFAULT-VALUE}).")
-  private double klCoef;
+      description =
+          "Initial coefficient of the KL penalty. Default: ppo 0.2, which adapts; grpo 0 and rloo"
+              + " 0.05, which stay fixed, as TRL's do.")
+  private Double klCoef;
 
   @Option(names = "--fixed-kl", description = "Keep --kl-coef fixed instead of adapting it.")
   private boolean fixedKl;
@@ -229,6 +230,21 @@ final class PolicyOptions extends DecodingOptions.Sampling {
     }
   }
 
+  private double startingKl(BaseCommand command, String algorithm) {
+    if (klCoef != null) {
+      return klCoef;
+    }
+    return adaptsKl(command, algorithm) || algorithm.equals("ppo")
+        ? 0.2
+        : algorithm.equals("grpo") ? 0 : 0.05;
+  }
+
+  /** Returns whether the coefficient adapts: that of grpo and rloo only where something asks. */
+  private boolean adaptsKl(BaseCommand command, String algorithm) {
+    boolean asked = klCoef != null || command.given("--target-kl") || command.given("--kl-horizon");
+    return !fixedKl && (algorithm.equals("ppo") || asked);
+  }
+
   /** Returns the options of the run. */
   PpoOptions options(BaseCommand command, String algorithm, StepOptions steps) {
     PpoMode itsMode =
@@ -248,7 +264,7 @@ final class PolicyOptions extends DecodingOptions.Sampling {
                   optimization
                       .gradientAccumulation(steps.gradientAccumulation())
                       .ppoEpochs(ppoEpochs)
-                      .learningRate(steps.learningRate(1.41e-5f))
+                      .learningRate(steps.learningRate(algorithm.equals("ppo") ? 1.41e-5f : 1e-6f))
                       .maxGradNorm(steps.maxGradNorm())
                       .earlyStopKl(earlyStopKl))
           .schedule(
@@ -260,8 +276,8 @@ final class PolicyOptions extends DecodingOptions.Sampling {
           .kl(
               kl ->
                   kl.penalty(penalty)
-                      .adaptive(!fixedKl)
-                      .coefficient(klCoef)
+                      .adaptive(adaptsKl(command, algorithm))
+                      .coefficient(startingKl(command, algorithm))
                       .target(targetKl)
                       .horizon(klHorizon))
           .watchdog(

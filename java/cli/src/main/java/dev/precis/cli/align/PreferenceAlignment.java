@@ -10,6 +10,7 @@ import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.options.StepOptions;
 import dev.precis.cli.options.TargetOptions;
 import dev.precis.cli.report.RunReport;
+import dev.precis.cli.train.NextCommand;
 import dev.precis.cli.train.RunConfig;
 import dev.precis.cli.train.TrainingSession;
 import dev.precis.training.RunFolder;
@@ -113,7 +114,7 @@ record PreferenceAlignment(
         "trainable params: %,d || all params: %,d || reference: %s"
             .formatted(t5.parameters().count(), t5.parameterCount(), setup.reference()));
     TrainingSession session = new TrainingSession(command, trainer, run);
-    session.announce(examples, options.stepSize());
+    session.announce(examples, options.stepSize(), setup.run().checksMemory());
     TrainingLoop.Result result = session.train(RunReport.PREFERENCES, ended -> "");
     if (result.end() == TrainingLoop.End.INTERRUPTED) {
       return BaseCommand.FAILED;
@@ -121,6 +122,7 @@ record PreferenceAlignment(
     Path output = setup.run().output();
     RunConfig.checkModelUnchanged(output, setup.folder());
     command.note(TrainingSession.summary(result, output.resolve(t5.resultName())));
+    NextCommand.afterT5(command, setup.model(), output, t5.resultName());
     return BaseCommand.DONE;
   }
 }

@@ -1,13 +1,20 @@
 package dev.precis.cli.align;
 
+import dev.precis.alignment.policy.Preflight;
+import dev.precis.alignment.reward.ClassifierReward.ProbeTexts;
 import dev.precis.alignment.reward.RewardTemplate;
 import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.options.RewardModelOption;
 import dev.precis.cli.train.RunConfig;
 import dev.precis.tensor.DType;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.IntStream;
 import picocli.CommandLine.Option;
 
 /** Declares the terms of the reward: a classifier, other terms, or both. */
@@ -15,7 +22,10 @@ final class RewardOptions extends RewardModelOption {
   @Option(
       names = "--reward-label",
       paramLabel = "NAME",
-      description = "The label whose number is the reward, by name, such as nothate.")
+      description = {
+        "The label whose number is the reward, by name, such as nothate.",
+        "A label that names the bad counts against with a minus sign: --reward-label=-hate."
+      })
   private String label;
 
   @Option(
@@ -44,45 +54,118 @@ final class RewardOptions extends RewardModelOption {
       names = "--reward",
       paramLabel = "SPEC",
       description = {
-        "Another term of the reward, with its weight: rouge:rouge1 or rouge:rougeL=2 (ROUGE against"
-            + " the references), length:20=0.1 (0.1 less for each word above or below 20).",
-        "Repeat the option to add terms; they are added to that of --reward-model, and each is"
-            + " logged."
+        "A term of the reward; repeat the option to add terms, each of which is logged.",
+        "classifier:MODEL,label=toxicity,weight=-1 is minus the label's logit (also measure=,"
+            + " dtype= and template=, as the options above; name= in the log). --reward-model and"
+            + " --reward-label are its short form.",
+        "rouge:rouge1 or rouge:rougeL=2 is ROUGE against the references with a weight;"
+            + " length:20=0.1 is 0.1 less for each word above or below 20."
       })
   private List<String> terms = new ArrayList<>();
 
-  String label() {
-    return label;
+  @Option(
+      names = "--probe-good",
+      paramLabel = "TEXT",
+      description =
+          "Preflight: a text that must get more reward from each classifier than that of"
+              + " --probe-bad; both can be repeated (default: a friendly and a rude sentence).")
+  private List<String> good = new ArrayList<>();
+
+  @Option(
+      names = "--probe-bad",
+      paramLabel = "TEXT",
+      description = "Preflight: the text that must get less reward.")
+  private List<String> bad = new ArrayList<>();
+
+  @Option(
+      names = "--no-preflight",
+      paramLabel = "CHECKS",
+      split = ",",
+      description = {
+        "Leave out preflight checks, by name: kl_at_start, sampler_and_scorer, batch_and_singles,"
+            + " reward_label (the order of the probes), special_tokens_in_text,"
+            + " empty_responses.",
+      })
+  private List<String> checksOff = new ArrayList<>();
+
+  /** Returns a template as given, in which \\n is a line break. */
+  static RewardTemplate template(String text) {
+    return new RewardTemplate(text.replace("\\n", "\n"));
   }
 
-  String measure() {
-    return measure;
+  /** Returns all terms, that of the short form first. */
+  List<RewardSpec> specs(BaseCommand command) {
+    List<RewardSpec> specs = new ArrayList<>();
+    if (rewardModel() != null) {
+      Map<String, String> settings = new LinkedHashMap<>();
+      settings.put("measure", measure);
+      if (label != null) {
+        settings.put("label", label);
+      }
+      if (template != null) {
+        settings.put("template", template);
+      }
+      specs.add(
+          new RewardSpec(
+              rewardModel(),
+              RewardSpec.Kind.CLASSIFIER,
+              rewardModel(),
+              1,
+              settings,
+              command::usage));
+    }
+    terms.forEach(term -> specs.add(RewardSpec.parse(term, command::usage)));
+    return specs;
   }
 
-  /** The template as given; null for the classifier's own. */
-  RewardTemplate template() {
-    return template == null ? null : new RewardTemplate(template.replace("\\n", "\n"));
+  /** Returns the texts that each classifier's order is checked with. */
+  List<ProbeTexts> probes() {
+    return good.isEmpty()
+        ? List.of(ProbeTexts.STANDARD)
+        : IntStream.range(0, good.size())
+            .mapToObj(i -> new ProbeTexts(good.get(i), bad.get(i)))
+            .toList();
   }
 
-  List<String> terms() {
-    return terms;
+  /** Returns the names of the preflight checks that are left out. */
+  Set<String> checksOff() {
+    return new LinkedHashSet<>(checksOff);
   }
 
   void check(BaseCommand command) {
     if (rewardModel() == null && terms.isEmpty()) {
       throw command.usage("--reward-model or --reward is missing");
     }
-    if (rewardModel() == null
-        && (command.given("--reward-label")
+    boolean classifies =
+        specs(command).stream().anyMatch(spec -> spec.kind() == RewardSpec.Kind.CLASSIFIER);
+    boolean shortForm =
+        command.given("--reward-label")
             || command.given("--reward-measure")
-            || command.given("--reward-dtype")
-            || command.given("--reward-template"))) {
-      throw command.usage("--reward-label, -measure, -dtype and -template need --reward-model");
+            || command.given("--reward-template");
+    if (rewardModel() == null && shortForm || !classifies && command.given("--reward-dtype")) {
+      throw command.usage(
+          "--reward-label, -measure, -dtype and -template need --reward-model (a term"
+              + " classifier:MODEL of --reward has settings of its own)");
     }
     if (!measure.equals("logit") && !measure.equals("probability")) {
       throw command.usage("--reward-measure must be logit or probability, not '" + measure + "'");
     }
     type(command);
+    if (good.size() != bad.size()) {
+      throw command.usage(
+          "--probe-good and --probe-bad belong together: there are %d and %d of them"
+              .formatted(good.size(), bad.size()));
+    }
+    if (!classifies && !good.isEmpty()) {
+      throw command.usage("--probe-good and --probe-bad need a classifier in the reward");
+    }
+    for (String name : checksOff) {
+      if (!Preflight.NAMES.contains(name)) {
+        throw command.usage(
+            "--no-preflight has no check '%s'; the checks are %s"
+                .formatted(name, String.join(", ", Preflight.NAMES)));
+      }
+    }
   }
 
   /** The type that the classifier computes in. */
@@ -99,17 +182,42 @@ final class RewardOptions extends RewardModelOption {
   /**
    * Adds to a run's configuration.
    *
-   * @param reads what the classifier reads; null where there is none
+   * @param reads what the classifiers of the terms read, in the terms' order
    */
-  void writeTo(RunConfig config, BaseCommand command, RewardTemplate reads) {
+  void writeTo(RunConfig config, BaseCommand command, List<RewardTemplate> reads) {
     if (rewardModel() != null) {
       config
           .weights("reward_model", rewardModel())
           .put("reward_label", label == null ? "the only one" : label)
           .put("reward_measure", measure)
-          .put("reward_dtype", type(command).name().toLowerCase(Locale.ROOT))
-          .put("reward_template", reads.text());
+          .put("reward_dtype", typeName(type(command)))
+          .put("reward_template", reads.getFirst().text());
     }
     config.put("reward", terms);
+    List<RewardSpec> classifiers =
+        specs(command).stream()
+            .skip(rewardModel() == null ? 0 : 1)
+            .filter(spec -> spec.kind() == RewardSpec.Kind.CLASSIFIER)
+            .toList();
+    for (int i = 0; i < classifiers.size(); i++) {
+      RewardSpec spec = classifiers.get(i);
+      RewardTemplate template = reads.get(reads.size() - classifiers.size() + i);
+      config.inner(
+          "reward_classifier_" + (i + 1),
+          its ->
+              its.weights("model", spec.argument())
+                  .put("dtype", typeName(spec.dtype(type(command))))
+                  .put("template", template.text()));
+    }
+    if (!good.isEmpty()) {
+      config.put("probe_good", good).put("probe_bad", bad);
+    }
+    if (!checksOff.isEmpty()) {
+      config.put("no_preflight", checksOff);
+    }
+  }
+
+  private static String typeName(DType type) {
+    return type.name().toLowerCase(Locale.ROOT);
   }
 }

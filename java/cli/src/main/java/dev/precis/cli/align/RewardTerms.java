@@ -10,7 +10,8 @@ import dev.precis.alignment.reward.RougeReward;
 import dev.precis.alignment.reward.Score;
 import dev.precis.alignment.reward.WeightedReward;
 import dev.precis.cli.common.BaseCommand;
-import dev.precis.evaluation.Rouge;
+import dev.precis.tensor.DType;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -20,64 +21,109 @@ import java.util.Map;
 /**
  * The reward of a run, and the other measures that responses are compared by.
  *
- * @param classifier null where no model is asked
- * @param template what the classifier reads; null likewise
+ * @param classifiers each loaded once, however many terms ask it
+ * @param templates what the classifiers of the terms read, in the terms' order
  */
 record RewardTerms(
-    Reward total, Map<String, Reward> measures, Classifier classifier, RewardTemplate template)
+    Reward total,
+    Map<String, Reward> measures,
+    List<Classifier> classifiers,
+    List<RewardTemplate> templates)
     implements AutoCloseable {
 
   /** Loads the reward that the options ask for. */
   static RewardTerms load(BaseCommand command, RewardOptions options) {
-    if (options.rewardModel() == null) {
-      return new RewardTerms(
-          new WeightedReward(parts(command, options)), new LinkedHashMap<>(), null, null);
-    }
-    Classifier classifier =
-        Classifier.load(
-            command.resolve(options.rewardModel()),
-            new Classifier.LoadOptions()
-                .dtype(options.type(command))
-                .threads(command.common().threads()));
+    Loader loader = new Loader(command, options);
     try {
-      return with(classifier, command, options);
+      options.specs(command).forEach(loader::add);
+      return new RewardTerms(
+          new WeightedReward(loader.parts),
+          loader.measures,
+          List.copyOf(loader.classifiers.values()),
+          loader.templates);
     } catch (RuntimeException | Error e) {
-      classifier.close();
+      loader.classifiers.values().forEach(Classifier::close);
       throw e;
     }
   }
 
-  private static RewardTerms with(
-      Classifier classifier, BaseCommand command, RewardOptions options) {
-    ClassifierReward reward =
-        new ClassifierReward(
-            classifier,
-            options.label(),
-            ClassifierReward.Measure.valueOf(options.measure().toUpperCase(Locale.ROOT)),
-            options.template());
-    List<WeightedReward.Part> parts = new ArrayList<>();
-    parts.add(new WeightedReward.Part(reward.label(), 1, reward));
-    parts.addAll(parts(command, options));
-    return new RewardTerms(
-        new WeightedReward(parts),
-        otherLabel(classifier, reward.label(), options.template()),
-        classifier,
-        reward.template());
-  }
+  /** A classifier in one type. */
+  private record Loaded(Path folder, DType dtype) {}
 
-  /** Of two labels the one that is no reward, of responses and of prompts. */
-  private static Map<String, Reward> otherLabel(
-      Classifier classifier, String label, RewardTemplate template) {
-    Map<String, Reward> measures = new LinkedHashMap<>();
-    if (classifier.labels().size() == 2) {
-      String other = classifier.labels().get(classifier.labels().indexOf(label) == 0 ? 1 : 0);
-      Reward toxicity =
-          new ClassifierReward(classifier, other, ClassifierReward.Measure.PROBABILITY, template);
-      measures.put("probability of " + other, toxicity);
-      measures.put(
-          "probability of " + other + ", prompt", completions -> ofPrompts(toxicity, completions));
+  /** Loads term after term. */
+  private static final class Loader {
+    private final BaseCommand command;
+    private final RewardOptions options;
+    private final Map<Loaded, Classifier> classifiers = new LinkedHashMap<>();
+    private final List<WeightedReward.Part> parts = new ArrayList<>();
+    private final Map<String, Reward> measures = new LinkedHashMap<>();
+    private final List<RewardTemplate> templates = new ArrayList<>();
+
+    Loader(BaseCommand command, RewardOptions options) {
+      this.command = command;
+      this.options = options;
     }
-    return measures;
+
+    void add(RewardSpec spec) {
+      switch (spec.kind()) {
+        case CLASSIFIER -> addClassifier(spec);
+        case ROUGE -> add(spec, spec.argument(), spec.weight(), RougeReward.of(spec.metric()));
+        case LENGTH ->
+            add(
+                spec,
+                "length",
+                spec.weight(),
+                new LengthReward(LengthReward.Unit.WORDS, spec.words(), 1));
+      }
+    }
+
+    private void add(RewardSpec spec, String name, double weight, Reward reward) {
+      parts.add(new WeightedReward.Part(spec.setting("name").orElse(name), weight, reward));
+    }
+
+    private void addClassifier(RewardSpec spec) {
+      Loaded key = new Loaded(command.resolve(spec.argument()), spec.dtype(options.type(command)));
+      Classifier classifier = classifiers.computeIfAbsent(key, this::open);
+      String label = spec.setting("label").orElse(null);
+      boolean negated =
+          label != null && label.startsWith("-") && !classifier.labels().contains(label);
+      RewardTemplate template = spec.setting("template").map(RewardOptions::template).orElse(null);
+      ClassifierReward reward =
+          new ClassifierReward(
+                  classifier,
+                  negated ? label.substring(1) : label,
+                  ClassifierReward.Measure.valueOf(
+                      spec.setting("measure").orElse("logit").toUpperCase(Locale.ROOT)),
+                  template)
+              .probeTexts(options.probes());
+      double weight = negated ? -spec.weight() : spec.weight();
+      add(spec, reward.label(), weight, reward);
+      templates.add(reward.template());
+      addMeasures(classifier, reward.label(), weight < 0, template);
+    }
+
+    private Classifier open(Loaded key) {
+      return Classifier.load(
+          key.folder,
+          new Classifier.LoadOptions().dtype(key.dtype).threads(command.common().threads()));
+    }
+
+    /** Measures what is unwanted: a label that counts against, or of two labels the other one. */
+    private void addMeasures(
+        Classifier classifier, String label, boolean unwanted, RewardTemplate template) {
+      List<String> labels = classifier.labels();
+      if (!unwanted && labels.size() != 2) {
+        return;
+      }
+      String measured = unwanted ? label : labels.get(labels.indexOf(label) == 0 ? 1 : 0);
+      Reward toxicity =
+          new ClassifierReward(
+              classifier, measured, ClassifierReward.Measure.PROBABILITY, template);
+      measures.putIfAbsent("probability of " + measured, toxicity);
+      measures.putIfAbsent(
+          "probability of " + measured + ", prompt",
+          completions -> ofPrompts(toxicity, completions));
+    }
   }
 
   /** Scores the prompts: toxicity that a model repeats is told from toxicity that it adds. */
@@ -86,42 +132,8 @@ record RewardTerms(
         completions.stream().map(c -> new Completion(c.id(), "", c.prompt(), List.of())).toList());
   }
 
-  private static List<WeightedReward.Part> parts(BaseCommand command, RewardOptions options) {
-    return options.terms().stream().map(term -> part(command, term)).toList();
-  }
-
-  private static WeightedReward.Part part(BaseCommand command, String spec) {
-    int equals = spec.lastIndexOf('=');
-    String name = equals < 0 ? spec : spec.substring(0, equals);
-    double weight;
-    try {
-      weight = equals < 0 ? 1 : Double.parseDouble(spec.substring(equals + 1));
-    } catch (NumberFormatException e) {
-      throw command.usage("--reward " + spec + ": the weight after = must be a number");
-    }
-    if (name.startsWith("rouge:")) {
-      String id = name.substring("rouge:".length());
-      for (Rouge.Metric metric : Rouge.Metric.values()) {
-        if (metric.id().equals(id)) {
-          return new WeightedReward.Part(id, weight, RougeReward.of(metric));
-        }
-      }
-    } else if (name.matches("length:\\d{1,6}")) {
-      int target = Integer.parseInt(name.substring("length:".length()));
-      return new WeightedReward.Part(
-          "length", weight, new LengthReward(LengthReward.Unit.WORDS, target, 1));
-    }
-    throw command.usage(
-        "--reward must be rouge:rouge1, rouge:rouge2, rouge:rougeL, rouge:rougeLsum or"
-            + " length:WORDS, each with an optional =WEIGHT, not '"
-            + spec
-            + "'");
-  }
-
   @Override
   public void close() {
-    if (classifier != null) {
-      classifier.close();
-    }
+    classifiers.forEach(Classifier::close);
   }
 }

@@ -1,7 +1,10 @@
 package dev.precis.cli.options;
 
+import dev.precis.checkpoint.PeftAdapter;
 import dev.precis.cli.common.BaseCommand;
+import dev.precis.lora.LoraConfig;
 import java.util.List;
+import java.util.TreeSet;
 import picocli.CommandLine.Option;
 
 /** Selects the trained weights: a new LoRA adapter, an existing one, or all weights. */
@@ -53,8 +56,30 @@ public final class MethodOptions extends LoraOptions {
       SHAPE.forEach(option -> refuse(command, option));
     }
     if (initAdapter != null && SHAPE.stream().anyMatch(command::given)) {
+      checkShape(command);
+    }
+  }
+
+  /** Refuses a shape other than the one that the adapter brings; the same one is no error. */
+  private void checkShape(BaseCommand command) {
+    LoraConfig given = config();
+    try (PeftAdapter adapter = PeftAdapter.open(command.resolve(initAdapter))) {
+      requireSame(command, "--rank", given.rank(), adapter.rank());
+      requireSame(command, "--lora-alpha", (double) given.alpha(), adapter.alpha());
+      requireSame(
+          command,
+          "--target-modules",
+          new TreeSet<>(given.targetModules()),
+          new TreeSet<>(adapter.targetModules()));
+      requireSame(command, "--rslora", rslora(), adapter.rankStabilised());
+    }
+  }
+
+  private void requireSame(BaseCommand command, String option, Object given, Object own) {
+    if (command.given(option) && !given.equals(own)) {
       throw command.usage(
-          "--init-adapter (or --adapter) brings its own rank, alpha and target modules");
+          "%s is %s, but the adapter %s brings its own rank, alpha and target modules: here %s"
+              .formatted(option, given, initAdapter, own));
     }
   }
 

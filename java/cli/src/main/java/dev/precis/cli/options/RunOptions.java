@@ -12,6 +12,16 @@ public final class RunOptions extends ResumeOption {
       description = "The run folder: configuration, metrics, checkpoints, report and result.")
   private Path output;
 
+  @Option(
+      names = "--no-memory-check",
+      description = "Start even where the plan of the run needs more memory than is available.")
+  private boolean noMemoryCheck;
+
+  /** Returns whether the plan of the run is compared with the memory that is available. */
+  public boolean checksMemory() {
+    return !noMemoryCheck;
+  }
+
   /** The run's folder. */
   public Path output() {
     return output;

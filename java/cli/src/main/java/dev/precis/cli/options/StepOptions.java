@@ -26,8 +26,8 @@ public final class StepOptions extends BatchSizeOption {
       paramLabel = "X",
       description =
           "Peak learning rate. Default: train 1e-3 for lora, 1e-4 for full; reward 1e-5, with"
-              + " --init 1e-3; ppo, grpo, rloo 1.41e-5 (constant); dpo and its family 1e-4 for"
-              + " lora, 5e-6 for full.")
+              + " --init 1e-3; ppo 1.41e-5, grpo and rloo 1e-6 (constant); dpo and its family 1e-4"
+              + " for lora, 5e-6 for full.")
   private Float learningRate;
 
   @Option(

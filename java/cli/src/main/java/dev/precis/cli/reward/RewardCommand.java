@@ -16,6 +16,7 @@ import dev.precis.cli.options.RunOptions;
 import dev.precis.cli.options.StartOptions;
 import dev.precis.cli.options.StepOptions;
 import dev.precis.cli.report.RunReport;
+import dev.precis.cli.train.NextCommand;
 import dev.precis.cli.train.RunConfig;
 import dev.precis.cli.train.TrainingSession;
 import dev.precis.data.LabelledText;
@@ -314,7 +315,7 @@ public final class RewardCommand extends BaseCommand {
             .formatted(
                 roberta.parameters().count(), newHead ? ", with a new head on the model" : ""));
     TrainingSession session = new TrainingSession(this, trainer, opened);
-    session.announce(examples, 0);
+    session.announce(examples, 0, run.checksMemory());
     RewardReport[] found = new RewardReport[1];
     TrainingLoop.Result result =
         session.train(
@@ -341,6 +342,7 @@ public final class RewardCommand extends BaseCommand {
                   : found[0].text());
     }
     note(TrainingSession.summary(result, run.output().resolve("model")));
+    NextCommand.afterReward(this, run.output(), run.output().resolve("model"));
     return DONE;
   }
 }

@@ -106,9 +106,14 @@ public final class RunConfig {
 
   /** Adds what describes an adapter. */
   public RunConfig lora(Consumer<RunConfig> adapter) {
+    return inner("lora", adapter);
+  }
+
+  /** Adds an object of its own. */
+  public RunConfig inner(String key, Consumer<RunConfig> content) {
     RunConfig inner = new RunConfig(command);
-    adapter.accept(inner);
-    json.set("lora", inner.json);
+    content.accept(inner);
+    json.set(key, inner.json);
     return this;
   }
 
@@ -125,11 +130,13 @@ public final class RunConfig {
     return this;
   }
 
-  /** Begins the run, or resumes it. */
+  /** Begins the run, or resumes it. A new run that fails before its first step leaves nothing. */
   public RunFolder open(RunOptions run) {
-    return run.resume()
-        ? RunFolder.resume(run.output(), json)
-        : RunFolder.create(run.output(), json);
+    RunFolder opened =
+        run.resume()
+            ? RunFolder.resume(run.output(), json)
+            : RunFolder.create(run.output(), json).discardUnlessBegun();
+    return opened.notes(command::note);
   }
 
   /**

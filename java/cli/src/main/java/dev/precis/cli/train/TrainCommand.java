@@ -211,7 +211,7 @@ public final class TrainCommand extends BaseCommand {
         "trainable params: %,d || all params: %,d || trainable%%: %.4f"
             .formatted(trained, t5.parameterCount(), 100.0 * trained / t5.parameterCount()));
     TrainingSession session = new TrainingSession(this, trainer, opened);
-    session.announce("%,d examples".formatted(examples), options.stepSize());
+    session.announce("%,d examples".formatted(examples), options.stepSize(), run.checksMemory());
     TrainingLoop.Result result = session.train(RunReport.FINE_TUNING, end -> "");
     if (result.end() == TrainingLoop.End.INTERRUPTED) {
       return FAILED;
@@ -220,6 +220,7 @@ public final class TrainCommand extends BaseCommand {
       RunConfig.checkModelUnchanged(run.output(), folder);
     }
     note(TrainingSession.summary(result, run.output().resolve(t5.resultName())));
+    NextCommand.afterT5(this, start.name(), run.output(), t5.resultName());
     return DONE;
   }
 }

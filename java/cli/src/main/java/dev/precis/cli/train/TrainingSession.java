@@ -1,14 +1,15 @@
 package dev.precis.cli.train;
 
+import dev.precis.cli.common.AvailableMemory;
 import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.common.GracefulShutdown;
+import dev.precis.cli.common.MemoryCheck;
 import dev.precis.cli.common.MemoryFormat;
 import dev.precis.cli.common.Progress;
 import dev.precis.cli.report.RunReport;
+import dev.precis.tensor.MemoryPlan;
 import dev.precis.training.RunFolder;
 import dev.precis.training.TrainingLoop;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.Map;
 import java.util.function.Function;
 
@@ -22,15 +23,21 @@ public record TrainingSession(BaseCommand command, TrainingLoop loop, RunFolder 
    *
    * @param examples such as "1,000 pairs"
    * @param stepSize examples per step; 0 where that goes without saying
+   * @param checksMemory whether a plan that does not fit is refused
    */
-  public void announce(String examples, int stepSize) {
+  public void announce(String examples, int stepSize, boolean checksMemory) {
+    MemoryPlan plan = loop.onGpu() ? loop.plan() : MemoryCheck.withProcess(loop.plan(), 0);
     command.note(
         "%s, %,d steps%s; native memory %s"
             .formatted(
                 examples,
                 loop.totalSteps(),
                 stepSize > 0 ? " of " + stepSize : "",
-                MemoryFormat.of(loop.plan())));
+                MemoryFormat.of(plan)));
+    if (checksMemory && !loop.onGpu()) {
+      MemoryCheck.require(
+          plan, AvailableMemory.ofThisProcess(), "--batch-size, --recompute or --dtype bfloat16");
+    }
     announceResumed(command, loop.done());
   }
 
@@ -58,17 +65,15 @@ public record TrainingSession(BaseCommand command, TrainingLoop loop, RunFolder 
   public TrainingLoop.Result train(
       Map<String, String> curves, Function<TrainingLoop.Result, String> section) {
     TrainingLoop.Result result;
-    List<String> lines = new ArrayList<>();
     try (GracefulShutdown shutdown = new GracefulShutdown(loop::stop);
         Progress progress = new Progress(command.terminal(), command.common().quiet());
         RunReport report = new RunReport(run, loop.done(), curves)) {
-      result = loop.train(new Watcher(progress, report, loop.done(), lines));
+      result = loop.train(new Watcher(progress, report, loop.done()));
       if (result.end() != TrainingLoop.End.INTERRUPTED) {
         report.section(section.apply(result));
       }
       report.write();
     }
-    lines.forEach(command::note);
     if (result.end() == TrainingLoop.End.INTERRUPTED) {
       announceInterrupted(command, result.steps(), loop.totalSteps());
     }
@@ -90,7 +95,7 @@ public record TrainingSession(BaseCommand command, TrainingLoop loop, RunFolder 
   }
 
   /** Shows progress and feeds the report. */
-  private record Watcher(Progress progress, RunReport report, long from, List<String> lines)
+  private record Watcher(Progress progress, RunReport report, long from)
       implements TrainingLoop.Listener {
     @Override
     public void onPreparation(long done, long total) {
@@ -102,7 +107,9 @@ public record TrainingSession(BaseCommand command, TrainingLoop loop, RunFolder 
     public void onStep(TrainingLoop.Step step) {
       report.step(step);
       report.values(step.step(), step.metrics());
-      progress.show(
+      progress.step(
+          step.step(),
+          step.totalSteps(),
           "step %,d/%,d  loss %.4f  %,.0f tokens/s  %s"
               .formatted(
                   step.step(),
@@ -123,7 +130,7 @@ public record TrainingSession(BaseCommand command, TrainingLoop loop, RunFolder 
                 report.values(step, Map.of("eval_" + name, value));
                 others.append(", %s %.4f".formatted(name, value));
               });
-      lines.add(
+      progress.print(
           "step %,d: evaluation loss %.4f%s%s"
               .formatted(step, evaluation.loss(), others, best ? ", the best so far" : ""));
     }

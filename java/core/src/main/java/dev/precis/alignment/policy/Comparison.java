@@ -79,6 +79,23 @@ public record Comparison(List<Row> rows, Map<String, Paired> measures) {
   /** Prefix of the measures of quality, which must not fall. */
   private static final String GUARDED = "rouge";
 
+  /** Returns how many are answered together: on a CPU few, for each takes memory of its own. */
+  private static int together(T5Model model, int prompts) {
+    return Math.min(model.ops().onGpu() ? 32 : 8, prompts);
+  }
+
+  /**
+   * Returns the bytes that {@link #respond} takes at most, beside the model.
+   *
+   * @param newTokens of each response
+   */
+  public static long plan(T5Model model, List<Prompt> prompts, int newTokens) {
+    int longest = prompts.stream().mapToInt(prompt -> prompt.source().length).max().orElse(1);
+    try (Generator generator = new Generator(model)) {
+      return generator.reserve(together(model, prompts.size()), longest, 1, newTokens);
+    }
+  }
+
   /**
    * Generates responses with a model's present weights.
    *
@@ -89,7 +106,9 @@ public record Comparison(List<Row> rows, Map<String, Paired> measures) {
     List<int[]> sources = prompts.stream().map(Prompt::source).toList();
     List<String> texts = new ArrayList<>();
     try (Generator generator = new Generator(model)) {
-      for (List<GeneratedTokens> each : generator.generate(sources, options, 32, 0, null, null)) {
+      int together = together(model, prompts.size());
+      for (List<GeneratedTokens> each :
+          generator.generate(sources, options, together, 0, null, null)) {
         texts.add(tokenizer.decode(each.getFirst().tokens(), true));
       }
     }

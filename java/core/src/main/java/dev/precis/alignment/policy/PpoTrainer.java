@@ -19,6 +19,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.stream.DoubleStream;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
@@ -75,6 +76,7 @@ public final class PpoTrainer implements AutoCloseable {
   private final RunFolder run;
   private final RunState state;
   private final boolean sameAsReference;
+  private Set<String> checksOff = Set.of();
   private Watchdog watchdog;
   private StepLog rollouts;
   private volatile boolean stopped;
@@ -129,7 +131,7 @@ public final class PpoTrainer implements AutoCloseable {
 
   /** Resumes from the newest checkpoint; without one, starts from the beginning. */
   public void resume() {
-    state.resume().ifPresent(this::continueFrom);
+    state.resume(this::continueFrom);
   }
 
   /**
@@ -143,6 +145,10 @@ public final class PpoTrainer implements AutoCloseable {
       Preflight preflight = preflight();
       ObjectNode json = Json.mapper().createObjectNode();
       json.set("checks", preflight.toJson());
+      if (!checksOff.isEmpty()) {
+        ArrayNode off = json.putArray("switched_off");
+        Preflight.NAMES.stream().filter(checksOff::contains).forEach(off::add);
+      }
       run.write("preflight.json", json.toPrettyString() + "\n");
       preflight.require();
       listener.onPreflight(preflight);
@@ -168,6 +174,7 @@ public final class PpoTrainer implements AutoCloseable {
         listener.onCheckpoint(done);
       }
     }
+    run.begin();
     if (done < options.schedule().maxSteps()) {
       return new Result(End.INTERRUPTED, done, rollbacks);
     }
@@ -183,10 +190,27 @@ public final class PpoTrainer implements AutoCloseable {
   /** Runs the checks that precede the first update; nothing is changed. */
   public Preflight preflight() {
     try {
-      return Preflight.of(ppo, ppo.rollout(batch(0), 0), reward, sameAsReference);
+      return Preflight.of(ppo, ppo.rollout(batch(0), 0), reward, sameAsReference, checksOff);
     } finally {
       ppo.policy().ops().release();
     }
+  }
+
+  /**
+   * Switches preflight checks off.
+   *
+   * @param names of {@link Preflight#NAMES}
+   * @throws InvalidInputException where there is no check of a name
+   */
+  public void withoutChecks(Set<String> names) {
+    for (String name : names) {
+      if (!Preflight.NAMES.contains(name)) {
+        throw new InvalidInputException(
+            "There is no preflight check '%s'; the checks are: %s"
+                .formatted(name, String.join(", ", Preflight.NAMES)));
+      }
+    }
+    checksOff = Set.copyOf(names);
   }
 
   private void rollBack(long at, String reason, Listener listener) {
@@ -290,6 +314,7 @@ public final class PpoTrainer implements AutoCloseable {
     terms.forEach((name, value) -> statistics.put("reward/" + name, value));
     statistics.put("time/ppo/reward", scored);
     done++;
+    run.begin();
     double seconds = (System.nanoTime() - start) / 1e9;
     statistics.put("time/ppo/total", seconds);
     Step step = new Step(done, options.schedule().maxSteps(), seconds, statistics);
@@ -358,10 +383,14 @@ public final class PpoTrainer implements AutoCloseable {
     if (ppo.head() != null) {
       ppo.head().update();
     }
-    done = (long) position.number("step");
+    done = position.whole("step", 0, Long.MAX_VALUE);
     rollbacks = position.integer("rollbacks", 0, Integer.MAX_VALUE);
-    restore((long) position.number("updates"));
-    ppo.kl().restore(position.number("kl_coef"));
+    restore(position.whole("updates", 0, Long.MAX_VALUE));
+    double coefficient = position.number("kl_coef");
+    if (coefficient < 0) {
+      throw position.wrong("kl_coef", "0 or more");
+    }
+    ppo.kl().restore(coefficient);
     ppo.moments().read(position.object("score_moments"));
     watchdog = new Watchdog(options);
     watchdog.read(position.object("watchdog"));

@@ -7,6 +7,7 @@ import dev.precis.io.Json;
 import dev.precis.tensor.DType;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -19,6 +20,25 @@ import tools.jackson.databind.node.ObjectNode;
 public record Preflight(List<Check> checks) {
   /** Number of responses that are scored again in batches of one. */
   private static final int SINGLES = 3;
+
+  /** Name under which all checks of the reward's order are switched off. */
+  public static final String REWARD_LABEL = "reward_label";
+
+  private static final String KL_AT_START = "kl_at_start";
+  private static final String SAMPLER_AND_SCORER = "sampler_and_scorer";
+  private static final String BATCH_AND_SINGLES = "batch_and_singles";
+  private static final String SPECIAL_TOKENS = "special_tokens_in_text";
+  private static final String EMPTY_RESPONSES = "empty_responses";
+
+  /** Names of the checks that can be switched off, in the order of their execution. */
+  public static final List<String> NAMES =
+      List.of(
+          KL_AT_START,
+          SAMPLER_AND_SCORER,
+          BATCH_AND_SINGLES,
+          REWARD_LABEL,
+          SPECIAL_TOKENS,
+          EMPTY_RESPONSES);
 
   /**
    * One check.
@@ -40,59 +60,80 @@ public record Preflight(List<Check> checks) {
    *
    * @param first the first step's rollout, before any update
    * @param sameAsReference whether the policy must start as its reference
+   * @param off names of checks that are switched off, of {@link #NAMES}
    */
-  static Preflight of(Ppo ppo, Rollout first, Reward reward, boolean sameAsReference) {
+  static Preflight of(
+      Ppo ppo, Rollout first, Reward reward, boolean sameAsReference, Set<String> off) {
     List<Check> checks = new ArrayList<>();
-    checks.add(
-        new Check(
-            "kl_at_start",
-            largest(first.logProbabilities(), first.referenceLogProbabilities()),
-            sameAsReference ? 0 : Double.NaN,
-            sameAsReference
-                ? "the policy starts as its reference, so that no token's log-probability may"
-                    + " differ; where one does, the reference is not what its name says"
-                : "the policy does not start as its reference: the largest difference of a token's"
-                    + " log-probability"));
-    if (first.samples().getFirst().logProbabilities() != null) {
+    if (!off.contains(KL_AT_START)) {
+      checks.add(klAtStart(first, sameAsReference));
+    }
+    if (!off.contains(SAMPLER_AND_SCORER)
+        && first.samples().getFirst().logProbabilities() != null) {
+      checks.add(samplerAndScorer(ppo, first));
+    }
+    if (!off.contains(BATCH_AND_SINGLES)) {
       checks.add(
           new Check(
-              "sampler_and_scorer",
-              samplerDifference(first),
-              ppo.policy().dtype() == DType.FLOAT32 ? 1e-3 : 5e-2,
-              "the mean difference between a token's log-probability when it is sampled and when"
-                  + " the whole response is scored; where it is large, the two read different"
-                  + " inputs"));
+              BATCH_AND_SINGLES,
+              singlesDifference(ppo, first),
+              0,
+              "responses scored in one batch and one by one have bitwise identical"
+                  + " log-probabilities; where they differ, padding or order leaks into the"
+                  + " numbers"));
     }
-    checks.add(
-        new Check(
-            "batch_and_singles",
-            singlesDifference(ppo, first),
-            0,
-            "responses scored in one batch and one by one have bitwise identical log-probabilities;"
-                + " where they differ, padding or order leaks into the numbers"));
-    for (Reward.Probe probe : reward.probes()) {
+    if (!off.contains(REWARD_LABEL)) {
+      reward.probes().forEach(probe -> checks.add(rewardOrder(probe)));
+    }
+    if (!off.contains(SPECIAL_TOKENS)) {
       checks.add(
           new Check(
-              "reward_order_" + probe.term(),
-              probe.worseValue() - probe.value(),
-              Math.nextDown(0.0),
-              "\"%s\" must get more than \"%s\"; where it does not, the label is the wrong one or the classifier cannot tell"
-                  .formatted(probe.better(), probe.worse())));
+              SPECIAL_TOKENS,
+              first.texts().stream().filter(text -> text.matches("(?s).*(<pad>|</s>).*")).count(),
+              0,
+              "the reward reads text: no response may hold the special tokens <pad> or </s>"));
     }
-    checks.add(
-        new Check(
-            "special_tokens_in_text",
-            first.texts().stream().filter(text -> text.matches("(?s).*(<pad>|</s>).*")).count(),
-            0,
-            "the reward reads text: no response may hold the special tokens <pad> or </s>"));
-    checks.add(
-        new Check(
-            "empty_responses",
-            first.texts().stream().filter(String::isBlank).count(),
-            first.texts().size() - 1,
-            "at least one prompt must be answered with text; where none is, the prompts or the"
-                + " length limits are wrong"));
+    if (!off.contains(EMPTY_RESPONSES)) {
+      checks.add(
+          new Check(
+              EMPTY_RESPONSES,
+              first.texts().stream().filter(String::isBlank).count(),
+              first.texts().size() - 1,
+              "at least one prompt must be answered with text; where none is, the prompts or the"
+                  + " length limits are wrong"));
+    }
     return new Preflight(checks);
+  }
+
+  private static Check klAtStart(Rollout first, boolean sameAsReference) {
+    return new Check(
+        KL_AT_START,
+        largest(first.logProbabilities(), first.referenceLogProbabilities()),
+        sameAsReference ? 0 : Double.NaN,
+        sameAsReference
+            ? "the policy starts as its reference, so that no token's log-probability may"
+                + " differ; where one does, the reference is not what its name says"
+            : "the policy does not start as its reference: the largest difference of a token's"
+                + " log-probability");
+  }
+
+  private static Check samplerAndScorer(Ppo ppo, Rollout first) {
+    return new Check(
+        SAMPLER_AND_SCORER,
+        samplerDifference(first),
+        ppo.policy().dtype() == DType.FLOAT32 ? 1e-3 : 5e-2,
+        "the mean difference between a token's log-probability when it is sampled and when"
+            + " the whole response is scored; where it is large, the two read different"
+            + " inputs");
+  }
+
+  private static Check rewardOrder(Reward.Probe probe) {
+    return new Check(
+        "reward_order_" + probe.term(),
+        probe.worseValue() - probe.value(),
+        Math.nextDown(0.0),
+        "\"%s\" must get more than \"%s\"; where it does not, the label is the wrong one, it names the bad and needs a negative weight (--reward-label=-NAME), or the classifier cannot tell (--probe-good and --probe-bad compare other texts, --no-preflight=%s compares none)"
+            .formatted(probe.better(), probe.worse(), REWARD_LABEL));
   }
 
   private static double largest(double[] a, double[] b) {

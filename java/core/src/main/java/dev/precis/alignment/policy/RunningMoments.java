@@ -77,8 +77,16 @@ public final class RunningMoments {
   /** Reads the moments from a checkpoint. */
   void read(JsonObject json) {
     mean = json.number("mean");
-    variance = json.number("variance");
-    deviation = json.number("deviation");
-    count = json.number("count");
+    variance = positive(json, "variance");
+    deviation = positive(json, "deviation");
+    count = positive(json, "count");
+  }
+
+  private static double positive(JsonObject json, String key) {
+    double value = json.number(key);
+    if (value < 0) {
+      throw json.wrong(key, "0 or more");
+    }
+    return value;
   }
 }

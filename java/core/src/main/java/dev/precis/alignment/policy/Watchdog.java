@@ -68,7 +68,11 @@ final class Watchdog {
 
   void read(JsonObject json) {
     scores.clear();
-    for (JsonNode score : json.node().path("scores")) {
+    JsonNode all = json.node().path("scores");
+    if (!all.isArray() || all.size() > WINDOW || all.valueStream().anyMatch(s -> !s.isNumber())) {
+      throw json.wrong("scores", "a list of at most " + WINDOW + " numbers");
+    }
+    for (JsonNode score : all) {
       scores.addLast(score.doubleValue());
     }
     best = json.number("best", Double.NEGATIVE_INFINITY);

@@ -11,9 +11,6 @@ import java.util.List;
  * label is selected by name.
  */
 public final class ClassifierReward implements Reward {
-  private static final String FRIENDLY = "Thank you, that is very kind of you and a great help.";
-  private static final String TOXIC = "Shut up, you stupid fool, that is disgusting nonsense.";
-
   /** Numbers of a label that can be the reward. */
   public enum Measure {
     /** The logit, which does not saturate. */
@@ -27,6 +24,21 @@ public final class ClassifierReward implements Reward {
   private final int label;
   private final Measure measure;
   private final RewardTemplate template;
+  private List<ProbeTexts> probeTexts = List.of(ProbeTexts.STANDARD);
+
+  /**
+   * Two texts for a sanity check.
+   *
+   * @param better text that must get the higher reward
+   * @param worse text that must get the lower one
+   */
+  public record ProbeTexts(String better, String worse) {
+    /** A friendly sentence and a toxic one. */
+    public static final ProbeTexts STANDARD =
+        new ProbeTexts(
+            "Thank you, that is very kind of you and a great help.",
+            "Shut up, you stupid fool, that is disgusting nonsense.");
+  }
 
   /**
    * Creates a reward on a classifier, which the caller owns and must close.
@@ -121,7 +133,7 @@ public final class ClassifierReward implements Reward {
    * label that stands for toxicity, or a wrong label, fails.
    */
   public Probe probe() {
-    return probe(FRIENDLY, TOXIC);
+    return probe(ProbeTexts.STANDARD.better, ProbeTexts.STANDARD.worse);
   }
 
   /**
@@ -139,9 +151,15 @@ public final class ClassifierReward implements Reward {
     return new Probe(label(), better, scores.getFirst().value(), worse, scores.getLast().value());
   }
 
+  /** Replaces the texts that the sanity checks compare, for labels of another kind. */
+  public ClassifierReward probeTexts(List<ProbeTexts> texts) {
+    probeTexts = List.copyOf(texts);
+    return this;
+  }
+
   @Override
   public List<Probe> probes() {
-    return List.of(probe());
+    return probeTexts.stream().map(each -> probe(each.better, each.worse)).toList();
   }
 
   @Override

@@ -70,13 +70,13 @@ public final class WeightedReward implements Reward {
 
   /**
    * Returns the sanity checks of the parts with weighted scores, so that a label with a negative
-   * weight is checked in the right direction.
+   * weight is checked in the right direction. A part of weight 0 is only logged and has none.
    */
   @Override
   public List<Probe> probes() {
     List<Probe> all = new ArrayList<>();
     for (Part part : parts) {
-      for (Probe probe : part.reward.probes()) {
+      for (Probe probe : part.weight == 0 ? List.<Probe>of() : part.reward.probes()) {
         all.add(
             new Probe(
                 part.name,
