@@ -22,6 +22,7 @@ import dev.precis.device.DeviceOptions;
 import dev.precis.ops.Ops;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -60,7 +61,7 @@ import picocli.CommandLine.Spec;
       "  precis download google/flan-t5-base    a larger model",
       "  precis generate --model google/flan-t5-base --input dialogues.jsonl",
       "",
-      "See 'precis COMMAND --help' for a command's options and examples.",
+      "See 'precis help COMMAND' for a command's options and examples.",
       "Exit codes: 0 done, 1 failed, 2 wrong usage or bad input."
     })
 public final class Main implements BaseCommand.Root, Runnable {
@@ -104,7 +105,15 @@ public final class Main implements BaseCommand.Root, Runnable {
   }
 
   /** Runs one command line and returns its exit code. */
-  public static int run(Terminal terminal, String... args) {
+  public static int run(Terminal terminal, String... arguments) {
+    String[] args = longHelp(arguments);
+    if (args.length > 0 && args[0].equals("help")) {
+      args = args.length == 1 ? new String[] {"--help"} : new String[] {args[1], "--help"};
+    }
+    return runCommand(terminal, args);
+  }
+
+  private static int runCommand(Terminal terminal, String... args) {
     CommandLine line = new CommandLine(new Main(terminal));
     addCommands(line, args.length == 0 ? "" : args[0]);
     line.setColorScheme(
@@ -112,7 +121,7 @@ public final class Main implements BaseCommand.Root, Runnable {
     StringWriter help = new StringWriter();
     line.setOut(new PrintWriter(help)).setErr(new PrintWriter(terminal.err(), true));
     Failures failures = new Failures(terminal, List.of(args).contains("--debug"));
-    line.setParameterExceptionHandler((e, arguments) -> failures.reportUsage(e));
+    line.setParameterExceptionHandler((e, given) -> failures.reportUsage(e));
     line.setExecutionStrategy(
         result -> {
           refuseTwice(result);
@@ -126,12 +135,22 @@ public final class Main implements BaseCommand.Root, Runnable {
               && !args[0].startsWith("-")
               && !line.getSubcommands().containsKey(args[0]);
       int exitCode = unknown ? line.execute(args[0]) : line.execute(args);
-      terminal.print(help.toString());
+      terminal.printRaw(help.toString());
       return exitCode;
     } catch (Throwable e) {
       // Errors pass by picocli's handlers, which are for exceptions.
       return failures.report(e);
     }
+  }
+
+  /**
+   * Spells -h out. As an option of one letter it would claim every value that begins with it, such
+   * as that of --reward-label=-hate.
+   */
+  private static String[] longHelp(String... arguments) {
+    return Arrays.stream(arguments)
+        .map(each -> each.equals("-h") ? "--help" : each)
+        .toArray(String[]::new);
   }
 
   /** Adds only the command that is called, if it is known: reading all of them takes time. */

@@ -10,6 +10,8 @@ import java.io.PrintStream;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.Map;
 
 /**
  * Runs typical commands and discards their output. The launcher starts this once after a build, so
@@ -19,9 +21,11 @@ final class Rehearsal {
   private Rehearsal() {}
 
   public static void main(String[] args) throws IOException, InterruptedException {
+    // A build asks no server.
+    Map<String, String> environment = new HashMap<>(System.getenv());
+    environment.put("HF_HUB_OFFLINE", "1");
     ByteArrayOutputStream ignored = new ByteArrayOutputStream();
-    Terminal terminal =
-        new Terminal(ignored, new PrintStream(ignored), System.getenv(), true, false);
+    Terminal terminal = new Terminal(ignored, new PrintStream(ignored), environment, true, false);
     Main.run(terminal, "--help");
     Main.run(terminal, "generate", "--no-such-option");
     Main.run(terminal, "doctor", "--json");

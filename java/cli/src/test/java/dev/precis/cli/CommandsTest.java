@@ -22,6 +22,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CopyOnWriteArrayList;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -55,6 +56,37 @@ final class CommandsTest {
     assertTrue(result.out().contains("with a token"), result.out());
     assertFalse(result.out().contains("hf_secret"), result.out());
     assertTrue(result.out().contains(folder.toString()), result.out());
+  }
+
+  @Test
+  void doctorAsksTheHub() throws IOException {
+    HttpServer server = HttpServer.create(new InetSocketAddress("127.0.0.1", 0), 0);
+    List<String> asked = new CopyOnWriteArrayList<>();
+    server.createContext(
+        "/",
+        exchange -> {
+          asked.add(exchange.getRequestMethod() + exchange.getRequestHeaders().entrySet());
+          exchange.sendResponseHeaders(200, -1);
+          exchange.close();
+        });
+    server.start();
+    String endpoint = "http://127.0.0.1:" + server.getAddress().getPort();
+    Map<String, String> environment =
+        new HashMap<>(
+            Map.of("HF_TOKEN", "hf_secret", "HF_ENDPOINT", endpoint, "HF_HOME", "" + folder));
+    String found = run(environment, "doctor", "--json").succeeded().out();
+    assertTrue(found.contains(endpoint + " answers; with a token"), found);
+    assertEquals(1, asked.size());
+    assertFalse(asked.toString().contains("hf_secret"), asked.toString());
+    environment.put("HF_HUB_OFFLINE", "1");
+    String offline = run(environment, "doctor", "--json").succeeded().out();
+    assertTrue(offline.contains("HF_HUB_OFFLINE"), offline);
+    assertEquals(1, asked.size());
+    server.stop(0);
+    environment.remove("HF_HUB_OFFLINE");
+    String gone = run(environment, "doctor", "--json").succeeded().out();
+    assertTrue(gone.contains("cannot be reached"), gone);
+    assertFalse(gone.contains("hf_secret"), gone);
   }
 
   @Test

@@ -50,10 +50,7 @@ public final class CommonOptions {
   @Option(names = "--debug", description = "Print the stack trace of an error.")
   private boolean debug;
 
-  @Option(
-      names = {"-h", "--help"},
-      usageHelp = true,
-      description = "Show this help.")
+  @Option(names = "--help", usageHelp = true, description = "Show this help; -h does too.")
   private boolean help;
 
   public boolean quiet() {

@@ -49,7 +49,7 @@ public final class Failures {
   private int report(Failure failure, Throwable thrown) {
     if (failure.sentence != null) {
       String end = failure.sentence.matches("(?s).*[.!?)]\\s*") ? "" : ".";
-      terminal.err().println("precis: " + failure.sentence + end);
+      terminal.err().println("precis: " + SafeText.line(failure.sentence.strip()) + end);
     }
     if (debug) {
       thrown.printStackTrace(terminal.err());
@@ -76,7 +76,10 @@ public final class Failures {
         argument.startsWith("-")
             ? "Unknown option"
             : atRoot ? "Unknown command" : "Unexpected argument";
-    String likely = exception.getSuggestions().stream().findFirst().orElse("");
+    String likely =
+        KnownNames.ours(argument, exception.getCommandLine().getCommandSpec().optionsMap().keySet())
+            .or(() -> exception.getSuggestions().stream().findFirst())
+            .orElse("");
     return "%s '%s'%s"
         .formatted(kind, argument, likely.isEmpty() ? "" : ", did you mean " + likely + "?");
   }

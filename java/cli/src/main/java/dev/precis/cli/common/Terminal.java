@@ -27,6 +27,11 @@ public record Terminal(
     boolean outIsTerminal,
     boolean errIsTerminal) {
 
+  /** Makes what is printed to standard error harmless, see {@link SafeText}. */
+  public Terminal {
+    err = err instanceof SafeText.Stream ? err : new SafeText.Stream(err);
+  }
+
   /**
    * Returns the process's own streams. Java cannot ask which of them are terminals; the launcher
    * can, and names them in the property {@code precis.tty}: the digits 1 and 2 of the ones that
@@ -47,8 +52,22 @@ public record Terminal(
     return HubConfig.from(environment, Path.of(System.getProperty("user.home")));
   }
 
-  /** Writes to standard output at once. */
+  /**
+   * Writes to standard output at once. On a terminal control characters are escaped, see {@link
+   * SafeText}; a file or a pipe gets the text as it is.
+   */
   public void print(String text) {
+    printRaw(outIsTerminal ? SafeText.escape(text) : text);
+  }
+
+  /** Draws a line of standard error anew, over the one before. */
+  void redraw(String line) {
+    ((SafeText.Stream) err).printRaw("\r" + SafeText.line(line));
+    err.flush();
+  }
+
+  /** Writes to standard output what may be colored. */
+  public void printRaw(String text) {
     try {
       out.write(text.getBytes(StandardCharsets.UTF_8));
       out.flush();

@@ -24,6 +24,21 @@ public final class TextLayout {
     return lines;
   }
 
+  /** Returns a text in lines that are broken at spaces alone: a longer word stays whole. */
+  public static List<String> wrapWords(String text, int width) {
+    List<String> lines = new ArrayList<>();
+    StringBuilder line = new StringBuilder();
+    for (String word : text.strip().split(" +")) {
+      if (!line.isEmpty() && line.length() + 1 + word.length() > width) {
+        lines.add(line.toString());
+        line.setLength(0);
+      }
+      line.append(line.isEmpty() ? "" : " ").append(word);
+    }
+    lines.add(line.toString());
+    return lines;
+  }
+
   /** Returns a line of the given width that begins with a title. */
   public static String title(String text, int width) {
     String title = "-- " + text + " ";

@@ -338,14 +338,16 @@ public final class DoctorCommand extends BaseCommand {
           "hub cache",
           writable ? Level.OK : Level.NOTE,
           hub.cache() + (writable ? "" : " is not writable; set HF_HOME to a folder that is"));
+      HubCheck.Answer answer =
+          hub.offline()
+              ? new HubCheck.Answer(true, "is not asked: HF_HUB_OFFLINE is set (offline)")
+              : HubCheck.ask(hub);
       add(
           "hub",
-          Level.OK,
-          "%s%s, %s token"
+          answer.reached() ? Level.OK : Level.NOTE,
+          "%s %s; %s token"
               .formatted(
-                  hub.endpoint(),
-                  hub.offline() ? " (offline)" : "",
-                  hub.token().isPresent() ? "with a" : "without a"));
+                  hub.endpoint(), answer.text(), hub.token().isPresent() ? "with a" : "without a"));
     } catch (RuntimeException e) {
       add("hub", Level.NOTE, Failures.of(e).sentence());
     }

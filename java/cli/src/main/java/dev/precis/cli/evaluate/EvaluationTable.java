@@ -13,16 +13,22 @@ import java.util.function.Function;
 final class EvaluationTable {
   private static final int WIDTH = 78;
   private static final int COLUMN = 16;
+  private static final int LONGEST_NAME = 28;
+
+  /** A line of a table: a cell for each of the report's columns. */
+  private record Row(String name, List<String> cells) {}
 
   private final EvaluationReport report;
   private final List<EvaluationResult> results;
   private final int nameWidth;
   private final StringBuilder page = new StringBuilder();
+  private final List<Row> rows = new ArrayList<>();
 
   EvaluationTable(EvaluationReport report) {
     this.report = report;
     results = report.results();
-    nameWidth = results.stream().mapToInt(r -> r.name().length()).reduce(14, Math::max) + 2;
+    int longest = results.stream().mapToInt(r -> r.name().length()).reduce(14, Math::max);
+    nameWidth = Math.min(longest, LONGEST_NAME) + 2;
     header();
     means();
     for (int i = 1; i < results.size(); i++) {
@@ -39,14 +45,14 @@ final class EvaluationTable {
 
   private void header() {
     int count = report.setting().dialogues().size();
-    page.append(
-        "%d %s of %s, %s\n"
+    wrapped(
+        "%d %s of %s, %s"
             .formatted(
                 count,
                 count == 1 ? "dialogue" : "dialogues",
                 report.setting().data(),
                 report.setting().generation()));
-    report.settings().forEach(each -> page.append(each).append('\n'));
+    report.settings().forEach(this::wrapped);
     page.append("below each mean: its 95 % interval, paired bootstrap over dialogues\n\n");
   }
 
@@ -66,6 +72,7 @@ final class EvaluationTable {
                         : number("%.4f", column.deviations().get(at))));
       }
     }
+    table();
   }
 
   private void improvement(int candidate) {
@@ -88,6 +95,7 @@ final class EvaluationTable {
         "relative",
         each(c -> c.relative(candidate) == null ? "-" : number("%+.1f %%", c.relative(candidate))));
     row("p", each(c -> number("%.4f", c.comparisons().get(candidate).pValue())));
+    table();
   }
 
   private void remarks() {
@@ -97,8 +105,12 @@ final class EvaluationTable {
     }
     if (!lines.isEmpty()) {
       page.append('\n');
-      lines.forEach(line -> page.append(line).append('\n'));
+      lines.forEach(this::wrapped);
     }
+  }
+
+  private void wrapped(String text) {
+    TextLayout.wrapWords(text, WIDTH).forEach(line -> page.append(line).append('\n'));
   }
 
   private String guard(int candidate, List<Column> fell) {
@@ -123,7 +135,31 @@ final class EvaluationTable {
   }
 
   private void row(String name, List<String> cells) {
-    StringBuilder line = new StringBuilder(pad(name, nameWidth));
+    rows.add(new Row(name, cells));
+  }
+
+  /** Prints the rows: as many columns beside each other as fit, the others below. */
+  private void table() {
+    // The last column needs no space behind it.
+    int together = Math.max(1, (WIDTH + 2 - nameWidth) / COLUMN);
+    int columns = report.columns().size();
+    for (int from = 0; from < columns; from += together) {
+      if (from > 0) {
+        page.append('\n');
+      }
+      for (Row row : rows) {
+        print(row.name, row.cells.subList(from, Math.min(columns, from + together)));
+      }
+    }
+    rows.clear();
+  }
+
+  private void print(String name, List<String> cells) {
+    boolean apart = name.length() > nameWidth - 2;
+    if (apart) {
+      page.append(name).append('\n');
+    }
+    StringBuilder line = new StringBuilder(pad(apart ? "" : name, nameWidth));
     cells.forEach(cell -> line.append(pad(cell, COLUMN)));
     page.append(line.toString().stripTrailing()).append('\n');
   }
@@ -154,6 +190,10 @@ final class EvaluationTable {
   }
 
   private void hanging(String name, String text) {
+    if (name.length() > nameWidth - 2) {
+      page.append(name).append('\n');
+      name = "";
+    }
     TextLayout.hanging(name, nameWidth, text, Math.max(20, WIDTH - nameWidth))
         .forEach(line -> page.append(line).append('\n'));
   }

@@ -24,10 +24,16 @@ public record ComparisonTable(Comparison comparison) {
     List<String> lines = new ArrayList<>();
     lines.add("");
     lines.add(
-        "%-30s  %-17s  %-17s  %s"
-            .formatted(
-                comparison.rows().size() + " prompts", "baseline", "aligned", "difference, 95 %"));
-    comparison.measures().forEach((name, paired) -> lines.add(line(name, paired)));
+        "%-20s%-20s%s".formatted("  baseline", "  aligned", "  difference, 95 %, of ")
+            + comparison.rows().size()
+            + " prompts");
+    comparison
+        .measures()
+        .forEach(
+            (name, paired) -> {
+              lines.add(name);
+              lines.add(line(paired));
+            });
     comparison.guard().ifPresent(lines::add);
     for (Row row : comparison.rows().subList(0, Math.min(rows, comparison.rows().size()))) {
       lines.add("");
@@ -43,10 +49,9 @@ public record ComparisonTable(Comparison comparison) {
     TextLayout.hanging(name, NAME, text, WIDTH).forEach(line -> lines.add("  " + line));
   }
 
-  private static String line(String name, Paired paired) {
+  private static String line(Paired paired) {
     return format(
-        "%-30s  %8.4f +- %-6.4f %8.4f +- %-6.4f  %+.4f (%+.4f to %+.4f)",
-        name,
+        "  %8.4f +- %-6.4f  %8.4f +- %-6.4f  %+.4f (%+.4f to %+.4f)",
         paired.baselineMean(),
         paired.baselineDeviation(),
         paired.alignedMean(),
