@@ -45,8 +45,9 @@ final class EvaluationTable {
 
   private void header() {
     int count = report.setting().dialogues().size();
-    wrapped(
-        "%d %s of %s, %s"
+    // A line with the name of a file stays whole, so that it can be copied.
+    page.append(
+        "%d %s of %s, %s\n"
             .formatted(
                 count,
                 count == 1 ? "dialogue" : "dialogues",
