@@ -6,7 +6,7 @@
  * {@code layers}, {@code t5}, {@code encoder} and {@code heads} are the level of single steps and
  * kernels, which may change in any release. The native calls are not exported.
  *
- * <p>On the module path it needs {@code
+ * <p>On the module path it needs {@code --enable-native-access=dev.precis.core}.
  */
 module dev.precis.core {
   requires java.logging;
@@ -15,7 +15,10 @@ module dev.precis.core {
   requires transitive tools.jackson.databind;
   requires org.slf4j;
   requires de.siegmar.fastcsv;
-  requires dev.hardwood.core;
+
+  // Parquet and Zstandard, where the module dev.precis.data.parquet is present.
+  uses dev.precis.data.CompressionFormat;
+  uses dev.precis.data.TableFormat;
 
   exports dev.precis;
   exports dev.precis.alignment;

@@ -38,6 +38,7 @@ class ArchitectureTest {
           "hub",
           "ops",
           "text",
+          "data.arrow",
           "data",
           "data.builtin",
           "layers",

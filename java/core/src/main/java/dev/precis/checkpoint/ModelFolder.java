@@ -3,6 +3,8 @@ package dev.precis.checkpoint;
 import dev.precis.io.AtomicFile;
 import dev.precis.io.FileDigest;
 import dev.precis.io.InvalidInputException;
+import dev.precis.io.Json;
+import dev.precis.io.Printable;
 import dev.precis.io.Reason;
 import java.io.IOException;
 import java.io.InputStream;
@@ -29,6 +31,28 @@ public final class ModelFolder {
           "merges.txt");
 
   private ModelFolder() {}
+
+  /**
+   * Returns the {@code config.json} of a model folder.
+   *
+   * @throws InvalidInputException if the folder holds an adapter instead of a model
+   */
+  public static Path config(Path folder) {
+    Path config = folder.resolve("config.json");
+    Path adapter = folder.resolve("adapter_config.json");
+    if (!Files.exists(config) && Files.isRegularFile(adapter)) {
+      String base =
+          Json.readObject(adapter)
+              .optionalText("base_model_name_or_path")
+              .filter(name -> !name.isBlank())
+              .map(name -> " (" + Printable.of(name) + ")")
+              .orElse("");
+      throw new InvalidInputException(
+          "%s is an adapter, not a model: name it with --adapter, and its base model%s with --model"
+              .formatted(folder, base));
+    }
+    return config;
+  }
 
   /**
    * Copies configuration and tokenizer to another folder, which is created if it does not exist;

@@ -5,31 +5,68 @@ import de.siegmar.fastcsv.reader.CsvReader;
 import de.siegmar.fastcsv.reader.CsvRecord;
 import de.siegmar.fastcsv.reader.FieldMismatchStrategy;
 import dev.precis.io.InvalidInputException;
+import dev.precis.io.Printable;
+import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.InputStreamReader;
+import java.io.PushbackReader;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 
-/** Comma-separated values with a header. */
+/** Separated values with a header. */
 final class CsvSource implements RowSource {
+  private static final Pattern LINE = Pattern.compile("line (\\d+)");
+
   private final CsvReader<CsvRecord> csv;
   private final Iterator<CsvRecord> records;
   private final String name;
+  private final ColumnNames columns;
   private List<String> header;
 
-  CsvSource(InputStream in, String name) {
+  /**
+   * Opens a file.
+   *
+   * @param tabs whether tabs separate the columns; else commas, or what the header is separated by
+   */
+  CsvSource(InputStream in, String name, boolean tabs, ColumnNames columns) throws IOException {
     this.name = name;
+    this.columns = columns;
+    PushbackReader reader =
+        new PushbackReader(
+            new BufferedReader(
+                new InputStreamReader(new Utf8Stream(in, name), StandardCharsets.UTF_8)),
+            Delimiter.MAX_HEADER);
+    char delimiter;
+    try {
+      delimiter = tabs ? '\t' : Delimiter.find(reader, columns::reads);
+    } catch (IOException | RuntimeException e) {
+      in.close();
+      throw e;
+    }
+    if (!tabs && delimiter != ',') {
+      columns.note(
+          "%s: the columns are separated by %s."
+              .formatted(
+                  name,
+                  delimiter == ';'
+                      ? "semicolons"
+                      : delimiter == '\t' ? "tabs" : "'" + delimiter + "'"));
+    }
     csv =
         CsvReader.builder()
+            .fieldSeparator(delimiter)
             .extraFieldStrategy(FieldMismatchStrategy.IGNORE) // next() checks, to name the line
             .missingFieldStrategy(FieldMismatchStrategy.IGNORE)
             .allowUnclosedQuote(false)
-            .ofCsvRecord(new InputStreamReader(new Utf8Stream(in, name), StandardCharsets.UTF_8));
+            .ofCsvRecord(reader);
     records = csv.iterator();
   }
 
@@ -40,7 +77,7 @@ final class CsvSource implements RowSource {
         header = records.next().getFields().stream().map(String::strip).toList();
         if (header.stream().distinct().count() < header.size()) {
           throw new InvalidInputException(
-              name + ", line 1 names a column twice: " + String.join(", ", header));
+              "%s, line 1 names a column twice: %s".formatted(name, shown(header)));
         }
       }
       if (!records.hasNext()) {
@@ -50,7 +87,7 @@ final class CsvSource implements RowSource {
       long line = record.getStartingLineNumber();
       String where = name + ", line " + line;
       if (record.getFieldCount() != header.size()) {
-        throw new InvalidInputException(
+        throw BadRowException.unreadable(
             "%s has %d fields where the header has %d; texts with commas or line ends need quotes"
                 .formatted(where, record.getFieldCount(), header.size()));
       }
@@ -60,21 +97,37 @@ final class CsvSource implements RowSource {
       }
       return new Row(fields, where, line);
     } catch (CsvParseException e) {
-      Throwable cause = e.getCause();
-      throw new InvalidInputException(
-          name
-              + " is not valid CSV: "
-              + e.getMessage()
-              + (cause == null ? "" : ", " + cause.getMessage()),
-          e);
+      throw invalid(e);
     } catch (UncheckedIOException e) {
       throw e.getCause();
     }
   }
 
+  /** Says in our words what the parser found. */
+  private InvalidInputException invalid(CsvParseException e) {
+    String said = e.getMessage() + " " + (e.getCause() == null ? "" : e.getCause().getMessage());
+    Matcher line = LINE.matcher(said);
+    String reason =
+        said.contains("Unclosed")
+            ? "a quoted text is not closed"
+            : said.contains("closing quote")
+                ? "something follows the closing quote of a text; a quote inside a text is doubled"
+                : said.contains("exceeds") || said.contains("limit")
+                    ? "a text is too long or there are too many columns"
+                    : "its quoting is wrong";
+    return new InvalidInputException(
+        "%s is not valid CSV: %s%s"
+            .formatted(name, reason, line.find() ? ", in the row of line " + line.group(1) : ""),
+        e);
+  }
+
+  private static String shown(List<String> columns) {
+    return columns.stream().map(Printable::of).collect(Collectors.joining(", "));
+  }
+
   /** Turns an empty cell into an absent one; but an empty dialogue is an error. */
-  private static String emptyIsAbsent(String column, String cell) {
-    return cell.isEmpty() && !Row.TEXT.contains(column) ? null : cell;
+  private String emptyIsAbsent(String column, String cell) {
+    return cell.isEmpty() && !columns.isText(column) ? null : cell;
   }
 
   @Override

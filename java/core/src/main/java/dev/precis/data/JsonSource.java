@@ -15,15 +15,15 @@ import tools.jackson.core.exc.JacksonIOException;
 
 /** Objects one a line, or in a list. */
 final class JsonSource implements RowSource {
-  private final Utf8Stream in;
   private final String name;
   private final LineReader lines; // null for a list
-  private JsonParser list; // null for lines
+  private final Utf8Stream stream; // null for lines
+  private JsonParser list;
 
   JsonSource(InputStream in, String name, boolean oneALine) {
-    this.in = new Utf8Stream(in, name);
     this.name = name;
-    lines = oneALine ? new LineReader(this.in, name) : null;
+    lines = oneALine ? new LineReader(in, name) : null;
+    stream = oneALine ? null : new Utf8Stream(in, name);
   }
 
   @Override
@@ -40,22 +40,24 @@ final class JsonSource implements RowSource {
       return null;
     }
     String where = name + ", line " + lines.number();
-    try (JsonParser parser = Json.parser(line)) {
-      expectObject(parser.nextToken(), where);
-      Map<String, Object> fields = fields(parser);
+    try (JsonParser parser = Json.rowParser(line)) {
+      if (parser.nextToken() != JsonToken.START_OBJECT) {
+        throw noObject(where);
+      }
+      Map<String, Object> fields = object(parser);
       if (parser.nextToken() != null) {
-        throw new InvalidInputException(where + " holds more than one JSON object");
+        throw BadRowException.unreadable(where + " holds more than one JSON object");
       }
       return new Row(fields, where, lines.number());
     } catch (JacksonException e) {
-      throw Json.invalidLine(where, e);
+      throw BadRowException.unreadable(Json.invalidLine(where, e));
     }
   }
 
   private Row nextOfList() throws IOException {
     try {
       if (list == null) {
-        list = Json.parser(in);
+        list = Json.rowParser(stream);
         JsonToken first = list.nextToken();
         if (first == null) {
           return null;
@@ -74,8 +76,11 @@ final class JsonSource implements RowSource {
       }
       int line = list.currentTokenLocation().getLineNr();
       String where = name + ", line " + line;
-      expectObject(token, where);
-      return new Row(fields(list), where, line);
+      if (token != JsonToken.START_OBJECT) {
+        list.skipChildren();
+        throw noObject(where);
+      }
+      return new Row(object(list), where, line);
     } catch (JacksonIOException e) {
       throw e.getCause();
     } catch (JacksonException e) {
@@ -83,44 +88,42 @@ final class JsonSource implements RowSource {
     }
   }
 
-  private static void expectObject(JsonToken token, String where) {
-    if (token != JsonToken.START_OBJECT) {
-      throw new InvalidInputException(where + " is no JSON object ({\"dialogue\": ...})");
-    }
+  private static BadRowException noObject(String where) {
+    return BadRowException.unreadable(where + " is no JSON object ({\"dialogue\": ...})");
   }
 
-  private static Map<String, Object> fields(JsonParser parser) {
+  private static Map<String, Object> object(JsonParser parser) {
     Map<String, Object> fields = new LinkedHashMap<>();
     while (parser.nextToken() != JsonToken.END_OBJECT) {
       String key = parser.currentName();
-      fields.put(
-          key,
-          switch (parser.nextToken()) {
-            case VALUE_NULL -> null;
-            case VALUE_STRING -> parser.getString();
-            case VALUE_NUMBER_INT -> parser.getNumberValue();
-            case VALUE_NUMBER_FLOAT -> parser.getDoubleValue();
-            case VALUE_TRUE -> true;
-            case VALUE_FALSE -> false;
-            case START_ARRAY -> texts(parser);
-            case START_OBJECT -> parser.skipChildren();
-            default -> parser.currentToken();
-          });
+      parser.nextToken();
+      fields.put(key, value(parser));
     }
     return fields;
   }
 
-  private static List<Object> texts(JsonParser parser) {
-    List<Object> items = new ArrayList<>();
-    while (parser.nextToken() != JsonToken.END_ARRAY) {
-      boolean text = parser.currentToken() == JsonToken.VALUE_STRING;
-      items.add(text ? parser.getString() : parser.skipChildren());
-    }
-    return items;
+  /** Returns the value at the current token; the parser limits its depth. */
+  private static Object value(JsonParser parser) {
+    return switch (parser.currentToken()) {
+      case VALUE_STRING -> parser.getString();
+      case VALUE_NUMBER_INT -> parser.getNumberValue();
+      case VALUE_NUMBER_FLOAT -> parser.getDoubleValue();
+      case VALUE_TRUE -> true;
+      case VALUE_FALSE -> false;
+      case START_OBJECT -> object(parser);
+      case START_ARRAY -> {
+        List<Object> items = new ArrayList<>();
+        while (parser.nextToken() != JsonToken.END_ARRAY) {
+          items.add(value(parser));
+        }
+        yield items;
+      }
+      default -> null;
+    };
   }
 
   @Override
   public void close() throws IOException {
-    in.close();
+    (lines == null ? stream : lines).close();
   }
 }

@@ -1,25 +1,29 @@
 package dev.precis.data;
 
-import dev.precis.io.InvalidInputException;
+import java.io.Closeable;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.InputStreamReader;
-import java.io.Reader;
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 
-/** Reads lines that end in {@code \n} or {@code \r\n} and are not endless. */
-final class LineReader {
+/**
+ * Reads lines of UTF-8 that end in {@code \n} or {@code \r\n} and are not endless. A byte order
+ * mark at the start is left out. After a bad line, the next one can be read.
+ */
+final class LineReader implements Closeable {
   static final int MAX_CHARACTERS = 8 * Row.MAX_CHARACTERS;
+  private static final int MAX_BYTES = 3 * MAX_CHARACTERS;
 
-  private final Reader in;
+  private final InputStream in;
   private final String name;
-  private final char[] buffer = new char[1 << 14];
+  private final byte[] buffer = new byte[1 << 14];
+  private byte[] line = new byte[1 << 10];
   private int at;
   private int end;
   private long number;
 
   LineReader(InputStream in, String name) {
-    this.in = new InputStreamReader(in, StandardCharsets.UTF_8);
+    this.in = in;
     this.name = name;
   }
 
@@ -28,17 +32,25 @@ final class LineReader {
     return number;
   }
 
-  /** Returns the next line without its end, or {@code null} after the last one. */
+  /**
+   * Returns the next line without its end, or {@code null} after the last one.
+   *
+   * @throws BadRowException if the line is too long or not UTF-8
+   */
   String next() throws IOException {
-    StringBuilder line = new StringBuilder();
     number++;
+    int length = 0; // of the whole line, of which MAX_BYTES at most are kept
     boolean any = false;
-    while (true) {
+    boolean ended = false;
+    while (!ended) {
       if (at == end) {
         at = 0;
         end = Math.max(in.read(buffer), 0);
         if (end == 0) {
-          return any ? line.toString() : null;
+          if (!any) {
+            return null;
+          }
+          break;
         }
       }
       any = true;
@@ -46,18 +58,53 @@ final class LineReader {
       while (at < end && buffer[at] != '\n') {
         at++;
       }
-      line.append(buffer, start, at - start);
-      if (line.length() > MAX_CHARACTERS) {
-        throw new InvalidInputException(
-            "%s, line %d is longer than %d characters; each line must hold one object"
-                .formatted(name, number, MAX_CHARACTERS));
-      }
+      length = append(length, start, at - start);
       if (at < end) {
         at++;
-        int length = line.length();
-        return line.substring(
-            0, length > 0 && line.charAt(length - 1) == '\r' ? length - 1 : length);
+        ended = true;
       }
     }
+    return text(length);
+  }
+
+  private int append(int length, int start, int count) {
+    if (length > MAX_BYTES - count) {
+      return MAX_BYTES + 1; // too long; the rest of the line is passed over
+    }
+    if (length + count > line.length) {
+      line = Arrays.copyOf(line, Math.min(MAX_BYTES, Math.max(length + count, 2 * line.length)));
+    }
+    System.arraycopy(buffer, start, line, length, count);
+    return length + count;
+  }
+
+  private String text(int length) {
+    if (length > MAX_BYTES) {
+      throw tooLong();
+    }
+    int from =
+        number == 1 && length >= 3 && Arrays.equals(line, 0, 3, Utf8Stream.MARK, 0, 3) ? 3 : 0;
+    Utf8Check check = new Utf8Check(name, number);
+    for (int i = from; i < length; i++) {
+      check.next(line[i] & 0xFF);
+    }
+    check.end();
+    int to = length > from && line[length - 1] == '\r' ? length - 1 : length;
+    String text = new String(line, from, to - from, StandardCharsets.UTF_8);
+    if (text.length() > MAX_CHARACTERS) {
+      throw tooLong();
+    }
+    return text;
+  }
+
+  private BadRowException tooLong() {
+    return BadRowException.unreadable(
+        "%s, line %d is longer than %d characters; each line must hold one object"
+            .formatted(name, number, MAX_CHARACTERS));
+  }
+
+  @Override
+  public void close() throws IOException {
+    in.close();
   }
 }

@@ -3,28 +3,43 @@ package dev.precis.data;
 import dev.precis.io.InvalidInputException;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.stream.Stream;
+import java.util.function.Function;
 
 /**
- * Reads preferences from files as {@link DialogueReader} reads them ({@code .jsonl}, {@code .json},
- * {@code .csv}, {@code .parquet}), in their order and as strictly. The prompt is in {@code prompt}
- * (or {@code text}), used as it is, or in {@code dialogue}, which a template is applied to.
+ * Reads preferences from files as {@link DialogueReader} reads them, in their order. The prompt is
+ * in {@code prompt} (or {@code text}), used as it is, or in {@code dialogue}, which a template is
+ * applied to.
+ *
+ * <p>TRL's formats are read too: prompt and answers may be lists of messages, and without a prompt
+ * both answers are whole conversations, as messages, as hh-rlhf's transcripts or as texts, which
+ * begin with the same prompt.
  */
 public final class PreferenceReader {
   private PreferenceReader() {}
 
   /**
    * Reads pairs of answers: {@code chosen} and {@code rejected} beside the prompt, perhaps {@code
-   * margin}, a number.
+   * margin}, a number, or {@code score_chosen} and {@code score_rejected}, whose difference is the
+   * margin.
    *
    * @throws InvalidInputException if the file cannot be used, a field is missing or empty, or both
    *     answers are the same
    * @throws java.io.UncheckedIOException if it cannot be read
    */
   public static List<PreferencePair> readPairs(Path file) {
-    try (Stream<Row> rows = DialogueReader.rows(file, "pair")) {
-      return rows.map(Row::toPair).toList();
-    }
+    return readPairs(file, DataOptions.STRICT, Function.identity());
+  }
+
+  /**
+   * Reads pairs and makes something of each.
+   *
+   * @param toItem may throw a {@link BadRowException} too; null leaves a pair out
+   * @throws InvalidInputException if the data cannot be used
+   * @throws java.io.UncheckedIOException if it cannot be read
+   */
+  public static <T> List<T> readPairs(
+      Path data, DataOptions options, Function<PreferencePair, T> toItem) {
+    return DataRows.read(data, "pair", options, (row, reader) -> toItem.apply(reader.pair(row)));
   }
 
   /**
@@ -36,8 +51,13 @@ public final class PreferenceReader {
    * @throws java.io.UncheckedIOException if it cannot be read
    */
   public static List<Feedback> readFeedback(Path file) {
-    try (Stream<Row> rows = DialogueReader.rows(file, "answer")) {
-      return rows.map(Row::toFeedback).toList();
-    }
+    return readFeedback(file, DataOptions.STRICT, Function.identity());
+  }
+
+  /** Reads single answers and makes something of each; see {@link #readPairs}. */
+  public static <T> List<T> readFeedback(
+      Path data, DataOptions options, Function<Feedback, T> toItem) {
+    return DataRows.read(
+        data, "answer", options, (row, reader) -> toItem.apply(reader.feedback(row)));
   }
 }

@@ -1,18 +1,19 @@
 package dev.precis.data;
 
 import dev.precis.io.InvalidInputException;
+import dev.precis.io.Printable;
 import java.math.BigInteger;
 import java.nio.charset.StandardCharsets;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.stream.Collectors;
 
 /**
- * A row of any format, on its way to a dialogue.
+ * A row of any format.
  *
- * @param fields its fields in order: texts, lists of texts, whole numbers, true and false, and
- *     anything else for what is none of them
+ * @param fields its fields in order: texts, numbers, booleans, lists, maps, null, and anything else
+ *     for what is none of them
  * @param where file and line, for the errors' sentences
  * @param number its line, which is its id where it has none
  */
@@ -20,230 +21,150 @@ record Row(Map<String, Object> fields, String where, long number) {
   /** The longest text that is read, in characters: about a thousand printed pages. */
   static final int MAX_CHARACTERS = 2_000_000;
 
-  /** The fields that the text can be in; the first that is present counts. */
-  static final List<String> TEXT = List.of("dialogue", "text", "prompt");
+  private static final int SHOWN_FIELDS = 20;
 
-  Dialogue toDialogue() {
-    String textKey = firstOf(TEXT);
-    if (textKey == null) {
-      throw new InvalidInputException(
-          "%s has no \"dialogue\" (nor \"text\" or \"prompt\"); its fields are: %s"
-              .formatted(where, fieldNames()));
-    }
-    String text = nonBlank(textKey, "a dialogue");
-    String topicKey = firstOf(List.of("topic", "topic1"));
-    return new Dialogue(
-        id(),
-        text,
-        summaries(),
-        topicKey == null ? null : text(topicKey),
-        !textKey.equals("dialogue"));
+  /** Returns a column's name without the differences between spellings. */
+  static String normal(String column) {
+    return column.strip().toLowerCase(Locale.ROOT).replace(' ', '_').replace('-', '_');
   }
 
-  /** Returns a prompt with two answers to it. */
-  PreferencePair toPair() {
-    Dialogue asked = toDialogue();
-    String chosen = answer("chosen", "\"chosen\" and \"rejected\"");
-    String rejected = answer("rejected", "\"chosen\" and \"rejected\"");
-    if (chosen.strip().equals(rejected.strip())) {
-      throw new InvalidInputException(
-          where + ": \"chosen\" and \"rejected\" are the same, so that nothing is preferred");
-    }
-    return new PreferencePair(
-        asked.id(), asked.dialogue(), asked.raw(), chosen, rejected, margin(), where);
+  /** Returns the file that the row is from. */
+  String file() {
+    return where.replaceFirst(", (line|row) \\d+$", "");
   }
 
-  private double margin() {
-    Object margin = fields.get("margin");
-    if (margin == null) {
-      return 0;
+  /** Returns true if the field is there and not null. */
+  boolean has(String key) {
+    return fields.get(key) != null;
+  }
+
+  /**
+   * Returns the field of that name, or of the only name that is another spelling of it; null if
+   * there is none.
+   *
+   * @throws InvalidInputException if two fields are other spellings of it
+   */
+  String find(String name) {
+    if (fields.containsKey(name)) {
+      return name;
     }
-    try {
-      double value = Double.parseDouble(margin.toString());
-      if (value >= 0 && value < Double.POSITIVE_INFINITY) {
-        return value;
+    String normal = normal(name);
+    String found = null;
+    for (String key : fields.keySet()) {
+      if (normal(key).equals(normal)) {
+        if (found != null) {
+          throw new InvalidInputException(
+              "%s has two fields that could be \"%s\": \"%s\" and \"%s\""
+                  .formatted(where, name, Printable.of(found), Printable.of(key)));
+        }
+        found = key;
       }
-    } catch (NumberFormatException e) {
-      // Said below.
     }
-    throw new InvalidInputException(
-        "%s: \"margin\" must be a number of 0 or more, not %s".formatted(where, margin));
+    return found;
   }
 
-  /** Returns a prompt with an answer that was labelled good or bad. */
-  Feedback toFeedback() {
-    Dialogue asked = toDialogue();
-    String completion = answer("completion", "\"completion\" and \"label\"");
-    return new Feedback(asked.id(), asked.dialogue(), asked.raw(), completion, label(), where);
+  /** Returns the value of the field that {@link #find} finds, or null. */
+  Object value(String name) {
+    String key = find(name);
+    return key == null ? null : fields.get(key);
   }
 
-  private String answer(String key, String needed) {
-    if (fields.get(key) == null) {
-      throw new InvalidInputException(
-          "%s has no \"%s\"; beside the prompt it needs %s, but its fields are: %s"
-              .formatted(where, key, needed, fieldNames()));
+  /** Returns the names of the fields, for a message. */
+  String fieldNames() {
+    if (fields.isEmpty()) {
+      return "none";
     }
-    return nonBlank(key, "an answer");
+    String first =
+        fields.keySet().stream()
+            .limit(SHOWN_FIELDS)
+            .map(Printable::of)
+            .collect(Collectors.joining(", "));
+    int more = fields.size() - SHOWN_FIELDS;
+    return more > 0 ? first + " and " + more + " more" : first;
   }
 
-  private String nonBlank(String key, String kind) {
-    String text = bounded(key, kind);
-    if (text.isBlank()) {
-      throw new InvalidInputException(where + ": \"" + key + "\" is empty");
-    }
-    return text;
-  }
-
-  /** Returns a text with the line ends of Unix, if it is not too long for its kind. */
-  private String bounded(String key, String kind) {
-    String text = text(key).replace("\r\n", "\n").replace('\r', '\n');
-    if (text.length() > MAX_CHARACTERS) {
-      throw new InvalidInputException(
-          "%s: \"%s\" has %d characters, more than the %d that %s may have"
-              .formatted(where, key, text.length(), MAX_CHARACTERS, kind));
-    }
-    return text;
-  }
-
-  private String fieldNames() {
-    return fields.isEmpty() ? "none" : String.join(", ", fields.keySet());
-  }
-
-  private boolean label() {
-    Object label = fields.get("label");
-    if (label == null) {
-      throw new InvalidInputException(
-          "%s has no \"label\", which says whether the completion is good: true or false"
-              .formatted(where));
-    }
-    return switch (label.toString().toLowerCase(Locale.ROOT)) {
-      case "true", "1" -> true;
-      case "false", "0" -> false;
-      default -> throw new InvalidInputException(where + ": \"label\" must be true or false");
-    };
-  }
-
-  /**
-   * Returns a text to evaluate, which may be empty.
-   *
-   * @param keys the fields that it can be in; the first that is present counts
-   */
-  TextRow toText(List<String> keys) {
-    String key = firstOf(keys);
-    if (key == null) {
-      throw new InvalidInputException(
-          "%s has no \"%s\"%s; its fields are: %s"
-              .formatted(
-                  where,
-                  keys.getFirst(),
-                  keys.size() == 1
-                      ? ""
-                      : " (nor \"" + String.join("\" or \"", keys.subList(1, keys.size())) + "\")",
-                  fieldNames()));
-    }
-    String text = bounded(key, "a text");
-    String prompt = fields.get("prompt") == null || key.equals("prompt") ? null : text("prompt");
-    return new TextRow(id(), text, prompt, where);
-  }
-
-  /**
-   * Returns a text and its label.
-   *
-   * @param keys the fields that the text can be in; the first that is present counts
-   */
-  LabelledText toLabelledText(List<String> keys) {
-    TextRow row = toText(keys);
-    String label =
-        switch (fields.get("label")) {
-          case null ->
-              throw new InvalidInputException(
-                  "%s has no \"label\"; its fields are: %s".formatted(where, fieldNames()));
-          case String text -> text("label", text, "must be a text").strip();
-          case Integer number -> number.toString();
-          case Long number -> number.toString();
-          case Boolean flag -> flag.toString();
-          default ->
-              throw new InvalidInputException(
-                  where + ": \"label\" must be a name or a whole number");
-        };
-    if (label.isEmpty()) {
-      throw new InvalidInputException(where + ": \"label\" is empty");
-    }
-    return new LabelledText(row.id(), row.text(), label, where);
-  }
-
-  /** Returns the summaries of a row, whose dialogue may be missing; a summary may be empty. */
-  Summaries toSummaries() {
-    List<String> texts = allSummaries();
-    if (texts.isEmpty()) {
-      throw new InvalidInputException(
-          "%s has no \"summary\" (nor \"summary1\"); its fields are: %s"
-              .formatted(where, fieldNames()));
-    }
-    String textKey = firstOf(TEXT);
-    boolean anything = texts.stream().anyMatch(text -> !text.isBlank());
-    return new Summaries(
-        ownId(),
-        textKey == null ? null : text(textKey),
-        anything ? texts.stream().filter(text -> !text.isBlank()).toList() : List.of(""));
-  }
-
-  private String id() {
+  /** Returns the id, or the number of the row where it has none. */
+  String id() {
     String own = ownId();
     return own == null ? Long.toString(number) : own;
   }
 
   /** Returns the id that the row itself has, or {@code null}. */
-  private String ownId() {
-    String key = firstOf(List.of("id", "fname"));
-    if (key == null) {
-      return null;
-    }
-    return switch (fields.get(key)) {
-      case Integer id -> id.toString();
-      case Long id -> id.toString();
-      case BigInteger id -> id.toString();
-      default -> text(key);
-    };
-  }
-
-  private List<String> summaries() {
-    return allSummaries().stream().filter(text -> !text.isBlank()).toList();
-  }
-
-  private List<String> allSummaries() {
-    List<String> summaries = new ArrayList<>();
-    for (String key : List.of("summary", "summary1", "summary2", "summary3")) {
-      if (fields.get(key) instanceof List<?> list) {
-        list.forEach(item -> summaries.add(text(key, item, "must hold texts only")));
-      } else if (fields.get(key) != null) {
-        summaries.add(text(key));
-      }
-    }
-    return summaries;
-  }
-
-  private String firstOf(List<String> keys) {
-    for (String key : keys) {
-      if (fields.get(key) != null) {
-        return key;
+  String ownId() {
+    for (String name : List.of("id", "fname")) {
+      String key = find(name);
+      if (key != null && has(key)) {
+        return switch (fields.get(key)) {
+          case Integer id -> id.toString();
+          case Long id -> id.toString();
+          case BigInteger id -> id.toString();
+          default -> text(key);
+        };
       }
     }
     return null;
   }
 
-  private String text(String key) {
-    return text(key, fields.get(key), "must be a text");
+  /** Returns the topic, or {@code null}. */
+  String topic() {
+    for (String name : List.of("topic", "topic1")) {
+      String key = find(name);
+      if (key != null && has(key)) {
+        return text(key);
+      }
+    }
+    return null;
   }
 
-  private String text(String key, Object value, String otherwise) {
+  /**
+   * Returns a text with the line ends of Unix.
+   *
+   * @param kind of text, for the message
+   * @throws BadRowException if it is blank, too long or no text
+   */
+  String nonBlank(String key, String kind) {
+    String text = bounded(key, kind);
+    if (text.isBlank()) {
+      throw BadRowException.unusable(where + ": \"" + Printable.of(key) + "\" is empty");
+    }
+    return text;
+  }
+
+  /** Returns a text with the line ends of Unix, if it is not too long for its kind. */
+  String bounded(String key, String kind) {
+    return bounded(key, kind, text(key));
+  }
+
+  /** Returns a text that belongs to a field with the line ends of Unix. */
+  String bounded(String key, String kind, String content) {
+    String text = content.replace("\r\n", "\n").replace('\r', '\n');
+    if (text.length() > MAX_CHARACTERS) {
+      throw BadRowException.unreadable(
+          "%s: \"%s\" has %d characters, more than the %d that %s may have"
+              .formatted(where, Printable.of(key), text.length(), MAX_CHARACTERS, kind));
+    }
+    return text;
+  }
+
+  /**
+   * Returns the text in a field.
+   *
+   * @throws BadRowException if it is something else
+   */
+  String text(String key) {
+    return checked(key, fields.get(key), "must be a text");
+  }
+
+  /** Returns a value of a field if it is a text. */
+  String checked(String key, Object value, String otherwise) {
     if (!(value instanceof String text)) {
-      throw new InvalidInputException(where + ": \"" + key + "\" " + otherwise);
+      throw BadRowException.unreadable(where + ": \"" + Printable.of(key) + "\" " + otherwise);
     }
     // JSON can spell half a surrogate pair, which is no text.
     if (!StandardCharsets.UTF_8.newEncoder().canEncode(text)) {
-      throw new InvalidInputException(
-          where + ": \"" + key + "\" has an unpaired surrogate; it was cut inside a character");
+      throw BadRowException.unreadable(
+          "%s: \"%s\" has an unpaired surrogate; it was cut inside a character"
+              .formatted(where, Printable.of(key)));
     }
     return text;
   }

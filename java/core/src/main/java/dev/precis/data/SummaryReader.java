@@ -3,8 +3,6 @@ package dev.precis.data;
 import dev.precis.io.InvalidInputException;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Locale;
-import java.util.stream.Stream;
 
 /**
  * Reads summaries in the file's order: data files as {@link DialogueReader} does, but the dialogue
@@ -22,13 +20,22 @@ public final class SummaryReader {
    * @throws java.io.UncheckedIOException if it cannot be read
    */
   public static List<Summaries> read(Path file) {
-    if (file.toString().toLowerCase(Locale.ROOT).endsWith(".txt")) {
-      return DialogueReader.readLines(
-          file, "summary", (line, number, where) -> new Summaries(null, null, List.of(line)));
-    }
-    try (Stream<Row> rows = DialogueReader.rows(file, "summary")) {
-      return rows.filter(SummaryReader::isFirstResult).map(Row::toSummaries).toList();
-    }
+    return read(file, DataOptions.STRICT);
+  }
+
+  /** Reads all summaries of a file or folder; see {@link #read(Path)}. */
+  public static List<Summaries> read(Path data, DataOptions options) {
+    return TextLines.isText(data)
+        ? TextLines.read(
+            data,
+            "summary",
+            options,
+            (line, number, where) -> new Summaries(null, null, List.of(line)))
+        : DataRows.read(
+            data,
+            "summary",
+            options,
+            (row, reader) -> isFirstResult(row) ? reader.summaries(row) : null);
   }
 
   private static boolean isFirstResult(Row row) {

@@ -3,8 +3,6 @@ package dev.precis.data;
 import dev.precis.io.InvalidInputException;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Locale;
-import java.util.stream.Stream;
 
 /**
  * Reads texts to evaluate, in the file's order: data files as {@link DialogueReader} reads them,
@@ -16,8 +14,13 @@ public final class TextReader {
 
   private TextReader() {}
 
+  /** Reads all texts of a file; see {@link #read(Path, String, DataOptions)}. */
+  public static List<TextRow> read(Path file, String field) {
+    return read(file, field, DataOptions.STRICT);
+  }
+
   /**
-   * Reads all texts of a file.
+   * Reads all texts of a file or folder.
    *
    * @param field the one that the text is in; null: {@code text}, {@code summary} or {@code
    *     completion}, whichever comes first in this list
@@ -25,28 +28,34 @@ public final class TextReader {
    *     a row without a text
    * @throws java.io.UncheckedIOException if it cannot be read
    */
-  public static List<TextRow> read(Path file, String field) {
-    if (file.toString().toLowerCase(Locale.ROOT).endsWith(".txt")) {
-      return DialogueReader.readLines(
-          file,
-          "text",
-          (line, number, where) -> new TextRow(Long.toString(number), line, null, where));
-    }
-    try (Stream<Row> rows = DialogueReader.rows(file, "text")) {
-      return rows.map(row -> row.toText(field == null ? FIELDS : List.of(field))).toList();
-    }
+  public static List<TextRow> read(Path data, String field, DataOptions options) {
+    return TextLines.isText(data)
+        ? TextLines.read(
+            data,
+            "text",
+            options,
+            (line, number, where) -> new TextRow(Long.toString(number), line, null, where))
+        : DataRows.read(data, "text", options, (row, reader) -> reader.text(row, fields(field)));
+  }
+
+  /** Reads all texts of a file that have a label; see the method with options. */
+  public static List<LabelledText> readLabelled(Path file, String field) {
+    return readLabelled(file, field, DataOptions.STRICT);
   }
 
   /**
-   * Reads all texts of a file that have a label: {@code label}, a name or a whole number.
+   * Reads all texts that have a label: {@code label}, a name or a whole number.
    *
    * @param field as for {@link #read}
    * @throws InvalidInputException as {@link #read}, and if a label is missing
    * @throws java.io.UncheckedIOException if the file cannot be read
    */
-  public static List<LabelledText> readLabelled(Path file, String field) {
-    try (Stream<Row> rows = DialogueReader.rows(file, "text")) {
-      return rows.map(row -> row.toLabelledText(field == null ? FIELDS : List.of(field))).toList();
-    }
+  public static List<LabelledText> readLabelled(Path data, String field, DataOptions options) {
+    return DataRows.read(
+        data, "text", options, (row, reader) -> reader.labelled(row, fields(field)));
+  }
+
+  private static List<String> fields(String field) {
+    return field == null ? FIELDS : List.of(field);
   }
 }

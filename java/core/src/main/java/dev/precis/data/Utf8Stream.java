@@ -10,21 +10,16 @@ import java.util.Arrays;
  * decoder behind this could not tell. A byte order mark at the start is left out.
  */
 final class Utf8Stream extends InputStream {
-  private static final byte[] MARK = {(byte) 0xEF, (byte) 0xBB, (byte) 0xBF};
+  static final byte[] MARK = {(byte) 0xEF, (byte) 0xBB, (byte) 0xBF};
 
   private final InputStream in;
-  private final String name;
+  private final Utf8Check check;
   private byte[] start; // what was read in search of the mark
   private int startAt;
-  private long line = 1;
-  private long column; // bytes of the line before this one
-  private int missing; // continuation bytes that must follow
-  private int low = 0x80; // the range of the next one
-  private int high = 0xBF;
 
   Utf8Stream(InputStream in, String name) {
     this.in = in;
-    this.name = name;
+    check = new Utf8Check(name, 1);
   }
 
   @Override
@@ -50,45 +45,18 @@ final class Utf8Stream extends InputStream {
     } else {
       count = in.read(buffer, offset, length);
     }
-    if (count < 0 && missing > 0) {
-      throw new InvalidInputException(
-          "%s, line %d ends in the middle of a UTF-8 character; the file is cut off"
-              .formatted(name, line));
-    }
-    for (int i = 0; i < count; i++) {
-      check(buffer[offset + i] & 0xFF);
+    try {
+      if (count < 0) {
+        check.end();
+      }
+      for (int i = 0; i < count; i++) {
+        check.next(buffer[offset + i] & 0xFF);
+      }
+    } catch (BadRowException e) {
+      // Whoever reads a stream as a whole cannot go on behind the byte.
+      throw new InvalidInputException(e.getMessage(), e);
     }
     return count;
-  }
-
-  /** Checks a byte against the well-formed sequences of the Unicode standard, table 3-7. */
-  private void check(int b) {
-    column++;
-    if (missing > 0) {
-      if (b < low || b > high) {
-        throw invalid(b);
-      }
-      missing--;
-      low = 0x80;
-      high = 0xBF;
-    } else if (b == '\n') {
-      line++;
-      column = 0;
-    } else if (b >= 0x80) {
-      if (b < 0xC2 || b > 0xF4) {
-        throw invalid(b);
-      }
-      missing = b < 0xE0 ? 1 : b < 0xF0 ? 2 : 3;
-      low = b == 0xE0 ? 0xA0 : b == 0xF0 ? 0x90 : 0x80;
-      high = b == 0xED ? 0x9F : b == 0xF4 ? 0x8F : 0xBF;
-    }
-  }
-
-  private InvalidInputException invalid(int b) {
-    boolean utf16 = line == 1 && column <= 2 && b >= 0xFE;
-    return new InvalidInputException(
-        "%s, line %d is not UTF-8: byte %d of the line is 0x%02X%s; save the file as UTF-8"
-            .formatted(name, line, column, b, utf16 ? ", as in a UTF-16 file" : ""));
   }
 
   @Override

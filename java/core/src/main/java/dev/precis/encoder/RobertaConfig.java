@@ -1,5 +1,6 @@
 package dev.precis.encoder;
 
+import dev.precis.checkpoint.ModelFolder;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
 import dev.precis.io.JsonObject;
@@ -64,7 +65,7 @@ public record RobertaConfig(
    * @throws InvalidInputException where it is missing, is not a RoBERTa's, or makes no sense
    */
   public static RobertaConfig read(Path folder) {
-    Path file = folder.resolve("config.json");
+    Path file = ModelFolder.config(folder);
     JsonObject json = Json.readObject(file);
     String type = json.optionalText("model_type").orElse("roberta");
     if (!type.equals("roberta")) {

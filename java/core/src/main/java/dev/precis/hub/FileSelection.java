@@ -8,6 +8,7 @@ import java.util.Collection;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
@@ -19,6 +20,8 @@ import java.util.stream.Stream;
  */
 record FileSelection(List<String> plain, Optional<String> index) {
   private static final String INDEX = ".index.json";
+  private static final Pattern TABLE =
+      Pattern.compile(".+\\.((csv|tsv|json|jsonl|ndjson|txt)(\\.gz|\\.zst)?|parquet|arrow)");
   private static final Set<String> DESCRIPTIONS =
       Set.of(
           "config.json",
@@ -39,7 +42,7 @@ record FileSelection(List<String> plain, Optional<String> index) {
       case DATASET -> {
         List<String> tables =
             names.stream()
-                .filter(name -> name.matches(".+\\.(csv|json|jsonl|parquet|txt)"))
+                .filter(name -> TABLE.matcher(name).matches())
                 .filter(name -> !name.equals("dataset_infos.json"))
                 .sorted()
                 .toList();

@@ -16,6 +16,7 @@ import tools.jackson.core.StreamReadConstraints;
 import tools.jackson.core.StreamReadFeature;
 import tools.jackson.core.TokenStreamLocation;
 import tools.jackson.core.json.JsonFactory;
+import tools.jackson.core.json.JsonReadFeature;
 import tools.jackson.databind.DeserializationFeature;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -34,6 +35,9 @@ public final class Json {
   /** The longest document that is read, in bytes: the limit of a safetensors header. */
   public static final int MAX_BYTES = 100_000_000;
 
+  /** The longest text in a row of data, in characters. */
+  private static final int MAX_TEXT = 20_000_000;
+
   private static final JsonFactory FACTORY =
       JsonFactory.builder()
           .streamReadConstraints(
@@ -44,6 +48,15 @@ public final class Json {
                   .maxNumberLength(100)
                   .build())
           .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+          .build();
+
+  /** Reads rows of data as well, in which Python writes NaN and Infinity where a number is none. */
+  private static final JsonFactory ROWS =
+      FACTORY
+          .rebuild()
+          .streamReadConstraints(
+              FACTORY.streamReadConstraints().rebuild().maxStringLength(MAX_TEXT).build())
+          .enable(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS)
           .build();
 
   /**
@@ -71,9 +84,17 @@ public final class Json {
     return FACTORY.createParser(ObjectReadContext.empty(), json);
   }
 
-  /** Reads a stream token by token; see {@link #parser(byte[])}. */
-  public static JsonParser parser(InputStream json) {
-    return FACTORY.createParser(ObjectReadContext.empty(), json);
+  /**
+   * Reads a row of data token by token, within the same limits; {@code NaN} and {@code Infinity}
+   * are numbers in it.
+   */
+  public static JsonParser rowParser(String json) {
+    return ROWS.createParser(ObjectReadContext.empty(), json);
+  }
+
+  /** Reads a list of rows token by token; see {@link #rowParser(String)}. */
+  public static JsonParser rowParser(InputStream json) {
+    return ROWS.createParser(ObjectReadContext.empty(), json);
   }
 
   /** Writes a document token by token. */
@@ -173,7 +194,7 @@ public final class Json {
   public static InvalidInputException invalidLine(String where, JacksonException e) {
     TokenStreamLocation at = e.getLocation();
     String column = at == null || at.getColumnNr() < 1 ? "" : ", column " + at.getColumnNr();
-    String what = String.valueOf(e.getOriginalMessage()).lines().findFirst().orElse("");
-    return new InvalidInputException(where + column + ", is not valid JSON: " + what, e);
+    return new InvalidInputException(
+        where + column + ", is not valid JSON: " + JsonReason.of(e), e);
   }
 }

@@ -1,5 +1,6 @@
 package dev.precis.t5;
 
+import dev.precis.checkpoint.ModelFolder;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
 import dev.precis.io.JsonObject;
@@ -51,7 +52,7 @@ public record T5Config(
    * @throws InvalidInputException where it is missing, is not a T5's, or makes no sense
    */
   public static T5Config read(Path folder) {
-    Path file = folder.resolve("config.json");
+    Path file = ModelFolder.config(folder);
     JsonObject json = Json.readObject(file);
     String type = json.optionalText("model_type").orElse("t5");
     if (!List.of("t5", "mt5", "umt5", "longt5").contains(type)) {

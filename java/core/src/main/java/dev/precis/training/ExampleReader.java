@@ -1,5 +1,6 @@
 package dev.precis.training;
 
+import dev.precis.data.DataOptions;
 import dev.precis.data.Dialogue;
 import dev.precis.data.DialogueReader;
 import dev.precis.io.InvalidInputException;
@@ -35,19 +36,24 @@ public record ExampleReader(
   public record Examples(List<Example> examples, int leftOut) {}
 
   /**
-   * Reads a file as {@link DialogueReader} does.
+   * Reads a file as {@link DialogueReader} does; the first bad row ends the reading.
    *
    * @throws InvalidInputException where a dialogue has no summary, or none is short enough
    */
   public Examples read(Path file) {
+    return read(file, DataOptions.STRICT);
+  }
+
+  /**
+   * Reads a file or folder as {@link DialogueReader#streamSummarized} does.
+   *
+   * @throws InvalidInputException where no row can be used, or none is short enough
+   */
+  public Examples read(Path file, DataOptions options) {
     List<Example> examples = new ArrayList<>();
     int leftOut = 0;
-    try (Stream<Dialogue> dialogues = DialogueReader.stream(file)) {
+    try (Stream<Dialogue> dialogues = DialogueReader.streamSummarized(file, options)) {
       for (Dialogue dialogue : (Iterable<Dialogue>) dialogues::iterator) {
-        if (dialogue.summaries().isEmpty()) {
-          throw new InvalidInputException(
-              file + ": dialogue " + dialogue.id() + " has no summary to learn from");
-        }
         String prompt = dialogue.raw() ? dialogue.dialogue() : template.fill(dialogue.dialogue());
         int[] source = tokenizer.encode(prompt);
         int references = allReferences ? dialogue.summaries().size() : 1;

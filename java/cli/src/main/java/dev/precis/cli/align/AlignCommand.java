@@ -4,6 +4,7 @@ import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.options.FileOptions;
 import dev.precis.cli.options.MethodOptions;
 import dev.precis.cli.options.ModelOption;
+import dev.precis.cli.options.PairColumnOptions;
 import dev.precis.cli.options.PromptOptions;
 import dev.precis.cli.options.RunOptions;
 import dev.precis.cli.options.StepOptions;
@@ -80,6 +81,7 @@ public final class AlignCommand extends BaseCommand {
   private FileOptions.Dialogues dialogues = new FileOptions.Dialogues();
 
   @Mixin private FileOptions.Pairs preferences = new FileOptions.Pairs();
+  @Mixin private PairColumnOptions reading = new PairColumnOptions();
   @Mixin private RunOptions run = new RunOptions();
   @Mixin private MethodOptions method = new MethodOptions();
   @Mixin private PromptOptions prompts = new PromptOptions();
@@ -120,7 +122,14 @@ public final class AlignCommand extends BaseCommand {
                   algorithm));
     }
     if (toReward) {
-      refuse(List.of(PREFERENCE), List.of("--pairs", "--max-target-length", "--truncate"));
+      refuse(
+          List.of(PREFERENCE),
+          List.of(
+              "--pairs",
+              "--max-target-length",
+              "--truncate",
+              "--chosen-column",
+              "--rejected-column"));
     } else {
       refuse(List.of(POLICY, REWARD), List.of("--data"));
     }
@@ -149,8 +158,9 @@ public final class AlignCommand extends BaseCommand {
             prompts,
             steps.dropout());
     return toReward
-        ? new PolicyAlignment(setup, dialogues.data(), reward, policy, steps).run()
-        : new PreferenceAlignment(setup, preferences.pairs(), targets, preference, steps).run();
+        ? new PolicyAlignment(setup, dialogues.data(), reading, reward, policy, steps).run()
+        : new PreferenceAlignment(setup, preferences.pairs(), reading, targets, preference, steps)
+            .run();
   }
 
   /** Refuses options that belong to other algorithms: by the sections of the help, and by name. */

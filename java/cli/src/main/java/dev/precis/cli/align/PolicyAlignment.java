@@ -16,6 +16,7 @@ import dev.precis.cli.common.GracefulShutdown;
 import dev.precis.cli.common.MemoryCheck;
 import dev.precis.cli.common.MemoryFormat;
 import dev.precis.cli.common.Progress;
+import dev.precis.cli.options.ReadOptions;
 import dev.precis.cli.options.StepOptions;
 import dev.precis.cli.report.ComparisonTable;
 import dev.precis.cli.report.RunReport;
@@ -42,7 +43,12 @@ import tools.jackson.databind.node.ObjectNode;
 
 /** Aligns to a reward, from responses that are sampled and scored: PPO, GRPO and RLOO. */
 record PolicyAlignment(
-    PolicySetup setup, Path data, RewardOptions rewards, PolicyOptions flags, StepOptions steps) {
+    PolicySetup setup,
+    Path data,
+    ReadOptions reading,
+    RewardOptions rewards,
+    PolicyOptions flags,
+    StepOptions steps) {
   private static final int SHOWN = 5;
 
   /** Aligns; returns the exit code. */
@@ -59,12 +65,14 @@ record PolicyAlignment(
           "Tokens are sampled from another distribution than the one that is scored (temperature,"
               + " top-k, top-p or min-new-tokens): the reported KL can be negative.");
     }
-    Path evalData = steps.evaluation().evalData();
+    ReadOptions.Data training = reading.training(command, data);
+    ReadOptions.Data evalData = reading.validation(command, steps.evaluation().evalData());
     try (Tokenizer tokenizer = Tokenizer.load(setup.folder());
         RewardTerms reward = RewardTerms.load(command, rewards)) {
       PolicyPrompts prompts =
-          PolicyPrompts.read(command, tokenizer, setup.prompts(), data, evalData);
-      RunConfig config = setup.config().file("data", data).file("eval_data", evalData);
+          PolicyPrompts.read(command, tokenizer, setup.prompts(), training, evalData);
+      RunConfig config =
+          setup.config().data("data", training, reading).data("eval_data", evalData, reading);
       rewards.writeTo(config, command, reward.templates());
       config.options(options.toJson());
       try (RunFolder run = config.open(setup.run());

@@ -3,13 +3,13 @@ package dev.precis.cli.align;
 import dev.precis.alignment.policy.Prompt;
 import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.options.PromptOptions;
+import dev.precis.cli.options.ReadOptions;
 import dev.precis.cli.train.RunConfig;
 import dev.precis.data.Dialogue;
 import dev.precis.data.DialogueReader;
 import dev.precis.io.InvalidInputException;
 import dev.precis.text.PromptTemplate;
 import dev.precis.text.Tokenizer;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -28,7 +28,11 @@ record PolicyPrompts(List<Prompt> training, List<Prompt> compared) {
    * @param evalData null: the last tenth of the data is compared on
    */
   static PolicyPrompts read(
-      BaseCommand command, Tokenizer tokenizer, PromptOptions options, Path data, Path evalData) {
+      BaseCommand command,
+      Tokenizer tokenizer,
+      PromptOptions options,
+      ReadOptions.Data data,
+      ReadOptions.Data evalData) {
     List<Prompt> all = read(command, tokenizer, options, data);
     if (evalData != null) {
       return new PolicyPrompts(all, read(command, tokenizer, options, evalData));
@@ -45,11 +49,11 @@ record PolicyPrompts(List<Prompt> training, List<Prompt> compared) {
   }
 
   private static List<Prompt> read(
-      BaseCommand command, Tokenizer tokenizer, PromptOptions options, Path file) {
+      BaseCommand command, Tokenizer tokenizer, PromptOptions options, ReadOptions.Data data) {
     PromptTemplate template = options.template();
     List<Prompt> prompts = new ArrayList<>();
     int leftOut = 0;
-    for (Dialogue dialogue : DialogueReader.read(RunConfig.regular(file))) {
+    for (Dialogue dialogue : DialogueReader.read(RunConfig.regular(data.path()), data.options())) {
       String text = dialogue.raw() ? dialogue.dialogue() : template.fill(dialogue.dialogue());
       int[] tokens = tokenizer.encode(text);
       if (tokens.length > options.maxSourceLength()) {
@@ -61,11 +65,14 @@ record PolicyPrompts(List<Prompt> training, List<Prompt> compared) {
     if (leftOut > 0) {
       command.note(
           "%s: %,d of %,d prompts are left out: longer than %d tokens."
-              .formatted(file, leftOut, leftOut + prompts.size(), options.maxSourceLength()));
+              .formatted(
+                  data.given(), leftOut, leftOut + prompts.size(), options.maxSourceLength()));
     }
     if (prompts.isEmpty()) {
       throw new InvalidInputException(
-          file + " has no prompt that fits --max-source-length " + options.maxSourceLength());
+          data.given()
+              + " has no prompt that fits --max-source-length "
+              + options.maxSourceLength());
     }
     return prompts;
   }

@@ -7,6 +7,7 @@ import dev.precis.alignment.preference.PreferenceLoss;
 import dev.precis.alignment.preference.PreferenceTrainer;
 import dev.precis.alignment.preference.UnpairedLoss;
 import dev.precis.cli.common.BaseCommand;
+import dev.precis.cli.options.ReadOptions;
 import dev.precis.cli.options.StepOptions;
 import dev.precis.cli.options.TargetOptions;
 import dev.precis.cli.report.RunReport;
@@ -24,6 +25,7 @@ import java.util.List;
 record PreferenceAlignment(
     PolicySetup setup,
     Path pairs,
+    ReadOptions reading,
     TargetOptions targets,
     PreferenceOptions flags,
     StepOptions steps) {
@@ -41,19 +43,17 @@ record PreferenceAlignment(
     flags.check(command, setup.algorithm(), pairs, steps);
     targets.check(command);
     TrainingOptions options = flags.options(command, setup.method().lora(), steps);
-    Path evalData = steps.evaluation().evalData();
+    ReadOptions.Data data = reading.training(command, pairs != null ? pairs : flags.feedback());
+    ReadOptions.Data evalData = reading.validation(command, steps.evaluation().evalData());
     Task task =
         setup.algorithm().equals("kto")
-            ? onFeedback(options, evalData)
-            : onPairs(options, evalData);
+            ? onFeedback(options, data, evalData)
+            : onPairs(options, data, evalData);
     RunConfig config =
         setup
             .config()
-            .file(
-                pairs != null ? "pairs" : "feedback",
-                pairs != null ? pairs : flags.feedback(),
-                "data_sha256")
-            .file("eval_data", evalData)
+            .data(pairs != null ? "pairs" : "feedback", data, reading, "data_sha256")
+            .data("eval_data", evalData, reading)
             .put("max_target_length", targets.maxTargetLength())
             .put("truncate", setup.prompts().truncate())
             .options(options.toJson());
@@ -72,10 +72,11 @@ record PreferenceAlignment(
     }
   }
 
-  private Task onPairs(TrainingOptions options, Path evalData) {
+  private Task onPairs(
+      TrainingOptions options, ReadOptions.Data training, ReadOptions.Data evalData) {
     PreferenceLoss loss = flags.loss(setup.command(), setup.algorithm());
     try (PreferenceData data = data()) {
-      List<PreferenceExample> examples = data.pairs(pairs);
+      List<PreferenceExample> examples = data.pairs(training);
       List<PreferenceExample> evaluation = data.pairs(evalData);
       return new Task(
           "%,d pairs".formatted(examples.size()),
@@ -85,11 +86,12 @@ record PreferenceAlignment(
     }
   }
 
-  private Task onFeedback(TrainingOptions options, Path evalData) {
+  private Task onFeedback(
+      TrainingOptions options, ReadOptions.Data training, ReadOptions.Data evalData) {
     UnpairedLoss loss = flags.unpairedLoss(setup.command());
     try (PreferenceData data = data()) {
       boolean sides = pairs != null;
-      List<FeedbackExample> answers = sides ? data.sides(pairs) : data.feedback(flags.feedback());
+      List<FeedbackExample> answers = sides ? data.sides(training) : data.feedback(training);
       List<FeedbackExample> evaluation = sides ? data.sides(evalData) : data.feedback(evalData);
       return new Task(
           "%,d labelled answers".formatted(answers.size()),

@@ -5,6 +5,7 @@ import dev.precis.alignment.preference.PreferenceExample;
 import dev.precis.alignment.preference.PreferenceExampleReader;
 import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.options.PromptOptions;
+import dev.precis.cli.options.ReadOptions;
 import dev.precis.cli.options.TargetOptions;
 import dev.precis.cli.train.RunConfig;
 import dev.precis.text.Tokenizer;
@@ -35,28 +36,32 @@ final class PreferenceData implements AutoCloseable {
   }
 
   /** Reads pairs; none from null. */
-  List<PreferenceExample> pairs(Path file) {
-    return file == null ? List.of() : noted(file, reader.readPairs(RunConfig.regular(file)));
+  List<PreferenceExample> pairs(ReadOptions.Data data) {
+    return data == null
+        ? List.of()
+        : noted(data, reader.readPairs(RunConfig.regular(data.path()), data.options()));
   }
 
   /** Reads answers with labels; none from null. */
-  List<FeedbackExample> feedback(Path file) {
-    return file == null ? List.of() : noted(file, reader.readFeedback(RunConfig.regular(file)));
+  List<FeedbackExample> feedback(ReadOptions.Data data) {
+    return data == null
+        ? List.of()
+        : noted(data, reader.readFeedback(RunConfig.regular(data.path()), data.options()));
   }
 
   /** Reads pairs as answers: each side is one, good or bad. */
-  List<FeedbackExample> sides(Path file) {
+  List<FeedbackExample> sides(ReadOptions.Data data) {
     List<FeedbackExample> sides = new ArrayList<>();
-    for (PreferenceExample pair : pairs(file)) {
+    for (PreferenceExample pair : pairs(data)) {
       sides.add(new FeedbackExample(pair.source(), pair.chosen(), true));
       sides.add(new FeedbackExample(pair.source(), pair.rejected(), false));
     }
     return sides;
   }
 
-  private <T> List<T> noted(Path file, PreferenceExampleReader.Examples<T> read) {
+  private <T> List<T> noted(ReadOptions.Data data, PreferenceExampleReader.Examples<T> read) {
     targets.noteLeftOut(
-        command, file, read.leftOut(), read.examples().size(), prompts.maxSourceLength());
+        command, data.given(), read.leftOut(), read.examples().size(), prompts.maxSourceLength());
     return read.examples();
   }
 

@@ -1,5 +1,6 @@
 package dev.precis.cli.common;
 
+import dev.precis.data.DataOptions;
 import dev.precis.data.Dialogue;
 import dev.precis.data.DialogueReader;
 import dev.precis.io.InvalidInputException;
@@ -27,18 +28,20 @@ public final class Prompts {
     return new Prompts(PromptTemplate.RAW, List.of(), 0);
   }
 
+  /** Makes prompts by a template. */
+  public static Prompts of(PromptTemplate template) {
+    return new Prompts(template, List.of(), 0);
+  }
+
   /**
    * Makes prompts by a template, with examples before each dialogue.
    *
-   * @param shots how many examples; 0: none
-   * @param examples a file with dialogues and summaries; null without shots
+   * @param shots how many examples
+   * @param examples dialogues and summaries
    */
-  public static Prompts of(PromptTemplate template, int shots, Path examples) {
-    if (shots < 1) {
-      return new Prompts(template, List.of(), 0);
-    }
+  public static Prompts of(PromptTemplate template, int shots, Path examples, DataOptions options) {
     List<Example> all =
-        DialogueReader.read(examples).stream()
+        DialogueReader.read(examples, options).stream()
             .filter(dialogue -> !dialogue.summaries().isEmpty() && !dialogue.raw())
             .map(dialogue -> new Example(dialogue.dialogue(), dialogue.summaries().getFirst()))
             .limit(shots + 1L) // one may be the question itself

@@ -5,9 +5,11 @@ import dev.precis.T5;
 import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.common.Prompts;
 import dev.precis.cli.options.BatchSizeOption;
+import dev.precis.cli.options.ColumnOptions;
 import dev.precis.cli.options.DecodingOptions;
 import dev.precis.cli.options.FileOptions;
 import dev.precis.cli.options.PromptOptions;
+import dev.precis.cli.options.ReadOptions;
 import dev.precis.data.Dialogue;
 import dev.precis.data.DialogueReader;
 import dev.precis.evaluation.PairedBootstrap;
@@ -21,6 +23,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -55,6 +58,7 @@ import picocli.CommandLine.Option;
     })
 public final class EvaluateCommand extends BaseCommand {
   @Mixin private FileOptions.Dialogues data = new FileOptions.Dialogues();
+  @Mixin private ColumnOptions reading = new ColumnOptions();
 
   @Option(
       names = "--candidate",
@@ -122,7 +126,7 @@ public final class EvaluateCommand extends BaseCommand {
   public Integer call() {
     checkUsage();
     GenerationOptions options = generationOptions();
-    Prompts prompts = Prompts.of(promptOptions.template(), 0, null);
+    Prompts prompts = Prompts.of(promptOptions.template());
     List<Candidate> all = parseCandidates();
     List<Dialogue> dialogues = dialogues();
     BaselineFingerprint baseline = new BaselineFingerprint(all.getFirst());
@@ -230,12 +234,9 @@ public final class EvaluateCommand extends BaseCommand {
   /** Rows of one dialogue are one, with all their summaries. */
   private List<Dialogue> dialogues() {
     Map<String, Dialogue> byText = new LinkedHashMap<>();
-    for (Dialogue row : DialogueReader.read(data.data())) {
-      if (row.summaries().isEmpty()) {
-        throw new InvalidInputException(
-            "%s: '%s' has no summary to compare with".formatted(data.data(), row.id()));
-      }
-      byText.merge(row.dialogue(), row, EvaluateCommand::together);
+    ReadOptions.Data read = reading.complete(this, data.data());
+    try (Stream<Dialogue> rows = DialogueReader.streamSummarized(read.path(), read.options())) {
+      rows.forEach(row -> byText.merge(row.dialogue(), row, EvaluateCommand::together));
     }
     List<Dialogue> all = List.copyOf(byText.values());
     return limit == null ? all : all.subList(0, Math.min(limit, all.size()));

@@ -1,7 +1,10 @@
 package dev.precis.cli.evaluate;
 
 import dev.precis.cli.common.BaseCommand;
+import dev.precis.cli.options.ColumnOptions;
 import dev.precis.cli.options.FileOptions;
+import dev.precis.cli.options.ReadOptions;
+import dev.precis.data.Summaries;
 import dev.precis.data.SummaryReader;
 import dev.precis.evaluation.EvaluationExample;
 import dev.precis.evaluation.PairedBootstrap;
@@ -11,6 +14,7 @@ import dev.precis.evaluation.Rouge.Metric;
 import dev.precis.evaluation.Rouge.MultiReference;
 import dev.precis.evaluation.Rouge.Score;
 import dev.precis.evaluation.Rouge.Scores;
+import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
 import java.nio.file.Path;
 import java.util.EnumMap;
@@ -62,6 +66,7 @@ public final class RougeCommand extends BaseCommand {
       description = "The summaries to compare them with.")
   private Path references;
 
+  @Mixin private ColumnOptions reading = new ColumnOptions();
   @Mixin private RougeOptions options = new RougeOptions();
 
   @Mixin private FileOptions.JsonOutput output = new FileOptions.JsonOutput();
@@ -70,12 +75,11 @@ public final class RougeCommand extends BaseCommand {
   public Integer call() {
     Rouge rouge = options.rouge();
     MultiReference combination = options.combination(this);
+    List<Summaries> predicted = read(predictions);
+    List<Summaries> referenced = read(references);
     List<EvaluationExample> judged =
         EvaluationExample.match(
-            SummaryReader.read(predictions),
-            predictions.toString(),
-            SummaryReader.read(references),
-            references.toString());
+            predicted, predictions.toString(), referenced, references.toString());
     List<Scores> scores = EvaluationExample.score(judged, rouge, combination);
     PairedBootstrap bootstrap = new PairedBootstrap(common().seed());
     Map<Metric, Interval> f1 = new EnumMap<>(Metric.class);
@@ -88,6 +92,19 @@ public final class RougeCommand extends BaseCommand {
                 ? json(rouge, scores, f1)
                 : table(rouge, combination, judged, scores, f1));
     return DONE;
+  }
+
+  private List<Summaries> read(Path file) {
+    ReadOptions.Data data = reading.complete(this, file);
+    List<Summaries> read = SummaryReader.read(data.path(), data.options());
+    if (reading.findings(file).containsKey("skipped_rows")
+        && read.stream().anyMatch(row -> row.id() == null)) {
+      throw new InvalidInputException(
+          file
+              + ": rows were skipped, so that the others cannot be matched by order; every row"
+              + " needs an id");
+    }
+    return read;
   }
 
   private static double[] column(

@@ -6,8 +6,10 @@ import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.common.Prompts;
 import dev.precis.cli.options.AdapterOption;
 import dev.precis.cli.options.BatchSizeOption;
+import dev.precis.cli.options.ColumnOptions;
 import dev.precis.cli.options.FileOptions;
 import dev.precis.cli.options.PromptOptions;
+import dev.precis.cli.options.ReadOptions;
 import dev.precis.cli.options.ResumeOption;
 import dev.precis.data.Dialogue;
 import dev.precis.data.DialogueReader;
@@ -59,6 +61,7 @@ public final class GenerateCommand extends BaseCommand {
       description = "One whole prompt instead of --input; prints only the generated text.")
   private String prompt;
 
+  @Mixin private ColumnOptions reading = new ColumnOptions();
   @Mixin private FileOptions.Output output = new FileOptions.Output();
   @Mixin private ResumeOption resume = new ResumeOption();
 
@@ -101,7 +104,7 @@ public final class GenerateCommand extends BaseCommand {
     Prompts prompts =
         raw || prompt != null
             ? Prompts.raw()
-            : Prompts.of(promptOptions.template(), shots, examples);
+            : shots > 0 ? fewShot() : Prompts.of(promptOptions.template());
     List<Dialogue> all = dialogues();
     T5.LoadOptions loadOptions =
         common()
@@ -166,8 +169,18 @@ public final class GenerateCommand extends BaseCommand {
 
   private List<Dialogue> dialogues() {
     return prompt == null
-        ? DialogueReader.read(dialogues.input())
+        ? read(dialogues.input())
         : List.of(new Dialogue("prompt", prompt, List.of(), null, true));
+  }
+
+  private Prompts fewShot() {
+    ReadOptions.Data data = reading.training(this, examples);
+    return Prompts.of(promptOptions.template(), shots, data.path(), data.options());
+  }
+
+  private List<Dialogue> read(Path input) {
+    ReadOptions.Data data = reading.complete(this, input);
+    return DialogueReader.read(data.path(), data.options());
   }
 
   private ResultWriter results(List<Dialogue> all, int perDialogue) {

@@ -12,6 +12,8 @@ import dev.precis.alignment.reward.RewardTrainer;
 import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.options.FileOptions;
 import dev.precis.cli.options.LearningOptions;
+import dev.precis.cli.options.PairColumnOptions;
+import dev.precis.cli.options.ReadOptions;
 import dev.precis.cli.options.RunOptions;
 import dev.precis.cli.options.StartOptions;
 import dev.precis.cli.options.StepOptions;
@@ -82,6 +84,8 @@ public final class RewardCommand extends BaseCommand {
       paramLabel = "FILE",
       description = "Instead of --pairs: texts with labels.")
   private Path data;
+
+  @Mixin private PairColumnOptions reading = new PairColumnOptions();
 
   @Option(
       names = "--holdout",
@@ -162,7 +166,15 @@ public final class RewardCommand extends BaseCommand {
       throw exclusive("--eval-data", "--holdout");
     }
     if (data != null) {
-      need("--pairs", "--template", "--center");
+      need(
+          "--pairs",
+          "--template",
+          "--center",
+          "--dialogue-column",
+          "--prompt-column",
+          "--summary-column",
+          "--chosen-column",
+          "--rejected-column");
     } else {
       need("--data", "--labels", "--text-field");
     }
@@ -191,14 +203,13 @@ public final class RewardCommand extends BaseCommand {
   }
 
   private Integer onPairs(TrainingOptions options, Path folder, RewardExamples examples) {
-    Path pairs = preferences.pairs();
+    ReadOptions.Data pairs = reading.training(this, preferences.pairs());
+    ReadOptions.Data evaluation = reading.validation(this, evalData());
     Split<PairExample> split =
-        split(
-            () -> examples.pairs(PreferenceReader.readPairs(pairs), PromptTemplate.DEFAULT),
-            () -> examples.pairs(PreferenceReader.readPairs(evalData()), PromptTemplate.DEFAULT));
+        split(() -> pairs(pairs, examples), () -> pairs(evaluation, examples));
     RunConfig config =
-        config(options, folder, PAIR_LABELS)
-            .file("pairs", pairs)
+        config(options, folder, PAIR_LABELS, evaluation)
+            .data("pairs", pairs, reading)
             .put("template", examples.template().text())
             .put("center", center);
     try (RunFolder opened = config.open(run);
@@ -216,10 +227,17 @@ public final class RewardCommand extends BaseCommand {
     }
   }
 
+  private static List<PairExample> pairs(ReadOptions.Data data, RewardExamples examples) {
+    return PreferenceReader.readPairs(
+        data.path(), data.options(), pair -> examples.pair(pair, PromptTemplate.DEFAULT));
+  }
+
   private Integer onTexts(
       TrainingOptions options, Path folder, RobertaConfig own, RewardExamples examples) {
     String field = textField.textField();
-    List<LabelledText> texts = TextReader.readLabelled(data, field);
+    ReadOptions.Data training = reading.training(this, data);
+    ReadOptions.Data evaluation = reading.validation(this, evalData());
+    List<LabelledText> texts = TextReader.readLabelled(training.path(), field, training.options());
     List<String> names =
         labels != null
             ? labels
@@ -231,10 +249,13 @@ public final class RewardCommand extends BaseCommand {
     Split<LabelledExample> split =
         split(
             () -> examples.texts(texts, names),
-            () -> examples.texts(TextReader.readLabelled(evalData(), field), names));
+            () ->
+                examples.texts(
+                    TextReader.readLabelled(evaluation.path(), field, evaluation.options()),
+                    names));
     RunConfig config =
-        config(options, folder, names)
-            .file("data", data)
+        config(options, folder, names, evaluation)
+            .data("data", training, reading)
             .put("text_field", field == null ? "default" : field);
     try (RunFolder opened = config.open(run);
         TrainableRoberta roberta = load(folder, names, examples.template());
@@ -278,7 +299,8 @@ public final class RewardCommand extends BaseCommand {
         : TrainableRoberta.of(folder, how, common().deviceOptions());
   }
 
-  private RunConfig config(TrainingOptions options, Path folder, List<String> names) {
+  private RunConfig config(
+      TrainingOptions options, Path folder, List<String> names, ReadOptions.Data evaluation) {
     RunConfig config = new RunConfig(this).put("method", "reward");
     if (start.random()) {
       config.put("init", start.init().toString());
@@ -287,7 +309,7 @@ public final class RewardCommand extends BaseCommand {
     }
     config.put("tokenizer_sha256", Tokenizer.hash(folder)).put("labels", names);
     if (evalData() != null) {
-      config.file("eval_data", evalData());
+      config.data("eval_data", evaluation, reading);
     } else {
       config.put("holdout", holdout);
     }

@@ -7,6 +7,7 @@ import dev.precis.alignment.reward.RewardTemplate;
 import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.common.Progress;
 import dev.precis.cli.options.FileOptions;
+import dev.precis.cli.options.ReadOptions;
 import dev.precis.cli.options.RewardModelOption;
 import dev.precis.data.JsonLinesWriter;
 import dev.precis.data.TextReader;
@@ -59,11 +60,13 @@ public final class ScoreCommand extends BaseCommand {
   @Mixin private FileOptions.Input input = new FileOptions.Input();
   @Mixin private FileOptions.Output output = new FileOptions.Output();
   @Mixin private FileOptions.TextField textField = new FileOptions.TextField();
+  @Mixin private ReadOptions reading = new ReadOptions();
 
   @Override
   public Integer call() {
     Path folder = resolve(rewardModel.rewardModel());
-    List<TextRow> rows = TextReader.read(input.input(), textField.textField());
+    ReadOptions.Data data = reading.complete(this, input.input());
+    List<TextRow> rows = TextReader.read(data.path(), textField.textField(), data.options());
     if (output.toStandardOutput()) {
       try (Classifier classifier = Classifier.load(folder, common().classifierOptions())) {
         score(

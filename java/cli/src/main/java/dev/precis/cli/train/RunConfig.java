@@ -3,7 +3,11 @@ package dev.precis.cli.train;
 import dev.precis.checkpoint.ModelFolder;
 import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.options.PromptOptions;
+import dev.precis.cli.options.ReadOptions;
 import dev.precis.cli.options.RunOptions;
+import dev.precis.data.DataFiles;
+import dev.precis.data.DataListener;
+import dev.precis.io.FileDigest;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
 import dev.precis.lora.LoraConfig;
@@ -62,27 +66,44 @@ public final class RunConfig {
     return this;
   }
 
-  /** Adds a file, with the hash of its contents; nothing for null. */
-  public RunConfig file(String key, Path file) {
-    return file(key, file, key + "_sha256");
+  /** Adds data, with the hash of its contents and how it is read; nothing for null. */
+  public RunConfig data(String key, ReadOptions.Data data, ReadOptions reading) {
+    return data(key, data, reading, key + "_sha256");
   }
 
-  /** Adds a file, with the hash of its contents under a name of its own. */
-  public RunConfig file(String key, Path file, String hashKey) {
-    if (file != null) {
-      json.put(key, file.toString());
-      json.put(hashKey, ModelFolder.fileHash(regular(file)));
+  /** Adds data, with the hash of its contents under a name of its own. */
+  public RunConfig data(String key, ReadOptions.Data data, ReadOptions reading, String hashKey) {
+    if (data == null) {
+      return this;
     }
+    json.put(key, data.given().toString());
+    DataFiles files = DataFiles.of(data.path(), data.options().withListener(DataListener.NONE));
+    if (Files.isDirectory(data.path())) {
+      FileDigest digest = FileDigest.sha256();
+      files.files().forEach(file -> digest.add(file.getFileName().toString()).add(file));
+      json.put(hashKey, digest.hex());
+    } else {
+      json.put(hashKey, ModelFolder.fileHash(regular(data.path())));
+    }
+    if (files.split() != null) {
+      json.put(key + "_split", files.split());
+    }
+    if (reading.onBadRow() != null) {
+      json.put("on_bad_row", reading.onBadRow());
+    }
+    reading
+        .findings(data.given())
+        .forEach((name, value) -> json.set(key + "_" + name, Json.mapper().valueToTree(value)));
     return this;
   }
 
   /**
    * Returns the file.
    *
-   * @throws InvalidInputException where it is a pipe or a folder
+   * @throws InvalidInputException where it is a pipe
    */
   public static Path regular(Path file) {
-    if (!Files.isRegularFile(file)) {
+    if (Files.exists(file) && !Files.isRegularFile(file)) {
       throw new InvalidInputException(file + " must be a regular file: a run reads it repeatedly");
     }
     return file;

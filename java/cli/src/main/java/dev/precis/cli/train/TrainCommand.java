@@ -2,10 +2,12 @@ package dev.precis.cli.train;
 
 import dev.precis.checkpoint.PeftAdapter;
 import dev.precis.cli.common.BaseCommand;
+import dev.precis.cli.options.ColumnOptions;
 import dev.precis.cli.options.FileOptions;
 import dev.precis.cli.options.LearningOptions;
 import dev.precis.cli.options.MethodOptions;
 import dev.precis.cli.options.PromptOptions;
+import dev.precis.cli.options.ReadOptions;
 import dev.precis.cli.options.RunOptions;
 import dev.precis.cli.options.StartOptions;
 import dev.precis.cli.options.StepOptions;
@@ -55,6 +57,7 @@ public final class TrainCommand extends BaseCommand {
   private StartOptions start = new StartOptions();
 
   @Mixin private FileOptions.Dialogues dialogues = new FileOptions.Dialogues();
+  @Mixin private ColumnOptions reading = new ColumnOptions();
   @Mixin private RunOptions run = new RunOptions();
   @Mixin private MethodOptions method = new MethodOptions();
   @Mixin private StepOptions steps = new StepOptions();
@@ -87,14 +90,15 @@ public final class TrainCommand extends BaseCommand {
     checkUsage();
     TrainingOptions options = options();
     Path folder = start.folder(this);
-    Path evalData = steps.evaluation().evalData();
+    ReadOptions.Data data = reading.training(this, dialogues.data());
+    ReadOptions.Data evalData = reading.validation(this, steps.evaluation().evalData());
     List<Example> training;
     List<Example> evaluation;
     try (Tokenizer tokenizer = Tokenizer.load(folder)) {
-      training = examples(tokenizer, dialogues.data());
+      training = examples(tokenizer, data);
       evaluation = evalData == null ? List.of() : examples(tokenizer, evalData);
     }
-    RunConfig config = config(options);
+    RunConfig config = config(options, data, evalData);
     try (RunFolder opened = config.open(run);
         TrainableT5 t5 = load(folder);
         Trainer trainer = new Trainer(t5, options, training, evaluation, opened)) {
@@ -126,7 +130,7 @@ public final class TrainCommand extends BaseCommand {
             .labelSmoothing(labelSmoothing));
   }
 
-  private List<Example> examples(Tokenizer tokenizer, Path file) {
+  private List<Example> examples(Tokenizer tokenizer, ReadOptions.Data data) {
     ExampleReader.Examples read =
         new ExampleReader(
                 tokenizer,
@@ -135,9 +139,9 @@ public final class TrainCommand extends BaseCommand {
                 targets.maxTargetLength(),
                 prompts.truncate(),
                 allReferences)
-            .read(file);
+            .read(data.path(), data.options());
     targets.noteLeftOut(
-        this, file, read.leftOut(), read.examples().size(), prompts.maxSourceLength());
+        this, data.given(), read.leftOut(), read.examples().size(), prompts.maxSourceLength());
     return read.examples();
   }
 
@@ -165,14 +169,15 @@ public final class TrainCommand extends BaseCommand {
         folder, method.config(), dtype, dropout, common().seed(), common().deviceOptions());
   }
 
-  private RunConfig config(TrainingOptions options) {
+  private RunConfig config(
+      TrainingOptions options, ReadOptions.Data data, ReadOptions.Data evalData) {
     RunConfig config = new RunConfig(this).put("method", method.method());
     if (start.random()) {
       config.put("init", start.init().toString());
     } else {
       config.weights("model", start.name());
     }
-    config.file("data", dialogues.data()).file("eval_data", steps.evaluation().evalData()).dtype();
+    config.data("data", data, reading).data("eval_data", evalData, reading).dtype();
     if (method.lora()) {
       config.lora(this::describeAdapter);
     }

@@ -1,13 +1,13 @@
 package dev.precis.alignment.preference;
 
-import dev.precis.data.Feedback;
+import dev.precis.data.BadRowException;
+import dev.precis.data.DataOptions;
 import dev.precis.data.PreferencePair;
 import dev.precis.data.PreferenceReader;
 import dev.precis.io.InvalidInputException;
 import dev.precis.text.PromptTemplate;
 import dev.precis.text.Tokenizer;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
@@ -34,53 +34,63 @@ public record PreferenceExampleReader(
   public record Examples<T>(List<T> examples, int leftOut) {}
 
   /**
-   * Reads pairs as {@link PreferenceReader#readPairs} does.
+   * Reads pairs as {@link PreferenceReader} does. A pair whose completions are the same tokens is a
+   * bad row.
    *
-   * @throws InvalidInputException also where both completions of a pair are the same tokens, or no
-   *     pair is short enough
+   * @throws InvalidInputException also where no pair is short enough
    */
-  public Examples<PreferenceExample> readPairs(Path file) {
-    List<PreferenceExample> examples = new ArrayList<>();
-    int leftOut = 0;
-    for (PreferencePair pair : PreferenceReader.readPairs(file)) {
-      int[] source = source(pair.text(), pair.raw());
-      int[] chosen = tokens(pair.chosen(), maxTargetLength);
-      int[] rejected = tokens(pair.rejected(), maxTargetLength);
-      if (source == null || chosen == null || rejected == null) {
-        leftOut++;
-        continue;
-      }
-      if (Arrays.equals(chosen, rejected)) {
-        throw new InvalidInputException(
-            pair.where()
-                + ": \"chosen\" and \"rejected\" are the same "
-                + chosen.length
-                + " tokens, so that nothing is preferred"
-                + (truncate ? ": raise --max-target-length where they were cut" : ""));
-      }
-      examples.add(new PreferenceExample(source, chosen, rejected));
-    }
-    return checked(file, examples, leftOut);
+  public Examples<PreferenceExample> readPairs(Path file, DataOptions options) {
+    int[] leftOut = {0};
+    List<PreferenceExample> examples =
+        PreferenceReader.readPairs(
+            file,
+            options,
+            pair -> {
+              int[] source = source(pair.text(), pair.raw());
+              int[] chosen = tokens(pair.chosen(), maxTargetLength);
+              int[] rejected = tokens(pair.rejected(), maxTargetLength);
+              if (source == null || chosen == null || rejected == null) {
+                leftOut[0]++;
+                return null;
+              }
+              if (Arrays.equals(chosen, rejected)) {
+                throw sameTokens(pair, chosen.length);
+              }
+              return new PreferenceExample(source, chosen, rejected);
+            });
+    return checked(file, examples, leftOut[0]);
+  }
+
+  private BadRowException sameTokens(PreferencePair pair, int tokens) {
+    return BadRowException.unusable(
+        "%s: \"chosen\" and \"rejected\" are the same %d tokens, so that nothing is preferred%s"
+            .formatted(
+                pair.where(),
+                tokens,
+                truncate ? ": raise --max-target-length where they were cut" : ""));
   }
 
   /**
-   * Reads completions with feedback as {@link PreferenceReader#readFeedback} does.
+   * Reads completions with feedback as {@link PreferenceReader} does.
    *
    * @throws InvalidInputException also where none is short enough
    */
-  public Examples<FeedbackExample> readFeedback(Path file) {
-    List<FeedbackExample> examples = new ArrayList<>();
-    int leftOut = 0;
-    for (Feedback feedback : PreferenceReader.readFeedback(file)) {
-      int[] source = source(feedback.text(), feedback.raw());
-      int[] completion = tokens(feedback.completion(), maxTargetLength);
-      if (source == null || completion == null) {
-        leftOut++;
-        continue;
-      }
-      examples.add(new FeedbackExample(source, completion, feedback.good()));
-    }
-    return checked(file, examples, leftOut);
+  public Examples<FeedbackExample> readFeedback(Path file, DataOptions options) {
+    int[] leftOut = {0};
+    List<FeedbackExample> examples =
+        PreferenceReader.readFeedback(
+            file,
+            options,
+            feedback -> {
+              int[] source = source(feedback.text(), feedback.raw());
+              int[] completion = tokens(feedback.completion(), maxTargetLength);
+              if (source == null || completion == null) {
+                leftOut[0]++;
+                return null;
+              }
+              return new FeedbackExample(source, completion, feedback.good());
+            });
+    return checked(file, examples, leftOut[0]);
   }
 
   private int[] source(String text, boolean raw) {

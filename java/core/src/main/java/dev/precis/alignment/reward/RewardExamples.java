@@ -1,5 +1,6 @@
 package dev.precis.alignment.reward;
 
+import dev.precis.data.BadRowException;
 import dev.precis.data.LabelledText;
 import dev.precis.data.PreferencePair;
 import dev.precis.io.InvalidInputException;
@@ -33,19 +34,25 @@ public record RewardExamples(Tokenizer tokenizer, RewardTemplate template, int m
    * @throws InvalidInputException where both completions of a pair have the same tokens
    */
   public List<PairExample> pairs(List<PreferencePair> pairs, PromptTemplate dialogues) {
-    List<PairExample> all = new ArrayList<>(pairs.size());
-    for (PreferencePair pair : pairs) {
-      String prompt = pair.raw() ? pair.text() : dialogues.fill(pair.text());
-      int[] chosen = encode(prompt, pair.chosen());
-      int[] rejected = encode(prompt, pair.rejected());
-      if (Arrays.equals(chosen, rejected)) {
-        throw new InvalidInputException(
-            "%s: \"chosen\" and \"rejected\" are the same in the %d tokens that the model reads"
-                .formatted(pair.where(), maxTokens));
-      }
-      all.add(new PairExample(chosen, rejected, pair.margin()));
+    return pairs.stream().map(pair -> pair(pair, dialogues)).toList();
+  }
+
+  /**
+   * Returns the example of a pair.
+   *
+   * @param dialogues template that makes prompts of dialogues
+   * @throws BadRowException where both completions have the same tokens
+   */
+  public PairExample pair(PreferencePair pair, PromptTemplate dialogues) {
+    String prompt = pair.raw() ? pair.text() : dialogues.fill(pair.text());
+    int[] chosen = encode(prompt, pair.chosen());
+    int[] rejected = encode(prompt, pair.rejected());
+    if (Arrays.equals(chosen, rejected)) {
+      throw BadRowException.unusable(
+          "%s: \"chosen\" and \"rejected\" are the same in the %d tokens that the model reads"
+              .formatted(pair.where(), maxTokens));
     }
-    return all;
+    return new PairExample(chosen, rejected, pair.margin());
   }
 
   private int[] encode(String prompt, String answer) {

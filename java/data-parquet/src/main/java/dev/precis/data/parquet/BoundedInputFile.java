@@ -1,4 +1,4 @@
-package dev.precis.data;
+package dev.precis.data.parquet;
 
 import dev.hardwood.InputFile;
 import java.io.IOException;
