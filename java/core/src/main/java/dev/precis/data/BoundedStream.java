@@ -61,7 +61,8 @@ final class BoundedStream extends InputStream {
     try {
       read = decompressed.read(buffer, offset, length);
     } catch (IOException e) {
-      throw new InvalidInputException(name + " cannot be decompressed: it is damaged or cut off", e);
+      throw new InvalidInputException(
+          name + " cannot be decompressed: it is damaged or cut off", e);
     }
     count += Math.max(0, read);
     if (count > ALWAYS_ALLOWED && count / MOST_BYTES_PER_BYTE > compressed.count) {

@@ -266,8 +266,7 @@ final class ColumnNames {
   }
 
   private void remember(Row row, Choice choice) {
-    boolean standard =
-        STANDARD.contains(choice.text) && SUMMARIES.containsAll(choice.targets);
+    boolean standard = STANDARD.contains(choice.text) && SUMMARIES.containsAll(choice.targets);
     if (standard && found.isEmpty()) {
       return;
     }
@@ -283,9 +282,7 @@ final class ColumnNames {
                   row.file(),
                   Printable.of(text),
                   choice.raw ? "prompt, without a template" : "dialogue",
-                  targets.isEmpty()
-                      ? ""
-                      : ", \"" + Printable.of(targets) + "\" as the summary"));
+                  targets.isEmpty() ? "" : ", \"" + Printable.of(targets) + "\" as the summary"));
     }
   }
 
@@ -299,8 +296,7 @@ final class ColumnNames {
   /** Remembers a column that is not the standard one, and says so. */
   void remember(Row row, String role, String column) {
     if (!column.equals(found.put(role, column))) {
-      note(
-          "%s: \"%s\" is read as the %s.".formatted(row.file(), Printable.of(column), role));
+      note("%s: \"%s\" is read as the %s.".formatted(row.file(), Printable.of(column), role));
     }
   }
 

@@ -50,8 +50,8 @@ record Conversation(List<Message> messages) {
   }
 
   /**
-   * Returns the conversation in a field: objects with {@code role} and {@code content}, or ShareGPT's
-   * {@code from} and {@code value}.
+   * Returns the conversation in a field: objects with {@code role} and {@code content}, or
+   * ShareGPT's {@code from} and {@code value}.
    *
    * @throws BadRowException if it is not well-formed
    */

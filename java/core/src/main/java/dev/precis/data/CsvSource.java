@@ -105,6 +105,11 @@ final class CsvSource implements RowSource {
 
   /** Says in our words what the parser found. */
   private InvalidInputException invalid(CsvParseException e) {
+    for (Throwable cause = e.getCause(); cause != null; cause = cause.getCause()) {
+      if (cause instanceof InvalidInputException ours) {
+        return ours; // what the parser reads from found it
+      }
+    }
     String said = e.getMessage() + " " + (e.getCause() == null ? "" : e.getCause().getMessage());
     Matcher line = LINE.matcher(said);
     String reason =

@@ -134,13 +134,11 @@ public record DataFiles(List<Path> files, String split) {
       Path path = child(state, folder, name);
       if (!Files.isRegularFile(path)) {
         throw new InvalidInputException(
-            "%s names the file \"%s\", which does not exist"
-                .formatted(state, Printable.of(name)));
+            "%s names the file \"%s\", which does not exist".formatted(state, Printable.of(name)));
       }
       files.add(path);
     }
-    if (json.has("_indices_data_files")
-        && !json.node().path("_indices_data_files").isEmpty()) {
+    if (json.has("_indices_data_files") && !json.node().path("_indices_data_files").isEmpty()) {
       throw new InvalidInputException(
           folder + " holds a selection of rows; save it after flatten_indices()");
     }
@@ -165,11 +163,7 @@ public record DataFiles(List<Path> files, String split) {
     Map<String, List<Path>> splits = new TreeMap<>();
     try (Stream<Path> found = Files.walk(folder, 3)) {
       List<Path> files =
-          found
-              .filter(file -> isTable(folder, file))
-              .limit(MOST_FILES + 1L)
-              .sorted()
-              .toList();
+          found.filter(file -> isTable(folder, file)).limit(MOST_FILES + 1L).sorted().toList();
       if (files.size() > MOST_FILES) {
         throw new InvalidInputException(
             "%s holds more than %d data files".formatted(folder, MOST_FILES));

@@ -28,7 +28,9 @@ enum DataFormat {
     return this != PARQUET && this != ARROW;
   }
 
-  /** Returns the compression that a name ends in, {@code gz} or {@code zst}; empty if it does not. */
+  /**
+   * Returns the compression that a name ends in, {@code gz} or {@code zst}; empty if it does not.
+   */
   static String compression(String name) {
     String lower = name.toLowerCase(Locale.ROOT);
     return lower.endsWith(".gz") ? "gz" : lower.endsWith(".zst") ? "zst" : "";
@@ -38,9 +40,7 @@ enum DataFormat {
   static Optional<DataFormat> of(String name) {
     String compression = compression(name);
     String plain =
-        compression.isEmpty()
-            ? name
-            : name.substring(0, name.length() - compression.length() - 1);
+        compression.isEmpty() ? name : name.substring(0, name.length() - compression.length() - 1);
     DataFormat format =
         switch (plain.substring(plain.lastIndexOf('.') + 1).toLowerCase(Locale.ROOT)) {
           case "jsonl", "ndjson" -> JSON_LINES;
@@ -52,9 +52,7 @@ enum DataFormat {
           case "arrow", "feather" -> ARROW;
           default -> null;
         };
-    return format == null
-            || plain.indexOf('.') < 0
-            || !compression.isEmpty() && !format.isText()
+    return format == null || plain.indexOf('.') < 0 || !compression.isEmpty() && !format.isText()
         ? Optional.empty()
         : Optional.of(format);
   }

@@ -30,8 +30,7 @@ public record DataOptions(
 
   /** The first bad row ends the reading, columns have well-known names, nobody is told. */
   public static final DataOptions STRICT =
-      new DataOptions(
-          BadRows.FAIL, Columns.WELL_KNOWN, null, TRAINING_SPLITS, DataListener.NONE);
+      new DataOptions(BadRows.FAIL, Columns.WELL_KNOWN, null, TRAINING_SPLITS, DataListener.NONE);
 
   /** Copies the list. */
   public DataOptions {

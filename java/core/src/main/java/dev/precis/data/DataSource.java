@@ -40,7 +40,8 @@ final class DataSource {
         case CSV -> new CsvSource(stream(file), nameOf(file), false, columns);
         case TSV -> new CsvSource(stream(file), nameOf(file), true, columns);
         case TEXT -> new TextSource(stream(file), nameOf(file));
-        case PARQUET -> new TableSource(Providers.table("parquet", existing(file)).open(file), nameOf(file));
+        case PARQUET ->
+            new TableSource(Providers.table("parquet", existing(file)).open(file), nameOf(file));
         case ARROW -> {
           ArrowReader arrow =
               new ArrowReader(
@@ -74,8 +75,7 @@ final class DataSource {
     if (compression.isEmpty()) {
       return in;
     }
-    BoundedStream.Counted counted =
-        new BoundedStream.Counted(new BufferedInputStream(in, BUFFER));
+    BoundedStream.Counted counted = new BoundedStream.Counted(new BufferedInputStream(in, BUFFER));
     try {
       InputStream decompressed =
           compression.equals("gz")

@@ -67,8 +67,7 @@ final class DialogueParts {
   static String prompt(Row row, String key, Conversation conversation) {
     String text = conversation.prompt();
     if (conversation.messages().stream().allMatch(each -> each.content().isBlank())) {
-      throw BadRowException.unusable(
-          row.where() + ": \"" + Printable.of(key) + "\" is empty");
+      throw BadRowException.unusable(row.where() + ": \"" + Printable.of(key) + "\" is empty");
     }
     return row.bounded(key, "a dialogue", text);
   }

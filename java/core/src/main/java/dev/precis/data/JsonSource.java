@@ -4,6 +4,8 @@ import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.InputStreamReader;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -57,7 +59,8 @@ final class JsonSource implements RowSource {
   private Row nextOfList() throws IOException {
     try {
       if (list == null) {
-        list = Json.rowParser(stream);
+        // Of bytes, the parser would guess the encoding.
+        list = Json.rowParser(new InputStreamReader(stream, StandardCharsets.UTF_8));
         JsonToken first = list.nextToken();
         if (first == null) {
           return null;

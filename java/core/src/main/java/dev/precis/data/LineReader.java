@@ -64,7 +64,7 @@ final class LineReader implements Closeable {
         ended = true;
       }
     }
-    return text(length);
+    return text(length, ended);
   }
 
   private int append(int length, int start, int count) {
@@ -78,7 +78,7 @@ final class LineReader implements Closeable {
     return length + count;
   }
 
-  private String text(int length) {
+  private String text(int length, boolean ended) {
     if (length > MAX_BYTES) {
       throw tooLong();
     }
@@ -88,7 +88,11 @@ final class LineReader implements Closeable {
     for (int i = from; i < length; i++) {
       check.next(line[i] & 0xFF);
     }
-    check.end();
+    if (ended) {
+      check.next('\n'); // a character that is cut off by the end of its line
+    } else {
+      check.end();
+    }
     int to = length > from && line[length - 1] == '\r' ? length - 1 : length;
     String text = new String(line, from, to - from, StandardCharsets.UTF_8);
     if (text.length() > MAX_CHARACTERS) {

@@ -167,8 +167,7 @@ final class PairParts {
 
   private void requireText(String key, String text) {
     if (text.isBlank()) {
-      throw BadRowException.unusable(
-          row.where() + ": \"" + Printable.of(key) + "\" is empty");
+      throw BadRowException.unusable(row.where() + ": \"" + Printable.of(key) + "\" is empty");
     }
   }
 

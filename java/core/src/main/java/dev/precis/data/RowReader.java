@@ -43,7 +43,8 @@ final class RowReader {
     String text;
     boolean raw = true;
     if (Conversation.isConversation(prompt)) {
-      text = DialogueParts.prompt(row, row.find("prompt"), Conversation.of(row, row.find("prompt")));
+      text =
+          DialogueParts.prompt(row, row.find("prompt"), Conversation.of(row, row.find("prompt")));
     } else {
       Dialogue asked = dialogue(row, false);
       text = asked.dialogue();

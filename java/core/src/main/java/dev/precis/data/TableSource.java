@@ -3,10 +3,7 @@ package dev.precis.data;
 import java.io.IOException;
 import java.util.Map;
 
-/**
- * Rows of a file in columns.
- *
- */
+/** Rows of a file in columns. */
 final class TableSource implements RowSource {
   private final TableFormat.Rows rows;
   private final String name;

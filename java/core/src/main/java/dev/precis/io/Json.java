@@ -1,8 +1,8 @@
 package dev.precis.io;
 
 import java.io.ByteArrayOutputStream;
-import java.io.InputStream;
 import java.io.OutputStream;
+import java.io.Reader;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.function.Consumer;
@@ -93,7 +93,7 @@ public final class Json {
   }
 
   /** Reads a list of rows token by token; see {@link #rowParser(String)}. */
-  public static JsonParser rowParser(InputStream json) {
+  public static JsonParser rowParser(Reader json) {
     return ROWS.createParser(ObjectReadContext.empty(), json);
   }
 

@@ -4,7 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
-import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.precis.Fixtures;
@@ -15,8 +14,6 @@ import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
@@ -128,41 +125,6 @@ class DialogueReaderTest {
     assertEquals(List.of(dialogue("2", "A\nB"), dialogue("4", "C")), DialogueReader.read(numbered));
   }
 
-  @ParameterizedTest
-  @ValueSource(strings = {"uncompressed", "snappy", "gzip", "zstd"})
-  void readsParquet(String compression) {
-    assertEquals(
-        List.of(
-            new Dialogue(
-                "own_1",
-                "#Person1#: Is the café on Mill Road open?\n"
-                    + "#Person2#: Until six, I think.\n#Person1#: Then I'll hurry.",
-                List.of("#Person1# hurries to the café on Mill Road, which is open until six."),
-                "opening hours",
-                false),
-            dialogue(
-                "own_2",
-                "#Person1#: The kettle is broken again.\n#Person2#: Take mine, I have two.",
-                "#Person2# lends #Person1# a kettle."),
-            new Dialogue(
-                "own_3",
-                "#Person1#: Did you book the train?\n"
-                    + "#Person2#: Yes, 7:45, platform 2. \uD83D\uDE00",
-                List.of(),
-                "travel",
-                false)),
-        DialogueReader.read(Fixtures.resource("dialogues/" + compression + ".parquet")));
-  }
-
-  @Test
-  void readsNumbersAndListsFromParquet() {
-    List<Dialogue> dialogues =
-        DialogueReader.read(Fixtures.resource("dialogues/references.parquet"));
-    assertEquals(List.of("7", "8"), dialogues.stream().map(Dialogue::id).toList());
-    assertEquals(List.of("First.", "Second."), dialogues.get(0).summaries());
-    assertEquals(List.of("Only."), dialogues.get(1).summaries());
-  }
-
   @Test
   void readsATextAsOneDialogue() throws IOException {
     Path file = write("d.txt", "A: Hi.\r\n\r\nB: Hm.\r\n");
@@ -240,7 +202,7 @@ class DialogueReaderTest {
         Arguments.of("d.csv", "", "d.csv holds no dialogue"),
         Arguments.of("d.csv", "id,dialogue\n", "d.csv holds no dialogue"),
         Arguments.of("d.txt", " \n", "d.txt: \"dialogue\" is empty"),
-        Arguments.of("d.xml", "<a/>", "must end in .jsonl, .json, .csv, .parquet or .txt"),
+        Arguments.of("d.xml", "<a/>", "must end in .jsonl, .ndjson, .json, .csv, .tsv or .txt"),
         Arguments.of("dialogues", "x", "must end in"),
         Arguments.of(
             "d.jsonl",
@@ -256,7 +218,7 @@ class DialogueReaderTest {
         Arguments.of("d.jsonl", "{\"a\": ".repeat(1000), "line 1, is not valid JSON"),
         Arguments.of("d.jsonl", "{\"id\": 1, \"summary\": \"s\"}", "its fields are: id, summary"),
         Arguments.of("d.jsonl", "{}", "its fields are: none"),
-        Arguments.of("d.jsonl", "{\"dialogue\": null}", "line 1 has no \"dialogue\""),
+        Arguments.of("d.jsonl", "{\"dialogue\": null}", "line 1: \"dialogue\" is empty"),
         Arguments.of("d.jsonl", "{\"dialogue\": \" \"}", "line 1: \"dialogue\" is empty"),
         Arguments.of("d.jsonl", "{\"dialogue\": [\"A\"]}", "\"dialogue\" must be a text"),
         Arguments.of("d.jsonl", "{\"dialogue\": \"A\", \"id\": {}}", "\"id\" must be a text"),
@@ -284,8 +246,11 @@ class DialogueReaderTest {
         Arguments.of("d.csv", "dialogue,dialogue\nA,B\n", "names a column twice"),
         Arguments.of("d.csv", "id,dialogue\n1,\"A\nB", "d.csv is not valid CSV"),
         Arguments.of("d.csv", "id,dialogue\n1,\"A\" B\n", "d.csv is not valid CSV"),
-        Arguments.of("d.parquet", "PAR1 no PAR1", "cannot be read as Parquet"),
-        Arguments.of("d.parquet", "", "cannot be read as Parquet"));
+        Arguments.of("d.parquet", "x", "add the dependency dev.precis:precis-data-parquet"),
+        Arguments.of("d.jsonl.zst", "x", "add the dependency dev.precis:precis-data-parquet"),
+        Arguments.of("d.jsonl.gz", "x", "is not a gzip file"),
+        Arguments.of("d.arrow", "x", "cannot be read as Arrow"),
+        Arguments.of("d.arrow", "", "cannot be read as Arrow"));
   }
 
   @ParameterizedTest
@@ -300,10 +265,11 @@ class DialogueReaderTest {
 
   @Test
   void saysThatAFileIsMissing() {
-    for (String name : List.of("a.jsonl", "a.csv", "a.txt", "a.json", "a.parquet")) {
+    for (String name :
+        List.of("a.jsonl", "a.csv", "a.txt", "a.json", "a.parquet", "a.arrow", "a.csv.gz")) {
       assertTrue(refusal(folder.resolve(name)).endsWith("does not exist"));
     }
-    assertTrue(refusal(folder).contains("is a folder"));
+    assertTrue(refusal(folder).contains("is a folder without data files"));
   }
 
   @ParameterizedTest
@@ -370,35 +336,6 @@ class DialogueReaderTest {
       valid += expected ? 1 : 0;
     }
     assertTrue(valid > 1000, "valid: " + valid);
-  }
-
-  @Test
-  void damagedParquetIsRefusedOrRead() throws IOException {
-    List<byte[]> whole = new ArrayList<>();
-    for (String name : List.of("snappy", "references", "zstd", "gzip", "uncompressed")) {
-      whole.add(Files.readAllBytes(Fixtures.resource("dialogues/" + name + ".parquet")));
-    }
-    Random random = new Random(21);
-    int refused = 0;
-    for (int i = 0; i < 150; i++) {
-      Path file = folder.resolve(i + ".parquet"); // the one before may still be mapped
-      byte[] damaged = whole.get(i % whole.size()).clone();
-      if (i % 3 == 0) {
-        damaged = Arrays.copyOf(damaged, random.nextInt(damaged.length));
-      } else {
-        for (int j = 0; j < 4; j++) {
-          damaged[4 + random.nextInt(damaged.length - 8)] = (byte) random.nextInt();
-        }
-      }
-      Files.write(file, damaged);
-      try {
-        assertTimeoutPreemptively(Duration.ofSeconds(20), () -> DialogueReader.read(file));
-      } catch (InvalidInputException e) {
-        assertTrue(e.getMessage().startsWith(file.toString()), e.getMessage());
-        refused++;
-      }
-    }
-    assertTrue(refused >= 50, "refused: " + refused);
   }
 
   @Test

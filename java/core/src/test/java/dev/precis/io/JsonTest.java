@@ -70,7 +70,7 @@ class JsonTest {
   @CsvSource(
       delimiter = '|',
       value = {
-        "{'a':1,'a':2} | Duplicate",
+        "{'a':1,'a':2} | stands twice in one object",
         "{'a':1} {} | and nothing else",
         "[1] | must hold one JSON object",
         "{'a':NaN} | line 1, column",
@@ -89,7 +89,7 @@ class JsonTest {
     assertTrue(
         assertThrows(InvalidInputException.class, () -> parse(deep))
             .getMessage()
-            .contains("depth"));
+            .contains("nested deeper than 64 levels"));
   }
 
   @Test

@@ -90,8 +90,9 @@ public class ReadOptions {
   }
 
   /**
-   * Returns what reading found out that decides what a run learns from: the number of rows that were
-   * skipped, and columns other than the standard ones. Empty where there is nothing of the kind.
+   * Returns what reading found out that decides what a run learns from: the number of rows that
+   * were skipped, and columns other than the standard ones. Empty where there is nothing of the
+   * kind.
    */
   public Map<String, Object> findings(Path given) {
     return findings.getOrDefault(given, Map.of());

@@ -388,7 +388,12 @@ final class EvaluateTest {
         Files.writeString(folder.resolve("in.jsonl"), "{\"id\":\"x\",\"dialogue\":\"A: Hi.\"}\n");
     CommandLineRun result = run("evaluate", "--data", data, "--candidate", "a=" + MODEL);
     assertEquals(2, result.exitCode());
-    assertEquals("precis: " + data + ": 'x' has no summary to compare with.", result.err().strip());
+    assertEquals(
+        "precis: "
+            + data
+            + ", line 1 has no summary to learn from or compare with; its fields are: id,"
+            + " dialogue.",
+        result.err().strip());
   }
 
   /** Somebody who trains the baseline while it is judged gets no table. */

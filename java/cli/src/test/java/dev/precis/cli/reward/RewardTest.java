@@ -302,7 +302,8 @@ final class RewardTest {
 
   private void refuses(String content, boolean pairs, String... named) throws IOException {
     Path file = Files.writeString(folder.resolve("bad.jsonl"), content);
-    CommandLineRun result = reward("--model", MODEL, pairs ? "--pairs" : "--data", file);
+    CommandLineRun result =
+        reward("--model", MODEL, pairs ? "--pairs" : "--data", file, "--on-bad-row", "fail");
     assertEquals(2, result.exitCode(), result.err());
     for (String name : named) {
       assertTrue(result.err().contains(name), name + " in " + result.err());

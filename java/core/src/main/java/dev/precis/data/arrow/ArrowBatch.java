@@ -67,7 +67,7 @@ final class ArrowBatch {
   }
 
   /** Returns the columns. */
-  List<ArrowColumn> columns(List<ArrowField> fields) throws IOException {
+  List<ArrowColumn> columns(List<ArrowField> fields) {
     List<ArrowColumn> columns = new ArrayList<>();
     for (ArrowField field : fields) {
       columns.add(column(field, rows));
@@ -76,7 +76,7 @@ final class ArrowBatch {
   }
 
   /** Returns the values of a dictionary. */
-  ArrowColumn values(ArrowField field) throws IOException {
+  ArrowColumn values(ArrowField field) {
     return values(field, rows);
   }
 
@@ -87,7 +87,7 @@ final class ArrowBatch {
     return (int) count;
   }
 
-  private ArrowColumn column(ArrowField field, int atLeast) throws IOException {
+  private ArrowColumn column(ArrowField field, int atLeast) {
     if (field.dictionary() == ArrowField.NO_DICTIONARY) {
       return values(field, atLeast);
     }
@@ -117,7 +117,7 @@ final class ArrowBatch {
     return count;
   }
 
-  private ArrowColumn values(ArrowField field, int atLeast) throws IOException {
+  private ArrowColumn values(ArrowField field, int atLeast) {
     int count = node(atLeast);
     ArrowField.Type type = field.type();
     if (type == ArrowField.Type.NULL) {
@@ -168,7 +168,7 @@ final class ArrowBatch {
   }
 
   /** Passes over the buffers of a column whose values are none that data is read from. */
-  private void passOver(ArrowField field) throws IOException {
+  private void passOver(ArrowField field) {
     switch (field.type()) {
       case BINARY, LARGE_BINARY -> {
         buffer();
@@ -192,7 +192,7 @@ final class ArrowBatch {
   }
 
   /** Passes over a column that has no validity. */
-  private ArrowColumn skipped(ArrowField field, int count) throws IOException {
+  private ArrowColumn skipped(ArrowField field, int count) {
     if (field.type() == ArrowField.Type.UNION) {
       buffer();
       if (field.width() == 1) {
@@ -205,7 +205,7 @@ final class ArrowBatch {
     return row -> ArrowColumn.OTHER;
   }
 
-  private List<ByteBuffer> variadicBuffers() throws IOException {
+  private List<ByteBuffer> variadicBuffers() {
     if (view >= variadic.length) {
       throw new DamagedException("a column lacks the number of its buffers");
     }
@@ -220,7 +220,7 @@ final class ArrowBatch {
     return all;
   }
 
-  private ArrowColumn.Offsets offsets(boolean large, int count) throws IOException {
+  private ArrowColumn.Offsets offsets(boolean large, int count) {
     ByteBuffer offsets = buffer();
     int size = large ? 8 : 4;
     if (count > 0 && offsets.limit() < (count + 1L) * size) {
@@ -230,7 +230,7 @@ final class ArrowBatch {
   }
 
   /** Takes a buffer that holds so many values of so many bits. */
-  private ByteBuffer fixed(int bits, int count) throws IOException {
+  private ByteBuffer fixed(int bits, int count) {
     ByteBuffer buffer = buffer();
     if (buffer.limit() < ((long) bits * count + 7) / 8) {
       throw new DamagedException("a column is shorter than its number of rows");
@@ -239,7 +239,7 @@ final class ArrowBatch {
   }
 
   /** Takes the next buffer, decompressed. */
-  private ByteBuffer buffer() throws IOException {
+  private ByteBuffer buffer() {
     if (2 * buffer >= buffers.length) {
       throw new DamagedException("a column is missing");
     }
@@ -267,13 +267,14 @@ final class ArrowBatch {
       throw new DamagedException("a column decompresses to far more than texts do");
     }
     try (InputStream in =
-        decompressor.open(
-            new ByteArrayInputStream(body, (int) from + 8, (int) length - 8))) {
+        decompressor.open(new ByteArrayInputStream(body, (int) from + 8, (int) length - 8))) {
       byte[] bytes = in.readNBytes((int) size);
       if (bytes.length < size) {
         throw new DamagedException("a compressed column is cut off");
       }
       return ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
+    } catch (IOException e) {
+      throw new DamagedException("a compressed column is damaged");
     }
   }
 }

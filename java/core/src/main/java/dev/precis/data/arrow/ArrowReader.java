@@ -117,7 +117,8 @@ public final class ArrowReader implements Closeable {
       }
       case DICTIONARY -> dictionary(header, body);
       case BATCH -> {
-        ArrowBatch batch = new ArrowBatch(header, body, dictionaries, dictionarySizes, decompressor);
+        ArrowBatch batch =
+            new ArrowBatch(header, body, dictionaries, dictionarySizes, decompressor);
         columns = batch.columns(requireSchema());
         rows = batch.rows();
         row = 0;

@@ -131,10 +131,7 @@ record FlatTable(ByteBuffer buffer, int at) {
     }
     int start = follow(buffer, field);
     int count = int32(buffer, start);
-    check(
-        count >= 0
-            && count <= MOST_ITEMS
-            && (long) count * size <= buffer.limit() - start - 4L);
+    check(count >= 0 && count <= MOST_ITEMS && (long) count * size <= buffer.limit() - start - 4L);
     return new int[] {start + 4, count};
   }
 }
