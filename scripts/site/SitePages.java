@@ -26,6 +26,7 @@ final class SitePages {
   static {
     PAGES.put("README.md", "index");
     PAGES.put("docs/guide.md", "guide");
+    PAGES.put("docs/data.md", "data");
     PAGES.put("docs/architecture.md", "architecture");
     PAGES.put("CONTRIBUTING.md", "contributing");
     PAGES.put("CHANGELOG.md", "changelog");

@@ -9,7 +9,6 @@
  * <p>On the module path it needs {@code --enable-native-access=dev.precis.core}.
  */
 module dev.precis.core {
-  requires java.logging;
   requires java.net.http;
   requires transitive tools.jackson.core;
   requires transitive tools.jackson.databind;

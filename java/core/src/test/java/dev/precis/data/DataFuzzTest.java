@@ -28,7 +28,7 @@ import org.junit.jupiter.api.io.TempDir;
  */
 @Tag("fuzz")
 final class DataFuzzTest {
-  private static final int INPUTS = Integer.getInteger("precis.fuzz.inputs", 20_000);
+  private static final int INPUTS = Integer.getInteger("precis.fuzz.inputs", 5_000);
 
   private static final String[] TOKENS = {
     "{", "}", "[", "]", "\"", ",", ":", ";", "\t", "\n", "\r", "null", "NaN", "1e999", "\\u",

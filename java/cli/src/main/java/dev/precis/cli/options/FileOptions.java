@@ -49,8 +49,9 @@ public final class FileOptions {
         required = true,
         paramLabel = "FILE",
         description =
-            "Dialogues with summaries: .jsonl, .json, .csv or .parquet, as DialogSum and SAMSum are"
-                + " published.")
+            "Dialogues with summaries: .jsonl, .json, .csv, .tsv (also .gz or .zst), .parquet or"
+                + " .arrow; a folder of them, or of datasets.save_to_disk; or the ID of a hub data"
+                + " set that was downloaded.")
     private Path data;
 
     /** The file; null where none was given. */
@@ -65,8 +66,8 @@ public final class FileOptions {
         names = "--pairs",
         paramLabel = "FILE",
         description =
-            "Preferences: objects with 'chosen', 'rejected' and 'prompt' (or 'dialogue'). kto takes"
-                + " each side as one answer.")
+            "Preferences: objects with 'chosen', 'rejected' and 'prompt' (or 'dialogue'), or one of"
+                + " TRL's formats. kto takes each side as one answer.")
     private Path pairs;
 
     /** The file; null where none was given. */

@@ -136,7 +136,7 @@ final class ParquetFormatTest {
   @Tag("fuzz")
   void damagedFilesAreRefusedOrRead() throws IOException {
     long seed = Long.getLong("precis.fuzz.seed", System.nanoTime());
-    int inputs = Integer.getInteger("precis.fuzz.inputs", 2_000);
+    int inputs = Integer.getInteger("precis.fuzz.inputs", 500);
     System.out.println("fuzz seed " + seed + ", " + inputs + " inputs");
     Random random = new Random(seed);
     List<Path> files;
