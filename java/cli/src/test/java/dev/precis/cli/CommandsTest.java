@@ -75,7 +75,7 @@ final class CommandsTest {
         new HashMap<>(
             Map.of("HF_TOKEN", "hf_secret", "HF_ENDPOINT", endpoint, "HF_HOME", "" + folder));
     String found = run(environment, "doctor", "--json").succeeded().out();
-    assertTrue(found.contains(endpoint + " answers; with a token"), found);
+    assertTrue(found.contains(endpoint + ", with a token; it answers"), found);
     assertEquals(1, asked.size());
     assertFalse(asked.toString().contains("hf_secret"), asked.toString());
     environment.put("HF_HUB_OFFLINE", "1");

@@ -94,7 +94,7 @@ public final class DoctorCommand extends BaseCommand {
           case NOTE -> " -";
           case FAILED -> "!!";
         };
-    List<String> lines = TextLayout.wrap(finding.text, 60);
+    List<String> lines = TextLayout.wrapWords(finding.text, 60);
     terminal().println("%s  %-13s %s".formatted(mark, finding.name, lines.getFirst()));
     lines.stream().skip(1).forEach(line -> terminal().println(" ".repeat(18) + line));
   }
@@ -345,9 +345,9 @@ public final class DoctorCommand extends BaseCommand {
       add(
           "hub",
           answer.reached() ? Level.OK : Level.NOTE,
-          "%s %s; %s token"
+          "%s, %s token; it %s"
               .formatted(
-                  hub.endpoint(), answer.text(), hub.token().isPresent() ? "with a" : "without a"));
+                  hub.endpoint(), hub.token().isPresent() ? "with a" : "without a", answer.text()));
     } catch (RuntimeException e) {
       add("hub", Level.NOTE, Failures.of(e).sentence());
     }
