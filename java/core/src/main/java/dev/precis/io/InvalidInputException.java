@@ -8,11 +8,30 @@ package dev.precis.io;
  */
 public class InvalidInputException extends RuntimeException {
   public InvalidInputException(String message) {
-    super(message);
+    super(printable(message));
   }
 
   public InvalidInputException(String message, Throwable cause) {
-    super(message, cause);
+    super(printable(message), cause);
+  }
+
+  /**
+   * Returns a text on one line: control characters, which may come from a file and would move a
+   * terminal's cursor, are written as their numbers.
+   */
+  public static String printable(String text) {
+    if (text == null || text.chars().noneMatch(Character::isISOControl)) {
+      return text;
+    }
+    StringBuilder shown = new StringBuilder();
+    for (char c : text.toCharArray()) {
+      if (Character.isISOControl(c)) {
+        shown.append("\\u%04x".formatted((int) c));
+      } else {
+        shown.append(c);
+      }
+    }
+    return shown.toString();
   }
 
   /**

@@ -96,7 +96,10 @@ final class TokenizerConfig {
       JsonNode value = file.node().get(key);
       if (entry == null) {
         if (!isToken(key)) {
-          LOG.warn("{}: the key \"{}\" is not known and has no effect", file.where(), key);
+          LOG.warn(
+              "{}: the key \"{}\" is not known and has no effect",
+              file.where(),
+              InvalidInputException.printable(key));
         }
       } else if (entry.treatment() == KeyTable.Treatment.NOTED
           && !value.isNull()
