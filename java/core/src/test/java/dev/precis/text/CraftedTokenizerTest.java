@@ -88,7 +88,8 @@ class CraftedTokenizerTest {
         folder.resolve("tokenizer.json"),
         """
         {"model": {"type": "BPE", "continuing_subword_prefix": "####", "vocab": {"a": 0, "b": 1,
-         "ab": 2}, "merges": ["a b"]}}""");
+         "ab": 2}, "merges": ["a b"]}}\
+        """);
     assertTrue(refusal("ab").contains("continuing_subword_prefix"));
   }
 
@@ -143,8 +144,7 @@ class CraftedTokenizerTest {
   @Test
   void followsSplitSpecialTokens() throws IOException {
     Files.writeString(folder.resolve("tokenizer.json"), t5().toString());
-    Files.writeString(
-        folder.resolve("tokenizer_config.json"), "{\"split_special_tokens\": true}");
+    Files.writeString(folder.resolve("tokenizer_config.json"), "{\"split_special_tokens\": true}");
     try (Tokenizer split = Tokenizer.load(folder);
         Tokenizer whole = Tokenizer.load(Fixtures.resource("tokenizers/t5-converted"))) {
       int start = whole.tokenToId("\u2581hello");
@@ -186,8 +186,7 @@ class CraftedTokenizerTest {
       assertEquals(size, tokenizer.tokenToId("<sep>"));
       assertEquals("", tokenizer.decode(new int[] {size}, true));
     }
-    Files.writeString(
-        folder.resolve("tokenizer_config.json"), "{\"added_tokens_decoder\": {}}");
+    Files.writeString(folder.resolve("tokenizer_config.json"), "{\"added_tokens_decoder\": {}}");
     try (Tokenizer tokenizer = Tokenizer.load(folder)) {
       assertEquals(-1, tokenizer.tokenToId("<sep>"));
     }

@@ -92,8 +92,7 @@ class KeyTableTest {
     for (Map<String, KeyTable.Entry> table :
         List.of(KeyTable.TOKENIZER_CONFIG, KeyTable.SPECIAL_TOKENS_MAP)) {
       for (KeyTable.Entry entry : table.values()) {
-        String treatment =
-            entry.treatment().name().toLowerCase(Locale.ROOT).replace('_', ' ');
+        String treatment = entry.treatment().name().toLowerCase(Locale.ROOT).replace('_', ' ');
         String row = "| `%s` | %s | %s |".formatted(entry.key(), treatment, entry.remark());
         assertTrue(page.contains(row), row);
       }
