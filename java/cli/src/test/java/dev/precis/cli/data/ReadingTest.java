@@ -75,13 +75,27 @@ final class ReadingTest {
     Path mails = write("mails.csv", "body,subject\nA: Hi.,Greeting\n");
     CommandLineRun generated =
         run(
-            "generate", "--model", MODEL, "--input", mails, "--dialogue-column", "body",
-            "--max-new-tokens", 2);
+            "generate",
+            "--model",
+            MODEL,
+            "--input",
+            mails,
+            "--dialogue-column",
+            "body",
+            "--max-new-tokens",
+            2);
     generated.succeeded();
     CommandLineRun both =
         run(
-            "generate", "--model", MODEL, "--input", mails, "--dialogue-column", "body",
-            "--prompt-column", "body");
+            "generate",
+            "--model",
+            MODEL,
+            "--input",
+            mails,
+            "--dialogue-column",
+            "body",
+            "--prompt-column",
+            "body");
     assertEquals(2, both.exitCode());
     assertTrue(both.err().contains("are mutually exclusive"), both.err());
   }
@@ -91,8 +105,21 @@ final class ReadingTest {
     Path pairs = write("p.jsonl", PAIR + PAIR.replace("Nora", "Paul") + PAIR);
     CommandLineRun result =
         run(
-            "align", "--algorithm", "dpo", "--model", MODEL, "--pairs", pairs, "--max-steps", 1,
-            "--batch-size", 2, "--rank", 2, "--output", folder.resolve("run"));
+            "align",
+            "--algorithm",
+            "dpo",
+            "--model",
+            MODEL,
+            "--pairs",
+            pairs,
+            "--max-steps",
+            1,
+            "--batch-size",
+            2,
+            "--rank",
+            2,
+            "--output",
+            folder.resolve("run"));
     result.succeeded();
     assertTrue(result.err().contains("1 of 3 rows skipped"), result.err());
     assertEquals(1, config().get("pairs_skipped_rows").intValue());
@@ -105,8 +132,15 @@ final class ReadingTest {
     assertEquals("train", config().get("data_split").stringValue());
     CommandLineRun test =
         run(
-            "generate", "--model", MODEL, "--input", saved, "--split", "test",
-            "--max-new-tokens", 2);
+            "generate",
+            "--model",
+            MODEL,
+            "--input",
+            saved,
+            "--split",
+            "test",
+            "--max-new-tokens",
+            2);
     assertEquals(2, test.succeeded().lines().size());
   }
 
@@ -121,8 +155,7 @@ final class ReadingTest {
     Map<String, String> environment = Map.of("HF_HUB_CACHE", folder.resolve("hub").toString());
     run(environment, "generate", "--model", MODEL, "--input", "me/talks", "--max-new-tokens", 2)
         .succeeded();
-    CommandLineRun missing =
-        run(environment, "generate", "--model", MODEL, "--input", "me/others");
+    CommandLineRun missing = run(environment, "generate", "--model", MODEL, "--input", "me/others");
     assertEquals(2, missing.exitCode());
     assertTrue(missing.err().contains("precis download me/others"), missing.err());
   }

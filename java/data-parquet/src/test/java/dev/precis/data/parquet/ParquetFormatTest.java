@@ -85,8 +85,7 @@ final class ParquetFormatTest {
     assertEquals(List.of("7", "8"), dialogues.stream().map(Dialogue::id).toList());
     assertEquals(List.of("First.", "Second."), dialogues.get(0).summaries());
     assertEquals(List.of("Only."), dialogues.get(1).summaries());
-    Dialogue talk =
-        DialogueReader.read(RESOURCES.resolve("messages.parquet")).getFirst();
+    Dialogue talk = DialogueReader.read(RESOURCES.resolve("messages.parquet")).getFirst();
     assertEquals("Who waters the plants?", talk.dialogue());
     assertEquals(List.of("Paul does, after lunch."), talk.summaries());
     assertTrue(talk.raw());
