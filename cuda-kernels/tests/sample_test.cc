@@ -3,45 +3,18 @@
 
 #include "ops/sample.h"
 
-#include <algorithm>
 #include <numeric>
 
 #include "device_test.h"
+#include "sample_cases.h"
 
 using namespace precis;
 
 namespace {
 
-struct Options {
-  float temperature = 1;
-  int32_t top_k = 0;
-  float top_p = 1;
-  int32_t greedy = 0;
-  float repetition_penalty = 1;
-  int32_t no_repeat_ngram_size = 0;
-  int32_t min_new_tokens = 0;
-};
+using Options = SampleOptions;
 
-const Options kOptions[] = {
-    {},
-    {.temperature = 0.7f},
-    {.top_k = 10},
-    {.top_p = 0.9f},
-    {.temperature = 1.5f, .top_k = 50, .top_p = 0.8f},
-    {.top_p = 0.05f},
-    {.temperature = 0.9f, .top_p = 0.95f, .repetition_penalty = 1.4f},
-    {.top_k = 1},
-    {.top_p = 0},
-    {.top_k = 700, .top_p = 0.999999f, .no_repeat_ngram_size = 2, .min_new_tokens = 9},
-    {.temperature = 1e-30f},
-    {.temperature = 1e30f, .top_p = 0.5f},
-    {.greedy = 1},
-    {.greedy = 1, .repetition_penalty = 2, .min_new_tokens = 9},
-};
-
-constexpr int64_t kHistory = 23;
-
-// Several kinds of logits, a history of few distinct tokens, and random offsets, on the host.
+// The inputs of a call, on the host.
 struct Input {
   Input(int64_t m, int64_t v, int kind, Random& random)
       : logits(PRECIS_FLOAT32, {m, v}, 3, 1),
@@ -51,21 +24,7 @@ struct Input {
         lengths(m),
         ends({0, 3, 1}) {
     std::iota(streams.begin(), streams.end(), uint64_t{1} << 33);
-    for (int64_t r = 0; r < m; r++) {
-      float* x = row<float>(logits, r);
-      for (int64_t i = 0; i < v; i++) {
-        x[i] = kind == 0   ? random.normal() * 3
-               : kind == 1 ? static_cast<float>(random.below(4) - 1) * -0.5f  // ties, and -0
-               : kind == 2 ? (random.below(3) == 0 ? -INFINITY : random.normal() - 30)
-                           : random.normal() * 40;  // most have no mass
-      }
-      if (kind == 2) x[random.below(v)] = 2;
-      offsets[r] = random.next() >> 33;
-      lengths[r] = static_cast<int32_t>(random.below(kHistory + 1));
-      for (int32_t h = 0; h < lengths[r]; h++) {
-        history[r * kHistory + h] = static_cast<int32_t>(random.below(std::min<int64_t>(v, 5)));
-      }
-    }
+    fill_sample_inputs(random, kind, logits, offsets, history, lengths);
   }
 
   GuardedTensor logits;
@@ -75,16 +34,8 @@ struct Input {
 
 precis_sample_args arguments(const Options& o) {
   precis_sample_args args = {};
-  args.rules.history_stride = kHistory;
+  put_options(o, args);
   args.rules.end_token_count = 3;
-  args.rules.repetition_penalty = o.repetition_penalty;
-  args.rules.no_repeat_ngram_size = o.no_repeat_ngram_size;
-  args.rules.min_new_tokens = o.min_new_tokens;
-  args.seed = 42;
-  args.temperature = o.temperature;
-  args.top_k = o.top_k;
-  args.top_p = o.top_p;
-  args.greedy = o.greedy;
   return args;
 }
 
@@ -138,7 +89,7 @@ void same_as_reference(TestDevice& device, int64_t v, const Options& o, int kind
   sample_ref(want);
 
   const std::string what = std::string(device.name()) + " v " + std::to_string(v) + " options " +
-                           std::to_string(&o - kOptions) + " kind " + std::to_string(kind);
+                           std::to_string(&o - kSampleOptions) + " kind " + std::to_string(kind);
   EXPECT(tokens.get() == want_tokens && bare_tokens.get() == want_tokens, "%s", what.c_str());
   EXPECT(raw.get() == want_raw && warped.get() == want_warped, "%s", what.c_str());
   probabilities_.download();
@@ -194,10 +145,10 @@ int main() {
     Random random(8);
     const int64_t shared_bytes = device.context().block_shared_bytes;
     for (int64_t v : {1, 2, 64, 65, 257, 5000, 32128}) {
-      for (const Options& o : kOptions) {
+      for (const Options& o : kSampleOptions) {
         for (int kind = 0; kind < 4; kind++) {
           // Long rows are slow to emulate, so each has one kind.
-          if (v >= 5000 && kind != (&o - kOptions) % 4) continue;
+          if (v >= 5000 && kind != (&o - kSampleOptions) % 4) continue;
           if (v < 6 && (o.no_repeat_ngram_size > 0 || o.min_new_tokens > 0)) continue;
           same_as_reference(device, v, o, kind, random);
           if (v != 257) continue;

@@ -1,26 +1,15 @@
 // The kernels must be bitwise identical to sample_ref. The distribution is compared with double,
 // and the samples with the distribution.
 
-#include "ops/sample.h"
-
-#include <algorithm>
 #include <numeric>
 
-#include "test.h"
+#include "sample_cases.h"
 
 using namespace precis;
 
 namespace {
 
-struct Options {
-  float temperature = 1;
-  int32_t top_k = 0;
-  float top_p = 1;
-  int32_t greedy = 0;
-  float repetition_penalty = 1;
-  int32_t no_repeat_ngram_size = 0;
-  int32_t min_new_tokens = 0;
-};
+using Options = SampleOptions;
 
 // The arguments and everything that they point to.
 struct Call {
@@ -38,19 +27,11 @@ struct Call {
     args.logits = logits;
     args.rules.history = history.data();
     args.rules.history_lengths = lengths.data();
-    args.rules.history_stride = kHistory;
     args.rules.end_tokens = &end_token;
     args.rules.end_token_count = 1;
-    args.rules.repetition_penalty = o.repetition_penalty;
-    args.rules.no_repeat_ngram_size = o.no_repeat_ngram_size;
-    args.rules.min_new_tokens = o.min_new_tokens;
+    put_options(o, args);
     args.streams = streams.data();
     args.offsets = offsets.data();
-    args.seed = 42;
-    args.temperature = o.temperature;
-    args.top_k = o.top_k;
-    args.top_p = o.top_p;
-    args.greedy = o.greedy;
     args.tokens = tokens.data();
     if (!wants_all) return;
     args.log_probabilities = raw.data();
@@ -84,7 +65,6 @@ struct Call {
     return same;
   }
 
-  static constexpr int64_t kHistory = 23;
   GuardedTensor logits, probabilities;
   std::vector<uint64_t> streams, offsets;
   std::vector<int32_t> history, lengths, tokens;
@@ -93,25 +73,8 @@ struct Call {
   precis_sample_args args = {};
 };
 
-// Sets several kinds of logits, a history of few distinct tokens, and random offsets.
 void fill(Call& call, Random& random, int kind) {
-  const int64_t v = columns(call.logits.tensor());
-  for (int64_t r = 0; r < rows(call.logits.tensor()); r++) {
-    float* x = row<float>(call.logits, r);
-    for (int64_t i = 0; i < v; i++) {
-      x[i] = kind == 0   ? random.normal() * 3
-             : kind == 1 ? static_cast<float>(random.below(4))  // ties at every boundary
-             : kind == 2 ? (random.below(3) == 0 ? -INFINITY : random.normal() - 30)
-                         : random.normal() * 40;  // most have no mass
-    }
-    if (kind == 2) x[random.below(v)] = 2;
-    call.offsets[r] = random.next() >> 33;
-    call.lengths[r] = static_cast<int32_t>(random.below(Call::kHistory + 1));
-    for (int32_t h = 0; h < call.lengths[r]; h++) {
-      call.history[r * Call::kHistory + h] =
-          static_cast<int32_t>(random.below(std::min<int64_t>(v, 5)));
-    }
-  }
+  fill_sample_inputs(random, kind, call.logits, call.offsets, call.history, call.lengths);
 }
 
 // The distribution of one row of logits in double, warped like transformers' warpers.
@@ -167,29 +130,13 @@ double chi_square_excess(const std::vector<int64_t>& counts, const std::vector<d
   return cells < 1 ? 0 : (statistic - cells) / std::sqrt(2.0 * cells);
 }
 
-const Options kOptions[] = {
-    {},
-    {.temperature = 0.7f},
-    {.top_k = 10},
-    {.top_p = 0.9f},
-    {.temperature = 1.5f, .top_k = 50, .top_p = 0.8f},
-    {.top_p = 0.05f},
-    {.temperature = 0.9f, .top_p = 0.95f, .repetition_penalty = 1.4f},
-    {.top_k = 1},
-    {.top_p = 0},
-    {.top_k = 700, .top_p = 0.999999f, .no_repeat_ngram_size = 2, .min_new_tokens = 9},
-    {.temperature = 1e-30f},
-    {.temperature = 1e30f, .top_p = 0.5f},
-    {.greedy = 1},
-    {.greedy = 1, .repetition_penalty = 2, .min_new_tokens = 9},
-};
-
 void same_as_reference(std::vector<TestContext>& contexts) {
   Random random(8);
   for (int64_t v : {1, 2, 63, 64, 65, 111, 257, 5000, 32128}) {
-    for (const Options& o : kOptions) {
+    for (const Options& o : kSampleOptions) {
       for (int kind = 0; kind < 4; kind++) {
-        if (v >= 5000 && kind != (&o - kOptions) % 4) continue;  // long rows, one kind for each
+        if (v >= 5000 && kind != (&o - kSampleOptions) % 4)
+          continue;  // long rows, one kind for each
         if (v < 6 && (o.no_repeat_ngram_size > 0 || o.min_new_tokens > 0)) continue;
         const int64_t m = v > 10000 ? 2 : 7;
         Call input(m, v, o), want(m, v, o);
@@ -201,7 +148,7 @@ void same_as_reference(std::vector<TestContext>& contexts) {
           got.copy_inputs(input);
           EXPECT_OK(context, precis_sample(context, &got.args));
           EXPECT(got.same_outputs(want), "%s v %lld options %td kind %d", context.name(),
-                 static_cast<long long>(v), &o - kOptions, kind);
+                 static_cast<long long>(v), &o - kSampleOptions, kind);
           EXPECT(got.logits.intact() && got.probabilities.intact());
           expect_close(got.logits, want.logits, 0, 0, "processed logits");
           // The token does not depend on the requested outputs or on the other rows.
@@ -213,8 +160,7 @@ void same_as_reference(std::vector<TestContext>& contexts) {
           alone.streams[0] = input.streams[last];
           alone.offsets[0] = input.offsets[last];
           alone.lengths[0] = input.lengths[last];
-          std::copy_n(input.history.begin() + last * Call::kHistory, Call::kHistory,
-                      alone.history.begin());
+          std::copy_n(input.history.begin() + last * kHistory, kHistory, alone.history.begin());
           EXPECT_OK(context, precis_sample(context, &alone.args));
           EXPECT(alone.tokens[0] == want.tokens[last] && alone.raw[0] == want.raw[last] &&
                      alone.warped[0] == want.warped[last],
@@ -333,7 +279,7 @@ void limits(TestContext& context) {
     EXPECT(x[call.tokens[r]] == *std::max_element(x, x + 257));
   }
   // Only one token is possible, wherever it is and whatever the other arguments are.
-  for (const Options& o : kOptions) {
+  for (const Options& o : kSampleOptions) {
     if (o.min_new_tokens > 0) continue;
     for (int64_t only : {0, 63, 64, 110}) {
       Call single(1, 111, o);
