@@ -153,15 +153,8 @@ void bench(precis_context* context, const Shape& s, int32_t dtype, double best) 
 }  // namespace
 
 int main(int argc, char** argv) {
-  TestContext context(argc > 2 && argv[2][0] != 0 ? argv[2] : nullptr,
-                      argc > 1 ? std::atoi(argv[1]) : 0);
-  if (context.status() != PRECIS_OK) {
-    std::printf("%s\n", context.error().c_str());
-    return 1;
-  }
   precis_context_info info;
-  check(context, precis_context_describe(context, &info));
-  std::printf("%s, %d threads\n", info.isa, info.threads);
+  TestContext context = open_context(argc, argv, &info);
   const Shape shapes[] = {
       {"encoder", 8, 256, 256, 12, 64, false, true, 0},
       {"encoder", 8, 256, 256, 12, 64, false, true, 0.1f},

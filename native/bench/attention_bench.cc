@@ -141,17 +141,10 @@ void bench_decode(precis_context* context, int32_t dtype, int64_t m, int32_t len
 }  // namespace
 
 int main(int argc, char** argv) {
-  TestContext context(argc > 2 && argv[2][0] != 0 ? argv[2] : nullptr,
-                      argc > 1 ? std::atoi(argv[1]) : 0);
-  if (context.status() != PRECIS_OK) {
-    std::printf("%s\n", context.error().c_str());
-    return 1;
-  }
   precis_context_info info;
-  check(context, precis_context_describe(context, &info));
+  TestContext context = open_context(argc, argv, &info);
   const int threads = info.threads;
   const std::string what = argc > 3 ? argv[3] : "";
-  std::printf("%s, %d threads\n", info.isa, threads);
   for (int32_t dtype : {PRECIS_BFLOAT16, PRECIS_FLOAT32}) {
     const double best = what == "decode" ? 0 : peak(info.isa, dtype, threads);
     std::printf("registers alone, %s: %.1f GFLOP/s\n", name(dtype), best * 1e-9);

@@ -1,4 +1,4 @@
-// Shared parts of the attention benchmarks: clocks, the machine's peak, tensors of random numbers.
+// Helpers that the attention benchmarks share: clocks, the machine's peak, tensors of random numbers.
 #ifndef PRECIS_BENCH_MACHINE_H_
 #define PRECIS_BENCH_MACHINE_H_
 
@@ -161,6 +161,20 @@ inline void check(precis_context* context, precis_status status) {
 }
 
 inline const char* name(int32_t dtype) { return dtype == PRECIS_BFLOAT16 ? "bf16" : "f32"; }
+
+// Opens the context that a benchmark's first two arguments name, a number of threads and an
+// instruction set, and prints it. Ends the program where there is no such context.
+inline TestContext open_context(int argc, char** argv, precis_context_info* info) {
+  TestContext context(argc > 2 && argv[2][0] != 0 ? argv[2] : nullptr,
+                      argc > 1 ? std::atoi(argv[1]) : 0);
+  if (context.status() != PRECIS_OK) {
+    std::printf("%s\n", context.error().c_str());
+    std::exit(1);
+  }
+  check(context, precis_context_describe(context, info));
+  std::printf("%s, %d threads\n", info->isa, info->threads);
+  return context;
+}
 
 }  // namespace precis
 
