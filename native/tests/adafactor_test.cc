@@ -1,16 +1,8 @@
-#include "ops/adafactor.h"
-
-#include "test.h"
+#include "adafactor_cases.h"
 
 using namespace precis;
 
 namespace {
-
-void copy(const GuardedTensor& from, const GuardedTensor& to) {
-  for (int64_t r = 0; r < rows(from); r++) {
-    for (int64_t c = 0; c < columns(from); c++) store_element(to, r, c, from.at(r, c));
-  }
-}
 
 // If the squares of the gradient are an outer product, the factored moments are exact, and the
 // same gradient at every step leaves u = sign(g): an update of lr min(1, clip_threshold), scaled by
@@ -33,7 +25,7 @@ void check_reference(bool matrix) {
     const bool scaled = step != 2, clipped = step == 3;
     if (step == 4) p.fill(1e-5f);
     GuardedTensor before(kReferenceFloat64, dims);
-    copy(p, before);
+    copy_elements(p, before);
     precis_adafactor_args args = {p,     g,     row_moments, column_moments, step,
                                   0.25f, -0.8f, 1e-30f,      1e-3f,          clipped ? 0.5f : 1.0f,
                                   0,     2,     scaled};
@@ -66,54 +58,31 @@ int main() {
         Case{{3, 7}}, Case{{5, 64}}, Case{{67, 33}}, Case{{2100, 17}}, Case{{2, 4099}}}) {
     const bool matrix = shape.dims.size() == 2;
     const int64_t k = shape.dims.back();
-    for (int variant = 0; variant < 4; variant++) {
+    for (int variant = 0; variant < kAdafactorVariants; variant++) {
       for (int64_t step : {1, 2, 500}) {
-        GuardedTensor p(PRECIS_FLOAT32, shape.dims, 3, 1), g(PRECIS_FLOAT32, shape.dims, 2, 3);
-        GuardedTensor row_moments(PRECIS_FLOAT32, {shape.dims[0]});
-        GuardedTensor column_moments(PRECIS_FLOAT32, {k});
-        GuardedTensor want(PRECIS_FLOAT32, shape.dims);
-        GuardedTensor want_row(PRECIS_FLOAT32, {shape.dims[0]}), want_column(PRECIS_FLOAT32, {k});
-        p.fill_normal(random, 0.1f);
-        g.fill_normal(random, variant == 3 ? 1e-12f : 1);
-        row_moments.fill(step == 1 ? 0 : 0.7f);
-        column_moments.fill(step == 1 ? 0 : 0.9f);
-        copy(p, want);
-        copy(row_moments, want_row);
-        copy(column_moments, want_column);
-        precis_adafactor_args args = {};
-        args.parameter = want;
-        args.gradient = g;
-        args.row = want_row;
-        args.column = want_column;
-        args.step = step;
-        args.learning_rate = 0.01f;
-        args.decay_rate = -0.8f;
-        args.epsilon1 = 1e-30f;
-        args.epsilon2 = 1e-3f;
-        args.clip_threshold = variant == 1 ? 0.25f : 1;
-        args.weight_decay = variant == 2 ? 0.1f : 0;
-        args.gradient_scale = 0.5f;
-        args.scale_parameter = variant != 0;
-        adafactor_ref(args);
+        AdafactorCase before(shape.dims, variant, step, 2, 3, random);
+        precis_adafactor_args args = adafactor_settings(variant, step);
+        before.by_reference(args);
+        args.gradient = before.gradient;
         std::string isa;
         GuardedTensor first(PRECIS_FLOAT32, shape.dims);
         for (TestContext& context : all_contexts()) {
           GuardedTensor q(PRECIS_FLOAT32, shape.dims, 1, 2);
           GuardedTensor r(PRECIS_FLOAT32, {shape.dims[0]}, 0, 1), c(PRECIS_FLOAT32, {k}, 0, 5);
-          copy(p, q);
-          r.fill(step == 1 ? 0 : 0.7f);
-          c.fill(step == 1 ? 0 : 0.9f);
+          copy_elements(before.parameter, q);
+          copy_elements(before.row, r);
+          copy_elements(before.column, c);
           args.parameter = q;
           args.row = r;
           if (matrix) args.column = c;
           if (!matrix) args.column = {};
           EXPECT_OK(context, precis_adafactor(context, &args));
           EXPECT(q.intact() && r.intact() && c.intact(), "%s", context.name());
-          expect_close(r, want_row, 4e-6, 0, context.name());
-          if (matrix) expect_close(c, want_column, 4e-6, 0, context.name());
-          expect_close(q, want, 2e-6, 1e-7, context.name());
+          expect_close(r, before.want_row, 4e-6, 0, context.name());
+          if (matrix) expect_close(c, before.want_column, 4e-6, 0, context.name());
+          expect_close(q, before.want, 2e-6, 1e-7, context.name());
           if (isa == context.isa()) expect_close(q, first, 0, 0, context.name());
-          copy(q, first);
+          copy_elements(q, first);
           isa = context.isa();
         }
       }
