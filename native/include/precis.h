@@ -46,7 +46,8 @@ typedef enum precis_status {
   PRECIS_OUT_OF_MEMORY = 3,
   PRECIS_UNSUPPORTED = 4,
   PRECIS_DEVICE_ERROR = 5,
-  PRECIS_INTERNAL_ERROR = 6
+  PRECIS_INTERNAL_ERROR = 6,
+  PRECIS_CANCELLED = 7
 } precis_status;
 
 typedef enum precis_dtype {
@@ -125,7 +126,7 @@ typedef struct precis_context_info {
   char cublaslt_error[512]; /* the reason why it could not be loaded */
 } precis_context_info;
 
-#define PRECIS_ABI_VERSION 7
+#define PRECIS_ABI_VERSION 8
 
 PRECIS_API precis_status precis_context_create(const precis_context_args* args,
                                                precis_context** context);
@@ -138,6 +139,12 @@ PRECIS_API const char* precis_last_error(precis_context* context);
  * restores the affinity of the thread that the context has pinned, as a program does that leaves
  * the context alone for a while. */
 PRECIS_API precis_status precis_synchronize(precis_context* context);
+/* Cancels a context's operations (cancelled 1), or allows them again (0). Any thread may call it at
+ * any time, also while another thread is inside an operation. While cancelled, every operation
+ * returns PRECIS_CANCELLED; on the CPU a precis_attention that is running ends early. The outputs
+ * of an operation that was cancelled are undefined; nothing else of the context changes. What a GPU
+ * was given before still runs. */
+PRECIS_API precis_status precis_cancel(precis_context* context, int32_t cancelled);
 
 /* ------------------------------------------------------------------ memory */
 

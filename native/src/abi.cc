@@ -135,6 +135,13 @@ precis_status precis_synchronize(precis_context* context) {
   });
 }
 
+precis_status precis_cancel(precis_context* context, int32_t cancelled) {
+  // It does not enter: it is meant for the time that another thread is inside.
+  if (context == nullptr) return PRECIS_INVALID_ARGUMENT;
+  context->backend->cancel(cancelled != 0);
+  return PRECIS_OK;
+}
+
 precis_status precis_allocate(precis_context* context, int64_t bytes, void** memory) {
   return allocate(context, bytes, memory, false);
 }
@@ -203,8 +210,11 @@ precis_status precis_matmul_pack_size(precis_context* context, const precis_matm
 #define PRECIS_ENTRY(op)                                                               \
   precis_status precis_##op(precis_context* context, const precis_##op##_args* args) { \
     return run(context, args, [&](Backend& backend) {                                  \
-      check_##op(Check(#op, backend), *args);                                          \
+      const Check check(#op, backend);                                                 \
+      check.not_cancelled();                                                           \
+      check_##op(check, *args);                                                        \
       backend.op(*args);                                                               \
+      check.not_cancelled();                                                           \
     });                                                                                \
   }
 PRECIS_FOR_EACH_OP(PRECIS_ENTRY)

@@ -3,6 +3,7 @@
 #ifndef PRECIS_BACKEND_H_
 #define PRECIS_BACKEND_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -81,6 +82,10 @@ class Backend {
   // Called only if the device does not reach everything.
   virtual Reach reach(const void*, size_t) const { return Reach::kBoth; }
 
+  // While cancelled, operations are refused. Any thread may call this at any time.
+  void cancel(bool cancelled) { cancelled_.store(cancelled, std::memory_order_relaxed); }
+  bool cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
+
   // Begins a capture, which end_recording ends. A device that cannot capture throws.
   virtual void record();
   bool recording() const { return recording_; }
@@ -99,6 +104,7 @@ class Backend {
 
  protected:
   bool recording_ = false;
+  std::atomic<bool> cancelled_{false};
 
  private:
   const bool reaches_everything_;

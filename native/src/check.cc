@@ -200,6 +200,10 @@ void Check::fraction(const char* name, float value) const {
   that(value >= 0 && value < 1, name, " is ", value, ", not in [0, 1)");
 }
 
+void Check::not_cancelled() const {
+  if (backend_.cancelled()) fail(PRECIS_CANCELLED, "%s: cancelled", op_);
+}
+
 void Check::not_recording() const {
   that(!backend_.recording(), "not while operations are recorded");
 }

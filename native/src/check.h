@@ -140,6 +140,7 @@ class Check {
   // value is in [0, 1).
   void fraction(const char* name, float value) const;
   void not_recording() const;
+  void not_cancelled() const;
 
  private:
   template <class T>

@@ -53,6 +53,12 @@ struct CpuContext {
   // NULL where the rule never applies.
   OneDnn* onednn = nullptr;
   OneDnnRule onednn_rule;
+  // Set by another thread to end the operation that is running; NULL where nobody does.
+  const std::atomic<bool>* cancelled = nullptr;
+
+  bool is_cancelled() const {
+    return cancelled != nullptr && cancelled->load(std::memory_order_relaxed);
+  }
 };
 
 }  // namespace precis

@@ -1,6 +1,8 @@
 #include "ops/attention.h"
 
+#include <chrono>
 #include <functional>
+#include <thread>
 
 #include "attention_cases.h"
 
@@ -84,6 +86,33 @@ void expect_invariant(const char* isa, int32_t dtype, bool causal, float dropout
              "%s: sequence %d differs alone", context.name(), static_cast<int>(s));
     }
   }
+}
+
+// Another thread ends a call that would take seconds; the next one is whole again.
+void expect_cancelled_early(const TestContext& context) {
+  Random random(7);
+  Problem p;
+  p.lengths = {{20000, 20000}};
+  p.heads = 8;
+  Inputs in(p, random);
+  GuardedTensor out(p.out_dtype, {in.query_offsets.back(), p.heads * p.head_dim});
+  out.fill(5e5f);  // no average of values is that large
+  in.args.out = out;
+  std::thread other([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    precis_cancel(context, 1);
+  });
+  // 1.5e11 multiplications and additions, of which no thread can have done its part in 20 ms.
+  const precis_status status = precis_attention(context, &in.args);
+  other.join();
+  EXPECT(status == PRECIS_CANCELLED, "%s: status %d", context.name(), status);
+  EXPECT(out.at(in.query_offsets.back() - 1, p.heads * p.head_dim - 1) == 5e5f && out.intact(),
+         "%s: ran to its end", context.name());
+  EXPECT(precis_attention(context, &in.args) == PRECIS_CANCELLED, "%s", context.name());
+  EXPECT_OK(context, precis_cancel(context, 0));
+  Problem small;
+  small.lengths = {{40, 40}};
+  expect_right(context, small, random);
 }
 
 // With scores of +-1e4, exact in every type, the largest key gets all the weight.
@@ -186,6 +215,7 @@ void expect_refusals(const TestContext& context) {
 int main() {
   Random random(4);
   for (TestContext& context : all_contexts()) {
+    expect_cancelled_early(context);
     for (int32_t dtype : {PRECIS_FLOAT32, PRECIS_BFLOAT16}) {
       for (int64_t head_dim : {1, 8, 24, 63, 64, 80, 128}) {
         for (int32_t length : {1, 2, 15, 16, 17, 33, 65, 200}) {

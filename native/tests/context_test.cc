@@ -59,6 +59,17 @@ int main() {
     precis_recording* recording = nullptr;
     EXPECT_REFUSED(context, precis_record_end(context, &recording), "nothing is recorded");
 
+    // A cancelled context refuses operations, not the rest, until it is allowed them again.
+    EXPECT(precis_cancel(nullptr, 1) == PRECIS_INVALID_ARGUMENT);
+    EXPECT_OK(context, precis_cancel(context, 1));
+    EXPECT(precis_convert(context, &args) == PRECIS_CANCELLED);
+    EXPECT(std::strstr(precis_last_error(context), "convert: cancelled") != nullptr);
+    EXPECT_OK(context, precis_synchronize(context));
+    EXPECT_OK(context, precis_allocate(context, 4096, &memory));
+    EXPECT_OK(context, precis_free(context, memory, 4096));
+    EXPECT_OK(context, precis_cancel(context, 0));
+    EXPECT_OK(context, precis_convert(context, &args));
+
     // Two threads call at once: each call is executed or refused, and executed calls are correct.
     std::atomic<int> served{0}, refused{0}, other{0};
     auto hammer = [&](GuardedTensor& mine) {

@@ -25,6 +25,7 @@ class CpuBackend final : public Backend {
   // matmul is as in precis_context_args. Throws Error.
   CpuBackend(int threads, const char* isa_name, const char* matmul)
       : Backend(true), cpu_(threads), isa_(choose_isa(isa_name)) {
+    cpu_.cancelled = &cancelled_;
     const bool asked = matmul != nullptr && std::strcmp(matmul, "onednn") == 0;
     if (asked) {
       cpu_.onednn_rule = {1, 1, 1};

@@ -160,7 +160,7 @@ class Attention {
         width_(round_up(head_dim_, W)) {}
 
   // Processes this thread's slice of the blocks of queries.
-  void run(float* scratch, int thread, int threads) {
+  void run(const CpuContext& context, float* scratch, int thread, int threads) {
     int64_t total = 0;
     for (int32_t s = 0; s < a_.sequences; s++) total += a_.heads * cost(s, queries(s));
     const int64_t begin = slice_begin(total, threads, thread),
@@ -174,6 +174,7 @@ class Attention {
         for (int64_t i = 0; i < queries(s); i += kBlock) {
           const int64_t at = before + cost(s, i);
           if (at < begin || at >= end) continue;
+          if (context.is_cancelled()) return;
           if (!packed) pack(s, h, scratch);
           packed = true;
           block(s, h, i, scratch);
@@ -339,7 +340,7 @@ void run(CpuContext& context, const precis_attention_args& a) {
                                           static_cast<int32_t*>(static_cast<void*>(scratch)));
   parallel(context.pool, [&](int thread, int threads) {
     Attention<Op, X, Y>(a, bias, layout)
-        .run(scratch + bias_words + layout.total * thread, thread, threads);
+        .run(context, scratch + bias_words + layout.total * thread, thread, threads);
   });
 }
 

@@ -7,12 +7,14 @@ import dev.precis.checkpoint.WeightsCache;
 import dev.precis.device.DeviceInfo;
 import dev.precis.generation.GeneratedTokens;
 import dev.precis.generation.Generation;
+import dev.precis.generation.GenerationDefaults;
 import dev.precis.generation.GenerationOptions;
 import dev.precis.generation.Generator;
 import dev.precis.generation.ResultListener;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Resources;
 import dev.precis.ops.Ops;
+import dev.precis.t5.GenerationConfig;
 import dev.precis.t5.T5Config;
 import dev.precis.t5.T5Model;
 import dev.precis.t5.T5Weights;
@@ -55,6 +57,7 @@ public final class T5 implements AutoCloseable {
   public static final int DEFAULT_BATCH_SIZE = 8;
 
   private final Path folder;
+  private final GenerationDefaults defaults;
   private final DType dtype;
   private final Engine engine;
   private final T5Weights weights;
@@ -69,6 +72,7 @@ public final class T5 implements AutoCloseable {
    */
   public static final class LoadOptions extends CommonLoadOptions<LoadOptions> {
     private List<Path> adapters = List.of();
+    private boolean generationConfig = true;
     private WeightsCache weightsCache;
 
     /** Makes default options. */
@@ -88,6 +92,15 @@ public final class T5 implements AutoCloseable {
     /** Sets the folders of PEFT adapters; the effects of several add up. */
     public LoadOptions adapters(List<Path> adapters) {
       this.adapters = List.copyOf(adapters);
+      return this;
+    }
+
+    /**
+     * Sets whether {@code generation_config.json} of the folder is followed, the default: its start
+     * and end tokens always, the rest in {@link T5#defaultOptions}.
+     */
+    public LoadOptions generationConfig(boolean generationConfig) {
+      this.generationConfig = generationConfig;
       return this;
     }
 
@@ -122,7 +135,10 @@ public final class T5 implements AutoCloseable {
   private T5(Path folder, LoadOptions options, Engine engine, CompletableFuture<Tokenizer> text) {
     this.folder = folder;
     this.engine = engine;
-    T5Config config = T5Config.read(folder);
+    GenerationConfig generation =
+        options.generationConfig ? GenerationConfig.read(folder) : GenerationConfig.none(folder);
+    T5Config config = T5Config.read(folder, generation);
+    defaults = new GenerationDefaults(generation, config);
     PackedWeights packed;
     try (Checkpoint checkpoint = Checkpoint.open(folder)) {
       dtype = options.dtypeOr(ownType(checkpoint));
@@ -225,6 +241,23 @@ public final class T5 implements AutoCloseable {
     return model.config();
   }
 
+  /**
+   * Returns the model's own options of generation: what {@code generation_config.json} of the
+   * folder asks for, {@link GenerationOptions#DEFAULT} where it says nothing. Others start from
+   * them, as in {@code model.defaultOptions().with().maxNewTokens(50).build()}.
+   *
+   * @throws InvalidInputException if the folder asks for something that cannot be; the message
+   *     names the file
+   */
+  public GenerationOptions defaultOptions() {
+    return defaults.options();
+  }
+
+  /** Returns the settings of generation in the folder, for options that combine with them. */
+  public GenerationDefaults defaults() {
+    return defaults;
+  }
+
   /** Returns the type of its packed weights. */
   public DType dtype() {
     return dtype;
@@ -268,9 +301,12 @@ public final class T5 implements AutoCloseable {
     adapterArena = arena;
   }
 
-  /** Generates greedily, at most 200 tokens. */
+  /**
+   * Generates with the {@link #defaultOptions}: greedily, at most 200 tokens, where the folder does
+   * not say otherwise.
+   */
   public Generation generate(String prompt) {
-    return generate(prompt, GenerationOptions.DEFAULT);
+    return generate(prompt, defaultOptions());
   }
 
   /** Generates for a prompt and returns the best result, or the first if the options sample. */
@@ -282,7 +318,9 @@ public final class T5 implements AutoCloseable {
    * Generates for many prompts.
    *
    * @return for each prompt, in order, numReturnSequences results, the best first
-   * @throws InvalidInputException if a prompt is no text, such as one cut inside a surrogate pair
+   * @throws InvalidInputException if a prompt is no text, such as one cut inside a surrogate pair,
+   *     or has more tokens than the options' maxSourceTokens
+   * @throws dev.precis.generation.GenerationTimeoutException if the options' timeout passes
    */
   public List<List<Generation>> generate(List<String> prompts, GenerationOptions options) {
     List<int[]> sources = prompts.stream().map(tokenizer::encode).toList();

@@ -23,7 +23,8 @@ public final class NativeException extends RuntimeException {
     OUT_OF_MEMORY,
     UNSUPPORTED,
     DEVICE_ERROR,
-    INTERNAL_ERROR;
+    INTERNAL_ERROR,
+    CANCELLED;
 
     /** Returns the status of a {@code precis_status}; an unknown code is an internal error. */
     public static Status of(int code) {

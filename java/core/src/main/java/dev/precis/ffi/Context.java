@@ -160,6 +160,11 @@ public final class Context implements Device, AutoCloseable {
     }
   }
 
+  /** Cancels operations, or allows them again; any thread may call this at any time. */
+  public void cancel(boolean cancelled) {
+    Precis.precis_cancel(handle(), cancelled ? 1 : 0);
+  }
+
   /** Sets memory of this context to zero, in the order of the operations. */
   public void zero(MemorySegment memory) {
     try (Arena call = Arena.ofConfined()) {

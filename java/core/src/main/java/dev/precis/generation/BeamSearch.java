@@ -12,6 +12,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.function.Consumer;
 
 /**
  * Beam search with the scores, the length penalty and the stopping rules of transformers 5.17 (its
@@ -33,8 +34,10 @@ final class BeamSearch implements DecodingStrategy {
   private final GenerationOptions options;
   private final StopRules stop;
   private final ResultListener listener;
+  private final TokenRuleScores tokenRules; // null without such rules
   private final int beams;
-  private final int candidates;
+  private final int kept; // candidates of a source, as many as transformers has
+  private final int candidates; // of a beam
   private final int positions;
   private final Tensor allValues;
   private final Tensor allIndices;
@@ -73,9 +76,14 @@ final class BeamSearch implements DecodingStrategy {
     this.options = options;
     this.stop = stop;
     this.listener = listener;
+    tokenRules =
+        options.tokenRules().equals(TokenRules.NONE)
+            ? null
+            : new TokenRuleScores(options.tokenRules(), stop, admission::tokens);
     beams = options.numBeams();
-    // At most one candidate of a beam ends, so at least half of twice as many continue.
-    candidates = Math.min(2 * beams, model.config().vocabSize());
+    // Of a beam's candidates at most as many end as there are end tokens, so enough continue.
+    kept = (1 + stop.endTokens().size()) * beams;
+    candidates = Math.min(kept, model.config().vocabSize());
     positions = cache.slotTokens();
     ancestors = workspace.tensor(DType.INT32, cache.slots(), positions);
     spareAncestors = workspace.tensor(DType.INT32, cache.slots(), positions);
@@ -114,11 +122,36 @@ final class BeamSearch implements DecodingStrategy {
   }
 
   @Override
+  public boolean choosesOnHost() {
+    return tokenRules != null;
+  }
+
+  @Override
   public void choose() {
     Tensor logits = buffers.logits();
     ops.softmax(logits, logits, true);
+    if (tokenRules != null) {
+      eachRow(tokenRules::before);
+    }
     ops.processLogits(logits, buffers.rules(options));
+    if (tokenRules != null) {
+      eachRow(tokenRules::after);
+    }
+    if (options.renormalizeLogits()) {
+      ops.softmax(logits, logits, true);
+    }
     ops.topK(logits, allValues.rows(0, rows()), allIndices.rows(0, rows()));
+  }
+
+  private void eachRow(Consumer<TokenRuleScores.Row> rule) {
+    MemorySegment scores = buffers.logits().memory();
+    int width = (int) buffers.logits().columns();
+    for (int row = 0; row < rows(); row++) {
+      int source = running.get(row / rowsPerSource).beams.source();
+      rule.accept(
+          new TokenRuleScores.Row(
+              scores, (long) row * width, width, buffers.history(row), source));
+    }
   }
 
   @Override
@@ -166,7 +199,7 @@ final class BeamSearch implements DecodingStrategy {
     }
     // The sort is stable: among equals the lower beam comes first, then the lower token.
     all.sort(Comparator.comparing(Candidate::score, Comparator.reverseOrder()));
-    return all.subList(0, Math.min(2 * beams, all.size()));
+    return all.subList(0, Math.min(kept, all.size()));
   }
 
   /** Copies to each row of the next step the past of the row that it continues. */

@@ -7,6 +7,7 @@ import dev.precis.tensor.Tensor;
 import dev.precis.tensor.Workspace;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.List;
 
 /**
  * The memory that decoding steps read and write, for as many rows as are in use: what each row
@@ -27,6 +28,7 @@ final class DecodeBuffers {
   private final MemorySegment logProbabilities;
   private final MemorySegment warpedLogProbabilities;
   private final Tensor allLogits;
+  private final Tensor allOriginals; // null where the host changes no scores
   private final Tensor endTokens;
   private Tensor ancestors; // null without beams
 
@@ -34,22 +36,31 @@ final class DecodeBuffers {
   private int m = -1;
   private Rows rows;
   private Tensor logits;
+  private Tensor originals;
   private Tensor tokenRow;
   private Tensor streamRow;
   private Tensor offsetRow;
   private Tensor logProbabilityRow;
   private Tensor warpedLogProbabilityRow;
   private LogitRules rules;
+  private LogitRules noRules;
 
   /**
    * Allocates the buffers.
    *
    * @param capacity the most rows
    * @param newTokens the most new tokens of a row
-   * @param endToken id of the end token, which the logit rules refer to
+   * @param endTokens ids of the end tokens, which the logit rules refer to
+   * @param onHost whether the host changes scores between the model and the choice
    * @param workspace owns the memory; it must not be reset while the buffers are in use
    */
-  DecodeBuffers(int capacity, int newTokens, int vocabSize, int endToken, Workspace workspace) {
+  DecodeBuffers(
+      int capacity,
+      int newTokens,
+      int vocabSize,
+      List<Integer> endTokens,
+      boolean onHost,
+      Workspace workspace) {
     historyStride = newTokens + 1; // the start token included
     ids = ints(workspace, capacity);
     keyStarts = ints(workspace, capacity);
@@ -62,9 +73,15 @@ final class DecodeBuffers {
     tokens = ints(workspace, capacity);
     logProbabilities = workspace.shared(DType.FLOAT32, capacity).memory();
     warpedLogProbabilities = workspace.shared(DType.FLOAT32, capacity).memory();
-    allLogits = workspace.tensor(DType.FLOAT32, capacity, vocabSize);
-    endTokens = workspace.tensor(DType.INT32, 1);
-    endTokens.memory().setAtIndex(ValueLayout.JAVA_INT, 0, endToken);
+    allLogits =
+        onHost
+            ? workspace.shared(DType.FLOAT32, capacity, vocabSize)
+            : workspace.tensor(DType.FLOAT32, capacity, vocabSize);
+    allOriginals = onHost ? workspace.shared(DType.FLOAT32, capacity, vocabSize) : null;
+    this.endTokens = workspace.tensor(DType.INT32, endTokens.size());
+    for (int i = 0; i < endTokens.size(); i++) {
+      this.endTokens.memory().setAtIndex(ValueLayout.JAVA_INT, i, endTokens.get(i));
+    }
   }
 
   private static MemorySegment ints(Workspace workspace, long n) {
@@ -101,12 +118,14 @@ final class DecodeBuffers {
             vector(crossLengths),
             ancestors == null ? null : ancestors.rows(0, m));
     logits = allLogits.rows(0, m);
+    originals = allOriginals == null ? null : allOriginals.rows(0, m);
     tokenRow = vector(tokens);
     streamRow = Tensor.of(streams, DType.INT64, m);
     offsetRow = Tensor.of(offsets, DType.INT64, m);
     logProbabilityRow = Tensor.of(logProbabilities, DType.FLOAT32, m);
     warpedLogProbabilityRow = Tensor.of(warpedLogProbabilities, DType.FLOAT32, m);
     rules = null;
+    noRules = null;
   }
 
   private Tensor vector(MemorySegment memory) {
@@ -121,6 +140,14 @@ final class DecodeBuffers {
   /** Returns the logits of this step, (m, vocabulary) float32. */
   Tensor logits() {
     return logits;
+  }
+
+  /**
+   * Returns memory for the log-probabilities that the model gave before the host changed the
+   * scores, (m, vocabulary) float32; null where it changes none.
+   */
+  Tensor originals() {
+    return originals;
   }
 
   /** Returns the tokens that this step chooses, (m) int32. */
@@ -152,15 +179,28 @@ final class DecodeBuffers {
   LogitRules rules(GenerationOptions options) {
     if (rules == null) {
       rules =
-          new LogitRules(
-              Tensor.of(history, DType.INT32, m, historyStride),
-              vector(lengths),
-              endTokens,
-              options.repetitionPenalty(),
-              options.noRepeatNgramSize(),
-              options.minNewTokens());
+          rules(
+              options.repetitionPenalty(), options.noRepeatNgramSize(), options.minNewTokens());
     }
     return rules;
+  }
+
+  /** Returns rules that change nothing. */
+  LogitRules noRules() {
+    if (noRules == null) {
+      noRules = rules(1, 0, 0);
+    }
+    return noRules;
+  }
+
+  private LogitRules rules(float repetitionPenalty, int noRepeatNgramSize, int minNewTokens) {
+    return new LogitRules(
+        Tensor.of(history, DType.INT32, m, historyStride),
+        vector(lengths),
+        endTokens,
+        repetitionPenalty,
+        noRepeatNgramSize,
+        minNewTokens);
   }
 
   /**
@@ -191,6 +231,22 @@ final class DecodeBuffers {
     lengths.setAtIndex(ValueLayout.JAVA_INT, row, length + 1);
     offsets.setAtIndex(ValueLayout.JAVA_LONG, row, length);
     return token;
+  }
+
+  /** Returns the tokens of a row so far, the start token first. */
+  int[] history(int row) {
+    return history(row, 0, lengths.getAtIndex(ValueLayout.JAVA_INT, row));
+  }
+
+  /** Replaces the log-probabilities of the chosen tokens by those of {@link #originals}. */
+  void useOriginalLogProbabilities() {
+    MemorySegment all = originals.memory();
+    long columns = originals.columns();
+    for (int row = 0; row < m; row++) {
+      int token = tokens.getAtIndex(ValueLayout.JAVA_INT, row);
+      float value = all.getAtIndex(ValueLayout.JAVA_FLOAT, row * columns + token);
+      logProbabilities.setAtIndex(ValueLayout.JAVA_FLOAT, row, value);
+    }
   }
 
   /** Returns the log-probability of the token that was chosen for a row. */

@@ -4,7 +4,6 @@ import dev.precis.ops.GraphCache;
 import dev.precis.t5.T5Model;
 import dev.precis.t5.T5Model.DecoderCache;
 import dev.precis.tensor.Workspace;
-import java.util.concurrent.CancellationException;
 
 /**
  * The decoding loop of every strategy: the model reads one token of each row, the strategy chooses
@@ -42,24 +41,31 @@ final class DecodingLoop {
   /**
    * Decodes until the strategy has no rows left.
    *
-   * @throws CancellationException if the thread was interrupted, after the step that was running
+   * @param interruption ends the loop after the step that is running
+   * @throws java.util.concurrent.CancellationException if the thread was interrupted
+   * @throws GenerationTimeoutException if the time of the call is over
    */
-  void run(DecodingStrategy strategy) {
+  void run(DecodingStrategy strategy, Interruption interruption) {
+    boolean onHost = strategy.choosesOnHost();
     Runnable step =
         () -> {
           model.step(cache, buffers.rows(), buffers.logits(), scratch);
-          strategy.choose();
+          if (!onHost) {
+            strategy.choose();
+          }
         };
     try (GraphCache graphs = new GraphCache(model.ops())) {
       strategy.start();
       for (int rows = strategy.rows(); rows > 0; rows = strategy.rows()) {
-        if (Thread.interrupted()) {
-          throw new CancellationException("Generation was interrupted.");
-        }
+        interruption.check();
         buffers.use(rows);
         scratch.reset();
         graphs.run(new StepKind(rows, buffers.ancestorsAddress()), step);
         model.ops().synchronize();
+        if (onHost) {
+          strategy.choose();
+          model.ops().synchronize();
+        }
         strategy.accept();
       }
     }

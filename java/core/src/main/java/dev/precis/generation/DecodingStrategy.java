@@ -12,6 +12,12 @@ interface DecodingStrategy {
   int rows();
 
   /**
+   * Returns whether {@link #choose} reads and changes scores on the host: then it is called after
+   * the model's operations are complete, and is not captured.
+   */
+  boolean choosesOnHost();
+
+  /**
    * Launches the operations that choose tokens from the step's logits. They may be captured as a
    * CUDA graph: they must be the same for the same rows and the same table of ancestors, and must
    * not read results.

@@ -1,6 +1,7 @@
 package dev.precis.generation;
 
 import dev.precis.io.InvalidInputException;
+import java.time.Duration;
 
 /**
  * Options of decoding. Names and meanings are those of transformers' generation options.
@@ -19,6 +20,13 @@ import dev.precis.io.InvalidInputException;
  * @param topK sample among the k most probable tokens; 0: all
  * @param topP sample among the most probable tokens whose probabilities add up to p; 1: all
  * @param seed of the random numbers: the same seed samples the same tokens
+ * @param tokenRules rules on single tokens and sequences of them
+ * @param renormalizeLogits whether beams add up probabilities that sum to 1 after the rules
+ * @param maxSourceTokens the longest source, in tokens; a longer one is refused, because the
+ *     encoder's time grows with the square of its length
+ * @param timeout after which the call ends with a {@link GenerationTimeoutException} and without a
+ *     result, other than those that a listener has received; counted from the time that the call
+ *     begins to run, not while it waits for another one; null: none
  */
 public record GenerationOptions(
     int maxNewTokens,
@@ -33,7 +41,11 @@ public record GenerationOptions(
     float temperature,
     int topK,
     float topP,
-    long seed) {
+    long seed,
+    TokenRules tokenRules,
+    boolean renormalizeLogits,
+    int maxSourceTokens,
+    Duration timeout) {
 
   /** Conditions that end a beam search. */
   public enum EarlyStopping {
@@ -47,9 +59,29 @@ public record GenerationOptions(
     NEVER
   }
 
+  /** The longest source by default: its encoder takes minutes on two cores. */
+  public static final int DEFAULT_MAX_SOURCE_TOKENS = 16_384;
+
   /** Greedy, at most 200 new tokens. */
   public static final GenerationOptions DEFAULT =
-      new GenerationOptions(200, 0, 1, 1f, EarlyStopping.FALSE, 0, 1f, 1, false, 1f, 50, 1f, 0);
+      new GenerationOptions(
+          200,
+          0,
+          1,
+          1f,
+          EarlyStopping.FALSE,
+          0,
+          1f,
+          1,
+          false,
+          1f,
+          50,
+          1f,
+          0,
+          TokenRules.NONE,
+          false,
+          DEFAULT_MAX_SOURCE_TOKENS,
+          null);
 
   /**
    * Checks every value.
@@ -90,6 +122,8 @@ public record GenerationOptions(
         "> 0; for the most probable token do not sample");
     require(topK >= 0, "top-k", topK, ">= 0");
     require(topP > 0 && topP <= 1, "top-p", topP, "above 0 and at most 1");
+    require(maxSourceTokens >= 1, "max-source-tokens", maxSourceTokens, ">= 1");
+    require(timeout == null || timeout.isPositive(), "timeout", timeout, "above 0");
   }
 
   private static void require(boolean condition, String name, Object value, String rule) {
@@ -123,6 +157,10 @@ public record GenerationOptions(
     private int topK;
     private float topP;
     private long seed;
+    private TokenRules tokenRules;
+    private boolean renormalizeLogits;
+    private int maxSourceTokens;
+    private Duration timeout;
 
     private Builder(GenerationOptions o) {
       maxNewTokens = o.maxNewTokens;
@@ -138,6 +176,26 @@ public record GenerationOptions(
       topK = o.topK;
       topP = o.topP;
       seed = o.seed;
+      tokenRules = o.tokenRules;
+      renormalizeLogits = o.renormalizeLogits;
+      maxSourceTokens = o.maxSourceTokens;
+      timeout = o.timeout;
+    }
+
+    int maxNewTokens() {
+      return maxNewTokens;
+    }
+
+    int minNewTokens() {
+      return minNewTokens;
+    }
+
+    int numBeams() {
+      return numBeams;
+    }
+
+    boolean sample() {
+      return sample;
     }
 
     public Builder maxNewTokens(int value) {
@@ -205,6 +263,26 @@ public record GenerationOptions(
       return this;
     }
 
+    public Builder tokenRules(TokenRules value) {
+      tokenRules = value;
+      return this;
+    }
+
+    public Builder renormalizeLogits(boolean value) {
+      renormalizeLogits = value;
+      return this;
+    }
+
+    public Builder maxSourceTokens(int value) {
+      maxSourceTokens = value;
+      return this;
+    }
+
+    public Builder timeout(Duration value) {
+      timeout = value;
+      return this;
+    }
+
     /**
      * Builds the options.
      *
@@ -224,7 +302,11 @@ public record GenerationOptions(
           temperature,
           topK,
           topP,
-          seed);
+          seed,
+          tokenRules,
+          renormalizeLogits,
+          maxSourceTokens,
+          timeout);
     }
   }
 }

@@ -17,7 +17,8 @@ import java.util.List;
  * do not depend on its neighbors: any batch size gives the same tokens.
  *
  * <p>Not thread-safe. If the thread is interrupted, the call ends with a {@link
- * java.util.concurrent.CancellationException} after the step that is running.
+ * java.util.concurrent.CancellationException}, after the decoding step or the piece of the encoder
+ * that is running: within some 100 ms. The next call works as if nothing had happened.
  */
 public final class Generator implements AutoCloseable {
   private final T5Model model;
@@ -48,8 +49,10 @@ public final class Generator implements AutoCloseable {
    * @param onToken receives each token as it is chosen; null for none
    * @param onResult receives each source's results as they are complete; null for none
    * @return for each source, in order, numReturnSequences results, the best first
-   * @throws InvalidInputException if a source is empty or has an id outside the vocabulary, or if
-   *     batchSize is below 1
+   * @throws InvalidInputException if a source is empty, longer than maxSourceTokens, or has an id
+   *     outside the vocabulary, if a rule of the options has one, or if batchSize is below 1
+   * @throws java.util.concurrent.CancellationException if the thread is interrupted
+   * @throws GenerationTimeoutException if the options' timeout passes
    */
   public List<List<GeneratedTokens>> generate(
       List<int[]> sources,
@@ -64,18 +67,42 @@ public final class Generator implements AutoCloseable {
     if (sources.isEmpty()) {
       return List.of();
     }
+    check(sources, options);
+    Interruption interruption = new Interruption(model.ops(), options.timeout());
     lasting.reset();
     passing.reset();
-    StopRules stop = StopRules.uniform(config.eosTokenId(), sources.size(), options.maxNewTokens());
+    StopRules stop = StopRules.uniform(config.eosTokenIds(), sources.size(), options.maxNewTokens());
     return options.numBeams() > 1
-        ? searchBeams(sources, options, stop, batchSize, onResult)
-        : greedyOrSample(sources, options, stop, batchSize, firstSource, onToken, onResult);
+        ? searchBeams(sources, options, stop, interruption, batchSize, onResult)
+        : greedyOrSample(
+            sources, options, stop, interruption, batchSize, firstSource, onToken, onResult);
+  }
+
+  private void check(List<int[]> sources, GenerationOptions options) {
+    checkTokens(options.tokenRules());
+    for (int i = 0; i < sources.size(); i++) {
+      int length = sources.get(i).length;
+      if (length > options.maxSourceTokens()) {
+        throw new InvalidInputException(
+            "Source %d has %d tokens, more than max-source-tokens, %d: shorten it, or raise that; the encoder's time grows with the square of the length."
+                .formatted(i, length, options.maxSourceTokens()));
+      }
+    }
+  }
+
+  private void checkTokens(TokenRules rules) {
+    if (rules.largestToken() >= config.vocabSize()) {
+      throw new InvalidInputException(
+          "A rule of the generation options names token %d, but the vocabulary ends with %d."
+              .formatted(rules.largestToken(), config.vocabSize() - 1));
+    }
   }
 
   private List<List<GeneratedTokens>> greedyOrSample(
       List<int[]> sources,
       GenerationOptions options,
       StopRules stop,
+      Interruption interruption,
       int batchSize,
       long firstSource,
       TokenListener onToken,
@@ -84,7 +111,7 @@ public final class Generator implements AutoCloseable {
     int slots = Math.min(Math.multiplyExact(batchSize, each), sources.size() * each);
     DecoderCache cache =
         model.newCache(slots, longest(sources), slots, options.maxNewTokens(), lasting);
-    DecodeBuffers buffers = buffers(cache);
+    DecodeBuffers buffers = buffers(cache, options);
     Results<GeneratedTokens> results = new Results<>(sources.size(), each);
     GreedyOrSampling.Listener listener =
         new GreedyOrSampling.Listener() {
@@ -103,11 +130,12 @@ public final class Generator implements AutoCloseable {
             }
           }
         };
-    SourceAdmission admission = new SourceAdmission.OnDemand(model, cache, passing, sources);
+    SourceAdmission admission = new SourceAdmission.OnDemand(model, cache, passing, sources, interruption);
     new DecodingLoop(model, cache, buffers, passing)
         .run(
             new GreedyOrSampling(
-                model, cache, buffers, admission, options, stop, firstSource, false, listener));
+                model, cache, buffers, admission, options, stop, firstSource, false, listener),
+            interruption);
     return results.all();
   }
 
@@ -115,13 +143,14 @@ public final class Generator implements AutoCloseable {
       List<int[]> sources,
       GenerationOptions options,
       StopRules stop,
+      Interruption interruption,
       int batchSize,
       ResultListener onResult) {
     int together = Math.min(batchSize, sources.size());
     int slots = Math.multiplyExact(together, options.numBeams());
     DecoderCache cache =
         model.newCache(together, longest(sources), slots, options.maxNewTokens(), lasting);
-    DecodeBuffers buffers = buffers(cache);
+    DecodeBuffers buffers = buffers(cache, options);
     List<List<GeneratedTokens>> results = new ArrayList<>();
     ResultListener listener =
         (source, result) -> {
@@ -130,9 +159,11 @@ public final class Generator implements AutoCloseable {
             onResult.done(source, result);
           }
         };
-    SourceAdmission admission = new SourceAdmission.OnDemand(model, cache, passing, sources);
+    SourceAdmission admission = new SourceAdmission.OnDemand(model, cache, passing, sources, interruption);
     new DecodingLoop(model, cache, buffers, passing)
-        .run(new BeamSearch(model, cache, buffers, admission, options, stop, lasting, listener));
+        .run(
+            new BeamSearch(model, cache, buffers, admission, options, stop, lasting, listener),
+            interruption);
     return results;
   }
 
@@ -152,15 +183,17 @@ public final class Generator implements AutoCloseable {
     if (!options.sample()) {
       throw new IllegalArgumentException("These options do not sample.");
     }
+    checkTokens(options.tokenRules());
+    Interruption interruption = new Interruption(model.ops(), options.timeout());
     lasting.reset();
     passing.reset();
-    StopRules stop = new StopRules(config.eosTokenId(), limits);
+    StopRules stop = new StopRules(config.eosTokenIds(), limits);
     int sources = encoded.source().sequences();
     int each = options.numReturnSequences();
     int slots = Math.multiplyExact(sources, each);
     DecoderCache cache =
         model.newCache(sources, encoded.source().longest(), slots, stop.longest(), lasting);
-    DecodeBuffers buffers = buffers(cache);
+    DecodeBuffers buffers = buffers(cache, options);
     Results<SampledTokens> results = new Results<>(sources, each);
     GreedyOrSampling.Listener listener =
         new GreedyOrSampling.Listener() {
@@ -178,7 +211,8 @@ public final class Generator implements AutoCloseable {
     new DecodingLoop(model, cache, buffers, passing)
         .run(
             new GreedyOrSampling(
-                model, cache, buffers, admission, options, stop, firstSource, true, listener));
+                model, cache, buffers, admission, options, stop, firstSource, true, listener),
+            interruption);
     return results.all();
   }
 
@@ -196,7 +230,7 @@ public final class Generator implements AutoCloseable {
     lasting.reset();
     lasting.resetPeak();
     DecoderCache cache = model.newCache(sources, longest, slots, newTokens, lasting);
-    DecodeBuffers buffers = buffers(cache);
+    DecodeBuffers buffers = buffers(cache, GenerationOptions.DEFAULT);
     for (int slot = 0; slot < slots; slot++) {
       buffers.start(slot, config.decoderStartTokenId(), slot * newTokens, 0, 1, slot);
     }
@@ -214,9 +248,14 @@ public final class Generator implements AutoCloseable {
     return lasting.peak() + passing.peak();
   }
 
-  private DecodeBuffers buffers(DecoderCache cache) {
+  private DecodeBuffers buffers(DecoderCache cache, GenerationOptions options) {
     return new DecodeBuffers(
-        cache.slots(), cache.slotTokens(), config.vocabSize(), config.eosTokenId(), lasting);
+        cache.slots(),
+        cache.slotTokens(),
+        config.vocabSize(),
+        config.eosTokenIds(),
+        !options.tokenRules().equals(TokenRules.NONE),
+        lasting);
   }
 
   private static int longest(List<int[]> sources) {

@@ -5,9 +5,11 @@ import dev.precis.ops.Ops;
 import dev.precis.ops.SamplingParameters;
 import dev.precis.t5.T5Model;
 import dev.precis.t5.T5Model.DecoderCache;
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.Consumer;
 
 /**
  * Greedy decoding and sampling: one row for each sequence. When a sequence ends, the next one takes
@@ -54,6 +56,7 @@ final class GreedyOrSampling implements DecodingStrategy {
   private final StopRules stop;
   private final long firstSource;
   private final boolean warped;
+  private final TokenRuleScores tokenRules; // null without such rules
   private final Listener listener;
 
   /** The sequences of the next step, by row. */
@@ -91,6 +94,10 @@ final class GreedyOrSampling implements DecodingStrategy {
     this.firstSource = firstSource;
     this.warped = warped;
     this.listener = listener;
+    tokenRules =
+        options.tokenRules().equals(TokenRules.NONE)
+            ? null
+            : new TokenRuleScores(options.tokenRules(), stop, admission::tokens);
     total = admission.sources() * options.numReturnSequences();
   }
 
@@ -110,8 +117,36 @@ final class GreedyOrSampling implements DecodingStrategy {
   }
 
   @Override
+  public boolean choosesOnHost() {
+    return tokenRules != null;
+  }
+
+  @Override
   public void choose() {
-    LogitRules rules = buffers.rules(options);
+    if (tokenRules == null) {
+      choose(buffers.rules(options));
+      return;
+    }
+    ops.softmax(buffers.logits(), buffers.originals(), true);
+    eachRow(tokenRules::before);
+    ops.processLogits(buffers.logits(), buffers.rules(options));
+    eachRow(tokenRules::after);
+    choose(buffers.noRules());
+    ops.synchronize();
+    buffers.useOriginalLogProbabilities();
+  }
+
+  private void eachRow(Consumer<TokenRuleScores.Row> rule) {
+    MemorySegment scores = buffers.logits().memory();
+    int width = (int) buffers.logits().columns();
+    for (int row = 0; row < rows.size(); row++) {
+      rule.accept(
+          new TokenRuleScores.Row(
+              scores, (long) row * width, width, buffers.history(row), rows.get(row).source));
+    }
+  }
+
+  private void choose(LogitRules rules) {
     if (!options.sample()) {
       ops.greedy(buffers.logits(), rules, buffers.tokens(), buffers.logProbabilities());
       return;

@@ -5,6 +5,8 @@ import dev.precis.t5.T5Model.DecoderCache;
 import dev.precis.t5.T5Model.Encoded;
 import dev.precis.tensor.Ragged;
 import dev.precis.tensor.Workspace;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.List;
 
 /**
@@ -16,6 +18,9 @@ interface SourceAdmission {
 
   /** Returns the number of tokens of a source. */
   int length(int source);
+
+  /** Returns the tokens of a source. */
+  int[] tokens(int source);
 
   /** Encodes sources {@code first} to {@code last}, both included, before they are admitted. */
   void encode(int first, int last);
@@ -32,14 +37,24 @@ interface SourceAdmission {
    * sequences of one source share a run of the encoder, but end at different times.
    */
   final class OnDemand implements SourceAdmission {
+    /** Multiplications that take some 50 ms of two cores; less is over before it is noticed. */
+    private static final long WATCHED = 4_000_000_000L;
+
     private final T5Model model;
     private final DecoderCache cache;
     private final Workspace scratch;
     private final List<int[]> sources;
+    private final Interruption interruption;
     private Encoded encoded;
     private int first;
 
-    OnDemand(T5Model model, DecoderCache cache, Workspace scratch, List<int[]> sources) {
+    OnDemand(
+        T5Model model,
+        DecoderCache cache,
+        Workspace scratch,
+        List<int[]> sources,
+        Interruption interruption) {
+      this.interruption = interruption;
       this.model = model;
       this.cache = cache;
       this.scratch = scratch;
@@ -57,17 +72,39 @@ interface SourceAdmission {
     }
 
     @Override
+    public int[] tokens(int source) {
+      return sources.get(source);
+    }
+
+    @Override
     public void encode(int first, int last) {
       this.first = first;
       scratch.reset();
       List<int[]> batch = sources.subList(first, last + 1);
-      encoded = model.encode(Ragged.of(batch, model.config().vocabSize(), scratch), scratch);
+      long tokens = batch.stream().mapToLong(source -> source.length).sum();
+      run(
+          tokens * model.config().encoderParameters(),
+          () ->
+              encoded =
+                  model.encode(Ragged.of(batch, model.config().vocabSize(), scratch), scratch));
     }
 
     @Override
     public int admit(int source, int slot) {
-      model.admit(encoded, source - first, cache, slot);
+      run(
+          (long) length(source) * model.config().encoderParameters(),
+          () -> model.admit(encoded, source - first, cache, slot));
       return slot;
+    }
+
+    /** Runs operations that do so many multiplications at least. */
+    private void run(long multiplications, Runnable operations) {
+      interruption.check();
+      if (multiplications < WATCHED) {
+        operations.run();
+      } else {
+        interruption.watch(operations);
+      }
     }
   }
 
@@ -90,6 +127,15 @@ interface SourceAdmission {
     @Override
     public int length(int source) {
       return encoded.source().length(source);
+    }
+
+    @Override
+    public int[] tokens(int source) {
+      int[] tokens = new int[length(source)];
+      long first = encoded.source().begin(source) * 4L;
+      MemorySegment.copy(
+          encoded.source().ids().memory(), ValueLayout.JAVA_INT, first, tokens, 0, tokens.length);
+      return tokens;
     }
 
     @Override

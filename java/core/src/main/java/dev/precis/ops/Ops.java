@@ -135,6 +135,15 @@ public final class Ops implements AutoCloseable {
     context.release();
   }
 
+  /**
+   * Cancels operations, or allows them again; any thread may call this at any time. While
+   * cancelled, every operation ends with a {@link dev.precis.device.NativeException} whose status
+   * is {@code CANCELLED}; a running attention of a CPU ends early.
+   */
+  public void cancel(boolean cancelled) {
+    context.cancel(cancelled);
+  }
+
   // Products.
 
   /**

@@ -23,6 +23,9 @@ import java.util.Map;
  * @param scaleDecoderOutputs whether the decoder's output is scaled by dModel^-0.5 before the
  *     output layer: T5 v1.0 does, v1.1 and FLAN-T5 do not
  * @param dropoutRate probability with which training drops an element, everywhere the paper does
+ * @param decoderStartTokenId the decoder's first input, as {@link GenerationConfig} has it
+ * @param eosTokenIds the tokens that end a sequence, at least one, as {@link GenerationConfig} has
+ *     them
  */
 public record T5Config(
     int vocabSize,
@@ -42,16 +45,27 @@ public record T5Config(
     float dropoutRate,
     int decoderStartTokenId,
     int padTokenId,
-    int eosTokenId) {
+    List<Integer> eosTokenIds) {
 
   private static final int LARGEST = 1 << 20;
 
   /**
-   * Reads {@code config.json} of a model folder.
+   * Reads {@code config.json} of a model folder, and from {@code generation_config.json} the tokens
+   * that start and end a sequence.
    *
    * @throws InvalidInputException where it is missing, is not a T5's, or makes no sense
    */
   public static T5Config read(Path folder) {
+    return read(folder, GenerationConfig.read(folder));
+  }
+
+  /**
+   * Reads {@code config.json} of a model folder.
+   *
+   * @param generation says which tokens start and end a sequence, where it says so
+   * @throws InvalidInputException where it is missing, is not a T5's, or makes no sense
+   */
+  public static T5Config read(Path folder, GenerationConfig generation) {
     Path file = ModelFolder.config(folder);
     JsonObject json = Json.readObject(file);
     String type = json.optionalText("model_type").orElse("t5");
@@ -85,9 +99,9 @@ public record T5Config(
         // transformers never scales mT5's, though its configuration may say that the layer is tied.
         json.bool("scale_decoder_outputs", tied && type.equals("t5")),
         dropoutRate(json),
-        json.integer("decoder_start_token_id", 0, vocab - 1, 0),
+        generation.startToken(json, vocab),
         json.integer("pad_token_id", 0, vocab - 1, 0),
-        json.integer("eos_token_id", 0, vocab - 1, 1));
+        generation.endTokens(json, vocab));
   }
 
   private static float dropoutRate(JsonObject json) {
@@ -111,9 +125,24 @@ public record T5Config(
     };
   }
 
+  /** Returns the first of the tokens that end a sequence. */
+  public int eosTokenId() {
+    return eosTokenIds.getFirst();
+  }
+
+  /** Returns whether a token ends a sequence. */
+  public boolean ends(int token) {
+    return eosTokenIds.contains(token);
+  }
+
   /** Returns the width of all heads together. */
   public int inner() {
     return numHeads * dKv;
+  }
+
+  /** Returns the number of weights in the layers of the encoder, without embedding and norms. */
+  public long encoderParameters() {
+    return (long) numLayers * dModel * (4L * inner() + (gated ? 3L : 2L) * dFf);
   }
 
   /** Returns the factor of the decoder's output before the output layer. */

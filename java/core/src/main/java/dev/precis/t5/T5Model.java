@@ -262,7 +262,7 @@ public final class T5Model {
     Tensor keyValue = cache.admitted.rows(0, length);
     List<Layer> layers = weights.decoder().layers();
     for (int l = 0; l < layers.size(); l++) {
-      layers.get(l).crossKeyValue().apply(tape, hidden, keyValue);
+      stack.product(tape, layers.get(l).crossKeyValue(), hidden, keyValue);
       ops.convert(keyValue.columns(0, inner), cache.cross[l].keys().rows(first, length));
       ops.convert(keyValue.columns(inner, inner), cache.cross[l].values().rows(first, length));
     }

@@ -32,10 +32,17 @@ final class T5Stack {
   /** Rows of the feed-forward layer that are computed at once: bounds memory, not the result. */
   private static final int FEED_FORWARD_ROWS = 512;
 
+  /**
+   * Multiplications of one product: some 50 ms of two cores, within which a call that is cancelled
+   * ends. A product of more rows is computed in pieces, which does not change the result.
+   */
+  private static final long PRODUCT_SIZE = 4_000_000_000L;
+
   private final T5Weights weights;
   private final T5Config config;
   private final DType activations;
   private final float dropout;
+  private final long productSize;
   private final Attention.Kind bidirectional;
   private final Attention.Kind causal;
 
@@ -46,6 +53,12 @@ final class T5Stack {
    * @param dropout probability with which an element is dropped where the tape records
    */
   T5Stack(T5Weights weights, DType activations, float dropout) {
+    this(weights, activations, dropout, PRODUCT_SIZE);
+  }
+
+  /** Makes the stacks of a model whose products are computed in pieces of so many operations. */
+  T5Stack(T5Weights weights, DType activations, float dropout, long productSize) {
+    this.productSize = productSize;
     this.weights = weights;
     this.config = weights.config();
     this.activations = activations;
@@ -169,10 +182,10 @@ final class T5Stack {
       Attention.Kind kind,
       Scratch scratch) {
     Variable normed = norm(tape, x, layer.selfNorm(), layer.qkv(), scratch);
-    Variable qkv = layer.qkv().apply(tape, normed, activations);
+    Variable qkv = product(tape, layer.qkv(), normed);
     Variable mixed =
         tape.selfAttention(qkv, shape(tape, kind, bias.value(), tokens, tokens), bias.gradient());
-    return layer.selfOut().addTo(tape, mixed, x, dropout(tape));
+    return addTo(tape, layer.selfOut(), mixed, x);
   }
 
   private Variable crossAttention(
@@ -184,11 +197,51 @@ final class T5Stack {
       Ragged source,
       Scratch scratch) {
     Variable normed = norm(tape, x, layer.crossNorm(), layer.crossQuery(), scratch);
-    Variable query = layer.crossQuery().apply(tape, normed, activations);
-    Variable keyValue = layer.crossKeyValue().apply(tape, encoded, activations);
+    Variable query = product(tape, layer.crossQuery(), normed);
+    Variable keyValue = product(tape, layer.crossKeyValue(), encoded);
     Variable mixed =
         tape.crossAttention(query, keyValue, shape(tape, bidirectional, null, readers, source));
-    return layer.crossOut().addTo(tape, mixed, x, dropout(tape));
+    return addTo(tape, layer.crossOut(), mixed, x);
+  }
+
+  /** Computes a product in new memory. */
+  private Variable product(Tape tape, Linear linear, Variable x) {
+    Tensor y =
+        tape.workspace().tensor(activations, x.value().rows(), linear.outputs());
+    return product(tape, linear, x, y);
+  }
+
+  /** Computes a product: of a few rows at a time where nothing is recorded. */
+  Variable product(Tape tape, Linear linear, Variable x, Tensor y) {
+    long all = x.value().rows();
+    long piece = rowsAtOnce(linear);
+    if (tape.recording() || all <= piece) {
+      return linear.apply(tape, x, y);
+    }
+    for (long at = 0; at < all; at += piece) {
+      long n = Math.min(piece, all - at);
+      linear.apply(tape, tape.constant(x.value().rows(at, n)), y.rows(at, n));
+    }
+    return tape.constant(y);
+  }
+
+  /** Adds a product to a residual stream: a few rows at a time where nothing is recorded. */
+  private Variable addTo(Tape tape, Linear linear, Variable x, Variable stream) {
+    long all = x.value().rows();
+    long piece = rowsAtOnce(linear);
+    if (tape.recording() || all <= piece) {
+      return linear.addTo(tape, x, stream, dropout(tape));
+    }
+    for (long at = 0; at < all; at += piece) {
+      long n = Math.min(piece, all - at);
+      Variable rows = tape.constant(stream.value().rows(at, n));
+      linear.addTo(tape, tape.constant(x.value().rows(at, n)), rows, 0);
+    }
+    return stream;
+  }
+
+  private long rowsAtOnce(Linear linear) {
+    return Math.max(64, productSize / (linear.inputs() * linear.outputs()));
   }
 
   private Attention.Shape shape(

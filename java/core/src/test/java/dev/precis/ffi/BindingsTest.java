@@ -35,7 +35,7 @@ class BindingsTest {
   void libraryHasTheSameVersion() {
     try (Context context = new Context(new DeviceOptions().threads(1))) {
       assertTrue(context.info().threads() == 1 && !context.info().isa().isEmpty());
-      assertEquals(7, Precis.PRECIS_ABI_VERSION());
+      assertEquals(8, Precis.PRECIS_ABI_VERSION());
     }
   }
 

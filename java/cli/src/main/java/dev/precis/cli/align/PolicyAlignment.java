@@ -16,6 +16,7 @@ import dev.precis.cli.common.GracefulShutdown;
 import dev.precis.cli.common.MemoryCheck;
 import dev.precis.cli.common.MemoryFormat;
 import dev.precis.cli.common.Progress;
+import dev.precis.cli.options.GenerationConfigOption;
 import dev.precis.cli.options.ReadOptions;
 import dev.precis.cli.options.StepOptions;
 import dev.precis.cli.report.ComparisonTable;
@@ -65,6 +66,7 @@ record PolicyAlignment(
           "Tokens are sampled from another distribution than the one that is scored (temperature,"
               + " top-k, top-p or min-new-tokens): the reported KL can be negative.");
     }
+    GenerationConfigOption.noteForRollouts(command, setup.folder());
     ReadOptions.Data training = reading.training(command, data);
     ReadOptions.Data evalData = reading.validation(command, steps.evaluation().evalData());
     try (Tokenizer tokenizer = Tokenizer.load(setup.folder());

@@ -1,6 +1,7 @@
 package dev.precis.cli.common;
 
 import dev.precis.device.NativeException;
+import dev.precis.generation.GenerationTimeoutException;
 import dev.precis.io.InvalidInputException;
 import dev.precis.training.DivergedException;
 import java.io.IOException;
@@ -88,6 +89,7 @@ public final class Failures {
   public static Failure of(Throwable thrown) {
     return switch (thrown) {
       case InvalidInputException e -> new Failure(BAD_INPUT, e.getMessage());
+      case GenerationTimeoutException e -> new Failure(BaseCommand.FAILED, e.getMessage());
       case DivergedException e -> new Failure(BaseCommand.FAILED, e.getMessage());
       case NativeException e when e.status() == NativeException.Status.OUT_OF_MEMORY ->
           new Failure(BaseCommand.FAILED, e.getMessage() + " " + LESS_MEMORY);

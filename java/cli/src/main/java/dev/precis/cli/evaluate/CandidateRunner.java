@@ -12,6 +12,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Function;
 
 /** Summarizes the dialogues with each candidate, and scores the summaries. */
 record CandidateRunner(
@@ -19,17 +20,19 @@ record CandidateRunner(
     List<Dialogue> dialogues,
     Prompts prompts,
     int maxSourceLength,
-    boolean truncate) {
+    boolean truncate,
+    boolean followsFolder) {
 
   /**
    * Returns the candidates' results in their order; a model is loaded once for all that share it.
    *
+   * @param options those of a model
    * @param source where the dialogues come from, for the errors' sentences
    */
   List<EvaluationResult> run(
       List<Candidate> all,
       String source,
-      GenerationOptions options,
+      Function<T5, GenerationOptions> options,
       int batchSize,
       List<Metric> metrics) {
     Map<Path, List<Candidate>> byModel = new LinkedHashMap<>();
@@ -38,14 +41,19 @@ record CandidateRunner(
     byModel.forEach(
         (folder, sharing) -> {
           T5.LoadOptions loadOptions =
-              command.common().loadOptions().adapters(sharing.getFirst().adapters());
+              command
+                  .common()
+                  .loadOptions()
+                  .adapters(sharing.getFirst().adapters())
+                  .generationConfig(followsFolder);
           try (T5 model = T5.load(folder, loadOptions)) {
+            GenerationOptions own = options.apply(model);
             List<int[]> sources =
                 prompts.encode(model.tokenizer(), dialogues, source, maxSourceLength, truncate);
             for (Candidate candidate : sharing) {
               model.useAdapters(candidate.adapters());
               List<String> summaries =
-                  summarize(candidate.name(), model, sources, options, batchSize);
+                  summarize(candidate.name(), model, sources, own, batchSize);
               List<double[][]> scores =
                   metrics.stream()
                       .map(metric -> metric.score(model, dialogues, summaries))

@@ -8,6 +8,7 @@ import dev.precis.cli.options.BatchSizeOption;
 import dev.precis.cli.options.ColumnOptions;
 import dev.precis.cli.options.DecodingOptions;
 import dev.precis.cli.options.FileOptions;
+import dev.precis.cli.options.GenerationConfigOption;
 import dev.precis.cli.options.PromptOptions;
 import dev.precis.cli.options.ReadOptions;
 import dev.precis.data.Dialogue;
@@ -114,6 +115,7 @@ public final class EvaluateCommand extends BaseCommand {
   @Mixin private PromptOptions promptOptions = new PromptOptions();
   @Mixin private DecodingOptions.MaxNewTokens length = new DecodingOptions.MaxNewTokens();
   @Mixin private DecodingOptions.NumBeams beams = new DecodingOptions.NumBeams();
+  @Mixin private GenerationConfigOption folderSettings = new GenerationConfigOption();
   @Mixin private BatchSizeOption batch = new BatchSizeOption();
   @Mixin private FileOptions.JsonOutput output = new FileOptions.JsonOutput();
 
@@ -125,7 +127,7 @@ public final class EvaluateCommand extends BaseCommand {
   @Override
   public Integer call() {
     checkUsage();
-    GenerationOptions options = generationOptions();
+    checkGeneration();
     Prompts prompts = Prompts.of(promptOptions.template());
     List<Candidate> all = parseCandidates();
     List<Dialogue> dialogues = dialogues();
@@ -134,9 +136,14 @@ public final class EvaluateCommand extends BaseCommand {
       List<Metric> metrics = metrics(dialogues, prompts, toxicity);
       CandidateRunner runner =
           new CandidateRunner(
-              this, dialogues, prompts, promptOptions.maxSourceLength(), promptOptions.truncate());
+              this,
+              dialogues,
+              prompts,
+              promptOptions.maxSourceLength(),
+              promptOptions.truncate(),
+              folderSettings.follows());
       List<EvaluationResult> results =
-          runner.run(all, data.data().toString(), options, batch.batchSize(), metrics);
+          runner.run(all, data.data().toString(), this::generationOptions, batch.batchSize(), metrics);
       baseline.check();
       String generation =
           "%s, at most %d tokens"
@@ -204,15 +211,29 @@ public final class EvaluateCommand extends BaseCommand {
     }
   }
 
-  private GenerationOptions generationOptions() {
+  private GenerationOptions.Builder givenOptions() {
+    GenerationOptions.Builder builder =
+        GenerationOptions.builder().maxSourceTokens(promptOptions.maxSourceLength());
+    if (given("--max-new-tokens")) {
+      builder.maxNewTokens(length.maxNewTokens());
+    }
+    if (given("--num-beams")) {
+      builder.numBeams(beams.numBeams());
+    }
+    return builder;
+  }
+
+  private void checkGeneration() {
     try {
-      return GenerationOptions.builder()
-          .maxNewTokens(length.maxNewTokens())
-          .numBeams(beams.numBeams())
-          .build();
+      givenOptions().build();
     } catch (InvalidInputException e) {
       throw usage("--" + e.getMessage());
     }
+  }
+
+  /** Returns the options for a model: those that were given, otherwise those of its folder. */
+  private GenerationOptions generationOptions(T5 model) {
+    return GenerationConfigOption.complete(this, model.defaults(), givenOptions());
   }
 
   private List<Candidate> parseCandidates() {

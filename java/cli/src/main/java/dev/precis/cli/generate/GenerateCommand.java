@@ -13,6 +13,7 @@ import dev.precis.cli.options.ReadOptions;
 import dev.precis.cli.options.ResumeOption;
 import dev.precis.data.Dialogue;
 import dev.precis.data.DialogueReader;
+import dev.precis.generation.GenerationDefaults;
 import dev.precis.generation.GenerationOptions;
 import java.nio.file.Path;
 import java.util.List;
@@ -100,7 +101,6 @@ public final class GenerateCommand extends BaseCommand {
   @Override
   public Integer call() {
     checkUsage();
-    GenerationOptions options = generation.options(this);
     Prompts prompts =
         raw || prompt != null
             ? Prompts.raw()
@@ -110,8 +110,10 @@ public final class GenerateCommand extends BaseCommand {
         common()
             .loadOptions()
             .adapters(model.adapters(this))
+            .generationConfig(generation.folder().follows())
             .weightsCache(WeightsCache.of(terminal().environment()).orElse(null));
     Path folder = model.folder(this);
+    GenerationOptions options = options(folder);
     if (stream || prompt != null && output.output() == null) {
       try (T5 t5 = T5.load(folder, loadOptions)) {
         List<int[]> sources = encode(t5, all, prompts);
@@ -135,6 +137,17 @@ public final class GenerateCommand extends BaseCommand {
     return DONE;
   }
 
+  /** Returns the options before the model is loaded, which takes longer. */
+  private GenerationOptions options(Path folder) {
+    GenerationDefaults defaults = generation.folder().defaults(folder);
+    GenerationOptions options =
+        generation.options(this, defaults, promptOptions.maxSourceLength());
+    if (stream && (options.numBeams() > 1 || options.numReturnSequences() > 1)) {
+      throw usage("--stream shows one sequence as it grows, without beams and several results");
+    }
+    return options;
+  }
+
   private void checkUsage() {
     Path input = dialogues.input();
     requireOneOf("--input", input, "--prompt", prompt);
@@ -155,9 +168,6 @@ public final class GenerateCommand extends BaseCommand {
     }
     if (stream && output.output() != null) {
       throw usage("--stream prints to standard output, without --output");
-    }
-    if (stream && generation.severalSequences()) {
-      throw usage("--stream shows one sequence as it grows, without beams and several results");
     }
     if (resume.resume() && output.toStandardOutput()) {
       throw usage("--resume needs the --output file of the command that was interrupted");

@@ -2,14 +2,21 @@ package dev.precis.cli.generate;
 
 import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.options.DecodingOptions;
+import dev.precis.cli.options.GenerationConfigOption;
+import dev.precis.generation.GenerationDefaults;
 import dev.precis.generation.GenerationOptions;
 import dev.precis.generation.GenerationOptions.EarlyStopping;
-import dev.precis.io.InvalidInputException;
+import java.time.Duration;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** Decoding of {@code precis generate}: greedily, by beam search, or by */
+/**
+ * Declares the options of decoding in {@code precis generate}: greedily, by beam search, or by
+ * sampling.
+ */
 final class GenerationFlags extends DecodingOptions.Sampling {
+  private static final int MAX_SECONDS = 1_000_000;
+
   @Mixin private DecodingOptions.NumBeams beams = new DecodingOptions.NumBeams();
 
   @Option(
@@ -53,48 +60,86 @@ final class GenerationFlags extends DecodingOptions.Sampling {
 
   @Option(
       names = "--sample",
+      negatable = true,
       description = "Sample tokens, by --seed, instead of taking the likeliest.")
   private boolean sample;
 
-  /** Returns whether there is more than one sequence for a prompt. */
-  boolean severalSequences() {
-    return beams.numBeams() > 1 || numReturnSequences > 1;
+  @Option(
+      names = "--timeout",
+      paramLabel = "SECONDS",
+      description = "End with exit code 1 if generation takes longer; what is done is kept.")
+  private double timeout;
+
+  @Mixin private GenerationConfigOption folder = new GenerationConfigOption();
+
+  /** Returns the settings of the model's folder, and whether they are followed. */
+  GenerationConfigOption folder() {
+    return folder;
   }
 
+  /** Refuses values that are out of range. */
   void check(BaseCommand command) {
-    if (!sample
+    if (command.given("--timeout") && !(timeout > 0 && timeout <= MAX_SECONDS)) {
+      throw command.usage("--timeout must be above 0 and at most %d seconds".formatted(MAX_SECONDS));
+    }
+  }
+
+  /**
+   * Returns the options: those of the command line, otherwise those of the model's folder, of which
+   * a note says what it asks for.
+   *
+   * @param defaults the folder's
+   * @param maxSourceTokens the longest source that the command lets pass
+   */
+  GenerationOptions options(
+      BaseCommand command, GenerationDefaults defaults, int maxSourceTokens) {
+    GenerationOptions.Builder builder = GenerationOptions.builder();
+    builder.seed(command.common().seed()).maxSourceTokens(maxSourceTokens);
+    given(command, "--max-new-tokens", () -> builder.maxNewTokens(maxNewTokens()));
+    given(command, "--min-new-tokens", () -> builder.minNewTokens(minNewTokens()));
+    given(command, "--num-beams", () -> builder.numBeams(beams.numBeams()));
+    given(command, "--length-penalty", () -> builder.lengthPenalty(lengthPenalty));
+    given(
+        command,
+        "--early-stopping",
+        () ->
+            builder.earlyStopping(
+                command.choice(
+                    EarlyStopping.class,
+                    "--early-stopping",
+                    earlyStopping,
+                    "true, false or never")));
+    given(command, "--no-repeat-ngram-size", () -> builder.noRepeatNgramSize(noRepeatNgramSize));
+    given(command, "--repetition-penalty", () -> builder.repetitionPenalty(repetitionPenalty));
+    given(command, "--num-return-sequences", () -> builder.numReturnSequences(numReturnSequences));
+    given(command, "--sample", () -> builder.sample(sample));
+    given(command, "--temperature", () -> builder.temperature(temperature()));
+    given(command, "--top-k", () -> builder.topK(topK()));
+    given(command, "--top-p", () -> builder.topP(topP()));
+    given(
+        command, "--timeout", () -> builder.timeout(Duration.ofMillis(Math.round(timeout * 1000))));
+    GenerationOptions options = GenerationConfigOption.complete(command, defaults, builder);
+    checkUse(command, options);
+    return options;
+  }
+
+  /** Refuses options that the others leave without effect. */
+  private static void checkUse(BaseCommand command, GenerationOptions options) {
+    if (!options.sample()
         && (command.given("--temperature")
             || command.given("--top-k")
             || command.given("--top-p"))) {
       throw command.usage("--temperature, --top-k and --top-p need --sample");
     }
-    if (beams.numBeams() == 1
+    if (options.numBeams() == 1
         && (command.given("--length-penalty") || command.given("--early-stopping"))) {
       throw command.usage("--length-penalty and --early-stopping need --num-beams above 1");
     }
   }
 
-  GenerationOptions options(BaseCommand command) {
-    EarlyStopping stopping =
-        command.choice(
-            EarlyStopping.class, "--early-stopping", earlyStopping, "true, false or never");
-    try {
-      return new GenerationOptions(
-          maxNewTokens(),
-          minNewTokens(),
-          beams.numBeams(),
-          lengthPenalty,
-          stopping,
-          noRepeatNgramSize,
-          repetitionPenalty,
-          numReturnSequences,
-          sample,
-          temperature(),
-          topK(),
-          topP(),
-          command.common().seed());
-    } catch (InvalidInputException e) {
-      throw command.usage("--" + e.getMessage());
+  private static void given(BaseCommand command, String option, Runnable take) {
+    if (command.given(option)) {
+      take.run();
     }
   }
 }

@@ -18,7 +18,7 @@ public final class PromptOptions {
   private String template;
 
   @Option(
-      names = "--max-source-length",
+      names = {"--max-source-length", "--max-source-tokens"},
       paramLabel = "N",
       defaultValue = "4096",
       description =

@@ -187,7 +187,7 @@ public final class Ppo implements AutoCloseable {
     Encoded encoded = scorer.encode(batch, step, true);
     List<SampledTokens> samples = new ArrayList<>();
     for (int[] tokens : responses) {
-      boolean ended = tokens[tokens.length - 1] == t5.config().eosTokenId();
+      boolean ended = t5.config().ends(tokens[tokens.length - 1]);
       samples.add(new SampledTokens(tokens, null, null, ended));
     }
     return scored(step, batch, encoded, samples);

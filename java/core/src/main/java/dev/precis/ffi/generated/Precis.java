@@ -59,10 +59,10 @@ public class Precis extends Precis$shared {
     public static int PRECIS_MAX_LORA_RANKS_CUDA() {
         return PRECIS_MAX_LORA_RANKS_CUDA;
     }
-    private static final int PRECIS_ABI_VERSION = (int)7L;
+    private static final int PRECIS_ABI_VERSION = (int)8L;
     /**
      * {@snippet lang=c :
-     * #define PRECIS_ABI_VERSION 7
+     * #define PRECIS_ABI_VERSION 8
      * }
      */
     public static int PRECIS_ABI_VERSION() {
@@ -130,6 +130,15 @@ public class Precis extends Precis$shared {
      */
     public static int PRECIS_INTERNAL_ERROR() {
         return PRECIS_INTERNAL_ERROR;
+    }
+    private static final int PRECIS_CANCELLED = (int)7L;
+    /**
+     * {@snippet lang=c :
+     * enum precis_status.PRECIS_CANCELLED = 7
+     * }
+     */
+    public static int PRECIS_CANCELLED() {
+        return PRECIS_CANCELLED;
     }
     private static final int PRECIS_FLOAT32 = (int)0L;
     /**
@@ -507,6 +516,67 @@ public class Precis extends Precis$shared {
                 traceDowncall("precis_synchronize", context);
             }
             return (int)mh$.invokeExact(context);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class precis_cancel {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Precis.C_INT,
+            Precis.C_POINTER,
+            Precis.C_INT
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("precis_cancel");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * precis_status precis_cancel(precis_context *context, int32_t cancelled)
+     * }
+     */
+    public static FunctionDescriptor precis_cancel$descriptor() {
+        return precis_cancel.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * precis_status precis_cancel(precis_context *context, int32_t cancelled)
+     * }
+     */
+    public static MethodHandle precis_cancel$handle() {
+        return precis_cancel.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * precis_status precis_cancel(precis_context *context, int32_t cancelled)
+     * }
+     */
+    public static MemorySegment precis_cancel$address() {
+        return precis_cancel.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * precis_status precis_cancel(precis_context *context, int32_t cancelled)
+     * }
+     */
+    public static int precis_cancel(MemorySegment context, int cancelled) {
+        var mh$ = precis_cancel.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("precis_cancel", context, cancelled);
+            }
+            return (int)mh$.invokeExact(context, cancelled);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
