@@ -16,9 +16,7 @@ from safetensors.torch import load_file
 from transformers import GenerationConfig, T5ForConditionalGeneration, __version__
 
 fixtures = sys.argv[1]
-model = T5ForConditionalGeneration.from_pretrained(
-    f"{fixtures}/t5-tiny", tie_word_embeddings=False
-).eval()
+model = T5ForConditionalGeneration.from_pretrained(f"{fixtures}/t5-tiny").eval()
 arrays = load_file(f"{fixtures}/golden/forward_t5-tiny.safetensors")
 sources = [
     [int(t) for t, keep in zip(ids, mask) if keep]

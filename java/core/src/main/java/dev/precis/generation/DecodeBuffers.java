@@ -28,7 +28,7 @@ final class DecodeBuffers {
   private final MemorySegment logProbabilities;
   private final MemorySegment warpedLogProbabilities;
   private final Tensor allLogits;
-  private final Tensor allOriginals; // null where the host changes no scores
+  private final Tensor allOriginals; // null where nothing reads them
   private final Tensor endTokens;
   private Tensor ancestors; // null without beams
 
@@ -51,7 +51,7 @@ final class DecodeBuffers {
    * @param capacity the most rows
    * @param newTokens the most new tokens of a row
    * @param endTokens ids of the end tokens, which the logit rules refer to
-   * @param onHost whether the host changes scores between the model and the choice
+   * @param options say whether the host changes scores between the model and the choice
    * @param workspace owns the memory; it must not be reset while the buffers are in use
    */
   DecodeBuffers(
@@ -59,7 +59,7 @@ final class DecodeBuffers {
       int newTokens,
       int vocabSize,
       List<Integer> endTokens,
-      boolean onHost,
+      GenerationOptions options,
       Workspace workspace) {
     historyStride = newTokens + 1; // the start token included
     ids = ints(workspace, capacity);
@@ -73,11 +73,14 @@ final class DecodeBuffers {
     tokens = ints(workspace, capacity);
     logProbabilities = workspace.shared(DType.FLOAT32, capacity).memory();
     warpedLogProbabilities = workspace.shared(DType.FLOAT32, capacity).memory();
+    boolean onHost = !options.tokenRules().equals(TokenRules.NONE);
     allLogits =
         onHost
             ? workspace.shared(DType.FLOAT32, capacity, vocabSize)
             : workspace.tensor(DType.FLOAT32, capacity, vocabSize);
-    allOriginals = onHost ? workspace.shared(DType.FLOAT32, capacity, vocabSize) : null;
+    // The score of a beam is that after the rules.
+    allOriginals =
+        onHost && options.numBeams() == 1 ? workspace.shared(DType.FLOAT32, capacity, vocabSize) : null;
     this.endTokens = workspace.tensor(DType.INT32, endTokens.size());
     for (int i = 0; i < endTokens.size(); i++) {
       this.endTokens.memory().setAtIndex(ValueLayout.JAVA_INT, i, endTokens.get(i));
@@ -144,7 +147,7 @@ final class DecodeBuffers {
 
   /**
    * Returns memory for the log-probabilities that the model gave before the host changed the
-   * scores, (m, vocabulary) float32; null where it changes none.
+   * scores, (m, vocabulary) float32; null for beams, and where the host changes none.
    */
   Tensor originals() {
     return originals;

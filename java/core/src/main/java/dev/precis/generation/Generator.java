@@ -254,7 +254,7 @@ public final class Generator implements AutoCloseable {
         cache.slotTokens(),
         config.vocabSize(),
         config.eosTokenIds(),
-        !options.tokenRules().equals(TokenRules.NONE),
+        options,
         lasting);
   }
 

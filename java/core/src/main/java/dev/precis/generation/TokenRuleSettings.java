@@ -63,8 +63,11 @@ record TokenRuleSettings(JsonObject json, int vocabSize) {
     }
     List<SequenceBias> all = new ArrayList<>();
     JsonNode value = json.node().get("sequence_bias");
+    if (!value.isArray()) {
+      throw wrongBias();
+    }
     for (JsonNode pair : value) {
-      if (!value.isArray() || !pair.isArray() || pair.size() != 2 || !pair.get(1).isNumber()) {
+      if (!pair.isArray() || pair.size() != 2 || !pair.get(1).isNumber()) {
         throw wrongBias();
       }
       List<Integer> tokens = tokens(pair.get(0));
@@ -88,10 +91,14 @@ record TokenRuleSettings(JsonObject json, int vocabSize) {
     }
     List<List<Integer>> all = new ArrayList<>();
     JsonNode value = json.node().get(key);
+    String rule = "a list of lists of tokens, from 0 to " + (vocabSize - 1);
+    if (!value.isArray()) {
+      throw json.wrong(key, rule);
+    }
     for (JsonNode each : value) {
       List<Integer> tokens = tokens(each);
-      if (!value.isArray() || tokens == null) {
-        throw json.wrong(key, "a list of lists of tokens, from 0 to " + (vocabSize - 1));
+      if (tokens == null) {
+        throw json.wrong(key, rule);
       }
       all.add(tokens);
     }
@@ -118,8 +125,11 @@ record TokenRuleSettings(JsonObject json, int vocabSize) {
     List<Integer> tokens = new ArrayList<>();
     if (json.has(key)) {
       JsonNode value = json.node().get(key);
+      if (!value.isArray()) {
+        throw json.wrong(key, "a list of tokens");
+      }
       for (JsonNode each : value) {
-        if (!value.isArray() || !each.isIntegralNumber()) {
+        if (!each.isIntegralNumber()) {
           throw json.wrong(key, "a list of tokens");
         }
         if (each.canConvertToInt() && each.intValue() >= 0 && each.intValue() < vocabSize) {

@@ -35,7 +35,11 @@ public final class BenchGenerateCommand extends BaseCommand {
     try (T5 t5 = T5.load(bench.model().folder(this), common().loadOptions())) {
       List<int[]> sources = bench.randomSources(common().seed(), t5.config().vocabSize());
       GenerationOptions options =
-          GenerationOptions.builder().maxNewTokens(newTokens).minNewTokens(newTokens).build();
+          GenerationOptions.builder()
+              .maxNewTokens(newTokens)
+              .minNewTokens(newTokens)
+              .maxSourceTokens(bench.source())
+              .build();
       BenchResult result =
           BenchResult.time(
               bench.repeats(), run -> t5.generateTokens(sources, options, bench.batch(), null));

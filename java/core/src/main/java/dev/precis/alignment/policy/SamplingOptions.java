@@ -42,6 +42,8 @@ public record SamplingOptions(
       int maxNewTokens, int minNewTokens, float temperature, int topK, float topP) {
     return GenerationOptions.builder()
         .sample(true)
+        // The data has a limit of its own.
+        .maxSourceTokens(Integer.MAX_VALUE)
         .maxNewTokens(maxNewTokens)
         .minNewTokens(minNewTokens)
         .temperature(temperature)
