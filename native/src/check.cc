@@ -201,7 +201,7 @@ void Check::fraction(const char* name, float value) const {
 }
 
 void Check::not_cancelled() const {
-  if (backend_.cancelled()) fail(PRECIS_CANCELLED, "%s: cancelled", op_);
+  if (backend_.cancelled()) precis::fail(PRECIS_CANCELLED, "%s: cancelled", op_);
 }
 
 void Check::not_recording() const {

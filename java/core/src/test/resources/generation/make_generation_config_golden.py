@@ -67,7 +67,6 @@ ALONE = [
         "min_length": 12,
         "forced_bos_token_id": 60,
         "forced_eos_token_id": 1,
-        "exponential_decay_length_penalty": [10, 1.01],
         "suppress_tokens": [102],
         "begin_suppress_tokens": [25],
         "eos_token_id": [1, 17],
@@ -124,7 +123,8 @@ cases = []
 with torch.no_grad():
     for settings in ALONE:
         cases.append(generate(settings))
-        if not settings.get("do_sample"):
+        # transformers 5.17 applies encoder_repetition_penalty to the first row of a batch of beams only.
+        if not settings.get("do_sample") and "encoder_repetition_penalty" not in settings:
             cases.append(generate({**BEAMS, **settings}))
     for settings in SEARCHED:
         cases.append(generate({**BEAMS, **settings}))

@@ -54,7 +54,7 @@ public record GenerationKey(String name, Treatment treatment, String note) {
           key("repetition_penalty", FOLLOWED, "--repetition-penalty"),
           key("no_repeat_ngram_size", FOLLOWED, "--no-repeat-ngram-size"),
           key("encoder_no_repeat_ngram_size", FOLLOWED, "no n-gram of the source is generated"),
-          key("encoder_repetition_penalty", FOLLOWED, "favors or penalizes the source's tokens"),
+          key("encoder_repetition_penalty", FOLLOWED, "favors the source's tokens, in every beam"),
           key("bad_words_ids", FOLLOWED, "sequences that are not generated"),
           key("sequence_bias", FOLLOWED, "added to the score of a token that ends the sequence"),
           key("suppress_tokens", FOLLOWED, "tokens that are not generated"),

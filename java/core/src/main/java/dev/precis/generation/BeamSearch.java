@@ -149,8 +149,7 @@ final class BeamSearch implements DecodingStrategy {
     for (int row = 0; row < rows(); row++) {
       int source = running.get(row / rowsPerSource).beams.source();
       rule.accept(
-          new TokenRuleScores.Row(
-              scores, (long) row * width, width, buffers.history(row), source));
+          new TokenRuleScores.Row(scores, (long) row * width, width, buffers.history(row), source));
     }
   }
 

@@ -80,7 +80,9 @@ final class DecodeBuffers {
             : workspace.tensor(DType.FLOAT32, capacity, vocabSize);
     // The score of a beam is that after the rules.
     allOriginals =
-        onHost && options.numBeams() == 1 ? workspace.shared(DType.FLOAT32, capacity, vocabSize) : null;
+        onHost && options.numBeams() == 1
+            ? workspace.shared(DType.FLOAT32, capacity, vocabSize)
+            : null;
     this.endTokens = workspace.tensor(DType.INT32, endTokens.size());
     for (int i = 0; i < endTokens.size(); i++) {
       this.endTokens.memory().setAtIndex(ValueLayout.JAVA_INT, i, endTokens.get(i));
@@ -182,8 +184,7 @@ final class DecodeBuffers {
   LogitRules rules(GenerationOptions options) {
     if (rules == null) {
       rules =
-          rules(
-              options.repetitionPenalty(), options.noRepeatNgramSize(), options.minNewTokens());
+          rules(options.repetitionPenalty(), options.noRepeatNgramSize(), options.minNewTokens());
     }
     return rules;
   }

@@ -1,7 +1,7 @@
 package dev.precis.generation;
 
-import dev.precis.checkpoint.GenerationKey.Treatment;
 import dev.precis.checkpoint.GenerationKey;
+import dev.precis.checkpoint.GenerationKey.Treatment;
 import dev.precis.generation.GenerationOptions.EarlyStopping;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.JsonObject;
@@ -91,7 +91,7 @@ public final class GenerationDefaults {
    */
   public Applied apply(GenerationOptions.Builder builder, Predicate<String> overridden) {
     List<String> followed = new ArrayList<>();
-    Setting setting =
+    SettingUse setting =
         (key, changes) -> {
           if (changes) {
             followed.add(shown(key));
@@ -130,17 +130,12 @@ public final class GenerationDefaults {
     return new Applied(List.copyOf(followed), ignored(builder.sample()));
   }
 
-  /** Receives each key that was read, and whether its value changes anything. */
-  interface Setting {
-    void took(String key, boolean changes);
-  }
-
   /** Sets the lengths; max_length and min_length count the start token. */
   private void length(
       GenerationOptions.Builder builder,
       Predicate<String> applies,
       Predicate<String> overridden,
-      Setting setting) {
+      SettingUse setting) {
     int most = GenerationOptions.DEFAULT.maxNewTokens();
     boolean ownMost = overridden.test("max_new_tokens");
     if (applies.test("max_new_tokens")) {
@@ -165,7 +160,7 @@ public final class GenerationDefaults {
   }
 
   private void beams(
-      GenerationOptions.Builder builder, Predicate<String> applies, Setting setting) {
+      GenerationOptions.Builder builder, Predicate<String> applies, SettingUse setting) {
     if (applies.test("length_penalty")) {
       builder.lengthPenalty(number("length_penalty"));
       setting.took("length_penalty", number("length_penalty") != 1);
@@ -193,7 +188,7 @@ public final class GenerationDefaults {
   }
 
   private void sampling(
-      GenerationOptions.Builder builder, Predicate<String> applies, Setting setting) {
+      GenerationOptions.Builder builder, Predicate<String> applies, SettingUse setting) {
     if (applies.test("temperature")) {
       builder.temperature(number("temperature"));
       setting.took("temperature", number("temperature") != 1);
@@ -209,12 +204,11 @@ public final class GenerationDefaults {
   }
 
   /** Start and end tokens are the model's already; here it is only said that they are unusual. */
-  private void tokens(Setting setting) {
+  private void tokens(SettingUse setting) {
     boolean starts = json.has("decoder_start_token_id");
     setting.took("decoder_start_token_id", starts && model.decoderStartTokenId() != 0);
     setting.took(
-        "bos_token_id",
-        !starts && json.has("bos_token_id") && model.decoderStartTokenId() != 0);
+        "bos_token_id", !starts && json.has("bos_token_id") && model.decoderStartTokenId() != 0);
     setting.took(
         "eos_token_id", json.has("eos_token_id") && !model.eosTokenIds().equals(List.of(1)));
   }

@@ -71,7 +71,8 @@ public final class Generator implements AutoCloseable {
     Interruption interruption = new Interruption(model.ops(), options.timeout());
     lasting.reset();
     passing.reset();
-    StopRules stop = StopRules.uniform(config.eosTokenIds(), sources.size(), options.maxNewTokens());
+    StopRules stop =
+        StopRules.uniform(config.eosTokenIds(), sources.size(), options.maxNewTokens());
     return options.numBeams() > 1
         ? searchBeams(sources, options, stop, interruption, batchSize, onResult)
         : greedyOrSample(
@@ -130,7 +131,8 @@ public final class Generator implements AutoCloseable {
             }
           }
         };
-    SourceAdmission admission = new SourceAdmission.OnDemand(model, cache, passing, sources, interruption);
+    SourceAdmission admission =
+        new SourceAdmission.OnDemand(model, cache, passing, sources, interruption);
     new DecodingLoop(model, cache, buffers, passing)
         .run(
             new GreedyOrSampling(
@@ -159,7 +161,8 @@ public final class Generator implements AutoCloseable {
             onResult.done(source, result);
           }
         };
-    SourceAdmission admission = new SourceAdmission.OnDemand(model, cache, passing, sources, interruption);
+    SourceAdmission admission =
+        new SourceAdmission.OnDemand(model, cache, passing, sources, interruption);
     new DecodingLoop(model, cache, buffers, passing)
         .run(
             new BeamSearch(model, cache, buffers, admission, options, stop, lasting, listener),

@@ -38,7 +38,7 @@ interface SourceAdmission {
    */
   final class OnDemand implements SourceAdmission {
     /** Multiplications that take some 50 ms of two cores; less is over before it is noticed. */
-    private static final long WATCHED = 4_000_000_000L;
+    private static final double WATCHED = 4e9;
 
     private final T5Model model;
     private final DecoderCache cache;
@@ -81,9 +81,8 @@ interface SourceAdmission {
       this.first = first;
       scratch.reset();
       List<int[]> batch = sources.subList(first, last + 1);
-      long tokens = batch.stream().mapToLong(source -> source.length).sum();
       run(
-          tokens * model.config().encoderParameters(),
+          batch.stream().mapToDouble(source -> model.config().encoderWork(source.length)).sum(),
           () ->
               encoded =
                   model.encode(Ragged.of(batch, model.config().vocabSize(), scratch), scratch));
@@ -92,13 +91,13 @@ interface SourceAdmission {
     @Override
     public int admit(int source, int slot) {
       run(
-          (long) length(source) * model.config().encoderParameters(),
+          model.config().encoderWork(length(source)),
           () -> model.admit(encoded, source - first, cache, slot));
       return slot;
     }
 
-    /** Runs operations that do so many multiplications at least. */
-    private void run(long multiplications, Runnable operations) {
+    /** Runs operations that do so many multiplications at most. */
+    private void run(double multiplications, Runnable operations) {
       interruption.check();
       if (multiplications < WATCHED) {
         operations.run();

@@ -1,6 +1,5 @@
 package dev.precis.generation;
 
-import dev.precis.generation.GenerationDefaults.Setting;
 import dev.precis.generation.TokenRules.LengthDecay;
 import dev.precis.generation.TokenRules.SequenceBias;
 import dev.precis.io.InvalidInputException;
@@ -18,11 +17,10 @@ record TokenRuleSettings(JsonObject json, int vocabSize) {
    * @param setting receives the keys that are there
    * @throws InvalidInputException if one is not of its type or names no token of the vocabulary
    */
-  TokenRules read(Setting setting) {
+  TokenRules read(SettingUse setting) {
     List<SequenceBias> bias = sequenceBias();
     float sourcePenalty = (float) json.number("encoder_repetition_penalty", 1);
-    int sourceNgram =
-        json.integer("encoder_no_repeat_ngram_size", 0, Integer.MAX_VALUE, 0);
+    int sourceNgram = json.integer("encoder_no_repeat_ngram_size", 0, Integer.MAX_VALUE, 0);
     List<List<Integer>> badWords = sequences("bad_words_ids");
     List<Integer> first = GenerationConfig.tokens(json, "forced_bos_token_id", vocabSize);
     if (first.size() > 1) {
@@ -81,8 +79,7 @@ record TokenRuleSettings(JsonObject json, int vocabSize) {
 
   private InvalidInputException wrongBias() {
     return json.wrong(
-        "sequence_bias",
-        "a list of [[tokens], bias], of tokens from 0 to " + (vocabSize - 1));
+        "sequence_bias", "a list of [[tokens], bias], of tokens from 0 to " + (vocabSize - 1));
   }
 
   private List<List<Integer>> sequences(String key) {

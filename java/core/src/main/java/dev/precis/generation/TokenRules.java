@@ -99,8 +99,7 @@ public record TokenRules(
         "a token that suppress-tokens allows",
         forcedEosTokenIds);
     require(
-        lengthDecay == null
-            || (lengthDecay.factor > 0 && Double.isFinite(lengthDecay.factor)),
+        lengthDecay == null || (lengthDecay.factor > 0 && Double.isFinite(lengthDecay.factor)),
         "exponential-decay-length-penalty",
         "a start and a factor above 0",
         lengthDecay);

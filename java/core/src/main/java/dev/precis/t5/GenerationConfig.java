@@ -121,7 +121,8 @@ public record GenerationConfig(JsonObject settings, List<String> outdated) {
           || each.intValue() < 0
           || each.intValue() >= vocabSize) {
         throw from.wrong(
-            key, "a token, or a list of tokens, from 0 to " + (vocabSize - 1) + " of the vocabulary");
+            key,
+            "a token, or a list of tokens, from 0 to " + (vocabSize - 1) + " of the vocabulary");
       }
       tokens.add(each.intValue());
     }

@@ -140,9 +140,11 @@ public record T5Config(
     return numHeads * dKv;
   }
 
-  /** Returns the number of weights in the layers of the encoder, without embedding and norms. */
-  public long encoderParameters() {
-    return (long) numLayers * dModel * (4L * inner() + (gated ? 3L : 2L) * dFf);
+  /** Returns the number of multiplications with which the encoder reads a source. */
+  public double encoderWork(int tokens) {
+    double weights = (double) dModel * (4.0 * inner() + (gated ? 3.0 : 2.0) * dFf);
+    double attention = 2.0 * inner() * tokens;
+    return numLayers * (weights + attention) * tokens;
   }
 
   /** Returns the factor of the decoder's output before the output layer. */

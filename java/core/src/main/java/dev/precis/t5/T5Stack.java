@@ -206,8 +206,7 @@ final class T5Stack {
 
   /** Computes a product in new memory. */
   private Variable product(Tape tape, Linear linear, Variable x) {
-    Tensor y =
-        tape.workspace().tensor(activations, x.value().rows(), linear.outputs());
+    Tensor y = tape.workspace().tensor(activations, x.value().rows(), linear.outputs());
     return product(tape, linear, x, y);
   }
 

@@ -36,8 +36,7 @@ class GenerationDefaultsTest {
 
   private String refusal(String settings) {
     String message =
-        assertThrows(InvalidInputException.class, () -> defaults(settings).options())
-            .getMessage();
+        assertThrows(InvalidInputException.class, () -> defaults(settings).options()).getMessage();
     assertTrue(message.contains("generation_config.json"), message);
     return message;
   }
@@ -156,8 +155,7 @@ class GenerationDefaultsTest {
     assertEquals(EarlyStopping.NEVER, options.earlyStopping());
     assertEquals(2f, options.lengthPenalty());
     List<String> own = List.of("num_beams", "max_new_tokens");
-    GenerationOptions.Builder builder =
-        GenerationOptions.builder().numBeams(1).maxNewTokens(50);
+    GenerationOptions.Builder builder = GenerationOptions.builder().numBeams(1).maxNewTokens(50);
     Applied applied = defaults.apply(builder, own::contains);
     assertEquals(50, builder.build().maxNewTokens());
     assertEquals(1, builder.build().numBeams());

@@ -76,12 +76,10 @@ class InterruptionTest {
     try (T5 t5 = T5.load(Fixtures.folder("t5-tiny"))) {
       int[] before = generate(t5, source(40), SHORT);
       GenerationTimeoutException e =
-          assertThrows(
-              GenerationTimeoutException.class, () -> generate(t5, source(LONG), options));
+          assertThrows(GenerationTimeoutException.class, () -> generate(t5, source(LONG), options));
       assertTrue(e.getMessage().contains("0.3 seconds"), e.getMessage());
       assertArrayEquals(
-          before,
-          generate(t5, source(40), SHORT.with().timeout(Duration.ofMinutes(10)).build()));
+          before, generate(t5, source(40), SHORT.with().timeout(Duration.ofMinutes(10)).build()));
     }
   }
 
@@ -94,8 +92,7 @@ class InterruptionTest {
             .timeout(Duration.ofMillis(200))
             .build();
     try (T5 t5 = T5.load(Fixtures.folder("t5-tiny"))) {
-      assertThrows(
-          GenerationTimeoutException.class, () -> generate(t5, source(40), options));
+      assertThrows(GenerationTimeoutException.class, () -> generate(t5, source(40), options));
       assertThrows(
           GenerationTimeoutException.class,
           () -> generate(t5, source(40), options.with().numBeams(2).build()));

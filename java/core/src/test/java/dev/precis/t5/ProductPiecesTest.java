@@ -30,8 +30,7 @@ class ProductPiecesTest {
       Ragged target = Ragged.of(List.of(ids(70), ids(133)), vocab, workspace);
       Tape tape = Tape.inference(t5.model().ops(), workspace);
       var encoded = stack.encode(tape, source);
-      Tensor result =
-          (decoder ? stack.decode(tape, encoded, source, target) : encoded).value();
+      Tensor result = (decoder ? stack.decode(tape, encoded, source, target) : encoded).value();
       float[] values = new float[(int) (result.rows() * result.columns())];
       for (int row = 0; row < result.rows(); row++) {
         System.arraycopy(

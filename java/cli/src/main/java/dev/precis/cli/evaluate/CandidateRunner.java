@@ -52,8 +52,7 @@ record CandidateRunner(
                 prompts.encode(model.tokenizer(), dialogues, source, maxSourceLength, truncate);
             for (Candidate candidate : sharing) {
               model.useAdapters(candidate.adapters());
-              List<String> summaries =
-                  summarize(candidate.name(), model, sources, own, batchSize);
+              List<String> summaries = summarize(candidate.name(), model, sources, own, batchSize);
               List<double[][]> scores =
                   metrics.stream()
                       .map(metric -> metric.score(model, dialogues, summaries))

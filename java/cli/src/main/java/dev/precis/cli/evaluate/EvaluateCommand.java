@@ -143,7 +143,8 @@ public final class EvaluateCommand extends BaseCommand {
               promptOptions.truncate(),
               folderSettings.follows());
       List<EvaluationResult> results =
-          runner.run(all, data.data().toString(), this::generationOptions, batch.batchSize(), metrics);
+          runner.run(
+              all, data.data().toString(), this::generationOptions, batch.batchSize(), metrics);
       baseline.check();
       String generation =
           "%s, at most %d tokens"

@@ -140,8 +140,7 @@ public final class GenerateCommand extends BaseCommand {
   /** Returns the options before the model is loaded, which takes longer. */
   private GenerationOptions options(Path folder) {
     GenerationDefaults defaults = generation.folder().defaults(folder);
-    GenerationOptions options =
-        generation.options(this, defaults, promptOptions.maxSourceLength());
+    GenerationOptions options = generation.options(this, defaults, promptOptions.maxSourceLength());
     if (stream && (options.numBeams() > 1 || options.numReturnSequences() > 1)) {
       throw usage("--stream shows one sequence as it grows, without beams and several results");
     }

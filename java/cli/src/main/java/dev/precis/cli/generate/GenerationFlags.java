@@ -80,7 +80,8 @@ final class GenerationFlags extends DecodingOptions.Sampling {
   /** Refuses values that are out of range. */
   void check(BaseCommand command) {
     if (command.given("--timeout") && !(timeout > 0 && timeout <= MAX_SECONDS)) {
-      throw command.usage("--timeout must be above 0 and at most %d seconds".formatted(MAX_SECONDS));
+      throw command.usage(
+          "--timeout must be above 0 and at most %d seconds".formatted(MAX_SECONDS));
     }
   }
 
@@ -91,8 +92,7 @@ final class GenerationFlags extends DecodingOptions.Sampling {
    * @param defaults the folder's
    * @param maxSourceTokens the longest source that the command lets pass
    */
-  GenerationOptions options(
-      BaseCommand command, GenerationDefaults defaults, int maxSourceTokens) {
+  GenerationOptions options(BaseCommand command, GenerationDefaults defaults, int maxSourceTokens) {
     GenerationOptions.Builder builder = GenerationOptions.builder();
     builder.seed(command.common().seed()).maxSourceTokens(maxSourceTokens);
     given(command, "--max-new-tokens", () -> builder.maxNewTokens(maxNewTokens()));

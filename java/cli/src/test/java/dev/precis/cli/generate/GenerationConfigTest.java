@@ -33,8 +33,7 @@ final class GenerationConfigTest {
         Files.copy(file, model.resolve(file.getFileName()));
       }
     }
-    input =
-        Files.write(folder.resolve("in.jsonl"), Files.readAllLines(DIALOGUES).subList(0, 2));
+    input = Files.write(folder.resolve("in.jsonl"), Files.readAllLines(DIALOGUES).subList(0, 2));
   }
 
   private void settings(String json) throws IOException {
@@ -144,7 +143,10 @@ final class GenerationConfigTest {
     Path output = folder.resolve("out.jsonl");
     CommandLineRun late =
         generate(
-            MODEL, "--min-new-tokens=30000", "--max-new-tokens=30000", "--timeout=0.4",
+            MODEL,
+            "--min-new-tokens=30000",
+            "--max-new-tokens=30000",
+            "--timeout=0.4",
             "--output=" + output);
     assertEquals(1, late.exitCode());
     assertTrue(late.err().contains("not complete after 0.4 seconds"), late.err());
