@@ -124,7 +124,9 @@ with torch.no_grad():
     for settings in ALONE:
         cases.append(generate(settings))
         # transformers 5.17 applies encoder_repetition_penalty to the first row of a batch of beams only.
-        if not settings.get("do_sample") and "encoder_repetition_penalty" not in settings:
+        # Two forced tokens have the same score, of which a search may take either.
+        alone = {"do_sample", "encoder_repetition_penalty"} & settings.keys()
+        if not alone and not isinstance(settings.get("forced_eos_token_id"), list):
             cases.append(generate({**BEAMS, **settings}))
     for settings in SEARCHED:
         cases.append(generate({**BEAMS, **settings}))
