@@ -1,6 +1,7 @@
 package dev.precis.t5;
 
 import dev.precis.checkpoint.GenerationKey;
+import dev.precis.checkpoint.ModelFolder;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
 import dev.precis.io.JsonObject;
@@ -36,7 +37,7 @@ public record GenerationConfig(JsonObject settings, List<String> outdated) {
    */
   public static GenerationConfig read(Path folder) {
     Path file = folder.resolve(FILE);
-    JsonObject model = Json.readObject(folder.resolve("config.json"));
+    JsonObject model = Json.readObject(ModelFolder.config(folder));
     List<String> legacy = new ArrayList<>();
     for (String key : model.keys()) {
       if (GenerationKey.of(key) != null && !OWN_KEYS.contains(key) && model.has(key)) {
