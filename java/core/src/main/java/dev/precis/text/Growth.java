@@ -2,7 +2,9 @@ package dev.precis.text;
 
 import dev.precis.io.InvalidInputException;
 
-/** Limits how much a tokenizer's replacements lengthen a text: no file makes gigabytes of a line. */
+/**
+ * Limits how much a tokenizer's replacements lengthen a text: no file makes gigabytes of a line.
+ */
 final class Growth {
   private static final int FACTOR = 64;
   private static final int ALLOWANCE = 1_000;

@@ -146,8 +146,7 @@ final class BadRowsTest {
     Path file = write("p.jsonl", good + line.replace('\'', '"') + "\n" + good);
     assertEquals(
         2,
-        PreferenceReader.readPairs(
-                file, told.options(BadRows.SKIP_UNUSABLE), Function.identity())
+        PreferenceReader.readPairs(file, told.options(BadRows.SKIP_UNUSABLE), Function.identity())
             .size());
     assertThrows(InvalidInputException.class, () -> PreferenceReader.readPairs(file));
   }

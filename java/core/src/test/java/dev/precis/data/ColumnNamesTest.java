@@ -57,8 +57,7 @@ final class ColumnNamesTest {
       })
   void wellKnownNamesAreTried(String line, String text, boolean raw) throws IOException {
     Dialogue read = only(line, Columns.WELL_KNOWN);
-    assertEquals(
-        new Dialogue("1", text.replace("\\n", "\n"), List.of("S"), null, raw), read);
+    assertEquals(new Dialogue("1", text.replace("\\n", "\n"), List.of("S"), null, raw), read);
   }
 
   @Test
@@ -101,9 +100,7 @@ final class ColumnNamesTest {
             folder.resolve("p.jsonl"), "{\"q\": \"T\", \"better\": \"a\", \"worse\": \"b\"}");
     PreferencePair pair =
         PreferenceReader.readPairs(
-                pairs,
-                told.options(new Columns(null, "q", null, "better", "worse")),
-                each -> each)
+                pairs, told.options(new Columns(null, "q", null, "better", "worse")), each -> each)
             .getFirst();
     assertEquals("T a b", pair.text() + " " + pair.chosen() + " " + pair.rejected());
   }
@@ -129,8 +126,7 @@ final class ColumnNamesTest {
   void aNamedColumnMustBeThere() {
     Columns columns = new Columns("body", null, null, null, null);
     String said =
-        assertThrows(
-                InvalidInputException.class, () -> only("{'dialogue': 'x'}", columns))
+        assertThrows(InvalidInputException.class, () -> only("{'dialogue': 'x'}", columns))
             .getMessage();
     assertTrue(said.contains("has no \"body\", which is to be the dialogue column"), said);
   }

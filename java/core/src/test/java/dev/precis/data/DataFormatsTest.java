@@ -115,8 +115,7 @@ final class DataFormatsTest {
   void messagesSpeakNoLibrarysWords(String line) throws IOException {
     for (String name : List.of("d.jsonl", "d.json")) {
       Path file =
-          Files.writeString(
-              folder.resolve(name), name.equals("d.json") ? "[" + line + "]" : line);
+          Files.writeString(folder.resolve(name), name.equals("d.json") ? "[" + line + "]" : line);
       String said = refusal(file, options());
       assertTrue(said.contains("is not valid JSON: "), said);
       assertFalse(
@@ -168,7 +167,8 @@ final class DataFormatsTest {
   @Test
   void shardsOfASplitAreOneDataSet() throws IOException {
     Path data = Files.createDirectory(folder.resolve("data"));
-    for (String name : List.of("train-00001-of-00002", "train-00000-of-00002", "test-00000-of-00001")) {
+    for (String name :
+        List.of("train-00001-of-00002", "train-00000-of-00002", "test-00000-of-00001")) {
       Files.writeString(
           data.resolve(name + ".jsonl"), "{\"dialogue\": \"" + name + "\"}\n".repeat(1));
     }
@@ -211,7 +211,8 @@ final class DataFormatsTest {
     List<Dialogue> read = DialogueReader.read(file, options());
     assertEquals(
         List.of(
-            new Dialogue("7", "A: Tea?\nB: Yes, please.", List.of("B wants tea.", "Tea."), "tea", false),
+            new Dialogue(
+                "7", "A: Tea?\nB: Yes, please.", List.of("B wants tea.", "Tea."), "tea", false),
             new Dialogue("8", "A: Grüße! \uD83D\uDE00", List.of(), null, false),
             new Dialogue("3", "A: Bye.", List.of(), "tea", false)),
         read);

@@ -31,8 +31,30 @@ final class DataFuzzTest {
   private static final int INPUTS = Integer.getInteger("precis.fuzz.inputs", 5_000);
 
   private static final String[] TOKENS = {
-    "{", "}", "[", "]", "\"", ",", ":", ";", "\t", "\n", "\r", "null", "NaN", "1e999", "\\u",
-    "\\ud83d", "\uFEFF", "dialogue", "messages", "role", "content", "chosen", "rejected", "\u0000"
+    "{",
+    "}",
+    "[",
+    "]",
+    "\"",
+    ",",
+    ":",
+    ";",
+    "\t",
+    "\n",
+    "\r",
+    "null",
+    "NaN",
+    "1e999",
+    "\\u",
+    "\\ud83d",
+    "\uFEFF",
+    "dialogue",
+    "messages",
+    "role",
+    "content",
+    "chosen",
+    "rejected",
+    "\u0000"
   };
 
   @TempDir private Path folder;
@@ -40,17 +62,28 @@ final class DataFuzzTest {
   private static Map<String, byte[]> seeds() throws IOException {
     Map<String, byte[]> seeds = new LinkedHashMap<>();
     String talk =
-        "[{\"role\": \"user\", \"content\": \"Who?\"}, {\"role\": \"assistant\", \"content\": \"P\"}]";
+        "[{\"role\": \"user\", \"content\": \"Who?\"}, {\"role\": \"assistant\", \"content\":"
+            + " \"P\"}]";
     String line =
-        "{\"id\": 1, \"dialogue\": \"A: é\\n\", \"summary\": [\"s\", \"t\"], \"x\": [1.5, {\"y\": null}]}\n";
+        "{\"id\": 1, \"dialogue\": \"A: é\\n"
+            + "\", \"summary\": [\"s\", \"t\"], \"x\": [1.5, {\"y\": null}]}\n";
     String pair = "{\"chosen\": " + talk + ", \"rejected\": " + talk.replace("P", "N") + "}\n";
     String messages = "{\"messages\": " + talk + "}\n";
     String transcript =
-        "{\"chosen\": \"\\n\\nHuman: Q\\n\\nAssistant: a\", \"rejected\": \"\\n\\nHuman: Q\\n\\nAssistant: b\"}\n";
+        "{\"chosen\": \"\\n"
+            + "\\n"
+            + "Human: Q\\n"
+            + "\\n"
+            + "Assistant: a\", \"rejected\": \"\\n"
+            + "\\n"
+            + "Human: Q\\n"
+            + "\\n"
+            + "Assistant: b\"}\n";
     seeds.put("a.jsonl", (line + pair + messages + transcript).getBytes(StandardCharsets.UTF_8));
     seeds.put("b.json", ("[" + line + "," + messages + "]").getBytes(StandardCharsets.UTF_8));
     seeds.put(
-        "c.csv", "id;dialogue;summary\n1;\"A; \"\"b\"\"\nC\";s\n2;x;y\n".getBytes(StandardCharsets.UTF_8));
+        "c.csv",
+        "id;dialogue;summary\n1;\"A; \"\"b\"\"\nC\";s\n2;x;y\n".getBytes(StandardCharsets.UTF_8));
     seeds.put("d.tsv", "dialogue\tsummary\nA\tB\n".getBytes(StandardCharsets.UTF_8));
     ByteArrayOutputStream zipped = new ByteArrayOutputStream();
     try (OutputStream out = new GZIPOutputStream(zipped)) {
@@ -73,8 +106,7 @@ final class DataFuzzTest {
         case 1 -> bytes[at] ^= (byte) (1 << random.nextInt(8));
         case 2 -> bytes = Arrays.copyOf(bytes, at + 1);
         case 3 -> {
-          byte[] token =
-              TOKENS[random.nextInt(TOKENS.length)].getBytes(StandardCharsets.UTF_8);
+          byte[] token = TOKENS[random.nextInt(TOKENS.length)].getBytes(StandardCharsets.UTF_8);
           byte[] longer = Arrays.copyOf(bytes, bytes.length + token.length);
           System.arraycopy(bytes, at, longer, at + token.length, bytes.length - at);
           System.arraycopy(token, 0, longer, at, token.length);

@@ -27,8 +27,7 @@ final class PreferenceFormatsTest {
 
   private PreferencePair pair(String line) throws IOException {
     Path file = Files.writeString(folder.resolve("p.jsonl"), line.replace('\'', '"') + "\n");
-    return PreferenceReader.readPairs(
-            file, told.options(Columns.WELL_KNOWN), Function.identity())
+    return PreferenceReader.readPairs(file, told.options(Columns.WELL_KNOWN), Function.identity())
         .getFirst();
   }
 
@@ -59,8 +58,7 @@ final class PreferenceFormatsTest {
             + "{'role': 'assistant', 'content': 'Hello.'}, "
             + ASKED;
     PreferencePair pair =
-        pair(
-            "{'chosen': [%s, %s], 'rejected': [%s, %s]}".formatted(start, PAUL, start, NORA));
+        pair("{'chosen': [%s, %s], 'rejected': [%s, %s]}".formatted(start, PAUL, start, NORA));
     assertEquals(
         "Be brief.\n\nUser: Hi.\n\nAssistant: Hello.\n\nUser: Who?\n\nAssistant:", pair.text());
     assertEquals("Paul.", pair.chosen());
@@ -78,9 +76,23 @@ final class PreferenceFormatsTest {
         "User: Hi.\n\nAssistant: Hello.\n\nUser: Who?\n\nAssistant: | Paul. | Nora.",
         shown(
             pair(
-                "{'chosen': '\\n\\nHuman: Hi.\\n\\nAssistant: Hello.\\n\\nHuman: Who?\\n\\nAssistant:"
-                    + " Paul.', 'rejected': '\\n\\nHuman: Hi.\\n\\nAssistant: Hello.\\n\\nHuman:"
-                    + " Who?\\n\\nAssistant: Nora.'}")));
+                "{'chosen': '\\n"
+                    + "\\n"
+                    + "Human: Hi.\\n"
+                    + "\\n"
+                    + "Assistant: Hello.\\n"
+                    + "\\n"
+                    + "Human: Who?\\n"
+                    + "\\n"
+                    + "Assistant: Paul.', 'rejected': '\\n"
+                    + "\\n"
+                    + "Human: Hi.\\n"
+                    + "\\n"
+                    + "Assistant: Hello.\\n"
+                    + "\\n"
+                    + "Human: Who?\\n"
+                    + "\\n"
+                    + "Assistant: Nora.'}")));
   }
 
   @Test
