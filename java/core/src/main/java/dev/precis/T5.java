@@ -1,5 +1,6 @@
 package dev.precis;
 
+import dev.precis.checkpoint.AdapterMerge;
 import dev.precis.checkpoint.Checkpoint;
 import dev.precis.checkpoint.PackedWeights;
 import dev.precis.checkpoint.PeftAdapter;
@@ -64,6 +65,7 @@ public final class T5 implements AutoCloseable {
   private final T5Model model;
   private final Generator generator;
   private final Tokenizer tokenizer;
+  private final Path merged; // the adapter that changed the weights, or null
   private Arena adapterArena = Arena.ofShared();
 
   /**
@@ -140,9 +142,19 @@ public final class T5 implements AutoCloseable {
     T5Config config = T5Config.read(folder, generation);
     defaults = new GenerationDefaults(generation, config);
     PackedWeights packed;
-    try (Checkpoint checkpoint = Checkpoint.open(folder)) {
+    try (Checkpoint checkpoint = Checkpoint.open(folder);
+        Resources adapters = new Resources()) {
+      List<PeftAdapter> changing =
+          options.adapters.stream().map(each -> adapters.add(PeftAdapter.open(each))).toList();
       dtype = options.dtypeOr(ownType(checkpoint));
-      packed = packedWeights(options.weightsCache, checkpoint);
+      AdapterMerge.apply(checkpoint, changing);
+      merged =
+          changing.stream()
+              .filter(PeftAdapter::changesBase)
+              .findFirst()
+              .map(PeftAdapter::folder)
+              .orElse(null);
+      packed = packedWeights(merged == null ? options.weightsCache : null, checkpoint);
       weights = T5Weights.load(checkpoint, config, engine.ops(), engine.arena(), dtype, packed);
     }
     model = new T5Model(weights, engine.ops(), dtype);
@@ -194,9 +206,9 @@ public final class T5 implements AutoCloseable {
   }
 
   private static DType ownType(Checkpoint checkpoint) {
-    String name =
-        checkpoint.contains("shared.weight") ? "shared.weight" : "encoder.embed_tokens.weight";
-    return checkpoint.get(name).dtype() == DType.BFLOAT16 ? DType.BFLOAT16 : DType.FLOAT32;
+    return checkpoint.get("shared.weight").dtype() == DType.BFLOAT16
+        ? DType.BFLOAT16
+        : DType.FLOAT32;
   }
 
   /**
@@ -274,12 +286,24 @@ public final class T5 implements AutoCloseable {
   }
 
   /**
-   * Replaces the model's adapters without loading it again; an empty list removes them.
+   * Replaces the model's adapters without loading it again; an empty list removes them. A DoRA
+   * adapter, or one that replaces modules, can only be given when the model is loaded.
    *
    * @param folders PEFT folders; the effects of several add up
    * @throws InvalidInputException if one does not fit this model, which then keeps its adapters
    */
   public void useAdapters(List<Path> folders) {
+    if (merged != null) {
+      throw new InvalidInputException(
+          merged
+              + " was merged into the weights as the model was loaded: load the model again to use"
+              + " other adapters");
+    }
+    for (Path each : folders) {
+      try (PeftAdapter adapter = PeftAdapter.open(each)) {
+        adapter.requireAddsOnly("load the model with it");
+      }
+    }
     engine.run(
         () -> {
           packAdapters(folders);

@@ -96,6 +96,7 @@ public final class Reference implements AutoCloseable {
       if (adapterFolder != null) {
         hash += "+" + ModelFolder.weightsHash(adapterFolder);
         try (PeftAdapter adapter = PeftAdapter.open(adapterFolder)) {
+          adapter.requireAddsOnly("merge it, and name the result checkpoint:DIR");
           policy.training().weights().check(adapter);
           if (!Collections.disjoint(adapter.modules().keySet(), OUTPUT_LAYER)) {
             throw new InvalidInputException(

@@ -4,12 +4,14 @@ import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
 import dev.precis.io.JsonObject;
 import dev.precis.io.NearestName;
+import dev.precis.io.Notes;
 import dev.precis.io.Reason;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -18,6 +20,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Supplier;
+import java.util.stream.Collectors;
 
 /**
  * The weights of a Hugging Face model folder, by name.
@@ -30,12 +34,23 @@ import java.util.concurrent.ConcurrentHashMap;
 public final class Checkpoint implements AutoCloseable {
   private static final List<String> FILES = List.of("model.safetensors", "pytorch_model.bin");
   private static final String INDEX = ".index.json";
+  private static final int NOTED = 4;
+  private static final String CONFIG = "config.json";
 
   private final Path path;
   private final Arena arena = Arena.ofShared();
   private final Map<String, TensorFile> files = new LinkedHashMap<>();
+  private final List<TensorFile> opened = new ArrayList<>();
   private final Map<String, String> metadata = new LinkedHashMap<>();
+
+  /** The tensors' names, and each one's name in its file. */
+  private final Map<String, String> stored = new LinkedHashMap<>();
+
+  private final Map<String, Supplier<TensorView>> replacements = new HashMap<>();
+  private final Map<String, TensorView> replaced = new ConcurrentHashMap<>();
   private final Map<String, TensorView> views = new ConcurrentHashMap<>();
+
+  private TensorNames resolver; // null: the names are those of the file
 
   private Checkpoint(Path path) {
     this.path = path;
@@ -44,7 +59,8 @@ public final class Checkpoint implements AutoCloseable {
   /**
    * Opens the first of {@code model.safetensors}, {@code model.safetensors.index.json} with its
    * shards, {@code pytorch_model.bin}, {@code pytorch_model.bin.index.json} with its shards that
-   * the folder has.
+   * the folder has. Where its {@code config.json} is that of a T5 or a RoBERTa, the tensors get the
+   * names that transformers gives them, whatever program saved them.
    *
    * @throws InvalidInputException if the folder or its files cannot be used
    * @throws UncheckedIOException if reading fails
@@ -59,18 +75,36 @@ public final class Checkpoint implements AutoCloseable {
     return opened(
         folder,
         checkpoint -> {
-          for (String name : FILES) {
-            if (Files.exists(folder.resolve(name))) {
-              checkpoint.addFile(folder.resolve(name));
-              return;
-            }
-            if (Files.exists(folder.resolve(name + INDEX))) {
-              checkpoint.addShards(folder, folder.resolve(name + INDEX));
-              return;
-            }
-          }
-          throw new InvalidInputException(noWeights(folder));
+          checkpoint.addFolder(folder);
+          Path config = folder.resolve(CONFIG);
+          TensorNames resolver =
+              Files.isRegularFile(config) ? TensorNames.of(Json.readObject(config)) : null;
+          checkpoint.resolve(resolver);
         });
+  }
+
+  private void addFolder(Path folder) {
+    for (String name : FILES) {
+      if (Files.exists(folder.resolve(name))) {
+        addFile(folder.resolve(name));
+        return;
+      }
+      if (Files.exists(folder.resolve(name + INDEX))) {
+        addShards(folder, folder.resolve(name + INDEX));
+        return;
+      }
+    }
+    throw new InvalidInputException(noWeights(folder));
+  }
+
+  /** Gives the tensors the model's names; null: those of the file. */
+  private void resolve(TensorNames resolver) {
+    this.resolver = resolver;
+    if (resolver == null) {
+      files.keySet().forEach(name -> stored.put(name, name));
+    } else {
+      stored.putAll(resolver.resolve(path, files.keySet(), metadata, this::read));
+    }
   }
 
   /**
@@ -80,7 +114,12 @@ public final class Checkpoint implements AutoCloseable {
    * @throws UncheckedIOException if reading fails
    */
   public static Checkpoint openFile(Path file) {
-    return opened(file, checkpoint -> checkpoint.addFile(file));
+    return opened(
+        file,
+        checkpoint -> {
+          checkpoint.addFile(file);
+          checkpoint.resolve(null);
+        });
   }
 
   private interface Filling {
@@ -105,9 +144,16 @@ public final class Checkpoint implements AutoCloseable {
   }
 
   private TensorFile openTensors(Path file) {
-    return file.toString().endsWith(".safetensors")
-        ? new SafeTensorsFile(file, arena)
-        : new TorchFile(file, arena);
+    try {
+      TensorFile tensors =
+          file.toString().endsWith(".safetensors")
+              ? new SafeTensorsFile(file, arena)
+              : new TorchFile(file, arena);
+      opened.add(tensors);
+      return tensors;
+    } catch (InternalError e) {
+      throw MappedFile.changed(file); // a page of the mapped file is gone
+    }
   }
 
   private void addShards(Path folder, Path index) {
@@ -192,12 +238,12 @@ public final class Checkpoint implements AutoCloseable {
 
   /** Returns the tensors' names, in the files' order. */
   public Set<String> names() {
-    return Collections.unmodifiableSet(files.keySet());
+    return Collections.unmodifiableSet(stored.keySet());
   }
 
   /** Returns true if there is a tensor of that name. */
   public boolean contains(String name) {
-    return files.containsKey(name);
+    return stored.containsKey(name);
   }
 
   /** Returns the texts that safetensors files carry beside their tensors. */
@@ -212,15 +258,90 @@ public final class Checkpoint implements AutoCloseable {
    * @throws InvalidInputException if there is none of that name, or its type is not read
    */
   public TensorView get(String name) {
-    TensorFile file = files.get(name);
-    if (file == null) {
+    Supplier<TensorView> replacement = replacements.get(name);
+    if (replacement != null) {
+      return replaced.computeIfAbsent(name, _ -> replacement.get());
+    }
+    String own = stored.get(name);
+    if (own == null) {
       String nearest =
-          NearestName.of(name, files.keySet())
+          NearestName.of(name, stored.keySet())
               .map(found -> ": the nearest name is " + found)
-              .orElse("");
+              .orElseGet(() -> TensorNames.explain(files.keySet()));
       throw TensorFile.invalid(path, "has no tensor " + name + nearest);
     }
-    return views.computeIfAbsent(name, file::get);
+    return read(own);
+  }
+
+  /**
+   * Replaces a tensor, or adds one.
+   *
+   * @param tensor makes it each time that it is read anew
+   */
+  void replace(String name, Supplier<TensorView> tensor) {
+    stored.putIfAbsent(name, name);
+    replacements.put(name, tensor);
+  }
+
+  /**
+   * Returns the weight of that name, whose elements are all finite.
+   *
+   * @throws InvalidInputException if there is none, one of its elements is infinite or not a
+   *     number, or another program changed the file meanwhile
+   */
+  public TensorView weight(String name) {
+    requireUnchanged();
+    TensorView tensor = get(name);
+    try {
+      FiniteCheck.require(path, tensor);
+    } catch (InternalError e) {
+      throw MappedFile.changed(path); // a page of the mapped file is gone
+    }
+    return tensor;
+  }
+
+  /**
+   * Makes sure that the files are as they were when they were opened.
+   *
+   * @throws InvalidInputException if another program changed one
+   */
+  public void requireUnchanged() {
+    opened.forEach(TensorFile::requireUnchanged);
+  }
+
+  /** Returns true if an adapter replaces the tensor of that name. */
+  public boolean replaces(String name) {
+    return replacements.containsKey(name);
+  }
+
+  /** Returns a tensor as the file has it; one that the file does not have as it was added. */
+  public TensorView original(String name) {
+    String own = stored.get(name);
+    return own != null && files.containsKey(own) ? read(own) : get(name);
+  }
+
+  private TensorView read(String own) {
+    return views.computeIfAbsent(own, files.get(own)::get);
+  }
+
+  /**
+   * Says in a note which tensors no part of the model reads, but for those that are known to be
+   * harmless.
+   *
+   * @param used the names of the model's tensors
+   */
+  public void noteUnused(Set<String> used) {
+    List<String> unused =
+        stored.keySet().stream()
+            .filter(name -> !used.contains(name))
+            .filter(name -> resolver == null || !resolver.harmless(name))
+            .toList();
+    if (!unused.isEmpty()) {
+      String some =
+          unused.stream().limit(NOTED).map(TensorNames::shown).collect(Collectors.joining(", "));
+      String more = unused.size() > NOTED ? " and " + (unused.size() - NOTED) + " more" : "";
+      Notes.say(path + " holds " + some + more + ", which this model does not have and ignores");
+    }
   }
 
   /** Returns the tensor of that name if there is one; see {@link #get}. */
@@ -232,7 +353,12 @@ public final class Checkpoint implements AutoCloseable {
    * Drops a tensor's pages from resident memory, once its data was copied or packed. The view stays
    * valid; touching it reads the file again.
    */
-  public void release(TensorView tensor) {
+  public void release(String name) {
+    if (replacements.containsKey(name)) {
+      replaced.remove(name);
+      return;
+    }
+    TensorView tensor = get(name);
     if (tensor.data().isMapped()) {
       tensor.data().unload();
     }

@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeSet;
 import java.util.function.Predicate;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -36,25 +37,18 @@ public final class PeftAdapter implements AutoCloseable {
   private static final String PREFIX = "base_model.model.";
   private static final int MAX_RANK = 1 << 16;
   private static final Pattern KEY =
-      Pattern.compile("(?<module>.+)\\.lora_(?<side>[AB])(?:\\.default)?\\.weight");
+      Pattern.compile("(?<module>.+)\\.lora_(?<side>[AB])(?:\\.(?<adapter>[^.]+))?\\.weight");
+  private static final Pattern MAGNITUDE =
+      Pattern.compile(
+          "(?<module>.+)\\.lora_magnitude_vector(?:\\.(?!weight$)(?<adapter>[^.]+))?(?:\\.weight)?");
+  private static final Pattern SAVED =
+      Pattern.compile("(?<module>.+?)\\.(?:modules_to_save\\.(?<adapter>[^.]+)\\.)?weight");
 
-  /** Configuration keys that change what an adapter computes, and must not be set. */
-  private static final List<String> UNSUPPORTED =
-      List.of(
-          "use_dora",
-          "use_qalora",
-          "use_bdlora",
-          "lora_bias",
-          "fan_in_fan_out",
-          "modules_to_save",
-          "layer_replication",
-          "trainable_token_indices",
-          "target_parameters",
-          "alora_invocation_tokens",
-          "arrow_config",
-          "kasa_config",
-          "monteclora_config",
-          "velora_config");
+  private static final Set<String> BIASES = Set.of("none", "all", "lora_only");
+
+  /** The tables that PEFT saves with {@code save_embedding_layers}. */
+  private static final Set<String> EMBEDDINGS =
+      Set.of("shared", "encoder.embed_tokens", "decoder.embed_tokens", "lm_head");
 
   /** Initialisations that PEFT balances by changing the base model's weights. */
   private static final Set<String> BASE_CHANGING = Set.of("olora", "corda", "loftq", "lora_ga");
@@ -67,9 +61,17 @@ public final class PeftAdapter implements AutoCloseable {
    * @param a lora_A, (rank, in)
    * @param b lora_B, (out, rank)
    * @param scaling alpha / rank, or alpha / sqrt(rank) with rank-stabilised scaling
+   * @param magnitude of a DoRA adapter (Liu et al. 2024), (out): the norm of each row of the weight
+   *     with its adapter; null of any other
    */
   public record Module(
-      String name, TensorView a, TensorView b, int rank, double alpha, double scaling) {
+      String name,
+      TensorView a,
+      TensorView b,
+      int rank,
+      double alpha,
+      double scaling,
+      TensorView magnitude) {
     /** Returns the layer's number of inputs. */
     public long in() {
       return a.shape()[1];
@@ -89,6 +91,8 @@ public final class PeftAdapter implements AutoCloseable {
   private final boolean rankStabilised;
   private final double dropout;
   private final Map<String, Module> modules = new LinkedHashMap<>();
+  private final Map<String, Module> doraModules = new LinkedHashMap<>();
+  private final Map<String, TensorView> saved = new LinkedHashMap<>();
 
   private PeftAdapter(Path folder, JsonObject config, Checkpoint weights) {
     this.folder = folder;
@@ -144,20 +148,10 @@ public final class PeftAdapter implements AutoCloseable {
       throw config.wrong("peft_type", "\"LORA\", the only kind of adapter that is read");
     }
     String bias = config.optionalText("bias").orElse("none");
-    if (!bias.equals("none")) {
-      throw config.wrong("bias", "\"none\": trained biases are not supported");
+    if (!BIASES.contains(bias)) {
+      throw config.wrong("bias", "none, all or lora_only");
     }
-    for (String key : UNSUPPORTED) {
-      JsonNode value = config.node().get(key);
-      boolean unset =
-          value == null
-              || value.isNull()
-              || value.isBoolean() && !value.booleanValue()
-              || value.isContainer() && value.isEmpty();
-      if (!unset) {
-        throw config.wrong(key, "unset: adapters that use it are not supported");
-      }
-    }
+    ConfigKeys.ADAPTER.check(config);
     JsonNode init = config.node().get("init_lora_weights");
     if (init != null
         && init.isString()
@@ -172,50 +166,158 @@ public final class PeftAdapter implements AutoCloseable {
   private void readModules() {
     Map<String, TensorView> a = new LinkedHashMap<>();
     Map<String, TensorView> b = new LinkedHashMap<>();
-    for (String name : weights.names()) {
-      if (name.startsWith(VALUE_HEAD)) {
+    Map<String, TensorView> magnitudes = new LinkedHashMap<>();
+    Set<String> adapterNames = new TreeSet<>();
+    for (String stored : weights.names()) {
+      if (stored.startsWith(VALUE_HEAD)) {
         continue;
       }
+      String name = inModel(stored);
       Matcher key = KEY.matcher(name);
-      if (!key.matches()) {
-        throw invalid("holds tensor " + name + ", which is neither a lora_A nor a lora_B weight");
-      }
-      String module = key.group("module");
-      module = module.startsWith(PREFIX) ? module.substring(PREFIX.length()) : module;
-      TensorView tensor = weights.get(name);
-      if (tensor.shape().length != 2) {
-        throw invalid(
-            "holds tensor %s with shape %s, where a matrix is needed"
-                .formatted(name, Arrays.toString(tensor.shape())));
-      }
-      if ((key.group("side").equals("A") ? a : b).put(module, tensor) != null) {
-        throw invalid("holds tensor " + name + " under two names");
+      Matcher magnitude = MAGNITUDE.matcher(name);
+      if (key.matches()) {
+        note(adapterNames, key);
+        Map<String, TensorView> side = key.group("side").equals("A") ? a : b;
+        put(side, key.group("module"), matrix(stored), stored);
+      } else if (magnitude.matches()) {
+        note(adapterNames, magnitude);
+        put(magnitudes, magnitude.group("module"), weights.weight(stored), stored);
+      } else {
+        readSaved(name, stored, adapterNames);
       }
     }
-    if (a.isEmpty() && b.isEmpty()) {
+    if (adapterNames.size() > 1) {
+      throw invalid(
+          "holds the adapters "
+              + String.join(", ", adapterNames)
+              + ", of which only one can be used: save it alone");
+    }
+    if (a.isEmpty() && b.isEmpty() && saved.isEmpty()) {
       throw invalid("holds no tensors");
     }
-    b.keySet().stream()
-        .filter(Predicate.not(a::containsKey))
-        .findFirst()
-        .ifPresent(
-            module -> {
-              throw invalid("has lora_B but no lora_A for module " + module);
-            });
+    List<String> listed = config.texts("modules_to_save");
+    if (!listed.isEmpty() && saved.isEmpty()) {
+      throw invalid(
+          "holds no tensor of "
+              + String.join(", ", listed)
+              + ", which "
+              + CONFIG
+              + " lists in modules_to_save");
+    }
+    requirePartner(b, a, "lora_B", "lora_A");
+    requirePartner(a, b, "lora_A", "lora_B");
+    requirePartner(magnitudes, a, "lora_magnitude_vector", "lora_A");
+    boolean dora = config.bool("use_dora", false);
+    if (dora && !magnitudes.keySet().containsAll(a.keySet())) {
+      throw invalid(
+          "lacks a lora_magnitude_vector of some modules, though " + CONFIG + " says use_dora");
+    }
+    if (!dora && !magnitudes.isEmpty()) {
+      throw invalid(
+          "has a lora_magnitude_vector of module "
+              + magnitudes.keySet().iterator().next()
+              + ", but "
+              + CONFIG
+              + " does not say use_dora");
+    }
     JsonObject ranks = config.object("rank_pattern");
     JsonObject alphas = config.object("alpha_pattern");
     a.forEach(
-        (module, tensorA) -> {
-          TensorView tensorB = b.get(module);
-          if (tensorB == null) {
-            throw invalid("has lora_A but no lora_B for module " + module);
-          }
-          modules.put(module, module(module, tensorA, tensorB, ranks, alphas));
+        (name, tensorA) -> {
+          Module module = module(name, tensorA, b.get(name), magnitudes.get(name), ranks, alphas);
+          (dora ? doraModules : modules).put(name, module);
         });
   }
 
+  /**
+   * Returns the name that a tensor has in the base model: without the segments of wrappers, and
+   * without everything before PEFT's prefix.
+   */
+  private static String inModel(String stored) {
+    String name = TensorNames.unwrapped(stored);
+    int at = name.lastIndexOf(PREFIX);
+    return TensorNames.withoutPrefix(at < 0 ? name : name.substring(at + PREFIX.length()));
+  }
+
+  private static void note(Set<String> names, Matcher key) {
+    if (key.group("adapter") != null) {
+      names.add(key.group("adapter"));
+    }
+  }
+
+  private void put(Map<String, TensorView> to, String key, TensorView tensor, String stored) {
+    if (to.put(key, tensor) != null) {
+      throw invalid("holds tensor " + stored + " under two names");
+    }
+  }
+
+  private TensorView matrix(String stored) {
+    TensorView tensor = weights.weight(stored);
+    if (tensor.shape().length != 2) {
+      throw invalid(
+          "holds tensor %s with shape %s, where a matrix is needed"
+              .formatted(stored, Arrays.toString(tensor.shape())));
+    }
+    return tensor;
+  }
+
+  private void requirePartner(
+      Map<String, TensorView> have, Map<String, TensorView> need, String side, String other) {
+    have.keySet().stream()
+        .filter(Predicate.not(need::containsKey))
+        .findFirst()
+        .ifPresent(
+            module -> {
+              throw invalid("has " + side + " but no " + other + " for module " + module);
+            });
+  }
+
+  /** Reads a weight of a module that was saved whole. */
+  private void readSaved(String name, String stored, Set<String> adapterNames) {
+    if (name.contains(".original_module.")) {
+      return; // what the saved module replaces
+    }
+    Matcher key = SAVED.matcher(name);
+    boolean matches = key.matches();
+    if (matches && isSaved(key.group("module"))) {
+      note(adapterNames, key);
+      put(saved, key.group("module") + ".weight", weights.weight(stored), stored);
+      return;
+    }
+    if (name.endsWith(".bias")) {
+      throw invalid("holds tensor " + stored + ": trained biases are not supported");
+    }
+    if (name.contains(".lora_embedding_")) {
+      throw invalid(
+          "holds tensor "
+              + stored
+              + ": adapters on the embedding are not supported; merge it with PEFT first");
+    }
+    throw invalid(
+        "holds tensor "
+            + stored
+            + ", which is neither a lora_A nor a lora_B weight nor of one of modules_to_save");
+  }
+
+  private boolean isSaved(String module) {
+    if (EMBEDDINGS.contains(module)) {
+      return true;
+    }
+    for (String name : config.texts("modules_to_save")) {
+      if (("." + module + ".").contains("." + name + ".")) {
+        return true;
+      }
+    }
+    return false;
+  }
+
   private Module module(
-      String name, TensorView a, TensorView b, JsonObject ranks, JsonObject alphas) {
+      String name,
+      TensorView a,
+      TensorView b,
+      TensorView magnitude,
+      JsonObject ranks,
+      JsonObject alphas) {
     int itsRank = matching(ranks, name).map(k -> ranks.integer(k, 1, MAX_RANK)).orElse(rank);
     double itsAlpha = matching(alphas, name).map(alphas::number).orElse(alpha);
     if (a.shape()[0] != itsRank || b.shape()[1] != itsRank) {
@@ -224,7 +326,12 @@ public final class PeftAdapter implements AutoCloseable {
               .formatted(a.shape()[0], b.shape()[1], name, CONFIG, itsRank));
     }
     double scaling = itsAlpha / (rankStabilised ? Math.sqrt(itsRank) : itsRank);
-    return new Module(name, a, b, itsRank, itsAlpha, scaling);
+    if (magnitude != null && magnitude.elements() != b.shape()[0]) {
+      throw invalid(
+          "has %d elements in lora_magnitude_vector of module %s, which has %d outputs"
+              .formatted(magnitude.elements(), name, b.shape()[0]));
+    }
+    return new Module(name, a, b, itsRank, itsAlpha, scaling, magnitude);
   }
 
   /**
@@ -293,9 +400,56 @@ public final class PeftAdapter implements AutoCloseable {
     return config;
   }
 
-  /** Returns the adapted layers by their name in the base model, in the file's order. */
+  /**
+   * Returns the adapted layers by their name in the base model, in the file's order, but for those
+   * of a DoRA adapter.
+   */
   public Map<String, Module> modules() {
     return Collections.unmodifiableMap(modules);
+  }
+
+  /** Returns the layers of a DoRA adapter, which is merged into the weights as they are loaded. */
+  public Map<String, Module> doraModules() {
+    return Collections.unmodifiableMap(doraModules);
+  }
+
+  /**
+   * Returns the tensors that replace the base model's, by their name there: those of {@code
+   * modules_to_save} and {@code save_embedding_layers}.
+   */
+  public Map<String, TensorView> savedTensors() {
+    return Collections.unmodifiableMap(saved);
+  }
+
+  /**
+   * Returns true if a module is one of {@code modules_to_save}, and not saved for another reason.
+   */
+  boolean listsModule(String module) {
+    return config.texts("modules_to_save").stream()
+        .anyMatch(name -> module.equals(name) || module.endsWith("." + name));
+  }
+
+  /** Returns true if the adapter changes weights of the base model and not only adds to them. */
+  public boolean changesBase() {
+    return !doraModules.isEmpty() || !saved.isEmpty();
+  }
+
+  /**
+   * Makes sure that the adapter only adds to the base model's weights.
+   *
+   * @param instead completes the sentence: what to do with any other
+   * @throws InvalidInputException if it has DoRA modules or replaces modules
+   */
+  public void requireAddsOnly(String instead) {
+    if (changesBase()) {
+      throw new InvalidInputException(
+          folder
+              + (doraModules.isEmpty()
+                  ? " replaces " + String.join(", ", saved.keySet()) + " of the base model"
+                  : " is a DoRA adapter, which changes the base model's weights")
+              + ": "
+              + instead);
+    }
   }
 
   /** Returns the files that the matrices are in. */
@@ -303,7 +457,6 @@ public final class PeftAdapter implements AutoCloseable {
     return weights.files();
   }
 
-  /** Unmaps the weights; no tensor of the adapter may be used afterwards. */
   /**
    * Makes sure that a module fits a layer of a model.
    *
@@ -332,6 +485,7 @@ public final class PeftAdapter implements AutoCloseable {
     }
   }
 
+  /** Unmaps the weights; no tensor of the adapter may be used afterwards. */
   @Override
   public void close() {
     weights.close();

@@ -16,6 +16,7 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 
 /**
  * Reads the pickle of a PyTorch state dict without Python: a stack machine that knows only what
@@ -41,6 +42,13 @@ final class PickleReader {
       ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
   private static final ValueLayout.OfDouble BIG_ENDIAN_DOUBLE =
       ValueLayout.JAVA_DOUBLE_UNALIGNED.withOrder(ByteOrder.BIG_ENDIAN);
+
+  /** The keys under which training programs keep the state dict. */
+  private static final List<String> WRAPPERS =
+      List.of("state_dict", "model_state_dict", "model", "module", "net", "network", "weights");
+
+  private static final int MAX_WRAPPERS = 3;
+  private static final int SHOWN_KEYS = 5;
 
   /** A storage: the entry {@code data/key} of the archive, as {@code elements} of {@code dtype}. */
   record Storage(String key, DType dtype, long elements) {}
@@ -102,7 +110,7 @@ final class PickleReader {
 
   /**
    * Reads the tensors of a pickled state dict, by name, in its order. Values that are no tensors
-   * are left out.
+   * are left out. The state dict may be inside another dictionary, under a usual key.
    *
    * @param path the file, for the errors' sentences
    * @throws InvalidInputException if the pickle is damaged or names anything but tensors
@@ -123,6 +131,58 @@ final class PickleReader {
       throw TensorFile.invalid(
           path, "does not hold a state dict: save it with torch.save(model.state_dict(), path)");
     }
+    return reader.stateDict(dictionary);
+  }
+
+  /**
+   * Returns the tensors of a dictionary, or those of the one inside it that training programs keep
+   * beside other entries, such as the epoch.
+   */
+  private Map<String, Tensor> stateDict(Map<?, ?> dictionary) {
+    Map<String, Tensor> own = tensors(dictionary);
+    Map<String, Map<String, Tensor>> wrapped = new LinkedHashMap<>();
+    collect(dictionary, "", 0, wrapped);
+    Map<String, Tensor> inside = Map.of();
+    String place = null;
+    for (Map.Entry<String, Map<String, Tensor>> each : wrapped.entrySet()) {
+      if (place != null && !each.getValue().equals(inside)) {
+        throw TensorFile.invalid(
+            path,
+            "holds a state dict under \"%s\" and another one under \"%s\": save the right one alone"
+                .formatted(place, each.getKey()));
+      }
+      place = each.getKey();
+      inside = each.getValue();
+    }
+    if (!own.isEmpty() || !inside.isEmpty()) {
+      return own.size() >= inside.size() ? own : inside;
+    }
+    String keys =
+        dictionary.keySet().stream()
+            .limit(SHOWN_KEYS)
+            .map(key -> "\"" + key + "\"")
+            .collect(Collectors.joining(", "));
+    throw TensorFile.invalid(
+        path,
+        (keys.isEmpty() ? "holds an empty dictionary" : "holds no tensors but the entries " + keys)
+            + ": save the state dict alone, with torch.save(model.state_dict(), path)");
+  }
+
+  /** Collects the state dicts below the keys under which programs keep them, by their place. */
+  private static void collect(
+      Map<?, ?> dictionary, String place, int depth, Map<String, Map<String, Tensor>> found) {
+    for (String key : depth < MAX_WRAPPERS ? WRAPPERS : List.<String>of()) {
+      if (dictionary.get(key) instanceof Map<?, ?> inner) {
+        Map<String, Tensor> tensors = tensors(inner);
+        if (!tensors.isEmpty()) {
+          found.put(place + key, tensors);
+        }
+        collect(inner, place + key + ".", depth + 1, found);
+      }
+    }
+  }
+
+  private static Map<String, Tensor> tensors(Map<?, ?> dictionary) {
     Map<String, Tensor> tensors = new LinkedHashMap<>();
     dictionary.forEach(
         (key, value) -> {

@@ -9,6 +9,7 @@ import dev.precis.tensor.DType;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -70,6 +71,7 @@ final class SafeTensorsFile implements TensorFile {
 
   private final Path path;
   private final Arena arena;
+  private final MappedFile mapped;
   private final MemorySegment data;
   private final Map<String, Entry> entries = new LinkedHashMap<>();
   private final Map<String, String> metadata = new LinkedHashMap<>();
@@ -77,7 +79,8 @@ final class SafeTensorsFile implements TensorFile {
   SafeTensorsFile(Path path, Arena arena) {
     this.path = path;
     this.arena = arena;
-    MemorySegment file = MappedFile.map(path, arena);
+    mapped = MappedFile.map(path, arena);
+    MemorySegment file = mapped.bytes();
     if (file.byteSize() < 10) {
       throw invalid("is " + file.byteSize() + " bytes long, too short for a safetensors file");
     }
@@ -92,7 +95,8 @@ final class SafeTensorsFile implements TensorFile {
       throw invalid("has a header that does not start with '{': it is not a safetensors file");
     }
     data = file.asSlice(8 + length);
-    String header = Utf8.decode(file.asSlice(8, length).asByteBuffer(), where());
+    String header =
+        Utf8.decode(ByteBuffer.wrap(file.asSlice(8, length).toArray(JAVA_BYTE)), where());
     try (JsonParser json = Json.parser(header)) {
       parse(json);
     } catch (JacksonException e) {
@@ -212,6 +216,11 @@ final class SafeTensorsFile implements TensorFile {
 
   private InvalidInputException invalid(String what) {
     return TensorFile.invalid(path, what);
+  }
+
+  @Override
+  public void requireUnchanged() {
+    mapped.requireUnchanged();
   }
 
   @Override

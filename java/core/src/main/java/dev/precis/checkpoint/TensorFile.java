@@ -15,6 +15,13 @@ interface TensorFile {
   /** Returns the tensor of a name from {@link #names}; its data are aligned to its element. */
   TensorView get(String name);
 
+  /**
+   * Makes sure that the file is as it was when it was opened.
+   *
+   * @throws InvalidInputException if another program changed it
+   */
+  void requireUnchanged();
+
   /** Returns the texts stored beside the tensors. */
   Map<String, String> metadata();
 

@@ -27,6 +27,7 @@ final class TorchFile implements TensorFile {
 
   private final Path path;
   private final Arena arena;
+  private final MappedFile mapped;
   private final ZipArchive zip;
   private final String prefix;
   private final Map<String, Tensor> tensors;
@@ -34,7 +35,8 @@ final class TorchFile implements TensorFile {
   TorchFile(Path path, Arena arena) {
     this.path = path;
     this.arena = arena;
-    MemorySegment file = MappedFile.map(path, arena);
+    mapped = MappedFile.map(path, arena);
+    MemorySegment file = mapped.bytes();
     checkFormat(file);
     zip = new ZipArchive(path, file, arena);
     Map<String, Long> sizes = zip.sizes();
@@ -186,6 +188,11 @@ final class TorchFile implements TensorFile {
 
   private InvalidInputException invalid(String what) {
     return TensorFile.invalid(path, what);
+  }
+
+  @Override
+  public void requireUnchanged() {
+    mapped.requireUnchanged();
   }
 
   @Override

@@ -1,5 +1,6 @@
 package dev.precis.encoder;
 
+import dev.precis.checkpoint.ConfigKeys;
 import dev.precis.checkpoint.ModelFolder;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
@@ -72,6 +73,7 @@ public record RobertaConfig(
       throw new InvalidInputException(
           file + " describes a model of type " + type + ", not a RoBERTa: give a RoBERTa folder");
     }
+    ConfigKeys.ROBERTA.check(json);
     requireSupported(json);
     int vocab = json.integer("vocab_size", 1, 1 << 24);
     int hidden = json.integer("hidden_size", 1, LARGEST, 768);
@@ -90,7 +92,7 @@ public record RobertaConfig(
         heads,
         json.integer("max_position_embeddings", pad + 4, LARGEST, 512),
         json.integer("type_vocab_size", 1, 1024, 2),
-        (float) json.number("layer_norm_eps", 1e-12),
+        epsilon(json),
         activation(json),
         hiddenDropout,
         rate(json, "attention_probs_dropout_prob", 0.1),
@@ -113,6 +115,14 @@ public record RobertaConfig(
     if (json.bool("add_cross_attention", false)) {
       throw json.wrong("add_cross_attention", "false");
     }
+  }
+
+  private static float epsilon(JsonObject json) {
+    double epsilon = json.number("layer_norm_eps", 1e-12);
+    if (!(epsilon > 0 && epsilon < 1)) {
+      throw json.wrong("layer_norm_eps", "a number above 0 and below 1");
+    }
+    return (float) epsilon;
   }
 
   private static float rate(JsonObject json, String key, double otherwise) {

@@ -70,11 +70,15 @@ public record RobertaWeights(
               + "out_proj.weight: it is a RoBERTa without a classifier; train one with 'precis"
               + " reward'");
     }
-    return new Loader(
-            WeightLoader.frozen(checkpoint, ops, owner, dtype, WeightLoader.memory(ops, owner)),
-            config,
-            dtype)
-        .load();
+    checkpoint.noteUnused(config.tensorShapes().keySet());
+    RobertaWeights weights =
+        new Loader(
+                WeightLoader.frozen(checkpoint, ops, owner, dtype, WeightLoader.memory(ops, owner)),
+                config,
+                dtype)
+            .load();
+    checkpoint.requireUnchanged();
+    return weights;
   }
 
   /**

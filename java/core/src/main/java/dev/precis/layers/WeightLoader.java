@@ -184,7 +184,7 @@ public final class WeightLoader {
 
     @Override
     public void release(String name) {
-      checkpoint.release(checkpoint.get(name));
+      checkpoint.release(name);
     }
 
     @Override
@@ -201,10 +201,11 @@ public final class WeightLoader {
   /**
    * Finds a tensor of a checkpoint, of the shape that its configuration gives it.
    *
-   * @throws InvalidInputException where it is missing or has another shape
+   * @throws InvalidInputException where it is missing, has another shape, or holds an element that
+   *     is not finite
    */
   public static TensorView view(Checkpoint checkpoint, String name, long... shape) {
-    TensorView view = checkpoint.get(name);
+    TensorView view = checkpoint.weight(name);
     if (!Arrays.equals(view.shape(), shape)) {
       throw new InvalidInputException(
           checkpoint.path()

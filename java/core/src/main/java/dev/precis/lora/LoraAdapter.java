@@ -72,6 +72,8 @@ public final class LoraAdapter {
    */
   public static LoraAdapter from(
       PeftAdapter start, float dropout, List<Linear> linears, Ops ops, Arena owner) {
+    start.requireAddsOnly(
+        "only plain LoRA adapters are trained further; merge it and train on that");
     List<String> names = List.copyOf(start.modules().keySet());
     LoraConfig config =
         new LoraConfig(

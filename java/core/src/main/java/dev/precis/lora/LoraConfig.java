@@ -1,9 +1,8 @@
 package dev.precis.lora;
 
+import dev.precis.io.BoundedRegex;
 import dev.precis.io.InvalidInputException;
 import java.util.List;
-import java.util.regex.Pattern;
-import java.util.regex.PatternSyntaxException;
 
 /**
  * The kind of adapters to train, by PEFT's rules.
@@ -54,15 +53,7 @@ public record LoraConfig(
       }
       // A bare name is no different as an expression, unless it has signs of one.
       if (!only.matches("[A-Za-z0-9_.]+")) {
-        try {
-          return Pattern.matches(only, module);
-        } catch (PatternSyntaxException e) {
-          throw new InvalidInputException(
-              "The target modules' expression "
-                  + only
-                  + " is no regular expression: "
-                  + e.getDescription());
-        }
+        return BoundedRegex.matches(only, module, "target-modules " + only);
       }
     }
     return targetModules.stream()

@@ -1,5 +1,6 @@
 package dev.precis.lora;
 
+import dev.precis.checkpoint.AdapterMerge;
 import dev.precis.checkpoint.Checkpoint;
 import dev.precis.checkpoint.ModelFolder;
 import dev.precis.checkpoint.PeftAdapter;
@@ -37,21 +38,29 @@ public final class LoraMerge {
       for (Path adapter : adapters) {
         opened.add(PeftAdapter.open(adapter));
       }
+      AdapterMerge.apply(checkpoint, opened);
       for (PeftAdapter adapter : opened) {
         adapter.modules().values().forEach(module -> check(adapter, module, checkpoint));
       }
       int[] changed = new int[1];
       List<SafeTensors.Source> tensors = new ArrayList<>();
       for (String name : checkpoint.names()) {
-        TensorView view = checkpoint.get(name);
+        TensorView view = checkpoint.original(name);
+        boolean replaced = checkpoint.replaces(name);
+        if (replaced) {
+          requireMergeable(checkpoint, name);
+        }
         List<PeftAdapter.Module> on = modules(opened, name);
-        changed[0] += on.isEmpty() ? 0 : 1;
+        changed[0] += on.isEmpty() && !replaced ? 0 : 1;
         tensors.add(
             new SafeTensors.Source(
                 name,
                 view.dtype(),
                 view.shape(),
-                () -> on.isEmpty() ? view.data() : merged(view, on, ops)));
+                () ->
+                    on.isEmpty() && !replaced
+                        ? view.data()
+                        : merged(checkpoint.get(name), view.dtype(), on, ops)));
       }
       ModelFolder.copyCompanions(base, to);
       SafeTensors.writeSources(to.resolve("model.safetensors"), tensors, Map.of("format", "pt"));
@@ -64,7 +73,11 @@ public final class LoraMerge {
   private static void check(PeftAdapter adapter, PeftAdapter.Module module, Checkpoint base) {
     String weight = module.name() + ".weight";
     adapter.requireFits(module, base.contains(weight) ? base.get(weight).shape() : null);
-    TensorView view = base.get(weight);
+    requireMergeable(base, weight);
+  }
+
+  private static void requireMergeable(Checkpoint base, String weight) {
+    TensorView view = base.original(weight);
     if (view.dtype() != DType.FLOAT32 && view.dtype() != DType.BFLOAT16) {
       throw new InvalidInputException(
           base.path() + " holds " + view + ": only float32 and bfloat16 weights are merged");
@@ -84,10 +97,11 @@ public final class LoraMerge {
     return on;
   }
 
-  private static MemorySegment merged(TensorView weight, List<PeftAdapter.Module> on, Ops ops) {
+  private static MemorySegment merged(
+      TensorView weight, DType dtype, List<PeftAdapter.Module> on, Ops ops) {
     try (Arena call = Arena.ofConfined()) {
       long n = weight.shape()[0];
-      long k = weight.shape()[1];
+      long k = weight.elements() / n;
       Tensor sum = ops.zeros(call, DType.FLOAT32, n, k);
       weight.toFloat32(sum.memory());
       for (PeftAdapter.Module module : on) {
@@ -103,8 +117,9 @@ public final class LoraMerge {
         }
         ops.weightGradient(transposed, a, sum, (float) module.scaling(), DType.FLOAT32, true);
       }
-      MemorySegment result = MemorySegment.ofArray(new byte[(int) weight.data().byteSize()]);
-      if (weight.dtype() == DType.FLOAT32) {
+      MemorySegment result =
+          MemorySegment.ofArray(new byte[Math.toIntExact(n * k * dtype.bytes())]);
+      if (dtype == DType.FLOAT32) {
         return result.copyFrom(sum.memory());
       }
       Tensor rounded = ops.zeros(call, DType.BFLOAT16, n, k);

@@ -1,9 +1,12 @@
 package dev.precis.t5;
 
+import dev.precis.checkpoint.ConfigKeys;
 import dev.precis.checkpoint.ModelFolder;
+import dev.precis.checkpoint.TensorNames;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
 import dev.precis.io.JsonObject;
+import dev.precis.io.Notes;
 import dev.precis.ops.Activation;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
@@ -20,6 +23,8 @@ import java.util.Map;
  * @param dFf width of the feed-forward layer
  * @param gated whether the feed-forward layer has two inputs, one of which gates the other
  * @param relativeAttentionNumBuckets buckets of the relative position bias, of both stacks
+ * @param biasInEveryLayer whether every layer has a relative position bias of its own, as UMT5's,
+ *     or all layers of a stack share the first one's
  * @param scaleDecoderOutputs whether the decoder's output is scaled by dModel^-0.5 before the
  *     output layer: T5 v1.0 does, v1.1 and FLAN-T5 do not
  * @param dropoutRate probability with which training drops an element, everywhere the paper does
@@ -37,6 +42,7 @@ public record T5Config(
     int numHeads,
     int relativeAttentionNumBuckets,
     int relativeAttentionMaxDistance,
+    boolean biasInEveryLayer,
     float layerNormEpsilon,
     Activation activation,
     boolean gated,
@@ -48,6 +54,7 @@ public record T5Config(
     List<Integer> eosTokenIds) {
 
   private static final int LARGEST = 1 << 20;
+  private static final List<String> TYPES = List.of("t5", "mt5", "umt5");
 
   /**
    * Reads {@code config.json} of a model folder, and from {@code generation_config.json} the tokens
@@ -68,40 +75,95 @@ public record T5Config(
   public static T5Config read(Path folder, GenerationConfig generation) {
     Path file = ModelFolder.config(folder);
     JsonObject json = Json.readObject(file);
-    String type = json.optionalText("model_type").orElse("t5");
-    if (!List.of("t5", "mt5", "umt5", "longt5").contains(type)) {
-      throw new InvalidInputException(
-          file + " describes a model of type " + type + ", not a T5: give a T5 or FLAN-T5 folder");
-    }
-    if (!type.equals("t5") && !type.equals("mt5")) {
-      throw new InvalidInputException(
-          file + " describes a model of type " + type + ", whose attention is not supported");
-    }
-    int layers = json.integer("num_layers", 1, 1024);
+    String type = supportedType(json, file);
+    ConfigKeys.T5.check(json);
+    boolean multilingual = !type.equals("t5");
+    int layers = size(json, "num_layers", "num_hidden_layers", 1024, multilingual ? 8 : 6);
     boolean tied = json.bool("tie_word_embeddings", true);
-    String projection = json.optionalText("feed_forward_proj").orElse("relu");
-    boolean gated = projection.startsWith("gated-");
-    int vocab = json.integer("vocab_size", 1, 1 << 24);
+    String projection =
+        json.optionalText("feed_forward_proj").orElse(multilingual ? "gated-gelu" : "relu");
+    boolean gated = json.bool("is_gated_act", projection.startsWith("gated-"));
+    int vocab = json.integer("vocab_size", 1, 1 << 24, multilingual ? 250112 : 32128);
     return new T5Config(
         vocab,
-        json.integer("d_model", 1, LARGEST),
-        json.integer("d_kv", 1, 1024),
-        json.integer("d_ff", 1, LARGEST),
+        size(json, "d_model", "hidden_size", LARGEST, 512),
+        size(json, "d_kv", "head_dim", 1024, 64),
+        json.integer("d_ff", 1, LARGEST, multilingual ? 1024 : 2048),
         layers,
         json.integer("num_decoder_layers", 1, 1024, layers),
-        json.integer("num_heads", 1, 1024),
+        size(json, "num_heads", "num_attention_heads", 1024, multilingual ? 6 : 8),
         json.integer("relative_attention_num_buckets", 2, 4096, 32),
         json.integer("relative_attention_max_distance", 2, LARGEST, 128),
-        (float) json.number("layer_norm_epsilon", 1e-6),
-        activation(json, projection, gated),
+        type.equals("umt5"),
+        epsilon(json),
+        activation(json, projection),
         gated,
         tied,
-        // transformers never scales mT5's, though its configuration may say that the layer is tied.
-        json.bool("scale_decoder_outputs", tied && type.equals("t5")),
+        json.bool("scale_decoder_outputs", scales(type, tied)),
         dropoutRate(json),
         generation.startToken(json, vocab),
         json.integer("pad_token_id", 0, vocab - 1, 0),
         generation.endTokens(json, vocab));
+  }
+
+  /** Refuses the folder of another model by its own name. */
+  private static String supportedType(JsonObject json, Path file) {
+    String type = json.optionalText("model_type").orElse("t5");
+    if (TYPES.contains(type)) {
+      List<String> architectures = json.texts("architectures");
+      if (!json.has("model_type")
+          && !architectures.isEmpty()
+          && !architectures.getFirst().matches("U?M?T5.*")) {
+        type = architectures.getFirst();
+      } else {
+        if (!architectures.isEmpty()
+            && !architectures
+                .getFirst()
+                .matches("U?M?T5(ForConditionalGeneration|WithLMHeadModel)")) {
+          Notes.say(
+              file
+                  + " describes a "
+                  + architectures.getFirst()
+                  + ": its encoder and decoder are read as a model that generates");
+        }
+        return type;
+      }
+    }
+    throw new InvalidInputException(
+        file
+            + " describes a model of type "
+            + TensorNames.shown(type)
+            + ", not a T5: give a folder of T5, FLAN-T5, mT5, UMT5 or ByT5 (model_type t5, mt5 or"
+            + " umt5)");
+  }
+
+  /**
+   * Returns whether the decoder's output is scaled where the configuration does not say. So does
+   * transformers 5: a T5 that is tied, every UMT5 and no mT5, whatever their configurations tie.
+   */
+  private static boolean scales(String type, boolean tied) {
+    return switch (type) {
+      case "mt5" -> false;
+      case "umt5" -> true;
+      default -> tied;
+    };
+  }
+
+  /** Reads a size that has two names. */
+  private static int size(JsonObject json, String key, String other, int most, int otherwise) {
+    int size = json.integer(other, 1, most, json.integer(key, 1, most, otherwise));
+    if (json.has(key) && size != json.integer(key, 1, most)) {
+      throw json.wrong(other, "the same as " + key + ", whose other name it is");
+    }
+    return size;
+  }
+
+  private static float epsilon(JsonObject json) {
+    double epsilon = json.number("layer_norm_epsilon", 1e-6);
+    if (!(epsilon > 0 && epsilon < 1)) {
+      throw json.wrong("layer_norm_epsilon", "a number above 0 and below 1");
+    }
+    return (float) epsilon;
   }
 
   private static float dropoutRate(JsonObject json) {
@@ -112,16 +174,24 @@ public record T5Config(
     return (float) rate;
   }
 
-  private static Activation activation(JsonObject json, String projection, boolean gated) {
-    String name = gated ? projection.substring("gated-".length()) : projection;
+  /** Reads the activation: {@code dense_act_fn} counts where the two keys differ. */
+  private static Activation activation(JsonObject json, String projection) {
+    String named = projection.substring(projection.startsWith("gated-") ? "gated-".length() : 0);
+    // FLAN-T5 writes "gated-gelu" and means the tanh form, which transformers calls gelu_new.
+    boolean tanh = projection.toLowerCase(Locale.ROOT).equals("gated-gelu");
+    Activation projected = activation(json, "feed_forward_proj", tanh ? "gelu_new" : named);
+    return json.has("dense_act_fn")
+        ? activation(json, "dense_act_fn", json.text("dense_act_fn"))
+        : projected;
+  }
+
+  private static Activation activation(JsonObject json, String key, String name) {
     return switch (name.toLowerCase(Locale.ROOT)) {
       case "relu" -> Activation.RELU;
-      // FLAN-T5 writes "gated-gelu" and means the tanh form, which transformers calls gelu_new.
-      case "gelu" -> gated ? Activation.GELU_TANH : Activation.GELU_ERF;
-      case "gelu_new" -> Activation.GELU_TANH;
+      case "gelu" -> Activation.GELU_ERF;
+      case "gelu_new", "gelu_pytorch_tanh", "gelu_fast" -> Activation.GELU_TANH;
       case "silu", "swish" -> Activation.SILU;
-      default ->
-          throw json.wrong("feed_forward_proj", "relu, gelu, gated-gelu, gated-relu or gated-silu");
+      default -> throw json.wrong(key, "relu, gelu, gelu_new or silu, perhaps with gated- before");
     };
   }
 
@@ -171,7 +241,7 @@ public record T5Config(
     for (int i = 0; i < layers; i++) {
       String layer = stack + ".block." + i + ".layer.";
       attentionShapes(shapes, layer + "0.SelfAttention.", in, out);
-      if (i == 0) {
+      if (i == 0 || biasInEveryLayer) {
         shapes.put(
             layer + "0.SelfAttention.relative_attention_bias.weight",
             new long[] {relativeAttentionNumBuckets, numHeads});

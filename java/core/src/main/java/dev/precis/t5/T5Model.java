@@ -324,7 +324,7 @@ public final class T5Model {
     Tensor qkv = layer.qkv().apply(tape, normed, stack.activations()).value();
     Attention.KeyValue added =
         new Attention.KeyValue(qkv.columns(inner, inner), qkv.columns(2L * inner, inner));
-    Tensor bias = weights.decoder().bias().value();
+    Tensor bias = layer.bias().value();
     Tensor mixed = attend(tape, qkv.columns(0, inner), added, cache, bias, rows);
     return layer.selfOut().addTo(tape, tape.constant(mixed), x, 0);
   }

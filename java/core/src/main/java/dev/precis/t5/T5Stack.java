@@ -91,7 +91,7 @@ final class T5Stack {
         source,
         (layer, scratch) ->
             List.of(
-                x -> selfAttention(tape, layer, x, source, stack.bias(), bidirectional, scratch),
+                x -> selfAttention(tape, layer, x, source, bidirectional, scratch),
                 x -> feedForward(tape, layer, x, scratch)));
   }
 
@@ -110,7 +110,7 @@ final class T5Stack {
         target,
         (layer, scratch) ->
             List.of(
-                x -> selfAttention(tape, layer, x, target, stack.bias(), causal, scratch),
+                x -> selfAttention(tape, layer, x, target, causal, scratch),
                 x -> crossAttention(tape, layer, x, encoded, readers, source, scratch),
                 x -> feedForward(tape, layer, x, scratch)));
   }
@@ -174,15 +174,10 @@ final class T5Stack {
   }
 
   private Variable selfAttention(
-      Tape tape,
-      Layer layer,
-      Variable x,
-      Ragged tokens,
-      Weight bias,
-      Attention.Kind kind,
-      Scratch scratch) {
+      Tape tape, Layer layer, Variable x, Ragged tokens, Attention.Kind kind, Scratch scratch) {
     Variable normed = norm(tape, x, layer.selfNorm(), layer.qkv(), scratch);
     Variable qkv = product(tape, layer.qkv(), normed);
+    Weight bias = layer.bias();
     Variable mixed =
         tape.selfAttention(qkv, shape(tape, kind, bias.value(), tokens, tokens), bias.gradient());
     return addTo(tape, layer.selfOut(), mixed, x);

@@ -15,8 +15,10 @@ import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.Predicate;
 
 /**
@@ -31,20 +33,22 @@ public record T5Weights(
   /**
    * Encoder or decoder.
    *
-   * @param bias (buckets, heads) float32: relative position bias, shared by all layers
    * @param finalNorm (dModel)
    */
-  public record Stack(List<Layer> layers, Weight bias, Weight finalNorm) {}
+  public record Stack(List<Layer> layers, Weight finalNorm) {}
 
   /**
    * One block.
    *
+   * @param bias (buckets, heads) float32: relative position bias of the self-attention, which all
+   *     layers of a stack share in T5 and mT5 and each has for itself in UMT5
    * @param qkv dModel -> 3 inner: queries, keys and values of the self-attention
    * @param crossQuery dModel -> inner, in the decoder; else null, as the three after it
    * @param crossKeyValue dModel -> 2 inner, read from the encoder's output once for each source
    * @param feedForwardIn dModel -> dFf, or 2 dFf when gated: wi_0 and wi_1
    */
   public record Layer(
+      Weight bias,
       Weight selfNorm,
       Linear qkv,
       Linear selfOut,
@@ -94,11 +98,15 @@ public record T5Weights(
       Arena owner,
       DType dtype,
       PackedWeights packed) {
-    return new Loader(
-            WeightLoader.frozen(checkpoint, ops, owner, dtype, packed),
-            config,
-            new Flow(name -> false, false))
-        .load();
+    noteUnused(checkpoint, config);
+    T5Weights weights =
+        new Loader(
+                WeightLoader.frozen(checkpoint, ops, owner, dtype, packed),
+                config,
+                new Flow(name -> false, false))
+            .load();
+    checkpoint.requireUnchanged();
+    return weights;
   }
 
   /**
@@ -114,11 +122,15 @@ public record T5Weights(
       Arena owner,
       DType dtype,
       Predicate<String> adapted) {
-    return new Loader(
-            WeightLoader.forAdapters(checkpoint, ops, owner, dtype),
-            config,
-            new Flow(adapted, false))
-        .load();
+    noteUnused(checkpoint, config);
+    T5Weights weights =
+        new Loader(
+                WeightLoader.forAdapters(checkpoint, ops, owner, dtype),
+                config,
+                new Flow(adapted, false))
+            .load();
+    checkpoint.requireUnchanged();
+    return weights;
   }
 
   /** The flow of gradients, asked product by product in the order of the forward pass. */
@@ -180,11 +192,14 @@ public record T5Weights(
    */
   public static T5Weights loadAsTrained(
       Checkpoint checkpoint, T5Config config, Ops ops, Arena owner, DType dtype) {
-    return new Loader(
-            WeightLoader.frozenAsTrained(checkpoint, ops, owner, dtype),
-            config,
-            new Flow(name -> false, false))
-        .load();
+    T5Weights weights =
+        new Loader(
+                WeightLoader.frozenAsTrained(checkpoint, ops, owner, dtype),
+                config,
+                new Flow(name -> false, false))
+            .load();
+    checkpoint.requireUnchanged();
+    return weights;
   }
 
   /** Brings everything that is packed up to date with the parameters that are trained. */
@@ -234,13 +249,18 @@ public record T5Weights(
     }
   }
 
+  /** Says in a note which tensors of a checkpoint a model does not read. */
+  public static void noteUnused(Checkpoint checkpoint, T5Config config) {
+    Set<String> used = new HashSet<>(config.tensorShapes().keySet());
+    used.add("lm_head.weight");
+    checkpoint.noteUnused(used);
+  }
+
   /** Makes the weights. */
   private record Loader(WeightLoader source, T5Config config, Flow flow) {
 
     T5Weights load() {
-      // Files that were written by other tools may keep the table under the encoder's name alone.
-      String shared = source.contains("shared.weight") ? "shared" : "encoder.embed_tokens";
-      Weight embedding = source.embedding(shared + ".weight", config.vocabSize(), config.dModel());
+      Weight embedding = source.embedding("shared.weight", config.vocabSize(), config.dModel());
       Stack encoder = stack("encoder", config.numLayers(), false);
       Stack decoder = stack("decoder", config.numDecoderLayers(), true);
       boolean own = hasOwnHead();
@@ -251,7 +271,7 @@ public record T5Weights(
                 + " output layer is not tied to the embedding: the checkpoint is incomplete");
       }
       Linear lmHead =
-          linear(config.dModel(), List.of(own ? "lm_head" : shared), config.vocabSize());
+          linear(config.dModel(), List.of(own ? "lm_head" : "shared"), config.vocabSize());
       return new T5Weights(config, embedding, encoder, decoder, lmHead);
     }
 
@@ -263,31 +283,34 @@ public record T5Weights(
       if (!source.contains("lm_head.weight")) {
         return false;
       }
-      return !config.tieWordEmbeddings()
-          || !source.contains("shared.weight")
-          || !source.same("lm_head.weight", "shared.weight");
+      return !config.tieWordEmbeddings() || !source.same("lm_head.weight", "shared.weight");
     }
 
     private Stack stack(String name, int layers, boolean cross) {
       List<Layer> all = new ArrayList<>();
+      Weight bias = null;
       for (int i = 0; i < layers; i++) {
-        all.add(layer(name + ".block." + i + ".layer.", cross));
+        String prefix = name + ".block." + i + ".layer.";
+        if (i == 0 || config.biasInEveryLayer()) {
+          bias =
+              weight(
+                  prefix + "0.SelfAttention.relative_attention_bias.weight",
+                  config.relativeAttentionNumBuckets(),
+                  config.numHeads());
+        }
+        all.add(layer(prefix, bias, cross));
       }
-      Weight bias =
-          weight(
-              name + ".block.0.layer.0.SelfAttention.relative_attention_bias.weight",
-              config.relativeAttentionNumBuckets(),
-              config.numHeads());
-      return new Stack(all, bias, weight(name + ".final_layer_norm.weight", config.dModel()));
+      return new Stack(all, weight(name + ".final_layer_norm.weight", config.dModel()));
     }
 
-    private Layer layer(String prefix, boolean cross) {
+    private Layer layer(String prefix, Weight bias, boolean cross) {
       int d = config.dModel();
       int inner = config.inner();
       String self = prefix + "0.SelfAttention.";
       String other = prefix + "1.EncDecAttention.";
       String forward = prefix + (cross ? "2" : "1") + ".DenseReluDense.";
       return new Layer(
+          bias,
           weight(prefix + "0.layer_norm.weight", d),
           linear(d, List.of(self + "q", self + "k", self + "v"), inner),
           linear(inner, List.of(self + "o"), d),

@@ -123,8 +123,9 @@ public final class TrainableRoberta extends Trainable {
       }
       TensorView view = WeightLoader.view(checkpoint, name, shapes.get(name));
       view.toFloat32(parameter.value().memory());
-      checkpoint.release(view);
+      checkpoint.release(name);
     }
+    checkpoint.requireUnchanged();
   }
 
   /**

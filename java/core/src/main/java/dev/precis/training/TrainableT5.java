@@ -136,10 +136,10 @@ public final class TrainableT5 extends Trainable {
   }
 
   private void readParameters(Checkpoint checkpoint) {
+    T5Weights.noteUnused(checkpoint, config);
     Map<String, long[]> shapes = new LinkedHashMap<>(config.tensorShapes());
     if (config.tieWordEmbeddings()
         && checkpoint.contains("lm_head.weight")
-        && checkpoint.contains("shared.weight")
         && checkpoint.get("lm_head.weight").data().mismatch(checkpoint.get("shared.weight").data())
             != -1) {
       shapes.put("lm_head.weight", shapes.get("shared.weight"));
@@ -147,13 +147,11 @@ public final class TrainableT5 extends Trainable {
     parameters = new Parameters(shapes, ops(), arena());
     for (Parameter parameter : parameters.all()) {
       String name = parameter.name();
-      if (name.equals("shared.weight") && !checkpoint.contains(name)) {
-        name = "encoder.embed_tokens.weight";
-      }
       TensorView view = WeightLoader.view(checkpoint, name, shapes.get(parameter.name()));
       view.toFloat32(parameter.value().memory());
-      checkpoint.release(view);
+      checkpoint.release(name);
     }
+    checkpoint.requireUnchanged();
   }
 
   /**

@@ -123,9 +123,7 @@ class PeftAdapterTest {
         "'use_dora':true",
         "'use_qalora':true",
         "'lora_bias':true",
-        "'fan_in_fan_out':true",
-        "'bias':'lora_only'",
-        "'bias':'all'",
+        "'bias':'some'",
         "'modules_to_save':['lm_head']",
         "'trainable_token_indices':[1]",
         "'layer_replication':[[0,4]]",
@@ -146,13 +144,59 @@ class PeftAdapterTest {
     assertTrue(message.contains("adapter_config.json") && message.contains(key), message);
   }
 
+  @ParameterizedTest
+  @ValueSource(strings = {"all", "lora_only"})
+  void biasesChangeNothingWhereThereAreNone(String bias) throws IOException {
+    writeGood(CONFIG + ",'bias':'" + bias + "'}");
+    PeftAdapter.open(folder).close();
+    write(
+        CONFIG + ",'bias':'" + bias + "'}",
+        matrix(Q + ".lora_A.weight", 2, 4),
+        matrix(Q + ".lora_B.weight", 3, 2),
+        matrix(Q + ".bias", 3, 1));
+    assertTrue(refusal().contains("trained biases are not supported"), refusal());
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "_orig_mod.base_model.model.",
+        "module.base_model.model.",
+        "pretrained_model.base_model.model.",
+        "module._orig_mod.base_model.model.",
+        "base_model.model.base_model.model.",
+        "base_model.model.model.",
+        "my_own."
+      })
+  void prefixesAreRemoved(String prefix) throws IOException {
+    String q = "encoder.block.0.layer.0.SelfAttention.q";
+    write(
+        CONFIG + "}",
+        matrix(prefix + q + ".lora_A.my_adapter.weight", 2, 4),
+        matrix(prefix + q + ".lora_B.my_adapter.weight", 3, 2));
+    try (PeftAdapter adapter = PeftAdapter.open(folder)) {
+      assertEquals(Set.of(q), adapter.modules().keySet());
+    }
+  }
+
+  @Test
+  void refusesTwoAdaptersInOneFile() throws IOException {
+    write(
+        CONFIG + "}",
+        matrix(Q + ".lora_A.one.weight", 2, 4),
+        matrix(Q + ".lora_B.one.weight", 3, 2),
+        matrix("base_model.model.encoder.v.lora_A.two.weight", 2, 4),
+        matrix("base_model.model.encoder.v.lora_B.two.weight", 3, 2));
+    assertTrue(refusal().contains("one, two"), refusal());
+  }
+
   @Test
   void acceptsWhatChangesNothing() throws IOException {
     writeGood(
         CONFIG
             + ",'use_dora':false,'modules_to_save':null,'loftq_config':{},'layers_pattern':null,"
             + "'init_lora_weights':'gaussian','target_parameters':[],'bias':'none',"
-            + "'lora_dropout':0.05,'layers_to_transform':[0],'unknown_future_key':null}");
+            + "'fan_in_fan_out':true,'exclude_modules':['k'],'lora_dropout':0.05,'layers_to_transform':[0],'unknown_future_key':null}");
     try (PeftAdapter adapter = PeftAdapter.open(folder)) {
       assertEquals(0.05, adapter.dropout());
     }

@@ -286,9 +286,7 @@ class TorchFileTest {
             .op('a')
             .op('s')
             .stop();
-    try (Checkpoint checkpoint = Checkpoint.openFile(torchFile(cycle))) {
-      assertTrue(checkpoint.names().isEmpty());
-    }
+    assertTrue(refusal(torchFile(cycle)).contains("holds no tensors"));
     byte[] marks = new byte[5_000_000];
     Arrays.fill(marks, (byte) ']');
     String message = refusal(torchFile(new PickleBytes().raw(marks).stop()));
