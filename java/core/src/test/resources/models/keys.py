@@ -1,0 +1,16 @@
+"""Writes published-keys.json: the keys that transformers 5.17 and PEFT write or document (python keys.py)."""
+
+import dataclasses
+import json
+import pathlib
+
+from peft import LoraConfig
+from transformers import MT5Config, RobertaConfig, T5Config, UMT5Config
+
+keys = {}
+for kind in (T5Config, MT5Config, UMT5Config, RobertaConfig):
+    config = kind()
+    names = set(config.to_dict()) | {f.name for f in dataclasses.fields(kind)} | set(kind.attribute_map)
+    keys[kind.__name__] = sorted(names | {"torch_dtype", "num_labels", "task_specific_params"})
+keys["LoraConfig"] = sorted({f.name for f in dataclasses.fields(LoraConfig)} | set(LoraConfig().to_dict()))
+(pathlib.Path(__file__).parent / "published-keys.json").write_text(json.dumps(keys, indent=1) + "\n")
