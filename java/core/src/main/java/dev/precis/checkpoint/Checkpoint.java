@@ -5,6 +5,7 @@ import dev.precis.io.Json;
 import dev.precis.io.JsonObject;
 import dev.precis.io.NearestName;
 import dev.precis.io.Notes;
+import dev.precis.io.PlainPath;
 import dev.precis.io.Reason;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -66,6 +67,7 @@ public final class Checkpoint implements AutoCloseable {
    * @throws UncheckedIOException if reading fails
    */
   public static Checkpoint open(Path folder) {
+    PlainPath.require(folder);
     if (!Files.isDirectory(folder)) {
       throw new InvalidInputException(
           folder

@@ -1,6 +1,7 @@
 package dev.precis.checkpoint;
 
 import dev.precis.io.InvalidInputException;
+import dev.precis.io.PlainPath;
 import dev.precis.io.Reason;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -44,6 +45,7 @@ final class MappedFile {
 
   /** Maps the whole file, read-only. A Git LFS pointer in its place is an error that says so. */
   static MappedFile map(Path file, Arena arena) {
+    PlainPath.require(file);
     if (!Files.isRegularFile(file)) {
       throw new InvalidInputException(
           file + (Files.exists(file) ? " is not a file" : " does not exist"));

@@ -4,6 +4,7 @@ import dev.precis.io.BoundedRegex;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
 import dev.precis.io.JsonObject;
+import dev.precis.io.PlainPath;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -116,6 +117,7 @@ public final class PeftAdapter implements AutoCloseable {
    * @throws UncheckedIOException if reading fails
    */
   public static PeftAdapter open(Path folder) {
+    PlainPath.require(folder);
     if (!Files.exists(folder.resolve(CONFIG))) {
       throw new InvalidInputException(
           folder + " is not the folder of a PEFT adapter: " + CONFIG + " is missing");

@@ -40,7 +40,7 @@ public final class AtomicFile {
    * cut may have the right length and wrong bytes.
    */
   public static void write(Path file, boolean sync, Content content) {
-    Path folder = file.toAbsolutePath().getParent();
+    Path folder = PlainPath.require(file).toAbsolutePath().getParent();
     Path temporary = temporary(file);
     try {
       try (FileChannel channel =

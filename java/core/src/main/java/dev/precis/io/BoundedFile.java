@@ -20,6 +20,7 @@ public final class BoundedFile {
    * @throws UncheckedIOException if it cannot be read
    */
   public static byte[] read(Path file, long limit, String kind) {
+    PlainPath.require(file);
     try {
       long size = Files.size(file);
       if (size > limit) {

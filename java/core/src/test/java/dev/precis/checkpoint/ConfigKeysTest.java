@@ -126,7 +126,8 @@ class ConfigKeysTest {
   void otherNamesOfSizesAreFollowed() throws IOException {
     T5Config config =
         T5Config.read(
-            config("{'hidden_size':48,'num_hidden_layers':3,'num_attention_heads':2,'head_dim':8}"));
+            config(
+                "{'hidden_size':48,'num_hidden_layers':3,'num_attention_heads':2,'head_dim':8}"));
     assertEquals(List.of(48, 3, 2, 8), sizes(config));
     assertTrue(t5Refusal("{'hidden_size':48,'d_model':64}").contains("hidden_size"));
   }
@@ -138,8 +139,16 @@ class ConfigKeysTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "longt5", "t5gemma", "bart", "gpt2", "pegasus", "llama", "mbart", "switch_transformers",
-        "bert", "roberta"
+        "longt5",
+        "t5gemma",
+        "bart",
+        "gpt2",
+        "pegasus",
+        "llama",
+        "mbart",
+        "switch_transformers",
+        "bert",
+        "roberta"
       })
   void anotherModelIsRefusedByItsName(String type) {
     String said = t5Refusal("{'model_type':'" + type + "'}");
