@@ -19,6 +19,7 @@ import dev.precis.cli.reward.RewardCommand;
 import dev.precis.cli.reward.ScoreCommand;
 import dev.precis.cli.train.TrainCommand;
 import dev.precis.device.DeviceOptions;
+import dev.precis.io.Notes;
 import dev.precis.ops.Ops;
 import java.io.PrintWriter;
 import java.io.StringWriter;
@@ -114,6 +115,8 @@ public final class Main implements BaseCommand.Root, Runnable {
   }
 
   private static int runCommand(Terminal terminal, String... args) {
+    boolean quiet = List.of(args).contains("--quiet");
+    Notes.listener(sentence -> terminal.err().print(quiet ? "" : sentence + ".\n"));
     CommandLine line = new CommandLine(new Main(terminal));
     addCommands(line, args.length == 0 ? "" : args[0]);
     line.setColorScheme(
