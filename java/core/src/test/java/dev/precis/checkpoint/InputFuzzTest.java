@@ -75,7 +75,7 @@ class InputFuzzTest {
 
   @ParameterizedTest
   @CsvSource({
-    "fixtures/t5-tiny/model.safetensors, model.safetensors, 0, 9000, t5-tiny",
+    "models/umt5-tiny/model.safetensors, model.safetensors, 0, 6000, umt5-tiny",
     "checkpoint/odd.bin, pytorch_model.bin, 0, 4784, t5-tiny",
     "checkpoint/odd-protocol5.bin, pytorch_model.bin, 0, 3200, t5-tiny",
     "fixtures/t5-tiny/config.json, config.json, 0, 9000, t5-tiny",
@@ -108,6 +108,8 @@ class InputFuzzTest {
     Path model = Fixtures.folder(rest.equals("sharded") ? "t5-tiny" : rest);
     if (rest.equals("dora")) {
       model = Fixtures.resource("models/adapter-dora");
+    } else if (rest.equals("umt5-tiny")) {
+      model = Fixtures.resource("models/umt5-tiny");
     }
     for (String name : new String[] {"config.json", "adapter_config.json"}) {
       if (Files.exists(model.resolve(name))) {
