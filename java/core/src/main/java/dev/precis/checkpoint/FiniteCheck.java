@@ -43,11 +43,14 @@ final class FiniteCheck {
       while (finite(tensor, first, 1)) {
         first++;
       }
+      int width = tensor.dtype().bytes();
+      MemorySegment element = tensor.data().asSlice(first * width, width);
+      float value =
+          new TensorView(tensor.name(), tensor.dtype(), new long[0], element).toFloat32()[0];
       throw TensorFile.invalid(
           path,
-          "holds %s, whose element %d is infinite or not a number: the weights are damaged or of a"
-                  .formatted(tensor, first)
-              + " training that diverged");
+          "holds %s, whose element %d is %s: the weights are damaged or of a training that diverged"
+              .formatted(tensor, first, Float.isNaN(value) ? "NaN" : "infinite"));
     }
   }
 
