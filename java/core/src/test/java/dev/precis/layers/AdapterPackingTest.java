@@ -68,7 +68,7 @@ class AdapterPackingTest {
         view(numbers(OUTPUTS * rank), OUTPUTS, rank),
         rank,
         scaling * rank,
-        scaling);
+        scaling, null);
   }
 
   private static float at(TensorView matrix, long row, long column) {
