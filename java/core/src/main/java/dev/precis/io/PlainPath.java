@@ -2,7 +2,9 @@ package dev.precis.io;
 
 import java.nio.file.Path;
 
-/** Paths that can be shown: a name with control characters could write to a terminal what it likes. */
+/**
+ * Paths that can be shown: a name with control characters could write to a terminal what it likes.
+ */
 public final class PlainPath {
   private PlainPath() {}
 

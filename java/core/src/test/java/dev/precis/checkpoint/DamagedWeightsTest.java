@@ -43,8 +43,7 @@ class DamagedWeightsTest {
         case BFLOAT16 ->
             data.setAtIndex(
                 ValueLayout.JAVA_SHORT, i, (short) (Float.floatToRawIntBits(values[i]) >>> 16));
-        case FLOAT16 ->
-            data.setAtIndex(ValueLayout.JAVA_SHORT, i, Float.floatToFloat16(values[i]));
+        case FLOAT16 -> data.setAtIndex(ValueLayout.JAVA_SHORT, i, Float.floatToFloat16(values[i]));
         default -> data.setAtIndex(ValueLayout.JAVA_DOUBLE, i, values[i]);
       }
     }

@@ -30,8 +30,25 @@ import org.junit.jupiter.params.provider.CsvSource;
 class InputFuzzTest {
   private static final int ROUNDS = 1500;
   private static final String[] TOKENS = {
-    "null", "true", "-1", "0", "1e400", "9223372036854775808", "\"\"", "[]", "{}", "NaN", "\"\\ud800\"",
-    "[[[[[[[[", "{\"a\":", "\"(.*)*(.*)*x\"", "lora_A", "modules_to_save", "..", ".bin", ","
+    "null",
+    "true",
+    "-1",
+    "0",
+    "1e400",
+    "9223372036854775808",
+    "\"\"",
+    "[]",
+    "{}",
+    "NaN",
+    "\"\\ud800\"",
+    "[[[[[[[[",
+    "{\"a\":",
+    "\"(.*)*(.*)*x\"",
+    "lora_A",
+    "modules_to_save",
+    "..",
+    ".bin",
+    ","
   };
 
   @TempDir Path folder;
@@ -68,9 +85,7 @@ class InputFuzzTest {
         default -> bytes[at] = bytes[from + random.nextInt(end - from)];
       }
     }
-    return random.nextInt(50) == 0
-        ? Arrays.copyOf(bytes, random.nextInt(bytes.length))
-        : bytes;
+    return random.nextInt(50) == 0 ? Arrays.copyOf(bytes, random.nextInt(bytes.length)) : bytes;
   }
 
   @ParameterizedTest

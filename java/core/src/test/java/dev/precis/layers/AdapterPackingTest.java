@@ -68,7 +68,8 @@ class AdapterPackingTest {
         view(numbers(OUTPUTS * rank), OUTPUTS, rank),
         rank,
         scaling * rank,
-        scaling, null);
+        scaling,
+        null);
   }
 
   private static float at(TensorView matrix, long row, long column) {
