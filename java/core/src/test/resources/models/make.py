@@ -141,6 +141,8 @@ def adapter(name, save_embedding_layers="auto", **options):
                 p.mul_(torch.empty_like(p).uniform_(0.7, 1.4))
     folder = here / name
     shutil.rmtree(folder, ignore_errors=True)
+    # The folder that the base was read from is nobody else's.
+    model.peft_config["default"].base_model_name_or_path = "t5-tiny"
     model.save_pretrained(folder, save_embedding_layers=save_embedding_layers)
     (folder / "README.md").unlink(missing_ok=True)
     again = PeftModel.from_pretrained(T5ForConditionalGeneration.from_pretrained(fixture), folder)
