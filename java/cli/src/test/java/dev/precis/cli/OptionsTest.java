@@ -138,7 +138,11 @@ final class OptionsTest {
     }
     List<ArgGroupSpec> groups = command.getCommandSpec().argGroups();
     for (OptionSpec option : command.getCommandSpec().options()) {
-      assertTrue(help.contains(option.longestName()), option.longestName() + " of " + groups);
+      String shown =
+          option.negatable()
+              ? option.longestName().replaceFirst("^--", "--[no-]")
+              : option.longestName();
+      assertTrue(help.contains(shown), shown + " of " + groups);
       assertTrue(!help.contains("null"), help);
     }
   }

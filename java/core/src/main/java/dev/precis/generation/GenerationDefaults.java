@@ -153,8 +153,9 @@ public final class GenerationDefaults {
       builder.minNewTokens(Math.max(0, json.integer("min_length", 0, 1 << 20) - 1));
       setting.took("min_length", builder.minNewTokens() != 0);
     }
-    if (!(ownMost && ownLeast)) {
-      // transformers then generates up to the most, none of which is an end token: so does this.
+    if (!ownLeast) {
+      // A folder that asks for more than the most gets the most, none of which is an end token, as
+      // in transformers; a caller who does is told.
       builder.minNewTokens(Math.min(builder.minNewTokens(), builder.maxNewTokens()));
     }
   }
