@@ -3,6 +3,7 @@ package dev.precis.cli;
 import dev.precis.cli.align.AlignCommand;
 import dev.precis.cli.bench.BenchCommand;
 import dev.precis.cli.common.BaseCommand;
+import dev.precis.cli.common.ConfigArguments;
 import dev.precis.cli.common.Failures;
 import dev.precis.cli.common.GracefulShutdown;
 import dev.precis.cli.common.Terminal;
@@ -30,6 +31,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Supplier;
+import java.util.stream.Stream;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Help.Ansi;
@@ -124,10 +126,14 @@ public final class Main implements BaseCommand.Root, Runnable {
     StringWriter help = new StringWriter();
     line.setOut(new PrintWriter(help)).setErr(new PrintWriter(terminal.err(), true));
     Failures failures = new Failures(terminal, List.of(args).contains("--debug"));
-    line.setParameterExceptionHandler((e, given) -> failures.reportUsage(e));
+    CommandLine called = args.length == 0 ? null : line.getSubcommands().get(args[0]);
+    ConfigArguments config =
+        ConfigArguments.of((called == null ? line : called).getCommandSpec(), List.of(args));
+    line.setParameterExceptionHandler((e, given) -> failures.reportUsage(e, config));
     line.setExecutionStrategy(
         result -> {
           refuseTwice(result);
+          refuseUnread(result, config);
           return new CommandLine.RunLast().execute(result);
         });
     line.setExecutionExceptionHandler((e, command, result) -> failures.report(e));
@@ -137,12 +143,28 @@ public final class Main implements BaseCommand.Root, Runnable {
           args.length > 0
               && !args[0].startsWith("-")
               && !line.getSubcommands().containsKey(args[0]);
-      int exitCode = unknown ? line.execute(args[0]) : line.execute(args);
+      int exitCode = unknown ? line.execute(args[0]) : line.execute(withConfig(config, args));
       terminal.printRaw(help.toString());
       return exitCode;
     } catch (Throwable e) {
       // Errors pass by picocli's handlers, which are for exceptions.
       return failures.report(e);
+    }
+  }
+
+  /** Adds the settings of a file behind the arguments that were given. */
+  private static String[] withConfig(ConfigArguments config, String... args) {
+    return config.file() == null || List.of(args).contains("--help")
+        ? args
+        : Stream.concat(Arrays.stream(args), config.arguments().stream()).toArray(String[]::new);
+  }
+
+  /** Refuses a --config that came from an @file: options are looked for before those are read. */
+  private static void refuseUnread(ParseResult line, ConfigArguments config) {
+    ParseResult called = line.hasSubcommand() ? line.subcommand() : line;
+    if (config.file() == null && called.hasMatchedOption("--config")) {
+      throw new ParameterException(
+          called.commandSpec().commandLine(), "--config cannot be in an @file");
     }
   }
 

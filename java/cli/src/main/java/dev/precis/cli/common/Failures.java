@@ -35,10 +35,15 @@ public final class Failures {
   /** The exit code and the sentence of a failure; null for no sentence. */
   public record Failure(int exitCode, String sentence) {}
 
-  /** Reports wrong usage of the command line. */
-  public int reportUsage(ParameterException exception) {
+  /**
+   * Reports wrong usage of the command line.
+   *
+   * @param config where some of the options are from
+   */
+  public int reportUsage(ParameterException exception, ConfigArguments config) {
     String command = exception.getCommandLine().getCommandSpec().qualifiedName(" ");
-    String sentence = "%s; see '%s --help'.".formatted(usageSentence(exception), command);
+    String sentence =
+        "%s; see '%s --help'.".formatted(config.explain(usageSentence(exception)), command);
     return report(new Failure(BAD_INPUT, sentence), exception);
   }
 

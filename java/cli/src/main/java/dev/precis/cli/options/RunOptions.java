@@ -13,6 +13,14 @@ public final class RunOptions extends ResumeOption {
   private Path output;
 
   @Option(
+      names = "--config",
+      paramLabel = "FILE",
+      description =
+          "Read options from a YAML or JSON file, whose keys are their names without the dashes, or"
+              + " from the config.json of a run. The command line wins.")
+  private Path config;
+
+  @Option(
       names = "--no-memory-check",
       description = "Start even where the plan of the run needs more memory than is available.")
   private boolean noMemoryCheck;
