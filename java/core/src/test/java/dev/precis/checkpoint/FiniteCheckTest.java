@@ -34,8 +34,7 @@ class FiniteCheckTest {
   void findsEachElement(DType dtype) {
     float[] finite = {0, -0.0f, 1, -1, 6e4f, -6e4f, 1e-7f};
     float[] others = {Float.NaN, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY};
-    MemorySegment data =
-        MemorySegment.ofArray(new byte[ELEMENTS * dtype.bytes()]).asSlice(0);
+    MemorySegment data = MemorySegment.ofArray(new byte[ELEMENTS * dtype.bytes()]).asSlice(0);
     for (int i = 0; i < ELEMENTS; i++) {
       put(data, dtype, i, finite[i % finite.length]);
     }
@@ -45,8 +44,7 @@ class FiniteCheckTest {
       put(data, dtype, i, others[i % 3]);
       String message =
           assertThrows(
-                  InvalidInputException.class,
-                  () -> FiniteCheck.require(Path.of("file"), tensor))
+                  InvalidInputException.class, () -> FiniteCheck.require(Path.of("file"), tensor))
               .getMessage();
       assertTrue(message.contains("element " + i + " is "), message);
       put(data, dtype, i, finite[i % finite.length]);
