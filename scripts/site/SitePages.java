@@ -27,6 +27,7 @@ final class SitePages {
     PAGES.put("README.md", "index");
     PAGES.put("docs/guide.md", "guide");
     PAGES.put("docs/data.md", "data");
+    PAGES.put("docs/files.md", "files");
     PAGES.put("docs/architecture.md", "architecture");
     PAGES.put("CONTRIBUTING.md", "contributing");
     PAGES.put("CHANGELOG.md", "changelog");
