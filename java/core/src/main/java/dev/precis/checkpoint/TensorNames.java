@@ -302,7 +302,6 @@ public final class TensorNames {
 
   /** Returns a name from a file, cut to what a sentence can hold. */
   public static String shown(String name) {
-    String plain = name.replaceAll("\\p{Cntrl}", "?");
-    return plain.length() <= SHOWN ? plain : plain.substring(0, SHOWN) + "...";
+    return name.length() <= SHOWN ? name : name.substring(0, SHOWN) + "...";
   }
 }

@@ -8,30 +8,18 @@ package dev.precis.io;
  */
 public class InvalidInputException extends RuntimeException {
   public InvalidInputException(String message) {
-    super(printable(message));
+    super(line(message));
   }
 
   public InvalidInputException(String message, Throwable cause) {
-    super(printable(message), cause);
+    super(line(message), cause);
   }
 
   /**
-   * Returns a text on one line: control characters, which may come from a file and would move a
-   * terminal's cursor, are written as their numbers.
+   * Keeps the control characters of a file that is quoted from reaching whoever shows a message.
    */
-  public static String printable(String text) {
-    if (text == null || text.chars().noneMatch(Character::isISOControl)) {
-      return text;
-    }
-    StringBuilder shown = new StringBuilder();
-    for (char c : text.toCharArray()) {
-      if (Character.isISOControl(c)) {
-        shown.append("\\u%04x".formatted((int) c));
-      } else {
-        shown.append(c);
-      }
-    }
-    return shown.toString();
+  private static String line(String message) {
+    return message == null ? null : Printable.line(message);
   }
 
   /**

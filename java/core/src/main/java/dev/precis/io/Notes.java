@@ -26,12 +26,12 @@ public final class Notes {
     listener = receiver;
   }
 
-  /** Says a sentence, unless it was said before. Control characters are replaced. */
+  /** Says a sentence, unless it was said before. Control characters are escaped. */
   public static void say(String sentence) {
     if (SAID.size() < MOST_REMEMBERED && !SAID.add(sentence)) {
       return;
     }
-    String shown = sentence.replaceAll("\\p{Cntrl}", "?");
+    String shown = Printable.line(sentence);
     Consumer<String> receiver = listener;
     if (receiver != null) {
       receiver.accept(shown);

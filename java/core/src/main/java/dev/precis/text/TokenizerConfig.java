@@ -3,6 +3,7 @@ package dev.precis.text;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
 import dev.precis.io.JsonObject;
+import dev.precis.io.Notes;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -14,8 +15,6 @@ import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -29,7 +28,6 @@ final class TokenizerConfig {
   static final String SPECIAL_TOKENS_MAP = "special_tokens_map.json";
   static final String ADDED_TOKENS = "added_tokens.json";
 
-  private static final Logger LOG = LoggerFactory.getLogger(TokenizerConfig.class);
   private static final int T5_EXTRA_IDS = 100;
   private static final int BYT5_EXTRA_IDS = 125;
   private static final int MAX_EXTRA_IDS = 10_000;
@@ -49,7 +47,7 @@ final class TokenizerConfig {
     where = file.toString();
     addedWhere = where;
     config = readObject(file);
-    warnOfKeys(config, KeyTable.TOKENIZER_CONFIG);
+    noteKeys(config, KeyTable.TOKENIZER_CONFIG);
     readSpecialTokens(config);
     if (config.has("added_tokens_decoder")) {
       JsonObject decoder = config.object("added_tokens_decoder");
@@ -72,7 +70,7 @@ final class TokenizerConfig {
 
   private void readOlderFiles(Path folder) {
     JsonObject map = readObject(folder.resolve(SPECIAL_TOKENS_MAP));
-    warnOfKeys(map, KeyTable.SPECIAL_TOKENS_MAP);
+    noteKeys(map, KeyTable.SPECIAL_TOKENS_MAP);
     readSpecialTokens(map);
     JsonObject added = readObject(folder.resolve(ADDED_TOKENS));
     if (added.keys().isEmpty()) {
@@ -90,26 +88,20 @@ final class TokenizerConfig {
   }
 
   /** Names keys that would change something and are not followed, and keys that are unknown. */
-  private static void warnOfKeys(JsonObject file, Map<String, KeyTable.Entry> table) {
+  private static void noteKeys(JsonObject file, Map<String, KeyTable.Entry> table) {
     for (String key : file.keys()) {
       KeyTable.Entry entry = table.get(key);
       JsonNode value = file.node().get(key);
       if (entry == null) {
         if (!isToken(key)) {
-          LOG.warn(
-              "{}: the key \"{}\" is not known and has no effect",
-              file.where(),
-              InvalidInputException.printable(key));
+          Notes.say(file.where() + ": the key \"" + key + "\" is not known and has no effect");
         }
       } else if (entry.treatment() == KeyTable.Treatment.NOTED
           && !value.isNull()
           && !value.toString().equals(entry.harmless())) {
-        LOG.warn(
-            "{}: \"{}\" is {}, which is not followed: {}",
-            file.where(),
-            key,
-            value,
-            entry.remark());
+        Notes.say(
+            "%s: \"%s\" is %s, which is not followed: %s"
+                .formatted(file.where(), key, value, entry.remark()));
       }
     }
   }

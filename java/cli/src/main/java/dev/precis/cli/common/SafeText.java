@@ -1,5 +1,6 @@
 package dev.precis.cli.common;
 
+import dev.precis.io.Printable;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 
@@ -38,12 +39,10 @@ public final class SafeText {
                 safe.append("\\t");
               } else if (c == '\r' && !keepsLines) {
                 safe.append("\\r");
-              } else if (c != '\n' && c != '\t' && hidden(c)) {
-                for (char unit : Character.toChars(c)) {
-                  safe.append("\\u%04x".formatted((int) unit));
-                }
-              } else {
+              } else if (c == '\n' || c == '\t') {
                 safe.appendCodePoint(c);
+              } else {
+                Printable.append(safe, c);
               }
             });
     return safe.toString();
@@ -51,19 +50,6 @@ public final class SafeText {
 
   private static boolean harmless(char c, boolean keepsLines) {
     return c >= ' ' && c < 0x7f || keepsLines && (c == '\n' || c == '\t');
-  }
-
-  private static boolean hidden(int c) {
-    return switch (Character.getType(c)) {
-      case Character.CONTROL,
-          Character.FORMAT,
-          Character.SURROGATE,
-          Character.LINE_SEPARATOR,
-          Character.PARAGRAPH_SEPARATOR ->
-          true;
-      // Fillers of Hangul and the like are letters that nobody sees.
-      default -> c == 0x115f || c == 0x1160 || c == 0x3164 || c == 0xffa0;
-    };
   }
 
   /** Escapes whatever is printed to a stream. */
