@@ -12,7 +12,6 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
-import java.util.function.Consumer;
 
 /**
  * Beam search with the scores, the length penalty and the stopping rules of transformers 5.17 (its
@@ -76,10 +75,7 @@ final class BeamSearch implements DecodingStrategy {
     this.options = options;
     this.stop = stop;
     this.listener = listener;
-    tokenRules =
-        options.tokenRules().equals(TokenRules.NONE)
-            ? null
-            : new TokenRuleScores(options.tokenRules(), stop, admission::tokens);
+    tokenRules = TokenRuleScores.of(options, stop, admission::tokens);
     beams = options.numBeams();
     // Of a beam's candidates at most as many end as there are end tokens, so enough continue.
     kept = (1 + stop.endTokens().size()) * beams;
@@ -131,11 +127,11 @@ final class BeamSearch implements DecodingStrategy {
     Tensor logits = buffers.logits();
     ops.softmax(logits, logits, true);
     if (tokenRules != null) {
-      eachRow(tokenRules::before);
+      tokenRules.before(buffers, rows(), this::source);
     }
     ops.processLogits(logits, buffers.rules(options));
     if (tokenRules != null) {
-      eachRow(tokenRules::after);
+      tokenRules.after(buffers, rows(), this::source);
     }
     if (options.renormalizeLogits()) {
       ops.softmax(logits, logits, true);
@@ -143,14 +139,8 @@ final class BeamSearch implements DecodingStrategy {
     ops.topK(logits, allValues.rows(0, rows()), allIndices.rows(0, rows()));
   }
 
-  private void eachRow(Consumer<TokenRuleScores.Row> rule) {
-    MemorySegment scores = buffers.logits().memory();
-    int width = (int) buffers.logits().columns();
-    for (int row = 0; row < rows(); row++) {
-      int source = running.get(row / rowsPerSource).beams.source();
-      rule.accept(
-          new TokenRuleScores.Row(scores, (long) row * width, width, buffers.history(row), source));
-    }
+  private int source(int row) {
+    return running.get(row / rowsPerSource).beams.source();
   }
 
   @Override

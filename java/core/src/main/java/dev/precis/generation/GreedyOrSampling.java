@@ -5,11 +5,9 @@ import dev.precis.ops.Ops;
 import dev.precis.ops.SamplingParameters;
 import dev.precis.t5.T5Model;
 import dev.precis.t5.T5Model.DecoderCache;
-import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.function.Consumer;
 
 /**
  * Greedy decoding and sampling: one row for each sequence. When a sequence ends, the next one takes
@@ -94,10 +92,7 @@ final class GreedyOrSampling implements DecodingStrategy {
     this.firstSource = firstSource;
     this.warped = warped;
     this.listener = listener;
-    tokenRules =
-        options.tokenRules().equals(TokenRules.NONE)
-            ? null
-            : new TokenRuleScores(options.tokenRules(), stop, admission::tokens);
+    tokenRules = TokenRuleScores.of(options, stop, admission::tokens);
     total = admission.sources() * options.numReturnSequences();
   }
 
@@ -128,22 +123,16 @@ final class GreedyOrSampling implements DecodingStrategy {
       return;
     }
     ops.softmax(buffers.logits(), buffers.originals(), true);
-    eachRow(tokenRules::before);
+    tokenRules.before(buffers, rows.size(), this::source);
     ops.processLogits(buffers.logits(), buffers.rules(options));
-    eachRow(tokenRules::after);
+    tokenRules.after(buffers, rows.size(), this::source);
     choose(buffers.noRules());
     ops.synchronize();
     buffers.useOriginalLogProbabilities();
   }
 
-  private void eachRow(Consumer<TokenRuleScores.Row> rule) {
-    MemorySegment scores = buffers.logits().memory();
-    int width = (int) buffers.logits().columns();
-    for (int row = 0; row < rows.size(); row++) {
-      rule.accept(
-          new TokenRuleScores.Row(
-              scores, (long) row * width, width, buffers.history(row), rows.get(row).source));
-    }
+  private int source(int row) {
+    return rows.get(row).source;
   }
 
   private void choose(LogitRules rules) {

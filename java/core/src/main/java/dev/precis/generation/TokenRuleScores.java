@@ -6,7 +6,9 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.Consumer;
 import java.util.function.IntFunction;
+import java.util.function.IntUnaryOperator;
 
 /**
  * Applies {@link TokenRules} to the scores of rows. transformers applies its processors in a fixed
@@ -24,8 +26,15 @@ final class TokenRuleScores {
    *
    * @param stop knows the end tokens and the limits of the sources
    * @param source the tokens of the source of an index
+   * @return null where the options have no such rules, and the host has nothing to change
    */
-  TokenRuleScores(TokenRules rules, StopRules stop, IntFunction<int[]> source) {
+  static TokenRuleScores of(GenerationOptions options, StopRules stop, IntFunction<int[]> source) {
+    return options.tokenRules().equals(TokenRules.NONE)
+        ? null
+        : new TokenRuleScores(options.tokenRules(), stop, source);
+  }
+
+  private TokenRuleScores(TokenRules rules, StopRules stop, IntFunction<int[]> source) {
     this.rules = rules;
     this.stop = stop;
     this.source = source;
@@ -45,7 +54,7 @@ final class TokenRuleScores {
    * @param history the tokens so far, the start token first
    * @param sourceIndex index of the source
    */
-  record Row(MemorySegment scores, long at, int vocabSize, int[] history, int sourceIndex) {
+  private record Row(MemorySegment scores, long at, int vocabSize, int[] history, int sourceIndex) {
     float get(int token) {
       return scores.getAtIndex(ValueLayout.JAVA_FLOAT, at + token);
     }
@@ -68,8 +77,32 @@ final class TokenRuleScores {
     }
   }
 
-  /** Applies the rules that come before those of the kernel. */
-  void before(Row row) {
+  /**
+   * Applies the rules that come before those of the kernel to all rows.
+   *
+   * @param sourceOf the index of a row's source
+   */
+  void before(DecodeBuffers buffers, int rows, IntUnaryOperator sourceOf) {
+    eachRow(buffers, rows, sourceOf, this::before);
+  }
+
+  /** Applies the rules that come after those of the kernel, as {@link #before}. */
+  void after(DecodeBuffers buffers, int rows, IntUnaryOperator sourceOf) {
+    eachRow(buffers, rows, sourceOf, this::after);
+  }
+
+  private static void eachRow(
+      DecodeBuffers buffers, int rows, IntUnaryOperator sourceOf, Consumer<Row> rule) {
+    MemorySegment scores = buffers.logits().memory();
+    int width = (int) buffers.logits().columns();
+    for (int row = 0; row < rows; row++) {
+      rule.accept(
+          new Row(
+              scores, (long) row * width, width, buffers.history(row), sourceOf.applyAsInt(row)));
+    }
+  }
+
+  private void before(Row row) {
     add(row, rules.sequenceBias());
     float penalty = rules.encoderRepetitionPenalty();
     if (penalty != 1) {
@@ -86,8 +119,7 @@ final class TokenRuleScores {
     return Arrays.stream(tokens).distinct().toArray();
   }
 
-  /** Applies the rules that come after those of the kernel. */
-  void after(Row row) {
+  private void after(Row row) {
     int length = row.history.length;
     if (rules.encoderNoRepeatNgramSize() > 0) {
       forbidSourceNgrams(row, rules.encoderNoRepeatNgramSize());
