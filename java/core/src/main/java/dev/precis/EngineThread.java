@@ -130,12 +130,12 @@ final class EngineThread {
     return submit(work, false).await();
   }
 
-  /** Runs a last call, after all that were accepted; returns false if the thread has ended. */
-  boolean close(Runnable work) {
+  /** Runs a last call, after all that were accepted, and ends the thread; once. */
+  void close(Runnable work) {
     Call<Void> call;
     synchronized (this) {
       if (closed) {
-        return false;
+        return;
       }
       call =
           submit(
@@ -147,7 +147,6 @@ final class EngineThread {
       closed = true;
     }
     call.await();
-    return true;
   }
 
   private synchronized <T> Call<T> submit(Supplier<T> work, boolean last) {

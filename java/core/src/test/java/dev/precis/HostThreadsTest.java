@@ -18,6 +18,7 @@ import java.net.URL;
 import java.net.URLClassLoader;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CancellationException;
@@ -209,21 +210,19 @@ class HostThreadsTest {
   void closingEndsTheThreads() throws Exception {
     T5 model = T5.load(MODEL, new T5.LoadOptions().threads(THREADS));
     model.generate(PROMPT);
+    List<Thread> engineThreads =
+        Thread.getAllStackTraces().keySet().stream()
+            .filter(each -> each.getName().equals("precis-engine"))
+            .toList();
+    assertTrue(!engineThreads.isEmpty());
     model.close();
     model.close();
     String message =
         assertThrows(IllegalStateException.class, () -> model.generate(PROMPT)).getMessage();
     assertTrue(message.contains("closed"), message);
-    for (int i = 0; i < 100 && engineThreads() > 0; i++) {
-      Thread.sleep(20);
+    for (Thread each : engineThreads) {
+      assertTrue(each.join(Duration.ofSeconds(10)), "ends when its model is closed");
     }
-    assertEquals(0, engineThreads());
-  }
-
-  private static long engineThreads() {
-    return Thread.getAllStackTraces().keySet().stream()
-        .filter(each -> each.getName().equals("precis-engine"))
-        .count();
   }
 
   @Test

@@ -57,7 +57,7 @@ class InterruptionTest {
                 interrupted.set(Thread.currentThread().isInterrupted());
               });
       thread.start();
-      Thread.sleep(200);
+      awaitLongOperation(thread);
       long start = System.nanoTime();
       thread.interrupt();
       thread.join();
@@ -67,6 +67,15 @@ class InterruptionTest {
       // 0.1 s; the machine may be busy with other things.
       assertTrue(seconds < 5, "ended after " + seconds + " s");
       assertArrayEquals(before, generate(t5, source(40), SHORT));
+    }
+  }
+
+  /** Waits until the call is inside an operation that is watched, rather than about to begin. */
+  private static void awaitLongOperation(Thread call) throws InterruptedException {
+    while (call.isAlive()
+        && Thread.getAllStackTraces().keySet().stream()
+            .noneMatch(each -> each.getName().equals("precis-interrupts"))) {
+      Thread.sleep(1);
     }
   }
 
