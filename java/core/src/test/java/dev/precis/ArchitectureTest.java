@@ -125,7 +125,7 @@ class ArchitectureTest {
         used.remove(file(each));
       }
     }
-    // What is used by nothing that is left, or uses nothing that is left, is in no cycle.
+    // A file that nothing left uses, or that uses nothing left, is in no cycle.
     for (boolean removed = true; removed; ) {
       Set<String> left = Set.copyOf(uses.keySet());
       uses.values().forEach(used -> used.retainAll(left));

@@ -22,7 +22,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What people see at a terminal: harmless, no wider than 80 columns, in the order of events. */
+/** Output at a terminal is harmless, no wider than 80 columns, and in the order of events. */
 final class TerminalTest {
   private static final String NASTY =
       "a\u001b]0;owned\u0007\u001b[2Jb\u202egnp\u2066\u200b\u0085\u2028\ufeff\udb40\udc41\u3164z";

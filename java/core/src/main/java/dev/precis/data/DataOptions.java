@@ -3,7 +3,7 @@ package dev.precis.data;
 import java.util.List;
 
 /**
- * How data is read.
+ * Options of reading data.
  *
  * @param badRows the policy for rows that cannot be used
  * @param columns names of columns

@@ -21,7 +21,7 @@ import java.util.stream.StreamSupport;
  * @param <T> type of the items
  */
 final class DataRows<T> extends Spliterators.AbstractSpliterator<T> {
-  /** How many bad rows are named. */
+  /** The number of bad rows that are named. */
   private static final int NAMED = 3;
 
   /** Makes an item of a row; null leaves the row out without a word. */

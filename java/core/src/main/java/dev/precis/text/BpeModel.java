@@ -23,7 +23,7 @@ final class BpeModel implements SubwordModel {
   private final boolean ignoreMerges;
   private final int[] bytes; // by byte: the id of <0xNN>, or -1; null without byte fallback
 
-  /** What a model may be told besides its vocabulary. */
+  /** Settings of a model besides its vocabulary. */
   record Options(
       int unknown, boolean fuseUnknown, boolean byteFallback, boolean ignoreMerges, String where) {}
 

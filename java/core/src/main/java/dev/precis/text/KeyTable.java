@@ -9,7 +9,7 @@ import java.util.Map;
  * docs/files.md prints the same table.
  */
 final class KeyTable {
-  /** What becomes of a key. */
+  /** Ways to treat a key. */
   enum Treatment {
     /** It changes the tokenizer as it does in transformers. */
     FOLLOWED,

@@ -7,7 +7,7 @@ import java.util.function.IntPredicate;
 
 /** A text as spans without gaps, each a match of a pattern or what stands between two. */
 final class Spans {
-  /** How matches are split off, by the names of {@code tokenizer.json}. */
+  /** Ways to split matches off, by the names of {@code tokenizer.json}. */
   enum Behavior {
     REMOVED,
     ISOLATED,

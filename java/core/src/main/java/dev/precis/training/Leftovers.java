@@ -11,8 +11,8 @@ import java.util.Set;
 import java.util.stream.Stream;
 
 /**
- * What was in a run's folder before the run, so that a start that fails can remove what it wrote
- * and nothing else.
+ * Remembers what was in a run's folder before the run, so that a start that fails can remove what
+ * it wrote and nothing else.
  *
  * @param names entries of the folder; empty where it did not exist
  * @param existing the innermost folder on the way that existed

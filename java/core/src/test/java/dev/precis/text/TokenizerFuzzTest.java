@@ -26,7 +26,7 @@ class TokenizerFuzzTest {
   private static final long SEED = Long.getLong("precis.fuzz.seed", System.nanoTime());
   private static final long SLOW = TimeUnit.SECONDS.toNanos(10);
 
-  /** What is put into texts: other types, limits, names of parts, halves of characters. */
+  /** Values that are put into texts: other types, limits, names of parts, halves of characters. */
   private static final String[] WORDS = {
     "null",
     "true",

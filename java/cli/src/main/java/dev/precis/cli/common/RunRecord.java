@@ -9,8 +9,8 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * What the {@code config.json} of a run says, as names of options and their values: a run started
- * from it does the same again.
+ * Reads the {@code config.json} of a run as names of options and their values: a run started from
+ * it does the same again.
  */
 final class RunRecord {
   /** Keys of the record that the options call otherwise. */

@@ -88,7 +88,7 @@ final class AvailableMemoryTest {
     for (String part : new String[] {"8.6 GB", "8.5 GB", "8.4 GB", "--batch-size", "--no-memory"}) {
       assertTrue(said.contains(part), said);
     }
-    // What the process has already is not needed again.
+    // Memory that the process has already is not needed again.
     MemoryCheck.require(new MemoryPlan(Map.of("activations", 8100 * MB)), memory, "--batch-size");
   }
 }

@@ -19,7 +19,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** What generate and evaluate make of a model's generation_config.json. */
+/** The commands generate and evaluate follow a model's generation_config.json, or say what not. */
 final class GenerationConfigTest {
   @TempDir private Path folder;
   private Path model;
