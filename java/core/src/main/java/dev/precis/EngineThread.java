@@ -99,12 +99,8 @@ final class EngineThread {
         // The call was faster than the interrupt, which the caller has yet to see.
         caller.interrupt();
       }
-      return switch (failure) {
-        case null -> result;
-        case RuntimeException e -> throw e;
-        case Error e -> throw e;
-        default -> throw new AssertionError(failure);
-      };
+      rethrow(failure);
+      return result;
     }
   }
 
@@ -196,11 +192,19 @@ final class EngineThread {
     if (interrupted) {
       thread.interrupt();
     }
-    switch (failure[0]) {
-      case null -> {}
-      case RuntimeException e -> throw e;
-      case Error e -> throw e;
-      default -> throw new AssertionError(failure[0]);
+    rethrow(failure[0]);
+  }
+
+  /** Throws an unchecked failure; null: there was none. */
+  private static void rethrow(Throwable failure) {
+    if (failure instanceof RuntimeException exception) {
+      throw exception;
+    }
+    if (failure instanceof Error error) {
+      throw error;
+    }
+    if (failure != null) {
+      throw new AssertionError(failure);
     }
   }
 }

@@ -166,8 +166,10 @@ public final class T5 implements AutoCloseable {
     // Closed first: the weights are written while they are still there.
     engine.add(
         () -> {
-          engine.ops().release(); // checksums are computed on every core
-          packed.keep();
+          if (packed.toBeKept()) {
+            engine.ops().release(); // checksums are computed on every core
+            packed.keep();
+          }
         });
   }
 

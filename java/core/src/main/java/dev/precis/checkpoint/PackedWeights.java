@@ -124,12 +124,17 @@ public final class PackedWeights {
     return !parts.isEmpty() && found.keySet().equals(parts.keySet());
   }
 
+  /** Returns whether {@link #keep} has something to keep. */
+  public boolean toBeKept() {
+    return cache != null && !wereFound();
+  }
+
   /**
    * Keeps the weights for later runs, unless they were found or are not worth it. The memory must
    * still be there.
    */
   public void keep() {
-    if (cache == null || wereFound()) {
+    if (!toBeKept()) {
       return;
     }
     try {

@@ -171,7 +171,7 @@ public final class Context implements Device, AutoCloseable {
       MemorySegment args = precis_zero_args.allocate(call);
       MemorySegment y = precis_zero_args.y(args);
       precis_tensor.data(y, memory);
-      precis_tensor.dims(y, 0, memory.byteSize());
+      precis_tensor.dims(y).set(ValueLayout.JAVA_LONG, 0, memory.byteSize());
       precis_tensor.rank(y, 1);
       precis_tensor.dtype(y, Precis.PRECIS_UINT8());
       check(Precis.precis_zero(handle(), args));

@@ -73,7 +73,7 @@ final class DecodeBuffers {
     tokens = ints(workspace, capacity);
     logProbabilities = workspace.shared(DType.FLOAT32, capacity).memory();
     warpedLogProbabilities = workspace.shared(DType.FLOAT32, capacity).memory();
-    boolean onHost = !options.tokenRules().equals(TokenRules.NONE);
+    boolean onHost = !options.tokenRules().isEmpty();
     allLogits =
         onHost
             ? workspace.shared(DType.FLOAT32, capacity, vocabSize)

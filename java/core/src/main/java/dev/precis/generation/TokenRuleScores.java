@@ -29,7 +29,7 @@ final class TokenRuleScores {
    * @return null where the options have no such rules, and the host has nothing to change
    */
   static TokenRuleScores of(GenerationOptions options, StopRules stop, IntFunction<int[]> source) {
-    return options.tokenRules().equals(TokenRules.NONE)
+    return options.tokenRules().isEmpty()
         ? null
         : new TokenRuleScores(options.tokenRules(), stop, source);
   }

@@ -105,6 +105,22 @@ public record TokenRules(
         lengthDecay);
   }
 
+  /**
+   * Returns whether there is no rule at all. Told by hand: a record's {@code equals} is made at run
+   * time by a dozen classes, which a start would wait for.
+   */
+  boolean isEmpty() {
+    return sequenceBias.isEmpty()
+        && encoderRepetitionPenalty == 1
+        && encoderNoRepeatNgramSize == 0
+        && badWordsIds.isEmpty()
+        && forcedBosTokenId == null
+        && forcedEosTokenIds.isEmpty()
+        && lengthDecay == null
+        && suppressTokens.isEmpty()
+        && beginSuppressTokens.isEmpty();
+  }
+
   /** Returns the largest token that a rule forces, forbids or favors, or -1. */
   int largestToken() {
     int largest = forcedBosTokenId == null ? -1 : forcedBosTokenId;

@@ -6,6 +6,7 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import dev.precis.ffi.Context;
 import dev.precis.ffi.generated.precis_packed_matrix;
 import dev.precis.ffi.generated.precis_tensor;
+import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemoryLayout;
@@ -68,6 +69,16 @@ abstract class Kernels {
     to.set(JAVA_LONG, offset + ROW_STRIDE, t.rowStride());
     to.set(JAVA_INT, offset + RANK, rank);
     to.set(JAVA_INT, offset + DTYPE, t.dtype().ordinal());
+  }
+
+  /** Writes a matrix of float32 that has a shape and no memory. */
+  static void putShape(MemorySegment to, long offset, long rows, long columns) {
+    to.set(JAVA_LONG, offset + DATA, 0);
+    to.set(JAVA_LONG, offset + DIMS, rows);
+    to.set(JAVA_LONG, offset + DIMS + 8, columns);
+    to.set(JAVA_LONG, offset + ROW_STRIDE, columns);
+    to.set(JAVA_INT, offset + RANK, 2);
+    to.set(JAVA_INT, offset + DTYPE, DType.FLOAT32.ordinal());
   }
 
   /** Writes a {@code precis_packed_matrix}; null is an optional matrix that is absent. */

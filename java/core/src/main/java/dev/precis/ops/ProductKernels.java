@@ -24,6 +24,7 @@ final class ProductKernels extends Kernels {
   private final MemorySegment transpose = block(precis_transpose_packed_args.layout());
   private final MemorySegment matmul = block(precis_matmul_args.layout());
   private final MemorySegment loraMatmul = block(precis_lora_matmul_args.layout());
+  private final MemorySegment loraSegments = precis_lora_matmul_args.segments(loraMatmul);
   private final MemorySegment weightGradient = block(precis_weight_gradient_args.layout());
 
   ProductKernels(Context context, Arena arena) {
@@ -47,13 +48,7 @@ final class ProductKernels extends Kernels {
 
   /** Asks for the size of a matrix whose weights do not exist: the library looks at shapes only. */
   long packedBytes(DType dtype, long outputs, long inputs) {
-    MemorySegment weight = precis_matmul_pack_args.weights(pack, 0);
-    precis_tensor.data(weight, MemorySegment.NULL);
-    precis_tensor.dims(weight, 0, outputs);
-    precis_tensor.dims(weight, 1, inputs);
-    precis_tensor.row_stride(weight, inputs);
-    precis_tensor.rank(weight, 2);
-    precis_tensor.dtype(weight, DType.FLOAT32.ordinal());
+    putShape(pack, precis_matmul_pack_args.weights$offset(), outputs, inputs);
     precis_matmul_pack_args.weight_count(pack, 1);
     precis_matmul_pack_args.dtype(pack, dtype.ordinal());
     precis_matmul_pack_args.transposed(pack, 0);
@@ -154,7 +149,9 @@ final class ProductKernels extends Kernels {
     put(loraMatmul, precis_lora_matmul_args.y$offset(), y);
     List<LoraWeights.Segment> segments = lora.segments();
     for (int i = 0; i < segments.size(); i++) {
-      putSegment(precis_lora_matmul_args.segments(loraMatmul, i), segments.get(i));
+      putSegment(
+          loraSegments.asSlice(i * precis_lora_segment.sizeof(), precis_lora_segment.sizeof()),
+          segments.get(i));
     }
     precis_lora_matmul_args.segment_count(loraMatmul, segments.size());
     precis_lora_matmul_args.alpha(loraMatmul, alpha);

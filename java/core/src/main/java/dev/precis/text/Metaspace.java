@@ -32,11 +32,9 @@ record Metaspace(String replacement, Scheme scheme, boolean split)
         || Characters.unpairedSurrogate(replacement) >= 0) {
       throw json.wrong("replacement", "one character");
     }
-    String name = json.optionalText("prepend_scheme").orElse(null);
     boolean prefix = json.bool("add_prefix_space", true);
     Scheme scheme =
-        switch (name) {
-          case null -> prefix ? Scheme.ALWAYS : Scheme.NEVER;
+        switch (json.optionalText("prepend_scheme").orElse(prefix ? "always" : "never")) {
           case "always" -> Scheme.ALWAYS;
           case "first" -> Scheme.FIRST;
           case "never" -> Scheme.NEVER;

@@ -399,28 +399,6 @@ public class precis_context_info {
     public static long[] isa$dimensions() {
         return isa$DIMS;
     }
-    private static final VarHandle isa$ELEM_HANDLE = isa$LAYOUT.varHandle(sequenceElement());
-
-    /**
-     * Indexed getter for field:
-     * {@snippet lang=c :
-     * char isa[32]
-     * }
-     */
-    public static byte isa(MemorySegment struct, long index0) {
-        return (byte)isa$ELEM_HANDLE.get(struct, isa$OFFSET, index0);
-    }
-
-    /**
-     * Indexed setter for field:
-     * {@snippet lang=c :
-     * char isa[32]
-     * }
-     */
-    public static void isa(MemorySegment struct, long index0, byte fieldValue) {
-        isa$ELEM_HANDLE.set(struct, isa$OFFSET, index0, fieldValue);
-    }
-
     private static final SequenceLayout features$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("features"));
 
     /**
@@ -476,28 +454,6 @@ public class precis_context_info {
     public static long[] features$dimensions() {
         return features$DIMS;
     }
-    private static final VarHandle features$ELEM_HANDLE = features$LAYOUT.varHandle(sequenceElement());
-
-    /**
-     * Indexed getter for field:
-     * {@snippet lang=c :
-     * char features[256]
-     * }
-     */
-    public static byte features(MemorySegment struct, long index0) {
-        return (byte)features$ELEM_HANDLE.get(struct, features$OFFSET, index0);
-    }
-
-    /**
-     * Indexed setter for field:
-     * {@snippet lang=c :
-     * char features[256]
-     * }
-     */
-    public static void features(MemorySegment struct, long index0, byte fieldValue) {
-        features$ELEM_HANDLE.set(struct, features$OFFSET, index0, fieldValue);
-    }
-
     private static final SequenceLayout onednn_version$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("onednn_version"));
 
     /**
@@ -553,28 +509,6 @@ public class precis_context_info {
     public static long[] onednn_version$dimensions() {
         return onednn_version$DIMS;
     }
-    private static final VarHandle onednn_version$ELEM_HANDLE = onednn_version$LAYOUT.varHandle(sequenceElement());
-
-    /**
-     * Indexed getter for field:
-     * {@snippet lang=c :
-     * char onednn_version[64]
-     * }
-     */
-    public static byte onednn_version(MemorySegment struct, long index0) {
-        return (byte)onednn_version$ELEM_HANDLE.get(struct, onednn_version$OFFSET, index0);
-    }
-
-    /**
-     * Indexed setter for field:
-     * {@snippet lang=c :
-     * char onednn_version[64]
-     * }
-     */
-    public static void onednn_version(MemorySegment struct, long index0, byte fieldValue) {
-        onednn_version$ELEM_HANDLE.set(struct, onednn_version$OFFSET, index0, fieldValue);
-    }
-
     private static final SequenceLayout onednn_path$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("onednn_path"));
 
     /**
@@ -630,28 +564,6 @@ public class precis_context_info {
     public static long[] onednn_path$dimensions() {
         return onednn_path$DIMS;
     }
-    private static final VarHandle onednn_path$ELEM_HANDLE = onednn_path$LAYOUT.varHandle(sequenceElement());
-
-    /**
-     * Indexed getter for field:
-     * {@snippet lang=c :
-     * char onednn_path[512]
-     * }
-     */
-    public static byte onednn_path(MemorySegment struct, long index0) {
-        return (byte)onednn_path$ELEM_HANDLE.get(struct, onednn_path$OFFSET, index0);
-    }
-
-    /**
-     * Indexed setter for field:
-     * {@snippet lang=c :
-     * char onednn_path[512]
-     * }
-     */
-    public static void onednn_path(MemorySegment struct, long index0, byte fieldValue) {
-        onednn_path$ELEM_HANDLE.set(struct, onednn_path$OFFSET, index0, fieldValue);
-    }
-
     private static final SequenceLayout onednn_error$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("onednn_error"));
 
     /**
@@ -707,28 +619,6 @@ public class precis_context_info {
     public static long[] onednn_error$dimensions() {
         return onednn_error$DIMS;
     }
-    private static final VarHandle onednn_error$ELEM_HANDLE = onednn_error$LAYOUT.varHandle(sequenceElement());
-
-    /**
-     * Indexed getter for field:
-     * {@snippet lang=c :
-     * char onednn_error[512]
-     * }
-     */
-    public static byte onednn_error(MemorySegment struct, long index0) {
-        return (byte)onednn_error$ELEM_HANDLE.get(struct, onednn_error$OFFSET, index0);
-    }
-
-    /**
-     * Indexed setter for field:
-     * {@snippet lang=c :
-     * char onednn_error[512]
-     * }
-     */
-    public static void onednn_error(MemorySegment struct, long index0, byte fieldValue) {
-        onednn_error$ELEM_HANDLE.set(struct, onednn_error$OFFSET, index0, fieldValue);
-    }
-
     private static final SequenceLayout cores$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("cores"));
 
     /**
@@ -784,28 +674,6 @@ public class precis_context_info {
     public static long[] cores$dimensions() {
         return cores$DIMS;
     }
-    private static final VarHandle cores$ELEM_HANDLE = cores$LAYOUT.varHandle(sequenceElement());
-
-    /**
-     * Indexed getter for field:
-     * {@snippet lang=c :
-     * char cores[256]
-     * }
-     */
-    public static byte cores(MemorySegment struct, long index0) {
-        return (byte)cores$ELEM_HANDLE.get(struct, cores$OFFSET, index0);
-    }
-
-    /**
-     * Indexed setter for field:
-     * {@snippet lang=c :
-     * char cores[256]
-     * }
-     */
-    public static void cores(MemorySegment struct, long index0, byte fieldValue) {
-        cores$ELEM_HANDLE.set(struct, cores$OFFSET, index0, fieldValue);
-    }
-
     private static final OfInt device_index$LAYOUT = (OfInt)$LAYOUT.select(groupElement("device_index"));
 
     /**
@@ -1169,28 +1037,6 @@ public class precis_context_info {
     public static long[] device_name$dimensions() {
         return device_name$DIMS;
     }
-    private static final VarHandle device_name$ELEM_HANDLE = device_name$LAYOUT.varHandle(sequenceElement());
-
-    /**
-     * Indexed getter for field:
-     * {@snippet lang=c :
-     * char device_name[256]
-     * }
-     */
-    public static byte device_name(MemorySegment struct, long index0) {
-        return (byte)device_name$ELEM_HANDLE.get(struct, device_name$OFFSET, index0);
-    }
-
-    /**
-     * Indexed setter for field:
-     * {@snippet lang=c :
-     * char device_name[256]
-     * }
-     */
-    public static void device_name(MemorySegment struct, long index0, byte fieldValue) {
-        device_name$ELEM_HANDLE.set(struct, device_name$OFFSET, index0, fieldValue);
-    }
-
     private static final SequenceLayout cublaslt_version$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("cublaslt_version"));
 
     /**
@@ -1246,28 +1092,6 @@ public class precis_context_info {
     public static long[] cublaslt_version$dimensions() {
         return cublaslt_version$DIMS;
     }
-    private static final VarHandle cublaslt_version$ELEM_HANDLE = cublaslt_version$LAYOUT.varHandle(sequenceElement());
-
-    /**
-     * Indexed getter for field:
-     * {@snippet lang=c :
-     * char cublaslt_version[64]
-     * }
-     */
-    public static byte cublaslt_version(MemorySegment struct, long index0) {
-        return (byte)cublaslt_version$ELEM_HANDLE.get(struct, cublaslt_version$OFFSET, index0);
-    }
-
-    /**
-     * Indexed setter for field:
-     * {@snippet lang=c :
-     * char cublaslt_version[64]
-     * }
-     */
-    public static void cublaslt_version(MemorySegment struct, long index0, byte fieldValue) {
-        cublaslt_version$ELEM_HANDLE.set(struct, cublaslt_version$OFFSET, index0, fieldValue);
-    }
-
     private static final SequenceLayout cublaslt_path$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("cublaslt_path"));
 
     /**
@@ -1323,28 +1147,6 @@ public class precis_context_info {
     public static long[] cublaslt_path$dimensions() {
         return cublaslt_path$DIMS;
     }
-    private static final VarHandle cublaslt_path$ELEM_HANDLE = cublaslt_path$LAYOUT.varHandle(sequenceElement());
-
-    /**
-     * Indexed getter for field:
-     * {@snippet lang=c :
-     * char cublaslt_path[512]
-     * }
-     */
-    public static byte cublaslt_path(MemorySegment struct, long index0) {
-        return (byte)cublaslt_path$ELEM_HANDLE.get(struct, cublaslt_path$OFFSET, index0);
-    }
-
-    /**
-     * Indexed setter for field:
-     * {@snippet lang=c :
-     * char cublaslt_path[512]
-     * }
-     */
-    public static void cublaslt_path(MemorySegment struct, long index0, byte fieldValue) {
-        cublaslt_path$ELEM_HANDLE.set(struct, cublaslt_path$OFFSET, index0, fieldValue);
-    }
-
     private static final SequenceLayout cublaslt_error$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("cublaslt_error"));
 
     /**
@@ -1400,28 +1202,6 @@ public class precis_context_info {
     public static long[] cublaslt_error$dimensions() {
         return cublaslt_error$DIMS;
     }
-    private static final VarHandle cublaslt_error$ELEM_HANDLE = cublaslt_error$LAYOUT.varHandle(sequenceElement());
-
-    /**
-     * Indexed getter for field:
-     * {@snippet lang=c :
-     * char cublaslt_error[512]
-     * }
-     */
-    public static byte cublaslt_error(MemorySegment struct, long index0) {
-        return (byte)cublaslt_error$ELEM_HANDLE.get(struct, cublaslt_error$OFFSET, index0);
-    }
-
-    /**
-     * Indexed setter for field:
-     * {@snippet lang=c :
-     * char cublaslt_error[512]
-     * }
-     */
-    public static void cublaslt_error(MemorySegment struct, long index0, byte fieldValue) {
-        cublaslt_error$ELEM_HANDLE.set(struct, cublaslt_error$OFFSET, index0, fieldValue);
-    }
-
     /**
      * Obtains a slice of {@code arrayParam} which selects the array element at {@code index}.
      * The returned segment has address {@code arrayParam.address() + index * layout().byteSize()}

@@ -103,34 +103,6 @@ public class precis_matmul_pack_args {
     public static long[] weights$dimensions() {
         return weights$DIMS;
     }
-    private static final MethodHandle weights$ELEM_HANDLE = weights$LAYOUT.sliceHandle(sequenceElement());
-
-    /**
-     * Indexed getter for field:
-     * {@snippet lang=c :
-     * precis_tensor weights[4]
-     * }
-     */
-    public static MemorySegment weights(MemorySegment struct, long index0) {
-        try {
-            return (MemorySegment)weights$ELEM_HANDLE.invokeExact(struct, weights$OFFSET, index0);
-        } catch (Error | RuntimeException ex) {
-            throw ex;
-        } catch (Throwable ex$) {
-            throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    /**
-     * Indexed setter for field:
-     * {@snippet lang=c :
-     * precis_tensor weights[4]
-     * }
-     */
-    public static void weights(MemorySegment struct, long index0, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, weights(struct, index0), 0L, precis_tensor.layout().byteSize());
-    }
-
     private static final OfInt weight_count$LAYOUT = (OfInt)$LAYOUT.select(groupElement("weight_count"));
 
     /**

@@ -143,28 +143,6 @@ public class precis_tensor {
     public static long[] dims$dimensions() {
         return dims$DIMS;
     }
-    private static final VarHandle dims$ELEM_HANDLE = dims$LAYOUT.varHandle(sequenceElement());
-
-    /**
-     * Indexed getter for field:
-     * {@snippet lang=c :
-     * int64_t dims[4]
-     * }
-     */
-    public static long dims(MemorySegment struct, long index0) {
-        return (long)dims$ELEM_HANDLE.get(struct, dims$OFFSET, index0);
-    }
-
-    /**
-     * Indexed setter for field:
-     * {@snippet lang=c :
-     * int64_t dims[4]
-     * }
-     */
-    public static void dims(MemorySegment struct, long index0, long fieldValue) {
-        dims$ELEM_HANDLE.set(struct, dims$OFFSET, index0, fieldValue);
-    }
-
     private static final OfLong row_stride$LAYOUT = (OfLong)$LAYOUT.select(groupElement("row_stride"));
 
     /**
