@@ -91,8 +91,6 @@ def run(trl, name, steps, **settings):
     trainer = trl.PPOTrainer(config, model, None, tokenizer)
     # An iterator that the first update would use up: no later one would be cut.
     trainer.model_params = [p for p in model.parameters() if p.requires_grad]
-    # Whitened, padding has rewards that leak into shorter responses' advantages.
-    even = settings.get("whiten_rewards", False)
     if settings.get("use_score_scaling"):  # 0.11.4 calls .to on what its update made a float
         update = trainer.running.update
 
@@ -131,10 +129,10 @@ def run(trl, name, steps, **settings):
                     input_ids=queries[-1][None],
                     do_sample=True,
                     top_k=0,
-                    min_new_tokens=7 if even else 3,
-                    max_new_tokens=7 if even else 6 + (step + i) % 4,
+                    min_new_tokens=3,
+                    max_new_tokens=6 + (step + i) % 4,
                 )[0]
-            if (step + i) % 3 == 0 and not even:  # an end before the limit, which the small model seldom finds
+            if (step + i) % 3 == 0:  # an end before the limit, which the small model seldom finds
                 out = torch.cat([out[: 5 + i], torch.tensor([1])])
             responses.append(out)
             scores.append(torch.randn(()))

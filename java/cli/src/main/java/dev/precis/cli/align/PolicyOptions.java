@@ -1,9 +1,12 @@
 package dev.precis.cli.align;
 
+import dev.precis.alignment.policy.GrpoLoss;
+import dev.precis.alignment.policy.ImportanceSampling;
 import dev.precis.alignment.policy.KlPenalty;
 import dev.precis.alignment.policy.PolicyAlgorithm;
 import dev.precis.alignment.policy.PpoMode;
 import dev.precis.alignment.policy.PpoOptions;
+import dev.precis.alignment.policy.ScoreScale;
 import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.options.DecodingOptions;
 import dev.precis.cli.options.StepOptions;
@@ -23,6 +26,9 @@ final class PolicyOptions extends DecodingOptions.Sampling {
           "--clip-range-value",
           "--value-coef",
           "--whiten-rewards");
+
+  /** Names the options of GRPO's loss. */
+  private static final List<String> GRPO_ONLY = List.of("--loss-type", "--scale-rewards");
 
   @Option(
       names = "--mode",
@@ -142,6 +148,41 @@ final class PolicyOptions extends DecodingOptions.Sampling {
   private float clipRange;
 
   @Option(
+      names = "--clip-range-high",
+      paramLabel = "X",
+      description =
+          "The same above 1, where it differs: clip-higher, such as 0.28 (default: --clip-range).")
+  private Float clipRangeHigh;
+
+  @Option(
+      names = "--importance-sampling-level",
+      paramLabel = "L",
+      description =
+          "grpo, rloo: token, or sequence for one ratio of the whole response: of its probability"
+              + " in rloo (TRL 1.10's RLOOTrainer), of the geometric mean of its tokens' in grpo"
+              + " (GSPO) (default: rloo sequence, grpo token).")
+  private String importanceSampling;
+
+  @Option(
+      names = "--loss-type",
+      paramLabel = "T",
+      defaultValue = "grpo",
+      description =
+          "grpo: grpo (mean over responses of their means), dapo (mean over all tokens of a step),"
+              + " dr_grpo (sum divided by --max-new-tokens) or bnpo (mean over the tokens of each"
+              + " mini-batch) (default: ${DEFAULT-VALUE}).")
+  private String lossType;
+
+  @Option(
+      names = "--scale-rewards",
+      paramLabel = "S",
+      defaultValue = "group",
+      description =
+          "grpo: divide advantages by the standard deviation of the scores of a prompt's group, of"
+              + " the batch, or by none (default: ${DEFAULT-VALUE}).")
+  private String scaleRewards;
+
+  @Option(
       names = "--clip-range-value",
       paramLabel = "X",
       defaultValue = "0.2",
@@ -218,6 +259,14 @@ final class PolicyOptions extends DecodingOptions.Sampling {
         throw command.usage(option + " needs --algorithm ppo");
       }
     }
+    if (ppo && importanceSampling != null) {
+      throw command.usage("--importance-sampling-level needs --algorithm grpo or rloo");
+    }
+    for (String option : GRPO_ONLY) {
+      if (!algorithm.equals("grpo") && command.given(option)) {
+        throw command.usage(option + " needs --algorithm grpo");
+      }
+    }
     if (algorithm.equals("grpo") && command.given("--kl-penalty")) {
       throw command.usage(
           "--kl-penalty does not apply to grpo, whose loss has exp(d) - d - 1 of each token");
@@ -251,6 +300,18 @@ final class PolicyOptions extends DecodingOptions.Sampling {
         command.choice(PpoMode.class, "--mode", mode, "full-mask, trl-classic or lab");
     KlPenalty penalty =
         command.choice(KlPenalty.class, "--kl-penalty", klPenalty, "kl, abs, mse or full");
+    ImportanceSampling level =
+        importanceSampling == null
+            ? null
+            : command.choice(
+                ImportanceSampling.class,
+                "--importance-sampling-level",
+                importanceSampling,
+                "token or sequence");
+    GrpoLoss loss =
+        command.choice(GrpoLoss.class, "--loss-type", lossType, "grpo, dapo, dr_grpo or bnpo");
+    ScoreScale scale =
+        command.choice(ScoreScale.class, "--scale-rewards", scaleRewards, "group, batch or none");
     int groups = groupSize > 0 ? groupSize : algorithm.equals("ppo") ? 1 : 4;
     try {
       return PpoOptions.builder()
@@ -284,12 +345,15 @@ final class PolicyOptions extends DecodingOptions.Sampling {
               watchdog -> watchdog.klLimit(klLimit).scoreDrop(scoreDrop).maxRollbacks(maxRollbacks))
           .gae(gae -> gae.gamma(gamma).lambda(lambda))
           .loss(
-              loss ->
-                  loss.clipRange(clipRange)
+              clipped ->
+                  clipped
+                      .clipRange(clipRange)
+                      .clipRangeHigh(clipRangeHigh)
                       .clipRangeValue(clipRangeValue)
                       .valueCoefficient(valueCoef)
                       .entropyCoefficient(entropyCoef)
                       .ratioThreshold(ratioThreshold))
+          .groups(all -> all.importanceSampling(level).loss(loss).scale(scale))
           .rewards(
               rewards ->
                   rewards

@@ -1,5 +1,6 @@
 package dev.precis.alignment.policy;
 
+import dev.precis.evaluation.SampleMoments;
 import java.util.Arrays;
 
 /**
@@ -18,13 +19,14 @@ public final class Advantages {
    * Computes the advantage of each token, from the end of each sequence to its beginning:
    *
    * <pre>
-   *   delta_t = r_t + gamma V_{t+1} - V_t,   A_t = delta_t + gamma lambda A_{t+1},   V = A = 0 after the end
+   *   delta_t = r_t + gamma V_{t+1} - V_t,   A_t = delta_t + gamma lambda A_{t+1},   V = 0 after the end
    * </pre>
    *
    * @param rewards of each token
    * @param values the critic's value of each token
    * @param mask true for tokens that count; rewards and values of the others are zero
    * @param offsets begin of each sequence, and the end of the last
+   * @param behind A after the end of each sequence, which is zero unless padding has rewards
    * @param advantages written; advantages[t] + values[t] is the return
    */
   public static void gae(
@@ -32,12 +34,13 @@ public final class Advantages {
       double[] values,
       boolean[] mask,
       int[] offsets,
+      double[] behind,
       double gamma,
       double lambda,
       double[] advantages) {
     for (int s = 0; s + 1 < offsets.length; s++) {
       double next = 0;
-      double last = 0;
+      double last = behind[s];
       for (int t = offsets[s + 1] - 1; t >= offsets[s]; t--) {
         double value = mask[t] ? values[t] : 0;
         double reward = mask[t] ? rewards[t] : 0;
@@ -89,28 +92,41 @@ public final class Advantages {
     }
   }
 
+  /** Returns what a zero outside the mask becomes when {@link #whiten} keeps the mean. */
+  static double whitenedZero(double[] values, boolean[] mask) {
+    return mean(values, mask) * (1 - 1 / Math.sqrt(variance(values, mask) + EPSILON));
+  }
+
   /**
    * Returns the advantages of GRPO (Shao et al. 2024): a sequence's score minus the mean of its
-   * group.
+   * group, divided by a standard deviation + 1e-4 unless the scale is {@link ScoreScale#NONE}.
    *
    * @param scores one for each sequence, group after group
-   * @param scale divide by the group's standard deviation + 1e-4
    * @return one for each sequence
    */
-  public static double[] group(double[] scores, int groupSize, boolean scale) {
+  public static double[] group(double[] scores, int groupSize, ScoreScale scale) {
     checkGroups(scores, groupSize);
     double[] advantages = new double[scores.length];
-    boolean[] all = new boolean[groupSize];
-    Arrays.fill(all, true);
+    double ofBatch = deviation(scores);
     for (int at = 0; at < scores.length; at += groupSize) {
       double[] group = Arrays.copyOfRange(scores, at, at + groupSize);
-      double mean = mean(group, all);
-      double deviation = scale ? Math.sqrt(variance(group, all)) + 1e-4 : 1;
+      double mean = SampleMoments.mean(group);
+      double divisor =
+          switch (scale) {
+            case GROUP -> deviation(group);
+            case BATCH -> ofBatch;
+            case NONE -> 1;
+          };
       for (int i = 0; i < groupSize; i++) {
-        advantages[at + i] = (group[i] - mean) / deviation;
+        advantages[at + i] = (group[i] - mean) / divisor;
       }
     }
     return advantages;
+  }
+
+  /** Returns the standard deviation, by Bessel's correction, of values that may all be equal. */
+  private static double deviation(double[] values) {
+    return SampleMoments.deviation(values) + 1e-4;
   }
 
   /**

@@ -8,7 +8,9 @@ import dev.precis.io.InvalidInputException;
  * Clipping and coefficients of the clipped surrogate loss (Schulman et al. 2017).
  *
  * @param clipRange epsilon: the ratio of new to old probability is clipped to [1 - epsilon, 1 +
- *     epsilon]
+ *     clipRangeHigh]
+ * @param clipRangeHigh the other bound, epsilon as well unless it is set: larger, it lets unlikely
+ *     tokens grow (clip-higher, Yu et al. 2025)
  * @param clipRangeValue values are clipped to within this of the values at the rollout
  * @param valueCoefficient coefficient of the value loss (c1)
  * @param entropyCoefficient coefficient of the entropy bonus (c2)
@@ -16,6 +18,7 @@ import dev.precis.io.InvalidInputException;
  */
 public record LossOptions(
     float clipRange,
+    float clipRangeHigh,
     float clipRangeValue,
     float valueCoefficient,
     float entropyCoefficient,
@@ -27,6 +30,7 @@ public record LossOptions(
    */
   public LossOptions {
     require(clipRange > 0, "clip-range", "above 0", clipRange);
+    require(clipRangeHigh > 0, "clip-range-high", "above 0", clipRangeHigh);
     require(clipRangeValue > 0, "clip-range-value", "above 0", clipRangeValue);
     require(valueCoefficient >= 0, "value-coef", "0 or more", valueCoefficient);
     require(entropyCoefficient >= 0, "entropy-coef", "0 or more", entropyCoefficient);
@@ -41,6 +45,7 @@ public record LossOptions(
   /** Collects the options. */
   public static final class Builder {
     private float clipRange = 0.2f;
+    private Float clipRangeHigh;
     private float clipRangeValue = 0.2f;
     private float valueCoefficient = 0.1f;
     private float entropyCoefficient = 0;
@@ -50,6 +55,12 @@ public record LossOptions(
 
     public Builder clipRange(float clipRange) {
       this.clipRange = clipRange;
+      return this;
+    }
+
+    /** Sets the upper bound alone; null: as {@link #clipRange}. */
+    public Builder clipRangeHigh(Float clipRangeHigh) {
+      this.clipRangeHigh = clipRangeHigh;
       return this;
     }
 
@@ -80,7 +91,12 @@ public record LossOptions(
      */
     public LossOptions build() {
       return new LossOptions(
-          clipRange, clipRangeValue, valueCoefficient, entropyCoefficient, ratioThreshold);
+          clipRange,
+          clipRangeHigh == null ? clipRange : clipRangeHigh,
+          clipRangeValue,
+          valueCoefficient,
+          entropyCoefficient,
+          ratioThreshold);
     }
   }
 }

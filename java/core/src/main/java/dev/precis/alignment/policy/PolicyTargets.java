@@ -29,7 +29,11 @@ record PolicyTargets(
     return switch (options.algorithm()) {
       case PPO -> critic(rollout, scores, options, klCoefficient);
       case GRPO ->
-          sequences(rollout, Advantages.group(scores, rollout.perPrompt(), true), scores, 0);
+          sequences(
+              rollout,
+              Advantages.group(scores, rollout.perPrompt(), options.groups().scale()),
+              scores,
+              0);
       case RLOO -> {
         double[] penalties = rollout.sequencePenalties();
         double[] penalized = scores.clone();
@@ -51,18 +55,18 @@ record PolicyTargets(
     for (int t = 0; t < mask.length; t++) {
       values[t] = mask[t] ? values[t] : 0;
     }
+    GaeOptions gae = options.gae();
+    double[] behind = new double[rollout.samples().size()];
     if (options.rewards().whitenRewards()) {
+      if (options.mode().whitensPadding()) {
+        double padding = Advantages.whitenedZero(rewards, mask);
+        behind = padding(rollout.offsets(), padding, gae.gamma() * gae.lambda());
+      }
       Advantages.whiten(rewards, mask, false);
     }
     double[] advantages = new double[mask.length];
     Advantages.gae(
-        rewards,
-        values,
-        mask,
-        rollout.offsets(),
-        options.gae().gamma(),
-        options.gae().lambda(),
-        advantages);
+        rewards, values, mask, rollout.offsets(), behind, gae.gamma(), gae.lambda(), advantages);
     double[] returns = new double[mask.length];
     for (int t = 0; t < mask.length; t++) {
       returns[t] = advantages[t] + values[t];
@@ -71,6 +75,27 @@ record PolicyTargets(
       Advantages.whiten(advantages, mask, true);
     }
     return new PolicyTargets(nonScore, rewards, advantages, values, returns);
+  }
+
+  /**
+   * Returns the advantage right behind the end of each response, in a batch that is padded to its
+   * longest response: {@code reward (1 + d + ... + d^(n - 1))} for n padding tokens.
+   *
+   * @param reward of each padding token, whose values are zero
+   * @param decay d, gamma lambda
+   */
+  private static double[] padding(int[] offsets, double reward, double decay) {
+    double[] behind = new double[offsets.length - 1];
+    int longest = 0;
+    for (int s = 0; s < behind.length; s++) {
+      longest = Math.max(longest, offsets[s + 1] - offsets[s]);
+    }
+    for (int s = 0; s < behind.length; s++) {
+      for (int n = offsets[s + 1] - offsets[s]; n < longest; n++) {
+        behind[s] = reward + decay * behind[s];
+      }
+    }
+    return behind;
   }
 
   /** Gives all tokens of a response the same advantage. */

@@ -4,6 +4,7 @@ import dev.precis.alignment.policy.PpoMode.EarlyStop;
 import dev.precis.heads.ValueHead;
 import dev.precis.ops.Ops;
 import dev.precis.ops.Variable;
+import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
 import dev.precis.training.DivergedException;
 import dev.precis.training.Optimizer;
@@ -89,15 +90,19 @@ final class PolicyUpdate {
       int[] order = random.order(prompts, rollout.step(), epoch);
       int accumulated = 0;
       boolean stop = false;
+      int stepTokens = 0;
       for (int at = 0; at < order.length && !stop; at += together) {
         int[] part = Arrays.copyOfRange(order, at, Math.min(order.length, at + together));
         if (accumulated == 0) {
           clearGradients();
+          int end =
+              Math.min(order.length, at + together * options.optimization().gradientAccumulation());
+          stepTokens = rollout.trainedTokens(Arrays.copyOfRange(order, at, end));
         }
         Variable hidden =
             forward.hidden(
                 rollout, part, epoch == 0 && at == 0, random.dropout(rollout.step(), epoch, at));
-        accumulate(hidden, rollout, targets, part, klCoefficient, statistics);
+        accumulate(hidden, rollout, targets, part, stepTokens, klCoefficient, statistics);
         accumulated++;
         if (accumulated == options.optimization().gradientAccumulation()
             || at + together >= order.length) {
@@ -132,7 +137,7 @@ final class PolicyUpdate {
    */
   void measure(Rollout rollout, PolicyTargets targets, int[] part, double klCoefficient) {
     Variable hidden = forward.hidden(rollout, part, true, random.dropout(rollout.step(), 0, 0));
-    accumulate(hidden, rollout, targets, part, klCoefficient, null);
+    accumulate(hidden, rollout, targets, part, rollout.trainedTokens(part), klCoefficient, null);
     clearGradients();
   }
 
@@ -141,6 +146,7 @@ final class PolicyUpdate {
    *
    * @param hidden the decoder's states
    * @param part indices of its prompts
+   * @param stepTokens trained tokens of all mini-batches of the optimizer step
    * @param statistics take the mini-batch in and can skip its gradients; or null
    */
   private void accumulate(
@@ -148,18 +154,37 @@ final class PolicyUpdate {
       Rollout rollout,
       PolicyTargets targets,
       int[] part,
+      int stepTokens,
       double klCoefficient,
       PpoStatistics statistics) {
     MiniBatch batch =
-        MiniBatch.of(rollout, targets, part, options, klCoefficient, forward.workspace());
+        MiniBatch.of(
+            rollout, targets, part, stepTokens, options, klCoefficient, forward.workspace());
+    SequenceRatios sequences =
+        options.importanceSampling() == ImportanceSampling.SEQUENCE
+            ? sequenceRatios(hidden.value(), batch)
+            : null;
     Variable values = head == null ? null : head.values(forward.tape(), hidden);
     t5.training()
         .ppoLoss(
-            forward.tape(), hidden, values, batch.inputs(), batch.coefficients(), batch.outputs());
+            forward.tape(),
+            hidden,
+            values,
+            sequences == null ? batch.inputs() : sequences.inputs(),
+            batch.coefficients(),
+            batch.outputs());
     Tensor predicted = values == null ? null : values.value();
-    if (statistics == null || statistics.miniBatch(batch, predicted, targets)) {
+    if (statistics == null || statistics.miniBatch(batch, sequences, predicted, targets)) {
       forward.tape().backward();
     }
+  }
+
+  /** Scores the responses with the policy as it is, which the loss of whole responses needs. */
+  private SequenceRatios sequenceRatios(Tensor hidden, MiniBatch batch) {
+    Tensor now = forward.workspace().shared(DType.FLOAT32, batch.tokens().length);
+    t5.model().logProbabilities(hidden, batch.inputs().actions(), now, null);
+    return SequenceRatios.of(
+        batch, now, options.algorithm() == PolicyAlgorithm.GRPO, forward.workspace());
   }
 
   private void step(PpoStatistics statistics) {

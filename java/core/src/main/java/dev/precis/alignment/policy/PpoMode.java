@@ -8,15 +8,15 @@ import java.util.Locale;
  */
 public enum PpoMode {
   /** Trains every generated token, up to and including the end token. */
-  FULL_MASK(true, Whitening.BATCH, EarlyStop.OPTIMIZER_STEP, true),
+  FULL_MASK(true, Whitening.BATCH, EarlyStop.OPTIMIZER_STEP, true, false),
 
   /** Computes what TRL 0.11.4 computes, whose first generated token is never trained. */
-  TRL_CLASSIC(false, Whitening.BATCH, EarlyStop.EPOCH, true),
+  TRL_CLASSIC(false, Whitening.BATCH, EarlyStop.EPOCH, true, true),
 
   /**
    * Computes what TRL computes at the commit that the DeepLearning.AI course's lab uses (25fa1bd).
    */
-  LAB(false, Whitening.MINI_BATCH, EarlyStop.OPTIMIZER_STEP, false);
+  LAB(false, Whitening.MINI_BATCH, EarlyStop.OPTIMIZER_STEP, false, false);
 
   /** Tokens over which advantages are whitened. */
   enum Whitening {
@@ -34,16 +34,19 @@ public enum PpoMode {
   private final Whitening whitening;
   private final EarlyStop earlyStop;
   private final boolean usesRatioThreshold;
+  private final boolean whitensPadding;
 
   PpoMode(
       boolean trainsFirstToken,
       Whitening whitening,
       EarlyStop earlyStop,
-      boolean usesRatioThreshold) {
+      boolean usesRatioThreshold,
+      boolean whitensPadding) {
     this.trainsFirstToken = trainsFirstToken;
     this.whitening = whitening;
     this.earlyStop = earlyStop;
     this.usesRatioThreshold = usesRatioThreshold;
+    this.whitensPadding = whitensPadding;
   }
 
   /**
@@ -68,6 +71,15 @@ public enum PpoMode {
   /** Returns true if mini-batches above {@link LossOptions#ratioThreshold} are skipped. */
   boolean usesRatioThreshold() {
     return usesRatioThreshold;
+  }
+
+  /**
+   * Returns true if whitened rewards have the padding behind a response rewarded: TRL whitens the
+   * zeros there as well, and does not mask what becomes of them, so that they reach the advantages
+   * of every response that is shorter than the longest of its batch.
+   */
+  boolean whitensPadding() {
+    return whitensPadding;
   }
 
   @Override

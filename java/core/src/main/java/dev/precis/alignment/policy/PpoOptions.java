@@ -29,6 +29,7 @@ import tools.jackson.databind.node.ObjectNode;
  * @param kl KL penalty towards the reference
  * @param gae advantage estimation
  * @param loss clipping and coefficients of the loss
+ * @param groups what GRPO and RLOO do with the responses to one prompt
  * @param optimization epochs, learning rate and gradient clipping
  * @param schedule length of the run and its checkpoints
  * @param watchdog limits at which a run is rolled back
@@ -43,6 +44,7 @@ public record PpoOptions(
     KlOptions kl,
     GaeOptions gae,
     LossOptions loss,
+    GroupOptions groups,
     OptimizationOptions optimization,
     ScheduleOptions schedule,
     WatchdogOptions watchdog) {
@@ -52,7 +54,8 @@ public record PpoOptions(
   /**
    * Checks the options that depend on the algorithm.
    *
-   * @throws InvalidInputException where GRPO or RLOO has groups of one response
+   * @throws InvalidInputException where GRPO or RLOO has groups of one response, or another
+   *     algorithm has options of GRPO or RLOO
    */
   public PpoOptions {
     require(
@@ -60,6 +63,26 @@ public record PpoOptions(
         "group-size",
         "2 or more for " + algorithm,
         batch.groupSize());
+    require(
+        algorithm != PolicyAlgorithm.PPO || groups.importanceSampling() == null,
+        "importance-sampling-level",
+        "left out for ppo, whose ratio is each token's",
+        groups.importanceSampling());
+    require(
+        algorithm == PolicyAlgorithm.GRPO || groups.loss() == GrpoLoss.GRPO,
+        "loss-type",
+        "left out for " + algorithm,
+        groups.loss());
+    require(
+        algorithm == PolicyAlgorithm.GRPO || groups.scale() == ScoreScale.GROUP,
+        "scale-rewards",
+        "left out for " + algorithm,
+        groups.scale());
+  }
+
+  /** Returns the level of the ratio that the loss clips. */
+  ImportanceSampling importanceSampling() {
+    return groups.importanceSampling(algorithm);
   }
 
   /** Returns the generator's options for the responses of a step. */
@@ -101,9 +124,17 @@ public record PpoOptions(
     json.put("gamma", gae.gamma());
     json.put("lambda", gae.lambda());
     json.put("clip_range", Json.shortest(loss.clipRange()));
+    json.put("clip_range_high", Json.shortest(loss.clipRangeHigh()));
     json.put("clip_range_value", Json.shortest(loss.clipRangeValue()));
     json.put("value_coefficient", Json.shortest(loss.valueCoefficient()));
     json.put("entropy_coefficient", Json.shortest(loss.entropyCoefficient()));
+    if (algorithm != PolicyAlgorithm.PPO) {
+      json.put("importance_sampling_level", importanceSampling().toString());
+    }
+    if (algorithm == PolicyAlgorithm.GRPO) {
+      json.put("loss_type", groups.loss().toString());
+      json.put("scale_rewards", groups.scale().toString());
+    }
     json.put("whiten_rewards", rewards.whitenRewards());
     json.put("scale_scores", rewards.scaleScores());
     json.put("centre_scores", rewards.centerScores());
@@ -134,6 +165,7 @@ public record PpoOptions(
     private final KlOptions.Builder kl = KlOptions.builder();
     private final GaeOptions.Builder gae = GaeOptions.builder();
     private final LossOptions.Builder loss = LossOptions.builder();
+    private final GroupOptions.Builder groups = GroupOptions.builder();
     private final OptimizationOptions.Builder optimization = OptimizationOptions.builder();
     private final ScheduleOptions.Builder schedule = ScheduleOptions.builder();
     private final WatchdogOptions.Builder watchdog = WatchdogOptions.builder();
@@ -185,6 +217,11 @@ public record PpoOptions(
       return this;
     }
 
+    public Builder groups(Consumer<GroupOptions.Builder> change) {
+      change.accept(groups);
+      return this;
+    }
+
     public Builder optimization(Consumer<OptimizationOptions.Builder> change) {
       change.accept(optimization);
       return this;
@@ -216,6 +253,7 @@ public record PpoOptions(
           kl.build(),
           gae.build(),
           loss.build(),
+          groups.build(),
           optimization.build(),
           schedule.build(),
           watchdog.build());

@@ -94,13 +94,16 @@ final class PpoStatistics {
    * Adds what the kernel wrote for a mini-batch. A mini-batch whose mean ratio of new to old
    * probability exceeds the threshold counts with a loss of 0.
    *
+   * @param sequences the ratios of whole responses; null: each token has its own
    * @param values the critic's present values, or null
    * @return true if the mini-batch is trained on
    */
-  boolean miniBatch(MiniBatch batch, Tensor values, PolicyTargets targets) {
+  boolean miniBatch(
+      MiniBatch batch, SequenceRatios sequences, Tensor values, PolicyTargets targets) {
     int n = batch.tokens().length;
     boolean[] mask = new boolean[n];
     double[] ratio = new double[n];
+    double[] ofToken = new double[n];
     double[] square = new double[n];
     double[] moved = new double[n];
     double[] clipped = new double[n];
@@ -119,14 +122,16 @@ final class PpoStatistics {
           MiniBatch.at(batch.outputs().logProbabilities(), i)
               - MiniBatch.at(batch.inputs().oldLogProbabilities(), i);
       double advantage = batch.advantages()[i];
-      ratio[i] = Math.exp(d);
+      ofToken[i] = Math.exp(d);
+      ratio[i] = sequences == null ? ofToken[i] : sequences.ratios()[i];
       largestRatio = Math.max(largestRatio, ratio[i]);
       square[i] = 0.5 * d * d;
       moved[i] = -d;
-      double bounded =
-          Math.clamp(ratio[i], 1.0 - options.loss().clipRange(), 1.0 + options.loss().clipRange());
-      clipped[i] = -advantage * bounded > -advantage * ratio[i] ? 1 : 0;
-      policy[i] = MiniBatch.at(batch.outputs().policyLosses(), i);
+      clipped[i] = -advantage * batch.clamp(ratio[i]) > -advantage * ratio[i] ? 1 : 0;
+      policy[i] =
+          sequences == null
+              ? MiniBatch.at(batch.outputs().policyLosses(), i)
+              : sequences.losses()[i];
       entropy[i] = MiniBatch.at(batch.outputs().entropies(), i);
       double weight =
           MiniBatch.at(batch.inputs().weights(), i) * options.optimization().gradientAccumulation();
@@ -141,7 +146,8 @@ final class PpoStatistics {
     }
     double meanRatio = or0(Advantages.mean(ratio, mask));
     boolean guarded = options.mode().usesRatioThreshold() && options.loss().ratioThreshold() > 0;
-    boolean trained = !guarded || !(meanRatio > options.loss().ratioThreshold());
+    double guardedRatio = or0(Advantages.mean(ofToken, mask));
+    boolean trained = !guarded || !(guardedRatio > options.loss().ratioThreshold());
     double total = weighted - options.loss().entropyCoefficient() * entropyShare;
     total += batch.coefficients().klCoefficient() * penalty;
     if (options.algorithm() == PolicyAlgorithm.PPO) {

@@ -117,6 +117,17 @@ public final class Rollout {
     return mask;
   }
 
+  /** Returns the trained tokens of the responses to the prompts with these indices. */
+  int trainedTokens(int[] part) {
+    int trained = 0;
+    for (int p : part) {
+      for (int t = offsets[p * perPrompt()]; t < offsets[(p + 1) * perPrompt()]; t++) {
+        trained += mask[t] ? 1 : 0;
+      }
+    }
+    return trained;
+  }
+
   /** Returns the policy's log-probability of each token, before temperature, top-k and top-p. */
   public double[] logProbabilities() {
     return logProbabilities;

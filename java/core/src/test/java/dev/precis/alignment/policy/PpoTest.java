@@ -133,10 +133,11 @@ class PpoTest {
         new double[] {2 - 4.0, 4 - 3.0, 4 - 3.0, 0, 0, 0},
         Advantages.leaveOneOut(new double[] {2, 4, 4, 7, 7, 7}, 3),
         1e-12);
-    double[] group = Advantages.group(new double[] {1, 3, 5, 5}, 2, true);
+    double[] group = Advantages.group(new double[] {1, 3, 5, 5}, 2, ScoreScale.GROUP);
     assertEquals(-1 / (Math.sqrt(2) + 1e-4), group[0], 1e-9);
     assertEquals(0, group[2]);
-    assertThrows(IllegalArgumentException.class, () -> Advantages.group(new double[3], 2, true));
+    assertThrows(
+        IllegalArgumentException.class, () -> Advantages.group(new double[3], 2, ScoreScale.GROUP));
   }
 
   private interface Work {

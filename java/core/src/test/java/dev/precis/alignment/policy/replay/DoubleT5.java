@@ -128,6 +128,9 @@ public final class DoubleT5 {
 
   /** The value head's estimates (length, 1). */
   Node values(DoubleTape tape, Node hidden) {
+    if (headWeight == null) {
+      return null;
+    }
     return tape.add(tape.matmul(hidden, headWeight), headBias);
   }
 

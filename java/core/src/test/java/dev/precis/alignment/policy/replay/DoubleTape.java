@@ -202,12 +202,17 @@ final class DoubleTape {
 
   /** Each element as near as the range allows to that of a constant. */
   Node clamp(Node x, Node centre, double range) {
+    return clamp(x, centre, range, range);
+  }
+
+  /** Each element, from so far below that of a constant to so far above it. */
+  Node clamp(Node x, Node centre, double below, double above) {
     Node y = result(x.rows(), x.columns(), x);
     boolean[][] inside = new boolean[x.rows()][x.columns()];
     for (int i = 0; i < y.rows(); i++) {
       for (int j = 0; j < y.columns(); j++) {
-        double low = centre.value[i][j] - range;
-        double high = centre.value[i][j] + range;
+        double low = centre.value[i][j] - below;
+        double high = centre.value[i][j] + above;
         y.value[i][j] = Math.clamp(x.value[i][j], low, high);
         inside[i][j] = y.value[i][j] == x.value[i][j];
       }

@@ -59,9 +59,39 @@ public final class PpoFormulas {
     return rewards;
   }
 
-  /** Generalised advantage estimates; what the mask leaves out counts as zero. */
+  /**
+   * Advantage behind each sequence, whose padding to the longest has rewards of zero before all
+   * rewards are {@link #scaled}: one more estimate from the end, over a row of the padding alone.
+   */
+  static double[] behind(double[][] rewards, double[][] mask, double gamma, double lambda) {
+    double mean = mean(rewards, mask);
+    double zero = mean - mean / Math.sqrt(variance(rewards, mask) + 1e-8);
+    int longest = Arrays.stream(rewards).mapToInt(row -> row.length).max().orElseThrow();
+    return Arrays.stream(rewards)
+        .mapToDouble(
+            row -> {
+              int n = longest - row.length;
+              double sum = 0;
+              for (int t = 0; t < n; t++) {
+                sum += zero * Math.pow(gamma * lambda, t);
+              }
+              return sum;
+            })
+        .toArray();
+  }
+
+  /**
+   * Generalised advantage estimates; what the mask leaves out counts as zero.
+   *
+   * @param behind the estimate behind the end of each sequence
+   */
   static double[][] advantages(
-      double[][] values, double[][] rewards, double[][] mask, double gamma, double lambda) {
+      double[][] values,
+      double[][] rewards,
+      double[][] mask,
+      double[] behind,
+      double gamma,
+      double lambda) {
     double[][] advantages = new double[values.length][];
     for (int s = 0; s < values.length; s++) {
       int n = values[s].length;
@@ -70,7 +100,7 @@ public final class PpoFormulas {
         double here = values[s][t] * mask[s][t];
         double next = t + 1 < n ? values[s][t + 1] * mask[s][t + 1] : 0;
         double delta = rewards[s][t] * mask[s][t] + gamma * next - here;
-        double later = t + 1 < n ? advantages[s][t + 1] : 0;
+        double later = t + 1 < n ? advantages[s][t + 1] : behind[s];
         advantages[s][t] = delta + gamma * lambda * later;
       }
     }

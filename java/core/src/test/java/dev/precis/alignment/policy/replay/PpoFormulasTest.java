@@ -51,7 +51,12 @@ class PpoFormulasTest {
 
   private double[][] advantages() {
     return PpoFormulas.advantages(
-        array("values"), rewards(), mask, constant("gamma"), constant("lam"));
+        array("values"),
+        rewards(),
+        mask,
+        new double[mask.length],
+        constant("gamma"),
+        constant("lam"));
   }
 
   /** The relative error over what the mask has. */

@@ -1,6 +1,5 @@
 package dev.precis.alignment.policy.replay;
 
-import dev.precis.alignment.policy.replay.DoubleTape.Node;
 import dev.precis.alignment.policy.replay.PpoFormulas.Loss;
 import dev.precis.alignment.policy.replay.PpoFormulas.LossConstants;
 import dev.precis.alignment.policy.replay.PpoFormulas.Penalty;
@@ -17,7 +16,7 @@ import java.util.Map;
  * double precision: the reference is the same model without its adapters. Everything that TRL draws
  * (responses, the order of mini-batches) is given, so that two implementations can be compared.
  */
-public final class TrlClassicReplay {
+public final class TrlClassicReplay extends PolicyReplay {
   /** TRL's defaults; what a test wants otherwise it sets. */
   public static final class Settings {
     /** True if the first generated token is left out, as TRL's mask has it. */
@@ -37,6 +36,9 @@ public final class TrlClassicReplay {
     public double valueCoefficient = 0.1;
     public double entropyCoefficient;
     public boolean whitensRewards;
+
+    /** True if whitening moves the zeros of the padding too, and the advantages with them. */
+    public boolean whitensPadding = true;
 
     /** True if the scores' running mean is taken off, and they are divided by their deviation. */
     public boolean normalisesScores;
@@ -67,26 +69,14 @@ public final class TrlClassicReplay {
   public record Batch(
       List<int[]> prompts, List<int[]> responses, double[] scores, int[][] orders) {}
 
-  private static final double BETA1 = 0.9;
-  private static final double BETA2 = 0.999;
-  private static final double EPSILON = 1e-8;
-
-  private final DoubleT5 model;
   private final Settings settings;
-  private final Map<Node, double[][]> firstMoments = new LinkedHashMap<>();
-  private final Map<Node, double[][]> secondMoments = new LinkedHashMap<>();
   private final List<Double> seenScores = new ArrayList<>();
   private double klCoefficient;
-  private int updates;
 
   public TrlClassicReplay(DoubleT5 model, Settings settings) {
-    this.model = model;
+    super(model, settings.learningRate);
     this.settings = settings;
     klCoefficient = settings.klCoefficient;
-    for (Node parameter : model.parameters().values()) {
-      firstMoments.put(parameter, new double[parameter.rows()][parameter.columns()]);
-      secondMoments.put(parameter, new double[parameter.rows()][parameter.columns()]);
-    }
   }
 
   /** Trains on a batch and returns TRL's statistics of it by their names. */
@@ -100,8 +90,9 @@ public final class TrlClassicReplay {
       mask[s] = new double[batch.responses().get(s).length - 1];
       Arrays.fill(mask[s], 1);
       mask[s][0] = settings.masksFirst ? 0 : 1;
-      Pass policy = pass(new DoubleTape(), batch, s, true);
-      Pass reference = pass(new DoubleTape(), batch, s, false);
+      Pass policy = pass(new DoubleTape(), batch.prompts().get(s), batch.responses().get(s), true);
+      Pass reference =
+          pass(new DoubleTape(), batch.prompts().get(s), batch.responses().get(s), false);
       old[s] = PpoFormulas.elements(policy.predictions().logProbabilities());
       double[] ref = PpoFormulas.elements(reference.predictions().logProbabilities());
       oldValues[s] = PpoFormulas.elements(policy.predictions().values());
@@ -116,11 +107,15 @@ public final class TrlClassicReplay {
     }
     double[] scores = processed(batch.scores());
     double[][] rewards = PpoFormulas.rewards(scores, penalties, mask, klCoefficient);
+    double[] behind = new double[n];
     if (settings.whitensRewards) {
+      if (settings.whitensPadding) {
+        behind = PpoFormulas.behind(rewards, mask, settings.gamma, settings.lambda);
+      }
       rewards = PpoFormulas.scaled(rewards, mask);
     }
     double[][] advantages =
-        PpoFormulas.advantages(oldValues, rewards, mask, settings.gamma, settings.lambda);
+        PpoFormulas.advantages(oldValues, rewards, mask, behind, settings.gamma, settings.lambda);
     double[][] returns = PpoFormulas.returns(advantages, oldValues, mask);
     Targets targets =
         new Targets(
@@ -156,30 +151,13 @@ public final class TrlClassicReplay {
         .toArray();
   }
 
-  /** A pass over one sequence; each token of the response is predicted from those before it. */
-  private record Pass(Predictions predictions, Node distributions) {}
-
-  private Pass pass(DoubleTape tape, Batch batch, int sequence, boolean adapted) {
-    int[] response = batch.responses().get(sequence);
-    // TRL feeds the last token as well and drops what comes of it.
-    int[] inputs = Arrays.copyOf(response, response.length - 1);
-    int[] predicted = Arrays.copyOfRange(response, 1, response.length);
-    Node encoded = model.encode(tape, batch.prompts().get(sequence), adapted);
-    Node hidden = model.decode(tape, encoded, inputs, adapted);
-    Node distributions = tape.logSoftmax(model.logits(tape, hidden));
-    return new Pass(
-        new Predictions(
-            tape.pick(distributions, predicted),
-            tape.entropy(distributions),
-            model.values(tape, hidden)),
-        distributions);
-  }
-
   private Map<String, Double> update(Batch batch, int[] sequences, Targets targets) {
     DoubleTape tape = new DoubleTape();
     List<Predictions> predictions = new ArrayList<>();
     for (int sequence : sequences) {
-      predictions.add(pass(tape, batch, sequence, true).predictions());
+      predictions.add(
+          pass(tape, batch.prompts().get(sequence), batch.responses().get(sequence), true)
+              .predictions());
     }
     if (settings.whitensMiniBatches) {
       targets = targets.withAdvantages(PpoFormulas.whitened(targets.advantages(), targets.mask()));
@@ -192,42 +170,8 @@ public final class TrlClassicReplay {
             settings.entropyCoefficient,
             settings.ratioThreshold);
     Loss loss = PpoFormulas.loss(tape, predictions, targets, constants);
-    model.parameters().values().forEach(Node::clearGradient);
-    tape.backward(loss.total());
-    adam(Math.min(1, settings.maxGradNorm / (gradientNorm() + 1e-6)));
+    step(tape, loss.total(), settings.maxGradNorm);
     return loss.statistics();
-  }
-
-  private double gradientNorm() {
-    double squares = 0;
-    for (Node parameter : model.parameters().values()) {
-      for (double[] row : parameter.gradient) {
-        squares += Arrays.stream(row).map(g -> g * g).sum();
-      }
-    }
-    return Math.sqrt(squares);
-  }
-
-  /** Adam without weight decay (Kingma and Ba 2015) of the gradients times a factor. */
-  private void adam(double factor) {
-    updates++;
-    double correction1 = 1 - Math.pow(BETA1, updates);
-    double correction2 = 1 - Math.pow(BETA2, updates);
-    for (Node parameter : model.parameters().values()) {
-      double[][] m = firstMoments.get(parameter);
-      double[][] v = secondMoments.get(parameter);
-      for (int i = 0; i < m.length; i++) {
-        for (int j = 0; j < m[i].length; j++) {
-          double g = factor * parameter.gradient[i][j];
-          m[i][j] = BETA1 * m[i][j] + (1 - BETA1) * g;
-          v[i][j] = BETA2 * v[i][j] + (1 - BETA2) * g * g;
-          parameter.value[i][j] -=
-              settings.learningRate
-                  * (m[i][j] / correction1)
-                  / (Math.sqrt(v[i][j] / correction2) + EPSILON);
-        }
-      }
-    }
   }
 
   private Map<String, Double> statistics(
