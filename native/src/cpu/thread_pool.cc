@@ -27,6 +27,22 @@ void pause() {
 #endif
 }
 
+// Waits until done() holds: spins first, then sleep() waits for a change of what done() reads.
+template <typename Done, typename Sleep>
+inline void spin_then_sleep(Done done, Sleep sleep) {
+  auto deadline = std::chrono::steady_clock::time_point::max();
+  for (uint32_t spins = 0; !done(); spins++) {
+    pause();
+    if ((spins & 255) != 255) continue;
+    const auto now = std::chrono::steady_clock::now();
+    if (deadline == std::chrono::steady_clock::time_point::max()) {
+      deadline = now + kSpin;
+    } else if (now > deadline) {
+      sleep();
+    }
+  }
+}
+
 int current_thread_id() {
   static thread_local const int id = static_cast<int>(syscall(SYS_gettid));
   return id;
@@ -169,18 +185,11 @@ void ThreadPool::run(Task task, const void* argument) {
   s.generation.fetch_add(1, std::memory_order_release);
   s.generation.notify_all();
   task(argument, 0, threads_);
-  auto deadline = std::chrono::steady_clock::time_point::max();
-  for (uint32_t spins = 0; s.running.load(std::memory_order_acquire) != 0; spins++) {
-    pause();
-    if ((spins & 255) != 255) continue;
-    const auto now = std::chrono::steady_clock::now();
-    if (deadline == std::chrono::steady_clock::time_point::max()) {
-      deadline = now + kSpin;
-    } else if (now > deadline) {
-      const uint32_t left = s.running.load(std::memory_order_acquire);
-      if (left != 0) s.running.wait(left, std::memory_order_acquire);
-    }
-  }
+  spin_then_sleep([&] { return s.running.load(std::memory_order_acquire) == 0; },
+                  [&] {
+                    const uint32_t left = s.running.load(std::memory_order_acquire);
+                    if (left != 0) s.running.wait(left, std::memory_order_acquire);
+                  });
 }
 
 void ThreadPool::work(Shared* shared, int thread, int core) {
@@ -189,17 +198,8 @@ void ThreadPool::work(Shared* shared, int thread, int core) {
   Shared& s = *shared;
   uint32_t seen = 0;
   for (;;) {
-    auto deadline = std::chrono::steady_clock::time_point::max();
-    for (uint32_t spins = 0; s.generation.load(std::memory_order_acquire) == seen; spins++) {
-      pause();
-      if ((spins & 255) != 255) continue;
-      const auto now = std::chrono::steady_clock::now();
-      if (deadline == std::chrono::steady_clock::time_point::max()) {
-        deadline = now + kSpin;
-      } else if (now > deadline) {
-        s.generation.wait(seen, std::memory_order_acquire);
-      }
-    }
+    spin_then_sleep([&] { return s.generation.load(std::memory_order_acquire) != seen; },
+                    [&] { s.generation.wait(seen, std::memory_order_acquire); });
     seen = s.generation.load(std::memory_order_acquire);
     if (s.stop.load(std::memory_order_acquire)) return;
     s.task(s.argument, thread, s.threads);

@@ -3,6 +3,7 @@ package dev.precis;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.precis.io.Json;
 import dev.precis.random.SplitMix64;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -11,6 +12,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * Runs a class as a process of its own that is killed at random moments, then once more to its end.
@@ -48,6 +50,17 @@ public final class Killing {
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
+  }
+
+  /** Returns the lines of a run's metrics, without those that time decides. */
+  public static List<String> metrics(Path run) throws IOException {
+    List<String> lines = new ArrayList<>();
+    for (String line : Files.readAllLines(run.resolve("metrics.jsonl"))) {
+      ObjectNode object = Json.parseObject(line, "metrics").node();
+      object.remove("tokens_per_second");
+      lines.add(object.toString());
+    }
+    return lines;
   }
 
   private static void sleep(long milliseconds) {

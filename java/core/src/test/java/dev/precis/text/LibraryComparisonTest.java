@@ -29,38 +29,11 @@ class LibraryComparisonTest {
       "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}"
           + "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 
-  private static final String[] PARTS = {
-    "hello",
-    "Zürich",
-    "ﬁne",
-    "１２３",
-    "½",
-    "\u2581",
-    "</s>",
-    "<pad>",
-    "<extra_id_7>",
-    "\u200B",
-    "\uD83D\uDE00",
-    "\uD83D\uDC69\u200D\uD83D\uDCBB",
-    "e\u0301",
+  private static final String[] MORE_PARTS = {
     "ｅ\u0301",
     "\u00A0\u0301",
-    "你好",
-    "\u3000",
-    "ß",
-    "\t",
-    "\n",
     "\r\n",
-    " ",
-    "  ",
-    "#Person1#:",
-    "don't",
     "'re",
-    "$5.30",
-    "\u00A0",
-    "\0",
-    "\uFFFD",
-    "(*)",
     "İ",
     "Σ",
     "\u0600a",
@@ -105,6 +78,11 @@ class LibraryComparisonTest {
     return (ObjectNode) Json.mapper().readTree(json.replace('\'', '"'));
   }
 
+  private static String part(Random random) {
+    int i = random.nextInt(TokenizerTest.PARTS.length + MORE_PARTS.length);
+    return i < MORE_PARTS.length ? MORE_PARTS[i] : TokenizerTest.PARTS[i - MORE_PARTS.length];
+  }
+
   /** A random text; without {@code anyCharacter} of characters that old tables know. */
   private static String text(Random random, boolean anyCharacter) {
     StringBuilder text = new StringBuilder();
@@ -115,7 +93,7 @@ class LibraryComparisonTest {
         int c = random.nextInt(limit);
         text.appendCodePoint(c >= 0xD800 && c < 0xE000 ? 'A' : c);
       } else {
-        text.append(PARTS[random.nextInt(PARTS.length)]);
+        text.append(part(random));
       }
       text.append(random.nextInt(3) == 0 ? " " : "");
     }

@@ -342,42 +342,44 @@ class TokenizerTest {
   }
 
   /** Words of all scripts, whitespace, emoji, combining marks and the tokens' own spellings. */
+  static final String[] PARTS = {
+    "hello",
+    "Zürich",
+    "ﬁne",
+    "１２３",
+    "½",
+    "\u2581",
+    "</s>",
+    "<pad>",
+    "<extra_id_7>",
+    "\u200B",
+    "\uD83D\uDE00",
+    "\uD83D\uDC69\u200D\uD83D\uDCBB",
+    "e\u0301",
+    "你好",
+    "\u3000",
+    "ß",
+    "\t",
+    "\n",
+    " ",
+    "  ",
+    "#Person1#:",
+    "don't",
+    "$5.30",
+    "\u00A0",
+    "\0",
+    "\uFFFD",
+    "(*)"
+  };
+
+  /** Returns some of these parts and some other characters. */
   static String randomText(Random random, int maxParts, IntPredicate allowed) {
-    String[] parts = {
-      "hello",
-      "Zürich",
-      "ﬁne",
-      "１２３",
-      "½",
-      "\u2581",
-      "</s>",
-      "<pad>",
-      "<extra_id_7>",
-      "\u200B",
-      "\uD83D\uDE00",
-      "\uD83D\uDC69\u200D\uD83D\uDCBB",
-      "e\u0301",
-      "你好",
-      "\u3000",
-      "ß",
-      "\t",
-      "\n",
-      " ",
-      "  ",
-      "#Person1#:",
-      "don't",
-      "$5.30",
-      "\u00A0",
-      "\0",
-      "\uFFFD",
-      "(*)"
-    };
     StringBuilder text = new StringBuilder();
     for (int i = random.nextInt(maxParts); i > 0; i--) {
       String part =
           random.nextInt(3) == 0
               ? Character.toString(randomCodePoint(random))
-              : parts[random.nextInt(parts.length)];
+              : PARTS[random.nextInt(PARTS.length)];
       if (part.codePoints().allMatch(allowed)) {
         text.append(part);
       }

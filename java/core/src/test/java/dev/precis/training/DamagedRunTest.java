@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.precis.Killing;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
 import java.io.IOException;
@@ -50,7 +51,7 @@ final class DamagedRunTest {
       }
     }
     result = Files.readAllBytes(adapter());
-    losses = losses();
+    losses = Killing.metrics(folder);
   }
 
   private Path adapter() {
@@ -59,16 +60,6 @@ final class DamagedRunTest {
 
   private Path newest(String name) {
     return folder.resolve("checkpoints/step-" + LAST).resolve(name);
-  }
-
-  private List<String> losses() throws IOException {
-    List<String> losses = new ArrayList<>();
-    for (String line : Files.readAllLines(folder.resolve("metrics.jsonl"))) {
-      ObjectNode object = Json.parseObject(line, "metrics").node();
-      object.remove("tokens_per_second");
-      losses.add(object.toString());
-    }
-    return losses;
   }
 
   private void train() {
@@ -102,7 +93,7 @@ final class DamagedRunTest {
     Files.delete(adapter());
     train();
     assertArrayEquals(result, Files.readAllBytes(adapter()));
-    assertEquals(losses, losses());
+    assertEquals(losses, Killing.metrics(folder));
   }
 
   @ParameterizedTest

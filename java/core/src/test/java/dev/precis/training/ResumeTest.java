@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.precis.Killing;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
 import dev.precis.random.SplitMix64;
@@ -52,16 +53,6 @@ class ResumeTest {
     return Files.readAllBytes(run.resolve("adapter/adapter_model.safetensors"));
   }
 
-  private static List<String> losses(Path run) throws IOException {
-    List<String> losses = new ArrayList<>();
-    for (String line : Files.readAllLines(run.resolve("metrics.jsonl"))) {
-      ObjectNode object = Json.parseObject(line, "metrics").node();
-      object.remove("tokens_per_second");
-      losses.add(object.toString());
-    }
-    return losses;
-  }
-
   @Test
   void killedAtRandomMoments(@TempDir Path folder) throws Exception {
     Path whole = folder.resolve("whole");
@@ -93,7 +84,7 @@ class ResumeTest {
     assertEquals(0, last.exitValue(), () -> read(folder.resolve("output.txt")));
     assertTrue(kills > 0, "no run lived long enough to be killed");
     assertArrayEquals(result(whole), result(killed));
-    assertEquals(losses(whole), losses(killed));
+    assertEquals(Killing.metrics(whole), Killing.metrics(killed));
     assertTrue(
         Files.list(killed.resolve("checkpoints")).noneMatch(p -> p.toString().endsWith(".tmp")));
   }
@@ -119,7 +110,7 @@ class ResumeTest {
     } while (result.end() == Trainer.End.INTERRUPTED);
     assertEquals(TrainingProcess.STEPS, runs);
     assertArrayEquals(result(whole), result(stopped));
-    assertEquals(losses(whole), losses(stopped));
+    assertEquals(Killing.metrics(whole), Killing.metrics(stopped));
   }
 
   private static Trainer.Result stopAfterOne(Path folder) {

@@ -5,20 +5,16 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.precis.Killing;
-import dev.precis.io.Json;
 import dev.precis.training.TrainingLoop.End;
 import dev.precis.training.TrainingLoop.Result;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import tools.jackson.databind.node.ObjectNode;
 
 /** A run of preferences that is killed at any moment resumes bitwise identically. */
 class PreferenceResumeTest {
@@ -28,16 +24,6 @@ class PreferenceResumeTest {
 
   private static byte[] result(Path run) throws IOException {
     return Files.readAllBytes(run.resolve("adapter/adapter_model.safetensors"));
-  }
-
-  private static List<String> metrics(Path run) throws IOException {
-    List<String> lines = new ArrayList<>();
-    for (String line : Files.readAllLines(run.resolve("metrics.jsonl"))) {
-      ObjectNode object = Json.parseObject(line, "metrics").node();
-      object.remove("tokens_per_second");
-      lines.add(object.toString());
-    }
-    return lines;
   }
 
   @ParameterizedTest
@@ -54,7 +40,7 @@ class PreferenceResumeTest {
     } while (result.end() == End.INTERRUPTED);
     assertEquals(PreferenceProcess.STEPS, runs);
     assertArrayEquals(result(whole), result(stopped));
-    assertEquals(metrics(whole), metrics(stopped));
+    assertEquals(Killing.metrics(whole), Killing.metrics(stopped));
   }
 
   @Test
@@ -64,7 +50,7 @@ class PreferenceResumeTest {
     Path killed = folder.resolve("killed");
     Killing.run(PreferenceProcess.class, KILLS, folder, killed.toString(), "false");
     assertArrayEquals(result(whole), result(killed));
-    assertEquals(metrics(whole), metrics(killed));
+    assertEquals(Killing.metrics(whole), Killing.metrics(killed));
     try (Stream<Path> left = Files.walk(killed)) {
       assertTrue(left.noneMatch(p -> p.toString().endsWith(".tmp")));
     }

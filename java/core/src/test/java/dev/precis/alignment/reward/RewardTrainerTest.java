@@ -189,16 +189,6 @@ class RewardTrainerTest {
     return Files.readAllBytes(run.resolve("model/model.safetensors"));
   }
 
-  private static List<String> metrics(Path run) throws IOException {
-    List<String> lines = new ArrayList<>();
-    for (String line : Files.readAllLines(run.resolve("metrics.jsonl"))) {
-      ObjectNode object = Json.parseObject(line, "metrics").node();
-      object.remove("tokens_per_second");
-      lines.add(object.toString());
-    }
-    return lines;
-  }
-
   @Test
   void killedAtRandomMoments(@TempDir Path folder) throws Exception {
     Path whole = folder.resolve("whole");
@@ -206,7 +196,7 @@ class RewardTrainerTest {
     Path killed = folder.resolve("killed");
     Killing.run(RewardProcess.class, 4, folder, killed.toString());
     assertArrayEquals(result(whole), result(killed));
-    assertEquals(metrics(whole), metrics(killed));
+    assertEquals(Killing.metrics(whole), Killing.metrics(killed));
   }
 
   @Test
