@@ -25,6 +25,8 @@ final class PolicyOptions extends DecodingOptions.Sampling {
           "--lambda",
           "--clip-range-value",
           "--value-coef",
+          "--value-learning-rate",
+          "--value-warmup-steps",
           "--whiten-rewards");
 
   /** Names the options of GRPO's loss. */
@@ -197,6 +199,22 @@ final class PolicyOptions extends DecodingOptions.Sampling {
   private float valueCoef;
 
   @Option(
+      names = "--value-learning-rate",
+      paramLabel = "X",
+      description =
+          "ppo: learning rate of the critic's head, which starts at random (default:"
+              + " --learning-rate).")
+  private Float valueLearningRate;
+
+  @Option(
+      names = "--value-warmup-steps",
+      paramLabel = "N",
+      defaultValue = "0",
+      description =
+          "ppo: steps at the start that train the critic alone (default: ${DEFAULT-VALUE}).")
+  private int valueWarmupSteps;
+
+  @Option(
       names = "--entropy-coef",
       paramLabel = "X",
       defaultValue = "0",
@@ -326,6 +344,8 @@ final class PolicyOptions extends DecodingOptions.Sampling {
                       .gradientAccumulation(steps.gradientAccumulation())
                       .ppoEpochs(ppoEpochs)
                       .learningRate(steps.learningRate(algorithm.equals("ppo") ? 1.41e-5f : 1e-6f))
+                      .valueLearningRate(valueLearningRate)
+                      .valueWarmupSteps(valueWarmupSteps)
                       .maxGradNorm(steps.maxGradNorm())
                       .earlyStopKl(earlyStopKl))
           .schedule(

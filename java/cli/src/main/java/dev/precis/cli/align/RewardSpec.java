@@ -31,9 +31,16 @@ record RewardSpec(
   enum Kind {
     CLASSIFIER("label", "weight", "measure", "dtype", "template", "name"),
     ROUGE("weight", "name"),
-    LENGTH("weight", "name");
+    LENGTH("weight", "name"),
+    FACTS("weight", "name");
 
     private final List<String> keys;
+
+    /** Returns whether a text is of this kind: facts have no argument. */
+    boolean names(String text) {
+      String name = name().toLowerCase(Locale.ROOT);
+      return this == FACTS ? text.matches("facts([=,].*)?") : text.startsWith(name + ":");
+    }
 
     Kind(String... keys) {
       this.keys = List.of(keys);
@@ -41,17 +48,18 @@ record RewardSpec(
   }
 
   private static final String FORMS =
-      "classifier:MODEL,label=NAME,weight=X, rouge:rouge1 (rouge2, rougeL, rougeLsum) or"
-          + " length:WORDS, each with an optional weight";
+      "classifier:MODEL,label=NAME,weight=X, rouge:rouge1 (rouge2, rougeL, rougeLsum),"
+          + " length:WORDS or facts, each with an optional weight";
 
   /** Reads a term. */
   static RewardSpec parse(String text, Function<String, RuntimeException> error) {
     Kind kind =
         Arrays.stream(Kind.values())
-            .filter(each -> text.startsWith(each.name().toLowerCase(Locale.ROOT) + ":"))
+            .filter(each -> each.names(text))
             .findFirst()
             .orElseThrow(() -> error.apply("--reward must be " + FORMS + ", not '" + text + "'"));
-    String[] parts = text.substring(kind.name().length() + 1).split(",(?=[a-z_]+=)");
+    int begin = kind.name().length() + (kind == Kind.FACTS ? 0 : 1);
+    String[] parts = text.substring(begin).split(",(?=[a-z_]+=)");
     Map<String, String> settings = new LinkedHashMap<>();
     for (String part : Arrays.asList(parts).subList(1, parts.length)) {
       int equals = part.indexOf('=');
@@ -73,7 +81,7 @@ record RewardSpec(
       }
       argument = argument.substring(0, equals);
     }
-    if (argument.isBlank()) {
+    if (argument.isBlank() != (kind == Kind.FACTS)) {
       throw error.apply("--reward must be " + FORMS + ", not '" + text + "'");
     }
     String weight = settings.remove("weight");
@@ -104,6 +112,7 @@ record RewardSpec(
       }
       case ROUGE -> metric();
       case LENGTH -> words();
+      case FACTS -> {}
     }
     if (setting("name").filter(String::isBlank).isPresent()) {
       throw error.apply("--reward " + text + ": the name is empty");

@@ -3,6 +3,7 @@ package dev.precis.cli.align;
 import dev.precis.Classifier;
 import dev.precis.alignment.reward.ClassifierReward;
 import dev.precis.alignment.reward.Completion;
+import dev.precis.alignment.reward.FactReward;
 import dev.precis.alignment.reward.LengthReward;
 import dev.precis.alignment.reward.Reward;
 import dev.precis.alignment.reward.RewardTemplate;
@@ -74,6 +75,11 @@ record RewardTerms(
                 "length",
                 spec.weight(),
                 new LengthReward(LengthReward.Unit.WORDS, spec.words(), 1));
+        case FACTS -> {
+          FactReward reward = new FactReward();
+          add(spec, "facts", spec.weight(), reward);
+          measures.putIfAbsent("facts", reward);
+        }
       }
     }
 

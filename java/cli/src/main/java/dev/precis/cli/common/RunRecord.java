@@ -47,7 +47,15 @@ final class RunRecord {
 
   /** Options of the critic, which only ppo has. */
   private static final Set<String> CRITIC =
-      Set.of("mode", "gamma", "lambda", "clip-range-value", "value-coef", "whiten-rewards");
+      Set.of(
+          "mode",
+          "gamma",
+          "lambda",
+          "clip-range-value",
+          "value-coef",
+          "value-learning-rate",
+          "value-warmup-steps",
+          "whiten-rewards");
 
   /** The alignments that have label smoothing. */
   private static final Set<String> SMOOTHED = Set.of("cdpo", "robust");

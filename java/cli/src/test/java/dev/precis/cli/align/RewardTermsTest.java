@@ -103,7 +103,9 @@ final class RewardTermsTest {
             "--reward",
             "rouge:rouge1,weight=2",
             "--reward",
-            "length:12=0.1")
+            "length:12=0.1",
+            "--reward",
+            "facts=3")
         .succeeded();
     JsonNode step = firstStep("run");
     double hate = step.get("reward/hate").doubleValue();
@@ -112,7 +114,8 @@ final class RewardTermsTest {
     assertEquals(
         -0.5 * hate
             + 2 * step.get("reward/rouge1").doubleValue()
-            + 0.1 * step.get("reward/length").doubleValue(),
+            + 0.1 * step.get("reward/length").doubleValue()
+            + 3 * step.get("reward/facts").doubleValue(),
         step.get("ppo/mean_scores").doubleValue(),
         1e-9);
   }
@@ -174,6 +177,8 @@ final class RewardTermsTest {
         "--reward=classifier:R,label=hate,dtype=int8 | dtype must be float32 or bfloat16",
         "--reward=classifier:,label=hate | --reward must be classifier:MODEL",
         "--reward=toxicity:R | --reward must be classifier:MODEL",
+        "--reward=facts:all | --reward must be",
+        "--reward=facts=many | the weight after = must be a number",
         "--reward=length:long | length:WORDS with a number",
         "--reward=classifier:R,label=kind | its labels are: nothate, hate",
         "--reward=rouge:rouge1 | Two parts of the reward are named 'rouge1'",

@@ -72,8 +72,16 @@ final class PolicyUpdate {
     this.learningRateFactor = learningRateFactor;
   }
 
-  float learningRate() {
-    return options.optimization().learningRate() * learningRateFactor;
+  /** Returns the policy's learning rate in a step: 0 while only the critic learns. */
+  float learningRate(long step) {
+    return step < options.optimization().valueWarmupSteps()
+        ? 0
+        : options.optimization().learningRate() * learningRateFactor;
+  }
+
+  /** Returns the learning rate of the critic's head. */
+  float valueLearningRate() {
+    return options.optimization().valueLearningRate() * learningRateFactor;
   }
 
   /**
@@ -106,7 +114,7 @@ final class PolicyUpdate {
         accumulated++;
         if (accumulated == options.optimization().gradientAccumulation()
             || at + together >= order.length) {
-          step(statistics);
+          step(statistics, learningRate(rollout.step()));
           accumulated = 0;
           stop = stopsInEpochs && movedTooFar(statistics);
         }
@@ -187,7 +195,7 @@ final class PolicyUpdate {
         batch, now, options.algorithm() == PolicyAlgorithm.GRPO, forward.workspace());
   }
 
-  private void step(PpoStatistics statistics) {
+  private void step(PpoStatistics statistics, float learningRate) {
     double squares = ops.sumOfSquares(t5.parameters().gradients());
     if (head != null) {
       squares += ops.sumOfSquares(head.parameters().gradients());
@@ -201,10 +209,10 @@ final class PolicyUpdate {
     statistics.gradNorm(norm);
     float scale = Optimizer.clippingScale(norm, options.optimization().maxGradNorm());
     optimizerSteps++;
-    policyOptimizer.step(optimizerSteps, learningRate(), scale);
+    policyOptimizer.step(optimizerSteps, learningRate, scale);
     t5.update();
     if (head != null) {
-      headOptimizer.step(optimizerSteps, learningRate(), scale);
+      headOptimizer.step(optimizerSteps, valueLearningRate(), scale);
       head.update();
     }
   }

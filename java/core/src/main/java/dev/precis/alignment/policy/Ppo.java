@@ -249,7 +249,10 @@ public final class Ppo implements AutoCloseable {
     update.run(rollout, targets, kl.coefficient(), statistics);
     kl.update(statistics.kl(), scores.length);
     Map<String, Double> all = new LinkedHashMap<>(statistics.result());
-    all.put("ppo/learning_rate", Json.shortest(update.learningRate()));
+    all.put("ppo/learning_rate", Json.shortest(update.learningRate(rollout.step())));
+    if (head != null) {
+      all.put("ppo/value_learning_rate", Json.shortest(update.valueLearningRate()));
+    }
     all.put("time/ppo/generate", rollout.generateSeconds);
     all.put("time/ppo/forward_pass", rollout.scoreSeconds);
     all.put("time/ppo/compute_advantages", prepared);

@@ -115,6 +115,10 @@ public record PpoOptions(
     json.put("group_size", batch.groupSize());
     json.put("max_steps", schedule.maxSteps());
     json.put("learning_rate", Json.shortest(optimization.learningRate()));
+    if (algorithm == PolicyAlgorithm.PPO) {
+      json.put("value_learning_rate", Json.shortest(optimization.valueLearningRate()));
+      json.put("value_warmup_steps", optimization.valueWarmupSteps());
+    }
     json.put("max_grad_norm", Json.shortest(optimization.maxGradNorm()));
     json.put("kl_penalty", kl.penalty().toString());
     json.put("adaptive_kl", kl.adaptive());

@@ -116,6 +116,19 @@ class RewardTest {
   }
 
   @Test
+  void factsAreLookedUpInThePrompt() {
+    String prompt = "Summarize.\n\nA: I come at five with Keller.\nB: Fine.\n\nSummary:";
+    List<Score> scores =
+        new FactReward()
+            .score(
+                List.of(
+                    new Completion("1", prompt, "A comes with Keller at 5:00.", List.of()),
+                    new Completion("2", prompt, "A comes with Keller at 6:00.", List.of())));
+    assertEquals(1, scores.get(0).value());
+    assertTrue(scores.get(1).value() > 0 && scores.get(1).value() < 1);
+  }
+
+  @Test
   void lengthAimsAtATarget() {
     Reward words = new LengthReward(LengthReward.Unit.WORDS, 3, 0.5);
     assertEquals(-0.5, words.score(TWO).getFirst().value());
