@@ -67,6 +67,21 @@ final class Engine implements AutoCloseable {
     return thread.run(call);
   }
 
+  /** Runs a short call between two steps, see {@link EngineThread#ask}. */
+  <T> T ask(Supplier<T> call) {
+    return thread.ask(call);
+  }
+
+  /** Hands a message to the work, see {@link EngineThread#post}. */
+  void post(Runnable message) {
+    thread.post(message);
+  }
+
+  /** Sets the work of many steps, see {@link EngineThread#work}. */
+  void work(EngineThread.Work work) {
+    thread.work(work);
+  }
+
   /** Runs a callback on the thread that made the present call, see {@link EngineThread}. */
   void onCaller(Runnable callback) {
     thread.onCaller(callback);

@@ -10,14 +10,25 @@ import java.util.function.Supplier;
  * The thread that a model's calls run on, one after another, in the order in which they came. It is
  * pinned to a core as the workers are; the callers only wait, and stay as they were.
  *
+ * <p>Beside the calls it has work of many steps, the batch of requests: messages to it are handled
+ * between its steps, and a call runs when all work that was there before it is complete.
+ *
  * <p>A caller that is interrupted interrupts its own call, or takes it back if it has not begun.
  */
 final class EngineThread {
+  /** Work of many steps. */
+  @FunctionalInterface
+  interface Work {
+    /** Does a step and returns whether there is more to do; one that has nothing to do returns. */
+    boolean step();
+  }
+
   private final String owner;
   private final BlockingQueue<Call<?>> calls = new LinkedBlockingQueue<>();
   private final Thread thread;
   private Call<?> running; // guarded by this
   private boolean closed; // guarded by this
+  private volatile Work work = () -> false;
 
   /**
    * Starts the thread.
@@ -31,10 +42,19 @@ final class EngineThread {
             .daemon()
             .name("precis-engine")
             .inheritInheritableThreadLocals(false)
-            .unstarted(this::work);
+            .unstarted(this::serve);
     // The host's loader would stay reachable as long as the model.
     thread.setContextClassLoader(EngineThread.class.getClassLoader());
     thread.start();
+  }
+
+  private enum Kind {
+    /** Runs between two steps of the work. */
+    MESSAGE,
+    /** Runs when the work is complete. */
+    CALL,
+    /** Likewise, and ends the thread. */
+    LAST
   }
 
   /** A call, and what it wants its caller to run meanwhile. */
@@ -42,15 +62,15 @@ final class EngineThread {
     private final Supplier<T> work;
     private final BlockingQueue<Runnable> forCaller = new LinkedBlockingQueue<>();
     private final Thread caller = Thread.currentThread();
-    private final boolean last;
+    private final Kind kind;
     private boolean cancelled; // guarded by the engine thread's object
     private T result;
     private Throwable failure;
     private boolean done; // written and read by the caller alone
 
-    Call(Supplier<T> work, boolean last) {
+    Call(Supplier<T> work, Kind kind) {
       this.work = work;
-      this.last = last;
+      this.kind = kind;
     }
 
     /** Runs the call, on the engine's thread. */
@@ -104,26 +124,62 @@ final class EngineThread {
     }
   }
 
-  private void work() {
+  private void serve() {
     try {
-      Call<?> call;
-      do {
-        call = calls.take();
+      boolean busy = false; // the work has more to do
+      while (true) {
+        Call<?> call = busy ? calls.peek() : calls.take();
+        if (busy && (call == null || call.kind != Kind.MESSAGE)) {
+          busy = work.step();
+          continue;
+        }
+        if (busy) {
+          calls.remove();
+        }
         call.run();
-      } while (!call.last);
+        if (call.kind == Kind.LAST) {
+          return;
+        }
+        busy |= call.kind == Kind.MESSAGE;
+      }
     } catch (InterruptedException e) {
       throw new AssertionError("only a running call is interrupted", e);
     }
   }
 
+  /** Sets the work, whose steps run after each message until it is complete. */
+  void work(Work work) {
+    this.work = work;
+  }
+
   /**
-   * Runs a call on the engine's thread when all earlier ones are complete, and waits for it.
+   * Has the engine's thread handle a message to the work between two of its steps; does not wait.
+   *
+   * @throws IllegalStateException if the engine is closed
+   */
+  void post(Runnable message) {
+    submit(
+        () -> {
+          message.run();
+          return null;
+        },
+        Kind.MESSAGE);
+  }
+
+  /** Runs a short call between two steps of the work, and waits for it; see {@link #run}. */
+  <T> T ask(Supplier<T> work) {
+    return submit(work, Kind.MESSAGE).await();
+  }
+
+  /**
+   * Runs a call on the engine's thread when all earlier ones, and the work that they have made, are
+   * complete, and waits for it.
    *
    * @throws CancellationException if the caller was interrupted
    * @throws IllegalStateException if the engine is closed, or the caller is inside a call already
    */
   <T> T run(Supplier<T> work) {
-    return submit(work, false).await();
+    return submit(work, Kind.CALL).await();
   }
 
   /** Runs a last call, after all that were accepted, and ends the thread; once. */
@@ -139,13 +195,13 @@ final class EngineThread {
                 work.run();
                 return null;
               },
-              true);
+              Kind.LAST);
       closed = true;
     }
     call.await();
   }
 
-  private synchronized <T> Call<T> submit(Supplier<T> work, boolean last) {
+  private synchronized <T> Call<T> submit(Supplier<T> work, Kind kind) {
     if (closed) {
       throw new IllegalStateException("This " + owner + " is closed.");
     }
@@ -154,7 +210,7 @@ final class EngineThread {
       throw new IllegalStateException(
           "This " + owner + " is called from a callback of its own call: call it afterwards.");
     }
-    Call<T> call = new Call<>(work, last);
+    Call<T> call = new Call<>(work, kind);
     calls.add(call);
     return call;
   }

@@ -6,12 +6,16 @@ import dev.precis.checkpoint.PackedWeights;
 import dev.precis.checkpoint.PeftAdapter;
 import dev.precis.checkpoint.WeightsCache;
 import dev.precis.device.DeviceInfo;
+import dev.precis.generation.BatchLoad;
 import dev.precis.generation.GeneratedTokens;
 import dev.precis.generation.Generation;
+import dev.precis.generation.GenerationCall;
 import dev.precis.generation.GenerationDefaults;
 import dev.precis.generation.GenerationOptions;
-import dev.precis.generation.Generator;
+import dev.precis.generation.GenerationRequest;
+import dev.precis.generation.RequestScheduler;
 import dev.precis.generation.ResultListener;
+import dev.precis.generation.TokenListener;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Resources;
 import dev.precis.ops.Ops;
@@ -22,12 +26,13 @@ import dev.precis.t5.T5Weights;
 import dev.precis.tensor.DType;
 import dev.precis.text.TokenStream;
 import dev.precis.text.Tokenizer;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.function.Consumer;
@@ -42,12 +47,20 @@ import java.util.function.LongFunction;
  * }
  * }</pre>
  *
- * <p><b>Threads.</b> Any thread may call, virtual ones too; calls run one after another, because
- * one call uses every core. They run on a thread of the model, which is pinned to a core as its
- * workers are: the callers wait and are never pinned, and their callbacks run on their own thread.
- * A call that is interrupted ends with a {@link java.util.concurrent.CancellationException}. After
- * {@link #close} every call throws an {@link IllegalStateException}, and so does a call from a
- * callback.
+ * <p><b>Threads.</b> Any thread may call, virtual ones too. The sequences of all requests are
+ * decoded in one batch, which they enter and leave between two steps; each has the options of its
+ * own request, and the tokens that it would have alone. Beam searches have batches of their own,
+ * one after another, whose steps alternate with the others'. Where more wait than there is room
+ * for, the request with the fewest sequences in the batch is next, the oldest among equals.
+ *
+ * <p>The model runs on a thread of its own, which is pinned to a core as its workers are: the
+ * callers wait and are never pinned, and their callbacks run on their own thread. A call that is
+ * interrupted ends with a {@link java.util.concurrent.CancellationException}. After {@link #close}
+ * every call throws an {@link IllegalStateException}. {@link #submit} returns at once, with a
+ * handle that can be cancelled.
+ *
+ * <p><b>Adapters.</b> A model has default adapters, whose effects add up, and keeps others under a
+ * name, of which a request may choose one in place of the default ones.
  *
  * <p><b>Memory.</b> Weights are copied from the checkpoint when it is loaded and freed by {@link
  * #close}; with a {@link LoadOptions#weightsCache} they can be mapped from a file of an earlier
@@ -55,7 +68,16 @@ import java.util.function.LongFunction;
  */
 public final class T5 implements AutoCloseable {
   /** Sources that are decoded in one batch if a call does not say. */
-  public static final int DEFAULT_BATCH_SIZE = 8;
+  public static final int DEFAULT_BATCH_SIZE = GenerationRequest.DEFAULT_BATCH_SIZE;
+
+  /** The most rows of a decoding step if {@link LoadOptions} do not say. */
+  public static final int DEFAULT_BATCH_ROWS = 32;
+
+  /** The most bytes of the KV cache if {@link LoadOptions} do not say: 2 GiB. */
+  public static final long DEFAULT_CACHE_BYTES = 2L << 30;
+
+  /** The most requests that wait if {@link LoadOptions} do not say. */
+  public static final int DEFAULT_WAITING_REQUESTS = 1024;
 
   private final Path folder;
   private final GenerationDefaults defaults;
@@ -63,10 +85,10 @@ public final class T5 implements AutoCloseable {
   private final Engine engine;
   private final T5Weights weights;
   private final T5Model model;
-  private final Generator generator;
+  private final RequestScheduler scheduler;
   private final Tokenizer tokenizer;
   private final Path merged; // the adapter that changed the weights, or null
-  private Arena adapterArena = Arena.ofShared();
+  private final ModelAdapters adapters;
 
   /**
    * Options of loading. The defaults: the checkpoint's own type, the CPU with every core, no
@@ -75,6 +97,10 @@ public final class T5 implements AutoCloseable {
   public static final class LoadOptions extends CommonLoadOptions<LoadOptions> {
     private List<Path> adapters = List.of();
     private boolean generationConfig = true;
+    private Map<String, Path> namedAdapters = Map.of();
+    private int maxBatchRows = DEFAULT_BATCH_ROWS;
+    private long maxCacheBytes = DEFAULT_CACHE_BYTES;
+    private int maxWaitingRequests = DEFAULT_WAITING_REQUESTS;
     private WeightsCache weightsCache;
 
     /** Makes default options. */
@@ -94,6 +120,51 @@ public final class T5 implements AutoCloseable {
     /** Sets the folders of PEFT adapters; the effects of several add up. */
     public LoadOptions adapters(List<Path> adapters) {
       this.adapters = List.copyOf(adapters);
+      return this;
+    }
+
+    /** Sets adapters that requests choose by name, see {@link T5#addAdapter}. */
+    public LoadOptions namedAdapters(Map<String, Path> namedAdapters) {
+      this.namedAdapters = Map.copyOf(namedAdapters);
+      return this;
+    }
+
+    /**
+     * Sets the most sequences that are decoded in one step, of all requests together; a request
+     * that asks for more has them if it runs alone. {@link #DEFAULT_BATCH_ROWS} by default.
+     *
+     * @throws InvalidInputException if it is below 1
+     */
+    public LoadOptions maxBatchRows(int maxBatchRows) {
+      InvalidInputException.require(maxBatchRows >= 1, "maxBatchRows", "1 or more", maxBatchRows);
+      this.maxBatchRows = maxBatchRows;
+      return this;
+    }
+
+    /**
+     * Sets the most bytes of the KV cache: sequences wait where it is full. A request that needs
+     * more has it if it runs alone. {@link #DEFAULT_CACHE_BYTES} by default.
+     *
+     * @throws InvalidInputException if it is below 1
+     */
+    public LoadOptions maxCacheBytes(long maxCacheBytes) {
+      InvalidInputException.require(
+          maxCacheBytes >= 1, "maxCacheBytes", "1 or more", maxCacheBytes);
+      this.maxCacheBytes = maxCacheBytes;
+      return this;
+    }
+
+    /**
+     * Sets the most requests that wait; a request beyond them is refused with a {@link
+     * dev.precis.generation.TooManyRequestsException}. {@link #DEFAULT_WAITING_REQUESTS} by
+     * default.
+     *
+     * @throws InvalidInputException if it is below 1
+     */
+    public LoadOptions maxWaitingRequests(int maxWaitingRequests) {
+      InvalidInputException.require(
+          maxWaitingRequests >= 1, "maxWaitingRequests", "1 or more", maxWaitingRequests);
+      this.maxWaitingRequests = maxWaitingRequests;
       return this;
     }
 
@@ -158,9 +229,17 @@ public final class T5 implements AutoCloseable {
       weights = T5Weights.load(checkpoint, config, engine.ops(), engine.arena(), dtype, packed);
     }
     model = new T5Model(weights, engine.ops(), dtype);
-    generator = engine.add(new Generator(model));
-    engine.add(() -> adapterArena.close());
-    packAdapters(options.adapters);
+    adapters = engine.add(new ModelAdapters(engine, weights, options.adapters));
+    options.namedAdapters.forEach(this::pack);
+    scheduler =
+        engine.add(
+            new RequestScheduler(
+                model,
+                adapters::of,
+                options.maxBatchRows,
+                options.maxCacheBytes,
+                options.maxWaitingRequests));
+    engine.work(scheduler::step);
     tokenizer = engine.add(await(text));
     tokenizer.checkVocabulary(folder, config.vocabSize());
     // Closed first: the weights are written while they are still there.
@@ -284,7 +363,7 @@ public final class T5 implements AutoCloseable {
 
   /** Returns the device that it runs on, with its counters as they are now. */
   public DeviceInfo device() {
-    return engine.run(engine.device()::describe);
+    return engine.ask(engine.device()::describe);
   }
 
   /**
@@ -308,23 +387,49 @@ public final class T5 implements AutoCloseable {
     }
     engine.run(
         () -> {
-          packAdapters(folders);
+          adapters.replaceStandard(folders);
           return null;
         });
   }
 
-  private void packAdapters(List<Path> folders) {
-    Arena arena = Arena.ofShared();
-    try (Resources opened = new Resources()) {
-      List<PeftAdapter> adapters =
-          folders.stream().map(each -> opened.add(PeftAdapter.open(each))).toList();
-      weights.use(adapters, engine.ops(), arena);
-    } catch (RuntimeException | Error e) {
-      arena.close();
-      throw e;
+  /**
+   * Keeps a LoRA adapter under a name, packed beside the weights and not merged: a request that
+   * names it gets its effect, in place of the default adapters'. Requests that run go on meanwhile.
+   *
+   * @param folder a PEFT folder; no DoRA adapter and none that replaces modules
+   * @throws InvalidInputException if it does not fit this model, or the name is taken
+   */
+  public void addAdapter(String name, Path folder) {
+    engine.ask(
+        () -> {
+          pack(name, folder);
+          return null;
+        });
+  }
+
+  private void pack(String name, Path folder) {
+    try (PeftAdapter adapter = PeftAdapter.open(folder)) {
+      adapter.requireAddsOnly("merge it into a model of its own");
     }
-    adapterArena.close();
-    adapterArena = arena;
+    adapters.add(name, folder);
+  }
+
+  /**
+   * Removes an adapter when the requests that were made before are complete.
+   *
+   * @throws InvalidInputException if the model keeps none of this name
+   */
+  public void removeAdapter(String name) {
+    engine.run(
+        () -> {
+          adapters.remove(name);
+          return null;
+        });
+  }
+
+  /** Returns the names of the adapters that requests may choose, in alphabetical order. */
+  public Set<String> adapters() {
+    return adapters.names();
   }
 
   /**
@@ -385,12 +490,37 @@ public final class T5 implements AutoCloseable {
       int batchSize,
       long firstSource,
       ResultListener onResult) {
-    ResultListener listener =
-        onResult == null
-            ? null
-            : (index, results) -> engine.onCaller(() -> onResult.done(index, results));
-    return engine.run(
-        () -> generator.generate(sources, options, batchSize, firstSource, null, listener));
+    GenerationRequest request =
+        new GenerationRequest(sources, options, batchSize, firstSource, null);
+    return submit(request, null, onResult).await();
+  }
+
+  /**
+   * Submits a request and returns at once. The listeners are called by {@link
+   * GenerationCall#await}, on the thread that awaits.
+   *
+   * @param onToken receives each token as it is chosen, but none of beams; null for none
+   * @param onResult receives each source's results as they are complete; null for none
+   * @return the request, which waits or runs; {@link GenerationCall#cancel} ends it
+   * @throws InvalidInputException if a source is empty, longer than the options' maxSourceTokens,
+   *     or has an id outside the vocabulary, or if the model keeps no adapter of the request's name
+   * @throws dev.precis.generation.TooManyRequestsException if too many requests wait already
+   */
+  public GenerationCall submit(
+      GenerationRequest request, TokenListener onToken, ResultListener onResult) {
+    GenerationCall call = scheduler.accept(request, onToken, onResult);
+    try {
+      engine.post(() -> scheduler.add(call));
+    } catch (IllegalStateException e) {
+      call.cancel();
+      throw e;
+    }
+    return call;
+  }
+
+  /** Returns what the model is doing: requests that wait and run, rows, memory, tokens. */
+  public BatchLoad batchLoad() {
+    return scheduler.load();
   }
 
   /** Decodes tokens to text, without special tokens. */
@@ -423,25 +553,22 @@ public final class T5 implements AutoCloseable {
     if (options.numBeams() > 1 || options.numReturnSequences() > 1) {
       throw new InvalidInputException("Only one sequence, without beams, can be streamed.");
     }
-    return engine.run(
-        () -> {
-          TokenStream stream = tokenizer.stream(true);
-          List<List<GeneratedTokens>> all =
-              generator.generate(
-                  List.of(source),
-                  options,
-                  1,
-                  n,
-                  (index, sequence, token) -> emit(pieces, stream.append(token)),
-                  null);
-          emit(pieces, stream.finish());
-          return decode(all.getFirst().getFirst());
-        });
+    GenerationRequest request =
+        GenerationRequest.of(source, options).withBatchSize(1).withFirstSource(n);
+    TokenStream stream = tokenizer.stream(true);
+    List<List<GeneratedTokens>> all =
+        submit(
+                request,
+                (index, sequence, token, logProbability) -> emit(pieces, stream.append(token)),
+                null)
+            .await();
+    emit(pieces, stream.finish());
+    return decode(all.getFirst().getFirst());
   }
 
-  private void emit(Consumer<String> pieces, String piece) {
+  private static void emit(Consumer<String> pieces, String piece) {
     if (!piece.isEmpty()) {
-      engine.onCaller(() -> pieces.accept(piece));
+      pieces.accept(piece);
     }
   }
 
@@ -450,7 +577,10 @@ public final class T5 implements AutoCloseable {
     return model;
   }
 
-  /** Waits for the running call, then frees weights, threads and tokenizer. */
+  /**
+   * Waits for the requests that were accepted, then frees weights, threads and tokenizer; later
+   * requests are refused.
+   */
   @Override
   public void close() {
     engine.close();

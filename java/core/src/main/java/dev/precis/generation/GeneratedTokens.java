@@ -7,5 +7,7 @@ package dev.precis.generation;
  * @param score greedy and sampling: the sum of the tokens' log-probabilities; beams: that sum /
  *     length^lengthPenalty
  * @param finished whether it ends with the end token, rather than at maxNewTokens
+ * @param logProbabilities of each token, as the model has it; empty for beams
  */
-public record GeneratedTokens(int[] tokens, float score, boolean finished) {}
+public record GeneratedTokens(
+    int[] tokens, float score, boolean finished, float[] logProbabilities) {}

@@ -10,6 +10,8 @@ import dev.precis.tensor.Workspace;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.concurrent.CancellationException;
+import java.util.function.BooleanSupplier;
 
 /**
  * Generates token ids from source token ids. Several sequences are decoded in one batch; when one
@@ -61,6 +63,25 @@ public final class Generator implements AutoCloseable {
       long firstSource,
       TokenListener onToken,
       ResultListener onResult) {
+    Thread caller = Thread.currentThread();
+    try {
+      return generate(
+          sources, options, batchSize, firstSource, onToken, onResult, caller::isInterrupted);
+    } catch (CancellationException e) {
+      Thread.interrupted(); // the exception stands for the interrupt
+      throw e;
+    }
+  }
+
+  /** Generates until the call is cancelled, rather than its thread interrupted. */
+  List<List<GeneratedTokens>> generate(
+      List<int[]> sources,
+      GenerationOptions options,
+      int batchSize,
+      long firstSource,
+      TokenListener onToken,
+      ResultListener onResult,
+      BooleanSupplier cancelled) {
     if (batchSize < 1) {
       throw new InvalidInputException("batch-size is " + batchSize + ", but must be >= 1.");
     }
@@ -68,7 +89,7 @@ public final class Generator implements AutoCloseable {
       return List.of();
     }
     check(sources, options);
-    Interruption interruption = new Interruption(model.ops(), options.timeout());
+    Interruption interruption = new Interruption(model.ops(), options.timeout(), cancelled);
     lasting.reset();
     passing.reset();
     StopRules stop =
@@ -79,7 +100,7 @@ public final class Generator implements AutoCloseable {
             sources, options, stop, interruption, batchSize, firstSource, onToken, onResult);
   }
 
-  private void check(List<int[]> sources, GenerationOptions options) {
+  void check(List<int[]> sources, GenerationOptions options) {
     checkTokens(options.tokenRules());
     for (int i = 0; i < sources.size(); i++) {
       int length = sources.get(i).length;
@@ -117,9 +138,9 @@ public final class Generator implements AutoCloseable {
     GreedyOrSampling.Listener listener =
         new GreedyOrSampling.Listener() {
           @Override
-          public void token(int source, int sequence, int token) {
+          public void token(int source, int sequence, int token, float logProbability) {
             if (onToken != null) {
-              onToken.token(source, sequence, token);
+              onToken.token(source, sequence, token, logProbability);
             }
           }
 
@@ -187,7 +208,8 @@ public final class Generator implements AutoCloseable {
       throw new IllegalArgumentException("These options do not sample.");
     }
     checkTokens(options.tokenRules());
-    Interruption interruption = new Interruption(model.ops(), options.timeout());
+    Interruption interruption =
+        new Interruption(model.ops(), options.timeout(), Thread.currentThread()::isInterrupted);
     lasting.reset();
     passing.reset();
     StopRules stop = new StopRules(config.eosTokenIds(), limits);
@@ -201,7 +223,7 @@ public final class Generator implements AutoCloseable {
     GreedyOrSampling.Listener listener =
         new GreedyOrSampling.Listener() {
           @Override
-          public void token(int source, int sequence, int token) {
+          public void token(int source, int sequence, int token, float logProbability) {
             // Rollouts are read when they are complete.
           }
 
@@ -271,7 +293,8 @@ public final class Generator implements AutoCloseable {
     for (float logProbability : sampled.logProbabilities()) {
       score += logProbability;
     }
-    return new GeneratedTokens(sampled.tokens(), score, sampled.finished());
+    return new GeneratedTokens(
+        sampled.tokens(), score, sampled.finished(), sampled.logProbabilities());
   }
 
   /** Results by source and sequence, as they come. */

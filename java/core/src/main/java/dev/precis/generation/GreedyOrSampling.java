@@ -20,7 +20,7 @@ final class GreedyOrSampling implements DecodingStrategy {
   /** Receives the sequences as they are decoded. */
   interface Listener {
     /** Receives a token that was chosen for a sequence of a source. */
-    void token(int source, int sequence, int token);
+    void token(int source, int sequence, int token, float logProbability);
 
     /**
      * Receives a complete sequence.
@@ -164,7 +164,7 @@ final class GreedyOrSampling implements DecodingStrategy {
         sequence.warped[sequence.generated] = buffers.warpedLogProbability(row);
       }
       sequence.generated++;
-      listener.token(sequence.source, sequence.index, token);
+      listener.token(sequence.source, sequence.index, token, buffers.logProbability(row));
       if (stop.stops(sequence.source, sequence.generated, token)) {
         finish(row, sequence, stop.ends(token));
         free.add(row);

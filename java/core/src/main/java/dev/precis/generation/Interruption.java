@@ -5,27 +5,30 @@ import dev.precis.ops.Ops;
 import java.time.Duration;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
 
 /**
- * Ends a call whose thread is interrupted or whose time is over: between two operations by {@link
- * #check}, and inside long ones, which do not look, by {@link #watch}.
+ * Ends a call that is cancelled or whose time is over: between two operations by {@link #check},
+ * and inside long ones, which do not look, by {@link #watch}.
  */
 final class Interruption {
   private static final long POLL_NANOS = 10_000_000;
 
   private final Ops ops;
-  private final Thread caller = Thread.currentThread();
+  private final BooleanSupplier cancelled;
   private final long start = System.nanoTime();
   private final Duration timeout;
 
   /**
-   * Begins a call of the current thread.
+   * Begins a call.
    *
    * @param timeout after which the call ends; null: never
+   * @param cancelled whether the call is to end, asked from several threads
    */
-  Interruption(Ops ops, Duration timeout) {
+  Interruption(Ops ops, Duration timeout, BooleanSupplier cancelled) {
     this.ops = ops;
     this.timeout = timeout;
+    this.cancelled = cancelled;
   }
 
   private boolean timeIsOver() {
@@ -35,11 +38,11 @@ final class Interruption {
   /**
    * Returns if the call may continue.
    *
-   * @throws CancellationException if the thread was interrupted; its interrupt status is cleared
+   * @throws CancellationException if the call was cancelled
    * @throws GenerationTimeoutException if the time is over
    */
   void check() {
-    if (Thread.interrupted()) {
+    if (cancelled.getAsBoolean()) {
       throw new CancellationException("Generation was interrupted.");
     }
     if (timeIsOver()) {
@@ -50,7 +53,7 @@ final class Interruption {
   /**
    * Runs operations that take long, and cancels them when the call must end.
    *
-   * @throws CancellationException if the thread was interrupted; its interrupt status is cleared
+   * @throws CancellationException if the call was cancelled
    * @throws GenerationTimeoutException if the time is over
    */
   void watch(Runnable operations) {
@@ -69,7 +72,7 @@ final class Interruption {
     check();
   }
 
-  /** A thread that looks after the caller while that is inside the library. */
+  /** A thread that looks after the call while that is inside the library. */
   private final class Watch implements Runnable {
     private final Thread thread =
         Thread.ofPlatform().daemon().name("precis-interrupts").start(this);
@@ -78,7 +81,7 @@ final class Interruption {
     @Override
     public void run() {
       while (!over) {
-        if (caller.isInterrupted() || timeIsOver()) {
+        if (cancelled.getAsBoolean() || timeIsOver()) {
           ops.cancel(true);
           return;
         }

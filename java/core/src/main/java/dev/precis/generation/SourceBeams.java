@@ -143,7 +143,7 @@ final class SourceBeams {
     for (Finished f : finished.subList(0, options.numReturnSequences())) {
       int[] tokens = Arrays.copyOfRange(f.sequence, 1, f.length);
       boolean ended = tokens.length > 0 && stop.ends(tokens[tokens.length - 1]);
-      results.add(new GeneratedTokens(tokens, f.score, ended));
+      results.add(new GeneratedTokens(tokens, f.score, ended, new float[0]));
     }
     return results;
   }

@@ -12,6 +12,7 @@ public interface TokenListener {
    * @param source index of the source
    * @param sequence index of the sequence among the source's numReturnSequences
    * @param token the token's id
+   * @param logProbability of the token, as the model has it
    */
-  void token(int source, int sequence, int token);
+  void token(int source, int sequence, int token, float logProbability);
 }

@@ -8,12 +8,14 @@ import dev.precis.layers.Linear;
 import dev.precis.layers.Parameters;
 import dev.precis.layers.Part;
 import dev.precis.layers.WeightLoader;
+import dev.precis.ops.LoraWeights;
 import dev.precis.ops.Ops;
 import dev.precis.ops.Weight;
 import dev.precis.tensor.DType;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -234,18 +236,40 @@ public record T5Weights(
   }
 
   /**
-   * Puts adapters on the weights, in place of those that were there; an empty list takes them off.
+   * Adapters that are packed for every product of a model.
    *
-   * @throws InvalidInputException where an adapter was made for another model, or all of them have
-   *     too many ranks for a GPU; nothing has changed then
+   * @param products what each of {@link #linears} gets, in order; null where it gets nothing
    */
-  public void use(List<PeftAdapter> adapters, Ops ops, Arena owner) {
+  public record Adapters(List<LoraWeights> products) {
+    /** Keeps its own list. */
+    public Adapters {
+      products = Collections.unmodifiableList(new ArrayList<>(products));
+    }
+  }
+
+  /**
+   * Packs adapters, whose effects add up; an empty list gives none.
+   *
+   * @param owner frees the packed adapters
+   * @throws InvalidInputException where an adapter was made for another model, or all of them have
+   *     too many ranks for a GPU
+   */
+  public Adapters pack(List<PeftAdapter> adapters, Ops ops, Arena owner) {
     adapters.forEach(this::check);
     List<Map<String, PeftAdapter.Module>> modules =
         adapters.stream().map(PeftAdapter::modules).toList();
-    linears().forEach(linear -> linear.check(modules, ops));
-    for (Linear linear : linears()) {
-      linear.use(linear.pack(modules, ops, owner));
+    List<Linear> linears = linears();
+    linears.forEach(linear -> linear.check(modules, ops));
+    List<LoraWeights> products = new ArrayList<>();
+    linears.forEach(linear -> products.add(linear.pack(modules, ops, owner)));
+    return new Adapters(products);
+  }
+
+  /** Puts packed adapters on the weights, in place of those that were there. */
+  public void use(Adapters adapters) {
+    List<Linear> linears = linears();
+    for (int i = 0; i < linears.size(); i++) {
+      linears.get(i).use(adapters.products.get(i));
     }
   }
 

@@ -19,8 +19,32 @@ public record Ragged(Tensor ids, Tensor offsets, int sequences, int tokens, int 
    * @throws InvalidInputException where a sequence is empty or an id is outside the vocabulary
    */
   public static Ragged of(List<int[]> sequences, int vocabSize, Workspace workspace) {
+    check(sequences, vocabSize);
     long tokens = 0;
     int longest = 0;
+    for (int[] sequence : sequences) {
+      tokens += sequence.length;
+      longest = Math.max(longest, sequence.length);
+    }
+    Tensor ids = workspace.tensor(DType.INT32, Math.toIntExact(tokens));
+    Tensor offsets = workspace.tensor(DType.INT32, sequences.size() + 1);
+    int at = 0;
+    for (int i = 0; i < sequences.size(); i++) {
+      int[] sequence = sequences.get(i);
+      offsets.memory().setAtIndex(ValueLayout.JAVA_INT, i, at);
+      MemorySegment.copy(sequence, 0, ids.memory(), ValueLayout.JAVA_INT, at * 4L, sequence.length);
+      at += sequence.length;
+    }
+    offsets.memory().setAtIndex(ValueLayout.JAVA_INT, sequences.size(), at);
+    return new Ragged(ids, offsets, sequences.size(), at, longest);
+  }
+
+  /**
+   * Makes sure that token ids can be read.
+   *
+   * @throws InvalidInputException where a sequence is empty or an id is outside the vocabulary
+   */
+  public static void check(List<int[]> sequences, int vocabSize) {
     for (int i = 0; i < sequences.size(); i++) {
       int[] sequence = sequences.get(i);
       if (sequence.length == 0) {
@@ -38,20 +62,7 @@ public record Ragged(Tensor ids, Tensor offsets, int sequences, int tokens, int 
                   + ": the tokenizer belongs to another model.");
         }
       }
-      tokens += sequence.length;
-      longest = Math.max(longest, sequence.length);
     }
-    Tensor ids = workspace.tensor(DType.INT32, Math.toIntExact(tokens));
-    Tensor offsets = workspace.tensor(DType.INT32, sequences.size() + 1);
-    int at = 0;
-    for (int i = 0; i < sequences.size(); i++) {
-      int[] sequence = sequences.get(i);
-      offsets.memory().setAtIndex(ValueLayout.JAVA_INT, i, at);
-      MemorySegment.copy(sequence, 0, ids.memory(), ValueLayout.JAVA_INT, at * 4L, sequence.length);
-      at += sequence.length;
-    }
-    offsets.memory().setAtIndex(ValueLayout.JAVA_INT, sequences.size(), at);
-    return new Ragged(ids, offsets, sequences.size(), at, longest);
   }
 
   /**

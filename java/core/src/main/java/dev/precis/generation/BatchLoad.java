@@ -1,0 +1,14 @@
+package dev.precis.generation;
+
+/**
+ * What a model is doing.
+ *
+ * @param waiting requests that have not begun
+ * @param running requests that have begun and are not complete
+ * @param rows sequences of the last decoding step, beam searches apart
+ * @param cacheBytes of the KV cache, beam searches apart
+ * @param steps decoding steps since the model was loaded, beam searches apart
+ * @param tokens that were generated since then, beam searches apart
+ */
+public record BatchLoad(
+    int waiting, int running, int rows, long cacheBytes, long steps, long tokens) {}
