@@ -63,8 +63,10 @@ public final class Reference implements AutoCloseable {
    * @throws InvalidInputException where the name is none of these or does not fit the policy
    */
   public static Reference open(String name, TrainableT5 policy, Function<String, Path> resolve) {
+    boolean changed =
+        policy.adapter() != null && !policy.adapter().config().modulesToSave().isEmpty();
     if (name.equals("base")) {
-      return policy.adapter() != null
+      return policy.adapter() != null && !changed
           ? onBase(name, policy, null)
           : otherModel(name, policy, policy.folder());
     }
@@ -75,6 +77,13 @@ public final class Reference implements AutoCloseable {
                 + name
                 + " needs a policy with adapters: under full fine-tuning, merge the adapter and"
                 + " name the result checkpoint:DIR");
+      }
+      if (changed) {
+        throw new InvalidInputException(
+            "The reference "
+                + name
+                + " needs the base model as it was, of which the policy trains modules whole: merge"
+                + " the adapter and name the result checkpoint:DIR");
       }
       return onBase(name, policy, resolve.apply(name.substring("adapter:".length())));
     }

@@ -140,7 +140,9 @@ public final class ConfigKeys {
     ADAPTER.followed("use_dora", "merged into the weights as they are loaded");
     ADAPTER.followed("rank_pattern", "regular expressions of module names");
     ADAPTER.followed("alpha_pattern", "regular expressions of module names");
-    ADAPTER.followed("modules_to_save", "the saved modules replace the base model's; not trained");
+    ADAPTER.followed(
+        "modules_to_save",
+        "the saved modules replace the base model's, and are trained with `--modules-to-save`");
     ADAPTER.followed("bias", "T5 has no biases, so `all` and `lora_only` are `none`");
     ADAPTER.followed("init_lora_weights", "those that change the base model are refused");
     ADAPTER.followed("base_model_name_or_path", "shown; `--model` names the base model");

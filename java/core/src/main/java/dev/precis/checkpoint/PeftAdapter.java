@@ -306,7 +306,9 @@ public final class PeftAdapter implements AutoCloseable {
       return true;
     }
     for (String name : config.texts("modules_to_save")) {
-      if (("." + module + ".").contains("." + name + ".")) {
+      // By PEFT's rule layer_norm names final_layer_norm too; what is inside a module is saved with
+      // it.
+      if (module.endsWith(name) || ("." + module + ".").contains("." + name + ".")) {
         return true;
       }
     }
@@ -423,12 +425,16 @@ public final class PeftAdapter implements AutoCloseable {
     return Collections.unmodifiableMap(saved);
   }
 
+  /** Returns the names in {@code modules_to_save}. */
+  public List<String> modulesToSave() {
+    return config.texts("modules_to_save");
+  }
+
   /**
    * Returns true if a module is one of {@code modules_to_save}, and not saved for another reason.
    */
   boolean listsModule(String module) {
-    return config.texts("modules_to_save").stream()
-        .anyMatch(name -> module.equals(name) || module.endsWith("." + name));
+    return modulesToSave().stream().anyMatch(module::endsWith);
   }
 
   /** Returns true if the adapter changes weights of the base model and not only adds to them. */
@@ -443,14 +449,19 @@ public final class PeftAdapter implements AutoCloseable {
    * @throws InvalidInputException if it has DoRA modules or replaces modules
    */
   public void requireAddsOnly(String instead) {
-    if (changesBase()) {
+    requireNoDora(instead);
+    if (!saved.isEmpty()) {
       throw new InvalidInputException(
-          folder
-              + (doraModules.isEmpty()
-                  ? " replaces " + String.join(", ", saved.keySet()) + " of the base model"
-                  : " is a DoRA adapter, which changes the base model's weights")
-              + ": "
-              + instead);
+          "%s replaces %s of the base model: %s"
+              .formatted(folder, String.join(", ", saved.keySet()), instead));
+    }
+  }
+
+  /** Makes sure that the adapter has no DoRA modules, as {@link #requireAddsOnly} does. */
+  public void requireNoDora(String instead) {
+    if (!doraModules.isEmpty()) {
+      throw new InvalidInputException(
+          folder + " is a DoRA adapter, which changes the base model's weights: " + instead);
     }
   }
 

@@ -95,16 +95,23 @@ public final class WeightLoader {
         new FromCheckpoint(checkpoint), ops, owner, dtype, DType.FLOAT32, memory(ops, owner), null);
   }
 
-  /** Loads frozen weights that gradients can flow through. */
-  public static WeightLoader forAdapters(Checkpoint checkpoint, Ops ops, Arena owner, DType dtype) {
+  /**
+   * Loads frozen weights that gradients can flow through.
+   *
+   * @param trained parameters that are in the place of some weights, their values filled in; null:
+   *     all weights are frozen
+   */
+  public static WeightLoader forAdapters(
+      Checkpoint checkpoint, Ops ops, Arena owner, DType dtype, Parameters trained) {
+    Source frozen = new FromCheckpoint(checkpoint);
     return new WeightLoader(
-        new FromCheckpoint(checkpoint),
+        trained == null ? frozen : new PartlyTrained(frozen, new FromParameters(trained)),
         ops,
         owner,
         dtype,
         dtype.activations(),
         memory(ops, owner),
-        new Parameters(Map.of(), ops, owner));
+        trained == null ? new Parameters(Map.of(), ops, owner) : trained);
   }
 
   /**
@@ -154,6 +161,43 @@ public final class WeightLoader {
     @Override
     public Object origin() {
       return "the parameters";
+    }
+  }
+
+  /** Weights of which some are trained. */
+  private record PartlyTrained(Source frozen, Source trained) implements Source {
+    private Source of(String name) {
+      return trained.contains(name) ? trained : frozen;
+    }
+
+    @Override
+    public boolean contains(String name) {
+      return frozen.contains(name);
+    }
+
+    @Override
+    public Tensor read(String name, Arena call, long... shape) {
+      return of(name).read(name, call, shape);
+    }
+
+    @Override
+    public Tensor keep(String name, PackedWeights packed, long... shape) {
+      return of(name).keep(name, packed, shape);
+    }
+
+    @Override
+    public void release(String name) {
+      frozen.release(name);
+    }
+
+    @Override
+    public boolean same(String name, String other) {
+      return frozen.same(name, other);
+    }
+
+    @Override
+    public Object origin() {
+      return frozen.origin();
     }
   }
 

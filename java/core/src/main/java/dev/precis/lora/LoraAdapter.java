@@ -24,6 +24,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.regex.Pattern;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -35,6 +36,14 @@ public final class LoraAdapter {
   private static final String A = ".lora_A.weight";
   private static final String B = ".lora_B.weight";
 
+  /** Modules with a matrix that no product reads. */
+  private static final Pattern NO_PRODUCT =
+      Pattern.compile("shared|lm_head|.*\\.relative_attention_bias");
+
+  /** Layers that are computed together with others. */
+  private static final Pattern IN_ONE_PRODUCT =
+      Pattern.compile(".*\\.(SelfAttention\\.[qkv]|EncDecAttention\\.[kv]|wi_[01])");
+
   private final LoraConfig config;
   private final Parameters parameters;
   private final List<String> modules = new ArrayList<>();
@@ -43,12 +52,13 @@ public final class LoraAdapter {
    * Makes new adapters, which change nothing yet: A uniform in +-1/sqrt(K) as PEFT's, B zero.
    *
    * @param linears the products of the model; those chosen are trained from now on
+   * @param saved of {@link #savedModules}, with which the linears were made; null: none
    * @param owner frees parameters and what is packed
    * @throws InvalidInputException where no layer is chosen
    */
   public static LoraAdapter create(
-      LoraConfig config, List<Linear> linears, Ops ops, Arena owner, long seed) {
-    LoraAdapter adapter = new LoraAdapter(config, linears, ops, owner);
+      LoraConfig config, List<Linear> linears, Parameters saved, Ops ops, Arena owner, long seed) {
+    LoraAdapter adapter = new LoraAdapter(config, config, linears, saved, ops, owner);
     SplitMix64 random = new SplitMix64(seed);
     for (Parameter parameter : adapter.parameters.all()) {
       if (parameter.name().endsWith(A)) {
@@ -64,27 +74,79 @@ public final class LoraAdapter {
   }
 
   /**
+   * Makes the parameters of adapters beside which modules are trained whole: first the adapters',
+   * then those of the modules, all zero. Null where no module is.
+   *
+   * @param model the shapes of the model's tensors by their names
+   * @throws InvalidInputException where a module is not one of the model's, or cannot be trained
+   *     beside adapters
+   */
+  public static Parameters savedModules(
+      LoraConfig config, Map<String, long[]> model, Ops ops, Arena owner) {
+    if (config.modulesToSave().isEmpty()) {
+      return null;
+    }
+    Map<String, long[]> shapes = new LinkedHashMap<>();
+    Map<String, long[]> whole = new LinkedHashMap<>();
+    model.forEach(
+        (tensor, shape) -> {
+          String module = tensor.substring(0, tensor.length() - ".weight".length());
+          boolean product = shape.length == 2 && !NO_PRODUCT.matcher(module).matches();
+          boolean adapted = product && config.targets(module);
+          if (adapted) {
+            shapes.put(module + A, new long[] {config.rank(), shape[1]});
+            shapes.put(module + B, new long[] {shape[0], config.rank()});
+          }
+          if (config.saves(module)) {
+            requireSavable(module, adapted);
+            whole.put(tensor, shape);
+          }
+        });
+    for (String name : config.modulesToSave()) {
+      if (whole.keySet().stream().noneMatch(tensor -> tensor.endsWith(name + ".weight"))) {
+        throw new InvalidInputException(
+            "No module of the model is named by %s of modules-to-save: lm_head, layer_norm,"
+                    .formatted(name)
+                + " final_layer_norm, relative_attention_bias and wo can be");
+      }
+    }
+    shapes.putAll(whole);
+    return new Parameters(shapes, ops, owner);
+  }
+
+  private static void requireSavable(String module, boolean adapted) {
+    if (module.equals("shared")) {
+      throw new InvalidInputException(
+          "The embedding cannot be one of modules-to-save: PEFT's copy of it is read by neither"
+              + " stack of a T5");
+    }
+    if (adapted || IN_ONE_PRODUCT.matcher(module).matches()) {
+      throw new InvalidInputException(
+          module
+              + (adapted
+                  ? " is adapted and one of modules-to-save: choose one of them"
+                  : " cannot be one of modules-to-save: name it in target-modules"));
+    }
+  }
+
+  /**
    * Makes adapters that continue from saved ones. Rank, alpha and target modules are the adapter's
    * own; dropout is that of the configuration.
    *
+   * @param saved of {@link #savedModules}, as in {@link #create}
    * @throws InvalidInputException where the adapter belongs to another model or its modules have
    *     different ranks
    */
   public static LoraAdapter from(
-      PeftAdapter start, float dropout, List<Linear> linears, Ops ops, Arena owner) {
-    start.requireAddsOnly(
-        "only plain LoRA adapters are trained further; merge it and train on that");
-    List<String> names = List.copyOf(start.modules().keySet());
-    LoraConfig config =
-        new LoraConfig(
-            start.rank(),
-            (float) start.alpha(),
-            dropout,
-            start.targetModules(),
-            start.rankStabilised());
-    LoraConfig exact =
-        new LoraConfig(config.rank(), config.alpha(), dropout, names, start.rankStabilised());
-    LoraAdapter adapter = new LoraAdapter(exact, config, linears, ops, owner);
+      PeftAdapter start,
+      float dropout,
+      List<Linear> linears,
+      Parameters saved,
+      Ops ops,
+      Arena owner) {
+    LoraConfig config = config(start, dropout, start.targetModules());
+    LoraConfig exact = config(start, dropout, List.copyOf(start.modules().keySet()));
+    LoraAdapter adapter = new LoraAdapter(exact, config, linears, saved, ops, owner);
     for (PeftAdapter.Module module : start.modules().values()) {
       Parameter a = adapter.parameters.find(module.name() + A);
       Parameter b = adapter.parameters.find(module.name() + B);
@@ -104,12 +166,34 @@ public final class LoraAdapter {
     return adapter;
   }
 
-  private LoraAdapter(LoraConfig config, List<Linear> linears, Ops ops, Arena owner) {
-    this(config, config, linears, ops, owner);
+  /**
+   * Returns the configuration of saved adapters, with each of their modules named.
+   *
+   * @throws InvalidInputException where they are of a kind that is not trained further
+   */
+  public static LoraConfig config(PeftAdapter start, float dropout) {
+    return config(start, dropout, List.copyOf(start.modules().keySet()));
+  }
+
+  private static LoraConfig config(PeftAdapter start, float dropout, List<String> targets) {
+    List<String> listed = start.modulesToSave();
+    if (listed.isEmpty()) {
+      start.requireAddsOnly(
+          "only plain LoRA adapters are trained further; merge it and train on that");
+    } else {
+      start.requireNoDora("only plain LoRA adapters are trained further; merge it");
+    }
+    return new LoraConfig(
+        start.rank(), (float) start.alpha(), dropout, targets, start.rankStabilised(), listed);
   }
 
   private LoraAdapter(
-      LoraConfig chosen, LoraConfig config, List<Linear> linears, Ops ops, Arena owner) {
+      LoraConfig chosen,
+      LoraConfig config,
+      List<Linear> linears,
+      Parameters saved,
+      Ops ops,
+      Arena owner) {
     this.config = config;
     Map<String, long[]> shapes = new LinkedHashMap<>();
     for (Linear linear : linears) {
@@ -133,7 +217,7 @@ public final class LoraAdapter {
               + String.join(",", chosen.targetModules())
               + ": T5 has q, k, v, o, wi_0, wi_1 (or wi) and wo");
     }
-    parameters = new Parameters(shapes, ops, owner);
+    parameters = saved == null ? new Parameters(shapes, ops, owner) : saved;
   }
 
   private void attach(List<Linear> linears, Ops ops, Arena owner) {
@@ -192,7 +276,7 @@ public final class LoraAdapter {
           new SafeTensors.Source(
               "base_model.model." + parameter.name(),
               parameter.value().dtype(),
-              new long[] {parameter.value().dim(0), parameter.value().dim(1)},
+              parameter.source().shape(),
               () -> parameter.value().memory()));
     }
     others.forEach(parameter -> tensors.add(parameter.source()));
@@ -224,7 +308,12 @@ public final class LoraAdapter {
     }
     // As people write it: the shortest decimal that is this float.
     json.put("lora_dropout", Double.parseDouble(Float.toString(config.dropout())));
-    json.putNull("modules_to_save");
+    if (config.modulesToSave().isEmpty()) {
+      json.putNull("modules_to_save");
+    } else {
+      ArrayNode saved = json.putArray("modules_to_save");
+      config.modulesToSave().forEach(saved::add);
+    }
     json.put("peft_type", "LORA");
     json.put("r", config.rank());
     List<String> targets = config.targetModules();

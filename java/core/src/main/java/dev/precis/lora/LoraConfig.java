@@ -14,15 +14,23 @@ import java.util.List;
  *     every layer whose name is that or ends with a dot and that; or one regular expression that
  *     matches whole names; or {@code all-linear}: all but the output layer
  * @param rankStabilised scaling alpha / sqrt(rank) (Kalajdzievski 2023)
+ * @param modulesToSave ends of names of modules that are trained whole and saved with the adapter:
+ *     PEFT's {@code modules_to_save}, by which {@code layer_norm} is {@code final_layer_norm} too
  */
 public record LoraConfig(
-    int rank, float alpha, float dropout, List<String> targetModules, boolean rankStabilised) {
+    int rank,
+    float alpha,
+    float dropout,
+    List<String> targetModules,
+    boolean rankStabilised,
+    List<String> modulesToSave) {
   /** Ranks beyond it cost more than the layer they adapt. */
   public static final int MAX_RANK = 4096;
 
   /** Checks the numbers. */
   public LoraConfig {
     targetModules = List.copyOf(targetModules);
+    modulesToSave = List.copyOf(modulesToSave);
     if (rank < 1 || rank > MAX_RANK) {
       throw new InvalidInputException("The rank must be 1 to " + MAX_RANK + ", not " + rank);
     }
@@ -36,6 +44,17 @@ public record LoraConfig(
     if (targetModules.isEmpty()) {
       throw new InvalidInputException("No target modules are named: q,v is usual");
     }
+  }
+
+  /** Makes the configuration of an adapter beside which nothing is trained whole. */
+  public LoraConfig(
+      int rank, float alpha, float dropout, List<String> targetModules, boolean rankStabilised) {
+    this(rank, alpha, dropout, targetModules, rankStabilised, List.of());
+  }
+
+  /** Returns whether a module is to be trained whole. */
+  public boolean saves(String module) {
+    return modulesToSave.stream().anyMatch(module::endsWith);
   }
 
   /** Returns the factor of the update. */

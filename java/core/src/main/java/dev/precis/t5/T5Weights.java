@@ -116,6 +116,8 @@ public record T5Weights(
    * product above it can be packed transposed.
    *
    * @param adapted whether a layer, by its module name, has an adapter
+   * @param trained parameters that are in the place of some weights; null: none are. Gradients then
+   *     flow through the whole model.
    */
   public static T5Weights loadForAdapters(
       Checkpoint checkpoint,
@@ -123,13 +125,14 @@ public record T5Weights(
       Ops ops,
       Arena owner,
       DType dtype,
-      Predicate<String> adapted) {
+      Predicate<String> adapted,
+      Parameters trained) {
     noteUnused(checkpoint, config);
     T5Weights weights =
         new Loader(
-                WeightLoader.forAdapters(checkpoint, ops, owner, dtype),
+                WeightLoader.forAdapters(checkpoint, ops, owner, dtype, trained),
                 config,
-                new Flow(adapted, false))
+                new Flow(adapted, trained != null))
             .load();
     checkpoint.requireUnchanged();
     return weights;

@@ -20,6 +20,7 @@ import dev.precis.tensor.DType;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -54,9 +55,12 @@ public final class TrainableT5 extends Trainable {
     return built(
         new TrainableT5(folder, dtype, device),
         t5 -> {
-          t5.loadFrozen(lora::targets);
+          Parameters saved =
+              LoraAdapter.savedModules(lora, t5.config.tensorShapes(), t5.ops(), t5.arena());
+          t5.loadFrozen(lora::targets, saved, Map.of());
           t5.use(
-              LoraAdapter.create(lora, t5.weights.linears(), t5.ops(), t5.arena(), seed), dropout);
+              LoraAdapter.create(lora, t5.weights.linears(), saved, t5.ops(), t5.arena(), seed),
+              dropout);
         });
   }
 
@@ -77,9 +81,16 @@ public final class TrainableT5 extends Trainable {
         new TrainableT5(folder, dtype, device),
         t5 -> {
           try (PeftAdapter from = PeftAdapter.open(start)) {
-            t5.loadFrozen(from.modules()::containsKey);
+            Parameters saved =
+                LoraAdapter.savedModules(
+                    LoraAdapter.config(from, loraDropout),
+                    t5.config.tensorShapes(),
+                    t5.ops(),
+                    t5.arena());
+            t5.loadFrozen(from.modules()::containsKey, saved, from.savedTensors());
             t5.use(
-                LoraAdapter.from(from, loraDropout, t5.weights.linears(), t5.ops(), t5.arena()),
+                LoraAdapter.from(
+                    from, loraDropout, t5.weights.linears(), saved, t5.ops(), t5.arena()),
                 dropout);
           }
         });
@@ -123,9 +134,37 @@ public final class TrainableT5 extends Trainable {
     config = read;
   }
 
-  private void loadFrozen(Predicate<String> adapted) {
+  /**
+   * Loads the model.
+   *
+   * @param saved parameters of modules that are trained whole; null: none is
+   * @param from their values where they are not the model's
+   */
+  private void loadFrozen(
+      Predicate<String> adapted, Parameters saved, Map<String, TensorView> from) {
     try (Checkpoint checkpoint = Checkpoint.open(folder())) {
-      weights = T5Weights.loadForAdapters(checkpoint, config, ops(), arena(), dtype(), adapted);
+      if (saved != null) {
+        readSaved(checkpoint, saved, from);
+      }
+      weights =
+          T5Weights.loadForAdapters(checkpoint, config, ops(), arena(), dtype(), adapted, saved);
+    }
+  }
+
+  private void readSaved(Checkpoint checkpoint, Parameters saved, Map<String, TensorView> from) {
+    Map<String, long[]> shapes = config.tensorShapes();
+    for (Parameter parameter : saved.all()) {
+      String name = parameter.name();
+      if (!shapes.containsKey(name)) {
+        continue; // an adapter's
+      }
+      TensorView view = WeightLoader.view(checkpoint, name, shapes.get(name));
+      TensorView given = from.getOrDefault(name, view);
+      if (!Arrays.equals(given.shape(), view.shape())) {
+        throw new InvalidInputException(
+            given + " does not fit this model's: the adapter was trained on another model");
+      }
+      given.toFloat32(parameter.value().memory());
     }
   }
 

@@ -30,6 +30,7 @@ final class RunRecord {
           "rank", "rank",
           "alpha", "lora-alpha",
           "target-modules", "target-modules",
+          "modules-to-save", "modules-to-save",
           "rslora", "rslora",
           "dropout", "lora-dropout",
           "init-adapter", "init-adapter");

@@ -42,6 +42,14 @@ public class LoraOptions {
       })
   private String targetModules;
 
+  @Option(
+      names = "--modules-to-save",
+      paramLabel = "NAMES",
+      description =
+          "LoRA: modules to train whole and to save with the adapter, by the end of their names as"
+              + " PEFT does: lm_head, layer_norm, relative_attention_bias or wo (default: none).")
+  private String modulesToSave;
+
   /** The rank of a new adapter. */
   public final int rank() {
     return rank;
@@ -74,6 +82,10 @@ public class LoraOptions {
         targetModules.matches("[A-Za-z0-9_.,\\- ]+")
             ? List.of(targetModules.trim().split("[, ]+"))
             : List.of(targetModules);
-    return new LoraConfig(rank, loraAlpha, dropout, targets, rslora);
+    List<String> saved =
+        modulesToSave == null || modulesToSave.isBlank()
+            ? List.of()
+            : List.of(modulesToSave.trim().split("[, ]+"));
+    return new LoraConfig(rank, loraAlpha, dropout, targets, rslora, saved);
   }
 }

@@ -10,7 +10,7 @@ import picocli.CommandLine.Option;
 /** Selects the trained weights: a new LoRA adapter, an existing one, or all weights. */
 public final class MethodOptions extends LoraOptions {
   private static final List<String> SHAPE =
-      List.of("--rank", "--lora-alpha", "--target-modules", "--rslora");
+      List.of("--rank", "--lora-alpha", "--target-modules", "--rslora", "--modules-to-save");
 
   @Option(
       names = "--method",
@@ -72,6 +72,11 @@ public final class MethodOptions extends LoraOptions {
           new TreeSet<>(given.targetModules()),
           new TreeSet<>(adapter.targetModules()));
       requireSame(command, "--rslora", rslora(), adapter.rankStabilised());
+      requireSame(
+          command,
+          "--modules-to-save",
+          new TreeSet<>(given.modulesToSave()),
+          new TreeSet<>(adapter.modulesToSave()));
     }
   }
 

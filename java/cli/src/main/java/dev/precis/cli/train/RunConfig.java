@@ -142,6 +142,9 @@ public final class RunConfig {
   public RunConfig shape(LoraConfig lora) {
     put("rank", lora.rank());
     put("alpha", decimal(lora.alpha()));
+    if (!lora.modulesToSave().isEmpty()) {
+      put("modules_to_save", lora.modulesToSave());
+    }
     return put("target_modules", lora.targetModules());
   }
 
