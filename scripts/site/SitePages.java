@@ -29,6 +29,7 @@ final class SitePages {
     PAGES.put("docs/data.md", "data");
     PAGES.put("docs/files.md", "files");
     PAGES.put("docs/langchain4j.md", "langchain4j");
+    PAGES.put("docs/spring.md", "spring");
     PAGES.put("docs/architecture.md", "architecture");
     PAGES.put("CONTRIBUTING.md", "contributing");
     PAGES.put("CHANGELOG.md", "changelog");
