@@ -123,6 +123,12 @@ Bench::Bench(const BenchOptions& options) : options_(options) {
 
 Bench::~Bench() {
   release();
+  check(cudaEventDestroy(stop_), "cudaEventDestroy");
+  check(cudaEventDestroy(start_), "cudaEventDestroy");
+  check(cudaFree(flush_), "cudaFree");
+  check(cudaFree(context_.scratch.memory), "cudaFree");
+  check(cudaFree(context_.problem), "cudaFree");
+  check(cudaStreamDestroy(context_.stream), "cudaStreamDestroy");
   if (csv_ != nullptr && std::fclose(csv_) != 0) {
     std::fprintf(stderr, "%s could not be written\n", options_.csv);
     wrong_++;
