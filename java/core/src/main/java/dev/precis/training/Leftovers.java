@@ -1,10 +1,10 @@
 package dev.precis.training;
 
+import dev.precis.io.FileTree;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
@@ -37,7 +37,7 @@ record Leftovers(Set<String> names, Path existing) {
   void removeOthers(Path folder) {
     for (Path each : entries(folder)) {
       if (!names.contains(each.getFileName().toString())) {
-        delete(each);
+        FileTree.delete(each);
       }
     }
     try {
@@ -56,20 +56,6 @@ record Leftovers(Set<String> names, Path existing) {
       return all.toList();
     } catch (IOException e) {
       throw new UncheckedIOException("Cannot read " + folder + ": " + e.getMessage(), e);
-    }
-  }
-
-  /** Removes a file or a folder with all that is in it, as far as that is possible. */
-  static void delete(Path path) {
-    if (!Files.exists(path)) {
-      return;
-    }
-    try (Stream<Path> all = Files.walk(path)) {
-      for (Path each : all.sorted(Comparator.reverseOrder()).toList()) {
-        Files.deleteIfExists(each);
-      }
-    } catch (IOException e) {
-      // A leftover is no error of the run.
     }
   }
 }

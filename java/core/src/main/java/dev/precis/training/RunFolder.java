@@ -1,6 +1,7 @@
 package dev.precis.training;
 
 import dev.precis.io.AtomicFile;
+import dev.precis.io.FileTree;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
 import dev.precis.io.JsonObject;
@@ -230,7 +231,7 @@ public final class RunFolder implements AutoCloseable {
         Path old = AtomicFile.temporary(target);
         Files.move(target, old, StandardCopyOption.ATOMIC_MOVE);
         Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
-        Leftovers.delete(old);
+        FileTree.delete(old);
       } else {
         Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
       }
@@ -238,7 +239,7 @@ public final class RunFolder implements AutoCloseable {
     } catch (IOException e) {
       throw new UncheckedIOException("Cannot write " + target + ": " + e.getMessage(), e);
     } finally {
-      Leftovers.delete(temporary);
+      FileTree.delete(temporary);
     }
   }
 
@@ -271,14 +272,14 @@ public final class RunFolder implements AutoCloseable {
     List<Long> all = checkpoints();
     for (int i = 0; i < all.size() - keep; i++) {
       if (all.get(i) != best) {
-        Leftovers.delete(checkpointPath(all.get(i)));
+        FileTree.delete(checkpointPath(all.get(i)));
       }
     }
   }
 
   /** Removes one checkpoint. */
   public void removeCheckpoint(long step) {
-    Leftovers.delete(checkpointPath(step));
+    FileTree.delete(checkpointPath(step));
   }
 
   /** Removes what a killed process left half-written. */
@@ -287,7 +288,7 @@ public final class RunFolder implements AutoCloseable {
       try (Stream<Path> all = Files.list(place)) {
         all.filter(path -> path.getFileName().toString().matches("\\..*\\.tmp"))
             .toList()
-            .forEach(Leftovers::delete);
+            .forEach(FileTree::delete);
       } catch (IOException e) {
         throw new UncheckedIOException("Cannot read " + place + ": " + e.getMessage(), e);
       }
