@@ -3,7 +3,10 @@ package dev.precis.data;
 import dev.precis.io.InvalidInputException;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Stream;
 
 /**
@@ -13,7 +16,7 @@ import java.util.stream.Stream;
  *   <li>{@code .jsonl}, {@code .ndjson}: one object a line; blank lines are passed over
  *   <li>{@code .json}: a list of objects, as SAMSum's
  *   <li>{@code .csv}: RFC 4180 with a header; semicolons or tabs are detected; {@code .tsv}: tabs
- *   <li>{@code .txt}: one dialogue
+ *   <li>{@code .txt}: one dialogue; in a folder of such files its id is the name of the file
  *   <li>each of these also with {@code .gz} or {@code .zst} behind it
  *   <li>{@code .parquet}: uncompressed, Snappy, gzip or Zstandard
  *   <li>{@code .arrow}: Arrow's IPC stream or file
@@ -87,5 +90,36 @@ public final class DialogueReader {
    */
   public static Stream<Dialogue> streamSummarized(Path data, DataOptions options) {
     return DataRows.stream(data, "dialogue", options, (row, reader) -> reader.dialogue(row, true));
+  }
+
+  /**
+   * Reads dialogues with all their reference summaries: rows with the same dialogue are one
+   * dialogue, at the place of the first.
+   *
+   * @throws InvalidInputException as {@link #read(Path, DataOptions)}
+   * @throws UncheckedIOException if it cannot be read
+   */
+  public static List<Dialogue> readReferences(Path data, DataOptions options) {
+    return together(readSummarized(data, options));
+  }
+
+  /** Reads all dialogues that {@link #streamSummarized} streams. */
+  public static List<Dialogue> readSummarized(Path data, DataOptions options) {
+    try (Stream<Dialogue> rows = streamSummarized(data, options)) {
+      return rows.toList();
+    }
+  }
+
+  /** Makes one dialogue of rows with the same dialogue, with all their summaries. */
+  public static List<Dialogue> together(List<Dialogue> rows) {
+    Map<String, Dialogue> byText = new LinkedHashMap<>();
+    rows.forEach(row -> byText.merge(row.dialogue(), row, DialogueReader::together));
+    return List.copyOf(byText.values());
+  }
+
+  private static Dialogue together(Dialogue first, Dialogue other) {
+    List<String> summaries = new ArrayList<>(first.summaries());
+    summaries.addAll(other.summaries());
+    return new Dialogue(first.id(), first.dialogue(), summaries, first.topic(), first.raw());
   }
 }

@@ -6,8 +6,10 @@ import dev.precis.t5.T5Config;
 import dev.precis.t5.T5Model;
 import dev.precis.t5.T5Model.DecoderCache;
 import dev.precis.t5.T5Model.Encoded;
+import dev.precis.tensor.Ragged;
 import dev.precis.tensor.Workspace;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.CancellationException;
@@ -23,6 +25,9 @@ import java.util.function.BooleanSupplier;
  * that is running: within some 100 ms. The next call works as if nothing had happened.
  */
 public final class Generator implements AutoCloseable {
+  private static final int SHORT_SOURCE = 32;
+  private static final int LONG_SOURCE = 96;
+
   private final T5Model model;
   private final T5Config config;
 
@@ -266,6 +271,37 @@ public final class Generator implements AutoCloseable {
     lasting.reserve(lasting.peak());
     passing.reserve(passing.peak());
     return lasting.peak() + passing.peak();
+  }
+
+  /**
+   * Allocates the memory that encoding takes at most, once {@link #reserve} has allocated that of
+   * decoding. It grows linearly with the tokens, so that two short sources measure it.
+   *
+   * @param sourceTokens tokens of all sources of a batch together
+   * @return bytes more than those of {@link #reserve}
+   */
+  public long reserveEncoder(long sourceTokens) {
+    long decoding = passing.peak();
+    // Once to size the workspace: memory is given back on the way only if it is one block.
+    encoderBytes(LONG_SOURCE);
+    long base = encoderBytes(SHORT_SOURCE);
+    double perToken = (encoderBytes(LONG_SOURCE) - base) / (double) (LONG_SOURCE - SHORT_SOURCE);
+    double encoding = base + perToken * (sourceTokens - SHORT_SOURCE);
+    // Room for rounding up to whole cache lines, and for the offsets of the sequences.
+    long bytes = Math.max(decoding, (long) (encoding * 1.01) + (1 << 16));
+    passing.reserve(bytes);
+    passing.resetPeak();
+    lasting.resetPeak();
+    return bytes - decoding;
+  }
+
+  private long encoderBytes(int tokens) {
+    int[] source = new int[tokens];
+    Arrays.fill(source, config.eosTokenId());
+    passing.reset();
+    passing.resetPeak();
+    model.encode(Ragged.of(List.of(source), config.vocabSize(), passing), passing);
+    return passing.peak();
   }
 
   /** Returns the most memory that was in use since {@link #reserve}, in bytes. */

@@ -74,14 +74,46 @@ public record ExampleReader(
       }
     }
     if (examples.isEmpty()) {
-      throw new InvalidInputException(
-          file
-              + ": every dialogue is longer than "
-              + maxSourceLength
-              + " tokens or its summary longer than "
-              + maxTargetLength
-              + ": raise --max-source-length or --max-target-length, or cut with --truncate");
+      throw tooLong(file);
     }
     return new Examples(examples, leftOut);
+  }
+
+  /**
+   * Reads dialogues with all their references, for an evaluation that generates. Those whose source
+   * is too long are left out.
+   *
+   * @param limit most dialogues; 0: all
+   * @throws InvalidInputException where no row can be used, or none is short enough
+   */
+  public List<RougeEvaluation.Source> readSources(Path file, DataOptions options, int limit) {
+    List<RougeEvaluation.Source> sources = new ArrayList<>();
+    for (Dialogue dialogue : DialogueReader.readReferences(file, options)) {
+      String prompt = dialogue.raw() ? dialogue.dialogue() : template.fill(dialogue.dialogue());
+      int[] source = tokenizer.encode(prompt);
+      if (source.length > maxSourceLength && truncate) {
+        source = tokenizer.encode(prompt, maxSourceLength);
+      }
+      if (source.length <= maxSourceLength) {
+        sources.add(new RougeEvaluation.Source(source, dialogue.summaries()));
+      }
+      if (sources.size() == limit) {
+        break;
+      }
+    }
+    if (sources.isEmpty()) {
+      throw tooLong(file);
+    }
+    return sources;
+  }
+
+  private InvalidInputException tooLong(Path file) {
+    return new InvalidInputException(
+        file
+            + ": every dialogue is longer than "
+            + maxSourceLength
+            + " tokens or its summary longer than "
+            + maxTargetLength
+            + ": raise --max-source-length or --max-target-length, or cut with --truncate");
   }
 }

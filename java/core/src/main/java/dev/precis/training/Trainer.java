@@ -2,6 +2,7 @@ package dev.precis.training;
 
 import dev.precis.io.InvalidInputException;
 import dev.precis.tensor.MemoryPlan;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
@@ -12,6 +13,7 @@ import java.util.Map;
  */
 public final class Trainer extends TrainingLoop {
   private final List<Example> evaluation;
+  private final RougeEvaluation summaries; // null: evaluations do not generate
   private final Batches<Example> batches;
   private final FineTuning fineTuning;
   private final MemoryPlan plan;
@@ -28,11 +30,32 @@ public final class Trainer extends TrainingLoop {
       List<Example> training,
       List<Example> evaluation,
       RunFolder run) {
+    this(t5, options, training, evaluation, null, run);
+  }
+
+  /**
+   * Prepares a run that keeps the weights which generate the best summaries.
+   *
+   * @param evaluation examples whose loss is measured in each evaluation; not empty
+   * @param summaries generates and scores in each evaluation; the caller owns it and must close it
+   * @param run folder that everything is written to; the caller owns it and must close it
+   */
+  public Trainer(
+      TrainableT5 t5,
+      TrainingOptions options,
+      List<Example> training,
+      List<Example> evaluation,
+      RougeEvaluation summaries,
+      RunFolder run) {
+    if (summaries != null && evaluation.isEmpty()) {
+      throw new InvalidInputException("ROUGE needs evaluation data.");
+    }
     if (training.isEmpty()) {
       throw new InvalidInputException("There is no example to train on.");
     }
     super(t5, options, training.size(), !evaluation.isEmpty(), run);
     this.evaluation = List.copyOf(evaluation);
+    this.summaries = summaries;
     batches =
         new Batches<>(
             training,
@@ -45,8 +68,13 @@ public final class Trainer extends TrainingLoop {
       long source = Batches.longest(training, e -> e.source().length, options.batchSize());
       long target = Batches.longest(training, e -> e.target().length, options.batchSize());
       long workspace = fineTuning.plan(source, target);
-      plan = plan(workspace);
+      Map<String, Long> parts = new LinkedHashMap<>(plan(workspace).parts());
       fineTuning.reserve(workspace);
+      if (summaries != null) {
+        parts.put("generation", summaries.reserve());
+        parts.put("kernels", t5.ops().scratchBytes());
+      }
+      plan = new MemoryPlan(parts);
     } catch (RuntimeException | Error e) {
       close();
       throw e;
@@ -81,14 +109,25 @@ public final class Trainer extends TrainingLoop {
   }
 
   @Override
-  protected Evaluation evaluation() {
-    return new Evaluation(evaluationLoss(), Map.of());
+  protected Evaluation evaluation(Listener listener) {
+    double loss = evaluationLoss();
+    return new Evaluation(
+        loss,
+        summaries == null
+            ? Map.of()
+            : summaries.scores(this::checkStopped, listener::onEvaluating));
+  }
+
+  @Override
+  protected String metric() {
+    return summaries == null ? super.metric() : summaries.metric().id();
   }
 
   /** Returns the mean loss of the target tokens of the evaluation examples. */
   public double evaluationLoss() {
     double sum = 0;
     for (List<Example> batch : Batches.split(evaluation, options().batchSize())) {
+      checkStopped();
       sum += fineTuning.evaluate(batch);
     }
     return sum / FineTuning.targetTokens(evaluation);

@@ -31,7 +31,10 @@ public abstract class TrainingLoop implements AutoCloseable {
     /** Reports a finished step. */
     default void onStep(Step step) {}
 
-    /** Reports an evaluation; best is true if none before had a lower loss. */
+    /** Reports progress of an evaluation that generates. */
+    default void onEvaluating(long done, long total) {}
+
+    /** Reports an evaluation; best is true if none before was as good. */
     default void onEvaluation(long step, Evaluation evaluation, boolean best) {}
 
     /** Reports a checkpoint that is on disk. */
@@ -77,9 +80,12 @@ public abstract class TrainingLoop implements AutoCloseable {
    * Outcome of a run.
    *
    * @param loss loss of the last step
-   * @param bestStep step of the evaluation with the lowest loss; 0 without evaluation
+   * @param bestStep step of the best evaluation; 0 without evaluation
+   * @param metric name of the metric that evaluations are compared by
+   * @param best its value in the best evaluation
    */
-  public record Result(End end, long steps, double loss, long bestStep, double bestLoss) {}
+  public record Result(
+      End end, long steps, double loss, long bestStep, String metric, double best) {}
 
   /**
    * Loss of a batch whose gradients have been accumulated.
@@ -88,6 +94,17 @@ public abstract class TrainingLoop implements AutoCloseable {
    * @param tokens source and target tokens
    */
   public record BatchLoss(double loss, long tokens, Map<String, Double> metrics) {}
+
+  /** Leaves an evaluation that {@link #stop} interrupts. */
+  private static final class EvaluationStopped extends RuntimeException {
+    private static final long serialVersionUID = 1;
+
+    EvaluationStopped() {
+      super("The run was stopped while it was evaluated.", null, false, false);
+    }
+  }
+
+  private static final String LOSS = "loss";
 
   private final Trainable model;
   private final TrainingOptions options;
@@ -102,8 +119,10 @@ public abstract class TrainingLoop implements AutoCloseable {
   private volatile boolean stopped;
   private long done;
   private long bestStep;
-  private double bestLoss = Double.POSITIVE_INFINITY;
+  private double best;
   private int withoutImprovement;
+  private boolean evaluating;
+  private boolean evaluationDue; // that of the last step, which was interrupted
   private double lastLoss = Double.NaN;
 
   /**
@@ -144,8 +163,28 @@ public abstract class TrainingLoop implements AutoCloseable {
    */
   protected abstract BatchLoss accumulateGradients(long step);
 
-  /** Evaluates the model; called only if there are examples to evaluate on. */
-  protected abstract Evaluation evaluation();
+  /**
+   * Evaluates the model; called only if there are examples to evaluate on. Calls {@link
+   * #checkStopped} every few seconds at least.
+   *
+   * @param listener receives the progress
+   */
+  protected abstract Evaluation evaluation(Listener listener);
+
+  /**
+   * Returns the name of the metric that evaluations are compared by: {@code loss}, the default,
+   * which is better when lower, or one of {@link Evaluation#metrics}, which is better when higher.
+   */
+  protected String metric() {
+    return LOSS;
+  }
+
+  /** Leaves an evaluation of this loop if the run is to stop; the resumed run begins it anew. */
+  protected final void checkStopped() {
+    if (evaluating && stopped) {
+      throw new EvaluationStopped();
+    }
+  }
 
   /** Prepares the first step of this process, until {@link #stopped}. */
   protected void prepare(Listener listener) {}
@@ -200,7 +239,10 @@ public abstract class TrainingLoop implements AutoCloseable {
     return done;
   }
 
-  /** Ends the run after the present step, with a checkpoint. */
+  /**
+   * Ends the run after the present step, with a checkpoint. An evaluation is interrupted, and is
+   * made when the run is resumed.
+   */
   public final void stop() {
     stopped = true;
   }
@@ -229,30 +271,50 @@ public abstract class TrainingLoop implements AutoCloseable {
   }
 
   private Result trainToTheEnd(Listener listener) {
-    if (done < totalSteps && !earlyStop() && !stopped) {
+    if ((evaluationDue || done < totalSteps && !earlyStop()) && !stopped) {
       prepare(listener);
+    }
+    if (evaluationDue && !stopped) {
+      complete(listener, true);
     }
     while (done < totalSteps && !earlyStop() && !stopped) {
       Step step = step();
       listener.onStep(step);
-      run.metric(metric(step));
-      boolean last = done == totalSteps;
-      boolean epochEnds = done % stepsPerEpoch == 0;
-      boolean improved = false;
-      if (evaluates && (last || due(options.evaluateEvery(), epochEnds))) {
-        improved = evaluate(listener);
-      }
-      if (last || stopped || improved || earlyStop() || due(options.checkpointEvery(), epochEnds)) {
-        write();
-        listener.onCheckpoint(done);
-      }
+      run.metric(line(step));
+      complete(listener, false);
     }
-    End end = done == totalSteps ? End.DONE : earlyStop() ? End.EARLY_STOPPED : End.INTERRUPTED;
+    End end =
+        evaluationDue
+            ? End.INTERRUPTED
+            : done == totalSteps ? End.DONE : earlyStop() ? End.EARLY_STOPPED : End.INTERRUPTED;
     run.begin();
     if (end != End.INTERRUPTED) {
       finish();
     }
-    return new Result(end, done, lastLoss, bestStep, bestLoss);
+    return new Result(end, done, lastLoss, bestStep, metric(), best);
+  }
+
+  /**
+   * Evaluates after a step and writes a checkpoint, where they are due.
+   *
+   * @param interrupted whether an earlier process did the step, and its evaluation was interrupted
+   */
+  private void complete(Listener listener, boolean interrupted) {
+    boolean last = done == totalSteps;
+    boolean epochEnds = done % stepsPerEpoch == 0;
+    boolean improved = false;
+    if (evaluates && (last || due(options.evaluateEvery(), epochEnds))) {
+      improved = evaluate(listener);
+    }
+    if (interrupted
+        || last
+        || stopped
+        || improved
+        || earlyStop()
+        || due(options.checkpointEvery(), epochEnds)) {
+      write();
+      listener.onCheckpoint(done);
+    }
   }
 
   private boolean due(long every, boolean epochEnds) {
@@ -316,7 +378,7 @@ public abstract class TrainingLoop implements AutoCloseable {
         batch.metrics);
   }
 
-  private static ObjectNode metric(Step step) {
+  private static ObjectNode line(Step step) {
     ObjectNode line = Json.mapper().createObjectNode();
     line.put("step", step.step);
     line.put("epoch", step.epoch);
@@ -329,23 +391,56 @@ public abstract class TrainingLoop implements AutoCloseable {
     return line;
   }
 
+  /** Evaluates, unless the run is stopped; returns true if no evaluation before was as good. */
   private boolean evaluate(Listener listener) {
-    Evaluation evaluation = evaluation();
-    boolean best = evaluation.loss < bestLoss;
-    if (best) {
-      bestLoss = evaluation.loss;
+    boolean again = evaluationDue;
+    evaluationDue = true;
+    evaluating = true;
+    Evaluation evaluation;
+    try {
+      checkStopped();
+      evaluation = evaluation(listener);
+    } catch (EvaluationStopped e) {
+      return false;
+    } finally {
+      evaluating = false;
+    }
+    evaluationDue = false;
+    boolean better = better(evaluation);
+    if (better) {
+      best = value(evaluation);
       bestStep = done;
       withoutImprovement = 0;
     } else {
       withoutImprovement++;
     }
-    ObjectNode line = Json.mapper().createObjectNode();
-    line.put("step", done);
-    line.put("eval_loss", evaluation.loss);
-    evaluation.metrics.forEach((name, value) -> line.put("eval_" + name, value));
-    run.metric(line);
-    listener.onEvaluation(done, evaluation, best);
-    return best;
+    // A process that was killed after this line, but before its checkpoint, has left it.
+    if (!again || !evaluationIsLogged()) {
+      ObjectNode line = Json.mapper().createObjectNode();
+      line.put("step", done);
+      line.put("eval_loss", evaluation.loss);
+      evaluation.metrics.forEach((name, value) -> line.put("eval_" + name, value));
+      run.metric(line);
+    }
+    listener.onEvaluation(done, evaluation, better);
+    return better;
+  }
+
+  private boolean evaluationIsLogged() {
+    return run.metrics().stream()
+        .anyMatch(line -> line.get("step").longValue() == done && line.has("eval_loss"));
+  }
+
+  private boolean better(Evaluation evaluation) {
+    double value = value(evaluation);
+    if (bestStep == 0) {
+      return Double.isFinite(value);
+    }
+    return metric().equals(LOSS) ? value < best : value > best;
+  }
+
+  private double value(Evaluation evaluation) {
+    return metric().equals(LOSS) ? evaluation.loss : evaluation.metrics.get(metric());
   }
 
   /**
@@ -367,9 +462,12 @@ public abstract class TrainingLoop implements AutoCloseable {
           json.put("loss", lastLoss);
           json.put("best_step", bestStep);
           if (bestStep > 0) {
-            json.put("best_loss", bestLoss);
+            json.put("best_" + metric(), best);
           }
           json.put("without_improvement", withoutImprovement);
+          if (evaluationDue) {
+            json.put("evaluation_due", true);
+          }
         });
     run.prune(options.keepCheckpoints(), bestStep);
   }
@@ -381,8 +479,9 @@ public abstract class TrainingLoop implements AutoCloseable {
     if (bestStep > done) {
       throw position.wrong("best_step", "a step that is done");
     }
-    bestLoss = bestStep > 0 ? position.number("best_loss") : Double.POSITIVE_INFINITY;
+    best = bestStep > 0 ? position.number("best_" + metric()) : 0;
     withoutImprovement = position.integer("without_improvement", 0, Integer.MAX_VALUE);
+    evaluationDue = position.bool("evaluation_due", false);
   }
 
   @Override

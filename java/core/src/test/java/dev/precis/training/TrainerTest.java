@@ -219,7 +219,7 @@ class TrainerTest {
       Trainer.Result result = trainer.train(new Trainer.Listener() {});
       assertEquals(Trainer.End.EARLY_STOPPED, result.end());
       assertEquals(result.bestStep() + 6, result.steps());
-      assertEquals(result.bestLoss(), trainer.evaluationLoss(), 1e-9);
+      assertEquals(result.best(), trainer.evaluationLoss(), 1e-9);
       assertTrue(Files.isDirectory(run.checkpointPath(result.bestStep())));
     }
   }

@@ -27,6 +27,10 @@ public final class RunReport implements AutoCloseable {
   static {
     FINE_TUNING.put("loss", "Loss");
     FINE_TUNING.put("eval_loss", "Evaluation loss");
+    FINE_TUNING.put("eval_rouge1", "ROUGE-1 (mean F1), evaluation");
+    FINE_TUNING.put("eval_rouge2", "ROUGE-2 (mean F1), evaluation");
+    FINE_TUNING.put("eval_rougeL", "ROUGE-L (mean F1), evaluation");
+    FINE_TUNING.put("eval_rougeLsum", "ROUGE-Lsum (mean F1), evaluation");
     FINE_TUNING.put("grad_norm", "Gradient norm");
     FINE_TUNING.put("learning_rate", "Learning rate");
     FINE_TUNING.put("tokens_per_second", "Tokens per second");

@@ -2,11 +2,13 @@ package dev.precis.cli.train;
 
 import dev.precis.checkpoint.ModelFolder;
 import dev.precis.cli.common.BaseCommand;
+import dev.precis.cli.options.EvalMetricOptions;
 import dev.precis.cli.options.PromptOptions;
 import dev.precis.cli.options.ReadOptions;
 import dev.precis.cli.options.RunOptions;
 import dev.precis.data.DataFiles;
 import dev.precis.data.DataListener;
+import dev.precis.evaluation.Rouge;
 import dev.precis.io.FileDigest;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
@@ -152,6 +154,16 @@ public final class RunConfig {
   public RunConfig options(ObjectNode options) {
     json.setAll(options);
     return this;
+  }
+
+  /** Adds how evaluations are compared, where that is not by their loss. */
+  public RunConfig evalMetric(Rouge.Metric metric, EvalMetricOptions options) {
+    if (metric == null) {
+      return this;
+    }
+    return put("eval_metric", metric.id())
+        .put("eval_max_new_tokens", options.maxNewTokens())
+        .put("eval_limit", options.limit());
   }
 
   /** Begins the run, or resumes it. A new run that fails before its first step leaves nothing. */

@@ -1,9 +1,13 @@
 package dev.precis.cli.train;
 
 import dev.precis.checkpoint.PeftAdapter;
+import dev.precis.cli.common.AvailableMemory;
 import dev.precis.cli.common.BaseCommand;
+import dev.precis.cli.common.MemoryCheck;
 import dev.precis.cli.options.ColumnOptions;
+import dev.precis.cli.options.EvalMetricOptions;
 import dev.precis.cli.options.FileOptions;
+import dev.precis.cli.options.GenerationConfigOption;
 import dev.precis.cli.options.LearningOptions;
 import dev.precis.cli.options.MethodOptions;
 import dev.precis.cli.options.PromptOptions;
@@ -13,11 +17,16 @@ import dev.precis.cli.options.StartOptions;
 import dev.precis.cli.options.StepOptions;
 import dev.precis.cli.options.TargetOptions;
 import dev.precis.cli.report.RunReport;
+import dev.precis.data.DataListener;
+import dev.precis.evaluation.Rouge;
+import dev.precis.io.Resources;
 import dev.precis.lora.LoraConfig;
+import dev.precis.t5.T5Config;
 import dev.precis.tensor.DType;
 import dev.precis.text.Tokenizer;
 import dev.precis.training.Example;
 import dev.precis.training.ExampleReader;
+import dev.precis.training.RougeEvaluation;
 import dev.precis.training.RunFolder;
 import dev.precis.training.TrainableT5;
 import dev.precis.training.Trainer;
@@ -49,6 +58,8 @@ import picocli.CommandLine.Option;
       "      --eval-data dev.csv --method full --optimizer adafactor --output run",
       "  precis train --model google/flan-t5-base --data train.csv --output run \\",
       "      --resume",
+      "  precis train --model google/flan-t5-base --data train.csv \\",
+      "      --eval-data dev.csv --eval-metric rouge --output run",
       "  precis generate --model google/flan-t5-base --adapter run/adapter \\",
       "      --input test.jsonl"
     })
@@ -62,6 +73,7 @@ public final class TrainCommand extends BaseCommand {
   @Mixin private MethodOptions method = new MethodOptions();
   @Mixin private StepOptions steps = new StepOptions();
   @Mixin private LearningOptions learning = new LearningOptions();
+  @Mixin private EvalMetricOptions evalMetric = new EvalMetricOptions();
 
   @Option(
       names = "--label-smoothing",
@@ -90,22 +102,35 @@ public final class TrainCommand extends BaseCommand {
     checkUsage();
     TrainingOptions options = options();
     Path folder = start.folder(this);
+    if (run.checksMemory()) {
+      MemoryCheck.requireBeforeLoading(
+          method.weightMemory(
+              this, T5Config.read(folder), common().trainingType(), options.optimizer()),
+          AvailableMemory.ofThisProcess(),
+          this,
+          "--method, --optimizer or --dtype bfloat16, or take a smaller model");
+    }
     ReadOptions.Data data = reading.training(this, dialogues.data());
     ReadOptions.Data evalData = reading.validation(this, steps.evaluation().evalData());
-    List<Example> training;
-    List<Example> evaluation;
     try (Tokenizer tokenizer = Tokenizer.load(folder)) {
-      training = examples(tokenizer, data);
-      evaluation = evalData == null ? List.of() : examples(tokenizer, evalData);
-    }
-    RunConfig config = config(options, data, evalData);
-    try (RunFolder opened = config.open(run);
-        TrainableT5 t5 = load(folder);
-        Trainer trainer = new Trainer(t5, options, training, evaluation, opened)) {
-      if (run.resume()) {
-        trainer.resume();
+      ExampleReader reader = reader(tokenizer);
+      List<Example> training = examples(reader, data);
+      List<Example> evaluation = evalData == null ? List.of() : examples(reader, evalData);
+      RunConfig config = config(options, data, evalData);
+      try (Resources resources = new Resources()) {
+        RunFolder opened = resources.add(config.open(run));
+        TrainableT5 t5 = resources.add(load(folder));
+        RougeEvaluation summaries = summaries(t5, tokenizer, reader, evalData);
+        if (summaries != null) {
+          resources.add(summaries);
+        }
+        Trainer trainer =
+            resources.add(new Trainer(t5, options, training, evaluation, summaries, opened));
+        if (run.resume()) {
+          trainer.resume();
+        }
+        return train(t5, trainer, opened, training.size(), options, folder);
       }
-      return train(t5, trainer, opened, training.size(), options, folder);
     }
   }
 
@@ -118,6 +143,7 @@ public final class TrainCommand extends BaseCommand {
       throw usage("--init starts from random weights, which needs --method full");
     }
     learning.check(this, steps, steps.evaluation().evalData() != null);
+    evalMetric.check(this, steps.evaluation().evalData() != null);
     prompts.check(this);
     targets.check(this);
   }
@@ -130,19 +156,40 @@ public final class TrainCommand extends BaseCommand {
             .labelSmoothing(labelSmoothing));
   }
 
-  private List<Example> examples(Tokenizer tokenizer, ReadOptions.Data data) {
-    ExampleReader.Examples read =
-        new ExampleReader(
-                tokenizer,
-                prompts.template(),
-                prompts.maxSourceLength(),
-                targets.maxTargetLength(),
-                prompts.truncate(),
-                allReferences)
-            .read(data.path(), data.options());
+  private ExampleReader reader(Tokenizer tokenizer) {
+    return new ExampleReader(
+        tokenizer,
+        prompts.template(),
+        prompts.maxSourceLength(),
+        targets.maxTargetLength(),
+        prompts.truncate(),
+        allReferences);
+  }
+
+  private List<Example> examples(ExampleReader reader, ReadOptions.Data data) {
+    ExampleReader.Examples read = reader.read(data.path(), data.options());
     targets.noteLeftOut(
         this, data.given(), read.leftOut(), read.examples().size(), prompts.maxSourceLength());
     return read.examples();
+  }
+
+  /** Returns the evaluation by ROUGE; null where evaluations are compared by their loss. */
+  private RougeEvaluation summaries(
+      TrainableT5 t5, Tokenizer tokenizer, ExampleReader reader, ReadOptions.Data evalData) {
+    Rouge.Metric metric = evalMetric.rouge(this);
+    if (metric == null) {
+      return null;
+    }
+    // What is to be said of the rows was said when the loss's examples were read.
+    List<RougeEvaluation.Source> sources =
+        reader.readSources(
+            evalData.path(),
+            evalData.options().withListener(DataListener.NONE),
+            evalMetric.limit());
+    GenerationConfigOption.noteForTraining(
+        this, t5.folder(), "evaluations summarize by greedy decoding all the same");
+    return new RougeEvaluation(
+        t5, tokenizer, sources, metric, evalMetric.maxNewTokens(), steps.batchSize());
   }
 
   private TrainableT5 load(Path folder) {
@@ -187,7 +234,8 @@ public final class TrainCommand extends BaseCommand {
         .put("max_target_length", targets.maxTargetLength())
         .put("truncate", prompts.truncate())
         .put("all_references", allReferences)
-        .options(options.toJson());
+        .options(options.toJson())
+        .evalMetric(evalMetric.rouge(this), evalMetric);
   }
 
   private void describeAdapter(RunConfig lora) {

@@ -88,8 +88,11 @@ public record TrainingSession(BaseCommand command, TrainingLoop loop, RunFolder 
             result.steps(),
             result.loss(),
             result.bestStep() > 0
-                ? ", best evaluation %.4f at step %,d"
-                    .formatted(result.bestLoss(), result.bestStep())
+                ? ", best evaluation %s%.4f at step %,d"
+                    .formatted(
+                        result.metric().equals("loss") ? "" : result.metric() + " ",
+                        result.best(),
+                        result.bestStep())
                 : "",
             where);
   }
@@ -101,6 +104,11 @@ public record TrainingSession(BaseCommand command, TrainingLoop loop, RunFolder 
     public void onPreparation(long done, long total) {
       progress.show(
           "preparing %,d/%,d  %s".formatted(done, total, progress.left((double) done / total)));
+    }
+
+    @Override
+    public void onEvaluating(long done, long total) {
+      progress.show("evaluating %,d/%,d dialogues".formatted(done, total));
     }
 
     @Override

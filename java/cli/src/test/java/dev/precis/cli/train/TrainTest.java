@@ -96,6 +96,77 @@ final class TrainTest {
         4, Json.readObject(output.resolve("config.json")).object("lora").integer("rank", 1, 9));
   }
 
+  /** What is logged during the run is what evaluate says of its result. */
+  @Test
+  void keepsTheBestByRouge() throws IOException {
+    Path output = folder.resolve("run");
+    Object[] options = {
+      "--model",
+      MODEL,
+      "--eval-data",
+      DIALOGUES,
+      "--eval-metric",
+      "rouge",
+      "--eval-limit",
+      5,
+      "--eval-max-new-tokens",
+      12,
+      "--eval-every",
+      2,
+      "--max-steps",
+      6,
+      "--rank",
+      2
+    };
+    String said = train(output, options).succeeded().err();
+    List<JsonNode> evaluations =
+        lines(output.resolve("metrics.jsonl")).stream().filter(l -> l.has("eval_rougeL")).toList();
+    assertEquals(3, evaluations.size());
+    JsonNode best = evaluations.getFirst();
+    for (JsonNode each : evaluations) {
+      best =
+          each.get("eval_rougeL").doubleValue() > best.get("eval_rougeL").doubleValue()
+              ? each
+              : best;
+    }
+    String sentence =
+        "best evaluation rougeL %.4f at step %d"
+            .formatted(best.get("eval_rougeL").doubleValue(), best.get("step").intValue());
+    assertTrue(said.contains(sentence), said);
+    JsonNode evaluated =
+        Json.mapper()
+            .readTree(
+                run(
+                        "evaluate",
+                        "--data",
+                        DIALOGUES,
+                        "--candidate",
+                        "best=%s+%s".formatted(MODEL, output.resolve("adapter")),
+                        "--limit",
+                        5,
+                        "--max-new-tokens",
+                        12,
+                        "--json")
+                    .succeeded()
+                    .out())
+            .at("/candidates/0/scores");
+    for (String metric : List.of("rouge1", "rouge2", "rougeL", "rougeLsum")) {
+      assertEquals(
+          evaluated.at("/%s/mean".formatted(metric)).doubleValue(),
+          best.get("eval_" + metric).doubleValue(),
+          1e-12,
+          metric);
+    }
+    assertTrue(Files.readString(output.resolve("report.html")).contains("ROUGE-L (mean F1)"));
+    assertEquals("rougeL", Json.readObject(output.resolve("config.json")).text("eval_metric"));
+    List<Object> again = new ArrayList<>(List.of(options));
+    again.add("--resume");
+    again.set(again.indexOf("rouge"), "rouge2");
+    CommandLineRun other = train(output, again.toArray());
+    assertEquals(2, other.exitCode());
+    assertTrue(other.err().contains("eval_metric"), other.err());
+  }
+
   @Test
   void resumesOnlyTheSameRun() throws IOException {
     Path output = folder.resolve("run");
@@ -146,6 +217,10 @@ final class TrainTest {
         "--schedule step | --schedule must be linear, cosine or constant",
         "--epochs 2 --max-steps 3 | --epochs and --max-steps are mutually exclusive",
         "--early-stopping 2 | need --eval-data",
+        "--eval-metric rouge | --eval-metric rouge needs --eval-data",
+        "--eval-metric bleu | --eval-metric must be loss, rouge1, rouge2, rougeL or rougeLsum",
+        "--eval-limit 3 | --eval-limit needs --eval-metric rouge",
+        "--eval-max-new-tokens 3 | --eval-max-new-tokens needs --eval-metric rouge",
         "--learning-rate -1 | --learning-rate must be above 0",
         "--target-modules query | No layer of the model is named",
         "--rank 0 | The rank must be 1 to",

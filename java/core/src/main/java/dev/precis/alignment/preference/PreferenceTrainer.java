@@ -268,6 +268,7 @@ public final class PreferenceTrainer extends TrainingLoop {
     }
     double sum = 0;
     for (List<TokenizedPair> batch : Batches.split(items, options().batchSize())) {
+      checkStopped();
       double[][] policy = scorer.policy(batch, 1, 2);
       for (int i = 0; i < policy.length; i++) {
         sum += policy[i][0] - referenceOf(batch.get(i))[1];
@@ -277,7 +278,7 @@ public final class PreferenceTrainer extends TrainingLoop {
   }
 
   @Override
-  protected Evaluation evaluation() {
+  protected Evaluation evaluation(Listener listener) {
     return evaluate(evaluation);
   }
 
@@ -291,6 +292,7 @@ public final class PreferenceTrainer extends TrainingLoop {
     double divergence = divergence(items);
     PreferenceMetrics metrics = new PreferenceMetrics();
     for (List<TokenizedPair> batch : Batches.split(items, options().batchSize())) {
+      checkStopped();
       double[][] sums = scorer.policy(batch, 0, objective.trainedCompletions());
       for (int i = 0; i < sums.length; i++) {
         objective.cost(batch.get(i), sums[i], referenceOf(batch.get(i)), divergence, metrics);

@@ -123,8 +123,10 @@ abstract class ClassifierLoop<E> extends TrainingLoop {
 
   /**
    * Returns the logits of the sequences of one batch, shape (sequences, labels), without dropout.
+   * Evaluations call it for each batch: between two of them the run may stop.
    */
   final Tensor logits(List<E> examples) {
+    checkStopped();
     return forward(sequences(examples), false, 0).value();
   }
 

@@ -121,7 +121,7 @@ public final class ClassifierTrainer extends ClassifierLoop<LabelledExample> {
   }
 
   @Override
-  protected Evaluation evaluation() {
+  protected Evaluation evaluation(Listener listener) {
     Report report = report();
     Map<String, Double> metrics = new LinkedHashMap<>();
     metrics.put("accuracy", report.calibration.accuracy());

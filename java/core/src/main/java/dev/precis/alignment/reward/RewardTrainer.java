@@ -99,7 +99,7 @@ public final class RewardTrainer extends ClassifierLoop<PairExample> {
   }
 
   @Override
-  protected Evaluation evaluation() {
+  protected Evaluation evaluation(Listener listener) {
     Report report = report();
     Map<String, Double> metrics = new LinkedHashMap<>();
     metrics.put("accuracy", report.calibration.accuracy());

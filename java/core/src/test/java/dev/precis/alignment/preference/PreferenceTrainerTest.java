@@ -403,16 +403,16 @@ class PreferenceTrainerTest {
                     reference,
                     true,
                     run)) {
-      Evaluation before = trainer.evaluation();
+      Evaluation before = trainer.evaluation(new Listener() {});
       Result result = trainer.train(new Listener() {});
-      Evaluation after = trainer.evaluation();
+      Evaluation after = trainer.evaluation(new Listener() {});
       assertEquals(End.DONE, result.end());
       assertTrue(after.loss() < before.loss(), before + " then " + after);
       double accuracy = after.metrics().get("rewards/accuracies");
       assertTrue(
           accuracy >= 0.85 && accuracy > before.metrics().get("rewards/accuracies"),
           before + " then " + after);
-      assertEquals(result.bestLoss(), after.loss(), "the result is the best");
+      assertEquals(result.best(), after.loss(), "the result is the best");
       ObjectNode last = run.metrics().getLast();
       assertTrue(last.has("eval_loss") && last.has("eval_rewards/accuracies"));
       assertTrue(last.has("eval_kl") == kto);

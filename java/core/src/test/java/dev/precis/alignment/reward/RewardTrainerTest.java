@@ -415,7 +415,7 @@ class RewardTrainerTest {
       assertEquals(Math.log(2), before.loss(), 0.1);
       TrainingLoop.Result result = trainer.train(new TrainingLoop.Listener() {});
       ClassifierTrainer.Report after = trainer.report();
-      assertEquals(result.bestLoss(), after.loss(), 1e-9);
+      assertEquals(result.best(), after.loss(), 1e-9);
       assertTrue(after.calibration().accuracy() > 0.95, after.toString());
       assertTrue(after.brier() < 0.2 * before.brier(), after.toString());
       int texts = 0;
