@@ -210,7 +210,7 @@ public final class T5 implements AutoCloseable {
     this.engine = engine;
     GenerationConfig generation =
         options.generationConfig ? GenerationConfig.read(folder) : GenerationConfig.none(folder);
-    T5Config config = T5Config.read(folder, generation);
+    T5Config config = T5Config.of(generation);
     defaults = new GenerationDefaults(generation, config);
     PackedWeights packed;
     try (Checkpoint checkpoint = Checkpoint.open(folder);

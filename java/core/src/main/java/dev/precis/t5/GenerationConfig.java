@@ -15,15 +15,17 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * The settings of generation that a model folder holds: {@code generation_config.json} or, in a
- * folder without that file, the same keys in {@code config.json}, where older versions of
- * transformers kept them. {@link GenerationKey} lists the keys.
+ * The two files of a model folder that say how it generates, each read once: {@code config.json},
+ * which {@link T5Config} takes the shape from, and the settings of generation, {@code
+ * generation_config.json} or, in a folder without that file, the same keys in {@code config.json},
+ * where older versions of transformers kept them. {@link GenerationKey} lists the keys.
  *
+ * @param model what {@code config.json} says
  * @param settings the keys that are set; empty where none is
  * @param outdated keys of {@code config.json} that do not apply, because there is a {@code
  *     generation_config.json}, as in transformers
  */
-public record GenerationConfig(JsonObject settings, List<String> outdated) {
+public record GenerationConfig(JsonObject model, JsonObject settings, List<String> outdated) {
   private static final String FILE = "generation_config.json";
 
   /** The keys that {@code config.json} itself has a use for. */
@@ -33,7 +35,7 @@ public record GenerationConfig(JsonObject settings, List<String> outdated) {
   /**
    * Reads the settings of a model folder.
    *
-   * @throws InvalidInputException if the file is no JSON object
+   * @throws InvalidInputException if one of the files is no JSON object
    */
   public static GenerationConfig read(Path folder) {
     Path file = folder.resolve(FILE);
@@ -47,7 +49,7 @@ public record GenerationConfig(JsonObject settings, List<String> outdated) {
     if (!Files.exists(file)) {
       ObjectNode settings = model.node().objectNode();
       legacy.forEach(key -> settings.set(key, model.node().get(key)));
-      return new GenerationConfig(new JsonObject(model.where(), settings), List.of());
+      return new GenerationConfig(model, new JsonObject(model.where(), settings), List.of());
     }
     JsonObject settings = Json.readObject(file);
     legacy.removeAll(List.of("decoder_start_token_id", "bos_token_id", "eos_token_id"));
@@ -55,12 +57,19 @@ public record GenerationConfig(JsonObject settings, List<String> outdated) {
         key ->
             GenerationKey.of(key).treatment() != GenerationKey.Treatment.FOLLOWED
                 || model.node().get(key).equals(settings.node().get(key)));
-    return new GenerationConfig(settings, List.copyOf(legacy));
+    return new GenerationConfig(model, settings, List.copyOf(legacy));
   }
 
-  /** Returns settings without any key, for a caller that ignores those of the folder. */
+  /**
+   * Reads {@code config.json} without any setting of generation, for a caller that ignores them.
+   *
+   * @throws InvalidInputException if the file is no JSON object
+   */
   public static GenerationConfig none(Path folder) {
-    return new GenerationConfig(Json.parseObject("{}", folder.resolve(FILE).toString()), List.of());
+    return new GenerationConfig(
+        Json.readObject(ModelFolder.config(folder)),
+        Json.parseObject("{}", folder.resolve(FILE).toString()),
+        List.of());
   }
 
   /**
@@ -69,7 +78,7 @@ public record GenerationConfig(JsonObject settings, List<String> outdated) {
    *
    * @throws InvalidInputException if it is no token of the vocabulary
    */
-  int startToken(JsonObject model, int vocabSize) {
+  int startToken(int vocabSize) {
     for (JsonObject from : List.of(settings, model)) {
       for (String key : List.of("decoder_start_token_id", "bos_token_id")) {
         if (from.has(key)) {
@@ -94,7 +103,7 @@ public record GenerationConfig(JsonObject settings, List<String> outdated) {
    *
    * @throws InvalidInputException if one is no token of the vocabulary
    */
-  List<Integer> endTokens(JsonObject model, int vocabSize) {
+  List<Integer> endTokens(int vocabSize) {
     for (JsonObject from : List.of(settings, model)) {
       List<Integer> tokens = tokens(from, "eos_token_id", vocabSize);
       if (!tokens.isEmpty()) {

@@ -1,10 +1,8 @@
 package dev.precis.t5;
 
 import dev.precis.checkpoint.ConfigKeys;
-import dev.precis.checkpoint.ModelFolder;
 import dev.precis.checkpoint.TensorNames;
 import dev.precis.io.InvalidInputException;
-import dev.precis.io.Json;
 import dev.precis.io.JsonObject;
 import dev.precis.io.Notes;
 import dev.precis.ops.Activation;
@@ -63,19 +61,17 @@ public record T5Config(
    * @throws InvalidInputException where it is missing, is not a T5's, or makes no sense
    */
   public static T5Config read(Path folder) {
-    return read(folder, GenerationConfig.read(folder));
+    return of(GenerationConfig.read(folder));
   }
 
   /**
-   * Reads {@code config.json} of a model folder.
+   * Makes the configuration of what the files say.
    *
-   * @param generation says which tokens start and end a sequence, where it says so
-   * @throws InvalidInputException where it is missing, is not a T5's, or makes no sense
+   * @throws InvalidInputException where that is not a T5's, or makes no sense
    */
-  public static T5Config read(Path folder, GenerationConfig generation) {
-    Path file = ModelFolder.config(folder);
-    JsonObject json = Json.readObject(file);
-    String type = supportedType(json, file);
+  public static T5Config of(GenerationConfig generation) {
+    JsonObject json = generation.model();
+    String type = supportedType(json);
     ConfigKeys.T5.check(json);
     boolean multilingual = !type.equals("t5");
     int layers = size(json, "num_layers", "num_hidden_layers", 1024, multilingual ? 8 : 6);
@@ -101,13 +97,13 @@ public record T5Config(
         tied,
         json.bool("scale_decoder_outputs", scales(type, tied)),
         dropoutRate(json),
-        generation.startToken(json, vocab),
+        generation.startToken(vocab),
         json.integer("pad_token_id", 0, vocab - 1, 0),
-        generation.endTokens(json, vocab));
+        generation.endTokens(vocab));
   }
 
   /** Refuses the folder of another model by its own name. */
-  private static String supportedType(JsonObject json, Path file) {
+  private static String supportedType(JsonObject json) {
     String type = json.optionalText("model_type").orElse("t5");
     if (TYPES.contains(type)) {
       List<String> architectures = json.texts("architectures");
@@ -121,7 +117,7 @@ public record T5Config(
                 .getFirst()
                 .matches("U?M?T5(ForConditionalGeneration|WithLMHeadModel)")) {
           Notes.say(
-              file
+              json.where()
                   + " describes a "
                   + architectures.getFirst()
                   + ": its encoder and decoder are read as a model that generates");
@@ -130,7 +126,7 @@ public record T5Config(
       }
     }
     throw new InvalidInputException(
-        file
+        json.where()
             + " describes a model of type "
             + TensorNames.shown(type)
             + ", not a T5: give a folder of T5, FLAN-T5, mT5, UMT5 or ByT5 (model_type t5, mt5 or"

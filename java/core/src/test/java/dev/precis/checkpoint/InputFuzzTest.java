@@ -4,8 +4,10 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.precis.Fixtures;
 import dev.precis.encoder.RobertaConfig;
+import dev.precis.generation.GenerationDefaults;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Notes;
+import dev.precis.t5.GenerationConfig;
 import dev.precis.t5.T5Config;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -23,12 +25,30 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 /**
  * The files of a model and of an adapter with bytes and tokens changed: each is read or refused
- * with a sentence, and nothing else comes out.
+ * with a sentence, and nothing else comes out. The property {@code precis.fuzz.seed} repeats a run,
+ * {@code precis.fuzz.inputs} sets the number of inputs of each file.
  */
 @Tag("fuzz")
 @Timeout(600)
 class InputFuzzTest {
-  private static final int ROUNDS = 1500;
+  private static final long SEED = Long.getLong("precis.fuzz.seed", System.nanoTime());
+  private static final int ROUNDS = Integer.getInteger("precis.fuzz.inputs", 1500);
+
+  /** One key of each kind that is followed. */
+  private static final String GENERATION =
+      """
+      {"decoder_start_token_id": 0, "bos_token_id": null, "eos_token_id": [1, 2],
+       "max_length": 20, "max_new_tokens": 30, "min_length": 2, "min_new_tokens": 3,
+       "num_beams": 4, "length_penalty": 0.6, "early_stopping": "never",
+       "num_return_sequences": 2, "do_sample": false, "temperature": 0.7, "top_k": 20,
+       "top_p": 0.9, "repetition_penalty": 1.2, "no_repeat_ngram_size": 3,
+       "encoder_no_repeat_ngram_size": 2, "encoder_repetition_penalty": 1.1,
+       "bad_words_ids": [[5], [6, 7]], "sequence_bias": [[[8, 9], -2.5]],
+       "suppress_tokens": [10, 11], "begin_suppress_tokens": [12], "forced_bos_token_id": 13,
+       "forced_eos_token_id": [1], "exponential_decay_length_penalty": [5, 1.5],
+       "renormalize_logits": true, "min_p": 0.1, "transformers_version": "5.17.0"}
+      """;
+
   private static final String[] TOKENS = {
     "null",
     "true",
@@ -98,14 +118,14 @@ class InputFuzzTest {
     "fixtures/t5-tiny-lora/adapter_config.json, adapter_config.json, 0, 9000, t5-tiny-lora",
     "models/adapter-dora/adapter_model.safetensors, adapter_model.safetensors, 0, 9000, dora",
     ", model.safetensors.index.json, 0, 9000, sharded",
+    ", generation_config.json, 0, 9000, generation",
   })
   void readsOrRefuses(String source, String target, int from, int to, String rest)
       throws IOException {
     byte[] whole = prepare(source, rest);
     Path file = folder.resolve(target);
-    long seed = 20261129;
-    System.out.println("fuzz " + target + " of " + rest + ", seed " + seed);
-    Random random = new Random(seed);
+    System.out.println("fuzz " + target + " of " + rest + ", seed " + SEED);
+    Random random = new Random(SEED);
     int refused = 0;
     for (int round = 0; round < ROUNDS; round++) {
       Files.write(file, mutated(whole, from, to, random));
@@ -120,7 +140,8 @@ class InputFuzzTest {
   }
 
   private byte[] prepare(String source, String rest) throws IOException {
-    Path model = Fixtures.folder(rest.equals("sharded") ? "t5-tiny" : rest);
+    boolean ofT5 = rest.equals("sharded") || rest.equals("generation");
+    Path model = Fixtures.folder(ofT5 ? "t5-tiny" : rest);
     if (rest.equals("dora")) {
       model = Fixtures.resource("models/adapter-dora");
     } else if (rest.equals("umt5-tiny")) {
@@ -139,6 +160,9 @@ class InputFuzzTest {
     if (rest.equals("roberta-tiny") || rest.equals("t5-tiny") && source.endsWith("config.json")) {
       Files.copy(model.resolve("model.safetensors"), folder.resolve("model.safetensors"));
     }
+    if (rest.equals("generation")) {
+      return GENERATION.getBytes(StandardCharsets.UTF_8);
+    }
     if (!rest.equals("sharded")) {
       return Files.readAllBytes(Fixtures.resource(source));
     }
@@ -156,6 +180,10 @@ class InputFuzzTest {
 
   private void read(String rest) {
     switch (rest) {
+      case "generation" -> {
+        GenerationConfig config = GenerationConfig.read(folder);
+        new GenerationDefaults(config, T5Config.of(config)).options();
+      }
       case "t5-tiny-lora", "dora" -> PeftAdapter.open(folder).close();
       case "roberta-tiny" -> {
         RobertaConfig.read(folder).tensorShapes();

@@ -31,7 +31,7 @@ class GenerationDefaultsTest {
     }
     Files.writeString(folder.resolve("generation_config.json"), settings);
     GenerationConfig read = GenerationConfig.read(folder);
-    return new GenerationDefaults(read, T5Config.read(folder, read));
+    return new GenerationDefaults(read, T5Config.of(read));
   }
 
   private String refusal(String settings) {

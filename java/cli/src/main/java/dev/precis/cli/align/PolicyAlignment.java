@@ -30,6 +30,7 @@ import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
 import dev.precis.tensor.MemoryPlan;
 import dev.precis.text.Tokenizer;
+import dev.precis.training.Optimizer;
 import dev.precis.training.RunFolder;
 import dev.precis.training.TrainableT5;
 import java.nio.file.Files;
@@ -66,7 +67,10 @@ record PolicyAlignment(
           "Tokens are sampled from another distribution than the one that is scored (temperature,"
               + " top-k, top-p or min-new-tokens): the reported KL can be negative.");
     }
-    GenerationConfigOption.noteForRollouts(command, setup.folder());
+    GenerationConfigOption.noteForTraining(
+        command, setup.folder(), "responses are sampled by the options of this command alone");
+    setup.checkMemory(
+        Optimizer.Settings.of(Optimizer.Kind.ADAM, 0), true, rewards.weightMemory(command));
     ReadOptions.Data training = reading.training(command, data);
     ReadOptions.Data evalData = reading.validation(command, steps.evaluation().evalData());
     try (Tokenizer tokenizer = Tokenizer.load(setup.folder());

@@ -30,7 +30,7 @@ public final class GenerationConfigOption {
   public GenerationDefaults defaults(Path folder) {
     GenerationConfig config =
         ignored ? GenerationConfig.none(folder) : GenerationConfig.read(folder);
-    return new GenerationDefaults(config, T5Config.read(folder, config));
+    return new GenerationDefaults(config, T5Config.of(config));
   }
 
   /**
@@ -79,10 +79,14 @@ public final class GenerationConfigOption {
     }
   }
 
-  /** Says which settings of a folder do not apply to responses that a policy is trained on. */
-  public static void noteForRollouts(BaseCommand command, Path folder) {
+  /**
+   * Says which settings of a folder do not apply to what is generated during training.
+   *
+   * @param instead what does apply, as the second half of a sentence
+   */
+  public static void noteForTraining(BaseCommand command, Path folder, String instead) {
     GenerationConfig config = GenerationConfig.read(folder);
-    GenerationDefaults defaults = new GenerationDefaults(config, T5Config.read(folder, config));
+    GenerationDefaults defaults = new GenerationDefaults(config, T5Config.of(config));
     List<String> others = new ArrayList<>();
     for (String each : defaults.apply(GenerationOptions.builder(), key -> false).followed()) {
       if (!each.matches("(decoder_start|bos|eos)_token_id=.*")) {
@@ -91,8 +95,7 @@ public final class GenerationConfigOption {
     }
     if (!others.isEmpty()) {
       command.note(
-          "%s sets %s: responses are sampled by the options of this command alone."
-              .formatted(defaults.file(), String.join(", ", others)));
+          "%s sets %s: %s.".formatted(defaults.file(), String.join(", ", others), instead));
     }
   }
 }
