@@ -2,14 +2,23 @@ package dev.precis.cli.align;
 
 import dev.precis.checkpoint.ModelFolder;
 import dev.precis.checkpoint.PeftAdapter;
+import dev.precis.cli.common.AvailableMemory;
 import dev.precis.cli.common.BaseCommand;
+import dev.precis.cli.common.MemoryCheck;
 import dev.precis.cli.options.MethodOptions;
 import dev.precis.cli.options.PromptOptions;
 import dev.precis.cli.options.RunOptions;
 import dev.precis.cli.train.RunConfig;
 import dev.precis.heads.ValueHead;
+import dev.precis.t5.T5Config;
+import dev.precis.tensor.DType;
+import dev.precis.tensor.MemoryPlan;
+import dev.precis.training.Optimizer;
 import dev.precis.training.TrainableT5;
+import dev.precis.training.WeightMemory;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
 
 /**
  * Opens the starting point of every alignment: the policy, its reference and the run.
@@ -38,6 +47,34 @@ record PolicySetup(
 
   private float loraDropout() {
     return command.given("--lora-dropout") ? method.loraDropout() : dropout;
+  }
+
+  /**
+   * Refuses weights that do not fit into the memory that is available, before any is loaded.
+   *
+   * @param compares whether the reference is loaded too
+   * @param others bytes of the weights of reward models
+   */
+  void checkMemory(Optimizer.Settings optimizer, boolean compares, long others) {
+    if (!run.checksMemory()) {
+      return;
+    }
+    DType dtype = command.common().trainingType();
+    T5Config config = T5Config.read(folder());
+    Map<String, Long> parts =
+        new LinkedHashMap<>(method.weightMemory(command, config, dtype, optimizer).parts());
+    if (compares && reference.startsWith("checkpoint:")) {
+      Path other = command.resolve(reference.substring("checkpoint:".length()));
+      parts.put("reference", WeightMemory.frozen(T5Config.read(other), dtype));
+    } else if (compares && !method.lora()) {
+      parts.put("reference", WeightMemory.frozen(config, dtype));
+    }
+    parts.put("reward model", others);
+    MemoryCheck.requireBeforeLoading(
+        new MemoryPlan(parts),
+        AvailableMemory.ofThisProcess(),
+        command,
+        "--method, --reference or --dtype bfloat16, or take a smaller model");
   }
 
   /** Loads the policy. */

@@ -43,6 +43,8 @@ record PreferenceAlignment(
     flags.check(command, setup.algorithm(), pairs, steps);
     targets.check(command);
     TrainingOptions options = flags.options(command, setup.method().lora(), steps);
+    boolean compares = PreferenceOptions.needsReference(setup.algorithm());
+    setup.checkMemory(options.optimizer(), compares, 0);
     ReadOptions.Data data = reading.training(command, pairs != null ? pairs : flags.feedback());
     ReadOptions.Data evalData = reading.validation(command, steps.evaluation().evalData());
     Task task =
@@ -58,7 +60,6 @@ record PreferenceAlignment(
             .put("truncate", setup.prompts().truncate())
             .options(options.toJson());
     flags.writeTo(config, setup.algorithm());
-    boolean compares = PreferenceOptions.needsReference(setup.algorithm());
     try (RunFolder run = config.open(setup.run());
         TrainableT5 t5 = setup.policy();
         Reference reference =

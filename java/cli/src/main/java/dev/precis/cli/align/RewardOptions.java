@@ -6,7 +6,9 @@ import dev.precis.alignment.reward.RewardTemplate;
 import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.options.RewardModelOption;
 import dev.precis.cli.train.RunConfig;
+import dev.precis.encoder.RobertaConfig;
 import dev.precis.tensor.DType;
+import dev.precis.training.WeightMemory;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
@@ -178,6 +180,19 @@ final class RewardOptions extends RewardModelOption {
       default ->
           throw command.usage("--reward-dtype must be float32 or bfloat16, not '" + dtype + "'");
     };
+  }
+
+  /** Returns the bytes of the weights of all classifiers, from their configurations alone. */
+  long weightMemory(BaseCommand command) {
+    return specs(command).stream()
+        .filter(spec -> spec.kind() == RewardSpec.Kind.CLASSIFIER)
+        .map(spec -> Map.entry(command.resolve(spec.argument()), spec.dtype(type(command))))
+        .distinct()
+        .mapToLong(
+            each ->
+                WeightMemory.frozen(
+                    RobertaConfig.read(each.getKey()), each.getValue()))
+        .sum();
   }
 
   /**

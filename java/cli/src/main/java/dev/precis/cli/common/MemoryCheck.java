@@ -1,6 +1,7 @@
 package dev.precis.cli.common;
 
 import dev.precis.io.InvalidInputException;
+import dev.precis.ops.Ops;
 import dev.precis.tensor.MemoryPlan;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -35,6 +36,34 @@ public final class MemoryCheck {
     Map<String, Long> parts = new LinkedHashMap<>(plan.parts());
     parts.put("Java and code", Math.max(0, resident - inUse) + young);
     return new MemoryPlan(parts);
+  }
+
+  /**
+   * Refuses weights that do not fit, before any of them is loaded. On a GPU they take its memory,
+   * which is another one.
+   *
+   * @param plan of the weights, from the model's configuration alone
+   * @param changes options that make it smaller
+   * @throws InvalidInputException where more memory is needed than is available
+   */
+  public static void requireBeforeLoading(
+      MemoryPlan plan, AvailableMemory memory, BaseCommand command, String changes) {
+    AvailableMemory.Limit limit = memory.smallest();
+    if (plan.total() > limit.bytes() && !onGpu(command)) {
+      throw new InvalidInputException(
+          "The weights alone need %s, but %s only %s: change %s, or start it all the same with --no-memory-check"
+              .formatted(
+                  MemoryFormat.of(plan), limit.source(), MemoryFormat.of(limit.bytes()), changes));
+    }
+  }
+
+  private static boolean onGpu(BaseCommand command) {
+    if (command.common().gpu() == null) {
+      return false;
+    }
+    try (Ops ops = command.common().ops()) {
+      return ops.onGpu();
+    }
   }
 
   /**

@@ -2,7 +2,13 @@ package dev.precis.cli.options;
 
 import dev.precis.checkpoint.PeftAdapter;
 import dev.precis.cli.common.BaseCommand;
+import dev.precis.lora.LoraAdapter;
 import dev.precis.lora.LoraConfig;
+import dev.precis.t5.T5Config;
+import dev.precis.tensor.DType;
+import dev.precis.tensor.MemoryPlan;
+import dev.precis.training.Optimizer;
+import dev.precis.training.WeightMemory;
 import java.util.List;
 import java.util.TreeSet;
 import picocli.CommandLine.Option;
@@ -42,6 +48,26 @@ public final class MethodOptions extends LoraOptions {
   /** The adapter to start from; null for a new one. */
   public String initAdapter() {
     return initAdapter;
+  }
+
+  /**
+   * Returns the memory that the weights of a training take, from the model's configuration and the
+   * options alone.
+   *
+   * @param dtype that the run trains in
+   */
+  public MemoryPlan weightMemory(
+      BaseCommand command, T5Config config, DType dtype, Optimizer.Settings optimizer) {
+    if (!lora()) {
+      return WeightMemory.full(config, dtype, optimizer);
+    }
+    if (initAdapter == null) {
+      return WeightMemory.lora(config, dtype, config(), optimizer);
+    }
+    try (PeftAdapter adapter = PeftAdapter.open(command.resolve(initAdapter))) {
+      return WeightMemory.lora(
+          config, dtype, LoraAdapter.config(adapter, loraDropout()), optimizer);
+    }
   }
 
   /** Refuses an unknown method, and options that do not belong to it. */
