@@ -24,12 +24,17 @@ import tools.jackson.databind.JsonNode;
 /**
  * The files of a data set: a file by itself, or those of one split of a folder. Folders are read as
  * {@code datasets.save_to_disk} writes them, and as data sets lie on the hub: tables whose names
- * begin with the split, such as {@code data/train-00000-of-00002.parquet}.
+ * begin with the split, such as {@code data/train-00000-of-00002.parquet}. Where there is no table,
+ * texts ({@code .txt}) are read: beside tables they describe the data.
  *
  * @param files in the order in which they are read
  * @param split the name of the split, or {@code null} where there is only one
  */
 public record DataFiles(List<Path> files, String split) {
+  /** The formats of tables, as help and messages list them. */
+  public static final String TABLES =
+      ".jsonl, .ndjson, .json, .csv or .tsv (each also with .gz or .zst), .parquet or .arrow";
+
   private static final int MOST_FILES = 10_000;
   private static final Pattern SHARD = Pattern.compile("[-_.]\\d+-of-\\d+$");
   private static final Pattern SPLIT =
@@ -61,9 +66,8 @@ public record DataFiles(List<Path> files, String split) {
     Map<String, List<Path>> splits = splits(data);
     if (splits.isEmpty()) {
       throw new InvalidInputException(
-          data
-              + " is a folder without data files (.jsonl, .json, .csv, .tsv, .parquet, .arrow, or"
-              + " one of datasets.save_to_disk)");
+          "%s is a folder without data files: %s, files of datasets.save_to_disk, or .txt"
+              .formatted(data, TABLES));
     }
     String split = choose(data, splits.keySet(), options);
     return new DataFiles(splits.get(split), split.isEmpty() ? null : split);
@@ -162,8 +166,10 @@ public record DataFiles(List<Path> files, String split) {
   private static Map<String, List<Path>> tables(Path folder) {
     Map<String, List<Path>> splits = new TreeMap<>();
     try (Stream<Path> found = Files.walk(folder, 3)) {
-      List<Path> files =
-          found.filter(file -> isTable(folder, file)).limit(MOST_FILES + 1L).sorted().toList();
+      List<Path> data =
+          found.filter(file -> isData(folder, file)).limit(MOST_FILES + 1L).sorted().toList();
+      List<Path> tables = data.stream().filter(file -> !isText(file)).toList();
+      List<Path> files = tables.isEmpty() ? data : tables;
       if (files.size() > MOST_FILES) {
         throw new InvalidInputException(
             "%s holds more than %d data files".formatted(folder, MOST_FILES));
@@ -178,7 +184,15 @@ public record DataFiles(List<Path> files, String split) {
     return splits;
   }
 
-  private static boolean isTable(Path folder, Path file) {
+  /** Returns true if a file holds text, by its name. */
+  static boolean isText(Path file) {
+    return file.getFileName() != null
+        && DataFormat.of(file.getFileName().toString())
+            .filter(format -> format == DataFormat.TEXT)
+            .isPresent();
+  }
+
+  private static boolean isData(Path folder, Path file) {
     String name = file.getFileName().toString();
     for (Path part : folder.relativize(file)) {
       if (part.toString().startsWith(".")) {
@@ -187,7 +201,7 @@ public record DataFiles(List<Path> files, String split) {
     }
     return Files.isRegularFile(file)
         && !DESCRIPTIONS.contains(name)
-        && DataFormat.of(name).filter(format -> format != DataFormat.TEXT).isPresent();
+        && DataFormat.of(name).isPresent();
   }
 
   /** Returns the split that a file's name or its folder's name says; empty if neither does. */

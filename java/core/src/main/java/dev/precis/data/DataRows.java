@@ -4,6 +4,7 @@ import dev.precis.io.InvalidInputException;
 import dev.precis.io.Reason;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Iterator;
@@ -85,7 +86,7 @@ final class DataRows<T> extends Spliterators.AbstractSpliterator<T> {
     if (source != null) {
       source.close();
     }
-    source = DataSource.open(files.next(), columns);
+    source = DataSource.open(files.next(), columns, Files.isDirectory(data));
     before = last;
     return true;
   }

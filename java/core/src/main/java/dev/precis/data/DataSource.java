@@ -17,8 +17,12 @@ final class DataSource {
 
   private DataSource() {}
 
-  /** Returns the rows of a file, or of standard input, which holds JSON lines. */
-  static RowSource open(Path file, ColumnNames columns) throws IOException {
+  /**
+   * Returns the rows of a file, or of standard input, which holds JSON lines.
+   *
+   * @param amongOthers whether it is one of the files of a folder
+   */
+  static RowSource open(Path file, ColumnNames columns, boolean amongOthers) throws IOException {
     if (isStandardInput(file)) {
       return new JsonSource(standardInput(), nameOf(file), true);
     }
@@ -30,16 +34,18 @@ final class DataSource {
             .orElseThrow(
                 () ->
                     new InvalidInputException(
-                        file
-                            + " must end in .jsonl, .ndjson, .json, .csv, .tsv or .txt (each also"
-                            + " with .gz or .zst), .parquet or .arrow"));
+                        "%s must end in %s, or in .txt".formatted(file, DataFiles.TABLES)));
     try {
       return switch (format) {
         case JSON_LINES -> new JsonSource(stream(file), nameOf(file), true);
         case JSON_LIST -> new JsonSource(stream(file), nameOf(file), false);
         case CSV -> new CsvSource(stream(file), nameOf(file), false, columns);
         case TSV -> new CsvSource(stream(file), nameOf(file), true, columns);
-        case TEXT -> new TextSource(stream(file), nameOf(file));
+        case TEXT ->
+            new TextSource(
+                stream(file),
+                nameOf(file),
+                amongOthers ? DataFormat.baseName(file.getFileName().toString()) : null);
         case PARQUET ->
             new TableSource(Providers.table("parquet", existing(file)).open(file), nameOf(file));
         case ARROW -> {

@@ -7,7 +7,7 @@ import java.util.List;
 /**
  * Reads summaries in the file's order: data files as {@link DialogueReader} does, but the dialogue
  * may be missing; what {@code precis generate} writes, where of several results for a dialogue the
- * first counts; and {@code .txt} with one summary a line.
+ * first counts; and {@code .txt} with one summary a line, by itself or as files of a folder.
  */
 public final class SummaryReader {
   private SummaryReader() {}
@@ -25,7 +25,7 @@ public final class SummaryReader {
 
   /** Reads all summaries of a file or folder; see {@link #read(Path)}. */
   public static List<Summaries> read(Path data, DataOptions options) {
-    return TextLines.isText(data)
+    return TextLines.isText(data, options)
         ? TextLines.read(
             data,
             "summary",

@@ -21,13 +21,12 @@ final class TextLines {
     T parse(String line, long number, String where);
   }
 
-  /** Returns true if a file holds text, by its name. */
-  static boolean isText(Path file) {
-    return !Files.isDirectory(file)
-        && file.getFileName() != null
-        && DataFormat.of(file.getFileName().toString())
-            .filter(format -> format == DataFormat.TEXT)
-            .isPresent();
+  /** Returns true if a file, or each of the files of a folder, holds text, by its name. */
+  static boolean isText(Path data, DataOptions options) {
+    return Files.isDirectory(data)
+        ? DataFiles.of(data, options.withListener(DataListener.NONE)).files().stream()
+            .allMatch(DataFiles::isText)
+        : DataFiles.isText(data);
   }
 
   /**
@@ -35,24 +34,40 @@ final class TextLines {
    * bad one ends the reading under every policy.
    *
    * @param kind what the file should hold at least one of
-   * @param toItem makes an item of a line, its number from 1, and its place for messages
+   * @param toItem makes an item of a line, its number from 1 over all files, and its place for
+   *     messages
    */
-  static <T> List<T> read(Path file, String kind, DataOptions options, LineParser<T> toItem) {
-    String name = DataSource.nameOf(file);
+  static <T> List<T> read(Path data, String kind, DataOptions options, LineParser<T> toItem) {
     List<T> all = new ArrayList<>();
+    long before = 0;
+    for (Path file : DataFiles.of(data, options).files()) {
+      before += read(file, before, toItem, all);
+    }
+    if (all.isEmpty()) {
+      throw new InvalidInputException(DataSource.nameOf(data) + " holds no " + kind);
+    }
+    options.listener().finished(data, all.size(), 0, Map.of());
+    return all;
+  }
+
+  /**
+   * Reads the lines of a file and returns the number of the last one.
+   *
+   * @param before number of the last line of the files before it
+   */
+  private static <T> long read(Path file, long before, LineParser<T> toItem, List<T> all) {
+    String name = DataSource.nameOf(file);
     try (LineReader lines = new LineReader(DataSource.stream(file), name)) {
+      long last = 0;
       for (String line = lines.next(); line != null; line = lines.next()) {
-        all.add(toItem.parse(line, lines.number(), name + ", line " + lines.number()));
+        last = lines.number();
+        all.add(toItem.parse(line, before + last, name + ", line " + last));
       }
+      return last;
     } catch (NoSuchFileException e) {
       throw new InvalidInputException(file + " does not exist", e);
     } catch (IOException e) {
       throw new UncheckedIOException("Cannot read " + name + ": " + Reason.of(e), e);
     }
-    if (all.isEmpty()) {
-      throw new InvalidInputException(name + " holds no " + kind);
-    }
-    options.listener().finished(file, all.size(), 0, Map.of());
-    return all;
   }
 }

@@ -6,7 +6,8 @@ import java.util.List;
 
 /**
  * Reads texts to evaluate, in the file's order: data files as {@link DialogueReader} reads them,
- * what {@code precis generate} writes, and {@code .txt} with one text a line.
+ * what {@code precis generate} writes, and {@code .txt} with one text a line, by itself or as files
+ * of a folder.
  */
 public final class TextReader {
   /** The fields that the text can be in; the first that is present counts. */
@@ -29,7 +30,7 @@ public final class TextReader {
    * @throws java.io.UncheckedIOException if it cannot be read
    */
   public static List<TextRow> read(Path data, String field, DataOptions options) {
-    return TextLines.isText(data)
+    return TextLines.isText(data, options)
         ? TextLines.read(
             data,
             "text",

@@ -4,19 +4,27 @@ import dev.precis.io.InvalidInputException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
+import java.util.LinkedHashMap;
 import java.util.Map;
 
-/** A file that is one dialogue, with the id 1. */
+/** A file that is one dialogue, with the id 1, or with its name among others. */
 final class TextSource implements RowSource {
   private static final int MAX_BYTES = 4 * Row.MAX_CHARACTERS;
 
   private final InputStream in;
   private final String name;
+  private final String id;
   private boolean read;
 
-  TextSource(InputStream in, String name) {
+  /**
+   * Reads a file.
+   *
+   * @param id of the dialogue; null: its row
+   */
+  TextSource(InputStream in, String name, String id) {
     this.in = new Utf8Stream(in, name);
     this.name = name;
+    this.id = id;
   }
 
   @Override
@@ -31,7 +39,12 @@ final class TextSource implements RowSource {
           "%s has more than the %d characters that a dialogue may have"
               .formatted(name, Row.MAX_CHARACTERS));
     }
-    return new Row(Map.of("dialogue", text.strip()), name, 1);
+    Map<String, Object> fields = new LinkedHashMap<>();
+    if (id != null) {
+      fields.put("id", id);
+    }
+    fields.put("dialogue", text.strip());
+    return new Row(fields, name, 1);
   }
 
   @Override

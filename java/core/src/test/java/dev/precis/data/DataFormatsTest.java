@@ -184,6 +184,26 @@ final class DataFormatsTest {
     assertEquals(1, files.files().size());
   }
 
+  /** A text beside tables is a description; texts by themselves are the data. */
+  @Test
+  void textsOfAFolder() throws IOException {
+    Path texts = Files.createDirectory(folder.resolve("texts"));
+    Files.writeString(texts.resolve("b second.txt"), "B: Ho.\nA: Ho, ho.\n");
+    Files.writeString(texts.resolve("a.first.txt"), "A: Hi.\n");
+    List<Dialogue> read = DialogueReader.read(texts, options());
+    assertEquals(
+        List.of("A: Hi.", "B: Ho.\nA: Ho, ho."), read.stream().map(Dialogue::dialogue).toList());
+    assertEquals(List.of("a.first", "b second"), read.stream().map(Dialogue::id).toList());
+    List<TextRow> lines = TextReader.read(texts, null, options());
+    assertEquals(
+        List.of("A: Hi.", "B: Ho.", "A: Ho, ho."), lines.stream().map(TextRow::text).toList());
+    assertEquals(List.of("1", "2", "3"), lines.stream().map(TextRow::id).toList());
+    assertEquals(texts.resolve("b second.txt") + ", line 2", lines.getLast().where());
+    assertEquals(3, SummaryReader.read(texts, options()).size());
+    Files.writeString(texts.resolve("data.jsonl"), "{\"dialogue\": \"A\"}");
+    assertEquals("A", DialogueReader.read(texts, options()).getFirst().dialogue());
+  }
+
   @Test
   void foldersThatAreNotClearAreRefused() throws IOException {
     assertTrue(refusal(folder, options()).contains("is a folder without data files"));
@@ -216,7 +236,8 @@ final class DataFormatsTest {
             new Dialogue("8", "A: Grüße! \uD83D\uDE00", List.of(), null, false),
             new Dialogue("3", "A: Bye.", List.of(), "tea", false)),
         read);
-    try (RowSource source = DataSource.open(file, new ColumnNames(Columns.WELL_KNOWN, told))) {
+    try (RowSource source =
+        DataSource.open(file, new ColumnNames(Columns.WELL_KNOWN, told), false)) {
       Map<String, Object> first = source.next().fields();
       Map<String, Object> second = source.next().fields();
       Map<String, Object> third = source.next().fields();

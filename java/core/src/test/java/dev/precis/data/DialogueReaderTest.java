@@ -202,7 +202,7 @@ class DialogueReaderTest {
         Arguments.of("d.csv", "", "d.csv holds no dialogue"),
         Arguments.of("d.csv", "id,dialogue\n", "d.csv holds no dialogue"),
         Arguments.of("d.txt", " \n", "d.txt: \"dialogue\" is empty"),
-        Arguments.of("d.xml", "<a/>", "must end in .jsonl, .ndjson, .json, .csv, .tsv or .txt"),
+        Arguments.of("d.xml", "<a/>", "must end in .jsonl, .ndjson, .json, .csv or .tsv (each"),
         Arguments.of("dialogues", "x", "must end in"),
         Arguments.of(
             "d.jsonl",

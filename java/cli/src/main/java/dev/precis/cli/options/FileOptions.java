@@ -1,5 +1,6 @@
 package dev.precis.cli.options;
 
+import dev.precis.data.DataFiles;
 import java.nio.file.Path;
 import picocli.CommandLine.Option;
 
@@ -13,7 +14,9 @@ public final class FileOptions {
         names = "--input",
         required = true,
         paramLabel = "FILE",
-        description = "The input file; - reads JSON lines from standard input.")
+        description =
+            "The input: a file, a folder of files, or the ID of a hub data set that was downloaded;"
+                + " - reads JSON lines from standard input.")
     private Path input;
 
     public Path input() {
@@ -49,9 +52,10 @@ public final class FileOptions {
         required = true,
         paramLabel = "FILE",
         description =
-            "Dialogues with summaries: .jsonl, .json, .csv, .tsv (also .gz or .zst), .parquet or"
-                + " .arrow; a folder of them, or of datasets.save_to_disk; or the ID of a hub data"
-                + " set that was downloaded.")
+            "Dialogues with summaries: "
+                + DataFiles.TABLES
+                + "; a folder of them, or of datasets.save_to_disk; or the ID of a hub data set"
+                + " that was downloaded.")
     private Path data;
 
     /** The file; null where none was given. */
