@@ -22,7 +22,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import tools.jackson.databind.JsonNode;
 
-/** --config of train, align and reward. */
+/** --config of all commands that have it. */
 final class ConfigTest {
   @TempDir private Path folder;
 
@@ -266,6 +266,104 @@ final class ConfigTest {
     assertTrue(result.err().contains("run.yaml"), result.err());
     assertEquals(1, result.err().lines().count(), result.err());
     assertFalse(Files.exists(folder.resolve("run")));
+  }
+
+  @Test
+  void generationReadsItToo() throws IOException {
+    Path plain = folder.resolve("plain.jsonl");
+    run(
+            "generate",
+            "--model",
+            MODEL,
+            "--adapter",
+            FIXTURES.resolve("t5-tiny-lora"),
+            "--input",
+            DIALOGUES,
+            "--output",
+            plain,
+            "--max-new-tokens",
+            6,
+            "--num-beams",
+            2,
+            "--early-stopping",
+            "--raw")
+        .succeeded();
+    Path config =
+        file(
+            "generate.yaml",
+            """
+            model: %s
+            adapter:
+              - %s
+            input: %s
+            max-new-tokens: 6
+            num_beams: 2
+            early_stopping: true
+            sample: false
+            raw: true
+            """
+                .formatted(MODEL, FIXTURES.resolve("t5-tiny-lora"), DIALOGUES));
+    Path output = folder.resolve("out.jsonl");
+    run("generate", "--config", config, "--output", output).succeeded();
+    assertEquals(Files.readString(plain), Files.readString(output));
+    // The prompt takes the place of the file's input.
+    String text = run("generate", "--config", config, "--prompt", "Hello").succeeded().out();
+    assertEquals(1, text.lines().count(), text);
+  }
+
+  @Test
+  void sampleFalseInAFileWinsOverTheModelsFolder() throws IOException {
+    Path model = Files.createDirectory(folder.resolve("model"));
+    for (String name : List.of("config.json", "model.safetensors", "tokenizer.json")) {
+      Files.copy(MODEL.resolve(name), model.resolve(name));
+    }
+    Files.writeString(model.resolve("generation_config.json"), "{\"do_sample\": true}");
+    Path config = file("generate.yaml", "model: %s\nsample: false\n".formatted(model));
+    CommandLineRun sampled = run("generate", "--model", model, "--prompt", "Hello");
+    CommandLineRun greedy = run("generate", "--config", config, "--prompt", "Hello");
+    assertTrue(sampled.succeeded().err().contains("do_sample=true"), sampled.err());
+    assertFalse(greedy.succeeded().err().contains("do_sample"), greedy.err());
+  }
+
+  @Test
+  void theOthersReadItToo() throws IOException {
+    Path evaluation =
+        file(
+            "evaluate.json",
+            "{\"data\": \"%s\", \"candidate\": [\"a=%s\", \"b=%s\"], \"metrics\": [\"rouge\", \"loss\"],"
+                    .formatted(DIALOGUES, MODEL, MODEL)
+                + " \"limit\": 2, \"max_new_tokens\": 3, \"json\": true}");
+    JsonNode report =
+        Json.mapper().readTree(run("evaluate", "--config", evaluation).succeeded().out());
+    assertEquals(2, report.get("candidates").size());
+    assertEquals(5, report.at("/candidates/1/scores").size());
+    assertEquals(2, report.get("dialogues").intValue());
+
+    Path scoring =
+        file(
+            "score.yaml",
+            "reward-model: %s\ninput: %s\ntext_field: summary\n"
+                .formatted(FIXTURES.resolve("roberta-tiny"), DIALOGUES));
+    assertEquals(64, run("score", "--config", scoring).succeeded().lines().size());
+
+    Path rouge =
+        file("rouge.yaml", "predictions: %s\nreferences: %s\n".formatted(DIALOGUES, DIALOGUES));
+    assertTrue(run("rouge", "--config", rouge).succeeded().out().contains("rouge1      1.0000"));
+
+    Path merge =
+        file(
+            "merge.yaml",
+            "model: %s\nadapter: %s\noutput: %s\n"
+                .formatted(MODEL, FIXTURES.resolve("t5-tiny-lora"), folder.resolve("merged")));
+    run("merge", "--config", merge).succeeded();
+    assertTrue(Files.exists(folder.resolve("merged/model.safetensors")));
+
+    CommandLineRun wrong =
+        run("score", "--config", file("wrong.yaml", "reward_modell: x"), "--input", DIALOGUES);
+    assertEquals(2, wrong.exitCode());
+    assertTrue(
+        wrong.err().contains("no option of 'precis score', did you mean 'reward-model'?"),
+        wrong.err());
   }
 
   @Test

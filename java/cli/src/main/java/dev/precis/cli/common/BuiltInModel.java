@@ -8,7 +8,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.stream.Stream;
 import tools.jackson.databind.JsonNode;
 
 /** A model from the jar, unpacked into a temporary folder while it is open. */
@@ -19,11 +18,10 @@ public final class BuiltInModel implements AutoCloseable {
       List.of("config.json", "model.safetensors", "vocab.json", "merges.txt", "reward.json");
   private static final String DIALOGUES = "dialogues.jsonl";
 
-  private final Path folder;
+  private final TemporaryFolder temporary = TemporaryFolder.create("precis-");
 
   private BuiltInModel(String name, List<String> files, List<String> others) {
     try {
-      folder = Files.createTempDirectory("precis-");
       for (String file : files) {
         unpack(name + "/" + file, file);
       }
@@ -31,6 +29,7 @@ public final class BuiltInModel implements AutoCloseable {
         unpack(file, file);
       }
     } catch (IOException e) {
+      temporary.close();
       throw new UncheckedIOException(
           "Cannot unpack the built-in model into %s: %s"
               .formatted(System.getProperty("java.io.tmpdir"), e.getMessage()),
@@ -40,7 +39,7 @@ public final class BuiltInModel implements AutoCloseable {
 
   private void unpack(String name, String file) throws IOException {
     try (InputStream in = resource(name)) {
-      Files.copy(in, folder.resolve(file));
+      Files.copy(in, folder().resolve(file));
     }
   }
 
@@ -71,12 +70,12 @@ public final class BuiltInModel implements AutoCloseable {
 
   /** Returns the model's folder. */
   public Path folder() {
-    return folder;
+    return temporary.path();
   }
 
   /** Returns the dialogues of the tiny model, with summaries, as JSON lines. */
   public Path dialogues() {
-    return folder.resolve(DIALOGUES);
+    return folder().resolve(DIALOGUES);
   }
 
   /**
@@ -100,13 +99,6 @@ public final class BuiltInModel implements AutoCloseable {
 
   @Override
   public void close() {
-    try (Stream<Path> files = Files.list(folder)) {
-      for (Path file : files.toList()) {
-        Files.delete(file);
-      }
-      Files.delete(folder);
-    } catch (IOException e) {
-      throw new UncheckedIOException("Cannot remove " + folder + ": " + e.getMessage(), e);
-    }
+    temporary.close();
   }
 }

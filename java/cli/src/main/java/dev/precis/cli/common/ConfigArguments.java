@@ -33,6 +33,8 @@ public final class ConfigArguments {
           "--max-steps", "--epochs",
           "--model", "--init",
           "--init", "--model",
+          "--input", "--prompt",
+          "--prompt", "--input",
           "--holdout", "--eval-data");
 
   private final CommandSpec command;
@@ -133,7 +135,13 @@ public final class ConfigArguments {
       }
       if (value.booleanValue()) {
         arguments.add(name);
+      } else if (option.negatable()) {
+        arguments.add(name.replaceFirst("^--", "--no-"));
       }
+      return;
+    }
+    if (value.isBoolean() && option.arity().min() == 0) {
+      arguments.add(name + "=" + value.booleanValue());
       return;
     }
     if (!value.isArray()) {

@@ -5,20 +5,16 @@ import dev.precis.alignment.policy.Comparison;
 import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.common.BuiltInModel;
 import dev.precis.cli.common.Progress;
+import dev.precis.cli.common.TemporaryFolder;
 import dev.precis.cli.common.TextLayout;
 import dev.precis.data.builtin.BuiltInDialogue;
 import dev.precis.data.builtin.BuiltInDialogues;
 import dev.precis.generation.GenerationOptions;
 import dev.precis.tensor.DType;
-import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
-import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
@@ -63,8 +59,9 @@ public final class DemoCommand extends BaseCommand {
   public Integer call() {
     long start = System.nanoTime();
     BuiltInDialogues data = BuiltInDialogues.generate(common().seed(), 5000);
-    Path folder = null;
-    try (BuiltInModel builtIn = BuiltInModel.base()) {
+    try (TemporaryFolder temporary =
+            output == null && !quick ? TemporaryFolder.create("precis-demo-") : null;
+        BuiltInModel builtIn = BuiltInModel.base()) {
       T5.LoadOptions load = new T5.LoadOptions().dtype(DType.FLOAT32).threads(common().threads());
       common().requireDevice();
       try (T5 base = T5.load(builtIn.folder(), load)) {
@@ -72,7 +69,7 @@ public final class DemoCommand extends BaseCommand {
         if (quick) {
           return DONE;
         }
-        folder = output == null ? Files.createTempDirectory("precis-demo-") : output;
+        Path folder = output == null ? temporary.path() : output;
         Path page = output == null ? Path.of("precis-demo.html") : output.resolve("report.html");
         workflow(base, builtIn.folder(), load, data, folder, page);
         say(
@@ -83,12 +80,6 @@ public final class DemoCommand extends BaseCommand {
         say("  precis train --model google/flan-t5-base --data dialogues.jsonl --output run");
       }
       return DONE;
-    } catch (IOException e) {
-      throw new UncheckedIOException("Cannot make a temporary folder: " + e.getMessage(), e);
-    } finally {
-      if (output == null && folder != null) {
-        delete(folder);
-      }
     }
   }
 
@@ -200,15 +191,5 @@ public final class DemoCommand extends BaseCommand {
 
   private void say(String line) {
     terminal().println(line);
-  }
-
-  private static void delete(Path folder) {
-    try (Stream<Path> all = Files.walk(folder)) {
-      for (Path each : all.sorted(Comparator.reverseOrder()).toList()) {
-        Files.deleteIfExists(each);
-      }
-    } catch (IOException e) {
-      throw new UncheckedIOException("Cannot remove " + folder + ": " + e.getMessage(), e);
-    }
   }
 }

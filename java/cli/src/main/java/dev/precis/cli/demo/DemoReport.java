@@ -102,17 +102,13 @@ record DemoReport(
     sections.append("</tr>\n");
     for (int i = 0; i < EXAMPLES; i++) {
       sections.append("<tr>");
-      cell(sections, data.test().get(i).dialogue());
-      cell(sections, data.test().get(i).summaries().getFirst());
+      sections.append(HtmlPage.cell(data.test().get(i).dialogue()));
+      sections.append(HtmlPage.cell(data.test().get(i).summaries().getFirst()));
       for (DemoCandidate candidate : candidates) {
-        cell(sections, candidate.summaries().get(i));
+        sections.append(HtmlPage.cell(candidate.summaries().get(i)));
       }
       sections.append("</tr>\n");
     }
     sections.append("</table>\n");
-  }
-
-  private static void cell(StringBuilder row, String text) {
-    row.append("<td>").append(HtmlPage.escaped(text).replace("\n", "<br>")).append("</td>");
   }
 }

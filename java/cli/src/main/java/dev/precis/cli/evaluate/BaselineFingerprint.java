@@ -1,6 +1,7 @@
 package dev.precis.cli.evaluate;
 
 import dev.precis.checkpoint.Fingerprint;
+import dev.precis.checkpoint.ModelFolder;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
@@ -22,6 +23,10 @@ public final class BaselineFingerprint {
 
   private Map<Path, String> fingerprints() {
     Map<Path, String> all = new LinkedHashMap<>();
+    if (baseline.isFile()) {
+      all.put(baseline.model(), ModelFolder.fileHash(baseline.model()));
+      return all;
+    }
     all.put(baseline.model(), Fingerprint.ofModel(baseline.model()));
     baseline.adapters().forEach(folder -> all.put(folder, Fingerprint.ofAdapter(folder)));
     return all;
@@ -43,7 +48,7 @@ public final class BaselineFingerprint {
         (folder, hash) -> {
           if (!hash.equals(after.get(folder))) {
             String sentence =
-                "The weights in %s changed during the evaluation, from %s to %s: evaluate again"
+                "%s changed during the evaluation, from %s to %s: evaluate again"
                     .formatted(folder, hash, after.get(folder));
             throw new UncheckedIOException(sentence, new IOException(sentence));
           }

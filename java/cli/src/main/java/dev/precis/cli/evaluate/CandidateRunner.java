@@ -4,7 +4,9 @@ import dev.precis.T5;
 import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.common.Progress;
 import dev.precis.cli.common.Prompts;
+import dev.precis.data.DataOptions;
 import dev.precis.data.Dialogue;
+import dev.precis.generation.Generation;
 import dev.precis.generation.GenerationOptions;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -14,9 +16,14 @@ import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
 
-/** Summarizes the dialogues with each candidate, and scores the summaries. */
+/**
+ * Summarizes the dialogues with each candidate, and scores the summaries.
+ *
+ * @param rows all rows of the data, of which several can have the same dialogue
+ */
 record CandidateRunner(
     BaseCommand command,
+    List<Dialogue> rows,
     List<Dialogue> dialogues,
     Prompts prompts,
     int maxSourceLength,
@@ -27,17 +34,27 @@ record CandidateRunner(
    * Returns the candidates' results in their order; a model is loaded once for all that share it.
    *
    * @param options those of a model
+   * @param reading how files with summaries are read
    * @param source where the dialogues come from, for the errors' sentences
    */
   List<EvaluationResult> run(
       List<Candidate> all,
       String source,
       Function<T5, GenerationOptions> options,
+      DataOptions reading,
       int batchSize,
       List<Metric> metrics) {
     Map<Path, List<Candidate>> byModel = new LinkedHashMap<>();
-    all.forEach(c -> byModel.computeIfAbsent(c.model(), any -> new ArrayList<>()).add(c));
     Map<Candidate, EvaluationResult> results = new LinkedHashMap<>();
+    for (Candidate candidate : all) {
+      if (candidate.isFile()) {
+        // Read first: a file that does not fit is found before a model is loaded.
+        List<String> summaries = SummaryFile.read(candidate.model(), reading, rows, dialogues);
+        results.put(candidate, result(candidate, null, summaries, null, metrics));
+      } else {
+        byModel.computeIfAbsent(candidate.model(), any -> new ArrayList<>()).add(candidate);
+      }
+    }
     byModel.forEach(
         (folder, sharing) -> {
           T5.LoadOptions loadOptions =
@@ -52,21 +69,30 @@ record CandidateRunner(
                 prompts.encode(model.tokenizer(), dialogues, source, maxSourceLength, truncate);
             for (Candidate candidate : sharing) {
               model.useAdapters(candidate.adapters());
-              List<String> summaries = summarize(candidate.name(), model, sources, own, batchSize);
-              List<double[][]> scores =
-                  metrics.stream()
-                      .map(metric -> metric.score(model, dialogues, summaries))
-                      .toList();
-              results.put(candidate, new EvaluationResult(candidate, summaries, scores));
+              List<Generation> generations =
+                  summarize(candidate.name(), model, sources, own, batchSize);
+              List<String> summaries = generations.stream().map(Generation::text).toList();
+              results.put(candidate, result(candidate, model, summaries, generations, metrics));
             }
           }
         });
     return all.stream().map(results::get).toList();
   }
 
-  private List<String> summarize(
+  private EvaluationResult result(
+      Candidate candidate,
+      T5 model,
+      List<String> summaries,
+      List<Generation> generations,
+      List<Metric> metrics) {
+    List<double[][]> scores =
+        metrics.stream().map(metric -> metric.score(model, dialogues, summaries)).toList();
+    return new EvaluationResult(candidate, summaries, generations, scores);
+  }
+
+  private List<Generation> summarize(
       String name, T5 model, List<int[]> sources, GenerationOptions options, int batchSize) {
-    String[] summaries = new String[sources.size()];
+    Generation[] summaries = new Generation[sources.size()];
     AtomicInteger done = new AtomicInteger();
     try (Progress progress = new Progress(command.terminal(), command.common().quiet())) {
       progress.show("%s  0/%d dialogues".formatted(name, sources.size()));
@@ -75,7 +101,7 @@ record CandidateRunner(
           options,
           batchSize,
           (source, generated) -> {
-            summaries[source] = model.decode(generated.getFirst()).text();
+            summaries[source] = model.decode(generated.getFirst());
             progress.show(
                 "%s  %d/%d dialogues  %s"
                     .formatted(

@@ -3,31 +3,36 @@ package dev.precis.cli.evaluate;
 import dev.precis.Classifier;
 import dev.precis.T5;
 import dev.precis.cli.common.BaseCommand;
+import dev.precis.cli.common.OutputFolder;
 import dev.precis.cli.common.Prompts;
 import dev.precis.cli.options.BatchSizeOption;
 import dev.precis.cli.options.ColumnOptions;
+import dev.precis.cli.options.ConfigOption;
 import dev.precis.cli.options.DecodingOptions;
 import dev.precis.cli.options.FileOptions;
 import dev.precis.cli.options.GenerationConfigOption;
 import dev.precis.cli.options.PromptOptions;
 import dev.precis.cli.options.ReadOptions;
+import dev.precis.data.DataOptions;
 import dev.precis.data.Dialogue;
 import dev.precis.data.DialogueReader;
 import dev.precis.evaluation.PairedBootstrap;
 import dev.precis.generation.GenerationOptions;
 import dev.precis.io.InvalidInputException;
+import dev.precis.io.Json;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.IntSummaryStatistics;
-import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
 
 @Command(
     name = "evaluate",
@@ -54,6 +59,8 @@ import picocli.CommandLine.Option;
       "      --candidate after=model+run/adapter --metrics rouge,toxicity \\",
       "      --toxicity-model facebook/roberta-hate-speech-dynabench-r4-target \\",
       "      --toxicity-label hate",
+      "  precis evaluate --data test.jsonl --candidate before=model \\",
+      "      --candidate after=summaries.jsonl --output results",
       "  precis evaluate --data test.jsonl --candidate base=model --json \\",
       "      | jq .candidates"
     })
@@ -64,9 +71,10 @@ public final class EvaluateCommand extends BaseCommand {
   @Option(
       names = "--candidate",
       required = true,
-      paramLabel = "NAME=MODEL[+ADAPTER]...",
+      paramLabel = "NAME=MODEL[+ADAPTER]...|NAME=FILE",
       description = {
-        "A model (a folder or a hub ID), optionally with PEFT adapters, and its name in the table.",
+        "A model (a folder or a hub ID), optionally with PEFT adapters, and its name in the table;"
+            + " or a file with summaries, as precis generate writes them.",
         "The first candidate is the baseline."
       })
   private List<String> candidates = List.of();
@@ -117,7 +125,18 @@ public final class EvaluateCommand extends BaseCommand {
   @Mixin private DecodingOptions.NumBeams beams = new DecodingOptions.NumBeams();
   @Mixin private GenerationConfigOption folderSettings = new GenerationConfigOption();
   @Mixin private BatchSizeOption batch = new BatchSizeOption();
-  @Mixin private FileOptions.JsonOutput output = new FileOptions.JsonOutput();
+
+  @Option(
+      names = "--output",
+      paramLabel = "DIR",
+      description =
+          "Also keep the summaries of each candidate in DIR/NAME.jsonl, as precis generate writes"
+              + " them, with evaluation.json (what --json prints) and report.html. The folder must"
+              + " be new or empty.")
+  private Path output;
+
+  @Mixin private FileOptions.JsonOutput jsonOutput = new FileOptions.JsonOutput();
+  @Mixin private ConfigOption config = new ConfigOption();
 
   @Override
   protected Map<String, String> defaults() {
@@ -130,13 +149,16 @@ public final class EvaluateCommand extends BaseCommand {
     checkGeneration();
     Prompts prompts = Prompts.of(promptOptions.template());
     List<Candidate> all = parseCandidates();
-    List<Dialogue> dialogues = dialogues();
+    ReadOptions.Data read = reading.complete(this, data.data());
+    List<Dialogue> rows = DialogueReader.readSummarized(read.path(), read.options());
+    List<Dialogue> dialogues = limited(DialogueReader.together(rows));
     BaselineFingerprint baseline = new BaselineFingerprint(all.getFirst());
     try (ToxicityMetric toxicity = toxicity(dialogues)) {
       List<Metric> metrics = metrics(dialogues, prompts, toxicity);
       CandidateRunner runner =
           new CandidateRunner(
               this,
+              rows,
               dialogues,
               prompts,
               promptOptions.maxSourceLength(),
@@ -144,31 +166,66 @@ public final class EvaluateCommand extends BaseCommand {
               folderSettings.follows());
       List<EvaluationResult> results =
           runner.run(
-              all, data.data().toString(), this::generationOptions, batch.batchSize(), metrics);
+              all,
+              data.data().toString(),
+              this::generationOptions,
+              DataOptions.STRICT,
+              batch.batchSize(),
+              metrics);
       baseline.check();
-      String generation =
-          "%s, at most %d tokens"
-              .formatted(
-                  beams.numBeams() == 1 ? "greedy" : beams.numBeams() + " beams",
-                  length.maxNewTokens());
       EvaluationReport report =
           new EvaluationReport(
               new EvaluationReport.Setting(
                   data.data().toString(),
                   dialogues,
-                  generation,
+                  generation(all),
                   baseline.hashes(),
                   Math.min(examples, dialogues.size())),
               metrics,
               results,
               new PairedBootstrap(common().seed()));
+      if (output != null) {
+        List<String> files = new EvaluationFolder(report).write(output, rows, record(all));
+        note("Done: %s has %s.".formatted(output, String.join(", ", files)));
+      }
       terminal()
           .print(
-              output.json()
+              jsonOutput.json()
                   ? new EvaluationJson(report).toString()
-                  : new EvaluationTable(report).toString());
+                  : new EvaluationTable(report, report.examples()).toString());
     }
     return DONE;
+  }
+
+  /** Describes in a few words where the summaries are from. */
+  private String generation(List<Candidate> all) {
+    if (all.stream().allMatch(Candidate::isFile)) {
+      return "summaries of files";
+    }
+    return "%s, at most %d tokens"
+        .formatted(
+            beams.numBeams() == 1 ? "greedy" : beams.numBeams() + " beams", length.maxNewTokens());
+  }
+
+  /** Returns the options that decide the numbers. */
+  private ObjectNode record(List<Candidate> all) {
+    ObjectNode options = Json.mapper().createObjectNode();
+    options.put("data", data.data().toString());
+    ArrayNode candidates = options.putArray("candidates");
+    all.forEach(
+        each -> {
+          StringBuilder text = new StringBuilder(each.name() + "=" + each.model());
+          each.adapters().forEach(adapter -> text.append('+').append(adapter));
+          candidates.add(text.toString());
+        });
+    ArrayNode metrics = options.putArray("metrics");
+    metricNames.forEach(metrics::add);
+    if (limit != null) {
+      options.put("limit", limit);
+    }
+    options.put("generation", generation(all));
+    options.put("seed", common().seed());
+    return options;
   }
 
   /** Loads the metric of toxicity; null where it is not asked for. */
@@ -193,6 +250,9 @@ public final class EvaluateCommand extends BaseCommand {
       requireAtLeast(1, "--limit", limit);
     }
     requireAtLeast(0, "--examples", examples);
+    if (output != null) {
+      OutputFolder.requireNewOrEmpty(output);
+    }
     batch.checkBatchSize(this);
     promptOptions.check(this);
     for (String metric : metricNames) {
@@ -243,31 +303,28 @@ public final class EvaluateCommand extends BaseCommand {
     for (String text : candidates) {
       Candidate candidate = Candidate.parse(text, this::resolve);
       if (candidate == null) {
-        throw usage("--candidate must be NAME=MODEL[+ADAPTER]..., not '" + text + "'");
+        throw usage("--candidate must be NAME=MODEL[+ADAPTER]... or NAME=FILE, not '" + text + "'");
       }
       if (!names.add(candidate.name())) {
         throw usage("There are two candidates named '" + candidate.name() + "'");
+      }
+      if (output != null && EvaluationFolder.fileName(candidate.name()) == null) {
+        throw usage(
+            "--output names a file after each candidate, but '"
+                + candidate.name()
+                + "' cannot be a file's name");
+      }
+      if (candidate.isFile() && metricNames.contains("loss")) {
+        throw usage(
+            "--metrics loss needs models, but '" + candidate.name() + "' is a file with summaries");
       }
       all.add(candidate);
     }
     return all;
   }
 
-  /** Rows of one dialogue are one, with all their summaries. */
-  private List<Dialogue> dialogues() {
-    Map<String, Dialogue> byText = new LinkedHashMap<>();
-    ReadOptions.Data read = reading.complete(this, data.data());
-    try (Stream<Dialogue> rows = DialogueReader.streamSummarized(read.path(), read.options())) {
-      rows.forEach(row -> byText.merge(row.dialogue(), row, EvaluateCommand::together));
-    }
-    List<Dialogue> all = List.copyOf(byText.values());
+  private List<Dialogue> limited(List<Dialogue> all) {
     return limit == null ? all : all.subList(0, Math.min(limit, all.size()));
-  }
-
-  private static Dialogue together(Dialogue first, Dialogue other) {
-    List<String> summaries = new ArrayList<>(first.summaries());
-    summaries.addAll(other.summaries());
-    return new Dialogue(first.id(), first.dialogue(), summaries, first.topic(), first.raw());
   }
 
   private List<Metric> metrics(List<Dialogue> dialogues, Prompts prompts, ToxicityMetric toxicity) {

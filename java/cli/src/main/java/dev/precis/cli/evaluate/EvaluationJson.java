@@ -40,8 +40,12 @@ record EvaluationJson(EvaluationReport report) {
     Candidate candidate = report.results().get(index).candidate();
     Map<String, Object> object = new LinkedHashMap<>();
     object.put("name", candidate.name());
-    object.put("model", candidate.model().toString());
-    object.put("adapters", candidate.adapters().stream().map(Path::toString).toList());
+    if (candidate.isFile()) {
+      object.put("summaries", candidate.model().toString());
+    } else {
+      object.put("model", candidate.model().toString());
+      object.put("adapters", candidate.adapters().stream().map(Path::toString).toList());
+    }
     Map<String, Object> scores = new LinkedHashMap<>();
     Map<String, Object> improvements = new LinkedHashMap<>();
     for (Column column : report.columns()) {

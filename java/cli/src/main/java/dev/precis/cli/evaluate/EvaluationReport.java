@@ -122,9 +122,15 @@ final class EvaluationReport {
    * The dialogues that are shown: spread over the whole file, because neighbors are often alike.
    */
   List<Integer> examples() {
+    return examples(setting.examples);
+  }
+
+  /** Returns so many dialogues, or all where there are fewer; see {@link #examples()}. */
+  List<Integer> examples(int wanted) {
+    int count = Math.min(wanted, setting.dialogues.size());
     List<Integer> chosen = new ArrayList<>();
-    for (int i = 0; i < setting.examples; i++) {
-      chosen.add((int) ((long) i * setting.dialogues.size() / setting.examples));
+    for (int i = 0; i < count; i++) {
+      chosen.add((int) ((long) i * setting.dialogues.size() / count));
     }
     return chosen;
   }

@@ -24,7 +24,12 @@ final class EvaluationTable {
   private final StringBuilder page = new StringBuilder();
   private final List<Row> rows = new ArrayList<>();
 
-  EvaluationTable(EvaluationReport report) {
+  /**
+   * Makes the page.
+   *
+   * @param examples dialogues that are shown whole
+   */
+  EvaluationTable(EvaluationReport report, List<Integer> examples) {
     this.report = report;
     results = report.results();
     int longest = results.stream().mapToInt(r -> r.name().length()).reduce(14, Math::max);
@@ -35,12 +40,14 @@ final class EvaluationTable {
       improvement(i);
     }
     remarks();
-    page.append("\nThe baseline's weights, unchanged by the evaluation (SHA-256):\n");
+    page.append(
+        "\nThe baseline's %s, unchanged by the evaluation (SHA-256):\n"
+            .formatted(results.getFirst().candidate().isFile() ? "summaries" : "weights"));
     report
         .setting()
         .baselineHashes()
         .forEach((folder, hash) -> page.append("%s  %s\n".formatted(hash, folder)));
-    report.examples().forEach(this::example);
+    examples.forEach(this::example);
   }
 
   private void header() {

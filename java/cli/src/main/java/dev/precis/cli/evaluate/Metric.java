@@ -25,8 +25,8 @@ interface Metric {
   /**
    * Scores a candidate.
    *
-   * @param model with the candidate's adapters on it
-   * @param summaries that it generated from the dialogues
+   * @param model with the candidate's adapters on it; null where the summaries are a file's
+   * @param summaries of the dialogues
    * @return for each column a number for each dialogue
    */
   double[][] score(T5 model, List<Dialogue> dialogues, List<String> summaries);

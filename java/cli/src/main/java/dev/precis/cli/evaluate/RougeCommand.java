@@ -2,8 +2,10 @@ package dev.precis.cli.evaluate;
 
 import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.options.ColumnOptions;
+import dev.precis.cli.options.ConfigOption;
 import dev.precis.cli.options.FileOptions;
 import dev.precis.cli.options.ReadOptions;
+import dev.precis.data.DataFiles;
 import dev.precis.data.Summaries;
 import dev.precis.data.SummaryReader;
 import dev.precis.evaluation.EvaluationExample;
@@ -40,8 +42,10 @@ import picocli.CommandLine.Option;
     },
     footer = {
       "",
-      "Predictions: .jsonl with 'summary' and optionally 'id', as 'precis generate' writes them;"
-          + " .json, .csv or .parquet; .txt with one summary per line.",
+      "Predictions: "
+          + DataFiles.TABLES
+          + ", or a folder of them, with 'summary' and optionally 'id', as 'precis generate' writes"
+          + " them; .txt with one summary per line.",
       "References: the same, with 'summary' or 'summary1' to 'summary3'.",
       "",
       "Examples:",
@@ -70,6 +74,7 @@ public final class RougeCommand extends BaseCommand {
   @Mixin private RougeOptions options = new RougeOptions();
 
   @Mixin private FileOptions.JsonOutput output = new FileOptions.JsonOutput();
+  @Mixin private ConfigOption config = new ConfigOption();
 
   @Override
   public Integer call() {

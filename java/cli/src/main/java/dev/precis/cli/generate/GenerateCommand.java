@@ -7,10 +7,12 @@ import dev.precis.cli.common.Prompts;
 import dev.precis.cli.options.AdapterOption;
 import dev.precis.cli.options.BatchSizeOption;
 import dev.precis.cli.options.ColumnOptions;
+import dev.precis.cli.options.ConfigOption;
 import dev.precis.cli.options.FileOptions;
 import dev.precis.cli.options.PromptOptions;
 import dev.precis.cli.options.ReadOptions;
 import dev.precis.cli.options.ResumeOption;
+import dev.precis.data.DataFiles;
 import dev.precis.data.Dialogue;
 import dev.precis.data.DialogueReader;
 import dev.precis.generation.GenerationDefaults;
@@ -35,8 +37,10 @@ import picocli.CommandLine.Option;
     },
     footer = {
       "",
-      "Input: .jsonl, .json, .csv or .parquet with a field 'dialogue' (or 'prompt', a whole prompt)"
-          + " and optionally 'id'; .txt holds one dialogue.",
+      "Input: "
+          + DataFiles.TABLES
+          + ", or a folder of them, with a field 'dialogue' (or 'prompt', a whole prompt) and"
+          + " optionally 'id'; .txt holds one dialogue.",
       "",
       "Examples:",
       "  precis generate --model google/flan-t5-base --input dialogues.jsonl \\",
@@ -65,6 +69,7 @@ public final class GenerateCommand extends BaseCommand {
   @Mixin private ColumnOptions reading = new ColumnOptions();
   @Mixin private FileOptions.Output output = new FileOptions.Output();
   @Mixin private ResumeOption resume = new ResumeOption();
+  @Mixin private ConfigOption config = new ConfigOption();
 
   @Option(
       names = "--stream",

@@ -29,29 +29,6 @@ final class ResultWriter implements AutoCloseable {
   private final Consumer<byte[]> sink;
   private volatile int written;
 
-  /**
-   * One line of the output.
-   *
-   * @param number of several results of a dialogue, from 0; null where there is only one
-   */
-  private record Line(String id, Integer number, Generation generation) {
-    byte[] json() {
-      return Json.bytes(
-          json -> {
-            json.writeStartObject();
-            json.writeStringProperty("id", id);
-            if (number != null) {
-              json.writeNumberProperty("return", number);
-            }
-            json.writeStringProperty("summary", generation.text());
-            json.writeName("tokens");
-            json.writeArray(generation.tokens(), 0, generation.tokens().length);
-            json.writeNumberProperty("score", generation.score());
-            json.writeEndObject();
-          });
-    }
-  }
-
   /** Writes results to standard output. */
   ResultWriter(Terminal terminal, List<Dialogue> dialogues, int perDialogue) {
     this.dialogues = dialogues;
@@ -104,7 +81,7 @@ final class ResultWriter implements AutoCloseable {
       String id = dialogues.get(written).id();
       List<Generation> next = waiting.set(written, null);
       for (int i = 0; i < next.size(); i++) {
-        sink.accept(new Line(id, perDialogue > 1 ? i : null, next.get(i)).json());
+        sink.accept(new ResultLine(id, perDialogue > 1 ? i : null, next.get(i)).json());
       }
       written++;
     }

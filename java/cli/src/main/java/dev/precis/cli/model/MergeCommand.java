@@ -2,8 +2,9 @@ package dev.precis.cli.model;
 
 import dev.precis.T5;
 import dev.precis.cli.common.BaseCommand;
+import dev.precis.cli.common.OutputFolder;
 import dev.precis.cli.options.AdapterOption;
-import dev.precis.io.InvalidInputException;
+import dev.precis.cli.options.ConfigOption;
 import dev.precis.lora.LoraMerge;
 import dev.precis.ops.Ops;
 import dev.precis.random.SplitMix64;
@@ -14,7 +15,6 @@ import dev.precis.tensor.Ragged;
 import dev.precis.tensor.Tensor;
 import dev.precis.tensor.Workspace;
 import java.lang.foreign.ValueLayout;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
@@ -50,6 +50,8 @@ public final class MergeCommand extends BaseCommand {
       description = "The folder of the merged model, which must be new or empty.")
   private Path output;
 
+  @Mixin private ConfigOption config = new ConfigOption();
+
   @Override
   public Integer call() {
     if (!given("--adapter")) {
@@ -57,16 +59,17 @@ public final class MergeCommand extends BaseCommand {
     }
     Path base = model.folder(this);
     List<Path> folders = model.adapters(this);
-    if (Files.exists(output)
-        && !(Files.isDirectory(output) && output.toFile().list().length == 0)) {
-      throw new InvalidInputException(output + " already exists: name a new or an empty folder");
-    }
     int changed;
-    try (Ops ops = common().ops()) {
-      changed = LoraMerge.merge(base, folders, output, ops);
+    float[] with;
+    float[] merged;
+    try (OutputFolder folder = OutputFolder.create(output)) {
+      try (Ops ops = common().ops()) {
+        changed = LoraMerge.merge(base, folders, folder.path(), ops);
+      }
+      with = probe(base, folders);
+      merged = probe(folder.path(), List.of());
+      folder.commit();
     }
-    float[] with = probe(base, folders);
-    float[] merged = probe(output, List.of());
     double largest = 0;
     double size = 0;
     for (int i = 0; i < with.length; i++) {

@@ -1,6 +1,7 @@
 package dev.precis.cli.options;
 
 import java.nio.file.Path;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** The folder of a run, and whether the run is a new one. */
@@ -12,13 +13,7 @@ public final class RunOptions extends ResumeOption {
       description = "The run folder: configuration, metrics, checkpoints, report and result.")
   private Path output;
 
-  @Option(
-      names = "--config",
-      paramLabel = "FILE",
-      description =
-          "Read options from a YAML or JSON file, whose keys are their names without the dashes, or"
-              + " from the config.json of a run. The command line wins.")
-  private Path config;
+  @Mixin private ConfigOption config = new ConfigOption();
 
   @Option(
       names = "--no-memory-check",

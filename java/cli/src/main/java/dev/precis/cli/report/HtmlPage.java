@@ -40,6 +40,11 @@ public final class HtmlPage {
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;");
   }
 
+  /** Returns a cell of a table with a text, whose line ends are kept. */
+  public static String cell(String text) {
+    return "<td>" + escaped(text).replace("\n", "<br>") + "</td>";
+  }
+
   private static String resource(String name) {
     try (InputStream in = HtmlPage.class.getResourceAsStream(name)) {
       if (in == null) {

@@ -9,7 +9,9 @@ import dev.precis.alignment.reward.RewardExamples.Split;
 import dev.precis.alignment.reward.RewardModelFile;
 import dev.precis.alignment.reward.RewardTemplate;
 import dev.precis.alignment.reward.RewardTrainer;
+import dev.precis.cli.common.AvailableMemory;
 import dev.precis.cli.common.BaseCommand;
+import dev.precis.cli.common.MemoryCheck;
 import dev.precis.cli.options.FileOptions;
 import dev.precis.cli.options.LearningOptions;
 import dev.precis.cli.options.PairColumnOptions;
@@ -21,6 +23,7 @@ import dev.precis.cli.report.RunReport;
 import dev.precis.cli.train.NextCommand;
 import dev.precis.cli.train.RunConfig;
 import dev.precis.cli.train.TrainingSession;
+import dev.precis.data.DataFiles;
 import dev.precis.data.LabelledText;
 import dev.precis.data.PreferenceReader;
 import dev.precis.data.TextReader;
@@ -32,6 +35,7 @@ import dev.precis.training.RunFolder;
 import dev.precis.training.TrainableRoberta;
 import dev.precis.training.TrainingLoop;
 import dev.precis.training.TrainingOptions;
+import dev.precis.training.WeightMemory;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -57,9 +61,11 @@ import picocli.CommandLine.Option;
     },
     footer = {
       "",
-      "Input: .jsonl, .json, .csv or .parquet. Pairs have 'prompt' (or 'dialogue'), 'chosen',"
-          + " 'rejected' and optionally 'margin', by how much the chosen one is better. Texts have"
-          + " 'text' (or 'summary' or 'completion') and 'label'.",
+      "Input: "
+          + DataFiles.TABLES
+          + ", or a folder of them. Pairs have 'prompt' (or 'dialogue'), 'chosen', 'rejected' and"
+          + " optionally 'margin', by how much the chosen one is better. Texts have 'text' (or"
+          + " 'summary' or 'completion') and 'label'.",
       "",
       "Examples:",
       "  precis data --output data",
@@ -142,6 +148,13 @@ public final class RewardCommand extends BaseCommand {
     RewardTemplate reads = rewardTemplate();
     Path folder = start.folder(this);
     RobertaConfig config = RobertaConfig.read(folder);
+    if (run.checksMemory()) {
+      MemoryCheck.requireBeforeLoading(
+          WeightMemory.full(config, common().trainingType(), options.optimizer()),
+          AvailableMemory.ofThisProcess(),
+          this,
+          "--optimizer or --dtype bfloat16, or take a smaller model");
+    }
     try (Tokenizer tokenizer = Tokenizer.load(folder)) {
       tokenizer.checkVocabulary(folder, config.vocabSize());
       RewardExamples examples =

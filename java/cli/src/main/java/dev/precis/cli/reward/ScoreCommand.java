@@ -6,9 +6,11 @@ import dev.precis.alignment.reward.RewardModelFile;
 import dev.precis.alignment.reward.RewardTemplate;
 import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.common.Progress;
+import dev.precis.cli.options.ConfigOption;
 import dev.precis.cli.options.FileOptions;
 import dev.precis.cli.options.ReadOptions;
 import dev.precis.cli.options.RewardModelOption;
+import dev.precis.data.DataFiles;
 import dev.precis.data.JsonLinesWriter;
 import dev.precis.data.TextReader;
 import dev.precis.data.TextRow;
@@ -37,8 +39,10 @@ import tools.jackson.core.JsonGenerator;
     },
     footer = {
       "",
-      "Input: .jsonl, .json, .csv or .parquet with a field 'text' (or 'summary', as 'precis"
-          + " generate' writes, or 'completion') and optionally 'id'; .txt with one text per line.",
+      "Input: "
+          + DataFiles.TABLES
+          + ", or a folder of them, with a field 'text' (or 'summary', as 'precis generate' writes,"
+          + " or 'completion') and optionally 'id'; .txt with one text per line.",
       "A reward model whose template contains {prompt} also needs a field 'prompt'.",
       "Model: a RoBERTa folder with a classifier, its tokenizer in tokenizer.json or in vocab.json"
           + " and merges.txt. A text that is too long for the model is truncated at its end.",
@@ -61,6 +65,7 @@ public final class ScoreCommand extends BaseCommand {
   @Mixin private FileOptions.Output output = new FileOptions.Output();
   @Mixin private FileOptions.TextField textField = new FileOptions.TextField();
   @Mixin private ReadOptions reading = new ReadOptions();
+  @Mixin private ConfigOption config = new ConfigOption();
 
   @Override
   public Integer call() {

@@ -396,6 +396,142 @@ final class EvaluateTest {
         result.err().strip());
   }
 
+  /** What is kept is read again by rouge and by evaluate, to the same numbers. */
+  @Test
+  void keepsTheSummariesAndAPage() throws IOException {
+    Path data = folder.resolve("test.jsonl");
+    Files.writeString(
+        data,
+        """
+        {"id":"one","dialogue":"Ann: Hi, Bob. Bob: Hi!","summary":"Ann greets Bob."}
+        {"id":"two","dialogue":"Ann: <b>Tea</b>?","summary":"Ann offers tea."}
+        {"id":"one again","dialogue":"Ann: Hi, Bob. Bob: Hi!","summary":"They say hello."}
+        """);
+    Path kept = folder.resolve("kept");
+    CommandLineRun result =
+        run(
+                "evaluate",
+                "--json",
+                "--max-new-tokens",
+                24,
+                "--data",
+                data,
+                "--candidate",
+                "base=" + MODEL,
+                "--candidate",
+                "my lora=" + MODEL + "+" + LORA,
+                "--output",
+                kept)
+            .succeeded();
+    assertEquals(
+        "Done: %s has base.jsonl, my lora.jsonl, evaluation.json, report.html.".formatted(kept),
+        result.err().strip());
+    assertEquals(result.out(), Files.readString(kept.resolve("evaluation.json")));
+    JsonNode report = Json.mapper().readTree(result.out());
+
+    Path generated = folder.resolve("generated.jsonl");
+    run(
+            "generate",
+            "--model",
+            MODEL,
+            "--adapter",
+            LORA,
+            "--input",
+            data,
+            "--max-new-tokens",
+            24,
+            "--output",
+            generated)
+        .succeeded();
+    assertEquals(Files.readString(generated), Files.readString(kept.resolve("my lora.jsonl")));
+
+    String rouge =
+        run("rouge", "--json", "--predictions", kept.resolve("base.jsonl"), "--references", data)
+            .succeeded()
+            .out();
+    assertEquals(
+        report.at("/candidates/0/scores/rougeL/mean"), Json.mapper().readTree(rouge).get("rougeL"));
+
+    JsonNode again =
+        json(
+            "--data",
+            data,
+            "--candidate",
+            "base=" + kept.resolve("base.jsonl"),
+            "--candidate",
+            "lora=" + MODEL + "+" + LORA);
+    for (int i = 0; i < 2; i++) {
+      assertEquals(
+          report.at("/candidates/%d/scores".formatted(i)),
+          again.at("/candidates/%d/scores".formatted(i)));
+    }
+    assertEquals(
+        kept.resolve("base.jsonl").toString(), again.at("/candidates/0/summaries").stringValue());
+
+    String page = Files.readString(kept.resolve("report.html"));
+    assertTrue(page.contains("<h1>Evaluation</h1>") && page.contains("rougeLsum"), page);
+    assertTrue(page.contains("Ann: &lt;b&gt;Tea&lt;/b&gt;?"), "text is escaped");
+    assertTrue(page.contains("They say hello."), "all references are shown");
+    assertTrue(!page.contains("/*DATA*/") && !page.contains("http://"));
+
+    CommandLineRun full =
+        run("evaluate", "--data", data, "--candidate", "a=" + MODEL, "--output", kept);
+    assertEquals(2, full.exitCode());
+    assertTrue(full.err().contains("already exists"), full.err());
+  }
+
+  @Test
+  void anEmptyFolderIsFilledAndAFailureLeavesNothing() throws IOException {
+    Path empty = Files.createDirectory(folder.resolve("empty"));
+    Object[] arguments = {
+      "evaluate", "--data", DIALOGUES, "--limit", 2, "--max-new-tokens", 2, "--output", empty
+    };
+    List<Object> bad = new ArrayList<>(List.of(arguments));
+    bad.addAll(List.of("--candidate", "a=" + MODEL, "--max-source-length", 8));
+    assertEquals(2, run(bad.toArray()).exitCode());
+    assertEquals(0, empty.toFile().list().length);
+    List<Object> good = new ArrayList<>(List.of(arguments));
+    good.addAll(List.of("--candidate", "a=" + MODEL));
+    run(good.toArray()).succeeded();
+    assertEquals(3, empty.toFile().list().length);
+    assertEquals(2, Files.readAllLines(empty.resolve("a.jsonl")).size());
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "a/b=MODEL | cannot be a file's name",
+        "a=FILE --metrics loss | --metrics loss needs models, but 'a' is a file",
+        "a=FILE | has no summary of the dialogue",
+        "a=TWICE | has the id 'x' twice",
+        "a=SHORT | has 1 summaries and the data 64 rows"
+      })
+  void refusesCandidates(String options, String sentence) throws IOException {
+    Path file =
+        Files.writeString(
+            folder.resolve("file.jsonl"), "{\"id\":\"x\",\"summary\":\"A summary.\"}\n");
+    Path twice =
+        Files.writeString(
+            folder.resolve("twice.jsonl"), Files.readString(file) + Files.readString(file));
+    Path few = Files.writeString(folder.resolve("short.txt"), "A summary.\n");
+    List<Object> args =
+        new ArrayList<>(
+            List.of("evaluate", "--data", DIALOGUES, "--output", folder.resolve("out")));
+    args.add("--candidate");
+    for (String each : options.strip().split(" ")) {
+      args.add(
+          each.replace("MODEL", MODEL.toString())
+              .replace("FILE", file.toString())
+              .replace("TWICE", twice.toString())
+              .replace("SHORT", few.toString()));
+    }
+    CommandLineRun result = run(args.toArray());
+    assertEquals(2, result.exitCode(), result.err());
+    assertTrue(result.err().contains(sentence), result.err());
+    assertFalse(Files.exists(folder.resolve("out")));
+  }
+
   /** Somebody who trains the baseline while it is judged gets no table. */
   @Test
   void aBaselineThatChangesIsNone() throws IOException {
