@@ -37,6 +37,7 @@ module dev.precis.core {
   exports dev.precis.layers;
   exports dev.precis.lora;
   exports dev.precis.ops;
+  exports dev.precis.review;
   exports dev.precis.t5;
   exports dev.precis.tensor;
   exports dev.precis.text;

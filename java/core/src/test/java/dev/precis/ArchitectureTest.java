@@ -48,6 +48,7 @@ class ArchitectureTest {
           "heads",
           "generation",
           "evaluation",
+          "review",
           "training",
           "", // the doors: T5 and Classifier
           "alignment",

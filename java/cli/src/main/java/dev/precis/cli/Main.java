@@ -16,6 +16,7 @@ import dev.precis.cli.evaluate.RougeCommand;
 import dev.precis.cli.generate.GenerateCommand;
 import dev.precis.cli.model.DownloadCommand;
 import dev.precis.cli.model.MergeCommand;
+import dev.precis.cli.review.ReviewCommand;
 import dev.precis.cli.reward.RewardCommand;
 import dev.precis.cli.reward.ScoreCommand;
 import dev.precis.cli.train.TrainCommand;
@@ -190,6 +191,7 @@ public final class Main implements BaseCommand.Root, Runnable {
     commands.put("train", TrainCommand::new);
     commands.put("align", AlignCommand::new);
     commands.put("reward", RewardCommand::new);
+    commands.put("review", ReviewCommand::new);
     commands.put("merge", MergeCommand::new);
     commands.put("download", DownloadCommand::new);
     commands.put("doctor", DoctorCommand::new);

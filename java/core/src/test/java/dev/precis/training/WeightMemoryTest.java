@@ -98,8 +98,7 @@ class WeightMemoryTest {
     Path model = Fixtures.folder("roberta-tiny");
     RobertaConfig config = RobertaConfig.read(model);
     MemoryPlan early =
-        WeightMemory.full(
-            config, dtype, Optimizer.Settings.of(Optimizer.Kind.ADAMW, 0));
+        WeightMemory.full(config, dtype, Optimizer.Settings.of(Optimizer.Kind.ADAMW, 0));
     try (TrainableRoberta roberta =
         TrainableRoberta.of(
             model,

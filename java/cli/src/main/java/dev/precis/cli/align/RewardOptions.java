@@ -188,10 +188,7 @@ final class RewardOptions extends RewardModelOption {
         .filter(spec -> spec.kind() == RewardSpec.Kind.CLASSIFIER)
         .map(spec -> Map.entry(command.resolve(spec.argument()), spec.dtype(type(command))))
         .distinct()
-        .mapToLong(
-            each ->
-                WeightMemory.frozen(
-                    RobertaConfig.read(each.getKey()), each.getValue()))
+        .mapToLong(each -> WeightMemory.frozen(RobertaConfig.read(each.getKey()), each.getValue()))
         .sum();
   }
 

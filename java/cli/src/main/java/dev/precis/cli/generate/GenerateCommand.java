@@ -72,6 +72,14 @@ public final class GenerateCommand extends BaseCommand {
   @Mixin private ConfigOption config = new ConfigOption();
 
   @Option(
+      names = "--hold",
+      paramLabel = "QUEUE",
+      description =
+          "Put the texts into this queue instead, where they wait until somebody approves them: see"
+              + " precis help review.")
+  private Path hold;
+
+  @Option(
       names = "--stream",
       description = "Print the text itself while it is generated, instead of JSON lines.")
   private boolean stream;
@@ -119,7 +127,7 @@ public final class GenerateCommand extends BaseCommand {
             .weightsCache(WeightsCache.of(terminal().environment()).orElse(null));
     Path folder = model.folder(this);
     GenerationOptions options = options(folder);
-    if (stream || prompt != null && output.output() == null) {
+    if (stream || prompt != null && output.output() == null && hold == null) {
       try (T5 t5 = T5.load(folder, loadOptions)) {
         List<int[]> sources = encode(t5, all, prompts);
         if (stream) {
@@ -133,13 +141,31 @@ public final class GenerateCommand extends BaseCommand {
       }
       return DONE;
     }
+    if (hold != null) {
+      List<Path> adapters = model.adapters(this);
+      try (HeldResults held = new HeldResults(hold, folder, adapters, all);
+          ResultWriter results = new ResultWriter(held, all, options.numReturnSequences());
+          T5 t5 = T5.load(folder, loadOptions)) {
+        write(t5, all, prompts, options, results, null);
+      }
+      return DONE;
+    }
     try (ResultWriter results = results(all, options.numReturnSequences());
         T5 t5 = T5.load(folder, loadOptions)) {
-      List<int[]> sources = encode(t5, all, prompts);
-      Path file = output.toStandardOutput() ? null : output.output();
-      new GenerationRun(this, t5, sources, options, batch.batchSize(), results, file).write();
+      write(t5, all, prompts, options, results, output.toStandardOutput() ? null : output.output());
     }
     return DONE;
+  }
+
+  private void write(
+      T5 t5,
+      List<Dialogue> all,
+      Prompts prompts,
+      GenerationOptions options,
+      ResultWriter results,
+      Path file) {
+    List<int[]> sources = encode(t5, all, prompts);
+    new GenerationRun(this, t5, sources, options, batch.batchSize(), results, file).write();
   }
 
   /** Returns the options before the model is loaded, which takes longer. */
@@ -175,6 +201,9 @@ public final class GenerateCommand extends BaseCommand {
     }
     if (resume.resume() && output.toStandardOutput()) {
       throw usage("--resume needs the --output file of the command that was interrupted");
+    }
+    if (hold != null && (stream || output.output() != null || resume.resume())) {
+      throw usage("--hold keeps the texts back, without --output, --stream and --resume");
     }
     batch.checkBatchSize(this);
     promptOptions.check(this);

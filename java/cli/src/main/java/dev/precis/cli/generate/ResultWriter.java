@@ -13,7 +13,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.function.Consumer;
+import java.util.function.BiConsumer;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 
@@ -25,8 +25,8 @@ final class ResultWriter implements AutoCloseable {
   private final List<Dialogue> dialogues;
   private final int perDialogue;
   private final List<List<Generation>> waiting;
-  private final JsonLinesWriter file; // null: standard output
-  private final Consumer<byte[]> sink;
+  private final JsonLinesWriter file; // null: the results go elsewhere
+  private final BiConsumer<Dialogue, ResultLine> sink;
   private volatile int written;
 
   /** Writes results to standard output. */
@@ -35,7 +35,16 @@ final class ResultWriter implements AutoCloseable {
     this.perDialogue = perDialogue;
     waiting = emptyPlaces(dialogues.size());
     file = null;
-    sink = line -> terminal.println(new String(line, StandardCharsets.UTF_8));
+    sink = (of, line) -> terminal.println(new String(line.json(), StandardCharsets.UTF_8));
+  }
+
+  /** Puts results into a gate, where they wait for people. */
+  ResultWriter(HeldResults gate, List<Dialogue> dialogues, int perDialogue) {
+    this.dialogues = dialogues;
+    this.perDialogue = perDialogue;
+    waiting = emptyPlaces(dialogues.size());
+    file = null;
+    sink = gate::hold;
   }
 
   /**
@@ -51,7 +60,7 @@ final class ResultWriter implements AutoCloseable {
     waiting = emptyPlaces(dialogues.size());
     List<JsonNode> kept = resume ? readPartial(output) : List.of();
     file = JsonLinesWriter.to(output);
-    sink = file::writeJson;
+    sink = (of, line) -> file.writeJson(line.json());
     kept.forEach(file::write);
     written = kept.size() / perDialogue;
   }
@@ -78,10 +87,10 @@ final class ResultWriter implements AutoCloseable {
   void add(int dialogue, List<Generation> results) {
     waiting.set(dialogue, results);
     while (written < waiting.size() && waiting.get(written) != null) {
-      String id = dialogues.get(written).id();
+      Dialogue of = dialogues.get(written);
       List<Generation> next = waiting.set(written, null);
       for (int i = 0; i < next.size(); i++) {
-        sink.accept(new ResultLine(id, perDialogue > 1 ? i : null, next.get(i)).json());
+        sink.accept(of, new ResultLine(of.id(), perDialogue > 1 ? i : null, next.get(i)));
       }
       written++;
     }
