@@ -86,7 +86,8 @@ public final class EvaluateCommand extends BaseCommand {
       defaultValue = "rouge",
       description = {
         "rouge, loss, toxicity, or several, such as rouge,toxicity (default: ${DEFAULT-VALUE}).",
-        "loss is the cross-entropy per token of the first reference; lower is better.",
+        "loss is the cross-entropy per token of the first reference, as a mean over dialogues and,"
+            + " with the perplexity, over tokens; lower is better.",
         "toxicity is the probability of --toxicity-label in the summary alone, by"
             + " --toxicity-model; lower is better. With rouge, the report also says where ROUGE"
             + " fell."

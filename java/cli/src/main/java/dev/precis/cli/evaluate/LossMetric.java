@@ -11,19 +11,47 @@ import dev.precis.tensor.Tensor;
 import dev.precis.tensor.Workspace;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 
-/** Scores a model by the cross-entropy of the first reference, teacher-forced. */
-record LossMetric(Prompts prompts, String source, int maxSourceLength, boolean truncate)
-    implements Metric {
+/**
+ * Scores a model by the cross-entropy of the first reference, teacher-forced: as a mean over
+ * dialogues, in which all of them count the same, and as one over tokens, in which long references
+ * count more, as in a training loss and in perplexity.
+ */
+final class LossMetric implements Metric {
+  private final Prompts prompts;
+  private final String source;
+  private final int maxSourceLength;
+  private final boolean truncate;
+  private final List<String> perplexities = new ArrayList<>();
+
+  LossMetric(Prompts prompts, String source, int maxSourceLength, boolean truncate) {
+    this.prompts = prompts;
+    this.source = source;
+    this.maxSourceLength = maxSourceLength;
+    this.truncate = truncate;
+  }
+
   @Override
   public List<String> columns() {
-    return List.of("loss");
+    return List.of("loss", "token_loss");
   }
 
   @Override
   public String settings() {
-    return "loss: mean cross-entropy per token of the first reference; lower is better";
+    return "loss: cross-entropy per token of the first reference, a mean over dialogues;"
+        + " token_loss: the mean over all tokens; lower is better";
+  }
+
+  /** Returns the perplexities, exp(token_loss), in the candidates' order. */
+  @Override
+  public List<String> remarks() {
+    return perplexities.isEmpty()
+        ? List.of()
+        : List.of("perplexity over tokens, in this order: " + String.join(", ", perplexities));
   }
 
   @Override
@@ -33,6 +61,8 @@ record LossMetric(Prompts prompts, String source, int maxSourceLength, boolean t
     T5Model model = t5.model();
     int vocab = t5.config().vocabSize();
     double[] losses = new double[sources.size()];
+    double[] ofTokens = new double[losses.length];
+    long tokens = 0;
     try (Workspace workspace = model.ops().newWorkspace()) {
       for (int i = 0; i < losses.length; i++) {
         workspace.reset();
@@ -49,10 +79,18 @@ record LossMetric(Prompts prompts, String source, int maxSourceLength, boolean t
         Tensor each = workspace.tensor(DType.FLOAT32, target.length);
         model.crossEntropy(hidden, labels, each, workspace);
         for (int t = 0; t < target.length; t++) {
-          losses[i] += each.memory().getAtIndex(ValueLayout.JAVA_FLOAT, t) / target.length;
+          float loss = each.memory().getAtIndex(ValueLayout.JAVA_FLOAT, t);
+          losses[i] += loss / target.length;
+          ofTokens[i] += loss;
         }
+        tokens += target.length;
       }
     }
-    return new double[][] {losses};
+    double sum = Arrays.stream(ofTokens).sum();
+    perplexities.add(String.format(Locale.ROOT, "%.3f", Math.exp(sum / tokens)));
+    for (int i = 0; i < losses.length; i++) {
+      ofTokens[i] *= (double) losses.length / tokens; // so that their mean is that over tokens
+    }
+    return new double[][] {losses, ofTokens};
   }
 }

@@ -30,6 +30,7 @@ import java.security.MessageDigest;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -563,7 +564,7 @@ final class EvaluateTest {
     assertEquals(2, Map.copyOf(frozen.hashes()).size());
   }
 
-  /** The mean over the dialogues of what the training reports for each of them. */
+  /** The means over dialogues and over tokens of what the training reports for each dialogue. */
   @Test
   void lossIsThatOfTraining() {
     JsonNode report =
@@ -585,6 +586,8 @@ final class EvaluateTest {
                     .succeeded()
                     .out());
     double want = 0;
+    double sum = 0;
+    long tokens = 0;
     try (var tokenizer = Tokenizer.load(MODEL);
         var t5 = TrainableT5.full(MODEL, DType.FLOAT32, 0, new DeviceOptions().threads(1));
         var training = new FineTuning(t5, 0, false)) {
@@ -593,11 +596,18 @@ final class EvaluateTest {
             new Example(
                 tokenizer.encode(PromptTemplate.DEFAULT.fill(dialogue.dialogue())),
                 tokenizer.encode(dialogue.summaries().getFirst()));
-        want += training.evaluate(List.of(example)) / example.target().length / 5;
+        double loss = training.evaluate(List.of(example));
+        want += loss / example.target().length / 5;
+        sum += loss;
+        tokens += example.target().length;
       }
     }
-    double got =
-        report.get("candidates").get(0).get("scores").get("loss").get("mean").doubleValue();
-    assertEquals(want, got, 1e-5 * want);
+    JsonNode scores = report.get("candidates").get(0).get("scores");
+    assertEquals(want, scores.get("loss").get("mean").doubleValue(), 1e-5 * want);
+    assertEquals(
+        sum / tokens, scores.get("token_loss").get("mean").doubleValue(), 1e-5 * sum / tokens);
+    assertTrue(Math.abs(want - sum / tokens) > 1e-3, "the two means are told apart");
+    String perplexity = String.format(Locale.ROOT, "%.3f", Math.exp(sum / tokens));
+    assertTrue(report.toString().contains("in this order: " + perplexity), report.toString());
   }
 }
