@@ -354,9 +354,12 @@ final class EvaluateTest {
   @CsvSource(
       delimiter = '|',
       value = {
-        "--candidate base                       | must be NAME=MODEL[+ADAPTER]... or NAME=FILE, not 'base'",
-        "--candidate =MODEL                     | must be NAME=MODEL[+ADAPTER]... or NAME=FILE, not '=",
-        "--candidate a=MODEL+                   | must be NAME=MODEL[+ADAPTER]... or NAME=FILE, not 'a=",
+        "--candidate base                       | must be NAME=MODEL[+ADAPTER]... or NAME=FILE, not"
+            + " 'base'",
+        "--candidate =MODEL                     | must be NAME=MODEL[+ADAPTER]... or NAME=FILE, not"
+            + " '=",
+        "--candidate a=MODEL+                   | must be NAME=MODEL[+ADAPTER]... or NAME=FILE, not"
+            + " 'a=",
         "--candidate a=MODEL --candidate a=MODEL | There are two candidates named 'a'",
         "--candidate a=./nowhere                | There is no folder ./nowhere",
         "--candidate a=MODEL+./nowhere          | There is no folder ./nowhere",
