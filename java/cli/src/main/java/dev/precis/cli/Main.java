@@ -19,6 +19,7 @@ import dev.precis.cli.model.MergeCommand;
 import dev.precis.cli.review.ReviewCommand;
 import dev.precis.cli.reward.RewardCommand;
 import dev.precis.cli.reward.ScoreCommand;
+import dev.precis.cli.serve.ServeCommand;
 import dev.precis.cli.train.TrainCommand;
 import dev.precis.device.DeviceOptions;
 import dev.precis.io.Notes;
@@ -80,7 +81,7 @@ public final class Main implements BaseCommand.Root, Runnable {
   public static void main(String[] args) {
     List<String> all = List.of(args);
     if (args.length > 0
-        && List.of("generate", "score", "demo", "bench", "doctor").contains(args[0])
+        && List.of("generate", "serve", "score", "demo", "bench", "doctor").contains(args[0])
         && !all.contains("--help")
         && !all.contains("-h")) {
       Thread.ofPlatform().daemon().start(Main::linkLibrary);
@@ -183,6 +184,7 @@ public final class Main implements BaseCommand.Root, Runnable {
   private static void addCommands(CommandLine line, String called) {
     Map<String, Supplier<BaseCommand>> commands = new LinkedHashMap<>();
     commands.put("generate", GenerateCommand::new);
+    commands.put("serve", ServeCommand::new);
     commands.put("evaluate", EvaluateCommand::new);
     commands.put("rouge", RougeCommand::new);
     commands.put("score", ScoreCommand::new);
