@@ -162,6 +162,11 @@ public final class Classifier implements AutoCloseable {
     return config;
   }
 
+  /** Returns its tokenizer, which is thread-safe. */
+  public Tokenizer tokenizer() {
+    return tokenizer;
+  }
+
   /** Returns the most tokens of a text that are read: a longer text is cut at its end. */
   public int maxTokens() {
     return maxTokens;

@@ -51,6 +51,19 @@ final class ModelAdapters implements AutoCloseable {
     return found == null ? null : found.adapters;
   }
 
+  /**
+   * Returns the adapters of a name, the default ones for null.
+   *
+   * @throws InvalidInputException if there are none of this name
+   */
+  Adapters require(String name) {
+    Adapters found = of(name);
+    if (found == null) {
+      throw new InvalidInputException("The model keeps no adapter of the name " + name + ".");
+    }
+    return found;
+  }
+
   /** Returns the names, in alphabetical order. */
   Set<String> names() {
     return new TreeSet<>(named.keySet());

@@ -20,10 +20,12 @@ import dev.precis.io.InvalidInputException;
 import dev.precis.io.Resources;
 import dev.precis.ops.Ops;
 import dev.precis.t5.GenerationConfig;
+import dev.precis.t5.MeanStates;
 import dev.precis.t5.T5Config;
 import dev.precis.t5.T5Model;
 import dev.precis.t5.T5Weights;
 import dev.precis.tensor.DType;
+import dev.precis.tensor.Ragged;
 import dev.precis.text.TokenStream;
 import dev.precis.text.Tokenizer;
 import java.lang.foreign.MemorySegment;
@@ -89,6 +91,7 @@ public final class T5 implements AutoCloseable {
   private final Tokenizer tokenizer;
   private final Path merged; // the adapter that changed the weights, or null
   private final ModelAdapters adapters;
+  private final MeanStates means;
 
   /**
    * Options of loading. The defaults: the checkpoint's own type, the CPU with every core, no
@@ -231,6 +234,7 @@ public final class T5 implements AutoCloseable {
     model = new T5Model(weights, engine.ops(), dtype);
     adapters = engine.add(new ModelAdapters(engine, weights, options.adapters));
     options.namedAdapters.forEach(this::pack);
+    means = engine.add(new MeanStates(model));
     scheduler =
         engine.add(
             new RequestScheduler(
@@ -516,6 +520,29 @@ public final class T5 implements AutoCloseable {
       throw e;
     }
     return call;
+  }
+
+  /**
+   * Returns the mean of the encoder's last states of each source, which represents its text: texts
+   * of similar meaning have similar directions. It runs between two steps of the requests.
+   *
+   * @param sources token ids of each source, its end token included
+   * @param adapter name of an adapter that the model keeps; null: the default adapters
+   * @return for each source, in order, dModel numbers, which are not normalized
+   * @throws InvalidInputException if a source is empty or has an id outside the vocabulary, or if
+   *     the model keeps no adapter of this name
+   */
+  public List<float[]> embedTokens(List<int[]> sources, String adapter) {
+    Ragged.check(sources, model.config().vocabSize());
+    return engine.ask(
+        () -> {
+          weights.use(adapters.require(adapter));
+          try {
+            return means.of(sources);
+          } finally {
+            weights.use(adapters.require(null));
+          }
+        });
   }
 
   /** Returns what the model is doing: requests that wait and run, rows, memory, tokens. */

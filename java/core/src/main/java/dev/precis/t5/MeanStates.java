@@ -1,0 +1,97 @@
+package dev.precis.t5;
+
+import dev.precis.tensor.Ragged;
+import dev.precis.tensor.Tensor;
+import dev.precis.tensor.Workspace;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.stream.IntStream;
+
+/**
+ * Represents texts by the mean of the encoder's last states, as Sentence-T5 does (Ni et al. 2022).
+ *
+ * <p>Not thread-safe. Sources are batched by length; a source's states do not depend on its
+ * neighbors.
+ */
+public final class MeanStates implements AutoCloseable {
+  /** The most tokens of a batch; a longer source is a batch of its own. */
+  private static final int BATCH_TOKENS = 2048;
+
+  private final T5Model model;
+  private final Workspace workspace;
+
+  /** Takes a model, which must outlive this. The caller must close this. */
+  public MeanStates(T5Model model) {
+    this.model = model;
+    workspace = model.ops().newWorkspace();
+  }
+
+  /**
+   * Returns the means.
+   *
+   * @param sources token ids of each source, its end token included
+   * @return for each source, in order, dModel numbers
+   * @throws dev.precis.io.InvalidInputException if a source is empty or has an id outside the
+   *     vocabulary
+   */
+  public List<float[]> of(List<int[]> sources) {
+    float[][] means = new float[sources.size()][];
+    int[] order =
+        IntStream.range(0, sources.size())
+            .boxed()
+            .sorted(Comparator.comparingInt(i -> sources.get(i).length))
+            .mapToInt(Integer::intValue)
+            .toArray();
+    for (int at = 0; at < order.length; ) {
+      int end = at + 1;
+      for (int tokens = sources.get(order[at]).length;
+          end < order.length && tokens + sources.get(order[end]).length <= BATCH_TOKENS;
+          end++) {
+        tokens += sources.get(order[end]).length;
+      }
+      encode(sources, order, at, end, means);
+      at = end;
+    }
+    return List.of(means);
+  }
+
+  private void encode(List<int[]> sources, int[] order, int begin, int end, float[][] means) {
+    workspace.reset();
+    List<int[]> batch = new ArrayList<>(end - begin);
+    for (int i = begin; i < end; i++) {
+      batch.add(sources.get(order[i]));
+    }
+    Ragged source = Ragged.of(batch, model.config().vocabSize(), workspace);
+    Tensor hidden = model.encode(source, workspace).hidden();
+    long row = 0;
+    for (int i = begin; i < end; i++) {
+      int length = sources.get(order[i]).length;
+      means[order[i]] = mean(hidden, row, length);
+      row += length;
+    }
+  }
+
+  private static float[] mean(Tensor hidden, long first, int length) {
+    double[] sums = null;
+    for (long row = first; row < first + length; row++) {
+      float[] state = hidden.row(row);
+      if (sums == null) {
+        sums = new double[state.length];
+      }
+      for (int i = 0; i < state.length; i++) {
+        sums[i] += state[i];
+      }
+    }
+    float[] mean = new float[sums.length];
+    for (int i = 0; i < mean.length; i++) {
+      mean[i] = (float) (sums[i] / length);
+    }
+    return mean;
+  }
+
+  @Override
+  public void close() {
+    workspace.close();
+  }
+}
