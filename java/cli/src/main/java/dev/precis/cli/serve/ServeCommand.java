@@ -2,6 +2,8 @@ package dev.precis.cli.serve;
 
 import dev.precis.cli.common.BaseCommand;
 import dev.precis.io.InvalidInputException;
+import dev.precis.text.PromptTemplate;
+import java.nio.file.Path;
 import java.util.List;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -10,16 +12,32 @@ import picocli.CommandLine.Option;
     name = "serve",
     header = "Serves models over HTTP, in the form of OpenAI's API.",
     description = {
-      "Answers POST /v1/completions at http://127.0.0.1:8080 until it is interrupted. The client"
-          + " libraries of OpenAI work with it as they are."
+      "Answers until it is interrupted; the client libraries of OpenAI work with it as they are."
+          + " Requests of many clients are decoded in one batch.",
+      "",
+      "POST /v1/completions         generates for whole prompts",
+      "POST /v1/chat/completions    for the last user message",
+      "POST /v1/embeddings          means of the encoder's states",
+      "POST /v1/moderations         probabilities of a classifier's labels",
+      "POST /v1/rerank              scores of a classifier with one logit",
+      "POST /v1/tokenize            token IDs",
+      "GET  /v1/models  /health/live  /health/ready  /metrics",
+      "GET  /                       a page to try a model on",
+      "",
+      "The server listens on this machine alone unless --host says otherwise; another address needs"
+          + " a key that clients must send, and should have --tls-certificate. On SIGTERM it"
+          + " refuses new requests and completes those that it has accepted."
     },
     footer = {
       "",
       "Examples:",
       "  precis serve --model google/flan-t5-base",
-      "  precis serve --model base=google/flan-t5-base --model run/merged --port 9000",
       "  curl http://127.0.0.1:8080/v1/completions -H 'Content-Type: application/json' \\",
-      "      -d '{\"prompt\": \"Translate to German: Hello!\", \"max_tokens\": 40}'"
+      "      -d '{\"prompt\": \"Translate to German: Hello!\", \"max_tokens\": 40}'",
+      "  precis serve --model base=google/flan-t5-base --adapter mails=run/adapter \\",
+      "      --model facebook/roberta-hate-speech-dynabench-r4-target",
+      "  precis serve --model my-model --host 0.0.0.0 --port 8443 --api-key-file key \\",
+      "      --tls-certificate cert.pem --tls-key key.pem"
     })
 public final class ServeCommand extends BaseCommand {
   private static final int MAX_PORT = 65_535;
@@ -29,9 +47,40 @@ public final class ServeCommand extends BaseCommand {
       required = true,
       paramLabel = "[NAME=]MODEL",
       description =
-          "A model: a folder, or a hub ID that was downloaded. Requests choose it by NAME, which is"
-              + " the folder's name unless it is given. Repeat the option to serve several.")
+          "A T5 model or a classifier: a folder, or a hub ID that was downloaded. Requests choose"
+              + " it by NAME (default: the folder's name). Repeat the option to serve several.")
   private List<String> models = List.of();
+
+  @Option(
+      names = "--adapter",
+      paramLabel = "[MODEL:]NAME=ADAPTER",
+      description =
+          "A LoRA adapter that requests choose by NAME in place of its model's; MODEL is needed if"
+              + " there are several. Repeat the option to serve several: they share the weights.")
+  private List<String> adapters = List.of();
+
+  @Option(
+      names = "--template",
+      paramLabel = "T",
+      description =
+          "What a chat's last message is filled into, as in generate: a file or a text with"
+              + " {dialogue} (default: the message is the whole prompt).")
+  private String template;
+
+  @Option(
+      names = "--moderation-label",
+      paramLabel = "LABEL",
+      description =
+          "A label that flags a text in moderations; repeat it for several (default: hate, toxic,"
+              + " toxicity, offensive, as far as the classifier has them).")
+  private List<String> moderationLabels = List.of();
+
+  @Option(
+      names = "--host",
+      paramLabel = "ADDRESS",
+      defaultValue = "127.0.0.1",
+      description = "The address to listen on; 0.0.0.0: all (default: ${DEFAULT-VALUE}).")
+  private String host;
 
   @Option(
       names = "--port",
@@ -40,14 +89,113 @@ public final class ServeCommand extends BaseCommand {
       description = "The port to listen on; 0: any that is free (default: ${DEFAULT-VALUE}).")
   private int port;
 
+  @Option(
+      names = "--allow-host",
+      paramLabel = "NAME",
+      description =
+          "A name that clients may address the server by, such as that of a proxy; repeat it for"
+              + " several. Other names are refused on this machine's own address.")
+  private List<String> allowedHosts = List.of();
+
+  @Option(
+      names = "--api-key-file",
+      paramLabel = "FILE",
+      description =
+          "A file with the key that clients must send (default: the environment's PRECIS_API_KEY,"
+              + " if it is set).")
+  private Path apiKeyFile;
+
+  @Option(
+      names = "--tls-certificate",
+      paramLabel = "FILE",
+      description = "A PEM file with the certificate and its chain: connections are encrypted.")
+  private Path certificate;
+
+  @Option(
+      names = "--tls-key",
+      paramLabel = "FILE",
+      description = "A PEM file with its private key.")
+  private Path privateKey;
+
+  @Option(
+      names = "--max-tokens",
+      paramLabel = "N",
+      defaultValue = "1024",
+      description = "The most new tokens that a request may ask for (default: ${DEFAULT-VALUE}).")
+  private int maxTokens;
+
+  @Option(
+      names = {"--max-source-length", "--max-source-tokens"},
+      paramLabel = "N",
+      defaultValue = "4096",
+      description = "The longest prompt, in tokens (default: ${DEFAULT-VALUE}).")
+  private int maxSourceLength;
+
+  @Option(
+      names = "--max-waiting",
+      paramLabel = "N",
+      defaultValue = "256",
+      description =
+          "Requests that wait for a model; others get status 429 (default: ${DEFAULT-VALUE}).")
+  private int maxWaiting;
+
+  @Option(
+      names = "--max-connections",
+      paramLabel = "N",
+      defaultValue = "1024",
+      description = "The most connections at a time (default: ${DEFAULT-VALUE}).")
+  private int maxConnections;
+
+  @Option(
+      names = "--max-body-size",
+      paramLabel = "BYTES",
+      defaultValue = "4194304",
+      description = "The longest body of a request (default: ${DEFAULT-VALUE}).")
+  private int maxBodySize;
+
+  @Option(
+      names = "--request-timeout",
+      paramLabel = "SECONDS",
+      defaultValue = "300",
+      description = "The longest time of a request (default: ${DEFAULT-VALUE}).")
+  private int requestTimeout;
+
+  @Option(
+      names = "--client-timeout",
+      paramLabel = "SECONDS",
+      defaultValue = "30",
+      description =
+          "The longest wait for a client to send its request or to take a piece of a response"
+              + " (default: ${DEFAULT-VALUE}).")
+  private int clientTimeout;
+
+  @Option(
+      names = "--drain-timeout",
+      paramLabel = "SECONDS",
+      defaultValue = "60",
+      description =
+          "The longest wait for accepted requests after SIGTERM (default: ${DEFAULT-VALUE}).")
+  private int drainTimeout;
+
   @Override
   public Integer call() {
     if (port < 0 || port > MAX_PORT) {
       throw usage("--port must be from 0 to %d, not %d".formatted(MAX_PORT, port));
     }
+    if ((certificate == null) != (privateKey == null)) {
+      throw usage("--tls-certificate and --tls-key need each other");
+    }
+    requireAtLeast(1, "--max-tokens", maxTokens);
+    requireAtLeast(2, "--max-source-length", maxSourceLength);
+    requireAtLeast(1, "--max-waiting", maxWaiting);
+    requireAtLeast(1, "--max-connections", maxConnections);
+    requireAtLeast(1024, "--max-body-size", maxBodySize);
+    requireAtLeast(1, "--request-timeout", requestTimeout);
+    requireAtLeast(1, "--client-timeout", clientTimeout);
+    requireAtLeast(0, "--drain-timeout", drainTimeout);
     try {
-      // The only class of the command line that needs the server's: they are on the class path of
-      // this command alone.
+      // The only class of the command line that needs those of the server, which are on the class
+      // path of this command alone.
       return new ServeRun(this).serve();
     } catch (NoClassDefFoundError e) {
       throw new InvalidInputException(
@@ -61,7 +209,77 @@ public final class ServeCommand extends BaseCommand {
     return models;
   }
 
+  List<String> adapters() {
+    return adapters;
+  }
+
+  /** Returns the template of chats; null: none was given. */
+  PromptTemplate template() {
+    if (template == null) {
+      return null;
+    }
+    return template.contains("{")
+        ? PromptTemplate.of(template.replace("\\n", "\n"))
+        : PromptTemplate.read(Path.of(template));
+  }
+
+  List<String> moderationLabels() {
+    return moderationLabels;
+  }
+
+  String host() {
+    return host;
+  }
+
   int port() {
     return port;
+  }
+
+  List<String> allowedHosts() {
+    return allowedHosts;
+  }
+
+  Path apiKeyFile() {
+    return apiKeyFile;
+  }
+
+  Path certificate() {
+    return certificate;
+  }
+
+  Path privateKey() {
+    return privateKey;
+  }
+
+  int maxTokens() {
+    return maxTokens;
+  }
+
+  int maxSourceLength() {
+    return maxSourceLength;
+  }
+
+  int maxWaiting() {
+    return maxWaiting;
+  }
+
+  int maxConnections() {
+    return maxConnections;
+  }
+
+  int maxBodySize() {
+    return maxBodySize;
+  }
+
+  int requestTimeout() {
+    return requestTimeout;
+  }
+
+  int clientTimeout() {
+    return clientTimeout;
+  }
+
+  int drainTimeout() {
+    return drainTimeout;
   }
 }

@@ -1,15 +1,26 @@
 package dev.precis.cli.serve;
 
+import dev.precis.Classifier;
 import dev.precis.T5;
+import dev.precis.checkpoint.WeightsCache;
 import dev.precis.cli.common.GracefulShutdown;
 import dev.precis.io.InvalidInputException;
+import dev.precis.io.Json;
 import dev.precis.server.Server;
 import dev.precis.server.ServerOptions;
+import dev.precis.server.http.ApiKey;
 import dev.precis.server.http.Limits;
 import dev.precis.server.models.ServedModels;
 import java.net.BindException;
+import java.net.InetAddress;
+import java.net.UnknownHostException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Locale;
+import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.logging.Level;
 import java.util.logging.Logger;
@@ -19,6 +30,8 @@ final class ServeRun {
   /** Held here, because a logger that nobody holds forgets its level. */
   private static final Logger WEB_SERVER = Logger.getLogger("io.helidon");
 
+  private static final String KEY_VARIABLE = "PRECIS_API_KEY";
+
   private final ServeCommand command;
 
   ServeRun(ServeCommand command) {
@@ -27,13 +40,20 @@ final class ServeRun {
 
   int serve() {
     WEB_SERVER.setLevel(Level.WARNING); // it would print its features and its port
+    ServerOptions options = options();
     CountDownLatch signal = new CountDownLatch(1);
     try (ServedModels models = new ServedModels();
         GracefulShutdown shutdown = new GracefulShutdown(signal::countDown)) {
       command.models().forEach(each -> add(models, each));
-      try (Server server = start(models)) {
+      command.adapters().forEach(each -> addAdapter(models, each));
+      try (Server server = start(models, options)) {
         command.note("Serving at %s (Ctrl-C ends it).".formatted(server.address()));
         signal.await();
+        if (!server.drain(Duration.ofSeconds(command.drainTimeout()))) {
+          command.note(
+              "Some requests took longer than --drain-timeout, %d seconds, and were ended."
+                  .formatted(command.drainTimeout()));
+        }
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
@@ -41,15 +61,64 @@ final class ServeRun {
     return ServeCommand.DONE;
   }
 
-  private Server start(ServedModels models) {
+  private ServerOptions options() {
+    Duration client = Duration.ofSeconds(command.clientTimeout());
+    Limits limits =
+        new Limits(
+            command.maxBodySize(),
+            command.maxConnections(),
+            Limits.DEFAULT.sequences(),
+            command.maxSourceLength(),
+            command.maxTokens(),
+            Duration.ofSeconds(command.requestTimeout()),
+            client,
+            client);
+    Set<String> hosts = new HashSet<>();
+    command.allowedHosts().forEach(name -> hosts.add(name.toLowerCase(Locale.ROOT)));
+    ServerOptions options =
+        new ServerOptions()
+            .address(address())
+            .port(command.port())
+            .key(key())
+            .hosts(hosts)
+            .limits(limits);
+    if (command.certificate() != null) {
+      options.tls(command.certificate(), command.privateKey());
+    }
+    if (command.template() != null) {
+      options.template(command.template());
+    }
+    options.check();
+    return options;
+  }
+
+  private InetAddress address() {
     try {
-      return Server.start(models, new ServerOptions(null, command.port(), Limits.DEFAULT));
+      return InetAddress.getByName(command.host());
+    } catch (UnknownHostException e) {
+      throw new InvalidInputException(
+          "--host " + command.host() + " is no address of this machine", e);
+    }
+  }
+
+  /** Returns the key that clients must send; null: none. */
+  private ApiKey key() {
+    if (command.apiKeyFile() != null) {
+      return ApiKey.read(command.apiKeyFile());
+    }
+    String key = command.terminal().environment().getOrDefault(KEY_VARIABLE, "");
+    return key.isEmpty() ? null : ApiKey.of(key, "The environment variable " + KEY_VARIABLE);
+  }
+
+  private Server start(ServedModels models, ServerOptions options) {
+    try {
+      return Server.start(models, options);
     } catch (RuntimeException e) {
       for (Throwable cause = e; cause != null; cause = cause.getCause()) {
         if (cause instanceof BindException) {
           throw new InvalidInputException(
-              "Cannot listen on port %d: %s; choose another one with --port"
-                  .formatted(command.port(), cause.getMessage()),
+              "Cannot listen on %s, port %d: %s; choose others with --host and --port"
+                  .formatted(command.host(), command.port(), cause.getMessage()),
               e);
         }
       }
@@ -61,15 +130,46 @@ final class ServeRun {
     int equals = option.indexOf('=');
     // A folder may have the sign in its name.
     boolean named = equals > 0 && !Files.isDirectory(Path.of(option));
-    Path folder = command.resolve(named ? option.substring(equals + 1) : option);
-    String name = named ? option.substring(0, equals) : nameOf(option, folder);
-    models.add(name, T5.load(folder, command.common().loadOptions()));
+    String model = named ? option.substring(equals + 1) : option;
+    Path folder = command.resolve(model);
+    String name = named ? option.substring(0, equals) : nameOf(model, folder);
+    if (isClassifier(folder)) {
+      Classifier.LoadOptions options = command.common().classifierOptions();
+      models.add(name, Classifier.load(folder, options), command.moderationLabels());
+    } else {
+      T5.LoadOptions options =
+          command
+              .common()
+              .loadOptions()
+              .maxWaitingRequests(command.maxWaiting())
+              .weightsCache(WeightsCache.of(command.terminal().environment()).orElse(null));
+      models.add(name, T5.load(folder, options));
+    }
+  }
+
+  private static boolean isClassifier(Path folder) {
+    return Json.readObject(folder.resolve("config.json"))
+        .optionalText("model_type")
+        .filter(type -> List.of("roberta", "xlm-roberta").contains(type))
+        .isPresent();
   }
 
   /** Returns the folder's own name; a hub ID is a name itself. */
-  private static String nameOf(String option, Path folder) {
-    return Files.isDirectory(Path.of(option))
+  private static String nameOf(String model, Path folder) {
+    return Files.isDirectory(Path.of(model))
         ? folder.toAbsolutePath().normalize().getFileName().toString()
-        : option;
+        : model;
+  }
+
+  private void addAdapter(ServedModels models, String option) {
+    int equals = option.indexOf('=');
+    if (equals < 1) {
+      throw command.usage("--adapter must be [MODEL:]NAME=ADAPTER, not '" + option + "'");
+    }
+    String name = option.substring(0, equals);
+    int colon = name.indexOf(':');
+    String base = colon < 0 ? null : name.substring(0, colon);
+    Path folder = command.resolve(option.substring(equals + 1));
+    models.addAdapter(base, name.substring(colon + 1), folder);
   }
 }

@@ -117,6 +117,16 @@ final class ResultText {
     return text.toString();
   }
 
+  /** Returns the number of tokens whose text was handed out completely. */
+  int certain() {
+    int certain = 0;
+    while (certain < tokens.size()
+        && tokens.get(certain).offset + tokens.get(certain).text.length() <= released) {
+      certain++;
+    }
+    return certain;
+  }
+
   /** Returns the tokens of the text, without end tokens. */
   List<Token> tokens() {
     return tokens;

@@ -44,6 +44,12 @@ public final class Exchange {
     return limits;
   }
 
+  /** Returns the rest of the request's path, decoded, without slashes at its ends. */
+  public String pathBelow(String prefix) {
+    String path = request.path().path();
+    return path.substring(Math.min(prefix.length() + 1, path.length()));
+  }
+
   /**
    * Reads the body, which must be one JSON object.
    *
@@ -124,7 +130,7 @@ public final class Exchange {
     }
     if (failure.status() == 413) {
       // The rest of the body is not worth reading.
-      response.header(HeaderValues.CONNECTION_CLOSE);
+      Refusals.endConnection(request, response);
     }
     send(failure.status(), failure.json());
   }

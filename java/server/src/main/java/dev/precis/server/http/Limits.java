@@ -8,10 +8,9 @@ import java.time.Duration;
  *
  * @param bodyBytes the longest body of a request
  * @param connections the most connections at a time
- * @param waitingRequests the most requests that wait for a model
+ * @param sequences the most results of one request: prompts times n
  * @param sourceTokens the longest prompt, in tokens
  * @param newTokens the most tokens that a request may ask for, for each result
- * @param sequences the most results of one request: prompts times n
  * @param requestTime the longest time of a request, from its first byte on
  * @param bodyTime the longest time in which a body must arrive
  * @param writeTime the longest time in which a client must take a piece of a response
@@ -19,10 +18,9 @@ import java.time.Duration;
 public record Limits(
     int bodyBytes,
     int connections,
-    int waitingRequests,
+    int sequences,
     int sourceTokens,
     int newTokens,
-    int sequences,
     Duration requestTime,
     Duration bodyTime,
     Duration writeTime) {
@@ -32,10 +30,9 @@ public record Limits(
       new Limits(
           4 << 20,
           1024,
-          256,
+          128,
           4096,
           1024,
-          128,
           Duration.ofMinutes(5),
           Duration.ofSeconds(30),
           Duration.ofSeconds(30));
@@ -49,8 +46,6 @@ public record Limits(
     InvalidInputException.require(
         bodyBytes >= 1024 && bodyBytes <= 64 << 20, "bodyBytes", "1024 to 67108864", bodyBytes);
     InvalidInputException.require(connections >= 1, "connections", "1 or more", connections);
-    InvalidInputException.require(
-        waitingRequests >= 1, "waitingRequests", "1 or more", waitingRequests);
     InvalidInputException.require(sourceTokens >= 2, "sourceTokens", "2 or more", sourceTokens);
     InvalidInputException.require(
         newTokens >= 1 && newTokens <= 1 << 20, "newTokens", "1 to 1048576", newTokens);
