@@ -33,6 +33,7 @@ final class OptionsTest {
           "--early-stopping", "of beam search in generate; an older name of a run's patience",
           "--examples", "a file of few-shot examples in generate, a number to print in evaluate",
           "--label-smoothing", "over the vocabulary in train, of the order of pairs in align",
+          "--model", "serve takes several, each with a name",
           "--output", "a file of results, a run, a model or a folder of files",
           "--reward-model", "an older name of --toxicity-model in evaluate",
           "--template", "of prompts; in reward, of what the reward model reads");

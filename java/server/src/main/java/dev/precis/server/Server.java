@@ -52,6 +52,10 @@ import java.util.TreeMap;
  */
 public final class Server implements AutoCloseable {
   private static final List<String> LOOPBACK = List.of("localhost", "127.0.0.1", "[::1]");
+
+  /** What the system holds for a client that does not read, before its time runs. */
+  private static final int SEND_BUFFER_BYTES = 64 << 10;
+
   private static final Duration STOP = Duration.ofSeconds(5);
 
   private final TimeLimits clock = new TimeLimits();
@@ -70,7 +74,8 @@ public final class Server implements AutoCloseable {
             .shutdownHook(false)
             .maxPayloadSize(limits.bodyBytes())
             .maxTcpConnections(limits.connections())
-            .connectionOptions(each -> each.readTimeout(limits.bodyTime()))
+            .connectionOptions(
+                each -> each.readTimeout(limits.bodyTime()).socketSendBufferSize(SEND_BUFFER_BYTES))
             .shutdownGracePeriod(STOP)
             .directHandlers(DirectFailures.handlers())
             .featuresDiscoverServices(false)

@@ -125,11 +125,11 @@ public final class ServeCommand extends BaseCommand {
   private int maxTokens;
 
   @Option(
-      names = {"--max-source-length", "--max-source-tokens"},
+      names = "--max-prompt-tokens",
       paramLabel = "N",
       defaultValue = "4096",
       description = "The longest prompt, in tokens (default: ${DEFAULT-VALUE}).")
-  private int maxSourceLength;
+  private int maxPromptTokens;
 
   @Option(
       names = "--max-waiting",
@@ -186,7 +186,7 @@ public final class ServeCommand extends BaseCommand {
       throw usage("--tls-certificate and --tls-key need each other");
     }
     requireAtLeast(1, "--max-tokens", maxTokens);
-    requireAtLeast(2, "--max-source-length", maxSourceLength);
+    requireAtLeast(2, "--max-prompt-tokens", maxPromptTokens);
     requireAtLeast(1, "--max-waiting", maxWaiting);
     requireAtLeast(1, "--max-connections", maxConnections);
     requireAtLeast(1024, "--max-body-size", maxBodySize);
@@ -255,8 +255,8 @@ public final class ServeCommand extends BaseCommand {
     return maxTokens;
   }
 
-  int maxSourceLength() {
-    return maxSourceLength;
+  int maxPromptTokens() {
+    return maxPromptTokens;
   }
 
   int maxWaiting() {

@@ -68,7 +68,7 @@ final class ServeRun {
             command.maxBodySize(),
             command.maxConnections(),
             Limits.DEFAULT.sequences(),
-            command.maxSourceLength(),
+            command.maxPromptTokens(),
             command.maxTokens(),
             Duration.ofSeconds(command.requestTimeout()),
             client,

@@ -31,7 +31,8 @@ public final class DirectFailures {
     return builder.build();
   }
 
-  private static HttpFailure failure(Status status) {
+  /** Returns what a client is told of a status of the web server itself. */
+  static HttpFailure failure(Status status) {
     int code = status.code();
     if (code == 413) {
       return HttpFailure.invalid(413, null, null, "The request's body is longer than is allowed.");

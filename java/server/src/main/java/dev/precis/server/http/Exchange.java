@@ -9,7 +9,6 @@ import io.helidon.http.HeaderValues;
 import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
 import java.io.IOException;
-import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
@@ -82,8 +81,9 @@ public final class Exchange {
   }
 
   private byte[] read() {
-    try (InputStream in = request.content().inputStream()) {
-      return in.readNBytes(limits.bodyBytes() + 1);
+    try {
+      // Not closed: that would read on to the end, and the body may be too long for that.
+      return request.content().inputStream().readNBytes(limits.bodyBytes() + 1);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
