@@ -271,9 +271,9 @@ class SafetyTest {
           .getOutputStream()
           .write(
               ("POST /v1/completions HTTP/1.1\r\n"
-                   + "Host: 127.0.0.1\r\n"
-                   + "Content-Type: application/json\r\n"
-                   + "Content-Length: "
+                      + "Host: 127.0.0.1\r\n"
+                      + "Content-Type: application/json\r\n"
+                      + "Content-Length: "
                       + body.length()
                       + "\r\n\r\n"
                       + body)
@@ -309,9 +309,9 @@ class SafetyTest {
             .getOutputStream()
             .write(
                 ("POST /v1/completions HTTP/1.1\r\n"
-                     + "Host: 127.0.0.1\r\n"
-                     + "Content-Type: application/json\r\n"
-                     + "Content-Length: "
+                        + "Host: 127.0.0.1\r\n"
+                        + "Content-Type: application/json\r\n"
+                        + "Content-Length: "
                         + body.length()
                         + "\r\n\r\n"
                         + body)
