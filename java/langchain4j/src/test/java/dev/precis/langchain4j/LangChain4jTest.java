@@ -29,6 +29,8 @@ import dev.langchain4j.model.chat.response.StreamingChatResponseHandler;
 import dev.langchain4j.model.output.FinishReason;
 import dev.langchain4j.model.output.Response;
 import dev.langchain4j.service.AiServices;
+import dev.langchain4j.store.embedding.EmbeddingSearchRequest;
+import dev.langchain4j.store.embedding.inmemory.InMemoryEmbeddingStore;
 import dev.precis.Classifier;
 import dev.precis.T5;
 import dev.precis.generation.Generation;
@@ -277,6 +279,34 @@ class LangChain4jTest {
         InvalidInputException.class, () -> new PrecisScoringModel(classifier, null, "{text}"));
     assertThrows(
         InvalidInputException.class, () -> new PrecisScoringModel(classifier, "hate", "{query}"));
+  }
+
+  /** The dialogue that is nearest to a question grounds the answer. */
+  @Test
+  void retrievalGroundsAnAnswer() {
+    PrecisEmbeddingModel model = new PrecisEmbeddingModel(t5, null);
+    List<TextSegment> documents =
+        List.of(
+            TextSegment.from("Tom: The battery of my radio is dead."),
+            TextSegment.from("Ann: We need two dozen rolls from the baker."),
+            TextSegment.from("Kim: My flight to Rome leaves at noon."));
+    InMemoryEmbeddingStore<TextSegment> store = new InMemoryEmbeddingStore<>();
+    store.addAll(model.embedAll(documents).content(), documents);
+    assertEquals(model.dimension(), model.embed("Hello.").content().dimension());
+    String question = "Kim: My flight to Rome leaves at noon!";
+    TextSegment found =
+        store
+            .search(
+                EmbeddingSearchRequest.builder()
+                    .queryEmbedding(model.embed(question).content())
+                    .maxResults(1)
+                    .build())
+            .matches()
+            .getFirst()
+            .embedded();
+    assertEquals(documents.get(2), found);
+    String prompt = found.text() + "\n\n" + question;
+    assertEquals(expected(prompt, SHORT).text(), chat().chat(prompt));
   }
 
   private interface Assistant {

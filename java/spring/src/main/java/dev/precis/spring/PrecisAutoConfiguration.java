@@ -4,6 +4,7 @@ import dev.precis.Classifier;
 import dev.precis.T5;
 import dev.precis.text.PromptTemplate;
 import org.springframework.ai.chat.model.ChatModel;
+import org.springframework.ai.embedding.EmbeddingModel;
 import org.springframework.ai.moderation.ModerationModel;
 import org.springframework.boot.autoconfigure.AutoConfiguration;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnBean;
@@ -43,6 +44,13 @@ public class PrecisAutoConfiguration {
     String template = properties.template();
     return new PrecisChatModel(
         t5, template == null ? PromptTemplate.RAW : PromptTemplate.of(template));
+  }
+
+  @Bean
+  @ConditionalOnBean(T5.class)
+  @ConditionalOnMissingBean(EmbeddingModel.class)
+  PrecisEmbeddingModel precisEmbeddingModel(T5 t5) {
+    return new PrecisEmbeddingModel(t5);
   }
 
   @Bean

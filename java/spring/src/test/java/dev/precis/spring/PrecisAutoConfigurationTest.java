@@ -1,5 +1,6 @@
 package dev.precis.spring;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -20,6 +21,8 @@ import org.springframework.ai.chat.model.ChatModel;
 import org.springframework.ai.chat.model.ChatResponse;
 import org.springframework.ai.chat.prompt.ChatOptions;
 import org.springframework.ai.chat.prompt.Prompt;
+import org.springframework.ai.document.Document;
+import org.springframework.ai.embedding.EmbeddingModel;
 import org.springframework.ai.moderation.ModerationModel;
 import org.springframework.ai.moderation.ModerationPrompt;
 import org.springframework.ai.moderation.ModerationResult;
@@ -150,6 +153,28 @@ class PrecisAutoConfigurationTest {
                 UnsupportedOperationException.class, () -> model.call(new Prompt(TEXT, options)))
             .getMessage();
     assertTrue(said.contains(part), said);
+  }
+
+  @Test
+  void textsAreRepresentedByTheEncoder() {
+    withModel()
+        .run(
+            its -> {
+              T5 t5 = its.getBean(T5.class);
+              EmbeddingModel model = its.getBean(EmbeddingModel.class);
+              float[] got = model.embed(TEXT);
+              float[] want = t5.embedTokens(List.of(t5.tokenizer().encode(TEXT)), null).getFirst();
+              assertEquals(model.dimensions(), got.length);
+              double length = 0;
+              for (float each : want) {
+                length += (double) each * each;
+              }
+              for (int i = 0; i < want.length; i++) {
+                assertEquals(want[i] / Math.sqrt(length), got[i], 1e-6);
+              }
+              assertEquals(2, model.embed(List.of(TEXT, "Hello.")).size());
+              assertArrayEquals(got, model.embed(new Document(TEXT)));
+            });
   }
 
   @Test
