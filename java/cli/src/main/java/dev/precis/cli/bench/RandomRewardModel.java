@@ -2,6 +2,7 @@ package dev.precis.cli.bench;
 
 import dev.precis.checkpoint.Checkpoint;
 import dev.precis.checkpoint.SafeTensors;
+import dev.precis.cli.common.TemporaryFolder;
 import dev.precis.encoder.RobertaClassifier;
 import dev.precis.encoder.RobertaConfig;
 import dev.precis.encoder.RobertaWeights;
@@ -14,12 +15,9 @@ import dev.precis.tensor.Ragged;
 import dev.precis.tensor.Tensor;
 import dev.precis.tensor.Workspace;
 import dev.precis.training.TrainableT5;
-import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -44,21 +42,15 @@ final class RandomRewardModel implements AutoCloseable {
 
   RandomRewardModel(TrainableT5 t5) {
     workspace = t5.ops().newWorkspace();
-    Path folder = null;
-    try {
-      folder = Files.createTempDirectory("precis-bench-");
-      AtomicFile.writeText(folder.resolve("config.json"), ROBERTA_BASE);
-      RobertaConfig config = RobertaConfig.read(folder);
-      write(config, folder.resolve("model.safetensors"));
-      try (Checkpoint checkpoint = Checkpoint.open(folder)) {
+    try (TemporaryFolder folder = TemporaryFolder.create("precis-bench-")) {
+      AtomicFile.writeText(folder.path().resolve("config.json"), ROBERTA_BASE);
+      RobertaConfig config = RobertaConfig.read(folder.path());
+      write(config, folder.path().resolve("model.safetensors"));
+      try (Checkpoint checkpoint = Checkpoint.open(folder.path())) {
         RobertaWeights weights =
             RobertaWeights.load(checkpoint, config, t5.ops(), arena, t5.dtype());
         classifier = new RobertaClassifier(weights, t5.ops(), t5.dtype(), false);
       }
-    } catch (IOException e) {
-      throw new UncheckedIOException("Cannot make a temporary folder: " + e.getMessage(), e);
-    } finally {
-      remove(folder);
     }
     tape = new Tape(t5.ops(), workspace, false);
   }
@@ -120,19 +112,6 @@ final class RandomRewardModel implements AutoCloseable {
       scores[i] = logits.get(i, 0);
     }
     return scores;
-  }
-
-  private static void remove(Path folder) {
-    try {
-      if (folder != null) {
-        for (String name : List.of("config.json", "model.safetensors")) {
-          Files.deleteIfExists(folder.resolve(name));
-        }
-        Files.delete(folder);
-      }
-    } catch (IOException e) {
-      throw new UncheckedIOException("Cannot remove " + folder + ": " + e.getMessage(), e);
-    }
   }
 
   @Override
