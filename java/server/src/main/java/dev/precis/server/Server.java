@@ -29,7 +29,11 @@ import io.helidon.webserver.http.HttpRouting;
 import io.helidon.webserver.observe.ObserveFeature;
 import io.helidon.webserver.observe.health.HealthObserver;
 import io.helidon.webserver.observe.metrics.MetricsObserver;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.ServerSocket;
 import java.net.URI;
 import java.time.Duration;
 import java.util.HashSet;
@@ -93,19 +97,32 @@ public final class Server implements AutoCloseable {
    * @param models to serve; the caller closes them, after the server
    * @throws InvalidInputException if the options do not fit together, or name files that cannot be
    *     used
-   * @throws RuntimeException if it cannot listen on the address and port
+   * @throws java.io.UncheckedIOException if it cannot listen on the address and port
    */
   public static Server start(ServedModels models, ServerOptions options) {
     options.check();
     Server server = new Server(models, options);
     try {
+      // The web server would log that it cannot listen, and go on without.
+      requireFree(options);
       server.web.start();
+      if (!server.web.isRunning()) {
+        throw new IllegalStateException("The web server has not started; its log says why.");
+      }
     } catch (RuntimeException | Error e) {
       server.clock.close();
       server.metrics.close();
       throw e;
     }
     return server;
+  }
+
+  private static void requireFree(ServerOptions options) {
+    try (ServerSocket socket = new ServerSocket()) {
+      socket.bind(new InetSocketAddress(options.address(), options.port()));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   private ObserveFeature observers() {
