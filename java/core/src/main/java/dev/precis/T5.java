@@ -49,11 +49,8 @@ import java.util.function.LongFunction;
  * }
  * }</pre>
  *
- * <p><b>Threads.</b> Any thread may call, virtual ones too. The sequences of all requests are
- * decoded in one batch, which they enter and leave between two steps; each has the options of its
- * own request, and the tokens that it would have alone. Beam searches have batches of their own,
- * one after another, whose steps alternate with the others'. Where more wait than there is room
- * for, the request with the fewest sequences in the batch is next, the oldest among equals.
+ * <p><b>Threads.</b> Any thread may call, virtual ones too. Requests run one after another, the
+ * oldest first, each with its own options; the sequences of one request share a batch.
  *
  * <p>The model runs on a thread of its own, which is pinned to a core as its workers are: the
  * callers wait and are never pinned, and their callbacks run on their own thread. A call that is
