@@ -81,6 +81,7 @@ final class PrecisLosses {
     double[] rewards = new double[tokens];
     double[] values = new double[tokens];
     double[] advantages = new double[tokens];
+    double[] behind = new double[sequences];
     boolean[] mask = new boolean[tokens];
     Arrays.fill(mask, true);
     for (int s = 0; s < sequences; s++) {
@@ -92,7 +93,7 @@ final class PrecisLosses {
     return new Call() {
       @Override
       public void run() {
-        Advantages.gae(rewards, values, mask, offsets, p.gamma(), p.lambda(), advantages);
+        Advantages.gae(rewards, values, mask, offsets, behind, p.gamma(), p.lambda(), advantages);
       }
 
       @Override

@@ -336,7 +336,7 @@ final class ConfigTest {
     JsonNode report =
         Json.mapper().readTree(run("evaluate", "--config", evaluation).succeeded().out());
     assertEquals(2, report.get("candidates").size());
-    assertEquals(5, report.at("/candidates/1/scores").size());
+    assertEquals(6, report.at("/candidates/1/scores").size());
     assertEquals(2, report.get("dialogues").intValue());
 
     Path scoring =

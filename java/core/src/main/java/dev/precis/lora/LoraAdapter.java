@@ -125,7 +125,8 @@ public final class LoraAdapter {
           module
               + (adapted
                   ? " is adapted and one of modules-to-save: choose one of them"
-                  : " cannot be one of modules-to-save: name it in target-modules"));
+                  : " cannot be one of modules-to-save: name it in target-modules, or merge the"
+                      + " adapter that saves it"));
     }
   }
 

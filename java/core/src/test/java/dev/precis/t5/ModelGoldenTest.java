@@ -2,6 +2,7 @@ package dev.precis.t5;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -227,11 +228,18 @@ class ModelGoldenTest {
               .getMessage();
       assertTrue(said.contains("load the model with it"), said);
     }
+    if (name.equals("adapter-saved-modules")) {
+      try (TrainableT5 t5 =
+          TrainableT5.loraFrom(base, adapter, 0, DType.FLOAT32, 0, new DeviceOptions())) {
+        assertFalse(t5.adapter().config().modulesToSave().isEmpty());
+      }
+      return;
+    }
     String said =
         assertThrows(
                 InvalidInputException.class,
                 () -> TrainableT5.loraFrom(base, adapter, 0, DType.FLOAT32, 0, new DeviceOptions()))
             .getMessage();
-    assertTrue(said.contains("merge it"), said);
+    assertTrue(said.contains("merge"), said);
   }
 }

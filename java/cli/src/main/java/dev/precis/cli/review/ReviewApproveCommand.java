@@ -10,7 +10,8 @@ import picocli.CommandLine.Parameters;
 @Command(
     name = "approve",
     header = "Approves texts of a queue as they are.",
-    description = "Records that somebody has read the texts and found them right.")
+    description = "Records that somebody has read the texts and found them right.",
+    footer = {"", "Example:", "  precis review approve --queue queue.jsonl --by Ann d1 d2"})
 final class ReviewApproveCommand extends BaseCommand {
   @Mixin private QueueOption queue = new QueueOption();
   @Mixin private ReviewerOption reviewer = new ReviewerOption();

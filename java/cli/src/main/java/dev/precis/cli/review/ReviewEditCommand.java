@@ -12,7 +12,8 @@ import picocli.CommandLine.Parameters;
     header = "Replaces a text of a queue by a better one.",
     description =
         "The new text is approved by who wrote it; what others approved before does not count for"
-            + " it. The generated text is kept beside it.")
+            + " it. The generated text is kept beside it.",
+    footer = {"", "Example:", "  precis review edit --queue queue.jsonl --by Ann --text T d1"})
 final class ReviewEditCommand extends BaseCommand {
   @Mixin private QueueOption queue = new QueueOption();
   @Mixin private ReviewerOption reviewer = new ReviewerOption();

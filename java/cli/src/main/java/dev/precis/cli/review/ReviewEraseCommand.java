@@ -12,7 +12,8 @@ import picocli.CommandLine.Parameters;
     header = "Erases a text from a queue for good.",
     description =
         "Takes the source, the text and all decisions on it out of the file, as people may demand."
-            + " That something was there stays on record.")
+            + " That something was there stays on record.",
+    footer = {"", "Example:", "  precis review erase --queue queue.jsonl d1"})
 final class ReviewEraseCommand extends BaseCommand {
   @Mixin private QueueOption queue = new QueueOption();
 

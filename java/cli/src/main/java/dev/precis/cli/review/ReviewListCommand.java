@@ -15,7 +15,8 @@ import tools.jackson.databind.node.ObjectNode;
 @Command(
     name = "list",
     header = "Lists the texts of a queue.",
-    description = "Prints one line for each text: its state, its id, and how it begins.")
+    description = "Prints one line for each text: its state, its id, and how it begins.",
+    footer = {"", "Example:", "  precis review list --queue queue.jsonl --state held"})
 final class ReviewListCommand extends BaseCommand {
   private static final int WIDTH = 80;
 

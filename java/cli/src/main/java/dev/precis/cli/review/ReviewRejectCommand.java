@@ -11,7 +11,8 @@ import picocli.CommandLine.Parameters;
 @Command(
     name = "reject",
     header = "Rejects texts of a queue.",
-    description = "Records that somebody has read the texts, and why they must not leave.")
+    description = "Records that somebody has read the texts, and why they must not leave.",
+    footer = {"", "Example:", "  precis review reject --queue queue.jsonl --by Ann --reason R d1"})
 final class ReviewRejectCommand extends BaseCommand {
   @Mixin private QueueOption queue = new QueueOption();
   @Mixin private ReviewerOption reviewer = new ReviewerOption();

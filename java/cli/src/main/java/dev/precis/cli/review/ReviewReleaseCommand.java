@@ -21,7 +21,8 @@ import tools.jackson.databind.node.ObjectNode;
       "Writes one object a line, with id, summary, who approved it, and the model that it came"
           + " from; where it was edited, with the generated text too. A text is released once.",
       "The file must be new: it appears when it is complete."
-    })
+    },
+    footer = {"", "Example:", "  precis review release --queue queue.jsonl --output out.jsonl"})
 final class ReviewReleaseCommand extends BaseCommand {
   @Mixin private QueueOption queue = new QueueOption();
 

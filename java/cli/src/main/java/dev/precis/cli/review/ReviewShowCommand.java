@@ -9,7 +9,8 @@ import picocli.CommandLine.Parameters;
 @Command(
     name = "show",
     header = "Shows a text of a queue and what it was made from.",
-    description = "Prints the source, the text, and what the fact checker found.")
+    description = "Prints the source, the text, and what the fact checker found.",
+    footer = {"", "Example:", "  precis review show --queue queue.jsonl d1"})
 final class ReviewShowCommand extends BaseCommand {
   @Mixin private QueueOption queue = new QueueOption();
 
