@@ -133,6 +133,9 @@ public final class T5 implements AutoCloseable {
      * Sets the most sequences that are decoded in one step, of all requests together; a request
      * that asks for more has them if it runs alone. {@link #DEFAULT_BATCH_ROWS} by default.
      *
+     * <p>It has no effect as long as requests run one after another, as they do now: each is
+     * bounded by its own batch size.
+     *
      * @throws InvalidInputException if it is below 1
      */
     public LoadOptions maxBatchRows(int maxBatchRows) {
@@ -144,6 +147,8 @@ public final class T5 implements AutoCloseable {
     /**
      * Sets the most bytes of the KV cache: sequences wait where it is full. A request that needs
      * more has it if it runs alone. {@link #DEFAULT_CACHE_BYTES} by default.
+     *
+     * <p>It has no effect as long as requests run one after another, as they do now.
      *
      * @throws InvalidInputException if it is below 1
      */

@@ -11,7 +11,7 @@ import java.util.function.ToDoubleFunction;
 public final class Agreement {
   private Agreement() {}
 
-  /** What the distance of two ratings means. */
+  /** The scale that gives the distance of two ratings. */
   public enum Level {
     /** Names: two are equal or not. */
     NOMINAL,

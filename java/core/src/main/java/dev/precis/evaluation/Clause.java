@@ -24,7 +24,7 @@ record Clause(String speaker, String text, int begin, boolean asks) {
           "(?is)(.*[,;]|.*\\b(?:and|but|because|that|while|so|if|when|then|whether|why|how|where"
               + "|after|before|since|although|though|where|as|which|what|whom))?\\s*");
 
-  /** What follows a mention that is not a subject: its end, a possessive or a preposition. */
+  /** Matches after a mention that is not a subject: its end, a possessive or a preposition. */
   private static final Pattern NO_SUBJECT =
       Pattern.compile(
           "(?is)(['’]s?\\b|\\s*(?:[,.;:!?]|$)|\\s+(?:to|of|with|in|on|at|by|about|for)\\b).*");

@@ -9,7 +9,7 @@ package dev.precis.evaluation;
  * @param reason a sentence that says why not; empty where it is supported
  */
 public record Fact(Kind kind, String text, int begin, boolean supported, String reason) {
-  /** What a fact is about. */
+  /** The subject matter of a fact. */
   public enum Kind {
     /** A person, place or thing with a capital letter, or a speaker's tag. */
     NAME,

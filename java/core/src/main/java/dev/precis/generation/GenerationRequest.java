@@ -4,7 +4,7 @@ import dev.precis.io.InvalidInputException;
 import java.util.List;
 
 /**
- * What a caller asks a model for: one source or many, with options of its own.
+ * A caller's request to a model: one source or many, with options of its own.
  *
  * @param sources token ids of each source, its end token included
  * @param options of decoding; its seed is the request's own

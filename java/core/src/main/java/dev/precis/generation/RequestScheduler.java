@@ -29,8 +29,8 @@ public final class RequestScheduler implements AutoCloseable {
    *
    * @param adapters gives the adapters of a name, the default ones for null; null if there are none
    *     of this name
-   * @param maxRows sequences that are decoded in one step
-   * @param maxCacheBytes of the KV cache; a sequence that needs more has it if it is alone
+   * @param maxRows sequences of all requests in one step; not followed while one request runs
+   * @param maxCacheBytes of the KV cache of all requests; not followed while one request runs
    * @param maxWaiting the most requests that wait
    */
   public RequestScheduler(

@@ -70,7 +70,7 @@ class GateTest {
     assertEquals(candidate("d"), item(items, "d").candidate());
   }
 
-  /** What a second person approved before an edit was another text. */
+  /** An approval from before an edit was of another text, and does not count. */
   @Test
   void twoPeopleApproveTheSameText() {
     try (Gate gate = Gate.open(file)) {

@@ -57,7 +57,7 @@ import java.util.TreeMap;
 public final class Server implements AutoCloseable {
   private static final List<String> LOOPBACK = List.of("localhost", "127.0.0.1", "[::1]");
 
-  /** What the system holds for a client that does not read, before its time runs. */
+  /** Bytes that the system holds for a client that does not read, before its time runs. */
   private static final int SEND_BUFFER_BYTES = 64 << 10;
 
   private static final Duration STOP = Duration.ofSeconds(5);

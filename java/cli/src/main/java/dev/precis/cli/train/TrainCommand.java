@@ -180,7 +180,7 @@ public final class TrainCommand extends BaseCommand {
     if (metric == null) {
       return null;
     }
-    // What is to be said of the rows was said when the loss's examples were read.
+    // Reading the loss's examples has already printed the warnings about these rows.
     List<RougeEvaluation.Source> sources =
         reader.readSources(
             evalData.path(),

@@ -400,7 +400,7 @@ final class EvaluateTest {
         result.err().strip());
   }
 
-  /** What is kept is read again by rouge and by evaluate, to the same numbers. */
+  /** The kept predictions, read again by rouge and by evaluate, give the same numbers. */
   @Test
   void keepsTheSummariesAndAPage() throws IOException {
     Path data = folder.resolve("test.jsonl");

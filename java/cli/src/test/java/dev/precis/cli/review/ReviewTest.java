@@ -107,7 +107,7 @@ class ReviewTest {
     assertEquals(0, Files.size(folder.resolve("none.jsonl")));
   }
 
-  /** What the fact checker finds stands beside the text. */
+  /** The fact checker's findings stand beside the text. */
   @Test
   void whatIsUnsupportedIsSaid() {
     hold().succeeded();

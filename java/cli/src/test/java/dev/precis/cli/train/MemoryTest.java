@@ -24,7 +24,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** The plan of a run's memory: refused before weights are loaded, and held by the process. */
 final class MemoryTest {
-  /** What a JVM's heap, its compiler and its threads change from one start to the next. */
+  /** Room for a heap, a compiler and threads, which differ from one start of a JVM to the next. */
   private static final double TOLERANCE = 1.10;
 
   @TempDir private Path folder;

@@ -96,7 +96,7 @@ final class TrainTest {
         4, Json.readObject(output.resolve("config.json")).object("lora").integer("rank", 1, 9));
   }
 
-  /** What is logged during the run is what evaluate says of its result. */
+  /** The scores logged during the run are those that evaluate gives for its result. */
   @Test
   void keepsTheBestByRouge() throws IOException {
     Path output = folder.resolve("run");

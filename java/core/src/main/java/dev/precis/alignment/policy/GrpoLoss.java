@@ -2,7 +2,7 @@ package dev.precis.alignment.policy;
 
 import java.util.Locale;
 
-/** How GRPO's loss weighs the tokens of an optimizer step, by TRL's names. */
+/** The weight of each token in GRPO's loss over an optimizer step, by TRL's names. */
 public enum GrpoLoss {
   /** The mean over responses of the mean over their tokens (Shao et al. 2024). */
   GRPO,

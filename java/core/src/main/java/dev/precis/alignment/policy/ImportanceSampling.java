@@ -2,7 +2,7 @@ package dev.precis.alignment.policy;
 
 import java.util.Locale;
 
-/** What the ratio of new to old probability, which the loss clips, is a ratio of. */
+/** The unit, a token or a sequence, whose ratio of new to old probability the loss clips. */
 public enum ImportanceSampling {
   /** Of each token: {@code exp(log p_t - log p_old_t)}. */
   TOKEN,
