@@ -140,7 +140,29 @@ public final class Journal implements AutoCloseable {
         begin = i + 1;
       }
     }
+    requireCutOffLine(Arrays.copyOfRange(bytes, begin, bytes.length));
     return begin;
+  }
+
+  /**
+   * Checks that bytes without a line end are the beginning of the next entry: {@link #open} removes
+   * them, and any other file of one line must not lose its content.
+   */
+  private void requireCutOffLine(byte[] tail) {
+    byte[] expected = beginning(entries.size() + 1).getBytes(StandardCharsets.UTF_8);
+    int compared = Math.min(tail.length, expected.length);
+    if (!Arrays.equals(tail, 0, compared, expected, 0, compared)) {
+      throw new InvalidInputException(
+          file
+              + ", line "
+              + (entries.size() + 1)
+              + " has no end and is not an entry of a journal: give a file that this program made");
+    }
+  }
+
+  /** Returns the first characters of an entry's line, as {@link #line} writes them. */
+  private static String beginning(long number) {
+    return "{\"n\":" + number + ",\"at\":";
   }
 
   private Entry checked(JsonObject line) {

@@ -148,6 +148,28 @@ class GateTest {
     }
   }
 
+  /** A file of one line without its end is somebody's data, and not a line that was cut off. */
+  @Test
+  void anotherFileIsRefusedAndKeepsItsContent() throws IOException {
+    String entry;
+    try (Gate gate = Gate.open(file)) {
+      gate.hold(candidate("a"));
+      entry = Files.readString(file);
+    }
+    for (String content :
+        List.of(
+            "{\"id\":\"a\",\"dialogue\":\"A: Hello.\"}",
+            "no journal",
+            "{\"n\":2,\"at\":\"2",
+            entry + "{\"n\":1,\"at\":\"2",
+            entry + "x")) {
+      Files.writeString(file, content);
+      refused("has no end", () -> Gate.read(file));
+      refused("has no end", () -> Gate.open(file).close());
+      assertEquals(content, Files.readString(file));
+    }
+  }
+
   @Test
   void whatIsErasedIsGoneAndTheChainHolds() throws IOException {
     try (Gate gate = Gate.open(file)) {

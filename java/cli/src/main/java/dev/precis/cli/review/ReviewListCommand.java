@@ -45,7 +45,7 @@ final class ReviewListCommand extends BaseCommand {
     }
     if (!json) {
       long held = items.stream().filter(item -> item.state() == State.HELD).count();
-      note("%d texts, %d of them held".formatted(items.size(), held));
+      note("texts: %d, held: %d".formatted(items.size(), held));
     }
     return DONE;
   }
