@@ -11,8 +11,14 @@ import java.util.function.Supplier;
  * where an interrupt also ends a read or a write that the other side holds up: it closes the
  * connection. The web server has a limit for a read of a few bytes, but none for a whole body and
  * none for a write.
+ *
+ * <p>Limits nest: a read or a write within a request. The inner one is in force alone, and an outer
+ * one that passes meanwhile ends what comes after it. It would close the connection otherwise, and
+ * the client could not be told.
  */
 public final class TimeLimits implements AutoCloseable {
+  private static final ScopedValue<Watched> OUTER = ScopedValue.newInstance();
+
   private final ScheduledThreadPoolExecutor clock;
 
   /** Starts the clock, which is one thread. */
@@ -37,10 +43,28 @@ public final class TimeLimits implements AutoCloseable {
     private final Thread thread = Thread.currentThread();
     private boolean done; // guarded by this
     private boolean expired; // guarded by this
+    private boolean paused; // guarded by this
 
     synchronized void expire() {
       if (!done) {
         expired = true;
+        if (!paused) {
+          thread.interrupt();
+        }
+      }
+    }
+
+    /** Holds the interrupt back until {@link #resume}, also one that the work did not meet yet. */
+    synchronized void pause() {
+      paused = true;
+      if (expired) {
+        Thread.interrupted();
+      }
+    }
+
+    synchronized void resume() {
+      paused = false;
+      if (expired) {
         thread.interrupt();
       }
     }
@@ -56,17 +80,29 @@ public final class TimeLimits implements AutoCloseable {
   }
 
   /**
-   * Runs work on the calling thread.
+   * Runs work on the calling thread. The limit of a call around this one does not end the work.
    *
    * @param sentence says which limit has passed, if it does
    * @throws TimeLimitException if the work ended because of its limit
    */
   public <T> T within(Duration limit, String sentence, Supplier<T> work) {
+    if (!OUTER.isBound()) {
+      return watched(limit, sentence, work);
+    }
+    OUTER.get().pause();
+    try {
+      return watched(limit, sentence, work);
+    } finally {
+      OUTER.get().resume();
+    }
+  }
+
+  private <T> T watched(Duration limit, String sentence, Supplier<T> work) {
     Watched watched = new Watched();
     Future<?> alarm = clock.schedule(watched::expire, limit.toMillis(), TimeUnit.MILLISECONDS);
     T result;
     try {
-      result = work.get();
+      result = ScopedValue.where(OUTER, watched).call(work::get);
     } catch (RuntimeException e) {
       if (watched.end()) {
         throw new TimeLimitException(sentence, e);
