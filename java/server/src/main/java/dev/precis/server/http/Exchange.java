@@ -4,6 +4,7 @@ import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
 import dev.precis.io.JsonObject;
 import dev.precis.server.http.TimeLimits.TimeLimitException;
+import io.helidon.common.buffers.DataReader.InsufficientDataAvailableException;
 import io.helidon.http.HeaderNames;
 import io.helidon.http.HeaderValues;
 import io.helidon.webserver.http.ServerRequest;
@@ -63,7 +64,7 @@ public final class Exchange {
     byte[] body;
     try {
       body = clock.within(limits.bodyTime(), "The request's body came too slowly.", this::read);
-    } catch (TimeLimitException e) {
+    } catch (TimeLimitException | UncheckedIOException | InsufficientDataAvailableException e) {
       throw new ClientGoneException(e);
     }
     if (body.length > limits.bodyBytes()) {
