@@ -1,6 +1,7 @@
 package dev.precis.cli.review;
 
 import dev.precis.cli.common.BaseCommand;
+import dev.precis.cli.options.FileOptions;
 import dev.precis.io.Json;
 import dev.precis.review.Gate;
 import dev.precis.review.Gate.State;
@@ -28,8 +29,7 @@ final class ReviewListCommand extends BaseCommand {
       description = "Only held, approved, rejected or released texts (default: all).")
   private String state;
 
-  @Option(names = "--json", description = "Print one JSON object a line, with everything.")
-  private boolean json;
+  @Mixin private FileOptions.JsonOutput json = new FileOptions.JsonOutput();
 
   @Override
   public Integer call() {
@@ -38,15 +38,18 @@ final class ReviewListCommand extends BaseCommand {
             ? null
             : choice(State.class, "--state", state, "held, approved, rejected or released");
     List<Gate.Item> items = queue.read();
-    for (Gate.Item item : items) {
-      if (only == null || item.state() == only) {
-        terminal().println(json ? line(item).toString() : row(item));
-      }
+    List<Gate.Item> listed =
+        items.stream().filter(item -> only == null || item.state() == only).toList();
+    if (json.json()) {
+      ObjectNode all = Json.mapper().createObjectNode();
+      ArrayNode texts = all.putArray("texts");
+      listed.forEach(item -> texts.add(line(item)));
+      terminal().println(all.toString());
+      return DONE;
     }
-    if (!json) {
-      long held = items.stream().filter(item -> item.state() == State.HELD).count();
-      note("texts: %d, held: %d".formatted(items.size(), held));
-    }
+    listed.forEach(item -> terminal().println(row(item)));
+    long held = items.stream().filter(item -> item.state() == State.HELD).count();
+    note("texts: %d, held: %d".formatted(items.size(), held));
     return DONE;
   }
 
