@@ -30,7 +30,7 @@ final class ModelAdapters implements AutoCloseable {
     this.engine = engine;
     this.weights = weights;
     standard = pack(folders);
-    weights.use(standard.adapters);
+    standard.adapters.use();
   }
 
   private Packed pack(List<Path> folders) {
@@ -73,7 +73,7 @@ final class ModelAdapters implements AutoCloseable {
   void replaceStandard(List<Path> folders) {
     Packed before = standard;
     standard = pack(folders);
-    weights.use(standard.adapters);
+    standard.adapters.use();
     before.memory.close();
   }
 

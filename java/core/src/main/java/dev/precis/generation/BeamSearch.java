@@ -1,6 +1,8 @@
 package dev.precis.generation;
 
+import dev.precis.generation.RowRanges.Range;
 import dev.precis.generation.SourceBeams.Candidate;
+import dev.precis.ops.GraphCache;
 import dev.precis.ops.Ops;
 import dev.precis.t5.T5Model;
 import dev.precis.t5.T5Model.DecoderCache;
@@ -16,24 +18,31 @@ import java.util.List;
 /**
  * Beam search with the scores, the length penalty and the stopping rules of transformers 5.17 (its
  * vectorized {@code _beam_search}), but separately for each source: a source that is done leaves
- * the batch.
+ * the batch. A search has batches of its own, of the sources of one request.
  *
  * <p>Beams that share a past share its keys and values: a table of ancestors names the slot in
  * which each position of each beam was computed, and nothing is copied when beams change places.
  */
-final class BeamSearch implements DecodingStrategy {
-  /** A source of the batch that is being searched. */
-  private record Search(int place, SourceBeams beams) {}
+final class BeamSearch implements AutoCloseable {
+  /** The kind of a step: what its operations depend on besides the contents of memory. */
+  private record StepKind(int rows, long ancestors) {}
 
+  /** A source of the batch that is being searched. */
+  private record Search(int place, Range rows, SourceBeams beams) {}
+
+  private final T5Model model;
   private final Ops ops;
-  private final int startToken;
+  private final RunningRequest request;
+  private final Workspace passing;
+  private final SourceEncoder encoder;
+  private final GraphCache graphs;
   private final DecoderCache cache;
   private final DecodeBuffers buffers;
-  private final SourceAdmission admission;
   private final GenerationOptions options;
-  private final StopRules stop;
-  private final ResultListener listener;
   private final TokenRuleScores tokenRules; // null without such rules
+  private final Runnable step = this::launch;
+  private final int together; // sources of a batch
+  private final RowRanges sourceRows = new RowRanges();
   private final int beams;
   private final int kept; // candidates of a source, as many as transformers has
   private final int candidates; // of a beam
@@ -53,85 +62,115 @@ final class BeamSearch implements DecodingStrategy {
   private int generated;
 
   /**
-   * Prepares a search; the cache has a place for each source of a batch and a slot for each beam.
+   * Prepares a search.
    *
-   * @param workspace owns the tables of ancestors and the candidates
-   * @param listener receives the results of each batch when all of it is done
+   * @param memory owns what lasts as long as the search; it is reset
+   * @param passing reset in every step
    */
-  BeamSearch(
-      T5Model model,
-      DecoderCache cache,
-      DecodeBuffers buffers,
-      SourceAdmission admission,
-      GenerationOptions options,
-      StopRules stop,
-      Workspace workspace,
-      ResultListener listener) {
+  BeamSearch(T5Model model, Workspace memory, Workspace passing, RunningRequest request) {
+    this.model = model;
     this.ops = model.ops();
-    this.startToken = model.config().decoderStartTokenId();
-    this.cache = cache;
-    this.buffers = buffers;
-    this.admission = admission;
-    this.options = options;
-    this.stop = stop;
-    this.listener = listener;
-    tokenRules = TokenRuleScores.of(options, stop, admission::tokens);
+    this.request = request;
+    this.passing = passing;
+    options = request.options();
+    tokenRules = request.tokenRules();
+    encoder = new SourceEncoder(model, passing, Integer.MAX_VALUE);
+    graphs = new GraphCache(ops);
     beams = options.numBeams();
     // Of a beam's candidates at most as many end as there are end tokens, so enough continue.
-    kept = (1 + stop.endTokens().size()) * beams;
+    kept = (1 + model.config().eosTokenIds().size()) * beams;
     candidates = Math.min(kept, model.config().vocabSize());
-    positions = cache.slotTokens();
-    ancestors = workspace.tensor(DType.INT32, cache.slots(), positions);
-    spareAncestors = workspace.tensor(DType.INT32, cache.slots(), positions);
-    allValues = workspace.shared(DType.FLOAT32, cache.slots(), candidates);
-    allIndices = workspace.tensor(DType.INT32, cache.slots(), candidates);
+    positions = request.longestLimit();
+    together = Math.min(request.batchSize(), request.sources());
+    int slots = Math.multiplyExact(together, beams);
+    memory.reset();
+    sourceRows.compact(Math.multiplyExact(together, request.longest()));
+    cache = model.newCache(sourceRows.capacity(), (long) slots * positions, memory);
+    buffers =
+        new DecodeBuffers(
+            slots,
+            positions,
+            model.config().vocabSize(),
+            model.config().eosTokenIds(),
+            tokenRules != null,
+            false, // the score of a beam is that after the rules
+            memory);
+    ancestors = memory.tensor(DType.INT32, slots, positions);
+    spareAncestors = memory.tensor(DType.INT32, slots, positions);
+    allValues = memory.shared(DType.FLOAT32, slots, candidates);
+    allIndices = memory.tensor(DType.INT32, slots, candidates);
   }
 
-  @Override
-  public void start() {
-    if (end < admission.sources()) {
+  /** Does one step; returns whether there are others. */
+  boolean step() {
+    request.interruption().check();
+    if (running.isEmpty() && end < request.sources()) {
       startBatch();
+    }
+    if (request.adapters() != null) {
+      request.adapters().use();
+    }
+    buffers.use(rows());
+    passing.reset();
+    graphs.run(new StepKind(rows(), buffers.ancestorsAddress()), step);
+    ops.synchronize();
+    if (tokenRules != null) {
+      choose();
+      ops.synchronize();
+    }
+    accept();
+    return !running.isEmpty() || end < request.sources();
+  }
+
+  private void launch() {
+    model.step(cache, buffers.rows(), buffers.logits(), passing);
+    if (tokenRules == null) {
+      choose();
     }
   }
 
   private void startBatch() {
     first = end;
-    end = Math.min(admission.sources(), first + cache.sources());
-    admission.encode(first, end - 1);
+    end = Math.min(request.sources(), first + together);
     batch = new ArrayList<>();
     running = new ArrayList<>();
+    List.copyOf(sourceRows.ranges()).forEach(sourceRows::free);
+    List<SourceEncoder.Admission> admissions = new ArrayList<>();
     for (int source = first; source < end; source++) {
-      int place = admission.admit(source, source - first);
-      SourceBeams own = new SourceBeams(source, startToken, options, stop);
+      Range range = sourceRows.allocate(request.tokens(source).length);
+      SourceBeams own =
+          new SourceBeams(source, model.config().decoderStartTokenId(), options, request.stop());
       batch.add(own);
-      running.add(new Search(place, own));
+      running.add(new Search(source - first, range, own));
+      admissions.add(new SourceEncoder.Admission(request, source, range));
     }
+    encoder.run(admissions, cache);
+    request.interruption().check(); // an encoder that was cancelled has left nothing to go on with
     generated = 0;
     // One row for each source in the first step: all its beams are still the same.
     rowsPerSource = 1;
     layOut();
   }
 
-  @Override
-  public int rows() {
+  private int rows() {
     return running.size() * rowsPerSource;
   }
 
-  @Override
-  public boolean choosesOnHost() {
-    return tokenRules != null;
-  }
-
-  @Override
-  public void choose() {
+  private void choose() {
     Tensor logits = buffers.logits();
     ops.softmax(logits, logits, true);
     if (tokenRules != null) {
-      tokenRules.before(buffers, rows(), this::source);
+      ops.synchronize();
+      for (int row = 0; row < rows(); row++) {
+        tokenRules.before(buffers, row, source(row));
+      }
     }
-    ops.processLogits(logits, buffers.rules(options));
+    ops.processLogits(logits, buffers.part(0, rows(), options).rules());
     if (tokenRules != null) {
-      tokenRules.after(buffers, rows(), this::source);
+      ops.synchronize();
+      for (int row = 0; row < rows(); row++) {
+        tokenRules.after(buffers, row, source(row));
+      }
     }
     if (options.renormalizeLogits()) {
       ops.softmax(logits, logits, true);
@@ -143,8 +182,7 @@ final class BeamSearch implements DecodingStrategy {
     return running.get(row / rowsPerSource).beams.source();
   }
 
-  @Override
-  public void accept() {
+  private void accept() {
     generated++;
     List<Search> still = new ArrayList<>();
     List<int[]> parentRows = new ArrayList<>();
@@ -164,9 +202,8 @@ final class BeamSearch implements DecodingStrategy {
     rowsPerSource = beams;
     if (running.isEmpty()) {
       for (int i = 0; i < batch.size(); i++) {
-        listener.done(first + i, batch.get(i).results());
+        request.listener().found(first + i, batch.get(i).results());
       }
-      start();
     } else {
       layOut();
     }
@@ -214,10 +251,15 @@ final class BeamSearch implements DecodingStrategy {
     MemorySegment table = ancestors.memory();
     for (int i = 0; i < running.size(); i++) {
       Search search = running.get(i);
-      int length = admission.length(search.beams.source());
       for (int beam = 0; beam < rowsPerSource; beam++) {
         int row = i * rowsPerSource + beam;
-        buffers.start(row, startToken, 0, search.place * cache.sourceTokens(), length, 0);
+        buffers.start(
+            row,
+            model.config().decoderStartTokenId(),
+            0,
+            search.rows.begin(),
+            search.rows.length(),
+            0);
         buffers.setHistory(row, search.beams.sequence(beam), generated + 1);
         // The step computes this position in the beam's own slot.
         table.setAtIndex(
@@ -225,5 +267,10 @@ final class BeamSearch implements DecodingStrategy {
       }
     }
     buffers.ancestors(ancestors);
+  }
+
+  @Override
+  public void close() {
+    graphs.close();
   }
 }

@@ -11,10 +11,11 @@ import java.util.List;
 
 /**
  * The memory that decoding steps read and write, for as many rows as are in use: what each row
- * reads, its history, the logits and the tokens that are chosen. The host writes and reads the rows
- * between steps.
+ * reads, its history, its options, the logits and the tokens that are chosen. The host writes and
+ * reads the rows between steps.
  */
 final class DecodeBuffers {
+  private final int capacity;
   private final int historyStride;
   private final MemorySegment ids;
   private final MemorySegment keyStarts;
@@ -37,13 +38,6 @@ final class DecodeBuffers {
   private Rows rows;
   private Tensor logits;
   private Tensor originals;
-  private Tensor tokenRow;
-  private Tensor streamRow;
-  private Tensor offsetRow;
-  private Tensor logProbabilityRow;
-  private Tensor warpedLogProbabilityRow;
-  private LogitRules rules;
-  private LogitRules noRules;
 
   /**
    * Allocates the buffers.
@@ -51,7 +45,8 @@ final class DecodeBuffers {
    * @param capacity the most rows
    * @param newTokens the most new tokens of a row
    * @param endTokens ids of the end tokens, which the logit rules refer to
-   * @param options say whether the host changes scores between the model and the choice
+   * @param onHost whether the host changes scores between the model and the choice
+   * @param originals whether it then needs the log-probabilities that the model gave
    * @param workspace owns the memory; it must not be reset while the buffers are in use
    */
   DecodeBuffers(
@@ -59,8 +54,10 @@ final class DecodeBuffers {
       int newTokens,
       int vocabSize,
       List<Integer> endTokens,
-      GenerationOptions options,
+      boolean onHost,
+      boolean originals,
       Workspace workspace) {
+    this.capacity = capacity;
     historyStride = newTokens + 1; // the start token included
     ids = ints(workspace, capacity);
     keyStarts = ints(workspace, capacity);
@@ -73,16 +70,11 @@ final class DecodeBuffers {
     tokens = ints(workspace, capacity);
     logProbabilities = workspace.shared(DType.FLOAT32, capacity).memory();
     warpedLogProbabilities = workspace.shared(DType.FLOAT32, capacity).memory();
-    boolean onHost = !options.tokenRules().isEmpty();
     allLogits =
         onHost
             ? workspace.shared(DType.FLOAT32, capacity, vocabSize)
             : workspace.tensor(DType.FLOAT32, capacity, vocabSize);
-    // The score of a beam is that after the rules.
-    allOriginals =
-        onHost && options.numBeams() == 1
-            ? workspace.shared(DType.FLOAT32, capacity, vocabSize)
-            : null;
+    allOriginals = originals ? workspace.shared(DType.FLOAT32, capacity, vocabSize) : null;
     this.endTokens = workspace.tensor(DType.INT32, endTokens.size());
     for (int i = 0; i < endTokens.size(); i++) {
       this.endTokens.memory().setAtIndex(ValueLayout.JAVA_INT, i, endTokens.get(i));
@@ -91,6 +83,21 @@ final class DecodeBuffers {
 
   private static MemorySegment ints(Workspace workspace, long n) {
     return workspace.tensor(DType.INT32, n).memory();
+  }
+
+  /** Returns the most rows. */
+  int capacity() {
+    return capacity;
+  }
+
+  /** Returns the most new tokens of a row. */
+  int newTokens() {
+    return historyStride - 1;
+  }
+
+  /** Returns whether the host may change scores between the model and the choice. */
+  boolean onHost() {
+    return allOriginals != null;
   }
 
   /**
@@ -124,17 +131,14 @@ final class DecodeBuffers {
             ancestors == null ? null : ancestors.rows(0, m));
     logits = allLogits.rows(0, m);
     originals = allOriginals == null ? null : allOriginals.rows(0, m);
-    tokenRow = vector(tokens);
-    streamRow = Tensor.of(streams, DType.INT64, m);
-    offsetRow = Tensor.of(offsets, DType.INT64, m);
-    logProbabilityRow = Tensor.of(logProbabilities, DType.FLOAT32, m);
-    warpedLogProbabilityRow = Tensor.of(warpedLogProbabilities, DType.FLOAT32, m);
-    rules = null;
-    noRules = null;
   }
 
   private Tensor vector(MemorySegment memory) {
-    return Tensor.of(memory, DType.INT32, m);
+    return vector(memory, DType.INT32, 0, m);
+  }
+
+  private static Tensor vector(MemorySegment memory, DType dtype, int begin, int count) {
+    return Tensor.of(memory.asSlice((long) begin * dtype.bytes()), dtype, count);
   }
 
   /** Returns what the model reads in this step. */
@@ -155,56 +159,51 @@ final class DecodeBuffers {
     return originals;
   }
 
-  /** Returns the tokens that this step chooses, (m) int32. */
-  Tensor tokens() {
-    return tokenRow;
-  }
+  /**
+   * Rows whose tokens are chosen by the same rules and parameters.
+   *
+   * @param logits (rows, vocabulary) float32
+   * @param originals likewise, see {@link DecodeBuffers#originals}; or null
+   * @param rules of the options
+   * @param noRules rules that change nothing
+   * @param tokens (rows) int32, which the step chooses
+   * @param streams (rows) int64: their streams of random numbers
+   * @param offsets (rows) int64: their positions in those
+   * @param logProbabilities (rows) float32, of the chosen tokens
+   * @param warpedLogProbabilities (rows) float32, in the distribution that was sampled from
+   */
+  record Part(
+      Tensor logits,
+      Tensor originals,
+      LogitRules rules,
+      LogitRules noRules,
+      Tensor tokens,
+      Tensor streams,
+      Tensor offsets,
+      Tensor logProbabilities,
+      Tensor warpedLogProbabilities) {}
 
-  /** Returns the stream of random numbers of each row, (m) int64. */
-  Tensor streams() {
-    return streamRow;
-  }
-
-  /** Returns the position of each row in its stream, (m) int64. */
-  Tensor offsets() {
-    return offsetRow;
-  }
-
-  /** Returns the log-probabilities of the chosen tokens, (m) float32. */
-  Tensor logProbabilities() {
-    return logProbabilityRow;
-  }
-
-  /** Returns their log-probabilities in the distribution that was sampled from, (m) float32. */
-  Tensor warpedLogProbabilities() {
-    return warpedLogProbabilityRow;
-  }
-
-  /** Returns the rules that are applied to this step's logits; always the same options' rules. */
-  LogitRules rules(GenerationOptions options) {
-    if (rules == null) {
-      rules =
-          rules(options.repetitionPenalty(), options.noRepeatNgramSize(), options.minNewTokens());
-    }
-    return rules;
-  }
-
-  /** Returns rules that change nothing. */
-  LogitRules noRules() {
-    if (noRules == null) {
-      noRules = rules(1, 0, 0);
-    }
-    return noRules;
-  }
-
-  private LogitRules rules(float repetitionPenalty, int noRepeatNgramSize, int minNewTokens) {
-    return new LogitRules(
-        Tensor.of(history, DType.INT32, m, historyStride),
-        vector(lengths),
-        endTokens,
-        repetitionPenalty,
-        noRepeatNgramSize,
-        minNewTokens);
+  /** Returns rows {@code [begin, begin + count)} of the present ones, with the rules of options. */
+  Part part(int begin, int count, GenerationOptions options) {
+    Tensor past =
+        Tensor.of(history.asSlice(begin * historyStride * 4L), DType.INT32, count, historyStride);
+    Tensor pastLengths = vector(lengths, DType.INT32, begin, count);
+    return new Part(
+        logits.rows(begin, count),
+        originals == null ? null : originals.rows(begin, count),
+        new LogitRules(
+            past,
+            pastLengths,
+            endTokens,
+            options.repetitionPenalty(),
+            options.noRepeatNgramSize(),
+            options.minNewTokens()),
+        new LogitRules(past, pastLengths, endTokens, 1, 0, 0),
+        vector(tokens, DType.INT32, begin, count),
+        vector(streams, DType.INT64, begin, count),
+        vector(offsets, DType.INT64, begin, count),
+        vector(logProbabilities, DType.FLOAT32, begin, count),
+        vector(warpedLogProbabilities, DType.FLOAT32, begin, count));
   }
 
   /**
@@ -218,12 +217,17 @@ final class DecodeBuffers {
   void start(int row, int startToken, int keyStart, int crossStart, int crossLength, long stream) {
     ids.setAtIndex(ValueLayout.JAVA_INT, row, startToken);
     history.setAtIndex(ValueLayout.JAVA_INT, (long) row * historyStride, startToken);
-    keyStarts.setAtIndex(ValueLayout.JAVA_INT, row, keyStart);
     lengths.setAtIndex(ValueLayout.JAVA_INT, row, 1);
-    crossStarts.setAtIndex(ValueLayout.JAVA_INT, row, crossStart);
+    place(row, keyStart, crossStart);
     crossLengths.setAtIndex(ValueLayout.JAVA_INT, row, crossLength);
     streams.setAtIndex(ValueLayout.JAVA_LONG, row, stream);
     offsets.setAtIndex(ValueLayout.JAVA_LONG, row, 0);
+  }
+
+  /** Sets where a row's keys and values are. */
+  void place(int row, int keyStart, int crossStart) {
+    keyStarts.setAtIndex(ValueLayout.JAVA_INT, row, keyStart);
+    crossStarts.setAtIndex(ValueLayout.JAVA_INT, row, crossStart);
   }
 
   /** Appends the token that was chosen for a row to what it reads next, and returns it. */
@@ -242,15 +246,11 @@ final class DecodeBuffers {
     return history(row, 0, lengths.getAtIndex(ValueLayout.JAVA_INT, row));
   }
 
-  /** Replaces the log-probabilities of the chosen tokens by those of {@link #originals}. */
-  void useOriginalLogProbabilities() {
-    MemorySegment all = originals.memory();
-    long columns = originals.columns();
-    for (int row = 0; row < m; row++) {
-      int token = tokens.getAtIndex(ValueLayout.JAVA_INT, row);
-      float value = all.getAtIndex(ValueLayout.JAVA_FLOAT, row * columns + token);
-      logProbabilities.setAtIndex(ValueLayout.JAVA_FLOAT, row, value);
-    }
+  /** Replaces the log-probability of the token chosen for a row by that of {@link #originals}. */
+  void useOriginalLogProbability(int row) {
+    long at = row * originals.columns() + tokens.getAtIndex(ValueLayout.JAVA_INT, row);
+    float value = originals.memory().getAtIndex(ValueLayout.JAVA_FLOAT, at);
+    logProbabilities.setAtIndex(ValueLayout.JAVA_FLOAT, row, value);
   }
 
   /** Returns the log-probability of the token that was chosen for a row. */
@@ -279,16 +279,32 @@ final class DecodeBuffers {
     lengths.setAtIndex(ValueLayout.JAVA_INT, row, count);
   }
 
-  /** Copies a row over another one. */
-  void move(int from, int to) {
-    for (MemorySegment each :
-        new MemorySegment[] {ids, keyStarts, lengths, crossStarts, crossLengths}) {
-      each.setAtIndex(ValueLayout.JAVA_INT, to, each.getAtIndex(ValueLayout.JAVA_INT, from));
+  /**
+   * Copies rows of these or of smaller buffers, which may overlap.
+   *
+   * @param source with rows no longer than these
+   */
+  void copy(DecodeBuffers source, int from, int to, int count) {
+    copy(source.ids, from, ids, to, count, 4);
+    copy(source.keyStarts, from, keyStarts, to, count, 4);
+    copy(source.lengths, from, lengths, to, count, 4);
+    copy(source.crossStarts, from, crossStarts, to, count, 4);
+    copy(source.crossLengths, from, crossLengths, to, count, 4);
+    copy(source.streams, from, streams, to, count, 8);
+    copy(source.offsets, from, offsets, to, count, 8);
+    if (source == this) {
+      copy(history, from, history, to, count, historyStride * 4L);
+      return;
     }
-    for (MemorySegment each : new MemorySegment[] {streams, offsets}) {
-      each.setAtIndex(ValueLayout.JAVA_LONG, to, each.getAtIndex(ValueLayout.JAVA_LONG, from));
+    for (int i = 0; i < count; i++) {
+      long bytes = source.historyStride * 4L;
+      MemorySegment.copy(
+          source.history, (from + i) * bytes, history, (to + i) * historyStride * 4L, bytes);
     }
-    long stride = historyStride * 4L;
-    MemorySegment.copy(history, from * stride, history, to * stride, stride);
+  }
+
+  private static void copy(
+      MemorySegment source, long from, MemorySegment target, long to, long count, long bytes) {
+    MemorySegment.copy(source, from * bytes, target, to * bytes, count * bytes);
   }
 }

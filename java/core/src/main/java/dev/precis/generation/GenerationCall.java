@@ -97,6 +97,14 @@ public final class GenerationCall implements AutoCloseable {
     return outcome(thrown, interrupted, complete);
   }
 
+  /** Calls the listeners for what there is, without waiting. */
+  void runEvents() {
+    for (Runnable event = events.peek(); event != null && event != LAST; event = events.peek()) {
+      events.remove();
+      event.run();
+    }
+  }
+
   private List<List<GeneratedTokens>> outcome(
       Throwable thrown, boolean interrupted, boolean complete) {
     boolean ended = failure instanceof CancellationException || !complete;

@@ -126,6 +126,19 @@ public record GenerationOptions(
     require(timeout == null || timeout.isPositive(), "timeout", timeout, "above 0");
   }
 
+  /**
+   * Makes sure that the rules on tokens are of a vocabulary.
+   *
+   * @throws InvalidInputException if one names a token outside
+   */
+  void checkTokens(int vocabSize) {
+    if (tokenRules.largestToken() >= vocabSize) {
+      throw new InvalidInputException(
+          "A rule of the generation options names token %d, but the vocabulary ends with %d."
+              .formatted(tokenRules.largestToken(), vocabSize - 1));
+    }
+  }
+
   private static void require(boolean condition, String name, Object value, String rule) {
     if (!condition) {
       throw new InvalidInputException(name + " is " + value + ", but must be " + rule + ".");

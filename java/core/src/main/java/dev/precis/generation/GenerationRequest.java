@@ -1,6 +1,7 @@
 package dev.precis.generation;
 
 import dev.precis.io.InvalidInputException;
+import dev.precis.tensor.Ragged;
 import java.util.List;
 
 /**
@@ -33,6 +34,25 @@ public record GenerationRequest(
     if (batchSize < 1) {
       throw new InvalidInputException("batch-size is " + batchSize + ", but must be >= 1.");
     }
+  }
+
+  /**
+   * Checks what depends on a model.
+   *
+   * @throws InvalidInputException if a source is empty, longer than maxSourceTokens, or has an id
+   *     outside the vocabulary, or if a rule of the options has one
+   */
+  void check(int vocabSize) {
+    options.checkTokens(vocabSize);
+    for (int i = 0; i < sources.size(); i++) {
+      int length = sources.get(i).length;
+      if (length > options.maxSourceTokens()) {
+        throw new InvalidInputException(
+            "Source %d has %d tokens, more than max-source-tokens, %d: shorten it, or raise that; the encoder's time grows with the square of the length."
+                .formatted(i, length, options.maxSourceTokens()));
+      }
+    }
+    Ragged.check(sources, vocabSize);
   }
 
   /** Makes a request for one source. */

@@ -1,28 +1,27 @@
 package dev.precis.generation;
 
-import dev.precis.io.InvalidInputException;
-import dev.precis.ops.Ops;
 import dev.precis.t5.T5Config;
 import dev.precis.t5.T5Model;
-import dev.precis.t5.T5Model.DecoderCache;
 import dev.precis.t5.T5Model.Encoded;
 import dev.precis.tensor.Ragged;
 import dev.precis.tensor.Workspace;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.CancellationException;
-import java.util.function.BooleanSupplier;
+import java.util.concurrent.atomic.AtomicInteger;
 
 /**
- * Generates token ids from source token ids. Several sequences are decoded in one batch; when one
- * ends, the next source takes its place, so that no step runs half empty. The tokens of a sequence
- * do not depend on its neighbors: any batch size gives the same tokens.
+ * Generates token ids from source token ids, on the calling thread. Several sequences are decoded
+ * in one batch; when one ends, the next source takes its place, so that no step runs half empty.
+ * The tokens of a sequence do not depend on its neighbors: any batch size gives the same tokens.
  *
  * <p>Not thread-safe. If the thread is interrupted, the call ends with a {@link
- * java.util.concurrent.CancellationException}, after the decoding step or the piece of the encoder
- * that is running: within some 100 ms. The next call works as if nothing had happened.
+ * CancellationException}, after the decoding step or the piece of the encoder that is running:
+ * within some 100 ms. The next call works as if nothing had happened.
  */
 public final class Generator implements AutoCloseable {
   private static final int SHORT_SOURCE = 32;
@@ -30,20 +29,13 @@ public final class Generator implements AutoCloseable {
 
   private final T5Model model;
   private final T5Config config;
-
-  /** Memory of a whole call: keys and values, the rows. */
-  private final Workspace lasting;
-
-  /** Memory of one step, or of one run of the encoder. */
-  private final Workspace passing;
+  private final RequestRunner runner;
 
   /** Makes a generator for a model, which must outlive it. The caller must close it. */
   public Generator(T5Model model) {
     this.model = model;
     this.config = model.config();
-    Ops ops = model.ops();
-    this.lasting = ops.newWorkspace();
-    this.passing = ops.newWorkspace();
+    runner = new RequestRunner(model, 1, Long.MAX_VALUE); // a request has the rows it asks for
   }
 
   /**
@@ -56,9 +48,10 @@ public final class Generator implements AutoCloseable {
    * @param onToken receives each token as it is chosen; null for none
    * @param onResult receives each source's results as they are complete; null for none
    * @return for each source, in order, numReturnSequences results, the best first
-   * @throws InvalidInputException if a source is empty, longer than maxSourceTokens, or has an id
-   *     outside the vocabulary, if a rule of the options has one, or if batchSize is below 1
-   * @throws java.util.concurrent.CancellationException if the thread is interrupted
+   * @throws dev.precis.io.InvalidInputException if a source is empty, longer than maxSourceTokens,
+   *     or has an id outside the vocabulary, if a rule of the options has one, or if batchSize is
+   *     below 1
+   * @throws CancellationException if the thread is interrupted
    * @throws GenerationTimeoutException if the options' timeout passes
    */
   public List<List<GeneratedTokens>> generate(
@@ -68,132 +61,23 @@ public final class Generator implements AutoCloseable {
       long firstSource,
       TokenListener onToken,
       ResultListener onResult) {
-    Thread caller = Thread.currentThread();
-    try {
-      return generate(
-          sources, options, batchSize, firstSource, onToken, onResult, caller::isInterrupted);
-    } catch (CancellationException e) {
-      Thread.interrupted(); // the exception stands for the interrupt
-      throw e;
-    }
-  }
-
-  /** Generates until the call is cancelled, rather than its thread interrupted. */
-  List<List<GeneratedTokens>> generate(
-      List<int[]> sources,
-      GenerationOptions options,
-      int batchSize,
-      long firstSource,
-      TokenListener onToken,
-      ResultListener onResult,
-      BooleanSupplier cancelled) {
-    if (batchSize < 1) {
-      throw new InvalidInputException("batch-size is " + batchSize + ", but must be >= 1.");
-    }
+    GenerationRequest request =
+        new GenerationRequest(sources, options, batchSize, firstSource, null);
+    request.check(config.vocabSize());
     if (sources.isEmpty()) {
       return List.of();
     }
-    check(sources, options);
-    Interruption interruption = new Interruption(model.ops(), options.timeout(), cancelled);
-    lasting.reset();
-    passing.reset();
-    StopRules stop =
-        StopRules.uniform(config.eosTokenIds(), sources.size(), options.maxNewTokens());
-    return options.numBeams() > 1
-        ? searchBeams(sources, options, stop, interruption, batchSize, onResult)
-        : greedyOrSample(
-            sources, options, stop, interruption, batchSize, firstSource, onToken, onResult);
-  }
-
-  void check(List<int[]> sources, GenerationOptions options) {
-    checkTokens(options.tokenRules());
-    for (int i = 0; i < sources.size(); i++) {
-      int length = sources.get(i).length;
-      if (length > options.maxSourceTokens()) {
-        throw new InvalidInputException(
-            "Source %d has %d tokens, more than max-source-tokens, %d: shorten it, or raise that; the encoder's time grows with the square of the length."
-                .formatted(i, length, options.maxSourceTokens()));
+    GenerationCall call = new GenerationCall(request, onToken, onResult, new AtomicInteger(1));
+    runner.add(call, null, Thread.currentThread()::isInterrupted);
+    try {
+      while (!call.isDone()) {
+        runner.step();
+        call.runEvents();
       }
+    } finally {
+      runner.clear();
     }
-  }
-
-  private void checkTokens(TokenRules rules) {
-    if (rules.largestToken() >= config.vocabSize()) {
-      throw new InvalidInputException(
-          "A rule of the generation options names token %d, but the vocabulary ends with %d."
-              .formatted(rules.largestToken(), config.vocabSize() - 1));
-    }
-  }
-
-  private List<List<GeneratedTokens>> greedyOrSample(
-      List<int[]> sources,
-      GenerationOptions options,
-      StopRules stop,
-      Interruption interruption,
-      int batchSize,
-      long firstSource,
-      TokenListener onToken,
-      ResultListener onResult) {
-    int each = options.numReturnSequences();
-    int slots = Math.min(Math.multiplyExact(batchSize, each), sources.size() * each);
-    DecoderCache cache =
-        model.newCache(slots, longest(sources), slots, options.maxNewTokens(), lasting);
-    DecodeBuffers buffers = buffers(cache, options);
-    Results<GeneratedTokens> results = new Results<>(sources.size(), each);
-    GreedyOrSampling.Listener listener =
-        new GreedyOrSampling.Listener() {
-          @Override
-          public void token(int source, int sequence, int token, float logProbability) {
-            if (onToken != null) {
-              onToken.token(source, sequence, token, logProbability);
-            }
-          }
-
-          @Override
-          public void finished(int source, int sequence, SampledTokens result) {
-            boolean complete = results.set(source, sequence, withScore(result));
-            if (complete && onResult != null) {
-              onResult.done(source, results.of(source));
-            }
-          }
-        };
-    SourceAdmission admission =
-        new SourceAdmission.OnDemand(model, cache, passing, sources, interruption);
-    new DecodingLoop(model, cache, buffers, passing)
-        .run(
-            new GreedyOrSampling(
-                model, cache, buffers, admission, options, stop, firstSource, false, listener),
-            interruption);
-    return results.all();
-  }
-
-  private List<List<GeneratedTokens>> searchBeams(
-      List<int[]> sources,
-      GenerationOptions options,
-      StopRules stop,
-      Interruption interruption,
-      int batchSize,
-      ResultListener onResult) {
-    int together = Math.min(batchSize, sources.size());
-    int slots = Math.multiplyExact(together, options.numBeams());
-    DecoderCache cache =
-        model.newCache(together, longest(sources), slots, options.maxNewTokens(), lasting);
-    DecodeBuffers buffers = buffers(cache, options);
-    List<List<GeneratedTokens>> results = new ArrayList<>();
-    ResultListener listener =
-        (source, result) -> {
-          results.add(result);
-          if (onResult != null) {
-            onResult.done(source, result);
-          }
-        };
-    SourceAdmission admission =
-        new SourceAdmission.OnDemand(model, cache, passing, sources, interruption);
-    new DecodingLoop(model, cache, buffers, passing)
-        .run(
-            new BeamSearch(model, cache, buffers, admission, options, stop, lasting, listener),
-            interruption);
-    return results;
+    return call.await();
   }
 
   /**
@@ -212,38 +96,93 @@ public final class Generator implements AutoCloseable {
     if (!options.sample()) {
       throw new IllegalArgumentException("These options do not sample.");
     }
-    checkTokens(options.tokenRules());
-    Interruption interruption =
-        new Interruption(model.ops(), options.timeout(), Thread.currentThread()::isInterrupted);
-    lasting.reset();
-    passing.reset();
-    StopRules stop = new StopRules(config.eosTokenIds(), limits);
-    int sources = encoded.source().sequences();
-    int each = options.numReturnSequences();
-    int slots = Math.multiplyExact(sources, each);
-    DecoderCache cache =
-        model.newCache(sources, encoded.source().longest(), slots, stop.longest(), lasting);
-    DecodeBuffers buffers = buffers(cache, options);
-    Results<SampledTokens> results = new Results<>(sources, each);
-    GreedyOrSampling.Listener listener =
-        new GreedyOrSampling.Listener() {
-          @Override
-          public void token(int source, int sequence, int token, float logProbability) {
-            // Rollouts are read when they are complete.
-          }
+    options.checkTokens(config.vocabSize());
+    List<int[]> sources = tokens(encoded.source());
+    Samples samples = new Samples(sources.size(), options.numReturnSequences());
+    runner
+        .rows()
+        .add(
+            new RunningRequest(
+                sources,
+                encoded,
+                options,
+                new StopRules(config.eosTokenIds(), limits),
+                sources.size(),
+                firstSource,
+                true,
+                null,
+                new Interruption(options.timeout(), Thread.currentThread()::isInterrupted),
+                samples));
+    try {
+      while (runner.step()) {
+        // All sequences are rows at once.
+      }
+    } finally {
+      runner.clear();
+    }
+    return samples.all();
+  }
 
-          @Override
-          public void finished(int source, int sequence, SampledTokens result) {
-            results.set(source, sequence, result);
-          }
-        };
-    SourceAdmission admission = new SourceAdmission.Shared(model, cache, encoded);
-    new DecodingLoop(model, cache, buffers, passing)
-        .run(
-            new GreedyOrSampling(
-                model, cache, buffers, admission, options, stop, firstSource, true, listener),
-            interruption);
-    return results.all();
+  private static List<int[]> tokens(Ragged source) {
+    List<int[]> all = new ArrayList<>();
+    for (int i = 0; i < source.sequences(); i++) {
+      int[] tokens = new int[source.length(i)];
+      long first = source.begin(i) * 4L;
+      MemorySegment.copy(
+          source.ids().memory(), ValueLayout.JAVA_INT, first, tokens, 0, tokens.length);
+      all.add(tokens);
+    }
+    return all;
+  }
+
+  /** The samples of each source. */
+  private static final class Samples implements RunningRequest.Listener {
+    private final List<List<SampledTokens>> all = new ArrayList<>();
+    private Throwable failure;
+
+    Samples(int sources, int each) {
+      for (int i = 0; i < sources; i++) {
+        all.add(new ArrayList<>(Collections.nCopies(each, null)));
+      }
+    }
+
+    @Override
+    public boolean begins() {
+      return true;
+    }
+
+    @Override
+    public void token(int source, int sequence, int token, float logProbability) {
+      // Rollouts are read when they are complete.
+    }
+
+    @Override
+    public void finished(int source, int sequence, SampledTokens result) {
+      all.get(source).set(sequence, result);
+    }
+
+    @Override
+    public void found(int source, List<GeneratedTokens> results) {
+      throw new AssertionError("beams are not sampled");
+    }
+
+    @Override
+    public void failed(Throwable reason) {
+      failure = reason;
+    }
+
+    List<List<SampledTokens>> all() {
+      return switch (failure) {
+        case null -> all;
+        case CancellationException e -> {
+          Thread.interrupted(); // the exception stands for the interrupt
+          throw new CancellationException("Generation was interrupted.");
+        }
+        case RuntimeException e -> throw e;
+        case Error e -> throw e;
+        case Throwable e -> throw new AssertionError(e);
+      };
+    }
   }
 
   /**
@@ -256,21 +195,7 @@ public final class Generator implements AutoCloseable {
    * @return bytes
    */
   public long reserve(int sources, int longest, int each, int newTokens) {
-    int slots = Math.multiplyExact(sources, each);
-    lasting.reset();
-    lasting.resetPeak();
-    DecoderCache cache = model.newCache(sources, longest, slots, newTokens, lasting);
-    DecodeBuffers buffers = buffers(cache, GenerationOptions.DEFAULT);
-    for (int slot = 0; slot < slots; slot++) {
-      buffers.start(slot, config.decoderStartTokenId(), slot * newTokens, 0, 1, slot);
-    }
-    buffers.use(slots);
-    passing.reset();
-    passing.resetPeak();
-    model.step(cache, buffers.rows(), buffers.logits(), passing);
-    lasting.reserve(lasting.peak());
-    passing.reserve(passing.peak());
-    return lasting.peak() + passing.peak();
+    return runner.rows().reserve(sources, longest, Math.multiplyExact(sources, each), newTokens);
   }
 
   /**
@@ -281,6 +206,7 @@ public final class Generator implements AutoCloseable {
    * @return bytes more than those of {@link #reserve}
    */
   public long reserveEncoder(long sourceTokens) {
+    Workspace passing = runner.passing();
     long decoding = passing.peak();
     // Once to size the workspace: memory is given back on the way only if it is one block.
     encoderBytes(LONG_SOURCE);
@@ -291,11 +217,11 @@ public final class Generator implements AutoCloseable {
     long bytes = Math.max(decoding, (long) (encoding * 1.01) + (1 << 16));
     passing.reserve(bytes);
     passing.resetPeak();
-    lasting.resetPeak();
     return bytes - decoding;
   }
 
   private long encoderBytes(int tokens) {
+    Workspace passing = runner.passing();
     int[] source = new int[tokens];
     Arrays.fill(source, config.eosTokenId());
     passing.reset();
@@ -306,64 +232,11 @@ public final class Generator implements AutoCloseable {
 
   /** Returns the most memory that was in use since {@link #reserve}, in bytes. */
   public long peak() {
-    return lasting.peak() + passing.peak();
-  }
-
-  private DecodeBuffers buffers(DecoderCache cache, GenerationOptions options) {
-    return new DecodeBuffers(
-        cache.slots(),
-        cache.slotTokens(),
-        config.vocabSize(),
-        config.eosTokenIds(),
-        options,
-        lasting);
-  }
-
-  private static int longest(List<int[]> sources) {
-    return sources.stream().mapToInt(source -> source.length).reduce(1, Math::max);
-  }
-
-  /** Adds up the log-probabilities, in float32 and in the order of the tokens. */
-  private static GeneratedTokens withScore(SampledTokens sampled) {
-    float score = 0;
-    for (float logProbability : sampled.logProbabilities()) {
-      score += logProbability;
-    }
-    return new GeneratedTokens(
-        sampled.tokens(), score, sampled.finished(), sampled.logProbabilities());
-  }
-
-  /** Results by source and sequence, as they come. */
-  private static final class Results<T> {
-    private final List<List<T>> all = new ArrayList<>();
-    private final int[] missing;
-
-    Results(int sources, int each) {
-      missing = new int[sources];
-      for (int i = 0; i < sources; i++) {
-        all.add(new ArrayList<>(Collections.nCopies(each, null)));
-        missing[i] = each;
-      }
-    }
-
-    /** Sets a result; returns true if it was the last one of its source. */
-    boolean set(int source, int sequence, T result) {
-      all.get(source).set(sequence, result);
-      return --missing[source] == 0;
-    }
-
-    List<T> of(int source) {
-      return all.get(source);
-    }
-
-    List<List<T>> all() {
-      return all;
-    }
+    return runner.rows().bytes() + runner.passing().peak();
   }
 
   @Override
   public void close() {
-    lasting.close();
-    passing.close();
+    runner.close();
   }
 }

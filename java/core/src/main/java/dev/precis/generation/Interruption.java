@@ -8,42 +8,50 @@ import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
 
 /**
- * Ends a call that is cancelled or whose time is over: between two operations by {@link #check},
+ * Ends a request that is cancelled or whose time is over: between two operations by {@link #check},
  * and inside long ones, which do not look, by {@link #watch}.
  */
 final class Interruption {
   private static final long POLL_NANOS = 10_000_000;
 
-  private final Ops ops;
   private final BooleanSupplier cancelled;
-  private final long start = System.nanoTime();
   private final Duration timeout;
+  private long start = System.nanoTime();
 
   /**
-   * Begins a call.
+   * Makes it for a request.
    *
-   * @param timeout after which the call ends; null: never
-   * @param cancelled whether the call is to end, asked from several threads
+   * @param timeout after which the request ends; null: never
+   * @param cancelled whether the request is to end, asked from several threads
    */
-  Interruption(Ops ops, Duration timeout, BooleanSupplier cancelled) {
-    this.ops = ops;
+  Interruption(Duration timeout, BooleanSupplier cancelled) {
     this.timeout = timeout;
     this.cancelled = cancelled;
+  }
+
+  /** Begins to count the time. */
+  void begin() {
+    start = System.nanoTime();
   }
 
   private boolean timeIsOver() {
     return timeout != null && System.nanoTime() - start > timeout.toNanos();
   }
 
+  /** Returns whether the request must end. */
+  boolean isOver() {
+    return cancelled.getAsBoolean() || timeIsOver();
+  }
+
   /**
-   * Returns if the call may continue.
+   * Returns if the request may continue.
    *
-   * @throws CancellationException if the call was cancelled
-   * @throws GenerationTimeoutException if the time is over
+   * @throws CancellationException if it was cancelled
+   * @throws GenerationTimeoutException if its time is over
    */
   void check() {
     if (cancelled.getAsBoolean()) {
-      throw new CancellationException("Generation was interrupted.");
+      throw new CancellationException("Generation was cancelled.");
     }
     if (timeIsOver()) {
       throw new GenerationTimeoutException(timeout);
@@ -51,13 +59,13 @@ final class Interruption {
   }
 
   /**
-   * Runs operations that take long, and cancels them when the call must end.
+   * Runs operations that take long, and cancels them when nobody wants them any more; they then
+   * have no result.
    *
-   * @throws CancellationException if the call was cancelled
-   * @throws GenerationTimeoutException if the time is over
+   * @param over whether nobody does, asked from another thread
    */
-  void watch(Runnable operations) {
-    Watch watch = new Watch();
+  static void watch(Ops ops, BooleanSupplier over, Runnable operations) {
+    Watch watch = new Watch(ops, over);
     try {
       operations.run();
     } catch (NativeException e) {
@@ -68,20 +76,25 @@ final class Interruption {
       watch.end();
       ops.cancel(false);
     }
-    // Also where the last operation was over before it could be cancelled.
-    check();
   }
 
-  /** A thread that looks after the call while that is inside the library. */
-  private final class Watch implements Runnable {
-    private final Thread thread =
-        Thread.ofPlatform().daemon().name("precis-interrupts").start(this);
-    private volatile boolean over;
+  /** A thread that looks after the requests while theirs is inside the library. */
+  private static final class Watch implements Runnable {
+    private final Ops ops;
+    private final BooleanSupplier over;
+    private final Thread thread;
+    private volatile boolean ended;
+
+    Watch(Ops ops, BooleanSupplier over) {
+      this.ops = ops;
+      this.over = over;
+      thread = Thread.ofPlatform().daemon().name("precis-interrupts").start(this);
+    }
 
     @Override
     public void run() {
-      while (!over) {
-        if (cancelled.getAsBoolean() || timeIsOver()) {
+      while (!ended) {
+        if (over.getAsBoolean()) {
           ops.cancel(true);
           return;
         }
@@ -91,7 +104,7 @@ final class Interruption {
 
     /** Waits until the thread has ended, so that it cancels nothing later. */
     void end() {
-      over = true;
+      ended = true;
       LockSupport.unpark(thread);
       boolean interrupted = false;
       while (thread.isAlive()) {

@@ -3,26 +3,23 @@ package dev.precis.generation;
 import dev.precis.io.InvalidInputException;
 import dev.precis.t5.T5Model;
 import dev.precis.t5.T5Weights.Adapters;
-import dev.precis.tensor.Ragged;
-import java.util.ArrayDeque;
-import java.util.Deque;
+import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
 
 /**
- * Accepts the requests of many threads and runs them on one.
+ * Accepts the requests of many threads and runs them on one, in one batch.
  *
- * <p>{@link #accept} may be called by any thread, {@link #add} and {@link #step} by the thread that
- * runs the model alone.
+ * <p>{@link #accept} and {@link #load} may be called by any thread, {@link #add} and {@link #step}
+ * by the thread that runs the model alone.
  */
 public final class RequestScheduler implements AutoCloseable {
   private final T5Model model;
-  private final Generator generator;
+  private final RequestRunner runner;
   private final Function<String, Adapters> adapters;
   private final int maxWaiting;
   private final AtomicInteger waiting = new AtomicInteger();
-  private volatile int running;
-  private final Deque<GenerationCall> queue = new ArrayDeque<>();
+  private volatile BatchLoad load = new BatchLoad(0, 0, 0, 0, 0, 0);
 
   /**
    * Makes a scheduler for a model, which must outlive it. The caller must close it.
@@ -42,7 +39,7 @@ public final class RequestScheduler implements AutoCloseable {
     this.model = model;
     this.adapters = adapters;
     this.maxWaiting = maxWaiting;
-    generator = new Generator(model);
+    runner = new RequestRunner(model, maxRows, maxCacheBytes);
   }
 
   /**
@@ -57,8 +54,7 @@ public final class RequestScheduler implements AutoCloseable {
    */
   public GenerationCall accept(
       GenerationRequest request, TokenListener onToken, ResultListener onResult) {
-    generator.check(request.sources(), request.options());
-    Ragged.check(request.sources(), model.config().vocabSize());
+    request.check(model.config().vocabSize());
     adapters(request);
     if (waiting.incrementAndGet() > maxWaiting) {
       waiting.decrementAndGet();
@@ -78,49 +74,41 @@ public final class RequestScheduler implements AutoCloseable {
 
   /** Adds a call to those that wait. */
   public void add(GenerationCall call) {
-    queue.add(call);
+    try {
+      if (call.request().sources().isEmpty()) {
+        if (call.begin()) {
+          call.complete(List.of());
+        }
+        return;
+      }
+      runner.add(call, adapters(call.request()), call::isCancelled);
+    } catch (RuntimeException | Error e) {
+      call.fail(e); // such as: its adapter was removed meanwhile
+    }
   }
 
   /** Returns what the model is doing. */
   public BatchLoad load() {
-    return new BatchLoad(waiting.get(), running, 0, 0, 0, 0);
+    BatchLoad last = load;
+    return new BatchLoad(
+        waiting.get(), last.running(), last.rows(), last.cacheBytes(), last.steps(), last.tokens());
   }
 
-  /** Runs the oldest call and returns whether others wait. */
+  /** Does a step of everything that runs, and returns whether there is more to do. */
   public boolean step() {
-    GenerationCall call = queue.poll();
-    if (call != null && call.begin()) {
-      running = 1;
-      try {
-        run(call);
-      } catch (Throwable e) {
-        call.fail(e);
-      }
-      running = 0;
+    boolean more = runner.step();
+    if (!more) {
+      adapters.apply(null).use(); // for who uses the model without requests
     }
-    return !queue.isEmpty();
-  }
-
-  private void run(GenerationCall call) {
-    GenerationRequest request = call.request();
-    model.weights().use(adapters(request));
-    try {
-      call.complete(
-          generator.generate(
-              request.sources(),
-              request.options(),
-              request.batchSize(),
-              request.firstSource(),
-              call.wantsTokens() ? call::token : null,
-              call.wantsResults() ? call::result : null,
-              call::isCancelled));
-    } finally {
-      model.weights().use(adapters.apply(null));
-    }
+    RowBatch rows = runner.rows();
+    load =
+        new BatchLoad(
+            0, runner.running(), rows.rows(), rows.cacheBytes(), rows.steps(), rows.tokens());
+    return more;
   }
 
   @Override
   public void close() {
-    generator.close();
+    runner.close();
   }
 }

@@ -6,9 +6,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.function.Consumer;
 import java.util.function.IntFunction;
-import java.util.function.IntUnaryOperator;
 
 /**
  * Applies {@link TokenRules} to the scores of rows. transformers applies its processors in a fixed
@@ -78,28 +76,23 @@ final class TokenRuleScores {
   }
 
   /**
-   * Applies the rules that come before those of the kernel to all rows.
+   * Applies the rules that come before those of the kernel to a row.
    *
-   * @param sourceOf the index of a row's source
+   * @param sourceIndex index of the row's source
    */
-  void before(DecodeBuffers buffers, int rows, IntUnaryOperator sourceOf) {
-    eachRow(buffers, rows, sourceOf, this::before);
+  void before(DecodeBuffers buffers, int row, int sourceIndex) {
+    before(scores(buffers, row, sourceIndex));
   }
 
   /** Applies the rules that come after those of the kernel, as {@link #before}. */
-  void after(DecodeBuffers buffers, int rows, IntUnaryOperator sourceOf) {
-    eachRow(buffers, rows, sourceOf, this::after);
+  void after(DecodeBuffers buffers, int row, int sourceIndex) {
+    after(scores(buffers, row, sourceIndex));
   }
 
-  private static void eachRow(
-      DecodeBuffers buffers, int rows, IntUnaryOperator sourceOf, Consumer<Row> rule) {
+  private static Row scores(DecodeBuffers buffers, int row, int sourceIndex) {
     MemorySegment scores = buffers.logits().memory();
     int width = (int) buffers.logits().columns();
-    for (int row = 0; row < rows; row++) {
-      rule.accept(
-          new Row(
-              scores, (long) row * width, width, buffers.history(row), sourceOf.applyAsInt(row)));
-    }
+    return new Row(scores, (long) row * width, width, buffers.history(row), sourceIndex);
   }
 
   private void before(Row row) {

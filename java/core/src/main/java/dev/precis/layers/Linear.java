@@ -13,6 +13,7 @@ import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
 import dev.precis.tensor.Workspace;
 import java.lang.foreign.Arena;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 
@@ -29,6 +30,8 @@ public final class Linear {
   private final List<Part> parts;
   private List<Weight> biases = List.of();
   private LoraWeights lora;
+  private LoraWeights[] rowLora; // null where all rows have the same adapters
+  private int[] rowEnds;
   private List<Parameter> weights;
   private LoraTraining adapters;
 
@@ -197,10 +200,27 @@ public final class Linear {
 
   /** Computes {@code y = alpha (x W' + adapters)}, which is not recorded; x (M, K), y (M, N). */
   public void scaled(Ops ops, Tensor x, Tensor y, float alpha) {
+    multiply(ops, x, y, alpha, false);
+  }
+
+  /** Computes {@code y (+)= alpha (x W' + adapters)} for inference. */
+  private void multiply(Ops ops, Tensor x, Tensor y, float alpha, boolean accumulate) {
+    if (rowLora == null) {
+      multiply(ops, x, lora, y, alpha, accumulate);
+      return;
+    }
+    for (int i = 0, begin = 0; i < rowLora.length; begin = rowEnds[i++]) {
+      int rows = rowEnds[i] - begin;
+      multiply(ops, x.rows(begin, rows), rowLora[i], y.rows(begin, rows), alpha, accumulate);
+    }
+  }
+
+  private void multiply(
+      Ops ops, Tensor x, LoraWeights lora, Tensor y, float alpha, boolean accumulate) {
     if (lora == null) {
-      ops.matmul(x, w, y, alpha, false);
+      ops.matmul(x, w, y, alpha, accumulate);
     } else {
-      ops.loraMatmul(x, w, lora, y, alpha, false);
+      ops.loraMatmul(x, w, lora, y, alpha, accumulate);
     }
   }
 
@@ -212,10 +232,8 @@ public final class Linear {
   private void product(Ops ops, Tensor x, LoraTraining.Kept kept, Tensor y, boolean accumulate) {
     if (kept != null) {
       adapters.forward(ops, x, w, kept, y, accumulate);
-    } else if (lora != null) {
-      ops.loraMatmul(x, w, lora, y, 1, accumulate);
     } else {
-      ops.matmul(x, w, y, 1, accumulate);
+      multiply(ops, x, y, 1, accumulate);
     }
     for (int i = 0; i < biases.size(); i++) {
       ops.addBias(outputs(y, i), biases.get(i).value());
@@ -275,6 +293,21 @@ public final class Linear {
   /** Puts adapters on the weight, or takes them off with null. */
   public void use(LoraWeights adapters) {
     lora = adapters;
+    rowLora = null;
+  }
+
+  /**
+   * Puts adapters of single rows on the weight, for inference: products then have as many rows.
+   *
+   * @param adapters null where rows have none
+   * @param ends the last row of each, plus one; its first row is the end of the one before
+   */
+  public void use(LoraWeights[] adapters, int[] ends) {
+    rowLora = adapters;
+    rowEnds = ends;
+    if (Arrays.stream(adapters).allMatch(each -> each == adapters[0])) {
+      use(adapters[0]);
+    }
   }
 
   /**

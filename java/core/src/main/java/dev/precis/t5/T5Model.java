@@ -198,22 +198,25 @@ public final class T5Model {
   /**
    * Makes room for decoding token by token.
    *
-   * @param sources sources of one batch, at most
-   * @param sourceTokens tokens of each, at most
-   * @param slots sequences that are decoded in one batch, at most
-   * @param slotTokens decoder inputs of each, at most
+   * @param crossRows tokens of all sources at the same time
+   * @param selfRows decoder inputs of all sequences at the same time
    */
-  public DecoderCache newCache(
-      int sources, int sourceTokens, int slots, int slotTokens, Workspace workspace) {
+  public DecoderCache newCache(long crossRows, long selfRows, Workspace workspace) {
     int layers = config.numDecoderLayers();
     Attention.KeyValue[] cross = new Attention.KeyValue[layers];
     Attention.KeyValue[] self = new Attention.KeyValue[layers];
     for (int i = 0; i < layers; i++) {
-      cross[i] = keyValue((long) sources * sourceTokens, workspace);
-      self[i] = keyValue((long) slots * slotTokens, workspace);
+      cross[i] = keyValue(crossRows, workspace);
+      self[i] = keyValue(selfRows, workspace);
     }
-    Tensor admitted = workspace.tensor(stack.activations(), sourceTokens, 2L * config.inner());
-    return new DecoderCache(cross, self, admitted, sources, sourceTokens, slots, slotTokens);
+    return new DecoderCache(cross, self);
+  }
+
+  /** Returns the bytes that {@link #newCache} takes of a workspace. */
+  public long cacheBytes(long crossRows, long selfRows) {
+    long row = (long) config.inner() * stack.activations().bytes();
+    long layer = Workspace.size(crossRows * row) + Workspace.size(selfRows * row);
+    return 2L * config.numDecoderLayers() * layer;
   }
 
   private Attention.KeyValue keyValue(long rows, Workspace workspace) {
@@ -228,55 +231,49 @@ public final class T5Model {
    * <p>Keys and values are apart, because each step reads all of one and then all of the other:
    * contiguous, at the memory's speed; interleaved, eight times as slowly.
    *
-   * @param cross for each layer (sources x sourceTokens, inner): the cross-attention's, computed
+   * @param cross for each layer (tokens of all sources, inner): the cross-attention's, computed
    *     once for each source
-   * @param self for each layer (slots x slotTokens, inner): the self-attention's
-   * @param admitted (sourceTokens, 2 inner): keys and values of one source on their way
+   * @param self for each layer (decoder inputs of all sequences, inner): the self-attention's
    */
-  public record DecoderCache(
-      Attention.KeyValue[] cross,
-      Attention.KeyValue[] self,
-      Tensor admitted,
-      int sources,
-      int sourceTokens,
-      int slots,
-      int slotTokens) {}
+  public record DecoderCache(Attention.KeyValue[] cross, Attention.KeyValue[] self) {}
 
-  /** Puts the keys and values of the encoder's i-th sequence into a place for sources. */
-  public void admit(Encoded encoded, int i, DecoderCache cache, int place) {
+  /**
+   * Puts the keys and values of the encoder's i-th sequence into the cache.
+   *
+   * @param first row of the cache that its first token gets
+   * @param workspace temporary memory, released again
+   */
+  public void admit(Encoded encoded, int i, DecoderCache cache, long first, Workspace workspace) {
+    Workspace.Mark mark = workspace.mark();
     int length = encoded.source().length(i);
-    if (length > cache.sourceTokens || place >= cache.sources) {
-      throw new IllegalArgumentException(
-          length
-              + " tokens at place "
-              + place
-              + " do not fit "
-              + cache.sources
-              + " sources of "
-              + cache.sourceTokens);
-    }
+    int inner = config.inner();
     Tape tape = Tape.inference(ops, null);
     Variable hidden = tape.constant(encoded.hidden().rows(encoded.source().begin(i), length));
-    int inner = config.inner();
-    long first = (long) place * cache.sourceTokens;
-    Tensor keyValue = cache.admitted.rows(0, length);
+    Tensor keyValue = workspace.tensor(stack.activations(), length, 2L * inner);
     List<Layer> layers = weights.decoder().layers();
     for (int l = 0; l < layers.size(); l++) {
       stack.product(tape, layers.get(l).crossKeyValue(), hidden, keyValue);
       ops.convert(keyValue.columns(0, inner), cache.cross[l].keys().rows(first, length));
       ops.convert(keyValue.columns(inner, inner), cache.cross[l].values().rows(first, length));
     }
+    workspace.release(mark);
+  }
+
+  /** Returns the bytes of temporary memory that {@link #admit} takes for so many tokens. */
+  public long admissionBytes(int tokens) {
+    return Workspace.size(2L * tokens * config.inner() * stack.activations().bytes());
   }
 
   /**
    * The rows of one decoding step; their memory is read anew by each step.
    *
    * @param ids (M) int32: the token that each row reads now
-   * @param keyStarts (M) int32: slot x slotTokens
+   * @param keyStarts (M) int32: first row of the row's own keys and values in the cache
    * @param lengths (M) int32: tokens of the row so far, this one included
-   * @param crossStarts (M) int32: place x sourceTokens
+   * @param crossStarts (M) int32: likewise of its source's
    * @param crossLengths (M) int32
-   * @param ancestors (M, slotTokens) int32, or null: see {@code precis_attention_decode}
+   * @param ancestors (M, positions) int32, or null: see {@code precis_attention_decode}; a slot has
+   *     as many rows
    */
   public record Rows(
       Tensor ids,
@@ -296,7 +293,11 @@ public final class T5Model {
     Workspace.Mark mark = workspace.mark();
     Tape tape = Tape.inference(ops, workspace);
     Attention.CacheRows selfRows =
-        new Attention.CacheRows(rows.keyStarts, rows.lengths, rows.ancestors, cache.slotTokens);
+        new Attention.CacheRows(
+            rows.keyStarts,
+            rows.lengths,
+            rows.ancestors,
+            rows.ancestors == null ? 0 : rows.ancestors.columns());
     Attention.CacheRows crossRows =
         new Attention.CacheRows(rows.crossStarts, rows.crossLengths, null, 0);
     Variable x = stack.embed(tape, rows.ids());

@@ -15,7 +15,6 @@ import dev.precis.tensor.DType;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Collections;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -238,15 +237,38 @@ public record T5Weights(
     }
   }
 
-  /**
-   * Adapters that are packed for every product of a model.
-   *
-   * @param products what each of {@link #linears} gets, in order; null where it gets nothing
-   */
-  public record Adapters(List<LoraWeights> products) {
-    /** Keeps its own list. */
-    public Adapters {
-      products = Collections.unmodifiableList(new ArrayList<>(products));
+  /** Adapters that are packed for every product of a model. */
+  public static final class Adapters {
+    private final Linear[] linears;
+    private final LoraWeights[] products; // null where a product gets nothing
+
+    private Adapters(List<Linear> linears, LoraWeights[] products) {
+      this.linears = linears.toArray(Linear[]::new);
+      this.products = products;
+    }
+
+    /** Puts them on the weights, in place of those that are there. */
+    public void use() {
+      for (int i = 0; i < linears.length; i++) {
+        linears[i].use(products[i]);
+      }
+    }
+
+    /**
+     * Puts adapters of single rows on the weights, in place of those that are there: products then
+     * have as many rows.
+     *
+     * @param ends each adapters' last row, plus one; their first row is the end of those before
+     */
+    public static void use(List<Adapters> all, int[] ends) {
+      Linear[] linears = all.getFirst().linears;
+      for (int i = 0; i < linears.length; i++) {
+        LoraWeights[] products = new LoraWeights[all.size()];
+        for (int j = 0; j < products.length; j++) {
+          products[j] = all.get(j).products[i];
+        }
+        linears[i].use(products, ends);
+      }
     }
   }
 
@@ -263,17 +285,11 @@ public record T5Weights(
         adapters.stream().map(PeftAdapter::modules).toList();
     List<Linear> linears = linears();
     linears.forEach(linear -> linear.check(modules, ops));
-    List<LoraWeights> products = new ArrayList<>();
-    linears.forEach(linear -> products.add(linear.pack(modules, ops, owner)));
-    return new Adapters(products);
-  }
-
-  /** Puts packed adapters on the weights, in place of those that were there. */
-  public void use(Adapters adapters) {
-    List<Linear> linears = linears();
-    for (int i = 0; i < linears.size(); i++) {
-      linears.get(i).use(adapters.products.get(i));
-    }
+    return new Adapters(
+        linears,
+        linears.stream()
+            .map(linear -> linear.pack(modules, ops, owner))
+            .toArray(LoraWeights[]::new));
   }
 
   /** Says in a note which tensors of a checkpoint a model does not read. */

@@ -39,9 +39,9 @@ public final class Workspace implements AutoCloseable {
     }
 
     MemorySegment memory(long bytes) {
-      long rounded = (Math.max(bytes, 1) + ALIGNMENT - 1) & -ALIGNMENT;
-      while (current < pieces.size() && used + rounded > size(current)) {
-        before += size(current);
+      long rounded = size(bytes);
+      while (current < pieces.size() && used + rounded > sizeOf(current)) {
+        before += sizeOf(current);
         current++;
         used = 0;
       }
@@ -54,7 +54,7 @@ public final class Workspace implements AutoCloseable {
       return memory;
     }
 
-    private long size(int piece) {
+    private long sizeOf(int piece) {
       return pieces.get(piece).memory.byteSize();
     }
 
@@ -126,6 +126,11 @@ public final class Workspace implements AutoCloseable {
     this.owner = owner;
     device = new Pieces(owner, false);
     shared = owner.onGpu() ? new Pieces(owner, true) : device;
+  }
+
+  /** Returns the bytes that a tensor of so many bytes takes. */
+  public static long size(long bytes) {
+    return (Math.max(bytes, 1) + ALIGNMENT - 1) & -ALIGNMENT;
   }
 
   /** Hands out a contiguous tensor, valid until the next {@link #reset} or {@link #release}. */

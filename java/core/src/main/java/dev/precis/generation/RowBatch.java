@@ -1,0 +1,599 @@
+package dev.precis.generation;
+
+import dev.precis.generation.RowRanges.Range;
+import dev.precis.generation.RunningRequest.Source;
+import dev.precis.ops.GraphCache;
+import dev.precis.ops.Ops;
+import dev.precis.t5.T5Model;
+import dev.precis.t5.T5Weights.Adapters;
+import dev.precis.tensor.Workspace;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Deque;
+import java.util.List;
+import java.util.concurrent.CancellationException;
+import java.util.function.Consumer;
+
+/**
+ * Greedy decoding and sampling for many requests in one batch ("continuous batching", Yu et al.
+ * 2022): each sequence is a row. Between two steps finished and cancelled rows leave and others
+ * enter, so that no step runs half empty. Each row has the options of its own request, and its
+ * tokens do not depend on its neighbors.
+ *
+ * <p>The next row goes to the request with the fewest rows, the oldest among equals: a request of a
+ * thousand sources holds up none of a single one. Where memory is short, the next one waits for it,
+ * and nobody overtakes.
+ *
+ * <p>The sequences of one source share its encoding and its cross-attention's keys and values, and
+ * are neighbors, so that attention reads those once for several rows.
+ */
+final class RowBatch implements AutoCloseable {
+  /** Source tokens that are encoded between two steps while rows are running. */
+  private static final int TOKENS_BETWEEN_STEPS = 1024;
+
+  /** The most source tokens of one run of the encoder; a longer source has a run of its own. */
+  private static final int TOKENS_AT_ONCE = 4096;
+
+  /** The kind of a step: what its operations depend on besides the contents of memory. */
+  private record StepKind(
+      int rows, int memory, Adapters adapters, TokenChoice.Kind choice, int mixture) {}
+
+  /** A sequence that is being decoded. */
+  private static final class Row {
+    final RunningRequest request;
+    final Source source;
+    final int index;
+    final Range range;
+    final float[] logProbabilities;
+    final float[] warped;
+    int generated;
+    boolean complete;
+
+    Row(RunningRequest request, Source source, int index, Range range) {
+      this.request = request;
+      this.source = source;
+      this.index = index;
+      this.range = range;
+      int limit = request.limit(source.index());
+      logProbabilities = new float[limit];
+      warped = request.warped() ? new float[limit] : null;
+    }
+  }
+
+  private final T5Model model;
+  private final Ops ops;
+  private final int mostRows;
+  private final long mostBytes;
+  private final Workspace passing;
+  private final KeyValuePool pool;
+  private final GraphCache graphs;
+  private final SourceEncoder encoder;
+  private final Deque<RunningRequest> waiting = new ArrayDeque<>();
+  private final List<RunningRequest> running = new ArrayList<>();
+  private final List<Row> rows = new ArrayList<>();
+  private final Runnable step = this::launch;
+  private Workspace bufferMemory;
+  private DecodeBuffers buffers;
+  private int memory; // changes when buffers or pool are others
+  private int poolMoves;
+  private final List<Adapters> mixedAdapters = new ArrayList<>(); // of rows, where they differ
+  private int[] adapterEnds;
+  private final List<TokenChoice> choices = new ArrayList<>();
+  private boolean changed; // rows have come or gone since the last step
+  private int mixtures; // how often rows of different kinds have been put together
+  private StepKind kind;
+  private int hostRows; // whose scores the host changes
+  private long steps;
+  private long tokens;
+
+  /**
+   * Makes an empty batch.
+   *
+   * @param passing memory that is reset in every step
+   * @param mostRows rows of a step, but a single request may have more if it asks for them
+   * @param mostBytes of the KV cache, but a single sequence may have more if it needs them
+   */
+  RowBatch(T5Model model, Workspace passing, int mostRows, long mostBytes) {
+    this.model = model;
+    this.ops = model.ops();
+    this.passing = passing;
+    this.mostRows = mostRows;
+    this.mostBytes = mostBytes;
+    pool = new KeyValuePool(model);
+    graphs = new GraphCache(ops);
+    encoder = new SourceEncoder(model, passing, TOKENS_AT_ONCE);
+  }
+
+  /** Adds a request behind those that wait. */
+  void add(RunningRequest request) {
+    waiting.add(request);
+  }
+
+  /** Returns whether there is nothing to do. */
+  boolean isEmpty() {
+    return waiting.isEmpty() && running.isEmpty();
+  }
+
+  /** Returns the number of rows. */
+  int rows() {
+    return rows.size();
+  }
+
+  /** Returns the number of requests that have begun. */
+  int running() {
+    return running.size();
+  }
+
+  /** Returns the number of decoding steps so far. */
+  long steps() {
+    return steps;
+  }
+
+  /** Returns the number of tokens that were generated so far. */
+  long tokens() {
+    return tokens;
+  }
+
+  /** Returns the bytes of the KV cache. */
+  long cacheBytes() {
+    return pool.bytes();
+  }
+
+  /** Returns the bytes that are held between steps: the KV cache and the rows. */
+  long bytes() {
+    return pool.bytes() + (bufferMemory == null ? 0 : bufferMemory.peak());
+  }
+
+  /** Removes what has ended, admits what may enter, and decodes one step. */
+  void step() {
+    removeEnded();
+    admit();
+    if (rows.isEmpty()) {
+      return;
+    }
+    try {
+      decode();
+    } catch (RuntimeException | Error e) {
+      for (RunningRequest each : List.copyOf(running)) {
+        end(each, e);
+      }
+      return;
+    }
+    accept();
+  }
+
+  /**
+   * Allocates the memory of a request that runs alone, all at once.
+   *
+   * @param sources in one batch
+   * @param longest tokens of each source
+   * @param count rows
+   * @param newTokens of each row
+   * @return bytes, those of a step included
+   */
+  long reserve(int sources, int longest, int count, int newTokens) {
+    pool.reserve((long) count * newTokens, (long) sources * longest, Long.MAX_VALUE);
+    resize(count, newTokens, false);
+    for (int row = 0; row < count; row++) {
+      buffers.start(row, model.config().decoderStartTokenId(), row * newTokens, 0, 1, row);
+    }
+    buffers.use(count);
+    passing.reset();
+    passing.resetPeak();
+    model.step(pool.cache(), buffers.rows(), buffers.logits(), passing);
+    long most = Math.max(passing.peak(), model.admissionBytes(longest));
+    passing.reserve(most);
+    return bytes() + most;
+  }
+
+  // ------------------------------------------------------------------ requests that end
+
+  private void removeEnded() {
+    for (int i = running.size() - 1; i >= 0; i--) {
+      RunningRequest request = running.get(i);
+      try {
+        request.interruption().check();
+      } catch (CancellationException | GenerationTimeoutException e) {
+        end(request, e);
+      }
+    }
+  }
+
+  /** Ends a request before it is complete. */
+  private void end(RunningRequest request, Throwable reason) {
+    remove(request);
+    request.listener().failed(reason);
+  }
+
+  private void remove(RunningRequest request) {
+    for (int row = rows.size() - 1; row >= 0; row--) {
+      if (rows.get(row).request == request) {
+        remove(row);
+      }
+    }
+    // Sources some of whose sequences have yet to begin.
+    for (Source source : List.copyOf(request.admitted())) {
+      release(request, source);
+    }
+    running.remove(request);
+  }
+
+  /** Removes every request without a word to its listener. */
+  void clear() {
+    waiting.clear();
+    while (!running.isEmpty()) {
+      remove(running.getLast());
+    }
+  }
+
+  private void remove(int row) {
+    changed = true;
+    Row removed = rows.remove(row);
+    buffers.copy(buffers, row + 1, row, rows.size() - row);
+    removed.request.leave();
+    pool.freeSelf(removed.range);
+    hostRows -= removed.request.tokenRules() == null ? 0 : 1;
+    if (removed.source.finish()) {
+      release(removed.request, removed.source);
+    }
+  }
+
+  private void release(RunningRequest request, Source source) {
+    request.release(source);
+    pool.freeCross(source.rows());
+  }
+
+  // ------------------------------------------------------------------ admission
+
+  private void admit() {
+    RunningRequest request = next();
+    if (request == null) {
+      return;
+    }
+    int left = rows.isEmpty() ? Integer.MAX_VALUE : TOKENS_BETWEEN_STEPS;
+    boolean first = true;
+    List<SourceEncoder.Admission> sources = new ArrayList<>();
+    for (; request != null; request = next()) {
+      int length = request.tokens(request.nextSource()).length;
+      boolean encodes = request.nextSequence() == 0 && request.encoded() == null;
+      if (rows.size() >= Math.max(mostRows, request.mostRows())
+          || (encodes && !first && length > left)) {
+        break;
+      }
+      if (request == waiting.peek()) {
+        waiting.remove();
+        if (!request.listener().begins()) {
+          continue;
+        }
+        running.add(request);
+        request.interruption().begin();
+        try {
+          makeRoom(request);
+        } catch (RuntimeException | Error e) {
+          end(request, e); // such as: not so much memory
+          continue;
+        }
+      }
+      if (!enter(request, sources)) {
+        break;
+      }
+      if (encodes) {
+        left -= length;
+        first = false;
+      }
+    }
+    placeRows();
+    encode(sources);
+  }
+
+  /** Returns the request that has the next row; null if there is none. */
+  private RunningRequest next() {
+    RunningRequest fewest = null;
+    for (int i = 0; i < running.size(); i++) {
+      RunningRequest each = running.get(i);
+      if (each.hasNext()
+          && each.rows() < each.mostRows()
+          && (fewest == null || each.rows() < fewest.rows())) {
+        fewest = each;
+      }
+    }
+    return waiting.isEmpty() || (fewest != null && fewest.rows() == 0) ? fewest : waiting.peek();
+  }
+
+  /** Makes room for all rows that a request has at the same time, as far as there may be. */
+  private void makeRoom(RunningRequest request) {
+    int each = request.options().numReturnSequences();
+    long sources = (request.mostRows() + each - 1L) / each;
+    pool.reserve(
+        (long) request.mostRows() * request.longestLimit(), sources * request.longest(), mostBytes);
+    int most = Math.max(request.mostRows(), Math.min(mostRows, rows.size() + request.mostRows()));
+    resize(Math.max(most, rows.size() + 1), request.longestLimit(), request.tokenRules() != null);
+  }
+
+  /** Gives the buffers so many rows of so many tokens, unless they have them. */
+  private void resize(int capacity, int newTokens, boolean onHost) {
+    int rowsWanted = buffers == null ? capacity : Math.max(capacity, buffers.capacity());
+    int tokensWanted = buffers == null ? newTokens : Math.max(newTokens, buffers.newTokens());
+    boolean hostWanted = onHost || (buffers != null && buffers.onHost());
+    if (buffers != null
+        && rowsWanted == buffers.capacity()
+        && tokensWanted == buffers.newTokens()
+        && hostWanted == buffers.onHost()) {
+      return;
+    }
+    Workspace newMemory = ops.newWorkspace();
+    DecodeBuffers larger =
+        new DecodeBuffers(
+            rowsWanted,
+            tokensWanted,
+            model.config().vocabSize(),
+            model.config().eosTokenIds(),
+            hostWanted,
+            hostWanted,
+            newMemory);
+    if (buffers != null) {
+      larger.copy(buffers, 0, 0, rows.size());
+      bufferMemory.close();
+    }
+    bufferMemory = newMemory;
+    buffers = larger;
+    memory++;
+    changed = true;
+  }
+
+  /**
+   * Has the next sequence of a request enter.
+   *
+   * @param sources receives its source if that is to be encoded first
+   * @return false if there is no memory for it now
+   */
+  private boolean enter(RunningRequest request, List<SourceEncoder.Admission> sources) {
+    int source = request.nextSource();
+    boolean isNew = request.nextSequence() == 0;
+    if (pool.isEmpty()) {
+      // A single sequence may have more memory than there is for all.
+      pool.reserve(request.limit(source), request.tokens(source).length, mostBytes);
+    }
+    Range cross = isNew ? pool.allocateCross(request.tokens(source).length, mostBytes) : null;
+    if (isNew && cross == null) {
+      return false;
+    }
+    Range self = pool.allocateSelf(request.limit(source), mostBytes);
+    if (self == null) {
+      if (isNew) {
+        pool.freeCross(cross);
+      }
+      return false;
+    }
+    if (isNew) {
+      request.admit(cross);
+      sources.add(new SourceEncoder.Admission(request, source, cross));
+    }
+    insert(request, request.nextSequence(), self);
+    return true;
+  }
+
+  private void insert(RunningRequest request, int index, Range range) {
+    changed = true;
+    Source source = request.begin();
+    resize(rows.size() + 1, buffers.newTokens(), false);
+    int at = place(request, source);
+    buffers.copy(buffers, at, at + 1, rows.size() - at);
+    rows.add(at, new Row(request, source, index, range));
+    buffers.start(
+        at,
+        model.config().decoderStartTokenId(),
+        range.begin(),
+        source.rows().begin(),
+        source.rows().length(),
+        request.stream(source.index(), index));
+    hostRows += request.tokenRules() == null ? 0 : 1;
+  }
+
+  /** Returns the place of a new row: rows of a source, a request and an adapter are neighbors. */
+  private int place(RunningRequest request, Source source) {
+    int behindRequest = -1;
+    int behindAdapters = -1;
+    for (int i = rows.size(); i > 0; i--) {
+      Row row = rows.get(i - 1);
+      if (row.source == source) {
+        return i;
+      }
+      if (row.request == request && behindRequest < 0) {
+        behindRequest = i;
+      }
+      if (row.request.adapters() == request.adapters() && behindAdapters < 0) {
+        behindAdapters = i;
+      }
+    }
+    return behindRequest >= 0 ? behindRequest : behindAdapters >= 0 ? behindAdapters : rows.size();
+  }
+
+  /** Tells the rows where their keys and values are, if those have moved. */
+  private void placeRows() {
+    if (poolMoves == pool.moves()) {
+      return;
+    }
+    poolMoves = pool.moves();
+    memory++;
+    changed = true;
+    for (int i = 0; i < rows.size(); i++) {
+      Row row = rows.get(i);
+      buffers.place(i, row.range.begin(), row.source.rows().begin());
+    }
+  }
+
+  private void encode(List<SourceEncoder.Admission> sources) {
+    for (int begin = 0, end; begin < sources.size(); begin = end) {
+      end = encoder.endOfRun(sources, begin);
+      List<SourceEncoder.Admission> run = sources.subList(begin, end);
+      try {
+        encoder.run(run, pool.cache());
+      } catch (RuntimeException | Error e) {
+        for (SourceEncoder.Admission each : run) {
+          if (running.contains(each.request())) {
+            end(each.request(), e);
+          }
+        }
+      }
+    }
+    if (!sources.isEmpty()) {
+      removeEnded(); // an encoder that was cancelled has left nothing to go on with
+    }
+  }
+
+  // ------------------------------------------------------------------ steps
+
+  private void decode() {
+    buffers.use(rows.size());
+    if (changed) {
+      arrange();
+    }
+    if (!mixedAdapters.isEmpty()) {
+      Adapters.use(mixedAdapters, adapterEnds);
+    } else if (kind.adapters != null) {
+      kind.adapters.use();
+    }
+    passing.reset();
+    graphs.run(kind, step);
+    ops.synchronize();
+    if (hostRows > 0) {
+      chooseOnHost();
+    }
+    steps++;
+    tokens += rows.size();
+  }
+
+  /** Finds out which rows are computed alike. Rows of the same adapters are neighbors. */
+  private void arrange() {
+    changed = false;
+    RunningRequest first = rows.getFirst().request;
+    mixedAdapters.clear();
+    choices.clear();
+    TokenChoice.Kind firstKind = TokenChoice.Kind.of(first);
+    TokenChoice.Kind now = firstKind;
+    List<Integer> ends = new ArrayList<>();
+    int begin = 0;
+    for (int i = 1; i <= rows.size(); i++) {
+      RunningRequest before = rows.get(i - 1).request;
+      RunningRequest next = i < rows.size() ? rows.get(i).request : null;
+      if (next == null || next.adapters() != before.adapters()) {
+        mixedAdapters.add(before.adapters());
+        ends.add(i);
+      }
+      TokenChoice.Kind then =
+          next == before ? now : next == null ? null : TokenChoice.Kind.of(next);
+      if (!now.equals(then)) {
+        choices.add(new TokenChoice(ops, now, buffers.part(begin, i - begin, before.options())));
+        begin = i;
+        now = then;
+      }
+    }
+    boolean mixed = ends.size() > 1 || choices.size() > 1;
+    adapterEnds = ends.stream().mapToInt(each -> each).toArray();
+    if (ends.size() == 1) {
+      mixedAdapters.clear();
+    }
+    mixtures += mixed ? 1 : 0;
+    kind = new StepKind(rows.size(), memory, first.adapters(), firstKind, mixed ? mixtures : 0);
+  }
+
+  private void launch() {
+    model.step(pool.cache(), buffers.rows(), buffers.logits(), passing);
+    if (hostRows == 0) {
+      choose();
+    }
+  }
+
+  private void choose() {
+    for (int i = 0; i < choices.size(); i++) {
+      choices.get(i).choose();
+    }
+  }
+
+  /** Chooses the tokens where the host changes the scores of some rows before. */
+  private void chooseOnHost() {
+    onHost(TokenChoice::keepOriginals);
+    eachHostRow((rules, row, source) -> rules.before(buffers, row, source));
+    onHost(TokenChoice::process);
+    eachHostRow((rules, row, source) -> rules.after(buffers, row, source));
+    choose();
+    ops.synchronize();
+    eachHostRow((rules, row, source) -> buffers.useOriginalLogProbability(row));
+  }
+
+  /** Does something with the rows whose scores the host changes, and waits for it. */
+  private void onHost(Consumer<TokenChoice> operation) {
+    choices.stream().filter(TokenChoice::onHost).forEach(operation);
+    ops.synchronize();
+  }
+
+  /** What the host does with a row. */
+  private interface HostRule {
+    void apply(TokenRuleScores rules, int row, int source);
+  }
+
+  private void eachHostRow(HostRule rule) {
+    for (int i = 0; i < rows.size(); i++) {
+      Row row = rows.get(i);
+      if (row.request.tokenRules() != null) {
+        rule.apply(row.request.tokenRules(), i, row.source.index());
+      }
+    }
+  }
+
+  /** Reads the tokens that were chosen; complete sequences leave. */
+  private void accept() {
+    boolean any = false;
+    for (int i = 0; i < rows.size(); i++) {
+      Row row = rows.get(i);
+      RunningRequest request = row.request;
+      int source = row.source.index();
+      int token = buffers.append(i);
+      float logProbability = buffers.logProbability(i);
+      row.logProbabilities[row.generated] = logProbability;
+      if (row.warped != null) {
+        row.warped[row.generated] = buffers.warpedLogProbability(i);
+      }
+      row.generated++;
+      request.listener().token(source, row.index, token, logProbability);
+      row.complete = request.stops(source, row.generated, token);
+      any |= row.complete;
+    }
+    // From the last row down, for the rows behind one that leaves move.
+    for (int i = rows.size() - 1; any && i >= 0; i--) {
+      if (rows.get(i).complete) {
+        finish(i);
+      }
+    }
+  }
+
+  private void finish(int i) {
+    Row row = rows.get(i);
+    RunningRequest request = row.request;
+    int n = row.generated;
+    int[] all = buffers.history(i, 1, n);
+    SampledTokens result =
+        new SampledTokens(
+            all,
+            Arrays.copyOf(row.logProbabilities, n),
+            row.warped == null ? null : Arrays.copyOf(row.warped, n),
+            request.ends(all[n - 1]));
+    remove(i);
+    if (request.isComplete()) {
+      running.remove(request);
+    }
+    request.listener().finished(row.source.index(), row.index, result);
+  }
+
+  @Override
+  public void close() {
+    clear();
+    graphs.close();
+    pool.close();
+    if (bufferMemory != null) {
+      bufferMemory.close();
+    }
+  }
+}

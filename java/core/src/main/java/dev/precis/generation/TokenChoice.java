@@ -1,0 +1,82 @@
+package dev.precis.generation;
+
+import dev.precis.generation.DecodeBuffers.Part;
+import dev.precis.ops.LogitRules;
+import dev.precis.ops.Ops;
+import dev.precis.ops.SamplingParameters;
+
+/** Chooses the tokens of neighboring rows that have the same rules and parameters. */
+final class TokenChoice {
+  /**
+   * The rules and the parameters.
+   *
+   * @param sampling null: greedy decoding
+   * @param onHost whether the host changes the scores, which are then chosen from as they are
+   * @param warped whether the log-probabilities of the warped distribution are wanted
+   */
+  record Kind(
+      SamplingParameters sampling,
+      float repetitionPenalty,
+      int noRepeatNgramSize,
+      int minNewTokens,
+      boolean onHost,
+      boolean warped) {
+    /** Returns the kind of a request. */
+    static Kind of(RunningRequest request) {
+      GenerationOptions options = request.options();
+      return new Kind(
+          options.sample()
+              ? new SamplingParameters(
+                  options.seed(), options.temperature(), options.topK(), options.topP())
+              : null,
+          options.repetitionPenalty(),
+          options.noRepeatNgramSize(),
+          options.minNewTokens(),
+          request.tokenRules() != null,
+          request.warped());
+    }
+  }
+
+  private final Ops ops;
+  private final Kind kind;
+  private final Part part;
+  private final SamplingParameters.Outputs outputs;
+
+  /** Takes rows that are all of a kind. */
+  TokenChoice(Ops ops, Kind kind, Part part) {
+    this.ops = ops;
+    this.kind = kind;
+    this.part = part;
+    outputs =
+        new SamplingParameters.Outputs(
+            part.tokens(),
+            part.logProbabilities(),
+            kind.warped ? part.warpedLogProbabilities() : null,
+            null);
+  }
+
+  /** Returns whether the host changes the scores. */
+  boolean onHost() {
+    return kind.onHost;
+  }
+
+  /** Keeps the log-probabilities that the model gave, before the host changes scores. */
+  void keepOriginals() {
+    ops.softmax(part.logits(), part.originals(), true);
+  }
+
+  /** Applies the rules of the kernel, in the middle of those of the host. */
+  void process() {
+    ops.processLogits(part.logits(), part.rules());
+  }
+
+  /** Launches the operation that chooses the tokens. */
+  void choose() {
+    LogitRules rules = kind.onHost ? part.noRules() : part.rules();
+    if (kind.sampling == null) {
+      ops.greedy(part.logits(), rules, part.tokens(), part.logProbabilities());
+    } else {
+      ops.sample(part.logits(), rules, kind.sampling, part.streams(), part.offsets(), outputs);
+    }
+  }
+}
