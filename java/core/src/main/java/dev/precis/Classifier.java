@@ -18,12 +18,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
-import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CancellationException;
-import java.util.stream.IntStream;
 
 /**
  * Classifies texts with a RoBERTa model (Liu et al. 2019); scores have the labels' names.
@@ -34,10 +32,10 @@ import java.util.stream.IntStream;
  * }
  * }</pre>
  *
- * <p>Any thread may call, virtual ones too; calls run one after another on a thread of the model,
- * because one call uses every core, and the callers wait, see {@link T5}. A call that is
+ * <p>Any thread may call, virtual ones too. The texts of all calls are scored in batches, on a
+ * thread of the model; the calls take turns, and the callers wait, see {@link T5}. A call that is
  * interrupted ends with a {@link CancellationException}. After {@link #close} every call throws an
- * {@link IllegalStateException}, and so does a call from a callback.
+ * {@link IllegalStateException}.
  */
 public final class Classifier implements AutoCloseable {
   /** The most tokens of a batch; a longer text is a batch of its own. */
@@ -51,6 +49,7 @@ public final class Classifier implements AutoCloseable {
   private final Workspace workspace;
   private final Tape tape;
   private final int maxTokens;
+  private final ScoringBatches batches = new ScoringBatches(this::compute, BATCH_TOKENS);
 
   /**
    * The scores of a text.
@@ -91,6 +90,7 @@ public final class Classifier implements AutoCloseable {
     }
     workspace = engine.add(engine.ops().newWorkspace());
     tape = new Tape(engine.ops(), workspace, false);
+    engine.work(batches::step);
   }
 
   /**
@@ -214,8 +214,7 @@ public final class Classifier implements AutoCloseable {
   private long measure(int tokens) {
     workspace.resetPeak();
     List<int[]> pairs = Collections.nCopies(tokens / 2, new int[2]);
-    int[] order = IntStream.range(0, pairs.size()).toArray();
-    compute(pairs, order, 0, order.length, new float[order.length][]);
+    compute(pairs);
     return workspace.peak();
   }
 
@@ -247,63 +246,39 @@ public final class Classifier implements AutoCloseable {
   }
 
   /**
-   * Computes the logits of texts. Texts are batched by length; the batch that a text is in changes
-   * its logits by rounding at most.
+   * Computes the logits of texts. Texts are batched by length, with those of other calls; a text's
+   * logits do not depend on its batch.
    *
    * @param progress is called on the calling thread after each batch
    * @return for each text, in order, a logit for each label
    * @throws InvalidInputException if logits are not finite
    */
   public List<float[]> logits(List<String> texts, Progress progress) {
-    List<int[]> ids = texts.stream().map(this::encode).toList();
-    return engine.run(() -> logitsOfIds(ids, count -> engine.onCaller(() -> progress.done(count))));
-  }
-
-  private List<float[]> logitsOfIds(List<int[]> ids, Progress progress) {
-    float[][] all = new float[ids.size()][];
-    int[] order =
-        IntStream.range(0, ids.size())
-            .boxed()
-            .sorted(Comparator.comparingInt(i -> ids.get(i).length))
-            .mapToInt(Integer::intValue)
-            .toArray();
-    for (int at = 0; at < order.length; ) {
-      if (Thread.interrupted()) {
-        throw new CancellationException("Scoring was interrupted.");
-      }
-      int end = at + 1;
-      // In ascending order the last one is the longest.
-      for (int tokens = ids.get(order[at]).length;
-          end < order.length && tokens + ids.get(order[end]).length <= BATCH_TOKENS;
-          end++) {
-        tokens += ids.get(order[end]).length;
-      }
-      compute(ids, order, at, end, all);
-      at = end;
-      progress.done(at);
-    }
-    return List.of(all);
-  }
-
-  private void compute(List<int[]> ids, int[] order, int begin, int end, float[][] all) {
-    workspace.reset();
-    tape.begin(false, 0);
-    List<int[]> batch = new ArrayList<>(end - begin);
-    for (int i = begin; i < end; i++) {
-      batch.add(ids.get(order[i]));
-    }
-    Tensor logits = model.logits(tape, Ragged.of(batch, config.vocabSize(), workspace)).value();
-    for (int i = begin; i < end; i++) {
-      float[] row = logits.row(i - begin);
-      for (float logit : row) {
+    ScoringBatches.Call call =
+        batches.call(texts.stream().map(this::encode).toList(), progress::done);
+    engine.post(() -> batches.add(call));
+    List<float[]> all = call.await();
+    for (int i = 0; i < all.size(); i++) {
+      for (float logit : all.get(i)) {
         if (!Float.isFinite(logit)) {
           throw new InvalidInputException(
               "%s gives %s for text %d: its weights are damaged, or too large for this type"
-                  .formatted(folder, logit, order[i] + 1));
+                  .formatted(folder, logit, i + 1));
         }
       }
-      all[order[i]] = row;
     }
+    return all;
+  }
+
+  private List<float[]> compute(List<int[]> batch) {
+    workspace.reset();
+    tape.begin(false, 0);
+    Tensor logits = model.logits(tape, Ragged.of(batch, config.vocabSize(), workspace)).value();
+    List<float[]> rows = new ArrayList<>(batch.size());
+    for (int i = 0; i < batch.size(); i++) {
+      rows.add(logits.row(i));
+    }
+    return rows;
   }
 
   /** Names a text's logits and turns them into probabilities. */

@@ -9,7 +9,7 @@ import java.util.function.Supplier;
 
 /**
  * The device that a model runs on, the thread that its calls run on, and everything that the model
- * has opened. Calls run one after another, because one call uses every core.
+ * has opened.
  */
 final class Engine implements AutoCloseable {
   private final Resources resources = new Resources();
@@ -80,11 +80,6 @@ final class Engine implements AutoCloseable {
   /** Sets the work of many steps, see {@link EngineThread#work}. */
   void work(EngineThread.Work work) {
     thread.work(work);
-  }
-
-  /** Runs a callback on the thread that made the present call, see {@link EngineThread}. */
-  void onCaller(Runnable callback) {
-    thread.onCaller(callback);
   }
 
   /** Waits for the calls that were accepted and closes everything; a second call does nothing. */

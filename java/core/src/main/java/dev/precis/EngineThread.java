@@ -57,16 +57,14 @@ final class EngineThread {
     LAST
   }
 
-  /** A call, and what it wants its caller to run meanwhile. */
+  /** A call of a thread that waits for it. */
   private final class Call<T> {
     private final Supplier<T> work;
-    private final BlockingQueue<Runnable> forCaller = new LinkedBlockingQueue<>();
-    private final Thread caller = Thread.currentThread();
+    private final CountDownLatch done = new CountDownLatch(1);
     private final Kind kind;
     private boolean cancelled; // guarded by the engine thread's object
-    private T result;
-    private Throwable failure;
-    private boolean done; // written and read by the caller alone
+    private T result; // written before done
+    private Throwable failure; // written before done
 
     Call(Supplier<T> work, Kind kind) {
       this.work = work;
@@ -92,7 +90,7 @@ final class EngineThread {
         running = null;
         Thread.interrupted(); // an interrupt that came too late is nobody else's
       }
-      forCaller.add(() -> done = true);
+      done.countDown();
     }
 
     void cancel() {
@@ -104,12 +102,13 @@ final class EngineThread {
       }
     }
 
-    /** Waits on the caller's thread, and runs there what the call asks for. */
+    /** Waits on the caller's thread. */
     T await() {
       boolean interrupted = false;
-      while (!done) {
+      while (true) {
         try {
-          forCaller.take().run();
+          done.await();
+          break;
         } catch (InterruptedException e) {
           interrupted = true;
           cancel();
@@ -117,7 +116,7 @@ final class EngineThread {
       }
       if (interrupted && !(failure instanceof CancellationException)) {
         // The call was faster than the interrupt, which the caller has yet to see.
-        caller.interrupt();
+        Thread.currentThread().interrupt();
       }
       rethrow(failure);
       return result;
@@ -176,7 +175,7 @@ final class EngineThread {
    * complete, and waits for it.
    *
    * @throws CancellationException if the caller was interrupted
-   * @throws IllegalStateException if the engine is closed, or the caller is inside a call already
+   * @throws IllegalStateException if the engine is closed
    */
   <T> T run(Supplier<T> work) {
     return submit(work, Kind.CALL).await();
@@ -205,50 +204,12 @@ final class EngineThread {
     if (closed) {
       throw new IllegalStateException("This " + owner + " is closed.");
     }
-    Thread current = Thread.currentThread();
-    if (current == thread || (running != null && running.caller == current)) {
-      throw new IllegalStateException(
-          "This " + owner + " is called from a callback of its own call: call it afterwards.");
+    if (Thread.currentThread() == thread) {
+      throw new IllegalStateException("This " + owner + " is called from its own thread.");
     }
     Call<T> call = new Call<>(work, kind);
     calls.add(call);
     return call;
-  }
-
-  /**
-   * Has the present call's caller run something on its own thread, and waits for it. Called by the
-   * call, on the engine's thread. What it throws, this throws.
-   */
-  void onCaller(Runnable callback) {
-    Call<?> call;
-    synchronized (this) {
-      call = running;
-    }
-    CountDownLatch ready = new CountDownLatch(1);
-    Throwable[] failure = new Throwable[1];
-    call.forCaller.add(
-        () -> {
-          try {
-            callback.run();
-          } catch (Throwable e) {
-            failure[0] = e;
-          } finally {
-            ready.countDown();
-          }
-        });
-    boolean interrupted = false;
-    while (true) {
-      try {
-        ready.await();
-        break;
-      } catch (InterruptedException e) {
-        interrupted = true;
-      }
-    }
-    if (interrupted) {
-      thread.interrupt();
-    }
-    rethrow(failure[0]);
   }
 
   /** Throws an unchecked failure; null: there was none. */

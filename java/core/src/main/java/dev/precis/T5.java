@@ -538,11 +538,11 @@ public final class T5 implements AutoCloseable {
     Ragged.check(sources, model.config().vocabSize());
     return engine.ask(
         () -> {
-          weights.use(adapters.require(adapter));
+          adapters.require(adapter).use();
           try {
             return means.of(sources);
           } finally {
-            weights.use(adapters.require(null));
+            adapters.require(null).use();
           }
         });
   }

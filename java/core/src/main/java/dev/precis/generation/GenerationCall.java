@@ -1,9 +1,8 @@
 package dev.precis.generation;
 
+import dev.precis.io.PendingCall;
 import java.util.List;
-import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CancellationException;
-import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
@@ -14,9 +13,6 @@ import java.util.concurrent.atomic.AtomicInteger;
  * <p>Thread-safe; one thread at a time should await.
  */
 public final class GenerationCall implements AutoCloseable {
-  /** Ends the events. */
-  private static final Runnable LAST = () -> {};
-
   private enum State {
     WAITING,
     RUNNING,
@@ -27,12 +23,10 @@ public final class GenerationCall implements AutoCloseable {
   private final TokenListener onToken;
   private final ResultListener onResult;
   private final AtomicInteger waiting;
-  private final BlockingQueue<Runnable> events = new LinkedBlockingQueue<>();
+  private final PendingCall<List<List<GeneratedTokens>>> pending =
+      new PendingCall<>("Generation", this::cancel);
   private State state = State.WAITING; // guarded by this
   private volatile boolean cancelled;
-  private volatile boolean done;
-  private List<List<GeneratedTokens>> results; // written before done
-  private Throwable failure; // written before done
 
   /**
    * Makes a call that waits.
@@ -67,60 +61,7 @@ public final class GenerationCall implements AutoCloseable {
    * @throws GenerationTimeoutException if the options' timeout passes
    */
   public List<List<GeneratedTokens>> await() {
-    Throwable thrown = null;
-    boolean interrupted = false;
-    boolean complete = true; // every listener was called
-    while (true) {
-      Runnable event;
-      try {
-        event = events.take();
-      } catch (InterruptedException e) {
-        interrupted = true;
-        cancel();
-        continue;
-      }
-      if (event == LAST) {
-        events.add(LAST); // for the next one who awaits
-        break;
-      }
-      if (interrupted || thrown != null) {
-        complete = false;
-        continue;
-      }
-      try {
-        event.run();
-      } catch (Throwable e) {
-        thrown = e;
-        cancel();
-      }
-    }
-    return outcome(thrown, interrupted, complete);
-  }
-
-  /** Calls the listeners for what there is, without waiting. */
-  void runEvents() {
-    for (Runnable event = events.peek(); event != null && event != LAST; event = events.peek()) {
-      events.remove();
-      event.run();
-    }
-  }
-
-  private List<List<GeneratedTokens>> outcome(
-      Throwable thrown, boolean interrupted, boolean complete) {
-    boolean ended = failure instanceof CancellationException || !complete;
-    if (interrupted && thrown == null && ended) {
-      throw new CancellationException("Generation was interrupted.");
-    }
-    if (interrupted) {
-      // The caller has yet to see the interrupt: the call was faster, or ends for another reason.
-      Thread.currentThread().interrupt();
-    }
-    return switch (thrown != null ? thrown : failure) {
-      case null -> results;
-      case RuntimeException e -> throw e;
-      case Error e -> throw e;
-      case Throwable e -> throw new AssertionError(e);
-    };
+    return pending.await();
   }
 
   /**
@@ -136,12 +77,12 @@ public final class GenerationCall implements AutoCloseable {
       state = State.DONE;
     }
     waiting.decrementAndGet();
-    end(null, new CancellationException("Generation was cancelled before it began."));
+    pending.fail(new CancellationException("Generation was cancelled before it began."));
   }
 
   /** Returns whether the request has ended, with results or without. */
   public boolean isDone() {
-    return done;
+    return pending.isDone();
   }
 
   /** Cancels the request unless it is complete. */
@@ -167,30 +108,31 @@ public final class GenerationCall implements AutoCloseable {
     return true;
   }
 
-  /** Returns whether each token is to be passed on. */
-  boolean wantsTokens() {
-    return onToken != null;
-  }
-
-  /** Returns whether each source's results are to be passed on. */
-  boolean wantsResults() {
-    return onResult != null;
-  }
-
+  /** Passes a token on, if anyone wants it. */
   void token(int source, int sequence, int token, float logProbability) {
-    events.add(() -> onToken.token(source, sequence, token, logProbability));
+    if (onToken != null) {
+      pending.callback(() -> onToken.token(source, sequence, token, logProbability));
+    }
   }
 
+  /** Passes a source's results on, if anyone wants them. */
   void result(int source, List<GeneratedTokens> of) {
-    events.add(() -> onResult.done(source, of));
+    if (onResult != null) {
+      pending.callback(() -> onResult.done(source, of));
+    }
   }
 
-  /** Ends the request with its results. */
+  /** Calls the listeners for what there is, without waiting. */
+  void runListeners() {
+    pending.runCallbacks();
+  }
+
+  /** Ends the request, which runs, with its results. */
   void complete(List<List<GeneratedTokens>> all) {
-    end(all, null);
+    pending.complete(all);
   }
 
-  /** Ends the request, whether it runs or waits. */
+  /** Ends the request, whether it runs or waits, with an exception. */
   void fail(Throwable reason) {
     synchronized (this) {
       if (state == State.DONE) {
@@ -201,13 +143,6 @@ public final class GenerationCall implements AutoCloseable {
       }
       state = State.DONE;
     }
-    end(null, reason);
-  }
-
-  private void end(List<List<GeneratedTokens>> all, Throwable reason) {
-    results = all;
-    failure = reason;
-    done = true;
-    events.add(LAST);
+    pending.fail(reason);
   }
 }

@@ -72,7 +72,7 @@ public final class Generator implements AutoCloseable {
     try {
       while (!call.isDone()) {
         runner.step();
-        call.runEvents();
+        call.runListeners();
       }
     } finally {
       runner.clear();

@@ -156,9 +156,7 @@ final class RequestRunner implements AutoCloseable {
 
     @Override
     public void token(int source, int sequence, int token, float logProbability) {
-      if (call.wantsTokens()) {
-        call.token(source, sequence, token, logProbability);
-      }
+      call.token(source, sequence, token, logProbability);
     }
 
     @Override
@@ -176,9 +174,7 @@ final class RequestRunner implements AutoCloseable {
     }
 
     private void done(int source) {
-      if (call.wantsResults()) {
-        call.result(source, all.get(source));
-      }
+      call.result(source, all.get(source));
       if (--incomplete == 0) {
         call.complete(all);
       }
