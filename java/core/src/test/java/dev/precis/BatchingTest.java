@@ -38,6 +38,11 @@ class BatchingTest {
   private static final GenerationOptions ENDLESS =
       GenerationOptions.builder().maxNewTokens(1 << 14).minNewTokens(1 << 14).build();
 
+  /** One thread: many tests share a machine, and the threads of a tiny product wait a lot. */
+  private static T5.LoadOptions options() {
+    return new T5.LoadOptions().threads(1);
+  }
+
   /** The kinds of options that requests have. */
   private static GenerationOptions options(int kind) {
     GenerationOptions.Builder options = GenerationOptions.builder().maxNewTokens(4 + kind % 13);
@@ -120,7 +125,7 @@ class BatchingTest {
   /** What a request alone gives, one after another, in a model without any other request. */
   private static Map<String, List<List<GeneratedTokens>>> alone(List<GenerationRequest> requests) {
     Map<String, List<List<GeneratedTokens>>> all = new ConcurrentHashMap<>();
-    try (T5 t5 = T5.load(TINY, new T5.LoadOptions().namedAdapters(ADAPTERS))) {
+    try (T5 t5 = T5.load(TINY, options().namedAdapters(ADAPTERS))) {
       for (GenerationRequest each : requests) {
         all.computeIfAbsent(key(each), key -> t5.submit(each.withBatchSize(1), null, null).await());
       }
@@ -133,8 +138,7 @@ class BatchingTest {
     List<GenerationRequest> requests = requests();
     Map<String, List<List<GeneratedTokens>>> expected = alone(requests);
     AtomicInteger cancelled = new AtomicInteger();
-    try (T5 t5 =
-            T5.load(TINY, new T5.LoadOptions().namedAdapters(ADAPTERS).maxCacheBytes(1 << 20));
+    try (T5 t5 = T5.load(TINY, options().namedAdapters(ADAPTERS).maxCacheBytes(1 << 20));
         ExecutorService pool = Executors.newVirtualThreadPerTaskExecutor()) {
       List<Future<?>> all = new ArrayList<>();
       for (int i = 0; i < requests.size(); i++) {
@@ -223,7 +227,7 @@ class BatchingTest {
     for (int i = 0; i < 400; i++) {
       many.add(source(random));
     }
-    try (T5 t5 = T5.load(TINY, new T5.LoadOptions().maxBatchRows(8))) {
+    try (T5 t5 = T5.load(TINY, options().maxBatchRows(8))) {
       GenerationCall large =
           t5.submit(GenerationRequest.of(many, options), null, (source, all) -> {});
       GenerationCall small = t5.submit(GenerationRequest.of(many.getFirst(), options), null, null);
@@ -238,12 +242,12 @@ class BatchingTest {
     int[] source = source(new Random(3));
     GenerationOptions one =
         GenerationOptions.builder().maxNewTokens(9).sample(true).topK(0).seed(4).build();
-    try (T5 t5 = T5.load(TINY)) {
+    try (T5 t5 = T5.load(TINY, options())) {
       List<GeneratedTokens> together =
           t5.generateTokens(List.of(source), one.with().numReturnSequences(20).build(), 1, null)
               .getFirst();
       // Fewer rows than samples: the encoding stays until the last one.
-      try (T5 narrow = T5.load(TINY, new T5.LoadOptions().maxBatchRows(3))) {
+      try (T5 narrow = T5.load(TINY, options().maxBatchRows(3))) {
         GenerationCall other = narrow.submit(GenerationRequest.of(source, ENDLESS), null, null);
         List<GeneratedTokens> few =
             narrow
@@ -267,8 +271,8 @@ class BatchingTest {
     GenerationOptions options =
         GenerationOptions.builder().maxNewTokens(20).minNewTokens(20).build();
     List<int[]> sources = List.of(source(random), source(random), source(random));
-    try (T5 t5 = T5.load(TINY);
-        T5 small = T5.load(TINY, new T5.LoadOptions().maxCacheBytes(1));
+    try (T5 t5 = T5.load(TINY, options());
+        T5 small = T5.load(TINY, options().maxCacheBytes(1));
         ExecutorService pool = Executors.newVirtualThreadPerTaskExecutor()) {
       List<Future<List<List<GeneratedTokens>>>> all = new ArrayList<>();
       for (int i = 0; i < 6; i++) {
