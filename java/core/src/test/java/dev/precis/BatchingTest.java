@@ -268,8 +268,9 @@ class BatchingTest {
   @Test
   void memoryIsNoLimitToASingleRequest() throws ExecutionException, InterruptedException {
     Random random = new Random(9);
+    // Samples wait for memory while those before them have finished, and keep their source.
     GenerationOptions options =
-        GenerationOptions.builder().maxNewTokens(20).minNewTokens(20).build();
+        GenerationOptions.builder().maxNewTokens(20).sample(true).numReturnSequences(3).build();
     List<int[]> sources = List.of(source(random), source(random), source(random));
     try (T5 t5 = T5.load(TINY, options());
         T5 small = T5.load(TINY, options().maxCacheBytes(1));

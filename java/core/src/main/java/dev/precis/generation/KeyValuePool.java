@@ -40,16 +40,10 @@ final class KeyValuePool implements AutoCloseable {
     return memory == null ? 0 : memory.bytes();
   }
 
-  /** Returns whether no range is in use. */
-  boolean isEmpty() {
-    return self.used() == 0 && cross.used() == 0;
-  }
-
   /**
    * Makes room beside what is in use, for ranges of these rows together.
    *
-   * @param most bytes that the memory may have; it may have more where the ranges need it and
-   *     nothing else is in use
+   * @param most bytes that the memory may have; nothing happens where it would have more
    */
   void reserve(long selfRows, long crossRows, long most) {
     long selfWanted = Math.max(self.capacity(), self.used() + selfRows);
@@ -57,7 +51,7 @@ final class KeyValuePool implements AutoCloseable {
     if (selfWanted == self.capacity() && crossWanted == cross.capacity()) {
       return;
     }
-    if (bytes(selfWanted, crossWanted) <= most || isEmpty()) {
+    if (bytes(selfWanted, crossWanted) <= most) {
       move(Math.toIntExact(selfWanted), Math.toIntExact(crossWanted));
     }
   }

@@ -275,7 +275,14 @@ final class RowBatch implements AutoCloseable {
           continue;
         }
       }
-      if (!enter(request, sources)) {
+      boolean entered;
+      try {
+        entered = enter(request, sources);
+      } catch (RuntimeException | Error e) {
+        end(request, e);
+        continue;
+      }
+      if (!entered) {
         break;
       }
       if (encodes) {
@@ -285,6 +292,14 @@ final class RowBatch implements AutoCloseable {
     }
     placeRows();
     encode(sources);
+  }
+
+  /**
+   * Returns the bytes that the KV cache may have now. A sequence that would be alone has what it
+   * needs: nothing else could make room for it.
+   */
+  private long mostBytes() {
+    return rows.isEmpty() ? Long.MAX_VALUE : mostBytes;
   }
 
   /** Returns the request that has the next row; null if there is none. */
@@ -306,7 +321,9 @@ final class RowBatch implements AutoCloseable {
     int each = request.options().numReturnSequences();
     long sources = (request.mostRows() + each - 1L) / each;
     pool.reserve(
-        (long) request.mostRows() * request.longestLimit(), sources * request.longest(), mostBytes);
+        (long) request.mostRows() * request.longestLimit(),
+        sources * request.longest(),
+        mostBytes());
     int most = Math.max(request.mostRows(), Math.min(mostRows, rows.size() + request.mostRows()));
     resize(Math.max(most, rows.size() + 1), request.longestLimit(), request.tokenRules() != null);
   }
@@ -351,19 +368,19 @@ final class RowBatch implements AutoCloseable {
   private boolean enter(RunningRequest request, List<SourceEncoder.Admission> sources) {
     int source = request.nextSource();
     boolean isNew = request.nextSequence() == 0;
-    if (pool.isEmpty()) {
-      // A single sequence may have more memory than there is for all.
-      pool.reserve(request.limit(source), request.tokens(source).length, mostBytes);
-    }
-    Range cross = isNew ? pool.allocateCross(request.tokens(source).length, mostBytes) : null;
+    Range cross = isNew ? pool.allocateCross(request.tokens(source).length, mostBytes()) : null;
     if (isNew && cross == null) {
       return false;
     }
-    Range self = pool.allocateSelf(request.limit(source), mostBytes);
-    if (self == null) {
-      if (isNew) {
+    Range self = null;
+    try {
+      self = pool.allocateSelf(request.limit(source), mostBytes());
+    } finally {
+      if (self == null && isNew) {
         pool.freeCross(cross);
       }
+    }
+    if (self == null) {
       return false;
     }
     if (isNew) {
