@@ -49,8 +49,11 @@ import java.util.function.LongFunction;
  * }
  * }</pre>
  *
- * <p><b>Threads.</b> Any thread may call, virtual ones too. Requests run one after another, the
- * oldest first, each with its own options; the sequences of one request share a batch.
+ * <p><b>Threads.</b> Any thread may call, virtual ones too. The sequences of all requests are
+ * decoded in one batch, which they enter and leave between two steps; each has the options of its
+ * own request, and the tokens that it would have alone. Beam searches have batches of their own,
+ * one after another, whose steps alternate with the others'. Where more wait than there is room
+ * for, the request with the fewest sequences in the batch is next, the oldest among equals.
  *
  * <p>The model runs on a thread of its own, which is pinned to a core as its workers are: the
  * callers wait and are never pinned, and their callbacks run on their own thread. A call that is
@@ -133,9 +136,6 @@ public final class T5 implements AutoCloseable {
      * Sets the most sequences that are decoded in one step, of all requests together; a request
      * that asks for more has them if it runs alone. {@link #DEFAULT_BATCH_ROWS} by default.
      *
-     * <p>It has no effect as long as requests run one after another, as they do now: each is
-     * bounded by its own batch size.
-     *
      * @throws InvalidInputException if it is below 1
      */
     public LoadOptions maxBatchRows(int maxBatchRows) {
@@ -147,8 +147,6 @@ public final class T5 implements AutoCloseable {
     /**
      * Sets the most bytes of the KV cache: sequences wait where it is full. A request that needs
      * more has it if it runs alone. {@link #DEFAULT_CACHE_BYTES} by default.
-     *
-     * <p>It has no effect as long as requests run one after another, as they do now.
      *
      * @throws InvalidInputException if it is below 1
      */

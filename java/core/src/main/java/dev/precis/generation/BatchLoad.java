@@ -5,8 +5,7 @@ package dev.precis.generation;
  *
  * @param waiting requests that have not begun
  * @param running requests that have begun and are not complete
- * @param rows sequences of the last decoding step, beam searches apart; this and the rest are 0 as
- *     long as requests run one after another, as they do now
+ * @param rows sequences of the last decoding step, beam searches apart
  * @param cacheBytes of the KV cache, beam searches apart
  * @param steps decoding steps since the model was loaded, beam searches apart
  * @param tokens that were generated since then, beam searches apart

@@ -11,7 +11,7 @@ import java.util.List;
 /**
  * A T5 as a chat model: it answers the last user message, put behind the system message if there is
  * one. Earlier turns, tools, images and JSON are not for a T5: turns are left out, the others are
- * refused. Thread-safe; requests of several threads wait for one another.
+ * refused. Thread-safe; requests of several threads run in one batch.
  */
 public final class PrecisChatModel implements ChatModel {
   private final TextModel model;

@@ -6,7 +6,7 @@ import dev.precis.T5;
 import dev.precis.generation.Generation;
 import dev.precis.generation.GenerationCall;
 
-/** A T5 as a model from text to text. Thread-safe; requests wait for one another. */
+/** A T5 as a model from text to text. Thread-safe; requests of several threads run in one batch. */
 public final class PrecisLanguageModel implements LanguageModel {
   private final TextModel model;
 

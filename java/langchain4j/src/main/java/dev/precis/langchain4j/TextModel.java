@@ -120,7 +120,7 @@ record TextModel(
   }
 
   /**
-   * Begins to generate, in turn with the requests of other threads.
+   * Begins to generate, in one batch with the requests of other threads.
    *
    * @param onToken null: none
    */

@@ -28,8 +28,8 @@ import reactor.core.publisher.FluxSink;
 /**
  * A T5 as Spring AI's chat model: it answers the last user message, put behind the system message
  * if there is one. Earlier turns are left out; media, stop sequences and penalties are refused with
- * an {@link UnsupportedOperationException}. Thread-safe: requests of several threads wait for one
- * another.
+ * an {@link UnsupportedOperationException}. Thread-safe: requests of several threads run in one
+ * batch.
  */
 public final class PrecisChatModel implements ChatModel {
   private final T5 t5;

@@ -13,7 +13,7 @@ import picocli.CommandLine.Option;
     header = "Serves models over HTTP, in the form of OpenAI's API.",
     description = {
       "Answers until it is interrupted; the client libraries of OpenAI work with it as they are."
-          + " Requests of many clients wait for one another in a bounded queue.",
+          + " Requests of many clients are decoded in one batch.",
       "",
       "POST /v1/completions         generates for whole prompts",
       "POST /v1/chat/completions    for the last user message",

@@ -41,8 +41,8 @@ public final class TextGenerator {
   }
 
   /**
-   * Generates from token ids, in turn with the requests of other threads, and calls the listeners
-   * on this thread. A listener that throws cancels the request.
+   * Generates from token ids, in one batch with the requests of other threads, and calls the
+   * listeners on this thread. A listener that throws cancels the request.
    *
    * @param sources token ids of each source, its end token included
    * @return for each source, in order, numReturnSequences results, the best first
