@@ -28,6 +28,7 @@ final class SitePages {
     PAGES.put("docs/guide.md", "guide");
     PAGES.put("docs/data.md", "data");
     PAGES.put("docs/files.md", "files");
+    PAGES.put("docs/java.md", "java");
     PAGES.put("docs/serve.md", "serve");
     PAGES.put("docs/langchain4j.md", "langchain4j");
     PAGES.put("docs/spring.md", "spring");

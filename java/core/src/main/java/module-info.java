@@ -10,6 +10,7 @@
  */
 module dev.precis.core {
   requires java.net.http;
+  requires jdk.jfr;
   requires transitive tools.jackson.core;
   requires transitive tools.jackson.databind;
   requires org.slf4j;

@@ -45,6 +45,7 @@ public final class Classifier implements AutoCloseable {
   private final RobertaConfig config;
   private final Tokenizer tokenizer;
   private final Engine engine;
+  private final DType dtype;
   private final RobertaClassifier model;
   private final Workspace workspace;
   private final Tape tape;
@@ -83,7 +84,7 @@ public final class Classifier implements AutoCloseable {
     tokenizer.checkVocabulary(folder, config.vocabSize());
     maxTokens = maxTokens(folder, config);
     try (Checkpoint checkpoint = Checkpoint.open(folder)) {
-      DType dtype = options.dtypeOr(ownType(checkpoint));
+      dtype = options.dtypeOr(ownType(checkpoint));
       RobertaWeights weights =
           RobertaWeights.load(checkpoint, config, engine.ops(), engine.arena(), dtype);
       model = new RobertaClassifier(weights, engine.ops(), dtype, false);
@@ -138,9 +139,12 @@ public final class Classifier implements AutoCloseable {
    * @throws InvalidInputException if something in it cannot be used, or the device cannot
    */
   public static Classifier load(Path folder, LoadOptions options) {
+    LoadEvent event = LoadEvent.start("classifier", folder);
     Engine engine = Engine.open("classifier", options.device());
     try {
-      return engine.run(() -> new Classifier(folder, options, engine));
+      Classifier loaded = engine.run(() -> new Classifier(folder, options, engine));
+      event.end(engine, loaded.dtype);
+      return loaded;
     } catch (RuntimeException | Error e) {
       engine.close();
       throw e;

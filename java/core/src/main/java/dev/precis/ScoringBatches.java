@@ -128,12 +128,19 @@ final class ScoringBatches {
 
   private void score(List<Text> batch) {
     List<Call> of = batch.stream().map(Text::call).distinct().toList();
+    List<int[]> texts = batch.stream().map(each -> each.call.texts.get(each.index)).toList();
+    ScoringEvent event = ScoringEvent.start();
     List<float[]> logits;
     try {
-      logits = model.apply(batch.stream().map(each -> each.call.texts.get(each.index)).toList());
+      logits = model.apply(texts);
     } catch (RuntimeException | Error e) {
       of.forEach(each -> end(each, e));
       return;
+    }
+    if (event != null) {
+      event.texts = texts.size();
+      event.tokens = texts.stream().mapToInt(each -> each.length).sum();
+      event.commit();
     }
     for (int i = 0; i < batch.size(); i++) {
       batch.get(i).call.logits[batch.get(i).index] = logits.get(i);

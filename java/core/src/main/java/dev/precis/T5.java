@@ -315,10 +315,13 @@ public final class T5 implements AutoCloseable {
   public static T5 load(Path folder, LoadOptions options) {
     // Both take a few hundred milliseconds, on different things.
     CompletableFuture<Tokenizer> text = CompletableFuture.supplyAsync(() -> Tokenizer.load(folder));
+    LoadEvent event = LoadEvent.start("model", folder);
     Engine engine = null;
     try {
       Engine opened = engine = Engine.open("model", options.device());
-      return opened.run(() -> new T5(folder, options, opened, text));
+      T5 loaded = opened.run(() -> new T5(folder, options, opened, text));
+      event.end(opened, loaded.dtype());
+      return loaded;
     } catch (RuntimeException | Error e) {
       text.thenAccept(Tokenizer::close);
       if (engine != null) {

@@ -86,23 +86,7 @@ class ModulePathTest {
     assertEquals("", compile(program));
     Path t5 = Fixtures.folder("t5-tiny");
     Path roberta = Fixtures.folder("roberta-tiny");
-    List<String> command =
-        new ArrayList<>(
-            List.of(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "--enable-native-access=dev.precis.core",
-                "--illegal-native-access=deny",
-                "--module-path",
-                folder.resolve("classes") + File.pathSeparator + modulePath,
-                "--module",
-                "example/example.Example",
-                t5.toAbsolutePath().toString(),
-                roberta.toAbsolutePath().toString()));
-    ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
-    builder.environment().put("PRECIS_CACHE_DIR", folder.resolve("cache").toString());
-    Process process = builder.start();
-    String output = new String(process.getInputStream().readAllBytes());
-    assertEquals(0, process.waitFor(), output);
+    String output = run(t5, roberta);
     try (T5 model = T5.load(t5, new T5.LoadOptions().threads(1));
         Classifier classifier = Classifier.load(roberta)) {
       var options = dev.precis.generation.GenerationOptions.builder().maxNewTokens(5).build();
@@ -113,6 +97,43 @@ class ModulePathTest {
               + "\n",
           output);
     }
+  }
+
+  /** Runs the program that was compiled, and returns what it printed. */
+  private String run(Path... arguments) throws Exception {
+    List<String> command =
+        new ArrayList<>(
+            List.of(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "--enable-native-access=dev.precis.core",
+                "--illegal-native-access=deny",
+                "--module-path",
+                folder.resolve("classes") + File.pathSeparator + modulePath,
+                "--module",
+                "example/example.Example"));
+    for (Path argument : arguments) {
+      command.add(argument.toAbsolutePath().toString());
+    }
+    ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
+    builder.environment().put("PRECIS_CACHE_DIR", folder.resolve("cache").toString());
+    Process process = builder.start();
+    String output = new String(process.getInputStream().readAllBytes());
+    assertEquals(0, process.waitFor(), output);
+    return output;
+  }
+
+  @Test
+  void theProgramOfTheDocumentationRuns() throws Exception {
+    String page = Files.readString(Path.of("../../docs/java.md"));
+    int begin = page.indexOf("```java\n") + "```java\n".length();
+    assertEquals("", compile(page.substring(begin, page.indexOf("\n```", begin))));
+    String output =
+        run(
+            Fixtures.folder("t5-tiny"),
+            Fixtures.folder("t5-tiny-lora"),
+            Fixtures.folder("roberta-tiny"));
+    assertTrue(output.lines().count() >= 4, output);
+    assertTrue(output.contains("."), output);
   }
 
   @Test

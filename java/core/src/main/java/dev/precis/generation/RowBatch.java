@@ -152,8 +152,9 @@ final class RowBatch implements AutoCloseable {
     if (rows.isEmpty()) {
       return;
     }
+    DecodingStepEvent event = DecodingStepEvent.start();
     try {
-      decode();
+      decode(event);
     } catch (RuntimeException | Error e) {
       for (RunningRequest each : List.copyOf(running)) {
         end(each, e);
@@ -161,6 +162,9 @@ final class RowBatch implements AutoCloseable {
       return;
     }
     accept();
+    if (event != null) {
+      event.commit();
+    }
   }
 
   /**
@@ -462,7 +466,7 @@ final class RowBatch implements AutoCloseable {
 
   // ------------------------------------------------------------------ steps
 
-  private void decode() {
+  private void decode(DecodingStepEvent event) {
     buffers.use(rows.size());
     if (changed) {
       arrange();
@@ -473,8 +477,16 @@ final class RowBatch implements AutoCloseable {
       kind.adapters.use();
     }
     passing.reset();
+    long before = event == null ? 0 : System.nanoTime();
     graphs.run(kind, step);
     ops.synchronize();
+    if (event != null) {
+      event.kernelTime = System.nanoTime() - before;
+      event.rows = rows.size();
+      event.requests = running.size();
+      event.waiting = waiting.size();
+      event.cacheBytes = pool.bytes();
+    }
     if (hostRows > 0) {
       chooseOnHost();
     }

@@ -83,6 +83,7 @@ final class SourceEncoder {
   }
 
   private void operations(List<Admission> run, DecoderCache cache) {
+    EncodingEvent event = EncodingEvent.start();
     scratch.reset();
     Encoded given = run.getFirst().request().encoded();
     Encoded encoded = given;
@@ -93,6 +94,12 @@ final class SourceEncoder {
     for (int i = 0; i < run.size(); i++) {
       int source = given == null ? i : run.get(i).source();
       model.admit(encoded, source, cache, run.get(i).place().begin(), scratch);
+    }
+    if (event != null) {
+      model.ops().synchronize();
+      event.sources = run.size();
+      event.tokens = run.stream().mapToInt(each -> each.tokens().length).sum();
+      event.commit();
     }
   }
 }
