@@ -3,17 +3,19 @@
 #define PRECIS_CUDA_LOGIT_RULES_CUH_
 
 #include "cuda_context.h"
+#include "ops/process_logits.h"
 
 namespace precis {
 
-static inline bool has_rules(const precis_logit_rules& rules) {
+PRECIS_HOST_DEVICE static inline bool has_rules(const precis_row_rules& rules) {
   return rules.repetition_penalty != 1 || rules.no_repeat_ngram_size > 0 ||
          rules.min_new_tokens > 0;
 }
 
 // The size of the scores of the history's tokens before the penalty: (rows, history_stride) floats.
 static inline int64_t originals_floats(const precis_logit_rules& rules, int64_t rows) {
-  return rules.repetition_penalty != 1 ? rows * rules.history_stride : 0;
+  const bool penalized = rules.row_rules != nullptr || rules.repetition_penalty != 1;
+  return penalized ? rows * rules.history_stride : 0;
 }
 
 // Returns whether the row's length and ids are in range, which the host cannot check; otherwise
@@ -22,14 +24,15 @@ __device__ inline bool rules_fit(const precis_logit_rules& rules, int64_t r, int
                                  ProblemOp op, unsigned long long* problem) {
   const int32_t length = rules.history_lengths[r];
   const bool fits = length >= 0 && length <= rules.history_stride;
-  const bool reads_history = rules.repetition_penalty != 1 || rules.no_repeat_ngram_size > 0;
+  const precis_row_rules own = rules_of_row(rules, r);
+  const bool reads_history = own.repetition_penalty != 1 || own.no_repeat_ngram_size > 0;
   const int threads = static_cast<int>(blockDim.x);
   auto is_token = [&](int32_t id) { return id >= 0 && id < vocabulary; };
   int unknown = 0;
   for (int32_t h = thread(); fits && reads_history && h < length; h += threads) {
     unknown += !is_token(rules.history[r * rules.history_stride + h]);
   }
-  for (int32_t i = thread(); rules.min_new_tokens > 0 && i < rules.end_token_count; i += threads) {
+  for (int32_t i = thread(); own.min_new_tokens > 0 && i < rules.end_token_count; i += threads) {
     unknown += !is_token(rules.end_tokens[i]);
   }
   unknown = block_reduce(unknown, Sum());
@@ -46,17 +49,18 @@ __device__ inline void apply_rules(const precis_logit_rules& rules, int64_t r, f
   const int32_t* history =
       rules.history == nullptr ? nullptr : rules.history + r * rules.history_stride;
   const int32_t length = rules.history_lengths[r];
-  if (rules.repetition_penalty != 1) {
+  const precis_row_rules own = rules_of_row(rules, r);
+  if (own.repetition_penalty != 1) {
     // All scores are read before any is written, so a token that occurs twice is penalized once.
     for (int32_t h = thread(); h < length; h += threads) originals[h] = scores[history[h]];
     __syncthreads();
     for (int32_t h = thread(); h < length; h += threads) {
       const float s = originals[h];
-      scores[history[h]] = s < 0 ? s * rules.repetition_penalty : s / rules.repetition_penalty;
+      scores[history[h]] = s < 0 ? s * own.repetition_penalty : s / own.repetition_penalty;
     }
     __syncthreads();
   }
-  const int32_t n = rules.no_repeat_ngram_size;
+  const int32_t n = own.no_repeat_ngram_size;
   if (n > 0) {
     const int32_t* last = history + length - (n - 1);  // read only where length >= n
     for (int32_t i = thread(); i + n <= length; i += threads) {
@@ -65,7 +69,7 @@ __device__ inline void apply_rules(const precis_logit_rules& rules, int64_t r, f
       if (same == n - 1) scores[history[i + n - 1]] = -INFINITY;
     }
   }
-  if (rules.min_new_tokens > 0 && length - 1 < rules.min_new_tokens) {
+  if (own.min_new_tokens > 0 && length - 1 < own.min_new_tokens) {
     for (int32_t i = thread(); i < rules.end_token_count; i += threads) {
       scores[rules.end_tokens[i]] = -INFINITY;
     }

@@ -48,7 +48,27 @@ cudaError_t run_product(CudaContext& context, const Product& p, int32_t dtype) {
   return lora_matmul_mma(context, p);
 }
 
+// Rows that have adapters of their own have no low-rank term in down.
+static cudaError_t zero_down(CudaContext& context, const precis_tensor& down, int64_t begin,
+                             int64_t end) {
+  const size_t pitch = static_cast<size_t>(row_stride(down)) * sizeof(float);
+  return cudaMemset2DAsync(row<float>(down, begin), pitch, 0,
+                           static_cast<size_t>(columns(down)) * sizeof(float),
+                           static_cast<size_t>(end - begin), context.stream);
+}
+
 cudaError_t lora_matmul_cuda(CudaContext& context, const precis_lora_matmul_args& l) {
+  if (l.row_adapter_count > 0) {
+    cudaError_t error = cudaSuccess;
+    for_rows_of_adapters(l, [&](int64_t begin, int64_t end, const precis_lora_rows* own) {
+      error = lora_matmul_cuda(context, lora_rows_product(l, begin, end, own));
+      if (error == cudaSuccess && own != nullptr && l.down.data != nullptr) {
+        error = zero_down(context, l.down, begin, end);
+      }
+      return error == cudaSuccess;
+    });
+    return error;
+  }
   // Adapters of another type than W are not worth a kernel of their own.
   if (l.a.dtype != l.w.dtype || l.b.dtype != l.w.dtype) return cudaErrorInvalidValue;
   Product p = plain_product(l.x, l.w, l.y, l.alpha, l.accumulate);

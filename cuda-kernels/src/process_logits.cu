@@ -14,6 +14,7 @@ __global__ void __launch_bounds__(kThreads)
     process_logits_kernel(Matrix<float> scores, int vocabulary, precis_logit_rules rules,
                           float* originals, unsigned long long* problem) {
   const int64_t r = blockIdx.x;
+  if (!has_rules(rules_of_row(rules, r))) return;
   if (!rules_fit(rules, r, vocabulary, ProblemOp::kProcessLogits, problem)) return;
   apply_rules(rules, r, scores.row(r), originals + r * rules.history_stride);
 }
@@ -22,7 +23,8 @@ __global__ void __launch_bounds__(kThreads)
 
 cudaError_t process_logits_cuda(CudaContext& context, const precis_process_logits_args& a) {
   const int64_t m = rows(a.scores), n = columns(a.scores);
-  if (m == 0 || !has_rules(a.rules)) return cudaSuccess;
+  const bool ruled = a.rules.row_rules != nullptr || has_rules(rules_of_row(a.rules, 0));
+  if (m == 0 || !ruled) return cudaSuccess;
   if (n > INT32_MAX) return cudaErrorInvalidValue;
   void* memory = nullptr;
   PRECIS_RETURN_IF_ERROR(context.scratch.reserve(

@@ -36,7 +36,6 @@ struct Arguments {
   float* originals;  // (M, history_stride): the scores of the history's tokens before the penalty
   unsigned long long* problem;
   int n;
-  bool ruled;
 };
 
 // A row of logits, in shared or in global memory.
@@ -151,6 +150,8 @@ template <bool kInShared>
 __global__ void __launch_bounds__(kMaxThreads) sample_kernel(Arguments args) {
   const precis_sample_args& a = args.a;
   const int64_t r = blockIdx.x;
+  const precis_row_sampling own = sampling_of_row(a, r);
+  const precis_row_rules rules = rules_of_row(a.rules, r);
   const int n = args.n;
   float* logits = args.logits.row(r);
   DynamicShared dynamic;
@@ -194,7 +195,7 @@ __global__ void __launch_bounds__(kMaxThreads) sample_kernel(Arguments args) {
   const float raw_largest = largest;
   const Mass raw_mass = wants_raw ? mass_of_row(largest, 1.0f, -INFINITY) : 0;
   float* originals = args.originals + r * a.rules.history_stride;
-  if (args.ruled) {
+  if (has_rules(rules)) {
     if (!rules_fit(a.rules, r, n, ProblemOp::kSample, args.problem)) {
       if (thread() == 0) a.tokens[r] = 0;
       return;
@@ -204,24 +205,24 @@ __global__ void __launch_bounds__(kMaxThreads) sample_kernel(Arguments args) {
     if (is_bad(largest)) return;
   }
 
-  const float temperature = a.greedy ? 1.0f : a.temperature;
+  const float temperature = own.greedy ? 1.0f : own.temperature;
   float least = -INFINITY;  // smaller logits are not sampled,
   int first = 0;            // nor equal ones before this index
   Mass mass = 0;
   Sampled sampled = {-INFINITY, n};
-  if (a.greedy) {
+  if (own.greedy) {
     for (int i = thread(); i < n; i += threads()) sampled = Better()(sampled, {row[i], i});
   } else {
     Mass before = 0;
-    if (a.top_k > 0 && a.top_k < n) {
+    if (own.top_k > 0 && own.top_k < n) {
       least = find_threshold<false>(row, n, largest, temperature, least,
-                                    static_cast<Mass>(a.top_k - 1), bins, &before);
+                                    static_cast<Mass>(own.top_k - 1), bins, &before);
     }
-    if (a.top_p < 1 || a.warped_log_probabilities != nullptr || a.probabilities.data != nullptr) {
+    if (own.top_p < 1 || a.warped_log_probabilities != nullptr || a.probabilities.data != nullptr) {
       mass = mass_of_row(largest, temperature, least);
     }
-    if (a.top_p < 1) {
-      const Mass droppable = sample_droppable(a.top_p, mass);
+    if (own.top_p < 1) {
+      const Mass droppable = sample_droppable(own.top_p, mass);
       least = find_threshold<true>(row, n, largest, temperature, least, droppable, bins, &before);
       const Mass each = sample_mass((least - largest) / temperature);
       const Mass dropped_equals = (droppable - before) / each;
@@ -230,8 +231,8 @@ __global__ void __launch_bounds__(kMaxThreads) sample_kernel(Arguments args) {
       }
       mass -= before + dropped_equals * each;
     }
-    const uint32_t key0 = static_cast<uint32_t>(a.seed);
-    const uint32_t key1 = static_cast<uint32_t>(a.seed >> 32);
+    const uint32_t key0 = static_cast<uint32_t>(own.seed);
+    const uint32_t key1 = static_cast<uint32_t>(own.seed >> 32);
     const uint64_t stream = a.streams[r], offset = a.offsets[r];
     const int counters = (n + 63) / 64 * 16;
     for (int c = thread(); c < counters; c += threads()) {
@@ -259,14 +260,14 @@ __global__ void __launch_bounds__(kMaxThreads) sample_kernel(Arguments args) {
     a.tokens[r] = token;
     if (wants_raw) {
       float x = row[token];
-      for (int32_t h = 0; a.rules.repetition_penalty != 1 && h < a.rules.history_lengths[r]; h++) {
+      for (int32_t h = 0; rules.repetition_penalty != 1 && h < a.rules.history_lengths[r]; h++) {
         if (a.rules.history[r * a.rules.history_stride + h] == token) x = originals[h];
       }
       a.log_probabilities[r] = (x - raw_largest) - sample_log_mass(raw_mass);
     }
     if (a.warped_log_probabilities != nullptr) {
       a.warped_log_probabilities[r] =
-          a.greedy ? 0.0f : (row[token] - largest) / temperature - sample_log_mass(mass);
+          own.greedy ? 0.0f : (row[token] - largest) / temperature - sample_log_mass(mass);
     }
   }
   if (a.probabilities.data == nullptr) return;
@@ -274,8 +275,8 @@ __global__ void __launch_bounds__(kMaxThreads) sample_kernel(Arguments args) {
   const float sum = static_cast<float>(mass) * 0x1p-40f;
   for (int i = thread(); i < n; i += threads()) {
     const float x = row[i];
-    const bool kept = a.greedy ? i == token : x > least || (x == least && i >= first);
-    const float p = a.greedy ? 1.0f : portable_exp((x - largest) / temperature) / sum;
+    const bool kept = own.greedy ? i == token : x > least || (x == least && i >= first);
+    const float p = own.greedy ? 1.0f : portable_exp((x - largest) / temperature) / sum;
     probabilities[i] = kept ? p : 0.0f;
   }
 }
@@ -294,8 +295,7 @@ cudaError_t sample_cuda(CudaContext& context, const precis_sample_args& a) {
                           matrix<float>(a.probabilities),
                           static_cast<float*>(memory),
                           context.problem,
-                          static_cast<int>(n),
-                          has_rules(a.rules)};
+                          static_cast<int>(n)};
   constexpr int64_t kReductionBytes = 4096;
   const size_t bins = shared_bytes<Mass>(kBins), bytes = shared_bytes<float>(n) + bins;
   const bool fits = static_cast<int64_t>(bytes) + kReductionBytes <= context.block_shared_bytes;

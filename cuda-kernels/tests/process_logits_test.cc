@@ -37,12 +37,21 @@ void same_as_reference(TestDevice& device, int64_t m, int64_t v, int32_t ngram, 
     std::memcpy(row<float>(want, r), row<float>(scores, r), v * sizeof(float));
   }
   OnDevice scores_(scores);
-  precis_logit_rules rules = {history, lengths, kStride, ends, 2, penalty, ngram, m == 3 ? 20 : 0};
+  precis_logit_rules rules = {history, lengths, kStride, ends,   2,
+                              penalty, ngram,   m == 3 ? 20 : 0, nullptr};
+  // Many rows have rules of their own.
+  std::vector<precis_row_rules> of_rows(m);
+  for (int64_t r = 0; r < m; r++) {
+    of_rows[r] = {r % 3 == 0 ? 1 : penalty, r % 4 == 1 ? ngram : 0, r % 5 == 2 ? 30 : 0, 0};
+  }
+  DeviceArray<precis_row_rules> row_rules(of_rows);
+  if (m > 3) rules.row_rules = row_rules;
   EXPECT_RUN(device, process_logits_cuda(device.context(), {scores_, rules}));
   scores_.download();
   rules.history = in.history.data();
   rules.history_lengths = in.lengths.data();
   rules.end_tokens = in.ends.data();
+  if (m > 3) rules.row_rules = of_rows.data();
   process_logits_ref({want, rules});
   expect_close(scores, want, 0, 0, device.name());
   EXPECT(device.problem() == kNoProblem, "%s", device.name());
@@ -61,7 +70,7 @@ void refusals(TestDevice& device) {
     DeviceArray<int32_t> history({1, 2, 3, 4, 5, bad.id}), lengths({3, bad.length});
     DeviceArray<int32_t> ends({bad.end});
     OnDevice scores_(scores);
-    const precis_process_logits_args args = {scores_, {history, lengths, 3, ends, 1, 2.0f, 2, 0}};
+    const precis_process_logits_args args = {scores_, {history, lengths, 3, ends, 1, 2.0f, 2, 0, nullptr}};
     EXPECT_RUN(device, process_logits_cuda(device.context(), args));
     EXPECT(device.problem() == problem_code(ProblemOp::kProcessLogits, 1, bad.kind));
     scores_.download();
@@ -71,14 +80,14 @@ void refusals(TestDevice& device) {
   scores.fill(1);
   DeviceArray<int32_t> lengths({1}), ends({3, 8});
   OnDevice scores_(scores);
-  precis_process_logits_args args = {scores_, {nullptr, lengths, 3, ends, 2, 1, 0, 5}};
+  precis_process_logits_args args = {scores_, {nullptr, lengths, 3, ends, 2, 1, 0, 5, nullptr}};
   EXPECT_RUN(device, process_logits_cuda(device.context(), args));
   EXPECT(device.problem() == problem_code(ProblemOp::kProcessLogits, 0, ProblemKind::kId));
   args.rules.end_token_count = 1;
   EXPECT_RUN(device, process_logits_cuda(device.context(), args));
   scores_.download();
   EXPECT(scores.at(0, 3) == -INFINITY && scores.at(0, 4) == 1);
-  args.rules = {nullptr, nullptr, 0, nullptr, 0, 1, 0, 0};
+  args.rules = {nullptr, nullptr, 0, nullptr, 0, 1, 0, 0, nullptr};
   EXPECT_RUN(device, process_logits_cuda(device.context(), args));
 }
 

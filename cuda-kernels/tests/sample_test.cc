@@ -98,6 +98,59 @@ void same_as_reference(TestDevice& device, int64_t v, const Options& o, int kind
   expect_close(in.logits, want_logits, 0, 0, what.c_str());
 }
 
+// Rows with options of their own, in one call.
+void rows_of_different_options(TestDevice& device, int64_t v, Random& random) {
+  const auto m = static_cast<int64_t>(std::size(kSampleOptions));
+  Input in(m, v, 0, random);
+  std::vector<precis_row_sampling> sampling;
+  std::vector<precis_row_rules> rules;
+  for (const Options& o : kSampleOptions) {
+    const auto seed = static_cast<uint64_t>(sampling.size());
+    sampling.push_back({seed, o.temperature, o.top_k, o.top_p, o.greedy});
+    rules.push_back({o.repetition_penalty, o.no_repeat_ngram_size, o.min_new_tokens, 0});
+  }
+  OnDevice logits(in.logits);
+  DeviceArray<precis_row_sampling> row_sampling(sampling);
+  DeviceArray<precis_row_rules> row_rules(rules);
+  DeviceArray<uint64_t> streams(in.streams), offsets(in.offsets);
+  DeviceArray<int32_t> history(in.history), lengths(in.lengths), ends(in.ends);
+  DeviceArray<int32_t> tokens(std::vector<int32_t>(m, -7));
+  DeviceArray<float> raw(std::vector<float>(m, 7)), warped(std::vector<float>(m, 7));
+  precis_sample_args args = arguments({});
+  args.logits = logits;
+  args.rules.history = history;
+  args.rules.history_lengths = lengths;
+  args.rules.end_tokens = ends;
+  args.rules.row_rules = row_rules;
+  args.row_sampling = row_sampling;
+  args.streams = streams;
+  args.offsets = offsets;
+  args.tokens = tokens;
+  args.log_probabilities = raw;
+  args.warped_log_probabilities = warped;
+  EXPECT_RUN(device, sample_cuda(device.context(), args));
+  EXPECT(device.problem() == kNoProblem);
+
+  std::vector<int32_t> want_tokens(m);
+  std::vector<float> want_raw(m), want_warped(m);
+  precis_sample_args want = arguments({});
+  want.logits = in.logits;
+  want.rules.history = in.history.data();
+  want.rules.history_lengths = in.lengths.data();
+  want.rules.end_tokens = in.ends.data();
+  want.rules.row_rules = rules.data();
+  want.row_sampling = sampling.data();
+  want.streams = in.streams.data();
+  want.offsets = in.offsets.data();
+  want.tokens = want_tokens.data();
+  want.log_probabilities = want_raw.data();
+  want.warped_log_probabilities = want_warped.data();
+  sample_ref(want);
+  EXPECT(tokens.get() == want_tokens, "%s v %lld", device.name(), static_cast<long long>(v));
+  EXPECT(raw.get() == want_raw && warped.get() == want_warped, "%s v %lld", device.name(),
+         static_cast<long long>(v));
+}
+
 void refusals(TestDevice& device, Random& random) {
   const struct {
     float value;
@@ -159,6 +212,7 @@ int main() {
         }
       }
     }
+    for (int64_t v : {6, 257}) rows_of_different_options(device, v, random);
     refusals(device, random);
   });
 }

@@ -271,6 +271,9 @@ PRECIS_API precis_status precis_matmul(precis_context* context, const precis_mat
  * [rank_begin, rank_end) with scaling s. The low-rank term is accumulated onto x W'.
  *
  * The gradient with respect to x is the same product: of dy, with W, B and A packed transposed.
+ *
+ * Rows may have adapters of their own (row_adapters), in place of A, B and the segments: so one
+ * product serves many adapters, and each row gets what it gets in a product of its own.
  */
 typedef struct precis_lora_segment {
   int64_t output_begin;
@@ -280,6 +283,17 @@ typedef struct precis_lora_segment {
   float scaling;
   int32_t reserved;
 } precis_lora_segment;
+
+/* The adapters of rows [row_begin, row_end). */
+typedef struct precis_lora_rows {
+  int64_t row_begin;
+  int64_t row_end;
+  precis_packed_matrix a; /* any number of ranks; type and other dims as those of all rows */
+  precis_packed_matrix b;
+  precis_lora_segment segments[PRECIS_MAX_LORA_SEGMENTS];
+  int32_t segment_count;
+  int32_t reserved;
+} precis_lora_rows;
 
 /* The operand of dropout, whose mask is that of precis_dropout with the same seed and offset; on
  * CUDA the dropped operand is never written to memory. Training drops the input of A, and the
@@ -301,16 +315,19 @@ typedef struct precis_lora_matmul_args {
   precis_packed_matrix b; /* N outputs, R inputs; as a */
   precis_tensor y;
   precis_tensor lora_x; /* (M, K), optional: A multiplies it instead of x */
-  precis_tensor down;   /* (M, R) float32, optional, written: x A' . s; zero outside segments */
+  precis_tensor down;   /* (M, R) float32, optional, written: x A' . s; zero outside segments, and
+                           in rows that have adapters of their own */
   precis_lora_segment segments[PRECIS_MAX_LORA_SEGMENTS];
   int32_t segment_count;
   float alpha;
   int32_t accumulate;
   int32_t dropout_of; /* precis_lora_dropout */
   float dropout;      /* the probability with which an element is dropped */
-  int32_t reserved;
+  int32_t row_adapter_count;
   uint64_t seed;
   uint64_t offset;
+  const precis_lora_rows* row_adapters; /* optional, in memory of the host: in the order of their
+                                           rows, which do not overlap; without dropout */
 } precis_lora_matmul_args;
 
 PRECIS_API precis_status precis_lora_matmul(precis_context* context,
@@ -637,6 +654,14 @@ PRECIS_API precis_status precis_attention_decode(precis_context* context,
  * token that would complete an n-gram of the history gets -inf), minimum length (the end tokens get
  * -inf while fewer than min_new_tokens were generated).
  */
+typedef struct precis_row_rules {
+  float repetition_penalty;     /* 1: none */
+  int32_t no_repeat_ngram_size; /* 0: none */
+  int32_t min_new_tokens;
+  int32_t reserved;
+} precis_row_rules;
+
+/* The rules of all rows, or of each row in row_rules. */
 typedef struct precis_logit_rules {
   const int32_t* history; /* (M, history_stride): the tokens so far, including the start token */
   const int32_t* history_lengths; /* (M); generated = length - 1 */
@@ -646,6 +671,7 @@ typedef struct precis_logit_rules {
   float repetition_penalty;     /* 1: none */
   int32_t no_repeat_ngram_size; /* 0: none */
   int32_t min_new_tokens;
+  const precis_row_rules* row_rules; /* (M), optional: used in place of the three above */
 } precis_logit_rules;
 
 /* Applies the rules to scores (M, V) float32, in place. */
@@ -666,13 +692,22 @@ PRECIS_API precis_status precis_process_logits(precis_context* context,
  * that every device samples the same token. greedy takes the largest logit, with ties broken by the
  * lower index; probabilities and warped_log_probabilities are then those of a distribution that has
  * this token only. NaN or +inf among the logits, or an offset of 2^32 or more, is an invalid
- * argument.
+ * argument. A row's result depends on its own row of row_sampling alone.
  */
+typedef struct precis_row_sampling {
+  uint64_t seed;
+  float temperature; /* > 0 */
+  int32_t top_k;
+  float top_p;
+  int32_t greedy;
+} precis_row_sampling;
+
 typedef struct precis_sample_args {
   precis_tensor logits;
   precis_logit_rules rules;
   const uint64_t* streams; /* (M): identifies the sequence; unused and optional if greedy */
   const uint64_t* offsets; /* (M): identifies the step; unused and optional if greedy */
+  const precis_row_sampling* row_sampling; /* (M), optional: used in place of the five below */
   uint64_t seed;
   float temperature; /* > 0 */
   int32_t top_k;

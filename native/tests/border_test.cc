@@ -311,6 +311,9 @@ void describe(Call<precis_lora_matmul_args>& c) {
   c.output("down", c.args.down, PRECIS_FLOAT32, {3, 4}).absent();
   c.args.segments[0] = {0, 8, 0, 4, 2, 0};
   c.args.segment_count = 1;
+  c.array("row_adapters", c.args.row_adapters,
+          {{1, 2, c.args.a, c.args.b, {{0, 8, 1, 3, 0.5f, 0}}, 1, 0}});
+  c.args.row_adapter_count = 1;
 }
 
 void describe(Call<precis_weight_gradient_args>& c) {
@@ -376,6 +379,7 @@ void describe_rules(Call<Args>& c) {
   rules.repetition_penalty = 1.5f;
   rules.no_repeat_ngram_size = 2;
   rules.min_new_tokens = 1;
+  c.array("row_rules", rules.row_rules, {{1.5f, 2, 1, 0}, {1, 0, 0, 0}}).absent();
 }
 
 void describe(Call<precis_process_logits_args>& c) {
@@ -388,6 +392,7 @@ void describe(Call<precis_sample_args>& c) {
   describe_rules(c);
   c.array("streams", c.args.streams, {0, 1});
   c.array("offsets", c.args.offsets, {0, 1});
+  c.array("row_sampling", c.args.row_sampling, {{7, 1, 4, 0.9f, 0}, {8, 1, 0, 1, 1}}).absent();
   c.args.temperature = 1;
   c.args.top_k = 4;
   c.args.top_p = 0.9f;

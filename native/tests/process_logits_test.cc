@@ -31,6 +31,12 @@ int main() {
             rules.repetition_penalty = penalty;
             rules.no_repeat_ngram_size = ngram;
             rules.min_new_tokens = m == 3 ? 20 : 0;
+            std::vector<precis_row_rules> of_rows(m);
+            for (int64_t r = 0; r < m; r++) {
+              of_rows[r] = {r % 3 == 0 ? 1 : penalty, r % 4 == 1 ? ngram : 0,
+                            r % 5 == 2 ? 30 : 0, 0};
+            }
+            if (m == 40) rules.row_rules = of_rows.data();
             GuardedTensor scores(PRECIS_FLOAT32, {m, v}, 3, 1), want(PRECIS_FLOAT32, {m, v});
             scores.fill_normal(random, 3);
             row<float>(scores, 0)[0] = -INFINITY;
@@ -52,7 +58,7 @@ int main() {
     GuardedTensor scores(PRECIS_FLOAT32, {2, 8});
     scores.fill(1);
     int32_t history[] = {1, 2, 3, 4, 5, 8}, lengths[] = {3, 2}, end_tokens[] = {7};
-    precis_process_logits_args args = {scores, {history, lengths, 3, end_tokens, 1, 2.0f, 0, 0}};
+    precis_process_logits_args args = {scores, {history, lengths, 3, end_tokens, 1, 2.0f, 0, 0, nullptr}};
     EXPECT_OK(context, precis_process_logits(context, &args));
     EXPECT(scores.at(0, 1) == 0.5f && scores.at(1, 5) == 0.5f && scores.at(0, 4) == 1);
     lengths[1] = 3;
@@ -74,6 +80,17 @@ int main() {
     end_tokens[0] = 8;
     EXPECT_REFUSED(context, precis_process_logits(context, &args), "end_tokens[0] is 8");
     end_tokens[0] = 7;
+    precis_row_rules of_rows[] = {{1, 0, 0, 0}, {1, -3, 0, 0}};
+    args.rules.row_rules = of_rows;
+    EXPECT_REFUSED(context, precis_process_logits(context, &args),
+                   "row_rules[1]: no_repeat_ngram_size is -3");
+    of_rows[1] = {-1, 0, 0, 0};
+    EXPECT_REFUSED(context, precis_process_logits(context, &args),
+                   "row_rules[1]: repetition_penalty is -1");
+    of_rows[1] = {1, 0, -1, 0};
+    EXPECT_REFUSED(context, precis_process_logits(context, &args),
+                   "row_rules[1]: min_new_tokens is -1");
+    args.rules.row_rules = nullptr;
     args.rules.history = nullptr;
     EXPECT_REFUSED(context, precis_process_logits(context, &args), "history is NULL");
     args.rules.history_lengths = nullptr;

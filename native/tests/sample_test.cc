@@ -171,6 +171,52 @@ void same_as_reference(std::vector<TestContext>& contexts) {
   }
 }
 
+// A call whose rows have options of their own gives what a call for each row gives.
+void rows_of_different_options(std::vector<TestContext>& contexts) {
+  Random random(12);
+  for (int64_t v : {6, 111, 5000}) {
+    const auto m = static_cast<int64_t>(std::size(kSampleOptions));
+    std::vector<precis_row_sampling> sampling;
+    std::vector<precis_row_rules> rules;
+    for (const Options& o : kSampleOptions) {
+      const auto seed = static_cast<uint64_t>(sampling.size());
+      sampling.push_back({seed, o.temperature, o.top_k, o.top_p, o.greedy});
+      rules.push_back({o.repetition_penalty, o.no_repeat_ngram_size, o.min_new_tokens, 0});
+    }
+    const auto give_rows = [&](Call& call) {
+      call.args.row_sampling = sampling.data();
+      call.args.rules.row_rules = rules.data();
+    };
+    Call input(m, v, {}), want(m, v, {});
+    fill(input, random, 0);
+    want.copy_inputs(input);
+    give_rows(want);
+    sample_ref(want.args);
+    for (TestContext& context : contexts) {
+      Call got(m, v, {});
+      got.copy_inputs(input);
+      give_rows(got);
+      EXPECT_OK(context, precis_sample(context, &got.args));
+      EXPECT(got.same_outputs(want), "%s v %lld", context.name(), static_cast<long long>(v));
+      expect_close(got.logits, want.logits, 0, 0, "processed logits");
+      for (int64_t r = 0; r < m; r++) {
+        Call alone(1, v, kSampleOptions[r]);
+        alone.args.seed = static_cast<uint64_t>(r);
+        std::memcpy(alone.logits.data<float>(), row<float>(input.logits, r), v * sizeof(float));
+        alone.streams[0] = input.streams[r];
+        alone.offsets[0] = input.offsets[r];
+        alone.lengths[0] = input.lengths[r];
+        std::copy_n(input.history.begin() + r * kHistory, kHistory, alone.history.begin());
+        EXPECT_OK(context, precis_sample(context, &alone.args));
+        EXPECT(alone.tokens[0] == got.tokens[r] && alone.raw[0] == got.raw[r] &&
+                   alone.warped[0] == got.warped[r],
+               "%s v %lld row %lld", context.name(), static_cast<long long>(v),
+               static_cast<long long>(r));
+      }
+    }
+  }
+}
+
 void same_tokens_over_many_draws(std::vector<TestContext>& contexts) {
   Random random(9);
   for (const Options& o : {Options{}, Options{.temperature = 0.8f, .top_k = 40, .top_p = 0.9f}}) {
@@ -337,6 +383,17 @@ void refusals(TestContext& context) {
   refused(&precis_sample_args::tokens, nullptr, "tokens is NULL");
   refused(&precis_sample_args::streams, nullptr, "streams is NULL");
   refused(&precis_sample_args::offsets, nullptr, "offsets is NULL");
+  std::vector<precis_row_sampling> sampling = {{1, 1, 0, 1, 0}, {1, 0, 0, 1, 0}};
+  refused(&precis_sample_args::row_sampling, sampling.data(), "row_sampling[1]: temperature is 0");
+  sampling[1] = {1, 1, -2, 1, 0};
+  refused(&precis_sample_args::row_sampling, sampling.data(), "row_sampling[1]: top_k is -2");
+  sampling[1] = {1, 1, 0, 2, 0};
+  refused(&precis_sample_args::row_sampling, sampling.data(), "row_sampling[1]: top_p is 2");
+  sampling[1] = {1, 0, 0, 1, 1};  // greedy: nothing else counts
+  call.args.row_sampling = sampling.data();
+  EXPECT_OK(context, precis_sample(context, &call.args));
+  refused(&precis_sample_args::streams, nullptr, "streams is NULL");
+  call.args.row_sampling = nullptr;
   call.offsets[1] = uint64_t{1} << 32;
   EXPECT_REFUSED(context, precis_sample(context, &call.args), "offsets[1] is 4294967296");
   call.args.greedy = 1;
@@ -354,6 +411,7 @@ void refusals(TestContext& context) {
 int main() {
   std::vector<TestContext> contexts = all_contexts();
   same_as_reference(contexts);
+  rows_of_different_options(contexts);
   same_tokens_over_many_draws(contexts);
   follows_the_distribution(contexts.back());
   streams_and_offsets_are_independent(contexts.back());

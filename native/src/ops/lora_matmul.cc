@@ -1,32 +1,64 @@
+#include "ops/lora_matmul.h"
+
 #include <algorithm>
+#include <string>
 
 #include "ops/product_checks.h"
 
 namespace precis {
 namespace {
 
-// Checks the adapters' matrices and the outputs and ranks of each segment.
-void check_adapters(const Check& check, const precis_lora_matmul_args& a) {
-  check.packed("a", a.a, kFloats);
-  check.packed("b", a.b, kFloats);
-  check.that(a.a.dtype == a.b.dtype, "a is ", dtype_name(a.a.dtype), ", but b is ",
-             dtype_name(a.b.dtype));
-  check.that(a.a.inputs == a.w.inputs, "a has ", a.a.inputs,
-             " inputs, but w's number of inputs is ", a.w.inputs);
-  check.that(a.b.outputs == a.w.outputs, "b has ", a.b.outputs,
-             " outputs, but w's number of outputs is ", a.w.outputs);
-  check.that(a.b.inputs == a.a.outputs, "b has ", a.b.inputs,
-             " inputs, but a's number of outputs is ", a.a.outputs);
-  check.that(a.segment_count >= 0 && a.segment_count <= PRECIS_MAX_LORA_SEGMENTS,
-             "segment_count is ", a.segment_count, ", not between 0 and ",
-             PRECIS_MAX_LORA_SEGMENTS);
-  for (int i = 0; i < a.segment_count; i++) {
-    const precis_lora_segment& s = a.segments[i];
+// Checks the adapters' matrices and the outputs and ranks of each segment. of names them: "" for
+// those of all rows.
+void check_adapters(const Check& check, const precis_lora_matmul_args& args,
+                    const precis_packed_matrix& a, const precis_packed_matrix& b,
+                    const precis_lora_segment* segments, int32_t segment_count,
+                    const std::string& of) {
+  const std::string a_name = of + "a", b_name = of + "b";
+  check.packed(a_name.c_str(), a, kFloats);
+  check.packed(b_name.c_str(), b, kFloats);
+  check.that(a.dtype == b.dtype, a_name, " is ", dtype_name(a.dtype), ", but ", b_name, " is ",
+             dtype_name(b.dtype));
+  check.that(a.inputs == args.w.inputs, a_name, " has ", a.inputs,
+             " inputs, but w's number of inputs is ", args.w.inputs);
+  check.that(b.outputs == args.w.outputs, b_name, " has ", b.outputs,
+             " outputs, but w's number of outputs is ", args.w.outputs);
+  check.that(b.inputs == a.outputs, b_name, " has ", b.inputs, " inputs, but ", a_name,
+             "'s number of outputs is ", a.outputs);
+  check.that(segment_count >= 0 && segment_count <= PRECIS_MAX_LORA_SEGMENTS, of,
+             "segment_count is ", segment_count, ", not between 0 and ", PRECIS_MAX_LORA_SEGMENTS);
+  for (int i = 0; i < segment_count; i++) {
+    const precis_lora_segment& s = segments[i];
     check.that(0 <= s.output_begin && s.output_begin <= s.output_end &&
-                   s.output_end <= a.w.outputs && 0 <= s.rank_begin && s.rank_begin <= s.rank_end &&
-                   s.rank_end <= a.a.outputs,
-               "segments[", i, "] has outputs [", s.output_begin, ", ", s.output_end, ") of ",
-               a.w.outputs, " and ranks [", s.rank_begin, ", ", s.rank_end, ") of ", a.a.outputs);
+                   s.output_end <= args.w.outputs && 0 <= s.rank_begin &&
+                   s.rank_begin <= s.rank_end && s.rank_end <= a.outputs,
+               of, "segments[", i, "] has outputs [", s.output_begin, ", ", s.output_end, ") of ",
+               args.w.outputs, " and ranks [", s.rank_begin, ", ", s.rank_end, ") of ", a.outputs);
+  }
+}
+
+// Checks the adapters that rows have for themselves.
+void check_row_adapters(const Check& check, const precis_lora_matmul_args& a) {
+  check.that(a.row_adapter_count >= 0, "row_adapter_count is ", a.row_adapter_count);
+  if (a.row_adapter_count == 0) return;
+  check.that(a.row_adapters != nullptr, "row_adapters is NULL, but row_adapter_count is ",
+             a.row_adapter_count);
+  check.aligned("row_adapters", a.row_adapters, alignof(precis_lora_rows));
+  check.that(a.dropout_of == PRECIS_LORA_DROPOUT_NONE, "row_adapters cannot have dropout");
+  int64_t begin = 0;
+  for (int32_t i = 0; i < a.row_adapter_count; i++) {
+    const precis_lora_rows& r = a.row_adapters[i];
+    check.that(begin <= r.row_begin && r.row_begin <= r.row_end && r.row_end <= a.x.dims[0],
+               "row_adapters[", i, "] has rows [", r.row_begin, ", ", r.row_end, ") of ",
+               a.x.dims[0], ", behind row ", begin);
+    begin = r.row_end;
+    const std::string of = "row_adapters[" + std::to_string(i) + "].";
+    check_adapters(check, a, r.a, r.b, r.segments, r.segment_count, of);
+    check.that(r.a.dtype == a.a.dtype, of, "a is ", dtype_name(r.a.dtype), ", but a is ",
+               dtype_name(a.a.dtype));
+    check.outputs_apart({{"y", a.y}, {"down", a.down}},
+                        {check.memory((of + "a").c_str(), r.a),
+                         check.memory((of + "b").c_str(), r.b)});
   }
 }
 
@@ -76,18 +108,41 @@ void check_lora_dropout(const Check& check, const precis_lora_matmul_args& a) {
 
 void check_lora_matmul(const Check& check, const precis_lora_matmul_args& a) {
   check_product(check, a.x, a.w, a.y, a.accumulate);
-  check_adapters(check, a);
+  check_adapters(check, a, a.a, a.b, a.segments, a.segment_count, "");
   if (a.lora_x.data != nullptr) {
     check.tensor("lora_x", a.lora_x, 2, kFloats);
     check.same_dims("lora_x", a.lora_x, "x", a.x);
   }
   if (a.down.data != nullptr) check_down(check, a);
   check_lora_dropout(check, a);
+  check_row_adapters(check, a);
   check.outputs_apart({{"y", a.y}, {"down", a.down}}, {{"x", a.x},
                                                        {"lora_x", a.lora_x},
                                                        check.memory("w", a.w),
                                                        check.memory("a", a.a),
-                                                       check.memory("b", a.b)});
+                                                       check.memory("b", a.b),
+                                                       {"row_adapters", a.row_adapters,
+                                                        a.row_adapter_count}});
+}
+
+precis_lora_matmul_args lora_rows_product(const precis_lora_matmul_args& a, int64_t begin,
+                                          int64_t end, const precis_lora_rows* own) {
+  precis_lora_matmul_args of = a;
+  of.row_adapters = nullptr;
+  of.row_adapter_count = 0;
+  for (precis_tensor* t : {&of.x, &of.y, &of.lora_x, &of.down}) {
+    if (t->data == nullptr) continue;
+    t->data = static_cast<char*>(t->data) + begin * row_stride(*t) * element_bytes(t->dtype);
+    t->row_stride = row_stride(*t);
+    t->dims[0] = end - begin;
+  }
+  if (own == nullptr) return of;
+  of.a = own->a;
+  of.b = own->b;
+  of.down = {};
+  of.segment_count = own->segment_count;
+  for (int i = 0; i < own->segment_count; i++) of.segments[i] = own->segments[i];
+  return of;
 }
 
 }  // namespace precis

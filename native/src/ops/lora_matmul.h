@@ -12,13 +12,14 @@
 // continue in the accumulators of x W', segment after segment. Segments may share outputs, and
 // ranks too. With down, segments that share a rank must agree on its scaling.
 //
+// Rows of row_adapters[j] have the A, B and segments of that; their rows of down are 0.
+//
 // The gradient with respect to x is this product of dy, with W, B and A packed transposed and all
 // outputs in every segment; down is then what the gradient of A needs. Where the forward pass had
 // dropout of x, the backward pass has dropout of the low-rank term, with the same seed and offset.
 //
 // For many rows, chunks of A that hold only zeros are skipped, even where x is infinite: where one
 // layer stacks several adapters, most of what serves as A in the gradient is zeros.
-// x is infinite: with several adapters in one stacked layer, that is most of what is A there.
 #ifndef PRECIS_OPS_LORA_MATMUL_H_
 #define PRECIS_OPS_LORA_MATMUL_H_
 
@@ -26,7 +27,25 @@
 
 namespace precis {
 
-// w, a and b are the matrices that the packed ones were packed from.
+// Returns the product of rows [begin, end) alone; own: their adapters, or NULL for those of all.
+precis_lora_matmul_args lora_rows_product(const precis_lora_matmul_args& a, int64_t begin,
+                                          int64_t end, const precis_lora_rows* own);
+
+// Calls f(begin, end, adapters) for the rows of each of row_adapters and, with NULL, for those
+// before, between and behind them. f returns false to end early.
+template <class F>
+bool for_rows_of_adapters(const precis_lora_matmul_args& a, const F& f) {
+  int64_t begin = 0;
+  for (int32_t i = 0; i < a.row_adapter_count; i++) {
+    const precis_lora_rows& r = a.row_adapters[i];
+    if (begin < r.row_begin && !f(begin, r.row_begin, nullptr)) return false;
+    if (r.row_begin < r.row_end && !f(r.row_begin, r.row_end, &r)) return false;
+    begin = r.row_end;
+  }
+  return begin >= rows(a.x) || f(begin, rows(a.x), nullptr);
+}
+
+// w, a and b are the matrices that the packed ones were packed from. Does not know row_adapters.
 void lora_matmul_ref(const precis_lora_matmul_args& args, const precis_matmul_pack_args& w,
                      const precis_matmul_pack_args& a, const precis_matmul_pack_args& b);
 

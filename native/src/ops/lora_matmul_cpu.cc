@@ -59,13 +59,25 @@ void with_dropped_term(CpuContext& context, const precis_lora_matmul_args& a) {
   dropout_cpu(context, {term, a.y, a.seed, a.offset, a.dropout, 1});
 }
 
+void zero_rows(const precis_tensor& down, int64_t begin, int64_t end) {
+  for (int64_t m = begin; m < end; m++) {
+    __builtin_memset(row<float>(down, m), 0, static_cast<size_t>(columns(down)) * 4);
+  }
+}
+
 }  // namespace
 
 void lora_matmul_cpu(CpuContext& context, const precis_lora_matmul_args& a) {
+  if (a.row_adapter_count > 0) {
+    for_rows_of_adapters(a, [&](int64_t begin, int64_t end, const precis_lora_rows* own) {
+      lora_matmul_cpu(context, lora_rows_product(a, begin, end, own));
+      if (own != nullptr && a.down.data != nullptr) zero_rows(a.down, begin, end);
+      return true;
+    });
+    return;
+  }
   if (a.down.data != nullptr && a.segment_count == 0) {
-    for (int64_t m = 0; m < rows(a.down); m++) {
-      __builtin_memset(row<float>(a.down, m), 0, static_cast<size_t>(columns(a.down)) * 4);
-    }
+    zero_rows(a.down, 0, rows(a.down));
   }
   if (a.dropout_of == PRECIS_LORA_DROPOUT_NONE || a.dropout == 0 || a.segment_count == 0) {
     plain(context, a, a.lora_x);

@@ -9,8 +9,9 @@ namespace precis {
 
 void process_logits_ref(const precis_process_logits_args& a) {
   const precis_logit_rules& rules = a.rules;
-  const size_t n = static_cast<size_t>(rules.no_repeat_ngram_size);
   for (int64_t r = 0; r < rows(a.scores); r++) {
+    const precis_row_rules own = rules_of_row(rules, r);
+    const size_t n = static_cast<size_t>(own.no_repeat_ngram_size);
     float* scores = row<float>(a.scores, r);
     std::vector<int32_t> history;
     if (rules.history != nullptr) {
@@ -19,7 +20,7 @@ void process_logits_ref(const precis_process_logits_args& a) {
     }
     for (int32_t token : std::set<int32_t>(history.begin(), history.end())) {
       const float s = scores[token];
-      scores[token] = s < 0 ? s * rules.repetition_penalty : s / rules.repetition_penalty;
+      scores[token] = s < 0 ? s * own.repetition_penalty : s / own.repetition_penalty;
     }
     if (n > 0 && history.size() >= n) {
       std::map<std::vector<int32_t>, std::set<int32_t>> followers;
@@ -30,7 +31,7 @@ void process_logits_ref(const precis_process_logits_args& a) {
         scores[token] = -INFINITY;
       }
     }
-    if (rules.min_new_tokens > 0 && rules.history_lengths[r] - 1 < rules.min_new_tokens) {
+    if (own.min_new_tokens > 0 && rules.history_lengths[r] - 1 < own.min_new_tokens) {
       for (int32_t i = 0; i < rules.end_token_count; i++) scores[rules.end_tokens[i]] = -INFINITY;
     }
   }

@@ -45,6 +45,13 @@ PRECIS_HOST_DEVICE static inline uint64_t sample_droppable(float top_p, uint64_t
   return limit < total ? limit : total - 1;
 }
 
+// Returns how row r is sampled.
+PRECIS_HOST_DEVICE static inline precis_row_sampling sampling_of_row(const precis_sample_args& a,
+                                                                     int64_t r) {
+  if (a.row_sampling != nullptr) return a.row_sampling[r];
+  return {a.seed, a.temperature, a.top_k, a.top_p, a.greedy};
+}
+
 // The logarithm of a sum of masses.
 PRECIS_HOST_DEVICE static inline float sample_log_mass(uint64_t mass) {
   return portable_log(static_cast<float>(mass) * 0x1p-40f);

@@ -12,6 +12,7 @@
 #include "cpu/select.h"
 #include "error.h"
 #include "ops/logit_rules.h"
+#include "ops/process_logits.h"
 #include "ops/row_errors.h"
 #include "ops/row_groups.h"
 #include "ops/sample.h"
@@ -234,8 +235,10 @@ class Sampler {
   void sample(int64_t r, FirstRow* refused) const {
     float* logits = row<float>(a_.logits, r);
     const int64_t n = columns(a_.logits);
-    const bool ruled = a_.rules.repetition_penalty != 1 || a_.rules.no_repeat_ngram_size > 0 ||
-                       a_.rules.min_new_tokens > 0;
+    const precis_row_rules rules = rules_of_row(a_.rules, r);
+    const precis_row_sampling own = sampling_of_row(a_, r);
+    const bool ruled = rules.repetition_penalty != 1 || rules.no_repeat_ngram_size > 0 ||
+                       rules.min_new_tokens > 0;
     const bool wants_raw = a_.log_probabilities != nullptr;
     Row row = {logits, buffers_.maxima, n, group_count(n), 0, 1};
     uint64_t raw_mass = 0;
@@ -253,21 +256,21 @@ class Sampler {
 
     int64_t token;
     Kept kept = {-kInfinity, 0, 0};
-    if (a_.greedy) {
+    if (own.greedy) {
       token = find_in_groups(logits, buffers_.maxima, row.largest);
     } else {
-      row.temperature = a_.temperature;
-      if (a_.top_k > 0 && a_.top_k < n) {
-        kept.threshold = top_k_threshold(row, a_.top_k, reinterpret_cast<float*>(buffers_.keys));
+      row.temperature = own.temperature;
+      if (own.top_k > 0 && own.top_k < n) {
+        kept.threshold = top_k_threshold(row, own.top_k, reinterpret_cast<float*>(buffers_.keys));
       }
-      if (a_.top_p < 1 || a_.warped_log_probabilities != nullptr ||
+      if (own.top_p < 1 || a_.warped_log_probabilities != nullptr ||
           a_.probabilities.data != nullptr) {
         const bool as_raw =
-            wants_raw && !ruled && a_.temperature == 1 && kept.threshold == -kInfinity;
+            wants_raw && !ruled && own.temperature == 1 && kept.threshold == -kInfinity;
         kept.mass = as_raw ? raw_mass : mass_of_row(row, kept.threshold);
       }
-      if (a_.top_p < 1) kept = top_p_threshold(row, kept, a_.top_p, buffers_.keys);
-      token = draw(row, kept, {a_.seed, a_.streams[r], a_.offsets[r]});
+      if (own.top_p < 1) kept = top_p_threshold(row, kept, own.top_p, buffers_.keys);
+      token = draw(row, kept, {own.seed, a_.streams[r], a_.offsets[r]});
     }
 
     a_.tokens[r] = static_cast<int32_t>(token);
@@ -277,11 +280,11 @@ class Sampler {
     }
     if (a_.warped_log_probabilities != nullptr) {
       a_.warped_log_probabilities[r] =
-          a_.greedy ? 0.0f : row.scaled(logits[token]) - sample_log_mass(kept.mass);
+          own.greedy ? 0.0f : row.scaled(logits[token]) - sample_log_mass(kept.mass);
     }
     if (a_.probabilities.data != nullptr) {
       float* probabilities = precis::row<float>(a_.probabilities, r);
-      if (a_.greedy) {
+      if (own.greedy) {
         for (int64_t i = 0; i < n; i++) probabilities[i] = i == token ? 1.0f : 0.0f;
       } else {
         store_probabilities(row, kept, probabilities);
@@ -292,7 +295,7 @@ class Sampler {
  private:
   // The logit of a token before the rules; it has been sampled, so no rule made it -inf.
   float original(int64_t r, int64_t token, float now) const {
-    if (a_.rules.repetition_penalty == 1) return now;
+    if (rules_of_row(a_.rules, r).repetition_penalty == 1) return now;
     const int32_t* history = a_.rules.history + r * a_.rules.history_stride;
     for (int32_t h = 0; h < a_.rules.history_lengths[r]; h++) {
       if (history[h] == token) return buffers_.originals[h];

@@ -20,7 +20,7 @@ uint64_t mass_of_row(const float* logits, int64_t n, float largest, float temper
 }
 
 // One more than the index that the kept tokens have in order, ascending; others are dropped.
-std::vector<bool> kept_tokens(const precis_sample_args& a, const float* logits, int64_t n,
+std::vector<bool> kept_tokens(const precis_row_sampling& a, const float* logits, int64_t n,
                               const std::vector<uint64_t>& mass) {
   std::vector<int64_t> order(n);
   std::iota(order.begin(), order.end(), 0);
@@ -59,17 +59,18 @@ void sample_ref(const precis_sample_args& a) {
     std::vector<uint64_t> mass(n);
     int64_t token = std::max_element(logits, logits + n) - logits;
     uint64_t kept_mass = 0;
-    const float temperature = a.greedy ? 1 : a.temperature;
+    const precis_row_sampling own = sampling_of_row(a, r);
+    const float temperature = own.greedy ? 1 : own.temperature;
     for (int64_t i = 0; i < n; i++) mass[i] = sample_mass((logits[i] - largest) / temperature);
-    if (a.greedy) {
+    if (own.greedy) {
       kept[token] = true;
     } else {
-      kept = kept_tokens(a, logits, n, mass);
+      kept = kept_tokens(own, logits, n, mass);
       float best = -INFINITY;
       for (int64_t i = 0; i < n; i++) {
         const float score =
             (logits[i] - largest) / temperature +
-            gumbel_noise(a.seed, a.streams[r], a.offsets[r], static_cast<uint32_t>(i));
+            gumbel_noise(own.seed, a.streams[r], a.offsets[r], static_cast<uint32_t>(i));
         if (kept[i] && score > best) best = score, token = i;
       }
     }

@@ -12,6 +12,7 @@ import dev.precis.tensor.Tensor;
  * @param repetitionPenalty 1: none
  * @param noRepeatNgramSize 0: none
  * @param minNewTokens before which no end token is chosen
+ * @param rows the rules of each row, in place of the last three; null: all rows have these
  */
 public record LogitRules(
     Tensor history,
@@ -19,4 +20,28 @@ public record LogitRules(
     Tensor endTokens,
     float repetitionPenalty,
     int noRepeatNgramSize,
-    int minNewTokens) {}
+    int minNewTokens,
+    RowRules rows) {
+  /** Makes rules that are the same for all rows. */
+  public LogitRules(
+      Tensor history,
+      Tensor historyLengths,
+      Tensor endTokens,
+      float repetitionPenalty,
+      int noRepeatNgramSize,
+      int minNewTokens) {
+    this(
+        history,
+        historyLengths,
+        endTokens,
+        repetitionPenalty,
+        noRepeatNgramSize,
+        minNewTokens,
+        null);
+  }
+
+  /** Makes rules that each row has for itself. */
+  public LogitRules(Tensor history, Tensor historyLengths, Tensor endTokens, RowRules rows) {
+    this(history, historyLengths, endTokens, 1, 0, 0, rows);
+  }
+}

@@ -199,6 +199,17 @@ public final class Ops implements AutoCloseable {
   }
 
   /**
+   * Computes {@code y (+)= alpha (x W' + low-rank terms)}, where rows have adapters of their own:
+   * each row gets what it gets with its adapter alone.
+   *
+   * @param rows not empty
+   */
+  public void loraMatmul(
+      Tensor x, PackedMatrix w, LoraRows rows, Tensor y, float alpha, boolean accumulate) {
+    products.loraMatmul(x, w, rows, y, alpha, accumulate);
+  }
+
+  /**
    * Computes {@code y (+)= x W' + (x A' . s) B'} for training.
    *
    * @param dropout of the input of A or of the low-rank term; or null
@@ -448,6 +459,23 @@ public final class Ops implements AutoCloseable {
       Tensor logits,
       LogitRules rules,
       SamplingParameters sampling,
+      Tensor streams,
+      Tensor offsets,
+      SamplingParameters.Outputs outputs) {
+    this.sampling.sample(logits, rules, sampling, streams, offsets, outputs);
+  }
+
+  /**
+   * Chooses a token for each row of logits (M, V), with parameters of its own: the same token as a
+   * call of {@link #greedy} or {@link #sample} for the row alone.
+   *
+   * @param streams (M) int64: the sequence that a row belongs to
+   * @param offsets (M) int64: the step that it is at
+   */
+  public void sample(
+      Tensor logits,
+      LogitRules rules,
+      RowSampling sampling,
       Tensor streams,
       Tensor offsets,
       SamplingParameters.Outputs outputs) {

@@ -116,6 +116,14 @@ final class ProductKernels extends Kernels {
     runLora(x, w, lora, y, alpha, accumulate);
   }
 
+  void loraMatmul(Tensor x, PackedMatrix w, LoraRows rows, Tensor y, float alpha, boolean add) {
+    precis_lora_matmul_args.dropout_of(loraMatmul, Precis.PRECIS_LORA_DROPOUT_NONE());
+    precis_lora_matmul_args.dropout(loraMatmul, 0);
+    put(loraMatmul, precis_lora_matmul_args.down$offset(), (Tensor) null);
+    LoraWeights first = rows.first();
+    runLora(x, w, first.a(), first.b(), List.of(), rows, y, alpha, add);
+  }
+
   void loraMatmul(
       Tensor x,
       PackedMatrix w,
@@ -142,24 +150,39 @@ final class ProductKernels extends Kernels {
 
   private void runLora(
       Tensor x, PackedMatrix w, LoraWeights lora, Tensor y, float alpha, boolean accumulate) {
+    runLora(x, w, lora.a(), lora.b(), lora.segments(), null, y, alpha, accumulate);
+  }
+
+  private void runLora(
+      Tensor x,
+      PackedMatrix w,
+      PackedMatrix a,
+      PackedMatrix b,
+      List<LoraWeights.Segment> segments,
+      LoraRows rows,
+      Tensor y,
+      float alpha,
+      boolean accumulate) {
     put(loraMatmul, precis_lora_matmul_args.x$offset(), x);
     put(loraMatmul, precis_lora_matmul_args.w$offset(), w);
-    put(loraMatmul, precis_lora_matmul_args.a$offset(), lora.a());
-    put(loraMatmul, precis_lora_matmul_args.b$offset(), lora.b());
+    put(loraMatmul, precis_lora_matmul_args.a$offset(), a);
+    put(loraMatmul, precis_lora_matmul_args.b$offset(), b);
     put(loraMatmul, precis_lora_matmul_args.y$offset(), y);
-    List<LoraWeights.Segment> segments = lora.segments();
     for (int i = 0; i < segments.size(); i++) {
       putSegment(
           loraSegments.asSlice(i * precis_lora_segment.sizeof(), precis_lora_segment.sizeof()),
           segments.get(i));
     }
     precis_lora_matmul_args.segment_count(loraMatmul, segments.size());
+    precis_lora_matmul_args.row_adapters(
+        loraMatmul, rows == null ? MemorySegment.NULL : rows.address());
+    precis_lora_matmul_args.row_adapter_count(loraMatmul, rows == null ? 0 : rows.count());
     precis_lora_matmul_args.alpha(loraMatmul, alpha);
     precis_lora_matmul_args.accumulate(loraMatmul, flag(accumulate));
     context.check(Precis.precis_lora_matmul(handle, loraMatmul));
   }
 
-  private static void putSegment(MemorySegment to, LoraWeights.Segment segment) {
+  static void putSegment(MemorySegment to, LoraWeights.Segment segment) {
     precis_lora_segment.output_begin(to, segment.outputBegin());
     precis_lora_segment.output_end(to, segment.outputEnd());
     precis_lora_segment.rank_begin(to, segment.rankBegin());

@@ -53,6 +53,7 @@ final class SamplingKernels extends Kernels {
     precis_sample_args.log_probabilities(sample, address(logProbabilities));
     precis_sample_args.warped_log_probabilities(sample, MemorySegment.NULL);
     put(sample, precis_sample_args.probabilities$offset(), (Tensor) null);
+    precis_sample_args.row_sampling(sample, MemorySegment.NULL);
     run(logits, rules);
   }
 
@@ -68,6 +69,27 @@ final class SamplingKernels extends Kernels {
     precis_sample_args.temperature(sample, sampling.temperature());
     precis_sample_args.top_k(sample, sampling.topK());
     precis_sample_args.top_p(sample, sampling.topP());
+    precis_sample_args.row_sampling(sample, MemorySegment.NULL);
+    sample(logits, rules, streams, offsets, outputs);
+  }
+
+  void sample(
+      Tensor logits,
+      LogitRules rules,
+      RowSampling sampling,
+      Tensor streams,
+      Tensor offsets,
+      SamplingParameters.Outputs outputs) {
+    precis_sample_args.row_sampling(sample, sampling.address());
+    sample(logits, rules, streams, offsets, outputs);
+  }
+
+  private void sample(
+      Tensor logits,
+      LogitRules rules,
+      Tensor streams,
+      Tensor offsets,
+      SamplingParameters.Outputs outputs) {
     precis_sample_args.streams(sample, streams.address());
     precis_sample_args.offsets(sample, offsets.address());
     precis_sample_args.tokens(sample, outputs.tokens().address());
@@ -92,5 +114,7 @@ final class SamplingKernels extends Kernels {
     precis_logit_rules.repetition_penalty(to, rules.repetitionPenalty());
     precis_logit_rules.no_repeat_ngram_size(to, rules.noRepeatNgramSize());
     precis_logit_rules.min_new_tokens(to, rules.minNewTokens());
+    RowRules rows = rules.rows();
+    precis_logit_rules.row_rules(to, rows == null ? MemorySegment.NULL : rows.address());
   }
 }

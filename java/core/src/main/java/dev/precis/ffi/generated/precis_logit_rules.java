@@ -23,6 +23,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     float repetition_penalty;
  *     int32_t no_repeat_ngram_size;
  *     int32_t min_new_tokens;
+ *     const precis_row_rules *row_rules;
  * }
  * }
  */
@@ -40,7 +41,8 @@ public class precis_logit_rules {
         Precis.C_INT.withName("end_token_count"),
         Precis.C_FLOAT.withName("repetition_penalty"),
         Precis.C_INT.withName("no_repeat_ngram_size"),
-        Precis.C_INT.withName("min_new_tokens")
+        Precis.C_INT.withName("min_new_tokens"),
+        Precis.C_POINTER.withName("row_rules")
     ).withName("precis_logit_rules");
 
     /**
@@ -400,6 +402,50 @@ public class precis_logit_rules {
      */
     public static void min_new_tokens(MemorySegment struct, int fieldValue) {
         struct.set(min_new_tokens$LAYOUT, min_new_tokens$OFFSET, fieldValue);
+    }
+
+    private static final AddressLayout row_rules$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("row_rules"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * const precis_row_rules *row_rules
+     * }
+     */
+    public static final AddressLayout row_rules$layout() {
+        return row_rules$LAYOUT;
+    }
+
+    private static final long row_rules$OFFSET = $LAYOUT.byteOffset(groupElement("row_rules"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * const precis_row_rules *row_rules
+     * }
+     */
+    public static final long row_rules$offset() {
+        return row_rules$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * const precis_row_rules *row_rules
+     * }
+     */
+    public static MemorySegment row_rules(MemorySegment struct) {
+        return struct.get(row_rules$LAYOUT, row_rules$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * const precis_row_rules *row_rules
+     * }
+     */
+    public static void row_rules(MemorySegment struct, MemorySegment fieldValue) {
+        struct.set(row_rules$LAYOUT, row_rules$OFFSET, fieldValue);
     }
 
     /**

@@ -28,9 +28,10 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int32_t accumulate;
  *     int32_t dropout_of;
  *     float dropout;
- *     int32_t reserved;
+ *     int32_t row_adapter_count;
  *     uint64_t seed;
  *     uint64_t offset;
+ *     const precis_lora_rows *row_adapters;
  * }
  * }
  */
@@ -54,9 +55,10 @@ public class precis_lora_matmul_args {
         Precis.C_INT.withName("accumulate"),
         Precis.C_INT.withName("dropout_of"),
         Precis.C_FLOAT.withName("dropout"),
-        Precis.C_INT.withName("reserved"),
+        Precis.C_INT.withName("row_adapter_count"),
         Precis.C_LONG.withName("seed"),
-        Precis.C_LONG.withName("offset")
+        Precis.C_LONG.withName("offset"),
+        Precis.C_POINTER.withName("row_adapters")
     ).withName("precis_lora_matmul_args");
 
     /**
@@ -649,48 +651,48 @@ public class precis_lora_matmul_args {
         struct.set(dropout$LAYOUT, dropout$OFFSET, fieldValue);
     }
 
-    private static final OfInt reserved$LAYOUT = (OfInt)$LAYOUT.select(groupElement("reserved"));
+    private static final OfInt row_adapter_count$LAYOUT = (OfInt)$LAYOUT.select(groupElement("row_adapter_count"));
 
     /**
      * Layout for field:
      * {@snippet lang=c :
-     * int32_t reserved
+     * int32_t row_adapter_count
      * }
      */
-    public static final OfInt reserved$layout() {
-        return reserved$LAYOUT;
+    public static final OfInt row_adapter_count$layout() {
+        return row_adapter_count$LAYOUT;
     }
 
-    private static final long reserved$OFFSET = $LAYOUT.byteOffset(groupElement("reserved"));
+    private static final long row_adapter_count$OFFSET = $LAYOUT.byteOffset(groupElement("row_adapter_count"));
 
     /**
      * Offset for field:
      * {@snippet lang=c :
-     * int32_t reserved
+     * int32_t row_adapter_count
      * }
      */
-    public static final long reserved$offset() {
-        return reserved$OFFSET;
+    public static final long row_adapter_count$offset() {
+        return row_adapter_count$OFFSET;
     }
 
     /**
      * Getter for field:
      * {@snippet lang=c :
-     * int32_t reserved
+     * int32_t row_adapter_count
      * }
      */
-    public static int reserved(MemorySegment struct) {
-        return struct.get(reserved$LAYOUT, reserved$OFFSET);
+    public static int row_adapter_count(MemorySegment struct) {
+        return struct.get(row_adapter_count$LAYOUT, row_adapter_count$OFFSET);
     }
 
     /**
      * Setter for field:
      * {@snippet lang=c :
-     * int32_t reserved
+     * int32_t row_adapter_count
      * }
      */
-    public static void reserved(MemorySegment struct, int fieldValue) {
-        struct.set(reserved$LAYOUT, reserved$OFFSET, fieldValue);
+    public static void row_adapter_count(MemorySegment struct, int fieldValue) {
+        struct.set(row_adapter_count$LAYOUT, row_adapter_count$OFFSET, fieldValue);
     }
 
     private static final OfLong seed$LAYOUT = (OfLong)$LAYOUT.select(groupElement("seed"));
@@ -779,6 +781,50 @@ public class precis_lora_matmul_args {
      */
     public static void offset(MemorySegment struct, long fieldValue) {
         struct.set(offset$LAYOUT, offset$OFFSET, fieldValue);
+    }
+
+    private static final AddressLayout row_adapters$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("row_adapters"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * const precis_lora_rows *row_adapters
+     * }
+     */
+    public static final AddressLayout row_adapters$layout() {
+        return row_adapters$LAYOUT;
+    }
+
+    private static final long row_adapters$OFFSET = $LAYOUT.byteOffset(groupElement("row_adapters"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * const precis_lora_rows *row_adapters
+     * }
+     */
+    public static final long row_adapters$offset() {
+        return row_adapters$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * const precis_lora_rows *row_adapters
+     * }
+     */
+    public static MemorySegment row_adapters(MemorySegment struct) {
+        return struct.get(row_adapters$LAYOUT, row_adapters$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * const precis_lora_rows *row_adapters
+     * }
+     */
+    public static void row_adapters(MemorySegment struct, MemorySegment fieldValue) {
+        struct.set(row_adapters$LAYOUT, row_adapters$OFFSET, fieldValue);
     }
 
     /**

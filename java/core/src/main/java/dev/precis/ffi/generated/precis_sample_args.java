@@ -19,6 +19,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     precis_logit_rules rules;
  *     const uint64_t *streams;
  *     const uint64_t *offsets;
+ *     const precis_row_sampling *row_sampling;
  *     uint64_t seed;
  *     float temperature;
  *     int32_t top_k;
@@ -42,6 +43,7 @@ public class precis_sample_args {
         precis_logit_rules.layout().withName("rules"),
         Precis.C_POINTER.withName("streams"),
         Precis.C_POINTER.withName("offsets"),
+        Precis.C_POINTER.withName("row_sampling"),
         Precis.C_LONG.withName("seed"),
         Precis.C_FLOAT.withName("temperature"),
         Precis.C_INT.withName("top_k"),
@@ -234,6 +236,50 @@ public class precis_sample_args {
      */
     public static void offsets(MemorySegment struct, MemorySegment fieldValue) {
         struct.set(offsets$LAYOUT, offsets$OFFSET, fieldValue);
+    }
+
+    private static final AddressLayout row_sampling$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("row_sampling"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * const precis_row_sampling *row_sampling
+     * }
+     */
+    public static final AddressLayout row_sampling$layout() {
+        return row_sampling$LAYOUT;
+    }
+
+    private static final long row_sampling$OFFSET = $LAYOUT.byteOffset(groupElement("row_sampling"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * const precis_row_sampling *row_sampling
+     * }
+     */
+    public static final long row_sampling$offset() {
+        return row_sampling$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * const precis_row_sampling *row_sampling
+     * }
+     */
+    public static MemorySegment row_sampling(MemorySegment struct) {
+        return struct.get(row_sampling$LAYOUT, row_sampling$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * const precis_row_sampling *row_sampling
+     * }
+     */
+    public static void row_sampling(MemorySegment struct, MemorySegment fieldValue) {
+        struct.set(row_sampling$LAYOUT, row_sampling$OFFSET, fieldValue);
     }
 
     private static final OfLong seed$LAYOUT = (OfLong)$LAYOUT.select(groupElement("seed"));
