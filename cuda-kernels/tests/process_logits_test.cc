@@ -37,7 +37,7 @@ void same_as_reference(TestDevice& device, int64_t m, int64_t v, int32_t ngram, 
     std::memcpy(row<float>(want, r), row<float>(scores, r), v * sizeof(float));
   }
   OnDevice scores_(scores);
-  precis_logit_rules rules = {history, lengths, kStride, ends,   2,
+  precis_logit_rules rules = {history, lengths, kStride,         ends,   2,
                               penalty, ngram,   m == 3 ? 20 : 0, nullptr};
   // Many rows have rules of their own.
   std::vector<precis_row_rules> of_rows(m);
@@ -70,7 +70,8 @@ void refusals(TestDevice& device) {
     DeviceArray<int32_t> history({1, 2, 3, 4, 5, bad.id}), lengths({3, bad.length});
     DeviceArray<int32_t> ends({bad.end});
     OnDevice scores_(scores);
-    const precis_process_logits_args args = {scores_, {history, lengths, 3, ends, 1, 2.0f, 2, 0, nullptr}};
+    const precis_process_logits_args args = {scores_,
+                                             {history, lengths, 3, ends, 1, 2.0f, 2, 0, nullptr}};
     EXPECT_RUN(device, process_logits_cuda(device.context(), args));
     EXPECT(device.problem() == problem_code(ProblemOp::kProcessLogits, 1, bad.kind));
     scores_.download();

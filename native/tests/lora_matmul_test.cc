@@ -229,6 +229,78 @@ void test_batches() {
   }
 }
 
+// Rows that have adapters of their own get the bits of a product that they have for themselves,
+// whatever rows are beside them, and their rows of down are 0.
+void test_row_adapters() {
+  Random random(6);
+  constexpr int64_t kInputs = 767, kOutputs = 250, kRanks = 16;
+  for (const char* isa : {"portable", "avx2", "avx512", "avx512_bf16"}) {
+    TestContext one(isa, 1, "native"), two(isa, 2, "native");
+    if (one.status() != PRECIS_OK) continue;
+    for (int32_t dtype : {PRECIS_FLOAT32, PRECIS_BFLOAT16, PRECIS_INT8}) {
+      for (int64_t m : {5, 32, 70}) {
+        const int32_t low = dtype == PRECIS_FLOAT32 ? PRECIS_FLOAT32 : PRECIS_BFLOAT16;
+        Adapted base(random, kOutputs, kInputs, kRanks, dtype, low, {{9, 250, 0, 16, 2, 0}});
+        Adapted first(random, kOutputs, kInputs, 8, dtype, low, {{0, 100, 1, 8, 2, 0}});
+        Adapted second(random, kOutputs, kInputs, 67, dtype, low,
+                       {{0, 128, 0, 33, 1.5f, 0}, {70, 250, 33, 67, -1, 0}});
+        GuardedTensor x(PRECIS_FLOAT32, {m, kInputs}, 1, 2);
+        GuardedTensor alone(PRECIS_FLOAT32, {m, kOutputs}), y(PRECIS_FLOAT32, {m, kOutputs}, 2, 1);
+        GuardedTensor alone_down(PRECIS_FLOAT32, {m, kRanks}), down(PRECIS_FLOAT32, {m, kRanks});
+        x.fill_normal(random);
+        // Of the common adapter, of the first and of the second.
+        precis_lora_matmul_args packed[] = {base.args(one), first.args(one), second.args(one)};
+        for (precis_lora_matmul_args& each : packed) each.w = packed[0].w;
+        for (const bool general : {true, false}) {
+          if (!general) packed[0].segment_count = 0;
+          // Rows 0, 1, 3, and from 4 to the last but one; row 2 and the last have the common ones.
+          for (TestContext* context : {&one, &two}) {
+            precis_lora_matmul_args args = packed[0];
+            std::vector<precis_lora_rows> rows;
+            std::vector<int> owners(static_cast<size_t>(m), 0);
+            auto add = [&](int owner, int64_t begin, int64_t end) {
+              const precis_lora_matmul_args& own = packed[owner];
+              precis_lora_rows r = {begin, end, own.a, own.b, {}, own.segment_count, 0};
+              std::copy_n(own.segments, own.segment_count, r.segments);
+              rows.push_back(r);
+              std::fill(owners.begin() + begin, owners.begin() + end, owner);
+            };
+            add(1, 0, 1);
+            add(2, 1, 2);
+            add(1, 2, 2);
+            add(2, 3, 4);
+            add(1, 4, m - 1);
+            args.x = x;
+            args.y = y;
+            args.down = down;
+            args.row_adapters = rows.data();
+            args.row_adapter_count = static_cast<int32_t>(rows.size());
+            EXPECT_OK(*context, precis_lora_matmul(*context, &args));
+            EXPECT(y.intact() && down.intact(), "%s", context->name());
+            for (int64_t r = 0; r < m; r++) {
+              const int owner = owners[static_cast<size_t>(r)];
+              precis_lora_matmul_args lone = packed[owner];
+              lone.x = some_rows(x, r, 1);
+              lone.y = some_rows(alone, r, 1);
+              if (owner == 0) lone.down = some_rows(alone_down, r, 1);
+              EXPECT_OK(one, precis_lora_matmul(one, &lone));
+              const int64_t c = first_difference(alone, r, y, r);
+              EXPECT(c < 0, "%s %s M %lld: row %lld differs in column %lld", context->name(),
+                     dtype_text(dtype), static_cast<long long>(m), static_cast<long long>(r),
+                     static_cast<long long>(c));
+              for (int64_t k = 0; k < kRanks; k++) {
+                const float want = owner == 0 ? alone_down.at(r, k) : 0;
+                EXPECT(down.at(r, k) == want, "%s: down of row %lld", context->name(),
+                       static_cast<long long>(r));
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
 // y = x W' + (x A' . s) B' for three adapters on parts of W, and its gradient with respect to x:
 // the product of dy with the same matrices packed transposed, and every segment on all outputs.
 void test_backward(std::vector<TestContext>& contexts) {
@@ -393,6 +465,7 @@ int main() {
   add_onednn(contexts);
   test_sizes(contexts);
   test_batches();
+  test_row_adapters();
   test_backward(contexts);
   test_isolation(contexts);
   test_refusals(contexts.back());

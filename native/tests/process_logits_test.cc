@@ -33,8 +33,8 @@ int main() {
             rules.min_new_tokens = m == 3 ? 20 : 0;
             std::vector<precis_row_rules> of_rows(m);
             for (int64_t r = 0; r < m; r++) {
-              of_rows[r] = {r % 3 == 0 ? 1 : penalty, r % 4 == 1 ? ngram : 0,
-                            r % 5 == 2 ? 30 : 0, 0};
+              of_rows[r] = {r % 3 == 0 ? 1 : penalty, r % 4 == 1 ? ngram : 0, r % 5 == 2 ? 30 : 0,
+                            0};
             }
             if (m == 40) rules.row_rules = of_rows.data();
             GuardedTensor scores(PRECIS_FLOAT32, {m, v}, 3, 1), want(PRECIS_FLOAT32, {m, v});
@@ -58,7 +58,8 @@ int main() {
     GuardedTensor scores(PRECIS_FLOAT32, {2, 8});
     scores.fill(1);
     int32_t history[] = {1, 2, 3, 4, 5, 8}, lengths[] = {3, 2}, end_tokens[] = {7};
-    precis_process_logits_args args = {scores, {history, lengths, 3, end_tokens, 1, 2.0f, 0, 0, nullptr}};
+    precis_process_logits_args args = {scores,
+                                       {history, lengths, 3, end_tokens, 1, 2.0f, 0, 0, nullptr}};
     EXPECT_OK(context, precis_process_logits(context, &args));
     EXPECT(scores.at(0, 1) == 0.5f && scores.at(1, 5) == 0.5f && scores.at(0, 4) == 1);
     lengths[1] = 3;

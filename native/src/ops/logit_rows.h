@@ -96,7 +96,7 @@ static inline void for_logit_rows(CpuContext& context, const LogitRows& a, const
     };
     auto multiply = [&](const precis_tensor& x, const precis_packed_matrix& w,
                         const precis_tensor& y, float scale) {
-      matmul_product(context, {x, w, y, scale, false, nullptr, nullptr, nullptr, 0});
+      matmul_product(context, {x, w, y, scale, false});
     };
     const precis_tensor logits = matrix(logits_at, tokens, stride, PRECIS_FLOAT32);
     const precis_tensor q = matrix(reference_at, tokens, stride, PRECIS_FLOAT32);

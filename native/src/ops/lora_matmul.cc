@@ -56,9 +56,8 @@ void check_row_adapters(const Check& check, const precis_lora_matmul_args& a) {
     check_adapters(check, a, r.a, r.b, r.segments, r.segment_count, of);
     check.that(r.a.dtype == a.a.dtype, of, "a is ", dtype_name(r.a.dtype), ", but a is ",
                dtype_name(a.a.dtype));
-    check.outputs_apart({{"y", a.y}, {"down", a.down}},
-                        {check.memory((of + "a").c_str(), r.a),
-                         check.memory((of + "b").c_str(), r.b)});
+    check.outputs_apart({{"y", a.y}, {"down", a.down}}, {check.memory((of + "a").c_str(), r.a),
+                                                         check.memory((of + "b").c_str(), r.b)});
   }
 }
 
@@ -116,13 +115,13 @@ void check_lora_matmul(const Check& check, const precis_lora_matmul_args& a) {
   if (a.down.data != nullptr) check_down(check, a);
   check_lora_dropout(check, a);
   check_row_adapters(check, a);
-  check.outputs_apart({{"y", a.y}, {"down", a.down}}, {{"x", a.x},
-                                                       {"lora_x", a.lora_x},
-                                                       check.memory("w", a.w),
-                                                       check.memory("a", a.a),
-                                                       check.memory("b", a.b),
-                                                       {"row_adapters", a.row_adapters,
-                                                        a.row_adapter_count}});
+  check.outputs_apart({{"y", a.y}, {"down", a.down}},
+                      {{"x", a.x},
+                       {"lora_x", a.lora_x},
+                       check.memory("w", a.w),
+                       check.memory("a", a.a),
+                       check.memory("b", a.b),
+                       {"row_adapters", a.row_adapters, a.row_adapter_count}});
 }
 
 precis_lora_matmul_args lora_rows_product(const precis_lora_matmul_args& a, int64_t begin,

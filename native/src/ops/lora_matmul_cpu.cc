@@ -14,8 +14,9 @@ precis_tensor tensor(void* data, int64_t rows, int64_t columns, int32_t dtype) {
 }
 
 void plain(CpuContext& context, const precis_lora_matmul_args& a, const precis_tensor& lora_x) {
-  matmul_product(context, {a.x, a.w, a.y, a.alpha, a.accumulate != 0, &a.a, &a.b, a.segments,
-                           a.segment_count, lora_x, a.down});
+  const LowRankWeights low = {&a.a, &a.b, a.segments, a.segment_count};
+  matmul_product(context, {a.x, a.w, a.y, a.alpha, a.accumulate != 0, low, lora_x, a.down,
+                           a.row_adapters, a.row_adapter_count});
 }
 
 void with_dropped_x(CpuContext& context, const precis_lora_matmul_args& a) {
@@ -29,7 +30,7 @@ void with_dropped_x(CpuContext& context, const precis_lora_matmul_args& a) {
 // y = alpha x w' (+ y)
 void product(CpuContext& context, const precis_tensor& x, const precis_packed_matrix& w,
              const precis_tensor& y, float alpha, bool accumulate) {
-  matmul_product(context, {x, w, y, alpha, accumulate, nullptr, nullptr, nullptr, 0});
+  matmul_product(context, {x, w, y, alpha, accumulate});
 }
 
 // Dropout applies to the low-rank term as a whole, so that term is a product of its own. It takes
@@ -68,7 +69,8 @@ void zero_rows(const precis_tensor& down, int64_t begin, int64_t end) {
 }  // namespace
 
 void lora_matmul_cpu(CpuContext& context, const precis_lora_matmul_args& a) {
-  if (a.row_adapter_count > 0) {
+  // Adapters of all rows beside those of some are rare: a product for each.
+  if (a.row_adapter_count > 0 && a.segment_count > 0) {
     for_rows_of_adapters(a, [&](int64_t begin, int64_t end, const precis_lora_rows* own) {
       lora_matmul_cpu(context, lora_rows_product(a, begin, end, own));
       if (own != nullptr && a.down.data != nullptr) zero_rows(a.down, begin, end);

@@ -32,7 +32,7 @@ class Multiplication {
         p_(p),
         x_(p.x),
         low_x_(p.lora_x.data != nullptr ? p.lora_x : p.x),
-        low_rank_(p),
+        low_rank_(p.low, 0, rows(p.x), p.down),
         same_x_(kSame && p.lora_x.data == nullptr) {}
 
   void run() {
@@ -42,7 +42,7 @@ class Multiplication {
         fail(PRECIS_INTERNAL_ERROR, "matmul: oneDNN could not multiply");
       }
     } else {
-      rows(p_.x) < kManyRows ? run_at_once() : run_by_blocks();
+      rows(p_.x)<kManyRows || p_.row_adapter_count> 0 ? run_at_once() : run_by_blocks();
     }
   }
 
@@ -59,13 +59,22 @@ class Multiplication {
   void run_at_once() {
     const int64_t m = rows(p_.x);
     const int threads = context_.pool.threads();
-    const bool own_low_x = low_rank_.any() && !same_x_;
+    const bool low_rank = low_rank_.any() || p_.row_adapter_count > 0;
+    const bool own_low_x = low_rank && !same_x_;
     const bool shared = threads == 1 || m * columns(p_.x) > kPrivateInputs;
     ScratchLayout layout;
     const int64_t x_size = round_up(x_.bytes(m), 64);
     const int64_t x_at = layout.add(x_size * (shared ? 1 : threads));
     const int64_t low_x_at = own_low_x ? layout.add(low_x_.bytes(m)) : 0;
     Segments low = low_rank_.layout(layout, m);
+    if (p_.row_adapter_count > 0) {
+      row_segments_ = static_cast<Segments*>(
+          context_.outer.reserve(static_cast<size_t>(p_.row_adapter_count) * sizeof(Segments)));
+    }
+    for (int i = 0; i < p_.row_adapter_count; i++) {
+      const precis_lora_rows& r = p_.row_adapters[i];
+      row_segments_[i] = row_low_rank(i).layout(layout, r.row_end - r.row_begin);
+    }
     const int64_t acc_size =
         (is_onednn<D>() ? OneDnnProducts::kSums : kMaxRowBlock * kTileOutputs) * 4;
     const int64_t acc_at = layout.add(acc_size * threads);
@@ -77,6 +86,9 @@ class Multiplication {
     x_.place(memory + x_at, 0, m);
     if (own_low_x) low_x_.place(memory + low_x_at, 0, m);
     low_rank_.place(low, memory, 0);
+    for (int i = 0; i < p_.row_adapter_count; i++) {
+      row_low_rank(i).place(row_segments_[i], memory, p_.row_adapters[i].row_begin);
+    }
     if ((shared && !x_.direct) || own_low_x) {
       parallel_ranges(context_.pool, m, 1 + kPrivateInputs / columns(p_.x),
                       [&](int64_t begin, int64_t end) {
@@ -84,16 +96,15 @@ class Multiplication {
                         if (own_low_x) low_x_.prepare(begin, end);
                       });
     }
-    if (low_rank_.any()) {
+    if (low_rank) {
       if (same_x_ && !shared) x_.prepare(0, m);
-      low_rank_.project(context_.pool, same_x_ ? x_.inputs() : low_x_.inputs(), low,
-                        memory + acc_at, acc_size);
+      project(same_x_ ? x_.inputs() : low_x_.inputs(), low, memory + acc_at, acc_size);
     }
     parallel(context_.pool, [&](int thread, int count) {
       Preparation<D> own = x_;
       if (!shared) {
         own.place(memory + x_at + thread * x_size, 0, m);
-        if (!(low_rank_.any() && same_x_ && thread == 0)) own.prepare(0, m);
+        if (!(low_rank && same_x_ && thread == 0)) own.prepare(0, m);
       }
       auto* acc = reinterpret_cast<uint32_t*>(memory + acc_at + thread * acc_size);
       if constexpr (is_onednn<D>()) {
@@ -158,6 +169,35 @@ class Multiplication {
     });
   }
 
+  // Computes x A' . s of all rows, or of those that have adapters of their own.
+  void project(const Inputs& x, const Segments& low, char* memory, int64_t acc_size) const {
+    const int threads = context_.pool.threads();
+    int64_t items = low_rank_.items(threads);
+    for (int i = 0; i < p_.row_adapter_count; i++) items += row_low_rank(i).items(threads);
+    parallel(context_.pool, [&](int thread, int count) {
+      auto* acc = reinterpret_cast<uint32_t*>(memory + thread * acc_size);
+      int64_t first = slice_begin(items, count, thread);
+      int64_t last = slice_begin(items, count, thread + 1);
+      auto project_part = [&](const LowRank<L>& part, const Segments& segments) {
+        const int64_t own = part.items(threads);
+        for (int64_t i = first > 0 ? first : 0; i < min(last, own); i++) {
+          part.project(threads, i, x, segments, acc);
+        }
+        first -= own;
+        last -= own;
+      };
+      project_part(low_rank_, low);
+      for (int i = 0; i < p_.row_adapter_count && last > 0; i++) {
+        project_part(row_low_rank(i), row_segments_[i]);
+      }
+    });
+  }
+
+  LowRank<L> row_low_rank(int i) const {
+    const precis_lora_rows& r = p_.row_adapters[i];
+    return {{&r.a, &r.b, r.segments, r.segment_count}, r.row_begin, r.row_end};
+  }
+
   int64_t units() const { return ceil_div(p_.w.inputs, D::kInputs); }
 
   int64_t count_blocks(int threads) const {
@@ -198,14 +238,14 @@ class Multiplication {
     // Segments that cover the whole tile, up to the first that covers a part of it, are fused.
     int fused = 0;
     if constexpr (kFused) {
-      while (low_rank_.any() && fused < p_.segment_count &&
-             overlap(p_, p_.segments[fused], tile) != Overlap::kPart) {
+      while (fused < p_.low.segment_count &&
+             overlap(p_.w.outputs, p_.low.segments[fused], tile) != Overlap::kPart) {
         fused++;
       }
     }
-    for (int i = 0; low_rank_.any() && i < p_.segment_count; i++) {
-      if (overlap(p_, p_.segments[i], tile) == Overlap::kNone) continue;
-      const Term term = segment_term(p_, low.of[i], tile, m0);
+    for (int i = 0; i < p_.low.segment_count; i++) {
+      if (overlap(p_.w.outputs, p_.low.segments[i], tile) == Overlap::kNone) continue;
+      const Term term = segment_term(*p_.low.b, low.of[i], tile, m0);
       for (int64_t u = 0; u < term.units * kTileOutputs; u += 16) __builtin_prefetch(term.w + u);
     }
     for (int64_t u = 0; u < units; u += kChunkUnits) {
@@ -224,8 +264,8 @@ class Multiplication {
             {x.row(row) + u * D::kXBytes, x.stride, w + u * kTileOutputs, count}};
         int n = 1;
         for (int i = 0; last_chunk && i < fused; i++) {
-          if (overlap(p_, p_.segments[i], tile) == Overlap::kNone) continue;
-          terms[n++] = segment_term(p_, low.of[i], tile, row);
+          if (overlap(p_.w.outputs, p_.low.segments[i], tile) == Overlap::kNone) continue;
+          terms[n++] = segment_term(*p_.low.b, low.of[i], tile, row);
         }
         if (ahead && g < 2) {
           multiply_rows<D, 2>(
@@ -250,8 +290,11 @@ class Multiplication {
                     reinterpret_cast<const float*>(w + layout.scales) + tile * kTileOutputs,
                     reinterpret_cast<const int32_t*>(w + layout.sums) + tile * kTileOutputs);
     }
-    for (int i = segment; low_rank_.any() && i < p_.segment_count; i++) {
-      add_segment<L>(p_, p_.segments[i], low.of[i], tile, m, rows, acc);
+    low_rank_.add(low, segment, tile, m, rows, acc);
+    for (int i = 0; i < p_.row_adapter_count && p_.row_adapters[i].row_begin < m + rows; i++) {
+      if (p_.row_adapters[i].row_end > m) {
+        row_low_rank(i).add(row_segments_[i], 0, tile, m, rows, acc);
+      }
     }
     store_rows(p_, acc, m, rows, tile * kTileOutputs);
   }
@@ -261,14 +304,15 @@ class Multiplication {
   Preparation<D> x_;
   Preparation<L> low_x_;
   LowRank<L> low_rank_;
-  bool same_x_;  // A multiplies the same prepared x as W
+  Segments* row_segments_ = nullptr;  // of each of row_adapters
+  bool same_x_;                       // A multiplies the same prepared x as W
   OneDnnProducts onednn_;
   bool onednn_failed_ = false;
 };
 
 template <class D>
 void multiply(CpuContext& context, const MatmulProduct& p) {
-  if (p.a != nullptr && p.a->dtype == PRECIS_BFLOAT16) {
+  if (p.low.a != nullptr && p.low.a->dtype == PRECIS_BFLOAT16) {
     Multiplication<D, DotBfloat16>(context, p).run();
   } else {
     Multiplication<D, DotFloat32>(context, p).run();
@@ -295,8 +339,7 @@ void matmul_product(CpuContext& context, const MatmulProduct& p) {
 }
 
 void matmul_cpu(CpuContext& context, const precis_matmul_args& a) {
-  matmul_product(context,
-                 {a.x, a.w, a.y, a.alpha, a.accumulate != 0, nullptr, nullptr, nullptr, 0});
+  matmul_product(context, {a.x, a.w, a.y, a.alpha, a.accumulate != 0});
 }
 
 }  // namespace PRECIS_ISA

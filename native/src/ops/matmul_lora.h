@@ -47,10 +47,10 @@ SegmentInputs segment_layout(const precis_lora_segment& s) {
 
 // Copies ranks [first, first + count) of one row, out of acc, into the segments that use them.
 template <class L>
-void put_ranks(const MatmulProduct& p, const SegmentInputs* segments, const float* acc, int64_t m,
-               int64_t first, int64_t count) {
-  for (int i = 0; i < p.segment_count; i++) {
-    const precis_lora_segment& s = p.segments[i];
+void put_ranks(const LowRankWeights& low, const SegmentInputs* segments, const float* acc,
+               int64_t m, int64_t first, int64_t count) {
+  for (int i = 0; i < low.segment_count; i++) {
+    const precis_lora_segment& s = low.segments[i];
     const SegmentInputs& in = segments[i];
     constexpr int64_t kBytes = L::kXBytes / L::kInputs;
     char* to = in.row(m) + (first - in.first_unit * L::kInputs) * kBytes;
@@ -73,21 +73,22 @@ void put_ranks(const MatmulProduct& p, const SegmentInputs* segments, const floa
 }
 
 // Writes ranks [first, first + count) of one row of down, out of acc.
-void store_down(const MatmulProduct& p, const float* acc, int64_t m, int64_t first, int64_t count) {
-  float* to = row<float>(p.down, m) + first;
+void store_down(const LowRankWeights& low, const precis_tensor& down, const float* acc, int64_t m,
+                int64_t first, int64_t count) {
+  float* to = row<float>(down, m) + first;
   for (int64_t k = 0; k < count; k += W) {
     const int n = static_cast<int>(min(count - k, W));
     const int64_t rank = first + k;
     bool whole = false;
-    for (int i = 0; i < p.segment_count && !whole; i++) {
-      const precis_lora_segment& s = p.segments[i];
+    for (int i = 0; i < low.segment_count && !whole; i++) {
+      const precis_lora_segment& s = low.segments[i];
       whole = n == W && s.rank_begin <= rank && s.rank_end >= rank + W;
       if (whole) (Vec::load(acc + k) * Vec::set1(s.scaling)).store(to + k);
     }
     for (int64_t j = k; j < k + n && !whole; j++) {
       to[j] = 0;
-      for (int i = 0; i < p.segment_count; i++) {
-        const precis_lora_segment& s = p.segments[i];
+      for (int i = 0; i < low.segment_count; i++) {
+        const precis_lora_segment& s = low.segments[i];
         if (first + j >= s.rank_begin && first + j < s.rank_end) to[j] = acc[j] * s.scaling;
       }
     }
@@ -107,9 +108,9 @@ void zero_padding(const precis_lora_segment& s, const SegmentInputs& in, int64_t
 
 enum class Overlap { kNone, kPart, kWhole };
 
-// Returns how much of a tile's outputs a segment covers.
-Overlap overlap(const MatmulProduct& p, const precis_lora_segment& s, int64_t tile) {
-  const int64_t begin = tile * kTileOutputs, end = min(begin + kTileOutputs, p.w.outputs);
+// Returns how much of a tile's outputs a segment covers; there are as many outputs in all.
+Overlap overlap(int64_t outputs, const precis_lora_segment& s, int64_t tile) {
+  const int64_t begin = tile * kTileOutputs, end = min(begin + kTileOutputs, outputs);
   if (s.rank_end <= s.rank_begin || s.output_end <= begin || s.output_begin >= end) {
     return Overlap::kNone;
   }
@@ -117,21 +118,21 @@ Overlap overlap(const MatmulProduct& p, const precis_lora_segment& s, int64_t ti
 }
 
 // Returns the product (s x A') B' of one segment, for rows from m on and one tile.
-Term segment_term(const MatmulProduct& p, const SegmentInputs& in, int64_t tile, int64_t m) {
-  const PackedLayout layout = packed_layout(p.b->outputs, p.b->inputs, p.b->dtype);
-  return {in.row(m), in.stride,
-          static_cast<const uint32_t*>(p.b->data) +
-              (tile * layout.units + in.first_unit) * kTileOutputs,
-          in.units};
+Term segment_term(const precis_packed_matrix& b, const SegmentInputs& in, int64_t tile, int64_t m) {
+  const PackedLayout layout = packed_layout(b.outputs, b.inputs, b.dtype);
+  return {
+      in.row(m), in.stride,
+      static_cast<const uint32_t*>(b.data) + (tile * layout.units + in.first_unit) * kTileOutputs,
+      in.units};
 }
 
 // Adds a segment to the sums of the outputs that it covers.
 template <class L>
-void add_segment(const MatmulProduct& p, const precis_lora_segment& s, const SegmentInputs& in,
-                 int64_t tile, int64_t m, int rows, uint32_t* acc) {
-  const Overlap has = overlap(p, s, tile);
+void add_segment(const precis_packed_matrix& b, const precis_lora_segment& s,
+                 const SegmentInputs& in, int64_t tile, int64_t m, int rows, uint32_t* acc) {
+  const Overlap has = overlap(b.outputs, s, tile);
   if (has == Overlap::kNone) return;
-  const Term term = segment_term(p, in, tile, m);
+  const Term term = segment_term(b, in, tile, m);
   if (has == Overlap::kWhole) return multiply_rows<L, 0>(rows, &term, 1, true, nullptr, acc);
   alignas(64) uint32_t sums[kMaxRows * kTileOutputs];
   __builtin_memcpy(sums, acc, static_cast<size_t>(rows * kTileOutputs * 4));
@@ -145,13 +146,14 @@ void add_segment(const MatmulProduct& p, const precis_lora_segment& s, const Seg
   }
 }
 
-// The low-rank part of a product: x A' . s, segment by segment.
+// The low-rank part of a product, for rows [begin, end): x A' . s, segment by segment.
 template <class L>
 class LowRank {
  public:
-  explicit LowRank(const MatmulProduct& p) : p_(p) {}
+  LowRank(const LowRankWeights& low, int64_t begin, int64_t end, const precis_tensor& down = {})
+      : low_(low), begin_(begin), end_(end), down_(down) {}
 
-  bool any() const { return p_.a != nullptr && p_.segment_count > 0; }
+  bool any() const { return low_.segment_count > 0; }
 
   // Addresses of the segments' inputs to B.
   struct Segments {
@@ -161,8 +163,8 @@ class LowRank {
   // Reserves memory for count rows.
   Segments layout(ScratchLayout& scratch, int64_t count) const {
     Segments low;
-    for (int i = 0; any() && i < p_.segment_count; i++) {
-      low.of[i] = segment_layout<L>(p_.segments[i]);
+    for (int i = 0; i < low_.segment_count; i++) {
+      low.of[i] = segment_layout<L>(low_.segments[i]);
       // Whole vectors are written, perhaps from the middle of the last unit.
       low.at[i] = scratch.add(count * low.of[i].stride + 64);
     }
@@ -170,32 +172,38 @@ class LowRank {
   }
   // Assigns the memory; the first row is row first.
   void place(Segments& low, char* memory, int64_t first) const {
-    for (int i = 0; any() && i < p_.segment_count; i++) {
+    for (int i = 0; i < low_.segment_count; i++) {
       low.of[i].data = memory + low.at[i];
       low.of[i].first = first;
     }
   }
 
-  // Computes x A' . s by groups of rows and pieces of ranks: whole tiles, but two vectors where
-  // there are few groups, and the remaining ranks.
-  void project(ThreadPool& pool, const Inputs& x, const Segments& low, char* memory,
-               int64_t acc_size) const {
-    const int64_t m = rows(p_.x), groups = ceil_div(m, kMaxRows);
-    const int64_t piece = groups < pool.threads() ? kNarrow : kTileOutputs;
-    const int64_t pieces = ceil_div(p_.a->outputs, piece);
-    parallel(pool, [&](int thread, int threads) {
-      uint32_t* acc = reinterpret_cast<uint32_t*>(memory + thread * acc_size);
-      const int64_t items = groups * pieces;
-      const int64_t last = slice_begin(items, threads, thread + 1);
-      for (int64_t item = slice_begin(items, threads, thread); item < last; item++) {
-        const int64_t rank = item / groups * piece, group = item % groups;
-        const int64_t ranks = min(piece, p_.a->outputs - rank);
-        const int64_t first = slice_begin(m, groups, group),
-                      end = slice_begin(m, groups, group + 1);
-        project_group(x, first, static_cast<int>(end - first), rank, ranks, acc);
-        put_projected(low, first, end, rank, ranks, p_.down.data != nullptr, acc);
-      }
-    });
+  // The parts of x A' . s that threads share: groups of rows and pieces of ranks, which are whole
+  // tiles, but two vectors where there are few groups, and the remaining ranks.
+  int64_t items(int threads) const {
+    return any() ? groups() * ceil_div(low_.a->outputs, piece(threads)) : 0;
+  }
+  // Computes one of them.
+  void project(int threads, int64_t item, const Inputs& x, const Segments& low,
+               uint32_t* acc) const {
+    const int64_t m = end_ - begin_, rank = item / groups() * piece(threads);
+    const int64_t group = item % groups(), ranks = min(piece(threads), low_.a->outputs - rank);
+    const int64_t first = begin_ + slice_begin(m, groups(), group),
+                  end = begin_ + slice_begin(m, groups(), group + 1);
+    project_group(x, first, static_cast<int>(end - first), rank, ranks, acc);
+    put_projected(low, first, end, rank, ranks, down_.data != nullptr, acc);
+  }
+
+  // Adds the terms to the sums of some of the rows and one tile, from a segment on.
+  void add(const Segments& low, int segment, int64_t tile, int64_t m, int rows,
+           uint32_t* acc) const {
+    const int64_t first = m > begin_ ? m : begin_;
+    const int count = static_cast<int>(min(m + rows, end_) - first);
+    if (count <= 0) return;
+    for (int i = segment; i < low_.segment_count; i++) {
+      add_segment<L>(*low_.b, low_.segments[i], low.of[i], tile, first, count,
+                     acc + (first - m) * kTileOutputs);
+    }
   }
 
   // Computes x A' . s of rows [m0, m1) by blocks of rows and pieces of two vectors of ranks.
@@ -205,10 +213,10 @@ class LowRank {
     for (int64_t b = 0; b < blocks; b++) {
       const int64_t first = m0 + slice_begin(m1 - m0, blocks, b),
                     end = m0 + slice_begin(m1 - m0, blocks, b + 1);
-      for (int64_t rank = 0; rank < p_.a->outputs; rank += kNarrow) {
+      for (int64_t rank = 0; rank < low_.a->outputs; rank += kNarrow) {
         project_block(x, first, end - first, rank, blank + rank / kNarrow * chunks(), acc);
-        put_projected(low, first, end, rank, min(kNarrow, p_.a->outputs - rank),
-                      down && p_.down.data != nullptr, acc);
+        put_projected(low, first, end, rank, min(kNarrow, low_.a->outputs - rank),
+                      down && down_.data != nullptr, acc);
       }
     }
   }
@@ -233,8 +241,10 @@ class LowRank {
  private:
   static constexpr int64_t kNarrow = 2 * W;
 
-  int64_t units() const { return ceil_div(p_.a->inputs, L::kInputs); }
-  int64_t pieces() const { return ceil_div(p_.a->outputs, kNarrow); }
+  int64_t groups() const { return ceil_div(end_ - begin_, kMaxRows); }
+  int64_t piece(int threads) const { return groups() < threads ? kNarrow : kTileOutputs; }
+  int64_t units() const { return ceil_div(low_.a->inputs, L::kInputs); }
+  int64_t pieces() const { return ceil_div(low_.a->outputs, kNarrow); }
   int64_t chunks() const { return ceil_div(units(), kLowUnits); }
 
   // Moves ranks [rank, rank + ranks) of rows [first, end) from acc to where they are used.
@@ -242,18 +252,18 @@ class LowRank {
                      bool down, const uint32_t* acc) const {
     for (int64_t r = first; r < end; r++) {
       const float* sums = reinterpret_cast<const float*>(acc + (r - first) * kTileOutputs);
-      put_ranks<L>(p_, low.of, sums, r, rank, ranks);
-      for (int i = 0; rank == 0 && i < p_.segment_count; i++) {
-        zero_padding<L>(p_.segments[i], low.of[i], r);
+      put_ranks<L>(low_, low.of, sums, r, rank, ranks);
+      for (int i = 0; rank == 0 && i < low_.segment_count; i++) {
+        zero_padding<L>(low_.segments[i], low.of[i], r);
       }
-      if (down) store_down(p_, sums, r, rank, ranks);
+      if (down) store_down(low_, down_, sums, r, rank, ranks);
     }
   }
 
   // Returns A from this rank on.
   const uint32_t* weights(int64_t rank) const {
-    const PackedLayout layout = packed_layout(p_.a->outputs, p_.a->inputs, p_.a->dtype);
-    return static_cast<const uint32_t*>(p_.a->data) +
+    const PackedLayout layout = packed_layout(low_.a->outputs, low_.a->inputs, low_.a->dtype);
+    return static_cast<const uint32_t*>(low_.a->data) +
            rank / kTileOutputs * layout.units * kTileOutputs + rank % kTileOutputs;
   }
 
@@ -303,7 +313,9 @@ class LowRank {
     if (!resume) __builtin_memset(acc, 0, static_cast<size_t>(rows * kTileOutputs * 4));
   }
 
-  const MatmulProduct& p_;
+  const LowRankWeights low_;
+  const int64_t begin_, end_;
+  const precis_tensor down_;
 };
 
 }  // namespace

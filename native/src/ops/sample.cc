@@ -13,8 +13,7 @@ void check_parameters(const Check& check, const precis_row_sampling& a, const Wh
   check.that(a.temperature > 0 && a.temperature <= 3e38f, where..., "temperature is ",
              a.temperature, ", not above 0");
   check.that(a.top_k >= 0, where..., "top_k is ", a.top_k);
-  check.that(a.top_p >= 0 && a.top_p <= 1, where..., "top_p is ", a.top_p,
-             ", not between 0 and 1");
+  check.that(a.top_p >= 0 && a.top_p <= 1, where..., "top_p is ", a.top_p, ", not between 0 and 1");
 }
 
 // Checks the parameters, and returns whether a row is sampled rather than taken greedily.

@@ -237,8 +237,8 @@ class Sampler {
     const int64_t n = columns(a_.logits);
     const precis_row_rules rules = rules_of_row(a_.rules, r);
     const precis_row_sampling own = sampling_of_row(a_, r);
-    const bool ruled = rules.repetition_penalty != 1 || rules.no_repeat_ngram_size > 0 ||
-                       rules.min_new_tokens > 0;
+    const bool ruled =
+        rules.repetition_penalty != 1 || rules.no_repeat_ngram_size > 0 || rules.min_new_tokens > 0;
     const bool wants_raw = a_.log_probabilities != nullptr;
     Row row = {logits, buffers_.maxima, n, group_count(n), 0, 1};
     uint64_t raw_mass = 0;

@@ -12,7 +12,8 @@ import jdk.jfr.Timespan;
 /** An event of the flight recorder: each sequence of a batch got a token. */
 @Name("dev.precis.DecodingStep")
 @Label("Decoding Step")
-@Description("One token for each sequence of the batch; the steps of a beam search are not recorded")
+@Description(
+    "One token for each sequence of the batch; the steps of a beam search are not recorded")
 @Category("Précis")
 @StackTrace(false)
 final class DecodingStepEvent extends Event {

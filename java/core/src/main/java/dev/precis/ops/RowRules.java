@@ -22,8 +22,7 @@ public final class RowRules {
   /** Sets the rules of a row; their meanings are those of {@link LogitRules}. */
   public void set(int row, float repetitionPenalty, int noRepeatNgramSize, int minNewTokens) {
     long at = row * BYTES;
-    memory.set(
-        JAVA_FLOAT, at + precis_row_rules.repetition_penalty$offset(), repetitionPenalty);
+    memory.set(JAVA_FLOAT, at + precis_row_rules.repetition_penalty$offset(), repetitionPenalty);
     memory.set(JAVA_INT, at + precis_row_rules.no_repeat_ngram_size$offset(), noRepeatNgramSize);
     memory.set(JAVA_INT, at + precis_row_rules.min_new_tokens$offset(), minNewTokens);
   }
