@@ -126,7 +126,7 @@ typedef struct precis_context_info {
   char cublaslt_error[512]; /* the reason why it could not be loaded */
 } precis_context_info;
 
-#define PRECIS_ABI_VERSION 8
+#define PRECIS_ABI_VERSION 9
 
 PRECIS_API precis_status precis_context_create(const precis_context_args* args,
                                                precis_context** context);

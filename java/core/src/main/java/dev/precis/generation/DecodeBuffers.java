@@ -1,6 +1,8 @@
 package dev.precis.generation;
 
 import dev.precis.ops.LogitRules;
+import dev.precis.ops.RowRules;
+import dev.precis.ops.RowSampling;
 import dev.precis.t5.T5Model.Rows;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
@@ -31,6 +33,8 @@ final class DecodeBuffers {
   private final Tensor allLogits;
   private final Tensor allOriginals; // null where nothing reads them
   private final Tensor endTokens;
+  private final RowRules rowRules;
+  private final RowSampling rowSampling;
   private Tensor ancestors; // null without beams
 
   // Views of the first m rows.
@@ -75,6 +79,8 @@ final class DecodeBuffers {
             ? workspace.shared(DType.FLOAT32, capacity, vocabSize)
             : workspace.tensor(DType.FLOAT32, capacity, vocabSize);
     allOriginals = originals ? workspace.shared(DType.FLOAT32, capacity, vocabSize) : null;
+    rowRules = new RowRules(capacity, workspace);
+    rowSampling = new RowSampling(capacity, workspace);
     this.endTokens = workspace.tensor(DType.INT32, endTokens.size());
     for (int i = 0; i < endTokens.size(); i++) {
       this.endTokens.memory().setAtIndex(ValueLayout.JAVA_INT, i, endTokens.get(i));
@@ -185,20 +191,47 @@ final class DecodeBuffers {
 
   /** Returns rows {@code [begin, begin + count)} of the present ones, with the rules of options. */
   Part part(int begin, int count, GenerationOptions options) {
-    Tensor past =
-        Tensor.of(history.asSlice(begin * historyStride * 4L), DType.INT32, count, historyStride);
-    Tensor pastLengths = vector(lengths, DType.INT32, begin, count);
-    return new Part(
-        logits.rows(begin, count),
-        originals == null ? null : originals.rows(begin, count),
+    LogitRules rules =
         new LogitRules(
-            past,
-            pastLengths,
+            past(begin, count),
+            vector(lengths, DType.INT32, begin, count),
             endTokens,
             options.repetitionPenalty(),
             options.noRepeatNgramSize(),
-            options.minNewTokens()),
-        new LogitRules(past, pastLengths, endTokens, 1, 0, 0),
+            options.minNewTokens());
+    return part(begin, count, rules);
+  }
+
+  /** Returns the present rows, with the rules that {@link #rowRules} has for each. */
+  Part mixed() {
+    LogitRules rules =
+        new LogitRules(past(0, m), vector(lengths, DType.INT32, 0, m), endTokens, rowRules);
+    return part(0, m, rules);
+  }
+
+  /** Returns the rules of each row, for {@link #mixed}. */
+  RowRules rowRules() {
+    return rowRules;
+  }
+
+  /** Returns each row's parameters of sampling, for {@link #mixed}. */
+  RowSampling rowSampling() {
+    return rowSampling;
+  }
+
+  private Tensor past(int begin, int count) {
+    return Tensor.of(
+        history.asSlice(begin * historyStride * 4L), DType.INT32, count, historyStride);
+  }
+
+  private Part part(int begin, int count, LogitRules rules) {
+    LogitRules noRules =
+        new LogitRules(rules.history(), rules.historyLengths(), endTokens, 1, 0, 0);
+    return new Part(
+        logits.rows(begin, count),
+        originals == null ? null : originals.rows(begin, count),
+        rules,
+        noRules,
         vector(tokens, DType.INT32, begin, count),
         vector(streams, DType.INT64, begin, count),
         vector(offsets, DType.INT64, begin, count),

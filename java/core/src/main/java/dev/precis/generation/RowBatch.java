@@ -79,9 +79,10 @@ final class RowBatch implements AutoCloseable {
   private int poolMoves;
   private final List<Adapters> mixedAdapters = new ArrayList<>(); // of rows, where they differ
   private int[] adapterEnds;
-  private final List<TokenChoice> choices = new ArrayList<>();
+  private final List<TokenChoice> choices = new ArrayList<>(); // of rows of a kind
+  private TokenChoice choice; // of all rows
   private boolean changed; // rows have come or gone since the last step
-  private int mixtures; // how often rows of different kinds have been put together
+  private int mixtures; // how often rows of different adapters have been put together
   private StepKind kind;
   private int hostRows; // whose scores the host changes
   private long steps;
@@ -519,25 +520,31 @@ final class RowBatch implements AutoCloseable {
         now = then;
       }
     }
-    boolean mixed = ends.size() > 1 || choices.size() > 1;
+    boolean mixed = choices.size() > 1;
+    if (mixed) {
+      for (int i = 0; i < rows.size(); i++) {
+        TokenChoice.Kind.of(rows.get(i).request).put(buffers, i);
+      }
+    }
+    choice = mixed ? TokenChoice.mixed(ops, buffers) : choices.getFirst();
     adapterEnds = ends.stream().mapToInt(each -> each).toArray();
     if (ends.size() == 1) {
       mixedAdapters.clear();
     }
-    mixtures += mixed ? 1 : 0;
-    kind = new StepKind(rows.size(), memory, first.adapters(), firstKind, mixed ? mixtures : 0);
+    mixtures += ends.size() > 1 ? 1 : 0;
+    kind =
+        new StepKind(
+            rows.size(),
+            memory,
+            first.adapters(),
+            mixed ? null : firstKind,
+            ends.size() > 1 ? mixtures : 0);
   }
 
   private void launch() {
     model.step(pool.cache(), buffers.rows(), buffers.logits(), passing);
     if (hostRows == 0) {
-      choose();
-    }
-  }
-
-  private void choose() {
-    for (int i = 0; i < choices.size(); i++) {
-      choices.get(i).choose();
+      choice.choose();
     }
   }
 
@@ -547,7 +554,7 @@ final class RowBatch implements AutoCloseable {
     eachHostRow((rules, row, source) -> rules.before(buffers, row, source));
     onHost(TokenChoice::process);
     eachHostRow((rules, row, source) -> rules.after(buffers, row, source));
-    choose();
+    choice.choose();
     ops.synchronize();
     eachHostRow((rules, row, source) -> buffers.useOriginalLogProbability(row));
   }

@@ -3,10 +3,16 @@ package dev.precis.generation;
 import dev.precis.generation.DecodeBuffers.Part;
 import dev.precis.ops.LogitRules;
 import dev.precis.ops.Ops;
+import dev.precis.ops.RowSampling;
 import dev.precis.ops.SamplingParameters;
 
-/** Chooses the tokens of neighboring rows that have the same rules and parameters. */
+/**
+ * Chooses the tokens of neighboring rows that have the same rules and parameters, or of all rows
+ * where each has its own.
+ */
 final class TokenChoice {
+  private static final SamplingParameters UNUSED = new SamplingParameters(0, 1, 0, 1);
+
   /**
    * The rules and the parameters.
    *
@@ -35,23 +41,44 @@ final class TokenChoice {
           request.tokenRules() != null,
           request.warped());
     }
+
+    /** Says how a row's token is chosen, where rows differ. */
+    void put(DecodeBuffers buffers, int row) {
+      if (onHost) {
+        buffers.rowRules().clear(row); // they have been applied when it is chosen
+      } else {
+        buffers.rowRules().set(row, repetitionPenalty, noRepeatNgramSize, minNewTokens);
+      }
+      buffers.rowSampling().set(row, sampling == null, sampling == null ? UNUSED : sampling);
+    }
   }
 
   private final Ops ops;
-  private final Kind kind;
+  private final Kind kind; // null: that of each row
+  private final RowSampling sampling;
   private final Part part;
   private final SamplingParameters.Outputs outputs;
 
   /** Takes rows that are all of a kind. */
   TokenChoice(Ops ops, Kind kind, Part part) {
+    this(ops, kind, null, part, kind.warped);
+  }
+
+  /** Takes rows of different kinds, which {@link Kind#put} has written. */
+  static TokenChoice mixed(Ops ops, DecodeBuffers buffers) {
+    return new TokenChoice(ops, null, buffers.rowSampling(), buffers.mixed(), true);
+  }
+
+  private TokenChoice(Ops ops, Kind kind, RowSampling sampling, Part part, boolean warped) {
     this.ops = ops;
     this.kind = kind;
+    this.sampling = sampling;
     this.part = part;
     outputs =
         new SamplingParameters.Outputs(
             part.tokens(),
             part.logProbabilities(),
-            kind.warped ? part.warpedLogProbabilities() : null,
+            warped ? part.warpedLogProbabilities() : null,
             null);
   }
 
@@ -72,6 +99,10 @@ final class TokenChoice {
 
   /** Launches the operation that chooses the tokens. */
   void choose() {
+    if (kind == null) {
+      ops.sample(part.logits(), part.rules(), sampling, part.streams(), part.offsets(), outputs);
+      return;
+    }
     LogitRules rules = kind.onHost ? part.noRules() : part.rules();
     if (kind.sampling == null) {
       ops.greedy(part.logits(), rules, part.tokens(), part.logProbabilities());

@@ -3,6 +3,7 @@ package dev.precis.layers;
 import dev.precis.checkpoint.PeftAdapter;
 import dev.precis.layers.Parameters.Parameter;
 import dev.precis.ops.DropoutMask;
+import dev.precis.ops.LoraRows;
 import dev.precis.ops.LoraWeights;
 import dev.precis.ops.Ops;
 import dev.precis.ops.PackedMatrix;
@@ -13,7 +14,6 @@ import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
 import dev.precis.tensor.Workspace;
 import java.lang.foreign.Arena;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 
@@ -30,8 +30,8 @@ public final class Linear {
   private final List<Part> parts;
   private List<Weight> biases = List.of();
   private LoraWeights lora;
-  private LoraWeights[] rowLora; // null where all rows have the same adapters
-  private int[] rowEnds;
+  private final LoraRows rowLora = new LoraRows(); // in use where rows have adapters of their own
+  private boolean byRows;
   private List<Parameter> weights;
   private LoraTraining adapters;
 
@@ -205,19 +205,9 @@ public final class Linear {
 
   /** Computes {@code y (+)= alpha (x W' + adapters)} for inference. */
   private void multiply(Ops ops, Tensor x, Tensor y, float alpha, boolean accumulate) {
-    if (rowLora == null) {
-      multiply(ops, x, lora, y, alpha, accumulate);
-      return;
-    }
-    for (int i = 0, begin = 0; i < rowLora.length; begin = rowEnds[i++]) {
-      int rows = rowEnds[i] - begin;
-      multiply(ops, x.rows(begin, rows), rowLora[i], y.rows(begin, rows), alpha, accumulate);
-    }
-  }
-
-  private void multiply(
-      Ops ops, Tensor x, LoraWeights lora, Tensor y, float alpha, boolean accumulate) {
-    if (lora == null) {
+    if (byRows && !rowLora.isEmpty()) {
+      ops.loraMatmul(x, w, rowLora, y, alpha, accumulate);
+    } else if (byRows || lora == null) {
       ops.matmul(x, w, y, alpha, accumulate);
     } else {
       ops.loraMatmul(x, w, lora, y, alpha, accumulate);
@@ -293,21 +283,25 @@ public final class Linear {
   /** Puts adapters on the weight, or takes them off with null. */
   public void use(LoraWeights adapters) {
     lora = adapters;
-    rowLora = null;
+    byRows = false;
   }
 
   /**
-   * Puts adapters of single rows on the weight, for inference: products then have as many rows.
-   *
-   * @param adapters null where rows have none
-   * @param ends the last row of each, plus one; its first row is the end of the one before
+   * Takes the adapters off the weight, for {@link #addRows} to put adapters of single rows on it,
+   * for inference: products then have as many rows.
    */
-  public void use(LoraWeights[] adapters, int[] ends) {
-    rowLora = adapters;
-    rowEnds = ends;
-    if (Arrays.stream(adapters).allMatch(each -> each == adapters[0])) {
-      use(adapters[0]);
-    }
+  public void useRows() {
+    rowLora.clear();
+    byRows = true;
+  }
+
+  /**
+   * Puts adapters on rows [begin, end), which lie behind those that have some already.
+   *
+   * @param adapters null: none
+   */
+  public void addRows(int begin, int end, LoraWeights adapters) {
+    rowLora.add(begin, end, adapters);
   }
 
   /**

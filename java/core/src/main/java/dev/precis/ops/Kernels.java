@@ -4,6 +4,7 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import dev.precis.ffi.Context;
+import dev.precis.ffi.generated.precis_lora_segment;
 import dev.precis.ffi.generated.precis_packed_matrix;
 import dev.precis.ffi.generated.precis_tensor;
 import dev.precis.tensor.DType;
@@ -79,6 +80,15 @@ abstract class Kernels {
     to.set(JAVA_LONG, offset + ROW_STRIDE, columns);
     to.set(JAVA_INT, offset + RANK, 2);
     to.set(JAVA_INT, offset + DTYPE, DType.FLOAT32.ordinal());
+  }
+
+  /** Writes the outputs and ranks that low-rank terms have. */
+  static void put(MemorySegment to, LoraWeights.Segment segment) {
+    precis_lora_segment.output_begin(to, segment.outputBegin());
+    precis_lora_segment.output_end(to, segment.outputEnd());
+    precis_lora_segment.rank_begin(to, segment.rankBegin());
+    precis_lora_segment.rank_end(to, segment.rankEnd());
+    precis_lora_segment.scaling(to, segment.scaling());
   }
 
   /** Writes a {@code precis_packed_matrix}; null is an optional matrix that is absent. */

@@ -45,7 +45,7 @@ public final class LoraRows {
     Kernels.put(to, precis_lora_rows.a$offset(), lora.a());
     Kernels.put(to, precis_lora_rows.b$offset(), lora.b());
     for (int i = 0; i < lora.segments().size(); i++) {
-      ProductKernels.putSegment(precis_lora_rows.segments(to, i), lora.segments().get(i));
+      Kernels.put(precis_lora_rows.segments(to, i), lora.segments().get(i));
     }
     precis_lora_rows.segment_count(to, lora.segments().size());
     count++;

@@ -169,7 +169,7 @@ final class ProductKernels extends Kernels {
     put(loraMatmul, precis_lora_matmul_args.b$offset(), b);
     put(loraMatmul, precis_lora_matmul_args.y$offset(), y);
     for (int i = 0; i < segments.size(); i++) {
-      putSegment(
+      put(
           loraSegments.asSlice(i * precis_lora_segment.sizeof(), precis_lora_segment.sizeof()),
           segments.get(i));
     }
@@ -180,14 +180,6 @@ final class ProductKernels extends Kernels {
     precis_lora_matmul_args.alpha(loraMatmul, alpha);
     precis_lora_matmul_args.accumulate(loraMatmul, flag(accumulate));
     context.check(Precis.precis_lora_matmul(handle, loraMatmul));
-  }
-
-  static void putSegment(MemorySegment to, LoraWeights.Segment segment) {
-    precis_lora_segment.output_begin(to, segment.outputBegin());
-    precis_lora_segment.output_end(to, segment.outputEnd());
-    precis_lora_segment.rank_begin(to, segment.rankBegin());
-    precis_lora_segment.rank_end(to, segment.rankEnd());
-    precis_lora_segment.scaling(to, segment.scaling());
   }
 
   void weightGradient(

@@ -263,11 +263,10 @@ public record T5Weights(
     public static void use(List<Adapters> all, int[] ends) {
       Linear[] linears = all.getFirst().linears;
       for (int i = 0; i < linears.length; i++) {
-        LoraWeights[] products = new LoraWeights[all.size()];
-        for (int j = 0; j < products.length; j++) {
-          products[j] = all.get(j).products[i];
+        linears[i].useRows();
+        for (int j = 0, begin = 0; j < ends.length; begin = ends[j++]) {
+          linears[i].addRows(begin, ends[j], all.get(j).products[i]);
         }
-        linears[i].use(products, ends);
       }
     }
   }

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.precis.device.DeviceOptions;
 import dev.precis.ffi.generated.Precis;
+import dev.precis.ffi.generated.precis_context_info;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -35,7 +36,9 @@ class BindingsTest {
   void libraryHasTheSameVersion() {
     try (Context context = new Context(new DeviceOptions().threads(1))) {
       assertTrue(context.info().threads() == 1 && !context.info().isa().isEmpty());
-      assertEquals(8, Precis.PRECIS_ABI_VERSION());
+      MemorySegment raw = precis_context_info.allocate(Arena.ofAuto());
+      assertEquals(Precis.PRECIS_OK(), Precis.precis_context_describe(context.handle(), raw));
+      assertEquals(Precis.PRECIS_ABI_VERSION(), precis_context_info.abi_version(raw));
     }
   }
 

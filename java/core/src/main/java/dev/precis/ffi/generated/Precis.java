@@ -59,10 +59,10 @@ public class Precis extends Precis$shared {
     public static int PRECIS_MAX_LORA_RANKS_CUDA() {
         return PRECIS_MAX_LORA_RANKS_CUDA;
     }
-    private static final int PRECIS_ABI_VERSION = (int)8L;
+    private static final int PRECIS_ABI_VERSION = (int)9L;
     /**
      * {@snippet lang=c :
-     * #define PRECIS_ABI_VERSION 8
+     * #define PRECIS_ABI_VERSION 9
      * }
      */
     public static int PRECIS_ABI_VERSION() {
