@@ -124,24 +124,4 @@ void check_lora_matmul(const Check& check, const precis_lora_matmul_args& a) {
                        {"row_adapters", a.row_adapters, a.row_adapter_count}});
 }
 
-precis_lora_matmul_args lora_rows_product(const precis_lora_matmul_args& a, int64_t begin,
-                                          int64_t end, const precis_lora_rows* own) {
-  precis_lora_matmul_args of = a;
-  of.row_adapters = nullptr;
-  of.row_adapter_count = 0;
-  for (precis_tensor* t : {&of.x, &of.y, &of.lora_x, &of.down}) {
-    if (t->data == nullptr) continue;
-    t->data = static_cast<char*>(t->data) + begin * row_stride(*t) * element_bytes(t->dtype);
-    t->row_stride = row_stride(*t);
-    t->dims[0] = end - begin;
-  }
-  if (own == nullptr) return of;
-  of.a = own->a;
-  of.b = own->b;
-  of.down = {};
-  of.segment_count = own->segment_count;
-  for (int i = 0; i < own->segment_count; i++) of.segments[i] = own->segments[i];
-  return of;
-}
-
 }  // namespace precis

@@ -28,8 +28,28 @@
 namespace precis {
 
 // Returns the product of rows [begin, end) alone; own: their adapters, or NULL for those of all.
-precis_lora_matmul_args lora_rows_product(const precis_lora_matmul_args& a, int64_t begin,
-                                          int64_t end, const precis_lora_rows* own);
+// It is static, for it is compiled once for each instruction set.
+static inline precis_lora_matmul_args lora_rows_product(const precis_lora_matmul_args& a,
+                                                        int64_t begin, int64_t end,
+                                                        const precis_lora_rows* own) {
+  precis_lora_matmul_args of = a;
+  of.row_adapters = nullptr;
+  of.row_adapter_count = 0;
+  precis_tensor* const tensors[] = {&of.x, &of.y, &of.lora_x, &of.down};
+  for (precis_tensor* t : tensors) {
+    if (t->data == nullptr) continue;
+    t->data = static_cast<char*>(t->data) + begin * row_stride(*t) * element_bytes(t->dtype);
+    t->row_stride = row_stride(*t);
+    t->dims[0] = end - begin;
+  }
+  if (own == nullptr) return of;
+  of.a = own->a;
+  of.b = own->b;
+  of.down = {};
+  of.segment_count = own->segment_count;
+  for (int i = 0; i < own->segment_count; i++) of.segments[i] = own->segments[i];
+  return of;
+}
 
 // Calls f(begin, end, adapters) for the rows of each of row_adapters and, with NULL, for those
 // before, between and behind them. f returns false to end early.

@@ -1,6 +1,7 @@
 package dev.precis.benchmarks;
 
 import dev.precis.checkpoint.SafeTensors;
+import dev.precis.io.FileTree;
 import dev.precis.tensor.DType;
 import java.io.IOException;
 import java.io.InputStream;
@@ -42,12 +43,7 @@ record RandomCheckpoint(int vocabulary, int dModel, int dKv, int dFf, int layers
         write(folder);
         user.accept(folder);
       } finally {
-        try (var files = Files.newDirectoryStream(folder)) {
-          for (Path file : files) {
-            Files.delete(file);
-          }
-        }
-        Files.delete(folder);
+        FileTree.delete(folder);
       }
     } catch (IOException e) {
       throw new UncheckedIOException("Cannot make or delete a temporary folder", e);
@@ -64,6 +60,36 @@ record RandomCheckpoint(int vocabulary, int dModel, int dKv, int dFf, int layers
     }
     SafeTensors.writeSources(
         folder.resolve("model.safetensors"), tensors(), Map.of("format", "pt"));
+  }
+
+  /**
+   * Writes a folder in the form of PEFT: LoRA on every q and v.
+   *
+   * @param number of the adapter; each has other weights
+   */
+  void writeAdapter(Path folder, int rank, int number) {
+    List<SafeTensors.Source> all = new ArrayList<>();
+    for (SafeTensors.Source weight : tensors()) {
+      String module = weight.name().substring(0, weight.name().length() - ".weight".length());
+      if (module.endsWith(".q") || module.endsWith(".v")) {
+        long[] shape = weight.shape();
+        String name = "base_model.model." + module;
+        all.add(weights(name + ".lora_A", number, 0.02, rank, (int) shape[1]));
+        all.add(weights(name + ".lora_B", number, 0.02, (int) shape[0], rank));
+      }
+    }
+    try {
+      Files.createDirectories(folder);
+      Files.writeString(
+          folder.resolve("adapter_config.json"),
+          """
+          {"peft_type": "LORA", "r": %d, "lora_alpha": %d, "target_modules": ["q", "v"]}
+          """
+              .formatted(rank, rank));
+    } catch (IOException e) {
+      throw new UncheckedIOException("Cannot write an adapter to " + folder, e);
+    }
+    SafeTensors.writeSources(folder.resolve("adapter_model.safetensors"), all, Map.of());
   }
 
   private String config() {
@@ -141,14 +167,19 @@ record RandomCheckpoint(int vocabulary, int dModel, int dKv, int dFf, int layers
         dModel);
   }
 
-  /** Returns uniform numbers of mean 0 and this standard deviation, a function of the name. */
+  /** Returns uniform numbers of mean 0 and this standard deviation, a function of the name and number. */
   private static SafeTensors.Source weights(
       String name, double deviation, int outputs, int inputs) {
+    return weights(name, 0, deviation, outputs, inputs);
+  }
+
+  private static SafeTensors.Source weights(
+      String name, int number, double deviation, int outputs, int inputs) {
     return source(
         name,
         () -> {
           short[] values = new short[Math.multiplyExact(outputs, inputs)];
-          SplittableRandom random = new SplittableRandom(name.hashCode());
+          SplittableRandom random = new SplittableRandom(name.hashCode() + 31L * number);
           float scale = (float) (deviation * Math.sqrt(3) / 0x1p31);
           for (int i = 0; i < values.length; i++) {
             values[i] = Bfloat16.of(random.nextInt() * scale);

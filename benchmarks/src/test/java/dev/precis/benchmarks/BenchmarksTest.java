@@ -190,6 +190,20 @@ class BenchmarksTest {
     benchmark.tearDown();
   }
 
+  static Stream<Case> requests() {
+    return cases(T5RequestsBenchmark.class, List.of())
+        .map(c -> c.with("size", "tiny").with("shape", "3x9x5").with("dtype", "float32"));
+  }
+
+  @ParameterizedTest
+  @MethodSource("requests")
+  void requestsThatShareABatchGetWhatEachGetsAlone(Case c) throws ReflectiveOperationException {
+    T5RequestsBenchmark benchmark = (T5RequestsBenchmark) c.benchmark();
+    benchmark.setUp();
+    assertEquals(3, benchmark.generate().size());
+    benchmark.tearDown();
+  }
+
   static Stream<Case> training() {
     return cases(T5SftStepBenchmark.class, List.of())
         .map(c -> c.with("size", "tiny").with("shape", "3x9x5"));
@@ -268,7 +282,10 @@ class BenchmarksTest {
   void everyBenchmarkIsInThisTest() throws IOException, URISyntaxException {
     Set<Class<?>> known =
         Set.of(
-            T5GenerateBenchmark.class, T5SftStepBenchmark.class, DowncallOverheadBenchmark.class);
+            T5GenerateBenchmark.class,
+            T5RequestsBenchmark.class,
+            T5SftStepBenchmark.class,
+            DowncallOverheadBenchmark.class);
     Path classes =
         Path.of(MatmulBenchmark.class.getProtectionDomain().getCodeSource().getLocation().toURI());
     try (var files = Files.list(classes.resolve("dev/precis/benchmarks"))) {

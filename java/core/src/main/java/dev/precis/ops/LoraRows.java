@@ -1,6 +1,7 @@
 package dev.precis.ops;
 
 import dev.precis.ffi.generated.precis_lora_rows;
+import dev.precis.ffi.generated.precis_lora_segment;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
@@ -45,7 +46,10 @@ public final class LoraRows {
     Kernels.put(to, precis_lora_rows.a$offset(), lora.a());
     Kernels.put(to, precis_lora_rows.b$offset(), lora.b());
     for (int i = 0; i < lora.segments().size(); i++) {
-      Kernels.put(precis_lora_rows.segments(to, i), lora.segments().get(i));
+      long at = i * precis_lora_segment.sizeof();
+      Kernels.put(
+          precis_lora_rows.segments(to).asSlice(at, precis_lora_segment.sizeof()),
+          lora.segments().get(i));
     }
     precis_lora_rows.segment_count(to, lora.segments().size());
     count++;

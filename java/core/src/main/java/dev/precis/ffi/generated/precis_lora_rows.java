@@ -279,34 +279,6 @@ public class precis_lora_rows {
     public static long[] segments$dimensions() {
         return segments$DIMS;
     }
-    private static final MethodHandle segments$ELEM_HANDLE = segments$LAYOUT.sliceHandle(sequenceElement());
-
-    /**
-     * Indexed getter for field:
-     * {@snippet lang=c :
-     * precis_lora_segment segments[4]
-     * }
-     */
-    public static MemorySegment segments(MemorySegment struct, long index0) {
-        try {
-            return (MemorySegment)segments$ELEM_HANDLE.invokeExact(struct, segments$OFFSET, index0);
-        } catch (Error | RuntimeException ex) {
-            throw ex;
-        } catch (Throwable ex$) {
-            throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    /**
-     * Indexed setter for field:
-     * {@snippet lang=c :
-     * precis_lora_segment segments[4]
-     * }
-     */
-    public static void segments(MemorySegment struct, long index0, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, segments(struct, index0), 0L, precis_lora_segment.layout().byteSize());
-    }
-
     private static final OfInt segment_count$LAYOUT = (OfInt)$LAYOUT.select(groupElement("segment_count"));
 
     /**
