@@ -167,7 +167,10 @@ record RandomCheckpoint(int vocabulary, int dModel, int dKv, int dFf, int layers
         dModel);
   }
 
-  /** Returns uniform numbers of mean 0 and this standard deviation, a function of the name and number. */
+  /**
+   * Returns uniform numbers of mean 0 and this standard deviation, a function of the name and
+   * number.
+   */
   private static SafeTensors.Source weights(
       String name, double deviation, int outputs, int inputs) {
     return weights(name, 0, deviation, outputs, inputs);
