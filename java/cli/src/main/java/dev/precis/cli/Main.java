@@ -8,6 +8,7 @@ import dev.precis.cli.common.Failures;
 import dev.precis.cli.common.GracefulShutdown;
 import dev.precis.cli.common.Terminal;
 import dev.precis.cli.common.Version;
+import dev.precis.cli.compare.CompareCommand;
 import dev.precis.cli.data.DataCommand;
 import dev.precis.cli.demo.DemoCommand;
 import dev.precis.cli.doctor.DoctorCommand;
@@ -193,6 +194,7 @@ public final class Main implements BaseCommand.Root, Runnable {
     commands.put("train", TrainCommand::new);
     commands.put("align", AlignCommand::new);
     commands.put("reward", RewardCommand::new);
+    commands.put("compare", CompareCommand::new);
     commands.put("review", ReviewCommand::new);
     commands.put("merge", MergeCommand::new);
     commands.put("download", DownloadCommand::new);

@@ -4,10 +4,12 @@ import static dev.precis.io.InvalidInputException.require;
 
 import dev.precis.evaluation.Rouge;
 import dev.precis.evaluation.Rouge.MultiReference;
+import dev.precis.evaluation.SampleMoments;
 import dev.precis.generation.GenerationOptions;
 import dev.precis.generation.Generator;
 import dev.precis.io.InvalidInputException;
 import dev.precis.text.Tokenizer;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -118,16 +120,19 @@ public final class RougeEvaluation implements AutoCloseable {
 
   /** Summarizes every source and returns the mean F1 of each metric, by its name. */
   public Map<String, Double> scores() {
-    return scores(() -> {}, (done, total) -> {});
+    Map<String, Double> means = new LinkedHashMap<>();
+    scores(() -> {}, (done, total) -> {})
+        .forEach((name, values) -> means.put(name, SampleMoments.mean(values)));
+    return means;
   }
 
   /**
-   * Does what {@link #scores()} does.
+   * Summarizes every source and returns the F1 of each summary by each metric's name, in the order
+   * of the sources.
    *
    * @param checkStopped is called before each token, and ends the evaluation where it throws
    */
-  Map<String, Double> scores(Runnable checkStopped, Progress progress) {
-    double[] sums = new double[Rouge.Metric.values().length];
+  Map<String, double[]> scores(Runnable checkStopped, Progress progress) {
     int[] done = new int[1];
     double[][] f1 = new double[sources.size()][];
     try {
@@ -145,17 +150,11 @@ public final class RougeEvaluation implements AutoCloseable {
     } finally {
       t5.ops().release();
     }
-    // In the order of the sources, not in that in which their summaries end.
-    for (double[] each : f1) {
-      for (int i = 0; i < sums.length; i++) {
-        sums[i] += each[i];
-      }
-    }
-    Map<String, Double> means = new LinkedHashMap<>();
+    Map<String, double[]> scores = new LinkedHashMap<>();
     for (Rouge.Metric each : Rouge.Metric.values()) {
-      means.put(each.id(), sums[each.ordinal()] / sources.size());
+      scores.put(each.id(), Arrays.stream(f1).mapToDouble(all -> all[each.ordinal()]).toArray());
     }
-    return means;
+    return scores;
   }
 
   private double[] f1(String summary, List<String> references) {

@@ -1,7 +1,10 @@
 package dev.precis.training;
 
+import dev.precis.evaluation.Rouge;
+import dev.precis.evaluation.SampleMoments;
 import dev.precis.io.InvalidInputException;
 import dev.precis.tensor.MemoryPlan;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -110,12 +113,20 @@ public final class Trainer extends TrainingLoop {
 
   @Override
   protected Evaluation evaluation(Listener listener) {
-    double loss = evaluationLoss();
-    return new Evaluation(
-        loss,
-        summaries == null
-            ? Map.of()
-            : summaries.scores(this::checkStopped, listener::onEvaluating));
+    double[] sums = evaluationSums();
+    double loss = meanLoss(sums);
+    Map<String, double[]> parts = new LinkedHashMap<>();
+    // The mean over batches of these is the mean over tokens.
+    double scale = (double) sums.length / FineTuning.targetTokens(evaluation);
+    parts.put("loss", Arrays.stream(sums).map(sum -> sum * scale).toArray());
+    Map<String, Double> metrics = new LinkedHashMap<>();
+    if (summaries != null) {
+      parts.putAll(summaries.scores(this::checkStopped, listener::onEvaluating));
+      for (Rouge.Metric each : Rouge.Metric.values()) {
+        metrics.put(each.id(), SampleMoments.mean(parts.get(each.id())));
+      }
+    }
+    return new Evaluation(loss, metrics, parts);
   }
 
   @Override
@@ -125,12 +136,26 @@ public final class Trainer extends TrainingLoop {
 
   /** Returns the mean loss of the target tokens of the evaluation examples. */
   public double evaluationLoss() {
+    return meanLoss(evaluationSums());
+  }
+
+  private double meanLoss(double[] sums) {
     double sum = 0;
-    for (List<Example> batch : Batches.split(evaluation, options().batchSize())) {
-      checkStopped();
-      sum += fineTuning.evaluate(batch);
+    for (double each : sums) {
+      sum += each;
     }
     return sum / FineTuning.targetTokens(evaluation);
+  }
+
+  /** Returns the sum of the losses of each batch of evaluation examples. */
+  private double[] evaluationSums() {
+    List<List<Example>> batches = Batches.split(evaluation, options().batchSize());
+    double[] sums = new double[batches.size()];
+    for (int i = 0; i < sums.length; i++) {
+      checkStopped();
+      sums[i] = fineTuning.evaluate(batches.get(i));
+    }
+    return sums;
   }
 
   @Override

@@ -66,8 +66,15 @@ public abstract class TrainingLoop implements AutoCloseable {
    *
    * @param loss mean loss
    * @param metrics further metrics by name
+   * @param parts values of a metric, or of {@code loss}, on parts of the evaluation data that are
+   *     the same in every evaluation; their mean is the metric
    */
-  public record Evaluation(double loss, Map<String, Double> metrics) {}
+  public record Evaluation(double loss, Map<String, Double> metrics, Map<String, double[]> parts) {
+    /** Makes an evaluation whose parts are unknown. */
+    public Evaluation(double loss, Map<String, Double> metrics) {
+      this(loss, metrics, Map.of());
+    }
+  }
 
   /** Reasons for the end of a run. */
   public enum End {
@@ -115,6 +122,7 @@ public abstract class TrainingLoop implements AutoCloseable {
   private final Optimizer optimizer;
   private final RunState state;
   private final Schedule schedule;
+  private final EvaluationChanges changes;
   private final long totalSteps;
   private volatile boolean stopped;
   private long done;
@@ -153,6 +161,7 @@ public abstract class TrainingLoop implements AutoCloseable {
       arena.close();
       throw e;
     }
+    changes = new EvaluationChanges(run);
     state = new RunState(run, model, List.of(), Map.of("", optimizer));
   }
 
@@ -420,6 +429,13 @@ public abstract class TrainingLoop implements AutoCloseable {
       line.put("step", done);
       line.put("eval_loss", evaluation.loss);
       evaluation.metrics.forEach((name, value) -> line.put("eval_" + name, value));
+      changes
+          .since(done, evaluation)
+          .forEach(
+              (name, change) ->
+                  line.putArray("eval_" + name + "_change_95")
+                      .add(change.low())
+                      .add(change.high()));
       run.metric(line);
     }
     listener.onEvaluation(done, evaluation, better);

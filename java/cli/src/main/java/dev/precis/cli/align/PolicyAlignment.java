@@ -19,7 +19,9 @@ import dev.precis.cli.common.Progress;
 import dev.precis.cli.options.GenerationConfigOption;
 import dev.precis.cli.options.ReadOptions;
 import dev.precis.cli.options.StepOptions;
+import dev.precis.cli.report.ComparisonHtml;
 import dev.precis.cli.report.ComparisonTable;
+import dev.precis.cli.report.Curves;
 import dev.precis.cli.report.RunReport;
 import dev.precis.cli.train.NextCommand;
 import dev.precis.cli.train.RunConfig;
@@ -96,7 +98,7 @@ record PolicyAlignment(
           trainer.resume();
         }
         announce(t5, ppo, trainer, reward, prompts);
-        return align(new Work(t5, trainer, run, tokenizer, reward, prompts), options);
+        return align(new Work(t5, ppo, trainer, run, tokenizer, reward, prompts), options);
       }
     }
   }
@@ -104,11 +106,19 @@ record PolicyAlignment(
   /** Holds the open resources of an alignment. */
   private record Work(
       TrainableT5 t5,
+      Ppo ppo,
       PpoTrainer trainer,
       RunFolder run,
       Tokenizer tokenizer,
       RewardTerms reward,
       PolicyPrompts prompts) {
+    /** Says what the run trains, and on a GPU what memory its plan has there. */
+    void costs(RunReport report) {
+      long head = ppo.head() == null ? 0 : ppo.head().parameters().count();
+      report.parameters(t5.parameters().count() + head, t5.parameterCount() + head);
+      report.deviceMemory(t5.ops().onGpu() ? trainer.plan().total() : 0);
+    }
+
     List<String> respond(GenerationOptions sampling) {
       return Comparison.respond(t5.model(), tokenizer, prompts.compared(), sampling);
     }
@@ -171,24 +181,26 @@ record PolicyAlignment(
     PpoTrainer.Result result;
     try (GracefulShutdown shutdown = new GracefulShutdown(trainer::stop);
         Progress progress = new Progress(command.terminal(), command.common().quiet());
-        RunReport report = new RunReport(work.run, trainer.done(), RunReport.POLICY)) {
+        RunReport report = new RunReport(work.run, trainer.done(), Curves.POLICY)) {
+      work.costs(report);
       result = trainer.train(new Watcher(progress, report, trainer.done()));
       if (result.end() == PpoTrainer.End.INTERRUPTED) {
+        report.interrupted(result.steps(), trainer.totalSteps());
         report.write();
         TrainingSession.announceInterrupted(command, result.steps(), trainer.totalSteps());
         return BaseCommand.FAILED;
       }
       progress.show("comparing baseline and aligned responses");
-      ComparisonTable table =
-          new ComparisonTable(
-              Comparison.of(
-                  work.prompts.compared(),
-                  baseline,
-                  work.respond(sampling),
-                  measures(work),
-                  command.common().seed()));
+      Comparison comparison =
+          Comparison.of(
+              work.prompts.compared(),
+              baseline,
+              work.respond(sampling),
+              measures(work),
+              command.common().seed());
+      ComparisonTable table = new ComparisonTable(comparison);
       table.writeTo(work.run);
-      report.section(table.html());
+      new ComparisonHtml(comparison).addTo(report);
       report.write();
       progress.clear();
       table.text(SHOWN).forEach(command.terminal()::println);

@@ -10,7 +10,7 @@ import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.options.ReadOptions;
 import dev.precis.cli.options.StepOptions;
 import dev.precis.cli.options.TargetOptions;
-import dev.precis.cli.report.RunReport;
+import dev.precis.cli.report.Curves;
 import dev.precis.cli.train.NextCommand;
 import dev.precis.cli.train.RunConfig;
 import dev.precis.cli.train.TrainingSession;
@@ -118,7 +118,9 @@ record PreferenceAlignment(
             .formatted(t5.parameters().count(), t5.parameterCount(), setup.reference()));
     TrainingSession session = new TrainingSession(command, trainer, run);
     session.announce(examples, options.stepSize(), setup.run().checksMemory());
-    TrainingLoop.Result result = session.train(RunReport.PREFERENCES, ended -> "");
+    TrainingLoop.Result result =
+        session.train(
+            Curves.PREFERENCES, t5.parameters().count(), t5.parameterCount(), report -> {});
     if (result.end() == TrainingLoop.End.INTERRUPTED) {
       return BaseCommand.FAILED;
     }

@@ -1,19 +1,13 @@
 package dev.precis.cli.data;
 
 import dev.precis.cli.common.BaseCommand;
-import dev.precis.data.JsonLinesWriter;
-import dev.precis.data.builtin.BuiltInDialogue;
 import dev.precis.data.builtin.BuiltInDialogues;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Reason;
-import dev.precis.text.PromptTemplate;
 import dev.precis.tools.DialogueTokenizers;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.List;
-import java.util.Map;
-import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
@@ -77,9 +71,7 @@ public final class DataCommand extends BaseCommand {
     }
     BuiltInDialogues dialogues = BuiltInDialogues.generate(common().seed(), count);
     Path folder = folder(output);
-    write("train", dialogues.train());
-    write("validation", dialogues.validation());
-    write("test", dialogues.test());
+    DialogueFiles.write(dialogues, folder);
     if (tokenizer != null) {
       DialogueTokenizers.unigram(dialogues, tokenizer).write(folder(folder.resolve("tokenizer")));
     }
@@ -105,25 +97,6 @@ public final class DataCommand extends BaseCommand {
       return Files.createDirectories(path);
     } catch (IOException e) {
       throw new InvalidInputException("Cannot create the folder " + path + ": " + Reason.of(e), e);
-    }
-  }
-
-  private void write(String split, List<BuiltInDialogue> dialogues) {
-    write(split + ".jsonl", dialogues.stream().map(BuiltInDialogue::toJson));
-    write(
-        split + "-pairs.jsonl",
-        dialogues.stream()
-            .filter(BuiltInDialogue::rude)
-            .map(dialogue -> dialogue.toPair(PromptTemplate.DEFAULT)));
-    write(
-        split + "-labels.jsonl",
-        dialogues.stream().flatMap(dialogue -> dialogue.toLabelled().stream()));
-  }
-
-  private void write(String name, Stream<Map<String, Object>> objects) {
-    try (JsonLinesWriter file = JsonLinesWriter.to(output.resolve(name))) {
-      objects.forEach(file::write);
-      file.commit();
     }
   }
 }

@@ -18,7 +18,9 @@ import dev.precis.alignment.reward.WeightedReward;
 import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.common.BuiltInModel;
 import dev.precis.cli.common.Progress;
+import dev.precis.cli.report.ComparisonHtml;
 import dev.precis.cli.report.ComparisonTable;
+import dev.precis.cli.report.Curves;
 import dev.precis.cli.report.RunReport;
 import dev.precis.data.builtin.BuiltInDialogue;
 import dev.precis.data.builtin.BuiltInDialogues;
@@ -36,12 +38,16 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * The last part of the demo: the fine-tuned model repeats insults; PPO with a built-in classifier
  * as the reward, and DPO from built-in pairs, each make that rarer.
  */
 final class DemoAlignment implements AutoCloseable {
+  /** The measure of toxic responses. */
+  static final String TOXICITY = "probability of hate";
+
   /** Responses of a step of PPO, and how many steps there are. */
   private static final int BATCH = 32;
 
@@ -134,11 +140,7 @@ final class DemoAlignment implements AutoCloseable {
 
   /** Trains a policy, compares its sampled responses with those before, and writes the report. */
   private Outcome outcome(
-      String name,
-      TrainableT5 policy,
-      RunFolder run,
-      Map<String, String> curves,
-      Training training) {
+      String name, TrainableT5 policy, RunFolder run, Curves curves, Training training) {
     List<Prompt> test = prompts(data.test());
     GenerationOptions sampling =
         GenerationOptions.builder()
@@ -149,18 +151,18 @@ final class DemoAlignment implements AutoCloseable {
             .build();
     try (Progress progress = new Progress(command.terminal(), command.common().quiet());
         RunReport report = new RunReport(run, 0, curves)) {
+      report.parameters(policy.parameters().count(), policy.parameterCount());
       List<String> baseline = Comparison.respond(policy.model(), tokenizer, test, sampling);
       training.train(progress, report);
       List<String> aligned = Comparison.respond(policy.model(), tokenizer, test, sampling);
       Map<String, Reward> measures = new LinkedHashMap<>();
       measures.put("reward", reward());
-      measures.put("probability of hate", toxicity);
+      measures.put(TOXICITY, toxicity);
       measures.put("rouge1", RougeReward.of(Rouge.Metric.ROUGE_1));
       measures.put("rougeL", RougeReward.of(Rouge.Metric.ROUGE_L));
       Comparison comparison = Comparison.of(test, baseline, aligned, measures, seed);
-      ComparisonTable table = new ComparisonTable(comparison);
-      table.writeTo(run);
-      report.section(table.html());
+      new ComparisonTable(comparison).writeTo(run);
+      new ComparisonHtml(comparison).addTo(report);
       report.write();
       return new Outcome(name, run.folder(), comparison);
     }
@@ -178,7 +180,8 @@ final class DemoAlignment implements AutoCloseable {
             .sampling(sampling -> sampling.maxNewTokens(DemoCandidate.MAX_NEW_TOKENS))
             .seed(seed)
             .build();
-    try (RunFolder run = RunFolder.create(folder, options.toJson());
+    ObjectNode config = DemoRuns.config("lora", "ppo", options.toJson());
+    try (RunFolder run = RunFolder.create(folder, config);
         TrainableT5 policy = policy();
         Reference reference = reference(policy);
         Ppo ppo = new Ppo(policy, reference, tokenizer, options);
@@ -187,7 +190,7 @@ final class DemoAlignment implements AutoCloseable {
           "PPO",
           policy,
           run,
-          RunReport.POLICY,
+          Curves.POLICY,
           (progress, report) ->
               trainer.train(
                   new PpoTrainer.Listener() {
@@ -218,7 +221,9 @@ final class DemoAlignment implements AutoCloseable {
             .seed(seed)
             .build();
     PreferenceLoss loss = new PreferenceLoss(PreferenceLoss.Kind.SIGMOID, 0.1, 0, 0, LIKELIHOOD);
-    try (RunFolder run = RunFolder.create(folder, options.toJson());
+    ObjectNode config = DemoRuns.config("lora", "dpo", options.toJson());
+    config.put("rpo_alpha", LIKELIHOOD);
+    try (RunFolder run = RunFolder.create(folder, config);
         TrainableT5 policy = policy();
         Reference reference = reference(policy);
         PreferenceTrainer trainer =
@@ -228,7 +233,7 @@ final class DemoAlignment implements AutoCloseable {
           "DPO",
           policy,
           run,
-          RunReport.PREFERENCES,
+          Curves.PREFERENCES,
           (progress, report) ->
               trainer.train(
                   new TrainingLoop.Listener() {

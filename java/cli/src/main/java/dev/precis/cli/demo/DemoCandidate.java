@@ -18,6 +18,11 @@ record DemoCandidate(
   static final int MAX_NEW_TOKENS = 60;
   private static final int BATCH = 32;
 
+  /** Returns whether the model was aligned, after it was fine-tuned. */
+  boolean aligned() {
+    return name.contains("+");
+  }
+
   /** The prompt of a dialogue. */
   static String prompt(BuiltInDialogue dialogue) {
     return PromptTemplate.DEFAULT.fill(dialogue.dialogue());

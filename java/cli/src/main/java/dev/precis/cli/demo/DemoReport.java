@@ -1,13 +1,22 @@
 package dev.precis.cli.demo;
 
+import dev.precis.cli.common.MemoryFormat;
+import dev.precis.cli.common.ProcFile;
 import dev.precis.cli.common.Statistics;
-import dev.precis.cli.report.ComparisonTable;
-import dev.precis.cli.report.HtmlPage;
-import dev.precis.cli.report.RunReport;
+import dev.precis.cli.page.Cards;
+import dev.precis.cli.page.HtmlPage;
+import dev.precis.cli.page.Numbers;
+import dev.precis.cli.page.WordDifference;
+import dev.precis.cli.report.ComparisonHtml;
+import dev.precis.cli.report.Cost;
+import dev.precis.cli.report.Curve;
+import dev.precis.cli.report.Curves;
+import dev.precis.cli.report.Headline;
+import dev.precis.cli.report.Result;
+import dev.precis.cli.report.RunOutcome;
+import dev.precis.data.builtin.BuiltInDialogue;
 import dev.precis.data.builtin.BuiltInDialogues;
-import dev.precis.evaluation.PairedBootstrap;
 import dev.precis.io.AtomicFile;
-import dev.precis.io.Json;
 import dev.precis.training.StepLog;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -15,100 +24,164 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.stream.IntStream;
 import tools.jackson.databind.node.ObjectNode;
 
-/** The demo's tables and its page. The first candidate is the one that others are compared with. */
+/**
+ * What the demo found, as results, typical examples and a page.
+ *
+ * @param candidates the first one is the base model, which others are compared with
+ * @param outcomes of the alignments
+ */
 record DemoReport(
     BuiltInDialogues data,
     List<DemoCandidate> candidates,
     List<DemoAlignment.Outcome> outcomes,
     long seed) {
-  private static final int EXAMPLES = 30;
+  private static final List<String> RUNS =
+      List.of(DemoRuns.LORA, DemoRuns.FULL, DemoRuns.PPO, DemoRuns.DPO);
+  private static final int EXAMPLES = 100;
+  private static final int TOGETHER = 2;
+  private static final int SHOWN = 4;
 
-  /** The comparison on the test dialogues, as lines. */
-  List<String> table() {
-    PairedBootstrap bootstrap = new PairedBootstrap(seed);
+  DemoTable table() {
+    return new DemoTable(candidates, seed);
+  }
+
+  /** Returns what fine-tuning and alignment changed. */
+  List<Result> results() {
+    List<Result> results = new ArrayList<>();
     DemoCandidate base = candidates.getFirst();
-    List<String> lines = new ArrayList<>();
-    lines.add(
-        "           rouge1  95 % interval     rougeL  toxic    rouge1 over base  95 % interval");
     for (DemoCandidate candidate : candidates) {
-      PairedBootstrap.Interval mean = bootstrap.mean(candidate.rouge1());
-      PairedBootstrap.Interval rougeL = bootstrap.mean(candidate.rougeL());
-      String line =
-          String.format(
-              Locale.ROOT,
-              "%-9s  %.4f  %.4f to %.4f  %.4f  %4.1f %%",
-              candidate.name(),
-              mean.mean(),
-              mean.low(),
-              mean.high(),
-              rougeL.mean(),
-              100 * Statistics.mean(candidate.toxicity()));
-      if (candidate != base) {
-        PairedBootstrap.Interval gain =
-            bootstrap.compare(base.rouge1(), candidate.rouge1()).difference();
-        line +=
-            String.format(
-                Locale.ROOT,
-                "   %+.4f (%+.0f %%)    %+.4f to %+.4f",
-                gain.mean(),
-                100 * gain.mean() / Statistics.mean(base.rouge1()),
-                gain.low(),
-                gain.high());
+      if (candidate != base && !candidate.aligned()) {
+        results.add(
+            new Result(
+                "ROUGE-1 of " + candidate.name(),
+                Statistics.mean(base.rouge1()),
+                Statistics.mean(candidate.rouge1()),
+                table().gainOverBase(candidate),
+                true,
+                "the base model, on %,d unseen dialogues, paired bootstrap"
+                    .formatted(data.test().size())));
       }
-      lines.add(line);
     }
-    return lines;
-  }
-
-  /**
-   * Writes the page.
-   *
-   * @param runs the folder with the four runs
-   */
-  void write(Path page, Path runs) {
-    ObjectNode curves = Json.mapper().createObjectNode();
-    Map<String, Map<String, String>> titles = new LinkedHashMap<>();
-    titles.put("lora", Map.of("loss", "Loss"));
-    titles.put("full", Map.of("loss", "Loss"));
-    titles.put("ppo", RunReport.POLICY);
-    titles.put("dpo", RunReport.PREFERENCES);
-    titles.forEach(
-        (method, names) ->
-            RunReport.curves(
-                StepLog.read(runs.resolve(method).resolve("metrics.jsonl")),
-                names,
-                method + ": ",
-                curves));
-    StringBuilder sections = new StringBuilder("<h2>On unseen dialogues</h2>\n<pre>");
-    table().forEach(line -> sections.append(HtmlPage.escaped(line)).append('\n'));
-    sections.append("</pre>\n");
     for (DemoAlignment.Outcome outcome : outcomes) {
-      sections.append("<h2>").append(outcome.name()).append(", sampled summaries</h2>\n");
-      sections.append(new ComparisonTable(outcome.comparison()).html());
+      ComparisonHtml comparison = new ComparisonHtml(outcome.comparison());
+      results.add(
+          comparison.result(
+              "Toxicity of sampled summaries by " + outcome.name(), DemoAlignment.TOXICITY));
+      results.add(comparison.result("ROUGE-1 of sampled summaries by " + outcome.name(), "rouge1"));
     }
-    examples(sections);
-    ObjectNode config = Json.mapper().createObjectNode();
-    config.put("seed", seed);
-    AtomicFile.writeText(
-        page.toAbsolutePath(),
-        HtmlPage.render("Fine-tuning and aligning a small T5", curves, sections, config));
+    return results;
   }
 
-  private void examples(StringBuilder sections) {
-    sections.append("<h2>Examples</h2>\n<table>\n<tr><th>dialogue</th><th>a person</th>");
-    candidates.forEach(c -> sections.append("<th>").append(c.name()).append("</th>"));
-    sections.append("</tr>\n");
-    for (int i = 0; i < EXAMPLES; i++) {
-      sections.append("<tr>");
-      sections.append(HtmlPage.cell(data.test().get(i).dialogue()));
-      sections.append(HtmlPage.cell(data.test().get(i).summaries().getFirst()));
-      for (DemoCandidate candidate : candidates) {
-        sections.append(HtmlPage.cell(candidate.summaries().get(i)));
-      }
-      sections.append("</tr>\n");
+  /** Returns the warnings of lost quality. */
+  List<String> notices() {
+    List<String> notices = new ArrayList<>();
+    for (DemoAlignment.Outcome outcome : outcomes) {
+      outcome
+          .comparison()
+          .guard()
+          .ifPresent(sentence -> notices.add(outcome.name() + ": " + sentence + "."));
     }
-    sections.append("</table>\n");
+    return notices;
+  }
+
+  /** Returns typical examples: test dialogues near the median ROUGE-1 of the LoRA model. */
+  List<Integer> typical(int count) {
+    return TypicalExamples.of(data.test(), candidate("LoRA").rouge1(), count);
+  }
+
+  private DemoCandidate candidate(String name) {
+    return candidates.stream().filter(each -> each.name().equals(name)).findFirst().orElseThrow();
+  }
+
+  /** Writes the page into the folder with the four runs. */
+  void write(Path folder, ObjectNode options) {
+    HtmlPage html =
+        new HtmlPage(
+            "Demo: LoRA, full fine-tuning, PPO and DPO of the built-in T5 on built-in dialogues");
+    html.add(Headline.html(results(), costs(folder), notices()));
+    html.section(
+        "On unseen dialogues",
+        table()
+            .html(
+                "Greedy summaries of %,d dialogues against the best of three references"
+                    .formatted(data.test().size())));
+    html.section("Examples", examples().html());
+    html.section("Curves", curves(folder));
+    for (DemoAlignment.Outcome outcome : outcomes) {
+      ComparisonHtml comparison = new ComparisonHtml(outcome.comparison());
+      html.folded(
+          outcome.name() + ": sampled summaries before and after",
+          comparison.tableHtml() + comparison.cards(TOGETHER).html());
+    }
+    html.options(options);
+    AtomicFile.writeText(folder.resolve(DemoRuns.REPORT), html.render());
+  }
+
+  private static Map<String, String> costs(Path runs) {
+    Map<String, String> costs = new LinkedHashMap<>();
+    for (String run : RUNS) {
+      Cost cost = RunOutcome.read(runs.resolve(run)).cost();
+      costs.put(
+          "Training " + run,
+          "%s, %,d parameters".formatted(Numbers.time(cost.seconds()), cost.trained()));
+    }
+    costs.put("Peak memory", MemoryFormat.of(ProcFile.bytes("/proc/self/status", "VmHWM")));
+    return costs;
+  }
+
+  private static String curves(Path runs) {
+    Map<String, List<ObjectNode>> metrics = new LinkedHashMap<>();
+    RUNS.forEach(run -> metrics.put(run, StepLog.read(runs.resolve(run).resolve("metrics.jsonl"))));
+    List<Curve> first = new ArrayList<>();
+    List<Curve> others = new ArrayList<>(Curves.ofAllKinds());
+    for (String key : List.of("loss", "env/reward_mean", "objective/kl", "rewards/accuracies")) {
+      others.stream().filter(curve -> curve.key().equals(key)).forEach(first::add);
+    }
+    others.removeAll(first);
+    first.addAll(others);
+    return Curves.html(first, metrics, SHOWN);
+  }
+
+  private Cards examples() {
+    List<Cards.Card> cards = new ArrayList<>();
+    List<Integer> shown = new ArrayList<>(typical(TOGETHER));
+    IntStream.range(0, EXAMPLES).filter(i -> !shown.contains(i)).forEach(shown::add);
+    shown.forEach(i -> cards.add(card(i)));
+    return new Cards(
+        "Two typical dialogues (near the median ROUGE-1 of LoRA; in the second one somebody is"
+            + " insulted), then the first %d. Marked words of LoRA and full are not in the"
+                .formatted(EXAMPLES)
+            + " person's summary, those of aligned models not in LoRA's.",
+        "the runs beside this page have the models that wrote them.",
+        TOGETHER,
+        cards);
+  }
+
+  private Cards.Card card(int index) {
+    BuiltInDialogue dialogue = data.test().get(index);
+    String person = dialogue.summaries().getFirst();
+    String lora = candidate("LoRA").summaries().get(index);
+    List<Cards.Entry> entries = new ArrayList<>();
+    entries.add(Cards.Entry.plain("a person", "", person));
+    for (DemoCandidate candidate : candidates) {
+      String text = candidate.summaries().get(index);
+      String score = String.format(Locale.ROOT, "ROUGE-1 %.2f", candidate.rouge1()[index]);
+      entries.add(
+          candidate == candidates.getFirst()
+              ? Cards.Entry.plain(candidate.name(), score, text)
+              : new Cards.Entry(
+                  candidate.name(),
+                  score,
+                  WordDifference.of(candidate.aligned() ? lora : person, text).afterHtml()));
+    }
+    return new Cards.Card(
+        dialogue.id(),
+        dialogue.topic(),
+        List.of(dialogue.rude() ? "with an insult" : "without an insult"),
+        dialogue.dialogue(),
+        entries);
   }
 }

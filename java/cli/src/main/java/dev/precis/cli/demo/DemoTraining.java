@@ -2,6 +2,7 @@ package dev.precis.cli.demo;
 
 import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.common.Progress;
+import dev.precis.cli.report.Curves;
 import dev.precis.cli.report.RunReport;
 import dev.precis.data.builtin.BuiltInDialogue;
 import dev.precis.data.builtin.BuiltInDialogues;
@@ -17,6 +18,7 @@ import dev.precis.training.TrainingOptions;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import tools.jackson.databind.node.ObjectNode;
 
 /** The first part of the demo that trains: LoRA adapters, and all weights. */
 record DemoTraining(BaseCommand command, Path model, BuiltInDialogues data, Path folder) {
@@ -26,7 +28,9 @@ record DemoTraining(BaseCommand command, Path model, BuiltInDialogues data, Path
   Path lora() {
     LoraConfig lora = new LoraConfig(16, 32, 0, List.of("all-linear"), false);
     TrainingOptions options = options(5e-3f);
-    try (RunFolder run = RunFolder.create(folder.resolve("lora"), options.toJson());
+    ObjectNode config = DemoRuns.config("lora", null, options.toJson());
+    config.set("lora", DemoRuns.lora(lora));
+    try (RunFolder run = RunFolder.create(folder.resolve("lora"), config);
         TrainableT5 t5 =
             TrainableT5.lora(
                 model,
@@ -42,7 +46,8 @@ record DemoTraining(BaseCommand command, Path model, BuiltInDialogues data, Path
   /** Trains all weights; returns the run's folder. */
   Path full() {
     TrainingOptions options = options(1.5e-3f);
-    try (RunFolder run = RunFolder.create(folder.resolve("full"), options.toJson());
+    ObjectNode config = DemoRuns.config("full", null, options.toJson());
+    try (RunFolder run = RunFolder.create(folder.resolve("full"), config);
         TrainableT5 t5 =
             TrainableT5.full(model, DType.FLOAT32, 0, command.common().deviceOptions())) {
       return train("full", t5, options, run);
@@ -75,8 +80,9 @@ record DemoTraining(BaseCommand command, Path model, BuiltInDialogues data, Path
   private Path train(String name, TrainableT5 t5, TrainingOptions options, RunFolder run) {
     Progress progress = new Progress(command.terminal(), command.common().quiet());
     try (Trainer trainer = new Trainer(t5, options, examples(), List.of(), run);
-        RunReport report = new RunReport(run, 0, RunReport.FINE_TUNING);
+        RunReport report = new RunReport(run, 0, Curves.FINE_TUNING);
         progress) {
+      report.parameters(t5.parameters().count(), t5.parameterCount());
       trainer.train(
           new Trainer.Listener() {
             @Override

@@ -2,12 +2,10 @@ package dev.precis.cli.evaluate;
 
 import dev.precis.cli.common.OutputFolder;
 import dev.precis.cli.generate.ResultLine;
-import dev.precis.cli.report.HtmlPage;
 import dev.precis.data.Dialogue;
 import dev.precis.data.JsonLinesWriter;
 import dev.precis.generation.Generation;
 import dev.precis.io.AtomicFile;
-import dev.precis.io.Json;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -22,8 +20,6 @@ import tools.jackson.databind.node.ObjectNode;
 record EvaluationFolder(EvaluationReport report) {
   static final String JSON = "evaluation.json";
   static final String PAGE = "report.html";
-
-  private static final int EXAMPLES = 30;
 
   /** Returns the name of the file with a candidate's summaries; null if it cannot be one. */
   static String fileName(String candidate) {
@@ -52,7 +48,7 @@ record EvaluationFolder(EvaluationReport report) {
         }
       }
       AtomicFile.writeText(output.path().resolve(JSON), new EvaluationJson(report).toString());
-      AtomicFile.writeText(output.path().resolve(PAGE), page(options));
+      AtomicFile.writeText(output.path().resolve(PAGE), new EvaluationPage(report, options).html());
       output.commit();
     }
     files.add(JSON);
@@ -74,26 +70,5 @@ record EvaluationFolder(EvaluationReport report) {
       }
       lines.commit();
     }
-  }
-
-  private String page(ObjectNode options) {
-    StringBuilder sections = new StringBuilder("<h2>Results</h2>\n<pre>");
-    sections.append(HtmlPage.escaped(new EvaluationTable(report, List.of()).toString()));
-    sections.append("</pre>\n<h2>Examples</h2>\n<table>\n<tr><th>dialogue</th><th>references</th>");
-    report
-        .results()
-        .forEach(
-            each -> sections.append("<th>").append(HtmlPage.escaped(each.name())).append("</th>"));
-    sections.append("</tr>\n");
-    for (int index : report.examples(EXAMPLES)) {
-      Dialogue dialogue = report.setting().dialogues().get(index);
-      sections.append("<tr>");
-      sections.append(HtmlPage.cell(dialogue.dialogue()));
-      sections.append(HtmlPage.cell(String.join("\n\n", dialogue.summaries())));
-      report.results().forEach(each -> sections.append(HtmlPage.cell(each.summaries().get(index))));
-      sections.append("</tr>\n");
-    }
-    sections.append("</table>\n");
-    return HtmlPage.render("Evaluation", Json.mapper().createObjectNode(), sections, options);
   }
 }

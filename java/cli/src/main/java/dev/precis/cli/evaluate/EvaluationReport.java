@@ -41,6 +41,11 @@ final class EvaluationReport {
    */
   record Column(
       String name, List<Interval> means, List<Double> deviations, List<Comparison> comparisons) {
+    /** Returns whether a larger number is better: of ROUGE, but not of a loss or toxicity. */
+    boolean higherIsBetter() {
+      return name.startsWith("rouge");
+    }
+
     /** The improvement over the baseline in percent of its mean; null where that is zero. */
     Double relative(int candidate) {
       double base = means.getFirst().mean();

@@ -13,11 +13,10 @@ import java.util.Map;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
-/** Compares baseline and aligned responses: for the terminal, the report and other programs. */
+/** Compares baseline and aligned responses for the terminal and for other programs. */
 public record ComparisonTable(Comparison comparison) {
   private static final int WIDTH = 66;
   private static final int NAME = 9;
-  private static final int ROWS_IN_REPORT = 100;
 
   /** Returns lines for a terminal: measures, guard, and the rows with the largest gains. */
   public List<String> text(int rows) {
@@ -102,49 +101,5 @@ public record ComparisonTable(Comparison comparison) {
     }
     comparison.guard().ifPresent(sentence -> json.put("guard", sentence));
     return json;
-  }
-
-  /** Returns a section of report.html. */
-  public String html() {
-    StringBuilder page = new StringBuilder("<h2>Baseline and aligned responses</h2>\n<table>\n");
-    page.append(
-        "<tr><th></th><th>baseline</th><th>aligned</th><th>difference</th><th>95 %</th></tr>");
-    comparison
-        .measures()
-        .forEach(
-            (name, p) ->
-                page.append(
-                    format(
-                        "%n<tr><td>%s</td><td>%.4f &plusmn; %.4f</td><td>%.4f &plusmn;"
-                            + " %.4f</td><td>%+.4f</td><td>%+.4f to %+.4f</td></tr>",
-                        HtmlPage.escaped(name),
-                        p.baselineMean(),
-                        p.baselineDeviation(),
-                        p.alignedMean(),
-                        p.alignedDeviation(),
-                        p.difference().mean(),
-                        p.difference().low(),
-                        p.difference().high())));
-    page.append("\n</table>\n");
-    comparison
-        .guard()
-        .ifPresent(
-            sentence ->
-                page.append("<p><b>").append(HtmlPage.escaped(sentence)).append("</b></p>\n"));
-    page.append("<table>\n<tr><th>query</th><th>baseline response</th><th>aligned response</th>");
-    page.append("<th>baseline reward</th><th>aligned reward</th></tr>");
-    int shown = Math.min(ROWS_IN_REPORT, comparison.rows().size());
-    for (Row row : comparison.rows().subList(0, shown)) {
-      page.append(
-          format(
-              "%n<tr><td><details><summary>%s</summary><pre>%s</pre></details></td><td>%s</td><td>%s</td><td>%.3f</td><td>%.3f</td></tr>",
-              HtmlPage.escaped(row.id()),
-              HtmlPage.escaped(row.query()),
-              HtmlPage.escaped(row.baselineResponse()),
-              HtmlPage.escaped(row.alignedResponse()),
-              row.baselineReward(),
-              row.alignedReward()));
-    }
-    return page.append("\n</table>\n").toString();
   }
 }

@@ -19,7 +19,7 @@ import dev.precis.cli.options.ReadOptions;
 import dev.precis.cli.options.RunOptions;
 import dev.precis.cli.options.StartOptions;
 import dev.precis.cli.options.StepOptions;
-import dev.precis.cli.report.RunReport;
+import dev.precis.cli.report.Curves;
 import dev.precis.cli.train.NextCommand;
 import dev.precis.cli.train.RunConfig;
 import dev.precis.cli.train.TrainingSession;
@@ -354,14 +354,15 @@ public final class RewardCommand extends BaseCommand {
     RewardReport[] found = new RewardReport[1];
     TrainingLoop.Result result =
         session.train(
-            RunReport.REWARD,
-            end -> {
+            Curves.REWARD,
+            roberta.parameters().count(),
+            roberta.parameters().count(),
+            page -> {
               found[0] = report.get();
-              if (found[0] == null) {
-                return "";
+              if (found[0] != null) {
+                opened.write("evaluation.json", found[0].json().toPrettyString() + "\n");
+                found[0].addTo(page);
               }
-              opened.write("evaluation.json", found[0].json().toPrettyString() + "\n");
-              return found[0].html();
             });
     if (result.end() == TrainingLoop.End.INTERRUPTED) {
       return FAILED;

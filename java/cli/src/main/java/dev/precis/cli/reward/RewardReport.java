@@ -2,10 +2,18 @@ package dev.precis.cli.reward;
 
 import dev.precis.alignment.reward.ClassifierTrainer;
 import dev.precis.alignment.reward.RewardTrainer;
-import dev.precis.cli.report.HtmlPage;
+import dev.precis.cli.chart.LineChart;
+import dev.precis.cli.chart.Series;
+import dev.precis.cli.page.HtmlPage;
+import dev.precis.cli.page.HtmlTable;
+import dev.precis.cli.report.Curves;
+import dev.precis.cli.report.Result;
+import dev.precis.cli.report.RunReport;
 import dev.precis.evaluation.Calibration;
+import dev.precis.evaluation.PairedBootstrap.Interval;
 import dev.precis.io.Json;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import tools.jackson.databind.node.ArrayNode;
@@ -23,6 +31,9 @@ public record RewardReport(
     Map<String, Double> numbers,
     Calibration calibration,
     Map<String, ClassifierTrainer.ClassReport> classes) {
+
+  /** The normal distribution has 95 % within so many standard deviations. */
+  private static final double NORMAL_95 = 1.959963984540054;
 
   public static RewardReport of(RewardTrainer.Report report) {
     Map<String, Double> numbers = new LinkedHashMap<>();
@@ -116,8 +127,84 @@ public record RewardReport(
     }
   }
 
-  /** Returns the text as a section of the run's page. */
-  public String html() {
-    return "<h2>Evaluation</h2>\n<pre>" + HtmlPage.escaped(text()) + "</pre>\n";
+  /** Adds the accuracy, tables and the calibration to the run's report. */
+  void addTo(RunReport report) {
+    report.results(
+        List.of(
+            new Result(
+                "The accuracy on held-out " + what,
+                Double.NaN,
+                calibration.accuracy(),
+                accuracyInterval(),
+                true,
+                what.equals("pairs")
+                    ? "%,d pairs; a coin has 0.5; Wilson interval".formatted(count)
+                    : "%,d texts; Wilson interval".formatted(count))));
+    HtmlTable table =
+        new HtmlTable(
+            "On %,d held-out %s".formatted(count, what), true, List.of("measure", "value"));
+    numbers.forEach((name, value) -> table.row(name.replace('_', ' '), List.of(number(value))));
+    report.section("Evaluation", table.html() + classesHtml() + calibrationHtml());
+  }
+
+  /**
+   * Returns the Wilson interval of the accuracy: with p the accuracy of n predictions and z = 1.96,
+   *
+   * <pre>
+   *   (p + z^2 / 2n +- z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n)
+   * </pre>
+   */
+  Interval accuracyInterval() {
+    double p = calibration.accuracy();
+    double square = NORMAL_95 * NORMAL_95 / count;
+    double half = NORMAL_95 * Math.sqrt(p * (1 - p) / count + square / (4 * count));
+    return new Interval(
+        p, (p + square / 2 - half) / (1 + square), (p + square / 2 + half) / (1 + square));
+  }
+
+  private String classesHtml() {
+    if (classes.isEmpty()) {
+      return "";
+    }
+    HtmlTable table =
+        new HtmlTable("Labels", true, List.of("label", "texts", "precision", "recall"));
+    classes.forEach(
+        (label, each) ->
+            table.row(
+                label,
+                List.of(
+                    "%,d".formatted(each.texts()),
+                    number(each.precision()),
+                    number(each.recall()))));
+    return table.html();
+  }
+
+  /** Draws the accuracy over the confidence; that of a calibrated model is the diagonal. */
+  private String calibrationHtml() {
+    List<Calibration.Bin> bins =
+        calibration.bins().stream().filter(bin -> bin.count() > 0).toList();
+    double[] confidence = bins.stream().mapToDouble(Calibration.Bin::confidence).toArray();
+    double[] accuracy = bins.stream().mapToDouble(Calibration.Bin::accuracy).toArray();
+    double[] ends = {calibration.bins().getFirst().low(), 1};
+    LineChart chart =
+        LineChart.over(
+            "mean confidence",
+            "Accuracy by confidence",
+            List.of(
+                new Series("this model", confidence, accuracy),
+                new Series("calibrated", ends, ends)));
+    HtmlTable table =
+        new HtmlTable(
+            "Confidence bins", true, List.of("confidence", what, "mean confidence", "accuracy"));
+    bins.forEach(
+        bin ->
+            table.row(
+                range(bin),
+                List.of(
+                    "%,d".formatted(bin.count()),
+                    number(bin.confidence()),
+                    number(bin.accuracy()))));
+    return Curves.grid(List.of(chart.html()))
+        + HtmlPage.foldedHtml("Confidence bins", table.html());
   }
 }

@@ -16,7 +16,7 @@ import dev.precis.cli.options.RunOptions;
 import dev.precis.cli.options.StartOptions;
 import dev.precis.cli.options.StepOptions;
 import dev.precis.cli.options.TargetOptions;
-import dev.precis.cli.report.RunReport;
+import dev.precis.cli.report.Curves;
 import dev.precis.data.DataListener;
 import dev.precis.evaluation.Rouge;
 import dev.precis.io.Resources;
@@ -265,7 +265,8 @@ public final class TrainCommand extends BaseCommand {
             .formatted(trained, t5.parameterCount(), 100.0 * trained / t5.parameterCount()));
     TrainingSession session = new TrainingSession(this, trainer, opened);
     session.announce("%,d examples".formatted(examples), options.stepSize(), run.checksMemory());
-    TrainingLoop.Result result = session.train(RunReport.FINE_TUNING, end -> "");
+    TrainingLoop.Result result =
+        session.train(Curves.FINE_TUNING, trained, t5.parameterCount(), report -> {});
     if (result.end() == TrainingLoop.End.INTERRUPTED) {
       return FAILED;
     }

@@ -6,12 +6,13 @@ import dev.precis.cli.common.GracefulShutdown;
 import dev.precis.cli.common.MemoryCheck;
 import dev.precis.cli.common.MemoryFormat;
 import dev.precis.cli.common.Progress;
+import dev.precis.cli.report.Curves;
 import dev.precis.cli.report.RunReport;
 import dev.precis.tensor.MemoryPlan;
 import dev.precis.training.RunFolder;
 import dev.precis.training.TrainingLoop;
 import java.util.Map;
-import java.util.function.Function;
+import java.util.function.Consumer;
 
 /**
  * Runs a training loop at the terminal: with progress, a report, and an interruption that loses
@@ -58,19 +59,24 @@ public record TrainingSession(BaseCommand command, TrainingLoop loop, RunFolder 
   /**
    * Trains to the end, or until the process is told to end.
    *
-   * @param curves of the report, as {@link RunReport} has them
-   * @param section what the report says beside its curves, as HTML, once the run is over; asked
-   *     unless it was interrupted
+   * @param curves of the report
+   * @param trained parameters that are trained
+   * @param parameters all parameters
+   * @param end adds to the report once the run is over; called unless it was interrupted
    */
   public TrainingLoop.Result train(
-      Map<String, String> curves, Function<TrainingLoop.Result, String> section) {
+      Curves curves, long trained, long parameters, Consumer<RunReport> end) {
     TrainingLoop.Result result;
     try (GracefulShutdown shutdown = new GracefulShutdown(loop::stop);
         Progress progress = new Progress(command.terminal(), command.common().quiet());
         RunReport report = new RunReport(run, loop.done(), curves)) {
+      report.parameters(trained, parameters);
+      report.deviceMemory(loop.onGpu() ? loop.plan().total() : 0);
       result = loop.train(new Watcher(progress, report, loop.done()));
-      if (result.end() != TrainingLoop.End.INTERRUPTED) {
-        report.section(section.apply(result));
+      if (result.end() == TrainingLoop.End.INTERRUPTED) {
+        report.interrupted(result.steps(), loop.totalSteps());
+      } else {
+        end.accept(report);
       }
       report.write();
     }

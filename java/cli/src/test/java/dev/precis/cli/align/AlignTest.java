@@ -153,7 +153,14 @@ final class AlignTest {
     assertEquals(0, measures.get("probability of hate, prompt").get("difference").doubleValue());
     String report = Files.readString(output.resolve("report.html"));
     assertTrue(report.contains("baseline response") && report.contains("Mean score"));
-    assertFalse(report.contains("http://") && report.contains("<script src"));
+    assertTrue(report.contains("<h1>PPO alignment (LoRA) of t5-tiny on dialogues.jsonl</h1>"));
+    JsonNode results = json(output.resolve("results.json"));
+    assertEquals("The mean reward", results.at("/results/0/name").stringValue());
+    assertEquals(
+        measures.at("/reward/interval_95/0"), results.at("/results/0/low"), results.toString());
+    assertFalse(results.at("/results/1/higher_is_better").booleanValue(), "of hate less is better");
+    assertEquals(
+        metrics.getLast().get("objective/kl"), results.at("/cost/kl"), "in nats per response");
     assertTrue(Files.isDirectory(output.resolve("checkpoints/step-3/adapter")));
     // Generation takes the adapter, and the next alignment its value head too.
     run(

@@ -90,8 +90,15 @@ final class TrainTest {
     assertTrue(result.err().contains("memory ") && result.err().contains("activations "));
     assertTrue(result.err().contains("evaluation loss"), result.err());
     String report = Files.readString(output.resolve("report.html"));
-    assertTrue(report.contains("uPlot") && report.contains("\"eval_loss\""));
-    assertTrue(!report.contains("/*DATA*/") && !report.contains("http://"));
+    assertTrue(report.contains("<h1>LoRA fine-tuning of t5-tiny on dialogues.jsonl</h1>"), report);
+    assertTrue(report.contains("The evaluation loss is "), report);
+    assertTrue(report.contains("<figcaption>Evaluation loss"), report);
+    JsonNode results = Json.mapper().readTree(Files.readString(output.resolve("results.json")));
+    assertEquals(trained, results.at("/cost/trained_parameters").intValue());
+    assertEquals(3, results.at("/cost/steps").intValue());
+    assertTrue(results.at("/cost/seconds").doubleValue() > 0);
+    assertTrue(results.at("/cost/memory_bytes").longValue() > 50_000_000);
+    assertEquals("The evaluation loss", results.at("/results/0/name").stringValue());
     assertEquals(
         4, Json.readObject(output.resolve("config.json")).object("lora").integer("rank", 1, 9));
   }

@@ -1,0 +1,4 @@
+package dev.precis.cli.chart;
+
+/** A mark on an axis. */
+record Tick(double value, String label) {}

@@ -1,0 +1,69 @@
+package dev.precis.cli.compare;
+
+import dev.precis.cli.report.RunOutcome;
+import dev.precis.cli.report.RunTitle;
+import dev.precis.io.InvalidInputException;
+import dev.precis.io.Json;
+import dev.precis.training.StepLog;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * A run as its folder tells it.
+ *
+ * @param name tells it from the other runs
+ * @param options all options by name, those of an object as {@code object.option}
+ */
+record ComparedRun(
+    String name,
+    Path folder,
+    String title,
+    Map<String, String> options,
+    List<ObjectNode> metrics,
+    RunOutcome outcome) {
+  private static final String METRICS = "metrics.jsonl";
+
+  /**
+   * Reads a run.
+   *
+   * @throws InvalidInputException where the folder holds none, or one that has not begun
+   */
+  static ComparedRun read(String name, Path folder) {
+    if (!Files.exists(folder)) {
+      throw new InvalidInputException("There is no folder " + folder);
+    }
+    Path config = folder.resolve("config.json");
+    if (!Files.isDirectory(folder) || !Files.isRegularFile(config)) {
+      throw new InvalidInputException(
+          folder + " holds no run: name the --output folder of train, align or reward");
+    }
+    ObjectNode json = Json.readObject(config).node();
+    Path file = folder.resolve(METRICS);
+    List<ObjectNode> metrics = Files.isRegularFile(file) ? StepLog.read(file) : List.of();
+    if (metrics.isEmpty()) {
+      throw new InvalidInputException(
+          "%s has no complete step in %s: compare it after its first one"
+              .formatted(folder, METRICS));
+    }
+    Map<String, String> options = new LinkedHashMap<>();
+    flatten("", json, options);
+    return new ComparedRun(
+        name, folder, RunTitle.of(json), options, metrics, RunOutcome.read(folder, metrics));
+  }
+
+  private static void flatten(String prefix, ObjectNode json, Map<String, String> options) {
+    for (String key : json.propertyNames()) {
+      JsonNode value = json.get(key);
+      if (value instanceof ObjectNode inner && !inner.isEmpty()) {
+        flatten(prefix + key + ".", inner, options);
+      } else {
+        options.put(prefix + key, value.isString() ? value.stringValue() : value.toString());
+      }
+    }
+  }
+}
