@@ -33,42 +33,41 @@ final class EvaluationChanges {
   /**
    * Returns the intervals of the changes since the first evaluation, by metric. They are empty for
    * the first one, which is kept, and for metrics without parts.
+   *
+   * @param parts values of each metric on parts of the data, the same in every evaluation
+   * @throws InvalidInputException where the file of the first one is damaged
    */
-  Map<String, Interval> since(long step, TrainingLoop.Evaluation evaluation) {
+  Map<String, Interval> since(long step, Map<String, double[]> parts) {
     Path file = run.folder().resolve(FILE);
     JsonObject first = Files.exists(file) ? Json.readObject(file) : null;
     if (first == null || step <= first.whole("step", 0, Long.MAX_VALUE)) {
-      keep(step, evaluation);
+      keep(step, parts);
       return Map.of();
     }
     Map<String, Interval> changes = new LinkedHashMap<>();
-    evaluation
-        .parts()
-        .forEach(
-            (name, now) -> {
-              double[] then = parts(first, name);
-              if (then.length == now.length && now.length >= FEWEST_PARTS) {
-                changes.put(name, new PairedBootstrap(0).compare(then, now).difference());
-              }
-            });
+    parts.forEach(
+        (name, now) -> {
+          double[] then = parts(first, name);
+          if (then.length == now.length && now.length >= FEWEST_PARTS) {
+            changes.put(name, new PairedBootstrap(0).compare(then, now).difference());
+          }
+        });
     return changes;
   }
 
-  private void keep(long step, TrainingLoop.Evaluation evaluation) {
-    if (evaluation.parts().isEmpty()) {
+  private void keep(long step, Map<String, double[]> parts) {
+    if (parts.isEmpty()) {
       return;
     }
     ObjectNode json = Json.mapper().createObjectNode();
     json.put("step", step);
-    evaluation
-        .parts()
-        .forEach(
-            (name, values) -> {
-              ArrayNode all = json.putArray(name);
-              for (double value : values) {
-                all.add(value);
-              }
-            });
+    parts.forEach(
+        (name, values) -> {
+          ArrayNode all = json.putArray(name);
+          for (double value : values) {
+            all.add(value);
+          }
+        });
     run.write(FILE, json + "\n");
   }
 

@@ -430,7 +430,7 @@ public abstract class TrainingLoop implements AutoCloseable {
       line.put("eval_loss", evaluation.loss);
       evaluation.metrics.forEach((name, value) -> line.put("eval_" + name, value));
       changes
-          .since(done, evaluation)
+          .since(done, evaluation.parts)
           .forEach(
               (name, change) ->
                   line.putArray("eval_" + name + "_change_95")

@@ -8,11 +8,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.precis.evaluation.PairedBootstrap;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
-import dev.precis.training.TrainingLoop.Evaluation;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -36,9 +34,8 @@ final class EvaluationChangesTest {
     run.close();
   }
 
-  private static Evaluation evaluation(double... parts) {
-    double mean = Arrays.stream(parts).average().orElseThrow();
-    return new Evaluation(mean, Map.of(), Map.of("loss", parts));
+  private static Map<String, double[]> evaluation(double... parts) {
+    return Map.of("loss", parts);
   }
 
   private PairedBootstrap.Interval expected(double[] now) {
@@ -73,7 +70,7 @@ final class EvaluationChangesTest {
 
   @Test
   void evaluationsWithoutPartsLeaveNoFile() throws IOException {
-    new EvaluationChanges(run).since(1, new Evaluation(1, Map.of()));
+    new EvaluationChanges(run).since(1, Map.of());
     assertFalse(Files.exists(run.folder().resolve("first-evaluation.json")));
   }
 
