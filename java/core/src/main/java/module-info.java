@@ -10,7 +10,7 @@
  */
 module dev.precis.core {
   requires java.net.http;
-  requires jdk.jfr;
+  requires static jdk.jfr; // where the program has the flight recorder
   requires transitive tools.jackson.core;
   requires transitive tools.jackson.databind;
   requires org.slf4j;

@@ -4,6 +4,7 @@ import dev.precis.checkpoint.Checkpoint;
 import dev.precis.encoder.RobertaClassifier;
 import dev.precis.encoder.RobertaConfig;
 import dev.precis.encoder.RobertaWeights;
+import dev.precis.io.FlightRecorder;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
 import dev.precis.layers.Linear;
@@ -139,11 +140,13 @@ public final class Classifier implements AutoCloseable {
    * @throws InvalidInputException if something in it cannot be used, or the device cannot
    */
   public static Classifier load(Path folder, LoadOptions options) {
-    LoadEvent event = LoadEvent.start("classifier", folder);
+    LoadEvent event = FlightRecorder.PRESENT ? LoadEvent.start("classifier", folder) : null;
     Engine engine = Engine.open("classifier", options.device());
     try {
       Classifier loaded = engine.run(() -> new Classifier(folder, options, engine));
-      event.end(engine, loaded.dtype);
+      if (event != null) {
+        event.end(engine, loaded.dtype);
+      }
       return loaded;
     } catch (RuntimeException | Error e) {
       engine.close();

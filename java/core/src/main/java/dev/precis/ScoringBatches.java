@@ -1,5 +1,6 @@
 package dev.precis;
 
+import dev.precis.io.FlightRecorder;
 import dev.precis.io.PendingCall;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -129,7 +130,7 @@ final class ScoringBatches {
   private void score(List<Text> batch) {
     List<Call> of = batch.stream().map(Text::call).distinct().toList();
     List<int[]> texts = batch.stream().map(each -> each.call.texts.get(each.index)).toList();
-    ScoringEvent event = ScoringEvent.start();
+    ScoringEvent event = FlightRecorder.PRESENT ? ScoringEvent.start() : null;
     List<float[]> logits;
     try {
       logits = model.apply(texts);

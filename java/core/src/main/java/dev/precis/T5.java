@@ -16,6 +16,7 @@ import dev.precis.generation.GenerationRequest;
 import dev.precis.generation.RequestScheduler;
 import dev.precis.generation.ResultListener;
 import dev.precis.generation.TokenListener;
+import dev.precis.io.FlightRecorder;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Resources;
 import dev.precis.ops.Ops;
@@ -315,12 +316,14 @@ public final class T5 implements AutoCloseable {
   public static T5 load(Path folder, LoadOptions options) {
     // Both take a few hundred milliseconds, on different things.
     CompletableFuture<Tokenizer> text = CompletableFuture.supplyAsync(() -> Tokenizer.load(folder));
-    LoadEvent event = LoadEvent.start("model", folder);
+    LoadEvent event = FlightRecorder.PRESENT ? LoadEvent.start("model", folder) : null;
     Engine engine = null;
     try {
       Engine opened = engine = Engine.open("model", options.device());
       T5 loaded = opened.run(() -> new T5(folder, options, opened, text));
-      event.end(opened, loaded.dtype());
+      if (event != null) {
+        event.end(opened, loaded.dtype());
+      }
       return loaded;
     } catch (RuntimeException | Error e) {
       text.thenAccept(Tokenizer::close);

@@ -2,6 +2,7 @@ package dev.precis.generation;
 
 import dev.precis.generation.RowRanges.Range;
 import dev.precis.generation.RunningRequest.Source;
+import dev.precis.io.FlightRecorder;
 import dev.precis.ops.GraphCache;
 import dev.precis.ops.Ops;
 import dev.precis.t5.T5Model;
@@ -153,7 +154,7 @@ final class RowBatch implements AutoCloseable {
     if (rows.isEmpty()) {
       return;
     }
-    DecodingStepEvent event = DecodingStepEvent.start();
+    DecodingStepEvent event = FlightRecorder.PRESENT ? DecodingStepEvent.start() : null;
     try {
       decode(event);
     } catch (RuntimeException | Error e) {

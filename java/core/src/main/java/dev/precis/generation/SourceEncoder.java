@@ -1,6 +1,7 @@
 package dev.precis.generation;
 
 import dev.precis.generation.RowRanges.Range;
+import dev.precis.io.FlightRecorder;
 import dev.precis.t5.T5Model;
 import dev.precis.t5.T5Model.DecoderCache;
 import dev.precis.t5.T5Model.Encoded;
@@ -83,7 +84,7 @@ final class SourceEncoder {
   }
 
   private void operations(List<Admission> run, DecoderCache cache) {
-    EncodingEvent event = EncodingEvent.start();
+    EncodingEvent event = FlightRecorder.PRESENT ? EncodingEvent.start() : null;
     scratch.reset();
     Encoded given = run.getFirst().request().encoded();
     Encoded encoded = given;
