@@ -31,6 +31,7 @@ final class SitePages {
     PAGES.put("docs/files.md", "files");
     PAGES.put("docs/java.md", "java");
     PAGES.put("docs/serve.md", "serve");
+    PAGES.put("docs/review.md", "review");
     PAGES.put("docs/langchain4j.md", "langchain4j");
     PAGES.put("docs/spring.md", "spring");
     PAGES.put("docs/architecture.md", "architecture");

@@ -39,6 +39,8 @@ module dev.precis.core {
   exports dev.precis.lora;
   exports dev.precis.ops;
   exports dev.precis.review;
+  exports dev.precis.review.comparison;
+  exports dev.precis.review.exchange;
   exports dev.precis.t5;
   exports dev.precis.tensor;
   exports dev.precis.text;

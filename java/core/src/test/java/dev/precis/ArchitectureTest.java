@@ -49,6 +49,8 @@ class ArchitectureTest {
           "generation",
           "evaluation",
           "review",
+          "review.comparison",
+          "review.exchange",
           "training",
           "", // the doors: T5 and Classifier
           "alignment",

@@ -1,5 +1,6 @@
 package dev.precis.cli;
 
+import static java.util.Map.entry;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -27,16 +28,23 @@ import picocli.CommandLine.Model.OptionSpec;
 final class OptionsTest {
   /** Names with several meanings, and why each keeps them. */
   private static final Map<String, String> SEVERAL_MEANINGS =
-      Map.of(
-          "--adapter", "generate and merge add up any number; train and align start from one",
-          "--data", "reward reads labelled texts, the others dialogues",
-          "--early-stopping", "of beam search in generate; an older name of a run's patience",
-          "--examples", "a file of few-shot examples in generate, a number to print in evaluate",
-          "--label-smoothing", "over the vocabulary in train, of the order of pairs in align",
-          "--model", "serve takes several, each with a name",
-          "--output", "a file of results, a run, a model or a folder of files",
-          "--reward-model", "an older name of --toxicity-model in evaluate",
-          "--template", "of prompts; in reward, of what the reward model reads");
+      Map.ofEntries(
+          entry(
+              "--adapter", "generate and merge add up any number; train and align start from one"),
+          entry("--candidate", "evaluate's first is the baseline; review hides their names"),
+          entry("--data", "reward reads labelled texts, the others dialogues"),
+          entry(
+              "--early-stopping", "of beam search in generate; an older name of a run's patience"),
+          entry("--examples", "a file of few-shot examples in generate, a number in evaluate"),
+          entry("--input", "dialogues and texts; in review, comparisons of another program"),
+          entry(
+              "--label-smoothing", "over the vocabulary in train, of the order of pairs in align"),
+          entry("--model", "serve takes several, each with a name"),
+          entry("--output", "a file of results, a run, a model or a folder of files"),
+          entry("--repeats", "measurements in bench, a share of pairs in review"),
+          entry("--reward-label", "a reward in align, also with a minus sign; a score in review"),
+          entry("--reward-model", "an older name of --toxicity-model in evaluate"),
+          entry("--template", "of prompts; in reward, of what the reward model reads"));
 
   private static final CommandLine ROOT =
       Main.commandLine(

@@ -3,7 +3,7 @@ package dev.precis.evaluation;
 import java.util.Set;
 
 /** English words that say little about what a sentence is about. */
-final class FunctionWords {
+public final class FunctionWords {
   private static final Set<String> WORDS =
       Set.of(
           ("a an the this that these those there here it its itself he him his himself she her hers"
@@ -32,7 +32,8 @@ final class FunctionWords {
 
   private FunctionWords() {}
 
-  static boolean contains(String word) {
+  /** Returns whether a word, in small letters, is one of them. */
+  public static boolean contains(String word) {
     return WORDS.contains(word);
   }
 }

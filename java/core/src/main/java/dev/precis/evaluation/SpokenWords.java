@@ -12,7 +12,9 @@ import java.util.regex.Pattern;
 
 /** A dialogue's sentences, with their speakers and the stems of their words. */
 final class SpokenWords {
-  private static final Pattern TURN = Pattern.compile("\\s*([#\\p{L}][^:\\n]{0,39}?)\\s*:\\s*(.*)");
+  /** A line that begins with its speaker, whose name is group 1; group 2 is what is said. */
+  static final Pattern TURN = Pattern.compile("\\s*([#\\p{L}][^:\\n]{0,39}?)\\s*:\\s*(.*)");
+
   private static final Pattern WORD = Pattern.compile("[\\p{L}\\p{N}]+(?:['’]\\p{L}+)?");
 
   /** A sentence of a turn. */

@@ -9,6 +9,7 @@ import dev.precis.io.PlainPath;
 import dev.precis.io.Reason;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -59,7 +60,10 @@ public final class Journal implements AutoCloseable {
   private final Path file;
   private final Clock clock;
   private final List<Entry> entries = new ArrayList<>();
-  private FileChannel channel;
+
+  /** No channel, which an interrupt of the writing thread would close for all that come after. */
+  private RandomAccessFile out;
+
   private FileChannel lockFile;
 
   /**
@@ -78,7 +82,7 @@ public final class Journal implements AutoCloseable {
       if (!Files.exists(journal.file)) {
         AtomicFile.write(journal.file, empty -> {});
       }
-      journal.openChannel(journal.readAll());
+      journal.openFile(journal.readAll());
       return journal;
     } catch (IOException e) {
       journal.close();
@@ -123,10 +127,10 @@ public final class Journal implements AutoCloseable {
     }
   }
 
-  private void openChannel(long end) throws IOException {
-    channel = FileChannel.open(file, StandardOpenOption.WRITE);
-    channel.truncate(end);
-    channel.position(end);
+  private void openFile(long end) throws IOException {
+    out = new RandomAccessFile(file.toFile(), "rw");
+    out.setLength(end);
+    out.seek(end);
   }
 
   /** Reads all entries and returns where the last whole line ends. */
@@ -215,29 +219,43 @@ public final class Journal implements AutoCloseable {
    *
    * @throws UncheckedIOException if that fails; the journal is then as it was
    */
-  public synchronized Entry append(ObjectNode content) {
+  public Entry append(ObjectNode content) {
+    return append(List.of(content)).getFirst();
+  }
+
+  /**
+   * Adds entries and returns them when all are on the disk, which takes as long as for one.
+   *
+   * @throws UncheckedIOException if that fails; the journal is then as it was
+   */
+  public synchronized List<Entry> append(List<ObjectNode> contents) {
     String at = clock.instant().truncatedTo(ChronoUnit.SECONDS).toString();
-    long number = entries.size() + 1;
-    String contentHash = sha256(bytes(content));
-    Entry entry = new Entry(number, at, content, hash(number, at, lastHash(), contentHash));
+    String previous = lastHash();
+    List<Entry> added = new ArrayList<>(contents.size());
+    ByteArrayOutputStream lines = new ByteArrayOutputStream();
+    for (ObjectNode content : contents) {
+      long number = entries.size() + added.size() + 1L;
+      String contentHash = sha256(bytes(content));
+      Entry entry = new Entry(number, at, content, hash(number, at, previous, contentHash));
+      lines.writeBytes(line(number, at, previous, contentHash, content));
+      added.add(entry);
+      previous = entry.hash();
+    }
     try {
-      long before = channel.position();
+      long before = out.getFilePointer();
       try {
-        ByteBuffer line = ByteBuffer.wrap(line(number, at, lastHash(), contentHash, content));
-        while (line.hasRemaining()) {
-          channel.write(line);
-        }
-        channel.force(true);
+        out.write(lines.toByteArray());
+        out.getFD().sync();
       } catch (IOException e) {
-        channel.truncate(before);
-        channel.position(before);
+        out.setLength(before);
+        out.seek(before);
         throw e;
       }
     } catch (IOException e) {
       throw new UncheckedIOException("Cannot write " + file + ": " + Reason.of(e), e);
     }
-    entries.add(entry);
-    return entry;
+    entries.addAll(added);
+    return added;
   }
 
   private static byte[] line(
@@ -302,8 +320,8 @@ public final class Journal implements AutoCloseable {
   /** Takes the new file in the place of the old one, which has no name any more. */
   private void reopen(long end) {
     try {
-      channel.close();
-      openChannel(end);
+      out.close();
+      openFile(end);
     } catch (IOException e) {
       throw new UncheckedIOException("Cannot write " + file + ": " + Reason.of(e), e);
     }
@@ -312,8 +330,8 @@ public final class Journal implements AutoCloseable {
   @Override
   public synchronized void close() {
     try {
-      if (channel != null) {
-        channel.close();
+      if (out != null) {
+        out.close();
       }
       if (lockFile != null) {
         lockFile.close();

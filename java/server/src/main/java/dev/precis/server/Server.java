@@ -11,10 +11,11 @@ import dev.precis.server.api.RerankEndpoint;
 import dev.precis.server.api.TokenizeEndpoint;
 import dev.precis.server.http.AccessFilter;
 import dev.precis.server.http.ApiHandler;
+import dev.precis.server.http.Certificates;
 import dev.precis.server.http.DirectFailures;
 import dev.precis.server.http.Draining;
 import dev.precis.server.http.Endpoint;
-import dev.precis.server.http.Limits;
+import dev.precis.server.http.Listener;
 import dev.precis.server.http.ShortRequests;
 import dev.precis.server.http.TimeLimits;
 import dev.precis.server.metrics.RequestMetrics;
@@ -23,17 +24,10 @@ import dev.precis.server.models.ServedModels;
 import dev.precis.server.pages.Playground;
 import io.helidon.health.HealthCheckResponse;
 import io.helidon.health.HealthCheckType;
-import io.helidon.webserver.WebServer;
-import io.helidon.webserver.WebServerConfig;
 import io.helidon.webserver.http.HttpRouting;
 import io.helidon.webserver.observe.ObserveFeature;
 import io.helidon.webserver.observe.health.HealthObserver;
 import io.helidon.webserver.observe.metrics.MetricsObserver;
-import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.net.InetAddress;
-import java.net.InetSocketAddress;
-import java.net.ServerSocket;
 import java.net.URI;
 import java.time.Duration;
 import java.util.HashSet;
@@ -55,40 +49,23 @@ import java.util.TreeMap;
  * }</pre>
  */
 public final class Server implements AutoCloseable {
-  private static final List<String> LOOPBACK = List.of("localhost", "127.0.0.1", "[::1]");
-
-  /** Bytes that the system holds for a client that does not read, before its time runs. */
-  private static final int SEND_BUFFER_BYTES = 64 << 10;
-
-  private static final Duration STOP = Duration.ofSeconds(5);
-
   private final TimeLimits clock = new TimeLimits();
   private final ServerMetrics metrics = new ServerMetrics();
   private final Draining draining = new Draining();
   private final ServerOptions options;
-  private final WebServer web;
+  private final Listener listener;
 
   private Server(ServedModels models, ServerOptions options) {
     this.options = options;
-    Limits limits = options.limits();
-    WebServerConfig.Builder builder =
-        WebServer.builder()
-            .address(options.address())
-            .port(options.port())
-            .shutdownHook(false)
-            .maxPayloadSize(limits.bodyBytes())
-            .maxTcpConnections(limits.connections())
-            .connectionOptions(
-                each -> each.readTimeout(limits.bodyTime()).socketSendBufferSize(SEND_BUFFER_BYTES))
-            .shutdownGracePeriod(STOP)
-            .directHandlers(DirectFailures.handlers())
-            .featuresDiscoverServices(false)
-            .addFeature(observers())
-            .routing(routing -> routes(routing, models));
-    if (options.certificates() != null) {
-      builder.tls(Certificates.read(options.certificates(), options.privateKey()));
-    }
-    web = builder.build();
+    listener =
+        new Listener(
+            options.address(),
+            options.port(),
+            options.limits(),
+            options.certificates() == null
+                ? null
+                : Certificates.read(options.certificates(), options.privateKey()),
+            builder -> builder.addFeature(observers()).routing(routing -> routes(routing, models)));
   }
 
   /**
@@ -103,26 +80,13 @@ public final class Server implements AutoCloseable {
     options.check();
     Server server = new Server(models, options);
     try {
-      // The web server would log that it cannot listen, and go on without.
-      requireFree(options);
-      server.web.start();
-      if (!server.web.isRunning()) {
-        throw new IllegalStateException("The web server has not started; its log says why.");
-      }
+      server.listener.start();
     } catch (RuntimeException | Error e) {
       server.clock.close();
       server.metrics.close();
       throw e;
     }
     return server;
-  }
-
-  private static void requireFree(ServerOptions options) {
-    try (ServerSocket socket = new ServerSocket()) {
-      socket.bind(new InetSocketAddress(options.address(), options.port()));
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
   }
 
   private ObserveFeature observers() {
@@ -162,7 +126,7 @@ public final class Server implements AutoCloseable {
     routing.addFilter(draining);
     routing.addFilter(
         new AccessFilter(
-            hosts(),
+            Listener.names(options.address(), options.hosts()),
             options.key(),
             List.of("/", "/style.css", "/playground.js", "/health/live", "/health/ready")));
     posts.forEach((path, endpoint) -> routing.post(path, handler(endpoint)));
@@ -171,7 +135,7 @@ public final class Server implements AutoCloseable {
     routing.get("/v1/models/*", listing);
     routing.register(Playground.files());
     models.engines().forEach(this::gauges);
-    DirectFailures.addTo(routing);
+    DirectFailures.addTo(routing, "GET /v1/models lists the models");
   }
 
   private ApiHandler handler(Endpoint endpoint) {
@@ -189,26 +153,9 @@ public final class Server implements AutoCloseable {
         "precis.kv.bytes", "Memory of keys and values", name, () -> t5.batchLoad().cacheBytes());
   }
 
-  /** Returns the names that requests may address the server by; empty: any. */
-  private Set<String> hosts() {
-    Set<String> hosts = new HashSet<>(options.hosts());
-    InetAddress address = options.address();
-    if (address.isLoopbackAddress() || !hosts.isEmpty()) {
-      hosts.addAll(LOOPBACK);
-      hosts.add(shown(address));
-    }
-    return hosts;
-  }
-
-  private static String shown(InetAddress address) {
-    String host = address.getHostAddress();
-    return host.contains(":") ? "[" + host + "]" : host;
-  }
-
   /** Returns the address that it listens on. */
   public URI address() {
-    String scheme = options.certificates() == null ? "http" : "https";
-    return URI.create("%s://%s:%d/".formatted(scheme, shown(options.address()), web.port()));
+    return listener.uri();
   }
 
   /**
@@ -225,7 +172,7 @@ public final class Server implements AutoCloseable {
   /** Stops listening and ends the requests that run. */
   @Override
   public void close() {
-    web.stop();
+    listener.close();
     clock.close();
     metrics.close();
   }

@@ -21,7 +21,7 @@ import java.util.function.Function;
  *
  * @param rows all rows of the data, of which several can have the same dialogue
  */
-record CandidateRunner(
+public record CandidateRunner(
     BaseCommand command,
     List<Dialogue> rows,
     List<Dialogue> dialogues,
@@ -37,7 +37,7 @@ record CandidateRunner(
    * @param reading how files with summaries are read
    * @param source where the dialogues come from, for the errors' sentences
    */
-  List<EvaluationResult> run(
+  public List<EvaluationResult> run(
       List<Candidate> all,
       String source,
       Function<T5, GenerationOptions> options,

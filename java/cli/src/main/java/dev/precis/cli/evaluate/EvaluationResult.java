@@ -9,12 +9,13 @@ import java.util.List;
  * @param generations for each dialogue; null where the summaries are a file's
  * @param scores of each metric, for each of its columns, a number for each dialogue
  */
-record EvaluationResult(
+public record EvaluationResult(
     Candidate candidate,
     List<String> summaries,
     List<Generation> generations,
     List<double[][]> scores) {
-  String name() {
+  /** Returns the candidate's name. */
+  public String name() {
     return candidate.name();
   }
 }

@@ -1,11 +1,13 @@
 package dev.precis.cli.serve;
 
 import dev.precis.cli.common.BaseCommand;
+import dev.precis.cli.options.ListenOptions;
 import dev.precis.io.InvalidInputException;
 import dev.precis.text.PromptTemplate;
 import java.nio.file.Path;
 import java.util.List;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 @Command(
@@ -40,8 +42,6 @@ import picocli.CommandLine.Option;
       "      --tls-certificate cert.pem --tls-key key.pem"
     })
 public final class ServeCommand extends BaseCommand {
-  private static final int MAX_PORT = 65_535;
-
   @Option(
       names = "--model",
       required = true,
@@ -75,27 +75,7 @@ public final class ServeCommand extends BaseCommand {
               + " toxicity, offensive, as far as the classifier has them).")
   private List<String> moderationLabels = List.of();
 
-  @Option(
-      names = "--host",
-      paramLabel = "ADDRESS",
-      defaultValue = "127.0.0.1",
-      description = "The address to listen on; 0.0.0.0: all (default: ${DEFAULT-VALUE}).")
-  private String host;
-
-  @Option(
-      names = "--port",
-      paramLabel = "N",
-      defaultValue = "8080",
-      description = "The port to listen on; 0: any that is free (default: ${DEFAULT-VALUE}).")
-  private int port;
-
-  @Option(
-      names = "--allow-host",
-      paramLabel = "NAME",
-      description =
-          "A name that clients may address the server by, such as that of a proxy; repeat it for"
-              + " several. Other names are refused on this machine's own address.")
-  private List<String> allowedHosts = List.of();
+  @Mixin private ListenOptions listen = new ListenOptions();
 
   @Option(
       names = "--api-key-file",
@@ -104,18 +84,6 @@ public final class ServeCommand extends BaseCommand {
           "A file with the key that clients must send (default: the environment's PRECIS_API_KEY,"
               + " if it is set).")
   private Path apiKeyFile;
-
-  @Option(
-      names = "--tls-certificate",
-      paramLabel = "FILE",
-      description = "A PEM file with the certificate and its chain: connections are encrypted.")
-  private Path certificate;
-
-  @Option(
-      names = "--tls-key",
-      paramLabel = "FILE",
-      description = "A PEM file with its private key.")
-  private Path privateKey;
 
   @Option(
       names = "--max-tokens",
@@ -179,12 +147,7 @@ public final class ServeCommand extends BaseCommand {
 
   @Override
   public Integer call() {
-    if (port < 0 || port > MAX_PORT) {
-      throw usage("--port must be from 0 to %d, not %d".formatted(MAX_PORT, port));
-    }
-    if ((certificate == null) != (privateKey == null)) {
-      throw usage("--tls-certificate and --tls-key need each other");
-    }
+    listen.check(this);
     requireAtLeast(1, "--max-tokens", maxTokens);
     requireAtLeast(2, "--max-prompt-tokens", maxPromptTokens);
     requireAtLeast(1, "--max-waiting", maxWaiting);
@@ -227,28 +190,12 @@ public final class ServeCommand extends BaseCommand {
     return moderationLabels;
   }
 
-  String host() {
-    return host;
-  }
-
-  int port() {
-    return port;
-  }
-
-  List<String> allowedHosts() {
-    return allowedHosts;
+  ListenOptions listen() {
+    return listen;
   }
 
   Path apiKeyFile() {
     return apiKeyFile;
-  }
-
-  Path certificate() {
-    return certificate;
-  }
-
-  Path privateKey() {
-    return privateKey;
   }
 
   int maxTokens() {

@@ -4,23 +4,16 @@ import dev.precis.Classifier;
 import dev.precis.T5;
 import dev.precis.checkpoint.WeightsCache;
 import dev.precis.cli.common.GracefulShutdown;
-import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
 import dev.precis.server.Server;
 import dev.precis.server.ServerOptions;
 import dev.precis.server.http.ApiKey;
 import dev.precis.server.http.Limits;
 import dev.precis.server.models.ServedModels;
-import java.net.BindException;
-import java.net.InetAddress;
-import java.net.UnknownHostException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.HashSet;
 import java.util.List;
-import java.util.Locale;
-import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.logging.Level;
 import java.util.logging.Logger;
@@ -46,7 +39,7 @@ final class ServeRun {
         GracefulShutdown shutdown = new GracefulShutdown(signal::countDown)) {
       command.models().forEach(each -> add(models, each));
       command.adapters().forEach(each -> addAdapter(models, each));
-      try (Server server = start(models, options)) {
+      try (Server server = command.listen().start(() -> Server.start(models, options))) {
         command.note("Serving at %s (Ctrl-C ends it).".formatted(server.address()));
         signal.await();
         if (!server.drain(Duration.ofSeconds(command.drainTimeout()))) {
@@ -73,32 +66,21 @@ final class ServeRun {
             Duration.ofSeconds(command.requestTimeout()),
             client,
             client);
-    Set<String> hosts = new HashSet<>();
-    command.allowedHosts().forEach(name -> hosts.add(name.toLowerCase(Locale.ROOT)));
     ServerOptions options =
         new ServerOptions()
-            .address(address())
-            .port(command.port())
+            .address(command.listen().address())
+            .port(command.listen().port())
             .key(key())
-            .hosts(hosts)
+            .hosts(command.listen().hosts())
             .limits(limits);
-    if (command.certificate() != null) {
-      options.tls(command.certificate(), command.privateKey());
+    if (command.listen().certificate() != null) {
+      options.tls(command.listen().certificate(), command.listen().privateKey());
     }
     if (command.template() != null) {
       options.template(command.template());
     }
     options.check();
     return options;
-  }
-
-  private InetAddress address() {
-    try {
-      return InetAddress.getByName(command.host());
-    } catch (UnknownHostException e) {
-      throw new InvalidInputException(
-          "--host " + command.host() + " is no address of this machine", e);
-    }
   }
 
   /** Returns the key that clients must send; null: none. */
@@ -108,22 +90,6 @@ final class ServeRun {
     }
     String key = command.terminal().environment().getOrDefault(KEY_VARIABLE, "");
     return key.isEmpty() ? null : ApiKey.of(key, "The environment variable " + KEY_VARIABLE);
-  }
-
-  private Server start(ServedModels models, ServerOptions options) {
-    try {
-      return Server.start(models, options);
-    } catch (RuntimeException e) {
-      for (Throwable cause = e; cause != null; cause = cause.getCause()) {
-        if (cause instanceof BindException) {
-          throw new InvalidInputException(
-              "Cannot listen on %s, port %d: %s; choose others with --host and --port"
-                  .formatted(command.host(), command.port(), cause.getMessage()),
-              e);
-        }
-      }
-      throw e;
-    }
   }
 
   private void add(ServedModels models, String option) {

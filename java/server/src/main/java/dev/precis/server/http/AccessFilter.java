@@ -20,7 +20,7 @@ import java.util.Set;
  */
 public final class AccessFilter implements Filter {
   private static final HeaderName FETCH_SITE = HeaderNames.create("Sec-Fetch-Site");
-  private static final String BEARER = "Bearer ";
+  static final String BEARER = "Bearer ";
 
   private final Set<String> hosts;
   private final ApiKey key;

@@ -42,8 +42,12 @@ public final class DirectFailures {
         : HttpFailure.ofServer(code, null, "The server cannot answer this request.");
   }
 
-  /** Answers the requests that no other route has answered. */
-  public static void addTo(HttpRouting.Builder routing) {
+  /**
+   * Answers the requests that no other route has answered.
+   *
+   * @param hint names a path that there is, as a part of a sentence
+   */
+  public static void addTo(HttpRouting.Builder routing, String hint) {
     routing.error(
         NotFoundException.class,
         (request, response, failure) ->
@@ -54,7 +58,6 @@ public final class DirectFailures {
                     404,
                     "not_found",
                     null,
-                    "There is no such path here, or not for this method; GET /v1/models lists the"
-                        + " models.")));
+                    "There is no such path here, or not for this method; " + hint + ".")));
   }
 }

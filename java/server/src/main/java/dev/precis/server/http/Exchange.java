@@ -50,6 +50,19 @@ public final class Exchange {
     return path.substring(Math.min(prefix.length() + 1, path.length()));
   }
 
+  /** Returns the token of the request; empty if it has none. */
+  public String bearerToken() {
+    String given = request.headers().first(HeaderNames.AUTHORIZATION).orElse("");
+    return given.regionMatches(true, 0, AccessFilter.BEARER, 0, AccessFilter.BEARER.length())
+        ? given.substring(AccessFilter.BEARER.length()).strip()
+        : "";
+  }
+
+  /** Returns a parameter of the address; empty if it has none of that name. */
+  public String query(String name) {
+    return request.query().first(name).orElse("");
+  }
+
   /**
    * Reads the body, which must be one JSON object.
    *

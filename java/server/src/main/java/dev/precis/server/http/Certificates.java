@@ -1,4 +1,4 @@
-package dev.precis.server;
+package dev.precis.server.http;
 
 import dev.precis.io.InvalidInputException;
 import io.helidon.common.configurable.Resource;
@@ -8,7 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 
 /** Reads a certificate and its private key from PEM files. */
-final class Certificates {
+public final class Certificates {
   private Certificates() {}
 
   /**
@@ -16,7 +16,7 @@ final class Certificates {
    *
    * @throws InvalidInputException if a file cannot be read or used
    */
-  static Tls read(Path certificates, Path privateKey) {
+  public static Tls read(Path certificates, Path privateKey) {
     for (Path file : new Path[] {certificates, privateKey}) {
       if (!Files.isReadable(file)) {
         throw new InvalidInputException(file + " cannot be read, or is not there");

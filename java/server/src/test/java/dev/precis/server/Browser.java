@@ -1,0 +1,186 @@
+package dev.precis.server;
+
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse.BodyHandlers;
+import java.net.http.WebSocket;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Base64;
+import java.util.List;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CompletionStage;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
+
+/** Chromium, headless, by its own debugging protocol. */
+public final class Browser implements AutoCloseable {
+  private final HttpClient client = HttpClient.newHttpClient();
+  private final Process process;
+  private final Tab tab;
+
+  /**
+   * Starts it; the test is skipped where it is missing.
+   *
+   * @param profile an empty folder
+   */
+  public Browser(Path profile) throws Exception {
+    Path chromium =
+        Stream.of("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome")
+            .map(Path::of)
+            .filter(Files::isExecutable)
+            .findFirst()
+            .orElse(null);
+    assumeTrue(chromium != null, "no Chromium: sudo apt-get install chromium");
+    process =
+        new ProcessBuilder(
+                chromium.toString(),
+                "--headless=new",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-dev-shm-usage",
+                "--no-first-run",
+                "--remote-debugging-port=0",
+                "--user-data-dir=" + profile,
+                "about:blank")
+            .redirectErrorStream(true)
+            .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+            .start();
+    tab = open(profile.resolve("DevToolsActivePort"));
+  }
+
+  private Tab open(Path portFile) throws Exception {
+    for (int i = 0; i < 600 && (!Files.exists(portFile) || Files.size(portFile) == 0); i++) {
+      assertTrue(process.isAlive(), "the browser ended");
+      Thread.sleep(100);
+    }
+    String port = Files.readAllLines(portFile).getFirst();
+    JsonNode page = null;
+    for (int i = 0; i < 100 && page == null; i++) {
+      for (JsonNode each : tabs(port)) {
+        page = each.path("type").asString("").equals("page") ? each : page;
+      }
+      Thread.sleep(page == null ? 100 : 0);
+    }
+    return new Tab(client, URI.create(page.path("webSocketDebuggerUrl").asString()));
+  }
+
+  private JsonNode tabs(String port) throws Exception {
+    URI uri = URI.create("http://127.0.0.1:" + port + "/json");
+    return JsonMapper.shared()
+        .readTree(client.send(HttpRequest.newBuilder(uri).build(), BodyHandlers.ofString()).body());
+  }
+
+  public Tab tab() {
+    return tab;
+  }
+
+  /** The tab of the browser. */
+  public static final class Tab implements WebSocket.Listener {
+    private final BlockingQueue<JsonNode> messages = new LinkedBlockingQueue<>();
+    private final StringBuilder text = new StringBuilder();
+    private final WebSocket socket;
+    private int calls;
+
+    Tab(HttpClient client, URI uri) {
+      socket = client.newWebSocketBuilder().buildAsync(uri, this).join();
+    }
+
+    @Override
+    public CompletionStage<?> onText(WebSocket from, CharSequence data, boolean last) {
+      text.append(data);
+      if (last) {
+        messages.add(JsonMapper.shared().readTree(text.toString()));
+        text.setLength(0);
+      }
+      from.request(1);
+      return null;
+    }
+
+    public JsonNode call(String method, String parameters) throws InterruptedException {
+      ObjectNode message = JsonMapper.shared().createObjectNode();
+      message.put("id", ++calls);
+      message.put("method", method);
+      message.set("params", JsonMapper.shared().readTree(parameters));
+      socket.sendText(message.toString(), true).join();
+      while (true) {
+        JsonNode answer = messages.poll(120, TimeUnit.SECONDS);
+        assertTrue(answer != null, "the browser does not answer " + method);
+        if (answer.path("id").asInt(0) == calls) {
+          assertTrue(!answer.has("error"), answer.toString());
+          return answer.path("result");
+        }
+      }
+    }
+
+    /** Evaluates an expression in the page, waiting for its promise. */
+    public String evaluate(String expression) throws InterruptedException {
+      ObjectNode parameters = JsonMapper.shared().createObjectNode();
+      parameters.put("expression", expression);
+      parameters.put("awaitPromise", true);
+      parameters.put("returnByValue", true);
+      JsonNode result = call("Runtime.evaluate", parameters.toString());
+      assertTrue(!result.has("exceptionDetails"), result.toString());
+      return result.at("/result/value").asString("");
+    }
+
+    public void until(String condition) throws InterruptedException {
+      long end = System.nanoTime() + Duration.ofSeconds(120).toNanos();
+      while (!evaluate("String(Boolean(" + condition + "))").equals("true")) {
+        assertTrue(System.nanoTime() < end, () -> "waited in vain for " + condition);
+        Thread.sleep(100);
+      }
+    }
+
+    public void key(String key, int code) throws InterruptedException {
+      for (String type : List.of("keyDown", "keyUp")) {
+        call(
+            "Input.dispatchKeyEvent",
+            "{\"type\":\"%s\",\"key\":\"%s\",\"code\":\"%s\",\"windowsVirtualKeyCode\":%d}"
+                .formatted(type, key, key, code));
+      }
+    }
+
+    /** Sets the size of the window, in CSS pixels. */
+    public void size(int width, int height, boolean mobile) throws InterruptedException {
+      call(
+          "Emulation.setDeviceMetricsOverride",
+          "{\"width\":%d,\"height\":%d,\"deviceScaleFactor\":1,\"mobile\":%s}"
+              .formatted(width, height, mobile));
+    }
+
+    public void dark(boolean on) throws InterruptedException {
+      call(
+          "Emulation.setEmulatedMedia",
+          "{\"features\":[{\"name\":\"prefers-color-scheme\",\"value\":\"%s\"}]}"
+              .formatted(on ? "dark" : "light"));
+    }
+
+    public void screenshot(Path file) throws Exception {
+      JsonNode shot = call("Page.captureScreenshot", "{\"format\":\"png\"}");
+      Files.createDirectories(file.getParent());
+      Files.write(file, Base64.getDecoder().decode(shot.path("data").asString()));
+    }
+
+    void close() {
+      socket.abort();
+    }
+  }
+
+  @Override
+  public void close() throws Exception {
+    tab.close();
+    process.destroy();
+    process.waitFor();
+    client.shutdownNow();
+  }
+}

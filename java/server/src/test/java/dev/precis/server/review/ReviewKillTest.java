@@ -1,0 +1,166 @@
+package dev.precis.server.review;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.precis.random.SplitMix64;
+import dev.precis.review.comparison.ComparisonProject;
+import dev.precis.review.comparison.ComparisonSession;
+import dev.precis.review.comparison.RecordedChoice;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpRequest.BodyPublishers;
+import java.net.http.HttpResponse;
+import java.net.http.HttpResponse.BodyHandlers;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/**
+ * A server that is killed (SIGKILL) while an annotator works: no choice that it has acknowledged is
+ * lost, and none is there twice.
+ */
+class ReviewKillTest {
+  private static final int KILLS = 16;
+  private static final int SOAK_KILLS = 1000;
+
+  @TempDir private Path folder;
+
+  private final HttpClient client =
+      HttpClient.newBuilder().connectTimeout(Duration.ofSeconds(5)).build();
+
+  /** In the process that is killed. */
+  static final class Main {
+    private Main() {}
+
+    public static void main(String[] args) throws InterruptedException {
+      ComparisonProject project = ComparisonProject.read(Path.of(args[0]));
+      ComparisonSession session = ComparisonSession.open(project);
+      ReviewServer server =
+          ReviewServer.start(
+              session, null, Map.of("Ann", project.token("Ann")), ReviewServerOptions.DEFAULT);
+      System.out.println(server.address());
+      Thread.sleep(Long.MAX_VALUE);
+    }
+  }
+
+  @Test
+  void noAcknowledgedChoiceIsLost() throws Exception {
+    killed(KILLS);
+  }
+
+  @Test
+  @Tag("soak")
+  void noAcknowledgedChoiceIsLostInAThousandKills() throws Exception {
+    killed(SOAK_KILLS);
+  }
+
+  private void killed(int kills) throws Exception {
+    Path votes = folder.resolve("votes");
+    ComparisonProject.create(votes, ReviewFixture.settings("Ann"), ReviewFixture.items(40 * kills));
+    ComparisonProject project = ComparisonProject.read(votes);
+    SplitMix64 random = new SplitMix64(System.nanoTime());
+    Set<Long> acknowledged = new HashSet<>();
+    for (int kill = 0; kill < kills; kill++) {
+      Process process = start(votes);
+      try (BufferedReader out =
+          new BufferedReader(
+              new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8))) {
+        URI address = URI.create(out.readLine());
+        work(
+            address,
+            project.token("Ann"),
+            acknowledged,
+            () ->
+                CompletableFuture.delayedExecutor(random.below(250), TimeUnit.MILLISECONDS)
+                    .execute(process::destroyForcibly));
+      } finally {
+        process.destroyForcibly().waitFor();
+      }
+      Set<Long> recorded = new HashSet<>();
+      Set<String> pairs = new HashSet<>();
+      List<RecordedChoice> choices = project.choices();
+      for (RecordedChoice each : choices) {
+        recorded.add(each.number());
+        assertTrue(
+            pairs.add(each.choice().item() + each.choice().repeat()), "twice: " + each.choice());
+      }
+      assertTrue(recorded.containsAll(acknowledged), "after " + (kill + 1) + " kills");
+      assertTrue(
+          choices.size() <= acknowledged.size() + kill + 1,
+          "at most the one that was on its way is there beside");
+    }
+    assertTrue(acknowledged.size() >= 2 * kills, acknowledged.size() + " choices");
+    try (ComparisonSession session = ComparisonSession.open(project)) {
+      assertEquals(project.choices().size(), session.progress("Ann").done());
+    }
+  }
+
+  private static Process start(Path votes) throws IOException {
+    return new ProcessBuilder(
+            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+            "-XX:TieredStopAtLevel=1",
+            "-XX:+UseSerialGC",
+            "-cp",
+            System.getProperty("java.class.path"),
+            Main.class.getName(),
+            votes.toString())
+        .redirectError(ProcessBuilder.Redirect.DISCARD)
+        .start();
+  }
+
+  /**
+   * Answers until the server is gone.
+   *
+   * @param warm is called once the server has answered the first time, however slow the machine
+   */
+  private void work(URI address, String token, Set<Long> acknowledged, Runnable warm)
+      throws InterruptedException {
+    try {
+      JsonNode next = send(address, token, "next", null);
+      warm.run();
+      while (next.at("/tasks/0/id").isString()) {
+        String task = next.at("/tasks/0/id").stringValue();
+        next =
+            send(
+                address,
+                token,
+                "choices",
+                "{\"task\":\"%s\",\"preference\":\"first\"}".formatted(task));
+        acknowledged.add(next.path("number").longValue());
+      }
+    } catch (IOException e) {
+      // The server is gone.
+    }
+  }
+
+  private JsonNode send(URI address, String token, String path, String body)
+      throws IOException, InterruptedException {
+    HttpRequest.Builder request =
+        HttpRequest.newBuilder(address.resolve("/v1/review/" + path))
+            .timeout(Duration.ofSeconds(30))
+            .header("Content-Type", "application/json")
+            .header("Authorization", "Bearer " + token);
+    HttpResponse<String> response =
+        client.send(
+            (body == null ? request.GET() : request.POST(BodyPublishers.ofString(body))).build(),
+            BodyHandlers.ofString());
+    assertEquals(200, response.statusCode(), response.body());
+    return JsonMapper.shared().readTree(response.body());
+  }
+}

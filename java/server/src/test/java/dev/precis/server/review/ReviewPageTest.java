@@ -1,0 +1,193 @@
+package dev.precis.server.review;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.precis.review.Gate;
+import dev.precis.review.Gate.State;
+import dev.precis.review.comparison.Choice;
+import dev.precis.review.comparison.Judgment;
+import dev.precis.review.comparison.Preference;
+import dev.precis.review.comparison.RecordedChoice;
+import dev.precis.server.Browser;
+import dev.precis.server.Browser.Tab;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Locale;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The review page in a browser, by keys alone. Screenshots are left in target/review. */
+class ReviewPageTest {
+  private static final Path SHOTS = Path.of("target", "review");
+  private static final double HOUR = 3600e9;
+
+  @TempDir private Path folder;
+
+  private static void open(Tab tab, ReviewFixture run, String name) throws Exception {
+    tab.size(1200, 900, false);
+    tab.call("Page.enable", "{}");
+    tab.call("Network.enable", "{}");
+    tab.call(
+        "Page.navigate",
+        "{\"url\":\"%s\"}".formatted(ReviewServer.page(run.server.address(), run.token(name))));
+    tab.until("document.readyState === 'complete' && document.getElementById('detail')");
+  }
+
+  private static String text(Tab tab, String id) throws Exception {
+    return tab.evaluate("document.getElementById('" + id + "').textContent");
+  }
+
+  private static void key(Tab tab, String key) throws Exception {
+    if (key.equals("Enter")) {
+      tab.call(
+          "Input.dispatchKeyEvent",
+          "{\"type\":\"keyDown\",\"key\":\"Enter\",\"code\":\"Enter\",\"text\":\"\\r\","
+              + "\"windowsVirtualKeyCode\":13}");
+    } else {
+      tab.key(key, key.toUpperCase(Locale.ROOT).charAt(0));
+    }
+  }
+
+  private static void screenshots(Tab tab, String view) throws Exception {
+    tab.screenshot(SHOTS.resolve(view + "-light.png"));
+    tab.dark(true);
+    tab.screenshot(SHOTS.resolve(view + "-dark.png"));
+    tab.size(390, 844, true);
+    assertEquals(
+        "true",
+        tab.evaluate("String(document.documentElement.scrollWidth <= 390)"),
+        "the page is wider than a phone");
+    tab.screenshot(SHOTS.resolve(view + "-dark-390.png"));
+    tab.dark(false);
+    tab.screenshot(SHOTS.resolve(view + "-390.png"));
+    tab.size(1200, 900, false);
+  }
+
+  @Test
+  void twoHundredPairsAnHourByKeysAlone() throws Exception {
+    try (ReviewFixture run = new ReviewFixture(folder, 210);
+        Browser browser = new Browser(folder.resolve("profile"))) {
+      Tab tab = browser.tab();
+      open(tab, run, "Ann");
+      tab.until("document.getElementById('first').textContent !== ''");
+      assertEquals("", tab.evaluate("location.hash"), "the token stays in the address bar");
+      assertTrue(text(tab, "guidelines").contains("<b>Then</b>"));
+      screenshots(tab, "compare");
+      long begin = System.nanoTime();
+      for (int i = 0; i < 200; i++) {
+        int done = i;
+        key(tab, i % 3 == 0 ? "7" : "9");
+        key(tab, List.of("f", "j", "t", "b").get(i % 4));
+        tab.until(
+            "document.getElementById('progress-text').textContent.startsWith('%d answered')"
+                .formatted(done + 1));
+      }
+      double perHour = 200 / ((System.nanoTime() - begin) / HOUR);
+      assertTrue(perHour >= 200, perHour + " pairs an hour");
+      double slowest =
+          Double.parseDouble(
+              tab.evaluate(
+                  "String(Math.max(...performance.getEntriesByName('next').map(e =>"
+                      + " e.duration)))"));
+      assertTrue(slowest < 100, "the next pair took " + slowest + " ms");
+      assertEquals(
+          "0", tab.evaluate("String(document.querySelectorAll('img, main script').length)"));
+      assertFalse(tab.evaluate("document.title").contains("owned"));
+      String page = tab.evaluate("document.documentElement.outerHTML");
+      ReviewFixture.HIDDEN.forEach(name -> assertFalse(page.contains(name), name));
+      assertEquals(
+          "0",
+          tab.evaluate(
+              "String(performance.getEntriesByType('resource').filter(each =>"
+                  + " !each.name.startsWith(location.origin) &&"
+                  + " !each.name.startsWith('data:')).length)"));
+      List<RecordedChoice> choices = run.project.choices();
+      assertEquals(200, choices.size());
+      Choice first = choices.getFirst().choice();
+      assertEquals(7, first.judgment().confidence());
+      assertEquals(Preference.FIRST, first.judgment().preference());
+      assertEquals(Preference.BOTH_BAD, choices.get(3).choice().judgment().preference());
+    }
+  }
+
+  @Test
+  void skipEditUndoAndRatings() throws Exception {
+    try (ReviewFixture run = new ReviewFixture(folder, 12);
+        Browser browser = new Browser(folder.resolve("profile"))) {
+      Tab tab = browser.tab();
+      open(tab, run, "Ben");
+      tab.until("document.getElementById('first').textContent !== ''");
+      assertTrue(
+          Integer.parseInt(
+                  tab.evaluate("String(document.querySelectorAll('#dialogue mark').length)"))
+              >= 1);
+      key(tab, "s");
+      tab.call("Input.insertText", "{\"text\":\"odd <i>language</i>\"}");
+      key(tab, "Enter");
+      tab.until("document.getElementById('detail').textContent.includes('Skipped. Saved.')");
+      String edited = text(tab, "second");
+      key(tab, "e");
+      key(tab, "j");
+      tab.until("document.activeElement.id === 'edit'");
+      assertEquals(edited, tab.evaluate("document.getElementById('edit').value"));
+      tab.evaluate("document.getElementById('edit').value = ''; ''");
+      tab.call("Input.insertText", "{\"text\":\"A better summary.\"}");
+      tab.call(
+          "Input.dispatchKeyEvent",
+          "{\"type\":\"keyDown\",\"key\":\"Enter\",\"code\":\"Enter\",\"windowsVirtualKeyCode\":13,"
+              + "\"modifiers\":2}");
+      tab.until("document.getElementById('progress-text').textContent.startsWith('2 answered')");
+      tab.evaluate(
+          "document.getElementById('ratings').open = true;"
+              + "document.querySelector('#axes select[data-axis=accuracy]').value = '6'; ''");
+      String third = text(tab, "first");
+      key(tab, "f");
+      tab.until("document.getElementById('progress-text').textContent.startsWith('3 answered')");
+      key(tab, "u");
+      tab.until("document.getElementById('progress-text').textContent.startsWith('2 answered')");
+      assertEquals(third, text(tab, "first"));
+      key(tab, "t");
+      tab.until("document.getElementById('progress-text').textContent.startsWith('3 answered')");
+      List<Judgment> judgments =
+          run.project.choices().stream().map(each -> each.choice().judgment()).toList();
+      assertEquals("odd <i>language</i>", judgments.get(0).reason());
+      assertEquals("A better summary.", judgments.get(1).edit());
+      assertEquals(Preference.SECOND, judgments.get(1).preference());
+      assertEquals(Preference.TIE, judgments.get(2).preference());
+    }
+  }
+
+  @Test
+  void theQueueByKeysAlone() throws Exception {
+    try (ReviewFixture run = new ReviewFixture(folder, 2);
+        Browser browser = new Browser(folder.resolve("profile"))) {
+      Tab tab = browser.tab();
+      open(tab, run, "Ann");
+      tab.until("!document.getElementById('views').hidden");
+      tab.evaluate("document.getElementById('show-queue').click(); ''");
+      tab.until("document.getElementById('held').textContent.includes('q1')");
+      screenshots(tab, "queue");
+      key(tab, "a");
+      tab.until("document.getElementById('held').textContent.includes('q2')");
+      key(tab, "r");
+      tab.call("Input.insertText", "{\"text\":\"wrong time\"}");
+      key(tab, "Enter");
+      tab.until("document.getElementById('held').textContent.includes('q3')");
+      key(tab, "e");
+      tab.evaluate("document.getElementById('held-edit').value = ''; ''");
+      tab.call("Input.insertText", "{\"text\":\"The train leaves at nine.\"}");
+      tab.call(
+          "Input.dispatchKeyEvent",
+          "{\"type\":\"keyDown\",\"key\":\"Enter\",\"code\":\"Enter\",\"windowsVirtualKeyCode\":13,"
+              + "\"modifiers\":2}");
+      tab.until("document.getElementById('held-place').textContent.includes('0 held')");
+      List<Gate.Item> items = run.gate.items();
+      assertEquals(State.APPROVED, items.get(0).state());
+      assertEquals("wrong time", items.get(1).rejection());
+      assertEquals("The train leaves at nine.", items.get(2).text());
+      assertTrue(items.get(2).approvedBy().contains("Ann"));
+    }
+  }
+}

@@ -1,0 +1,351 @@
+package dev.precis.server.review;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.precis.review.Gate.State;
+import dev.precis.server.http.Limits;
+import dev.precis.server.review.ReviewFixture.Answer;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.net.InetAddress;
+import java.net.Socket;
+import java.net.SocketException;
+import java.net.http.HttpRequest;
+import java.net.http.HttpRequest.BodyPublishers;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Attacks on every request of the review page. */
+class ReviewSafetyTest {
+  private static final List<String> GETS = List.of("session", "next", "queue");
+  private static final List<String> POSTS =
+      List.of("choices", "undo", "queue/approve", "queue/edit", "queue/reject");
+
+  private static final Pattern CONTENT_LENGTH = Pattern.compile("(?i)content-length: *([0-9]+)");
+
+  private static final ReviewServerOptions SMALL =
+      new ReviewServerOptions(
+          InetAddress.getLoopbackAddress(),
+          0,
+          Set.of("proxy.example"),
+          null,
+          null,
+          new Limits(
+              16 << 10,
+              100,
+              1,
+              2,
+              1,
+              Duration.ofSeconds(60),
+              Duration.ofSeconds(2),
+              Duration.ofSeconds(60)));
+
+  @TempDir private Path folder;
+
+  /** Sends bytes as they are; empty if the server just hangs up. */
+  private static String raw(ReviewFixture run, String request) throws IOException {
+    int port = run.server.address().getPort();
+    try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), port)) {
+      socket.setSoTimeout(60_000);
+      socket.getOutputStream().write(request.getBytes(StandardCharsets.ISO_8859_1));
+      socket.getOutputStream().flush();
+      InputStream in = socket.getInputStream();
+      StringBuilder head = new StringBuilder();
+      for (int c = in.read(); c >= 0; c = in.read()) {
+        head.append((char) c);
+        if (head.toString().endsWith("\r\n\r\n")) {
+          break;
+        }
+      }
+      Matcher length = CONTENT_LENGTH.matcher(head);
+      int bytes = length.find() ? Integer.parseInt(length.group(1)) : 0;
+      return head + new String(in.readNBytes(bytes), StandardCharsets.UTF_8);
+    } catch (SocketException e) {
+      return "";
+    }
+  }
+
+  private static String raw(ReviewFixture run, String method, String path, String... headers)
+      throws IOException {
+    return raw(
+        run,
+        "%s /v1/review/%s HTTP/1.1\r\nConnection: close\r\nContent-Length: 0\r\n%s\r\n\r\n"
+            .formatted(method, path, String.join("\r\n", headers)));
+  }
+
+  private static void assertUntouched(ReviewFixture run) {
+    assertEquals(List.of(), run.project.choices());
+    assertTrue(run.gate.items().stream().allMatch(item -> item.state() == State.HELD));
+  }
+
+  @Test
+  void everyRequestNeedsItsOwnToken() throws Exception {
+    try (ReviewFixture run = new ReviewFixture(folder, 4, SMALL)) {
+      String token = run.token("Ann");
+      for (String wrong : List.of("", token.substring(1), token + "0", token.toUpperCase(), "x")) {
+        for (String path : GETS) {
+          Answer answer = run.send(run.request(path, wrong).GET());
+          assertEquals(401, answer.status(), path + " " + answer.body());
+          assertFalse(answer.body().contains(token));
+        }
+        for (String path : POSTS) {
+          assertEquals(
+              401,
+              run.send(run.request(path, wrong).POST(BodyPublishers.ofString("{}"))).status(),
+              path);
+        }
+      }
+      for (String path : GETS) {
+        Answer answer =
+            run.send(HttpRequest.newBuilder(run.uri(path)).timeout(Duration.ofSeconds(60)).GET());
+        assertEquals(401, answer.status(), path);
+        assertEquals(200, run.get("Ann", path).status(), path);
+      }
+      assertUntouched(run);
+    }
+  }
+
+  @Test
+  void otherSitesPagesAreRefused() throws Exception {
+    try (ReviewFixture run = new ReviewFixture(folder, 4, SMALL)) {
+      String own = "Host: 127.0.0.1:" + run.server.address().getPort();
+      String key = "Authorization: Bearer " + run.token("Ann");
+      for (String path : GETS) {
+        assertTrue(raw(run, "GET", path, own, key).startsWith("HTTP/1.1 200"), path);
+        assertTrue(
+            raw(run, "GET", path, "Host: proxy.example", key).startsWith("HTTP/1.1 200"), path);
+      }
+      for (String method : List.of("GET", "POST")) {
+        for (String path : method.equals("GET") ? GETS : POSTS) {
+          for (String host : List.of("evil.example", "127.0.0.1.evil.example")) {
+            String answer = raw(run, method, path, "Host: " + host, key);
+            assertTrue(answer.startsWith("HTTP/1.1 421"), path + ": " + answer);
+          }
+          for (String header :
+              List.of(
+                  "Origin: http://evil.example",
+                  "Origin: null",
+                  "Origin: https://127.0.0.1",
+                  "Sec-Fetch-Site: cross-site",
+                  "Sec-Fetch-Site: same-site")) {
+            String answer = raw(run, method, path, own, key, header);
+            assertTrue(answer.startsWith("HTTP/1.1 403"), path + ", " + header + ": " + answer);
+            assertFalse(answer.contains("Access-Control-Allow"), answer);
+          }
+        }
+      }
+      // A form of another site can send no JSON, and a preflight request is not answered.
+      assertEquals(
+          415,
+          run.send(
+                  run.request("choices", run.token("Ann"))
+                      .setHeader("Content-Type", "text/plain")
+                      .POST(BodyPublishers.ofString("{}")))
+              .status());
+      assertTrue(
+          raw(run, "OPTIONS", "choices", own, key).matches("(?s)HTTP/1.1 40[0-9].*"), "preflight");
+      assertUntouched(run);
+    }
+  }
+
+  @Test
+  void badJsonIsRefused() throws Exception {
+    try (ReviewFixture run = new ReviewFixture(folder, 4, SMALL)) {
+      String task = run.get("Ann", "next").task(0);
+      for (String path : POSTS) {
+        for (String body :
+            List.of(
+                "",
+                "null",
+                "[]",
+                "{",
+                "{} trailing",
+                "{\"task\":1,\"task\":2}",
+                "{\"task\":NaN}",
+                "{\"a\":" + "[".repeat(3000) + "]".repeat(3000) + "}",
+                "\u0000\u0001")) {
+          Answer answer = run.post("Ann", path, body);
+          assertEquals(400, answer.status(), path + " " + body + ": " + answer.body());
+          assertTrue(answer.error().endsWith("."), answer.body());
+        }
+      }
+      for (String fields :
+          List.of(
+              "",
+              "\"preference\":\"best\"",
+              "\"preference\":1",
+              "\"preference\":\"skip\"",
+              "\"preference\":\"skip\",\"reason\":\" \"",
+              "\"preference\":\"tie\",\"edit\":\"x\"",
+              "\"preference\":\"first\",\"edit\":\" \"",
+              "\"preference\":\"first\",\"confidence\":0",
+              "\"preference\":\"first\",\"confidence\":10",
+              "\"preference\":\"first\",\"confidence\":\"9\"",
+              "\"preference\":\"first\",\"confidence\":1.5",
+              "\"preference\":\"first\",\"ratings\":{\"first\":{\"style\":3}}",
+              "\"preference\":\"first\",\"ratings\":{\"first\":{\"overall\":8}}",
+              "\"preference\":\"first\",\"ratings\":[]",
+              "\"preference\":\"first\",\"seconds\":1e999",
+              "\"preference\":\"skip\",\"reason\":\"" + "x".repeat(3000) + "\"")) {
+        Answer answer =
+            run.post(
+                "Ann",
+                "choices",
+                "{\"task\":\"%s\"%s}".formatted(task, fields.isEmpty() ? "" : "," + fields));
+        assertEquals(400, answer.status(), fields + ": " + answer.body());
+        assertTrue(answer.error().endsWith("."), answer.body());
+      }
+      for (String fields :
+          List.of(
+              "{}",
+              "{\"id\":\"q1\"}",
+              "{\"id\":1,\"text\":\"x\"}",
+              "{\"id\":\"q1\",\"text\":[]}")) {
+        assertEquals(400, run.post("Ann", "queue/approve", fields).status(), fields);
+      }
+      String seen = "{\"id\":\"q1\",\"text\":\"The train leaves at ten, q1.\"";
+      assertEquals(400, run.post("Ann", "queue/reject", seen + "}").status());
+      assertEquals(400, run.post("Ann", "queue/reject", seen + ",\"reason\":\" \"}").status());
+      assertEquals(400, run.post("Ann", "queue/edit", seen + ",\"edit\":\"\"}").status());
+      assertEquals(400, run.get("Ann", "queue?state=open").status());
+      assertUntouched(run);
+    }
+  }
+
+  @Test
+  void tasksAndTextsOfOthersAreRefused() throws Exception {
+    try (ReviewFixture run = new ReviewFixture(folder, 4, SMALL)) {
+      String task = run.get("Ann", "next").task(0);
+      for (String other : List.of(task + "0", "0".repeat(32), "../../secret", "", "{}")) {
+        assertEquals(409, choose(run, "Ann", other, "first").status(), other);
+      }
+      assertEquals(409, choose(run, "Ben", task, "first").status());
+      assertEquals(409, run.post("Ann", "undo", "{}").status());
+      assertEquals(
+          404, run.post("Ann", "queue/approve", "{\"id\":\"../q1\",\"text\":\"x\"}").status());
+      assertEquals(
+          409, run.post("Ann", "queue/approve", "{\"id\":\"q1\",\"text\":\"unseen\"}").status());
+      assertUntouched(run);
+      assertEquals(200, choose(run, "Ann", task, "first").status());
+      assertEquals(200, choose(run, "Ann", task, "first").status());
+      assertEquals(409, choose(run, "Ann", task, "second").status());
+      assertEquals(1, run.project.choices().size());
+    }
+  }
+
+  private static Answer choose(ReviewFixture run, String name, String task, String preference)
+      throws Exception {
+    return run.post(
+        name,
+        "choices",
+        "{\"task\":\"%s\",\"preference\":\"%s\"}".formatted(task.replace("\"", ""), preference));
+  }
+
+  @Test
+  void bodiesAreBounded() throws Exception {
+    try (ReviewFixture run = new ReviewFixture(folder, 4, SMALL)) {
+      byte[] large = ("{\"task\":\"" + "x".repeat(50_000) + "\"}").getBytes(StandardCharsets.UTF_8);
+      for (String path : POSTS) {
+        HttpRequest.Builder request = run.request(path, run.token("Ann"));
+        assertEquals(413, run.send(request.POST(BodyPublishers.ofByteArray(large))).status(), path);
+        assertEquals(
+            413,
+            run.send(
+                    request.POST(
+                        BodyPublishers.ofInputStream(() -> new ByteArrayInputStream(large))))
+                .status(),
+            path);
+        long begin = System.nanoTime();
+        String slow =
+            raw(
+                run,
+                "POST /v1/review/%s HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"ta"
+                    .formatted(path, run.token("Ann")));
+        assertFalse(slow.startsWith("HTTP/1.1 200"), slow);
+        assertTrue(System.nanoTime() - begin < Duration.ofSeconds(50).toNanos(), path);
+      }
+      assertUntouched(run);
+      assertEquals(200, run.get("Ann", "next").status());
+    }
+  }
+
+  @Test
+  void pathsLeadNowhere() throws Exception {
+    try (ReviewFixture run = new ReviewFixture(folder, 4, SMALL)) {
+      String key = "Authorization: Bearer " + run.token("Ann");
+      for (String path :
+          List.of(
+              "/../../../../etc/passwd",
+              "/%2e%2e/%2e%2e/etc/passwd",
+              "/review.js/../../secret",
+              "/v1/review/..%2f..%2fetc%2fpasswd",
+              "/v1/review/next/../../../secret",
+              "/items.jsonl",
+              "/choices.jsonl",
+              "/secret",
+              "/project.json",
+              "/review.html",
+              "//etc/passwd",
+              "/v1/models",
+              "/v1/completions",
+              "/style.css%00.js")) {
+        String answer =
+            raw(
+                run,
+                "GET %s HTTP/1.1\r\nConnection: close\r\nHost: 127.0.0.1\r\n%s\r\n\r\n"
+                    .formatted(path, key));
+        assertTrue(answer.matches("(?s)HTTP/1.1 40[0-9].*"), path + ": " + answer);
+        assertFalse(answer.contains("root:") || answer.contains("zyx"), path);
+      }
+    }
+  }
+
+  /** Nothing that a browser gets has the name of a candidate, or tells gold pairs and repeats. */
+  @Test
+  void noResponseNamesACandidate() throws Exception {
+    try (ReviewFixture run = new ReviewFixture(folder, 20)) {
+      StringBuilder received = new StringBuilder();
+      for (String name : List.of("Ann", "Ben")) {
+        GETS.forEach(path -> received.append(body(run, name, path)));
+        for (Answer next = run.get(name, "next");
+            !next.task(0).isEmpty();
+            next = choose(run, name, next.task(0), "second")) {
+          received.append(next.body());
+        }
+        received.append(run.post(name, "undo", "{}").body());
+      }
+      received.append(
+          run.post(
+                  "Ann",
+                  "queue/approve",
+                  "{\"id\":\"q1\",\"text\":\"The train leaves at ten, q1.\"}")
+              .body());
+      for (String path : List.of("/", "/review.js", "/style.css")) {
+        received.append(run.send(HttpRequest.newBuilder(run.uri(path)).GET()).body());
+      }
+      String all = received.toString();
+      assertTrue(all.length() > 10_000 && all.contains("large room"), "too little: " + all);
+      ReviewFixture.HIDDEN.forEach(name -> assertFalse(all.contains(name), name));
+      assertFalse(all.contains("repeat\":") || all.contains("\"item\""), "tells what is hidden");
+      assertTrue(run.project.choices().stream().anyMatch(each -> each.choice().repeat()));
+    }
+  }
+
+  private static String body(ReviewFixture run, String name, String path) {
+    try {
+      return run.get(name, path).body();
+    } catch (Exception e) {
+      throw new AssertionError(e);
+    }
+  }
+}
