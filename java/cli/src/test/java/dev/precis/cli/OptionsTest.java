@@ -36,6 +36,7 @@ final class OptionsTest {
           entry(
               "--early-stopping", "of beam search in generate; an older name of a run's patience"),
           entry("--examples", "a file of few-shot examples in generate, a number in evaluate"),
+          entry("--format", "review export writes more formats than review import reads"),
           entry("--input", "dialogues and texts; in review, comparisons of another program"),
           entry(
               "--label-smoothing", "over the vocabulary in train, of the order of pairs in align"),

@@ -55,7 +55,8 @@ final class ReviewExportCommand extends BaseCommand {
 
   @Override
   public Integer call() {
-    int rows = ComparisonExport.write(project.read(), ExportFormat.of(format), mask, output);
+    ExportFormat wanted = ExportFormat.of(format);
+    int rows = ComparisonExport.write(project.read(), wanted, mask, output);
     note("Done. %d rows are in %s".formatted(rows, output));
     return DONE;
   }

@@ -37,10 +37,12 @@ final class TextMask {
               + "(?i:street|st|road|rd|avenue|ave|lane|ln|drive|dr|boulevard|blvd|square|way|court"
               + "|place|terrace|crescent|close|highway)\\b\\.?"
               + "|\\b\\p{L}{2,40}(?:straße|strasse|weg|platz|gasse|allee) \\d{1,5}[a-z]?\\b");
+
+  /** Anything with a digit in it, but no tag such as #Person1#; and numbers in words. */
   private static final Pattern NUMBER =
       Pattern.compile(
-          "(?<![\\p{L}#\\[])[+#(]?\\p{Nd}(?:[\\p{Nd}.,:/()-]{0,40}\\p{Nd})?(?:st|nd|rd|th|%)?"
-              + "(?![\\p{L}#\\]])"
+          "(?<![\\p{L}\\p{N}#\\[])[+(]?(?:\\p{L}{1,20}-?)?\\p{Nd}"
+              + "(?:[\\p{L}\\p{Nd}.,:/()-]{0,40}[\\p{L}\\p{Nd}%])?(?![#\\]])"
               + "|(?i)\\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen"
               + "|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen|(?:twen|thir|for|fif|six"
               + "|seven|eigh|nine)ty(?:-\\p{L}{3,5})?|hundred|thousand|million|billion)\\b");

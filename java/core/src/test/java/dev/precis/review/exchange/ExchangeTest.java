@@ -317,7 +317,10 @@ class ExchangeTest {
       }
     }
     String pair = Files.readString(export(project, ExportFormat.DPO, true));
-    assertTrue(pair.contains("[NAME1]: Hi [NAME2], call me on [NUMBER] or write to [EMAIL]"), pair);
+    assertTrue(
+        pair.contains(
+            "[NAME1]: Hi [NAME2], call me on [NUMBER] [NUMBER] [NUMBER] or write to [EMAIL]."),
+        pair);
     assertTrue(pair.contains("\"rejected\":\"[NAME1] moved from [ADDRESS] to [NAME"), pair);
     assertTrue(pair.contains("photos of [NAME1]'s flat."), pair);
     assertTrue(pair.contains("will like the photos"), pair);
