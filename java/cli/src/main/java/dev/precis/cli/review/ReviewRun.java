@@ -46,7 +46,9 @@ final class ReviewRun {
             listen.start(() -> ReviewServer.start(session, gate, tokens, options))) {
       tokens.forEach(
           (name, token) ->
-              command.note("%s: %s".formatted(name, ReviewServer.page(server.address(), token))));
+              command
+                  .terminal()
+                  .println(name + ": " + ReviewServer.page(server.address(), token)));
       command.note("Who has an address acts in that name. Ctrl-C ends the server.");
       signal.await();
       server.drain(DRAIN);

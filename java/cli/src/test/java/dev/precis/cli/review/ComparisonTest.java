@@ -13,6 +13,7 @@ import dev.precis.cli.CommandLineRun;
 import dev.precis.cli.Main;
 import dev.precis.cli.common.Terminal;
 import dev.precis.io.Json;
+import dev.precis.review.Gate;
 import dev.precis.review.comparison.ComparisonProject;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
@@ -67,6 +68,7 @@ class ComparisonTest {
 
   /** A page that runs in this process until it is closed. */
   private static final class Page implements AutoCloseable {
+    private final ByteArrayOutputStream out = new ByteArrayOutputStream();
     private final ByteArrayOutputStream err = new ByteArrayOutputStream();
     private final AtomicInteger exitCode = new AtomicInteger(-1);
     private final Thread thread;
@@ -75,7 +77,7 @@ class ComparisonTest {
     Page(Object... arguments) throws Exception {
       Terminal terminal =
           new Terminal(
-              new ByteArrayOutputStream(),
+              out,
               new PrintStream(err, true, StandardCharsets.UTF_8),
               Map.of(),
               false,
@@ -89,7 +91,7 @@ class ComparisonTest {
     }
 
     String said() {
-      return err.toString(StandardCharsets.UTF_8);
+      return out.toString(StandardCharsets.UTF_8) + err.toString(StandardCharsets.UTF_8);
     }
 
     JsonNode send(String annotator, String path, String body) throws Exception {
@@ -264,6 +266,22 @@ class ComparisonTest {
     return Json.readObject(FIXTURES.resolve("roberta-tiny").resolve("config.json"))
         .object("id2label")
         .text("0");
+  }
+
+  @Test
+  void heldTextsAreApprovedOnThePage() throws Exception {
+    Path queue = folder.resolve("queue.jsonl");
+    try (Gate gate = Gate.open(queue)) {
+      gate.hold(new Gate.Candidate("q1", "Ann: Hi.", "Ann greets.", Map.of(), List.of()));
+    }
+    try (Page page =
+        new Page("review", "start", "--queue", queue, "--annotator", "Ann", "--port", 0)) {
+      assertEquals("q1", page.send("Ann", "queue", null).at("/texts/0/id").asString());
+      page.send("Ann", "queue/approve", "{\"id\":\"q1\",\"text\":\"Ann greets.\"}");
+    }
+    Path released = folder.resolve("released.jsonl");
+    run("review", "release", "--queue", queue, "--output", released).succeeded();
+    assertEquals("Ann", lines(released).getFirst().at("/approved_by/0").asString());
   }
 
   @Test
