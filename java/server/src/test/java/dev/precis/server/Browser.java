@@ -11,6 +11,7 @@ import java.net.http.WebSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Base64;
 import java.util.List;
 import java.util.concurrent.BlockingQueue;
@@ -89,6 +90,7 @@ public final class Browser implements AutoCloseable {
     private final BlockingQueue<JsonNode> messages = new LinkedBlockingQueue<>();
     private final StringBuilder text = new StringBuilder();
     private final WebSocket socket;
+    private final List<String> finished = new ArrayList<>();
     private int calls;
 
     Tab(HttpClient client, URI uri) {
@@ -115,6 +117,9 @@ public final class Browser implements AutoCloseable {
       while (true) {
         JsonNode answer = messages.poll(120, TimeUnit.SECONDS);
         assertTrue(answer != null, "the browser does not answer " + method);
+        if (answer.path("method").asString("").equals("Network.loadingFinished")) {
+          finished.add(answer.at("/params/requestId").asString());
+        }
         if (answer.path("id").asInt(0) == calls) {
           assertTrue(!answer.has("error"), answer.toString());
           return answer.path("result");
@@ -148,6 +153,22 @@ public final class Browser implements AutoCloseable {
             "{\"type\":\"%s\",\"key\":\"%s\",\"code\":\"%s\",\"windowsVirtualKeyCode\":%d}"
                 .formatted(type, key, key, code));
       }
+    }
+
+    /**
+     * Returns the bodies of all responses that the browser has received since {@code
+     * Network.enable}.
+     */
+    public List<String> received() throws InterruptedException {
+      evaluate("''"); // takes the events that wait
+      List<String> bodies = new ArrayList<>();
+      for (String request : List.copyOf(finished)) {
+        JsonNode body =
+            call("Network.getResponseBody", "{\"requestId\":\"%s\"}".formatted(request));
+        assertTrue(!body.path("base64Encoded").asBoolean(false), "no text");
+        bodies.add(body.path("body").asString());
+      }
+      return bodies;
     }
 
     /** Sets the size of the window, in CSS pixels. */

@@ -8,13 +8,13 @@ import picocli.CommandLine.Mixin;
 
 @Command(
     name = "agreement",
-    header = "Says how far annotators agree, and which candidate they prefer.",
+    header = "Measures the agreement of annotators and ranks the candidates.",
     description = {
       "Prints Cohen's kappa of each two annotators, Fleiss' kappa and Krippendorff's alpha (1:"
           + " perfect, 0: chance), how often the first place won and the p-value of that, how often"
           + " each annotator repeats an answer and meets a known one, and the Bradley-Terry"
           + " strengths of the candidates. Intervals are 95 %% of a bootstrap.",
-      "It can run while people work: it sees the answers of that moment."
+      "It can run while people work, on the answers of that moment."
     },
     footer = {
       "",

@@ -12,9 +12,9 @@ import java.util.Map;
 import java.util.TreeMap;
 
 /**
- * How far annotators agree with each other, with themselves and with known answers, and which
- * candidate they prefer. Gold pairs and repeats count where they are named and nowhere else; pairs
- * that were skipped count nowhere.
+ * Agreement of annotators with each other, with themselves and with known answers, and a ranking of
+ * the candidates. Gold pairs and repeats count where they are named and nowhere else; pairs that
+ * were skipped count nowhere.
  *
  * @param answers answers that are not skipped, repeats and gold pairs left out
  * @param skipped pairs that were skipped

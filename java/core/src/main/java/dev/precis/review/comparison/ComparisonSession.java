@@ -27,7 +27,7 @@ public final class ComparisonSession implements AutoCloseable {
   private final Journal journal;
 
   /**
-   * How far the work is.
+   * Progress of the work.
    *
    * @param done answers of this annotator, repeats included
    * @param have answers of all annotators, repeats not counted
@@ -183,7 +183,7 @@ public final class ComparisonSession implements AutoCloseable {
     return Optional.of(number);
   }
 
-  /** Returns how far the work is. */
+  /** Returns the progress of the work. */
   public synchronized Progress progress(String annotator) {
     AnnotatorState state = scheduler.of(annotator);
     double seconds = state.medianSeconds(PACE);

@@ -11,7 +11,7 @@ import java.util.List;
 import java.util.Map;
 import tools.jackson.databind.node.ObjectNode;
 
-/** What is learned from: pairs, single judgments and edits. */
+/** Makes rows to train on: pairs, single judgments and edits. */
 final class TrainingRows {
   private final ComparisonProject project;
   private final ExportTexts texts;

@@ -38,7 +38,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What leaves a project, and what comes into one. */
+/** Exports and imports. */
 class ExchangeTest {
   @TempDir private Path folder;
 
