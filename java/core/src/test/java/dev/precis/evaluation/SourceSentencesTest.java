@@ -43,7 +43,8 @@ class SourceSentencesTest {
     SourceSentences sentences = SourceSentences.of(DIALOGUE);
     assertEquals(of(0), sentences.drawnOn("A bridge was closed in Bern."));
     assertEquals(of(3), sentences.drawnOn("Ben proposes ferries at noon."));
-    assertEquals(of(0, 3), sentences.drawnOn("Bern's bridge is closing. They take the noon ferry."));
+    assertEquals(
+        of(0, 3), sentences.drawnOn("Bern's bridge is closing. They take the noon ferry."));
     assertEquals(of(0, 1), sentences.drawnOn("The bridge is closed, so they need another road."));
   }
 

@@ -46,9 +46,7 @@ final class ReviewRun {
             listen.start(() -> ReviewServer.start(session, gate, tokens, options))) {
       tokens.forEach(
           (name, token) ->
-              command
-                  .terminal()
-                  .println(name + ": " + ReviewServer.page(server.address(), token)));
+              command.terminal().println(name + ": " + ReviewServer.page(server.address(), token)));
       command.note("Who has an address acts in that name. Ctrl-C ends the server.");
       signal.await();
       server.drain(DRAIN);
