@@ -38,7 +38,6 @@ final class OptionsTest {
           entry("--examples", "a file of few-shot examples in generate, a number in evaluate"),
           entry("--format", "review export writes more formats than review import reads"),
           entry("--input", "dialogues and texts; in review, comparisons of another program"),
-          entry("--json", "one object; in review list, one a line"),
           entry(
               "--label-smoothing", "over the vocabulary in train, of the order of pairs in align"),
           entry("--model", "serve takes several, each with a name"),
