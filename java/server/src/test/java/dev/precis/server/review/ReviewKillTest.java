@@ -36,7 +36,7 @@ import tools.jackson.databind.json.JsonMapper;
  * lost, and none is there twice.
  */
 class ReviewKillTest {
-  private static final int KILLS = 24;
+  private static final int KILLS = 6;
   private static final int SOAK_KILLS = 1000;
 
   @TempDir private Path folder;
