@@ -42,7 +42,6 @@ record DemoReport(
       List.of(DemoRuns.LORA, DemoRuns.FULL, DemoRuns.PPO, DemoRuns.DPO);
   private static final int EXAMPLES = 100;
   private static final int TOGETHER = 2;
-  private static final int SHOWN = 4;
 
   DemoTable table() {
     return new DemoTable(candidates, seed);
@@ -132,17 +131,36 @@ record DemoReport(
     return costs;
   }
 
+  /** Draws fine-tuning in the same charts, and each alignment in its own: their losses differ. */
   private static String curves(Path runs) {
-    Map<String, List<ObjectNode>> metrics = new LinkedHashMap<>();
-    RUNS.forEach(run -> metrics.put(run, StepLog.read(runs.resolve(run).resolve("metrics.jsonl"))));
-    List<Curve> first = new ArrayList<>();
-    List<Curve> others = new ArrayList<>(Curves.ofAllKinds());
-    for (String key : List.of("loss", "env/reward_mean", "objective/kl", "rewards/accuracies")) {
-      others.stream().filter(curve -> curve.key().equals(key)).forEach(first::add);
+    List<String> shown = new ArrayList<>();
+    List<String> folded = new ArrayList<>();
+    Map<String, List<ObjectNode>> tuned = new LinkedHashMap<>();
+    for (String run : List.of(DemoRuns.LORA, DemoRuns.FULL)) {
+      tuned.put(run, metrics(runs, run));
     }
-    others.removeAll(first);
-    first.addAll(others);
-    return Curves.html(first, metrics, SHOWN);
+    List<String> charts = Curves.charts(Curves.FINE_TUNING.all(), tuned);
+    shown.add(charts.removeFirst());
+    folded.addAll(charts);
+    charts = Curves.charts(named("PPO: ", Curves.POLICY), Map.of("", metrics(runs, DemoRuns.PPO)));
+    shown.add(charts.removeFirst());
+    shown.add(charts.removeFirst());
+    folded.addAll(charts);
+    charts =
+        Curves.charts(named("DPO: ", Curves.PREFERENCES), Map.of("", metrics(runs, DemoRuns.DPO)));
+    shown.add(charts.remove(1));
+    folded.addAll(charts);
+    return Curves.html(shown, folded);
+  }
+
+  private static List<ObjectNode> metrics(Path runs, String run) {
+    return StepLog.read(runs.resolve(run).resolve("metrics.jsonl"));
+  }
+
+  private static List<Curve> named(String prefix, Curves curves) {
+    return curves.all().stream()
+        .map(each -> new Curve(each.key(), prefix + each.title(), each.mayBeLogarithmic()))
+        .toList();
   }
 
   private Cards examples() {

@@ -106,6 +106,23 @@ public enum Curves {
    * @param shown how many curves are not folded
    */
   public static String html(List<Curve> curves, Map<String, List<ObjectNode>> runs, int shown) {
+    List<String> charts = charts(curves, runs);
+    int first = Math.min(shown, charts.size());
+    return html(charts.subList(0, first), charts.subList(first, charts.size()));
+  }
+
+  /** Returns charts, and others that are folded. */
+  public static String html(List<String> shown, List<String> folded) {
+    return grid(shown) + HtmlPage.foldedHtml("More curves", grid(folded));
+  }
+
+  /**
+   * Returns a chart for each curve.
+   *
+   * @param curves those that no run has are left out
+   * @param runs metrics by name
+   */
+  public static List<String> charts(List<Curve> curves, Map<String, List<ObjectNode>> runs) {
     List<String> charts = new ArrayList<>();
     for (Curve curve : curves) {
       List<Series> series = new ArrayList<>();
@@ -114,9 +131,7 @@ public enum Curves {
         charts.add(LineChart.overSteps(curve.title(), curve.mayBeLogarithmic(), series).html());
       }
     }
-    int first = Math.min(shown, charts.size());
-    return grid(charts.subList(0, first))
-        + HtmlPage.foldedHtml("More curves", grid(charts.subList(first, charts.size())));
+    return charts;
   }
 
   /** Returns charts beside each other; empty for none. */

@@ -173,6 +173,14 @@ final class DemoReportTest {
       String results = browser.evaluate("document.querySelector('.results').textContent");
       assertTrue(results.contains("ROUGE-1 of LoRA rose by"), results);
       assertTrue(results.contains("Better. Toxicity of sampled summaries by PPO fell by"), results);
+      String titles =
+          browser.evaluate(
+              "[...document.querySelectorAll('.charts')[0].querySelectorAll('figcaption')]"
+                  + ".map(c => c.firstChild.textContent.trim()).join(', ')");
+      assertEquals(
+          "Loss, PPO: Mean score, PPO: KL divergence from the reference, per response, DPO: Reward"
+              + " accuracy",
+          titles);
       assertEquals(
           "2 3",
           browser.evaluate(
