@@ -81,21 +81,15 @@ public record Cost(
       all.put("GPU memory", MemoryFormat.of(deviceMemory));
     }
     if (trained > 0) {
-      all.put(
-          "Parameters trained",
-          parameters > 0
-              ? "%,d of %,d (%s %%)"
-                  .formatted(trained, parameters, percent(100.0 * trained / parameters))
-              : "%,d".formatted(trained));
+      all.put("Parameters trained", "%,d".formatted(trained));
+    }
+    if (parameters > 0) {
+      all.put("All parameters", "%,d".formatted(parameters));
     }
     if (!Double.isNaN(kl)) {
-      all.put("KL from the reference", Numbers.of(kl) + " nats per response");
+      all.put("KL from the reference, nats", Numbers.of(kl));
     }
     return all;
-  }
-
-  private static String percent(double value) {
-    return value >= 99.95 ? "100" : Numbers.of(value).replaceAll("(\\.\\d\\d)\\d+$", "$1");
   }
 
   /** Writes what is known. */

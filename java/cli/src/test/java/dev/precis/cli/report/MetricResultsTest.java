@@ -133,8 +133,8 @@ final class MetricResultsTest {
     lines.add(line(3, "time/ppo/total", 2.5));
     Cost cost = Cost.of(lines).withParameters(250, 1000).withMemory(3_000_000, 0);
     assertEquals(
-        "{Steps=3, Time of the steps=12.5 s, Peak memory=3 MB, Parameters trained=250 of 1,000"
-            + " (25.00 %), KL from the reference=0.7500 nats per response}",
+        "{Steps=3, Time of the steps=12.5 s, Peak memory=3 MB, Parameters trained=250,"
+            + " All parameters=1,000, KL from the reference, nats=0.7500}",
         cost.entries().toString());
   }
 
