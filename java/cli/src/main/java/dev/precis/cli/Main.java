@@ -1,6 +1,7 @@
 package dev.precis.cli;
 
 import dev.precis.cli.align.AlignCommand;
+import dev.precis.cli.align.BestOfNCommand;
 import dev.precis.cli.bench.BenchCommand;
 import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.common.ConfigArguments;
@@ -82,7 +83,8 @@ public final class Main implements BaseCommand.Root, Runnable {
   public static void main(String[] args) {
     List<String> all = List.of(args);
     if (args.length > 0
-        && List.of("generate", "serve", "score", "demo", "bench", "doctor").contains(args[0])
+        && List.of("generate", "best-of-n", "serve", "score", "demo", "bench", "doctor")
+            .contains(args[0])
         && !all.contains("--help")
         && !all.contains("-h")) {
       Thread.ofPlatform().daemon().start(Main::linkLibrary);
@@ -194,6 +196,7 @@ public final class Main implements BaseCommand.Root, Runnable {
     commands.put("train", TrainCommand::new);
     commands.put("align", AlignCommand::new);
     commands.put("reward", RewardCommand::new);
+    commands.put("best-of-n", BestOfNCommand::new);
     commands.put("compare", CompareCommand::new);
     commands.put("review", ReviewCommand::new);
     commands.put("merge", MergeCommand::new);

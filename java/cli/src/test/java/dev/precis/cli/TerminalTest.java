@@ -92,6 +92,7 @@ final class TerminalTest {
         "train",
         "align",
         "reward",
+        "best-of-n",
         "merge",
         "download",
         "doctor",

@@ -111,6 +111,7 @@ final class UsageTest {
         "rouge",
         "score",
         "reward",
+        "best-of-n",
         "data",
         "compare",
         "demo",

@@ -11,6 +11,7 @@ import dev.precis.cli.options.StepOptions;
 import dev.precis.cli.options.TargetOptions;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -27,6 +28,11 @@ import picocli.CommandLine.Option;
           + " diverges.",
       "dpo, cdpo, robust, ipo, hinge, orpo and simpo learn from pairs of a chosen and a rejected"
           + " answer, kto from answers that are labelled good or bad. They need no reward model.",
+      "With --rounds they sample the pairs themselves: iterative DPO (Xu et al. 2023). Round K"
+          + " samples with the policy of round K-1, keeps the best and the worst sample of each"
+          + " dialogue by the reward, and trains on these pairs. The policy at the start of a round"
+          + " is its reference. RUN then holds config.json, metrics.jsonl (one line per round),"
+          + " report.html, round-K/pairs.jsonl, round-K/run (a run folder) and the last adapter.",
       "The run folder holds config.json (all options, defaults included), metrics.jsonl (TRL's"
           + " names), report.html, checkpoints/step-N and the result in adapter or model. ppo, grpo"
           + " and rloo add preflight.json, rollouts.jsonl (every response and its score) and"
@@ -47,12 +53,20 @@ import picocli.CommandLine.Option;
       "  precis align --algorithm dpo --model google/flan-t5-base \\",
       "      --adapter sft/adapter --reference adapter:sft/adapter \\",
       "      --pairs pairs.jsonl --output run",
+      "  precis align --algorithm dpo --rounds 3 --samples 8 --reward facts \\",
+      "      --model google/flan-t5-base --data dialogues.jsonl --output run",
       "  precis align ... --output run --resume"
     })
 public final class AlignCommand extends BaseCommand {
   private static final List<String> POLICY_ALGORITHMS = List.of("ppo", "grpo", "rloo");
   private static final String POLICY = "%nppo, grpo, rloo:%n";
-  private static final String REWARD = "%nReward of ppo, grpo, rloo:%n";
+  private static final String REWARD = "%nReward of ppo, grpo, rloo, and of --rounds:%n";
+  private static final String ROUNDS = "%nRounds of dpo and its family, and of kto:%n";
+
+  /** Options of ppo, grpo and rloo that rounds sample by too. */
+  private static final Set<String> SAMPLING =
+      Set.of("--max-new-tokens", "--min-new-tokens", "--temperature", "--top-k", "--top-p");
+
   private static final String PREFERENCE =
       "%ndpo, cdpo, robust, ipo, hinge, orpo, simpo, kto (default --batch-size 8,%n"
           + "--max-grad-norm 1, --checkpoint-every 0):%n";
@@ -97,6 +111,9 @@ public final class AlignCommand extends BaseCommand {
   @ArgGroup(validate = false, heading = PREFERENCE, order = 20)
   private PreferenceOptions preference = new PreferenceOptions();
 
+  @ArgGroup(validate = false, heading = ROUNDS, order = 30)
+  private RoundOptions rounds = new RoundOptions();
+
   @Override
   protected Map<String, String> defaults() {
     return Map.of(
@@ -121,17 +138,36 @@ public final class AlignCommand extends BaseCommand {
                   String.join(", ", PreferenceOptions.ALGORITHMS),
                   algorithm));
     }
+    boolean inRounds = rounds.given();
+    if (given("--samples") && !inRounds) {
+      throw usage("--samples needs --rounds");
+    }
     if (toReward) {
       refuse(
-          List.of(PREFERENCE),
+          algorithm,
+          List.of(PREFERENCE, ROUNDS),
           List.of(
               "--pairs",
               "--max-target-length",
               "--truncate",
               "--chosen-column",
               "--rejected-column"));
+    } else if (inRounds) {
+      refuse(
+          algorithm + " with --rounds",
+          List.of(POLICY),
+          List.of(
+              "--pairs",
+              "--feedback",
+              "--eval-data",
+              "--reference",
+              "--chosen-column",
+              "--rejected-column",
+              "--probe-good",
+              "--probe-bad",
+              "--no-preflight"));
     } else {
-      refuse(List.of(POLICY, REWARD), List.of("--data"));
+      refuse(algorithm, List.of(POLICY, REWARD), List.of("--data"));
     }
     method.check(this);
     steps.check(this);
@@ -141,7 +177,7 @@ public final class AlignCommand extends BaseCommand {
     if (!compares && reference != null) {
       throw usage("--reference does not apply to " + algorithm);
     }
-    if (adapter != null && reference == null && compares) {
+    if (adapter != null && reference == null && compares && !inRounds) {
       throw usage(
           "--reference is missing: base regularizes towards the model without the adapter, adapter:"
               + adapter
@@ -152,11 +188,19 @@ public final class AlignCommand extends BaseCommand {
             this,
             algorithm,
             model.name(),
-            !compares ? "none" : reference == null ? "base" : reference,
-            run,
+            adapter,
+            !compares
+                ? "none"
+                : reference != null ? reference : adapter != null ? "adapter:" + adapter : "base",
+            run.target(),
             method,
             prompts,
             steps.dropout());
+    if (inRounds) {
+      return new PreferenceRounds(
+              setup, dialogues.data(), reading, targets, preference, steps, reward, policy, rounds)
+          .run();
+    }
     return toReward
         ? new PolicyAlignment(setup, dialogues.data(), reading, reward, policy, steps).run()
         : new PreferenceAlignment(setup, preferences.pairs(), reading, targets, preference, steps)
@@ -164,11 +208,13 @@ public final class AlignCommand extends BaseCommand {
   }
 
   /** Refuses options that belong to other algorithms: by the sections of the help, and by name. */
-  private void refuse(List<String> headings, List<String> names) {
+  private void refuse(String what, List<String> headings, List<String> names) {
     for (OptionSpec option : spec.commandLine().getParseResult().matchedOptionsSet()) {
+      String name = option.longestName();
       String heading = option.group() == null ? null : option.group().heading();
-      if (heading != null && headings.contains(heading) || names.contains(option.longestName())) {
-        throw usage(option.longestName() + " does not apply to " + algorithm);
+      boolean shared = rounds.given() && SAMPLING.contains(name);
+      if (heading != null && headings.contains(heading) && !shared || names.contains(name)) {
+        throw usage(name + " does not apply to " + what);
       }
     }
   }

@@ -76,7 +76,7 @@ record PolicyAlignment(
     ReadOptions.Data training = reading.training(command, data);
     ReadOptions.Data evalData = reading.validation(command, steps.evaluation().evalData());
     try (Tokenizer tokenizer = Tokenizer.load(setup.folder());
-        RewardTerms reward = RewardTerms.load(command, rewards)) {
+        RewardTerms reward = RewardTerms.load(command, rewards, rewards.probes())) {
       PolicyPrompts prompts =
           PolicyPrompts.read(command, tokenizer, setup.prompts(), training, evalData);
       RunConfig config =

@@ -33,9 +33,9 @@ record PolicyPrompts(List<Prompt> training, List<Prompt> compared) {
       PromptOptions options,
       ReadOptions.Data data,
       ReadOptions.Data evalData) {
-    List<Prompt> all = read(command, tokenizer, options, data);
+    List<Prompt> all = all(command, tokenizer, options, data);
     if (evalData != null) {
-      return new PolicyPrompts(all, read(command, tokenizer, options, evalData));
+      return new PolicyPrompts(all, all(command, tokenizer, options, evalData));
     }
     int compared = Math.min(MOST_COMPARED, all.size() / 10);
     if (compared == 0) {
@@ -48,7 +48,11 @@ record PolicyPrompts(List<Prompt> training, List<Prompt> compared) {
     return new PolicyPrompts(all.subList(0, from), all.subList(from, all.size()));
   }
 
-  private static List<Prompt> read(
+  /**
+   * Reads all prompts; those that are too long are left out with a note, or truncated where the
+   * options say so.
+   */
+  static List<Prompt> all(
       BaseCommand command, Tokenizer tokenizer, PromptOptions options, ReadOptions.Data data) {
     PromptTemplate template = options.template();
     List<Prompt> prompts = new ArrayList<>();
@@ -56,6 +60,9 @@ record PolicyPrompts(List<Prompt> training, List<Prompt> compared) {
     for (Dialogue dialogue : DialogueReader.read(RunConfig.regular(data.path()), data.options())) {
       String text = dialogue.raw() ? dialogue.dialogue() : template.fill(dialogue.dialogue());
       int[] tokens = tokenizer.encode(text);
+      if (tokens.length > options.maxSourceLength() && options.truncate()) {
+        tokens = tokenizer.encode(text, options.maxSourceLength());
+      }
       if (tokens.length > options.maxSourceLength()) {
         leftOut++;
         continue;

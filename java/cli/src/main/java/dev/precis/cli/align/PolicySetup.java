@@ -7,7 +7,7 @@ import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.common.MemoryCheck;
 import dev.precis.cli.options.MethodOptions;
 import dev.precis.cli.options.PromptOptions;
-import dev.precis.cli.options.RunOptions;
+import dev.precis.cli.options.RunTarget;
 import dev.precis.cli.train.RunConfig;
 import dev.precis.heads.ValueHead;
 import dev.precis.t5.T5Config;
@@ -23,6 +23,7 @@ import java.util.Map;
 /**
  * Opens the starting point of every alignment: the policy, its reference and the run.
  *
+ * @param adapter that the policy starts from; null for none
  * @param reference {@code base}, {@code adapter:DIR}, {@code checkpoint:DIR} or {@code none}
  * @param dropout of the model, and of adapters without a dropout of their own
  */
@@ -30,8 +31,9 @@ record PolicySetup(
     BaseCommand command,
     String algorithm,
     String model,
+    String adapter,
     String reference,
-    RunOptions run,
+    RunTarget run,
     MethodOptions method,
     PromptOptions prompts,
     float dropout) {
@@ -41,8 +43,25 @@ record PolicySetup(
     return command.resolve(model);
   }
 
-  private String adapter() {
-    return method.initAdapter();
+  /** Returns the same alignment in another run. */
+  PolicySetup in(RunTarget other) {
+    return new PolicySetup(
+        command, algorithm, model, adapter, reference, other, method, prompts, dropout);
+  }
+
+  /** Returns an alignment that starts from the result of this one, which is also its reference. */
+  PolicySetup continuedFrom(Path result) {
+    boolean lora = method.lora();
+    return new PolicySetup(
+        command,
+        algorithm,
+        lora ? model : result.toString(),
+        lora ? result.toString() : null,
+        reference.equals("none") ? reference : lora ? "adapter:" + result : "base",
+        run,
+        method,
+        prompts,
+        dropout);
   }
 
   private float loraDropout() {
@@ -85,9 +104,9 @@ record PolicySetup(
     if (!method.lora()) {
       return TrainableT5.full(folder(), dtype, dropout, device);
     }
-    if (adapter() != null) {
+    if (adapter != null) {
       return TrainableT5.loraFrom(
-          folder(), command.resolve(adapter()), loraDropout(), dtype, dropout, device);
+          folder(), command.resolve(adapter), loraDropout(), dtype, dropout, device);
     }
     return TrainableT5.lora(
         folder(), method.config(loraDropout()), dtype, dropout, command.common().seed(), device);
@@ -95,10 +114,10 @@ record PolicySetup(
 
   /** Reads the value head that was saved with the adapter, where there is one. */
   boolean readValueHead(ValueHead head) {
-    if (head == null || adapter() == null) {
+    if (head == null || adapter == null) {
       return false;
     }
-    try (PeftAdapter saved = PeftAdapter.open(command.resolve(adapter()))) {
+    try (PeftAdapter saved = PeftAdapter.open(command.resolve(adapter))) {
       return head.read(saved::valueHead);
     }
   }
@@ -106,12 +125,12 @@ record PolicySetup(
   /** Returns whether the policy starts as its reference. */
   boolean sameAsReference() {
     if (reference.equals("base")) {
-      return adapter() == null;
+      return adapter == null;
     }
     if (reference.startsWith("adapter:")) {
-      return adapter() != null && sameWeights(reference.substring("adapter:".length()), adapter());
+      return adapter != null && sameWeights(reference.substring("adapter:".length()), adapter);
     }
-    return adapter() == null && sameWeights(reference.substring("checkpoint:".length()), model);
+    return adapter == null && sameWeights(reference.substring("checkpoint:".length()), model);
   }
 
   private boolean sameWeights(String name, String other) {
@@ -127,8 +146,8 @@ record PolicySetup(
             .put("method", method.method())
             .weights("model", model)
             .dtype();
-    if (adapter() != null) {
-      config.weights("adapter", adapter());
+    if (adapter != null) {
+      config.weights("adapter", adapter);
     } else if (method.lora()) {
       config.lora(
           lora -> {

@@ -37,12 +37,43 @@ record PreferenceAlignment(
   /** Describes the training data: its amount and its kind. */
   private record Task(String examples, TrainerFactory factory) {}
 
-  /** Aligns; returns the exit code. */
+  /** Aligns and says what to do with the result; returns the exit code. */
   int run() {
+    int code = train();
+    if (code == BaseCommand.DONE) {
+      NextCommand.afterT5(
+          setup.command(), setup.model(), setup.run().output(), setup.method().resultName());
+    }
+    return code;
+  }
+
+  /** Refuses options that cannot be, and returns those of the training. */
+  TrainingOptions check() {
     BaseCommand command = setup.command();
     flags.check(command, setup.algorithm(), pairs, steps);
     targets.check(command);
-    TrainingOptions options = flags.options(command, setup.method().lora(), steps);
+    if (setup.algorithm().equals("kto")) {
+      flags.unpairedLoss(command);
+    } else {
+      flags.loss(command, setup.algorithm());
+    }
+    return flags.options(command, setup.method().lora(), steps);
+  }
+
+  /** Adds to a run's configuration how it learns from preferences. */
+  RunConfig complete(RunConfig config, TrainingOptions options) {
+    config
+        .put("max_target_length", targets.maxTargetLength())
+        .put("truncate", setup.prompts().truncate())
+        .options(options.toJson());
+    flags.writeTo(config, setup.algorithm());
+    return config;
+  }
+
+  /** Aligns; returns the exit code. */
+  int train() {
+    BaseCommand command = setup.command();
+    TrainingOptions options = check();
     boolean compares = PreferenceOptions.needsReference(setup.algorithm());
     setup.checkMemory(options.optimizer(), compares, 0);
     ReadOptions.Data data = reading.training(command, pairs != null ? pairs : flags.feedback());
@@ -52,14 +83,12 @@ record PreferenceAlignment(
             ? onFeedback(options, data, evalData)
             : onPairs(options, data, evalData);
     RunConfig config =
-        setup
-            .config()
-            .data(pairs != null ? "pairs" : "feedback", data, reading, "data_sha256")
-            .data("eval_data", evalData, reading)
-            .put("max_target_length", targets.maxTargetLength())
-            .put("truncate", setup.prompts().truncate())
-            .options(options.toJson());
-    flags.writeTo(config, setup.algorithm());
+        complete(
+            setup
+                .config()
+                .data(pairs != null ? "pairs" : "feedback", data, reading, "data_sha256")
+                .data("eval_data", evalData, reading),
+            options);
     try (RunFolder run = config.open(setup.run());
         TrainableT5 t5 = setup.policy();
         Reference reference =
@@ -127,7 +156,6 @@ record PreferenceAlignment(
     Path output = setup.run().output();
     RunConfig.checkModelUnchanged(output, setup.folder());
     command.note(TrainingSession.summary(result, output.resolve(t5.resultName())));
-    NextCommand.afterT5(command, setup.model(), output, t5.resultName());
     return BaseCommand.DONE;
   }
 }

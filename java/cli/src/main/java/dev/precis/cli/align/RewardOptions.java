@@ -4,68 +4,16 @@ import dev.precis.alignment.policy.Preflight;
 import dev.precis.alignment.reward.ClassifierReward.ProbeTexts;
 import dev.precis.alignment.reward.RewardTemplate;
 import dev.precis.cli.common.BaseCommand;
-import dev.precis.cli.options.RewardModelOption;
 import dev.precis.cli.train.RunConfig;
-import dev.precis.encoder.RobertaConfig;
-import dev.precis.tensor.DType;
-import dev.precis.training.WeightMemory;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Locale;
-import java.util.Map;
 import java.util.Set;
 import java.util.stream.IntStream;
 import picocli.CommandLine.Option;
 
-/** Declares the terms of the reward: a classifier, other terms, or both. */
-final class RewardOptions extends RewardModelOption {
-  @Option(
-      names = "--reward-label",
-      paramLabel = "NAME",
-      description = {
-        "The label whose number is the reward, by name, such as nothate.",
-        "A label that names the bad counts against with a minus sign: --reward-label=-hate."
-      })
-  private String label;
-
-  @Option(
-      names = "--reward-measure",
-      paramLabel = "M",
-      defaultValue = "logit",
-      description = "logit or probability of the label (default: ${DEFAULT-VALUE}).")
-  private String measure;
-
-  @Option(
-      names = "--reward-dtype",
-      paramLabel = "TYPE",
-      description =
-          "The reward model computes in float32 or bfloat16 (default: the type of the run).")
-  private String dtype;
-
-  @Option(
-      names = "--reward-template",
-      paramLabel = "T",
-      description =
-          "What the reward model reads, with {completion} in it and optionally {prompt} (default:"
-              + " as it was trained, else {completion}).")
-  private String template;
-
-  @Option(
-      names = "--reward",
-      paramLabel = "SPEC",
-      description = {
-        "A term of the reward; repeat the option to add terms, each of which is logged.",
-        "classifier:MODEL,label=toxicity,weight=-1 is minus the label's logit (also measure=,"
-            + " dtype= and template=, as the options above; name= in the log). --reward-model and"
-            + " --reward-label are its short form.",
-        "rouge:rouge1 or rouge:rougeL=2 is ROUGE against the references with a weight;"
-            + " length:20=0.1 is 0.1 less for each word above or below 20; facts=2 is twice the"
-            + " share of names, numbers, speakers and negations that the dialogue supports."
-      })
-  private List<String> terms = new ArrayList<>();
-
+/** Declares the reward of an alignment: its terms, and the checks before the first update. */
+final class RewardOptions extends RewardTermOptions {
   @Option(
       names = "--probe-good",
       paramLabel = "TEXT",
@@ -91,36 +39,6 @@ final class RewardOptions extends RewardModelOption {
       })
   private List<String> checksOff = new ArrayList<>();
 
-  /** Returns a template as given, in which \\n is a line break. */
-  static RewardTemplate template(String text) {
-    return new RewardTemplate(text.replace("\\n", "\n"));
-  }
-
-  /** Returns all terms, that of the short form first. */
-  List<RewardSpec> specs(BaseCommand command) {
-    List<RewardSpec> specs = new ArrayList<>();
-    if (rewardModel() != null) {
-      Map<String, String> settings = new LinkedHashMap<>();
-      settings.put("measure", measure);
-      if (label != null) {
-        settings.put("label", label);
-      }
-      if (template != null) {
-        settings.put("template", template);
-      }
-      specs.add(
-          new RewardSpec(
-              rewardModel(),
-              RewardSpec.Kind.CLASSIFIER,
-              rewardModel(),
-              1,
-              settings,
-              command::usage));
-    }
-    terms.forEach(term -> specs.add(RewardSpec.parse(term, command::usage)));
-    return specs;
-  }
-
   /** Returns the texts that each classifier's order is checked with. */
   List<ProbeTexts> probes() {
     return good.isEmpty()
@@ -135,31 +53,15 @@ final class RewardOptions extends RewardModelOption {
     return new LinkedHashSet<>(checksOff);
   }
 
+  @Override
   void check(BaseCommand command) {
-    if (rewardModel() == null && terms.isEmpty()) {
-      throw command.usage("--reward-model or --reward is missing");
-    }
-    boolean classifies =
-        specs(command).stream().anyMatch(spec -> spec.kind() == RewardSpec.Kind.CLASSIFIER);
-    boolean shortForm =
-        command.given("--reward-label")
-            || command.given("--reward-measure")
-            || command.given("--reward-template");
-    if (rewardModel() == null && shortForm || !classifies && command.given("--reward-dtype")) {
-      throw command.usage(
-          "--reward-label, -measure, -dtype and -template need --reward-model (a term"
-              + " classifier:MODEL of --reward has settings of its own)");
-    }
-    if (!measure.equals("logit") && !measure.equals("probability")) {
-      throw command.usage("--reward-measure must be logit or probability, not '" + measure + "'");
-    }
-    type(command);
+    super.check(command);
     if (good.size() != bad.size()) {
       throw command.usage(
           "--probe-good and --probe-bad belong together: there are %d and %d of them"
               .formatted(good.size(), bad.size()));
     }
-    if (!classifies && !good.isEmpty()) {
+    if (!has(command, RewardSpec.Kind.CLASSIFIER) && !good.isEmpty()) {
       throw command.usage("--probe-good and --probe-bad need a classifier in the reward");
     }
     for (String name : checksOff) {
@@ -171,66 +73,14 @@ final class RewardOptions extends RewardModelOption {
     }
   }
 
-  /** The type that the classifier computes in. */
-  DType type(BaseCommand command) {
-    return switch (dtype) {
-      case null -> command.common().trainingType();
-      case "float32" -> DType.FLOAT32;
-      case "bfloat16" -> DType.BFLOAT16;
-      default ->
-          throw command.usage("--reward-dtype must be float32 or bfloat16, not '" + dtype + "'");
-    };
-  }
-
-  /** Returns the bytes of the weights of all classifiers, from their configurations alone. */
-  long weightMemory(BaseCommand command) {
-    return specs(command).stream()
-        .filter(spec -> spec.kind() == RewardSpec.Kind.CLASSIFIER)
-        .map(spec -> Map.entry(command.resolve(spec.argument()), spec.dtype(type(command))))
-        .distinct()
-        .mapToLong(each -> WeightMemory.frozen(RobertaConfig.read(each.getKey()), each.getValue()))
-        .sum();
-  }
-
-  /**
-   * Adds to a run's configuration.
-   *
-   * @param reads what the classifiers of the terms read, in the terms' order
-   */
+  @Override
   void writeTo(RunConfig config, BaseCommand command, List<RewardTemplate> reads) {
-    if (rewardModel() != null) {
-      config
-          .weights("reward_model", rewardModel())
-          .put("reward_label", label == null ? "the only one" : label)
-          .put("reward_measure", measure)
-          .put("reward_dtype", typeName(type(command)))
-          .put("reward_template", reads.getFirst().text());
-    }
-    config.put("reward", terms);
-    List<RewardSpec> classifiers =
-        specs(command).stream()
-            .skip(rewardModel() == null ? 0 : 1)
-            .filter(spec -> spec.kind() == RewardSpec.Kind.CLASSIFIER)
-            .toList();
-    for (int i = 0; i < classifiers.size(); i++) {
-      RewardSpec spec = classifiers.get(i);
-      RewardTemplate template = reads.get(reads.size() - classifiers.size() + i);
-      config.inner(
-          "reward_classifier_" + (i + 1),
-          its ->
-              its.weights("model", spec.argument())
-                  .put("dtype", typeName(spec.dtype(type(command))))
-                  .put("template", template.text()));
-    }
+    super.writeTo(config, command, reads);
     if (!good.isEmpty()) {
       config.put("probe_good", good).put("probe_bad", bad);
     }
     if (!checksOff.isEmpty()) {
       config.put("no_preflight", checksOff);
     }
-  }
-
-  private static String typeName(DType type) {
-    return type.name().toLowerCase(Locale.ROOT);
   }
 }

@@ -2,6 +2,7 @@ package dev.precis.cli.align;
 
 import dev.precis.Classifier;
 import dev.precis.alignment.reward.ClassifierReward;
+import dev.precis.alignment.reward.ClassifierReward.ProbeTexts;
 import dev.precis.alignment.reward.Completion;
 import dev.precis.alignment.reward.FactReward;
 import dev.precis.alignment.reward.LengthReward;
@@ -32,9 +33,13 @@ record RewardTerms(
     List<RewardTemplate> templates)
     implements AutoCloseable {
 
-  /** Loads the reward that the options ask for. */
-  static RewardTerms load(BaseCommand command, RewardOptions options) {
-    Loader loader = new Loader(command, options);
+  /**
+   * Loads the reward that the options ask for.
+   *
+   * @param probes texts that each classifier's order is checked with, where it is
+   */
+  static RewardTerms load(BaseCommand command, RewardTermOptions options, List<ProbeTexts> probes) {
+    Loader loader = new Loader(command, options, probes);
     try {
       options.specs(command).forEach(loader::add);
       return new RewardTerms(
@@ -54,15 +59,17 @@ record RewardTerms(
   /** Loads term after term. */
   private static final class Loader {
     private final BaseCommand command;
-    private final RewardOptions options;
+    private final RewardTermOptions options;
+    private final List<ProbeTexts> probes;
     private final Map<Loaded, Classifier> classifiers = new LinkedHashMap<>();
     private final List<WeightedReward.Part> parts = new ArrayList<>();
     private final Map<String, Reward> measures = new LinkedHashMap<>();
     private final List<RewardTemplate> templates = new ArrayList<>();
 
-    Loader(BaseCommand command, RewardOptions options) {
+    Loader(BaseCommand command, RewardTermOptions options, List<ProbeTexts> probes) {
       this.command = command;
       this.options = options;
+      this.probes = probes;
     }
 
     void add(RewardSpec spec) {
@@ -93,7 +100,8 @@ record RewardTerms(
       String label = spec.setting("label").orElse(null);
       boolean negated =
           label != null && label.startsWith("-") && !classifier.labels().contains(label);
-      RewardTemplate template = spec.setting("template").map(RewardOptions::template).orElse(null);
+      RewardTemplate template =
+          spec.setting("template").map(RewardTermOptions::template).orElse(null);
       ClassifierReward reward =
           new ClassifierReward(
                   classifier,
@@ -101,7 +109,7 @@ record RewardTerms(
                   ClassifierReward.Measure.valueOf(
                       spec.setting("measure").orElse("logit").toUpperCase(Locale.ROOT)),
                   template)
-              .probeTexts(options.probes());
+              .probeTexts(probes);
       double weight = negated ? -spec.weight() : spec.weight();
       add(spec, reward.label(), weight, reward);
       templates.add(reward.template());

@@ -144,6 +144,9 @@ final class RunRecord {
 
   /** Leaves out what a run records but its command refuses, because other options imply it. */
   private void leaveOutImplied() {
+    if (options.has("rounds")) {
+      options.remove("reference");
+    }
     if (options.has("max-steps")) {
       options.remove("epochs");
     }

@@ -10,6 +10,7 @@ import dev.precis.cli.options.ColumnOptions;
 import dev.precis.cli.options.ConfigOption;
 import dev.precis.cli.options.FileOptions;
 import dev.precis.cli.options.PromptOptions;
+import dev.precis.cli.options.RawOption;
 import dev.precis.cli.options.ReadOptions;
 import dev.precis.cli.options.ResumeOption;
 import dev.precis.data.DataFiles;
@@ -86,8 +87,7 @@ public final class GenerateCommand extends BaseCommand {
 
   @Mixin private PromptOptions promptOptions = new PromptOptions();
 
-  @Option(names = "--raw", description = "Dialogues are whole prompts: no template is applied.")
-  private boolean raw;
+  @Mixin private RawOption raw = new RawOption();
 
   @Option(
       names = "--shots",
@@ -115,7 +115,7 @@ public final class GenerateCommand extends BaseCommand {
   public Integer call() {
     checkUsage();
     Prompts prompts =
-        raw || prompt != null
+        raw.raw() || prompt != null
             ? Prompts.raw()
             : shots > 0 ? fewShot() : Prompts.of(promptOptions.template());
     List<Dialogue> all = dialogues();
@@ -181,7 +181,7 @@ public final class GenerateCommand extends BaseCommand {
   private void checkUsage() {
     Path input = dialogues.input();
     requireOneOf("--input", input, "--prompt", prompt);
-    if (raw && (promptOptions.hasTemplate() || shots > 0)) {
+    if (raw.raw() && (promptOptions.hasTemplate() || shots > 0)) {
       throw usage("--raw takes prompts as they are, without --template and --shots");
     }
     if (prompt != null && (promptOptions.hasTemplate() || shots > 0 || examples != null)) {

@@ -2,6 +2,7 @@ package dev.precis.cli.generate;
 
 import dev.precis.T5;
 import dev.precis.cli.common.BaseCommand;
+import dev.precis.cli.common.PartialFile;
 import dev.precis.cli.common.Progress;
 import dev.precis.generation.GenerationOptions;
 import java.nio.file.Path;
@@ -30,19 +31,14 @@ record GenerationRun(
     if (from > 0) {
       command.note("Resuming after %d of %d.".formatted(from, total));
     }
-    Thread farewell = new Thread(this::reportPartial);
-    Runtime.getRuntime().addShutdownHook(farewell);
-    boolean complete = false;
     long tokens;
     Progress progress = new Progress(command.terminal(), command.common().quiet());
-    try (progress) {
+    try (PartialFile.Farewell farewell =
+            new PartialFile.Farewell(command, output, results::written, total);
+        progress) {
       tokens = generate(from, progress);
       results.commit();
-      complete = true;
-    } finally {
-      if (removeHook(farewell) && !complete) {
-        reportPartial();
-      }
+      farewell.complete();
     }
     if (command.terminal().errIsTerminal()) {
       command.note(
@@ -78,26 +74,5 @@ record GenerationRun(
                       progress.left((double) done.get() / (total - from))));
         });
     return tokens.get();
-  }
-
-  private void reportPartial() {
-    if (output != null && results.written() > 0) {
-      command
-          .terminal()
-          .err()
-          .printf(
-              "%d of %d results are kept in %s: the same command with --resume continues from"
-                  + " there.%n",
-              results.written(), sources.size(), ResultWriter.partial(output));
-    }
-  }
-
-  /** False when the process is already shutting down, and the hook has run or will. */
-  private static boolean removeHook(Thread hook) {
-    try {
-      return Runtime.getRuntime().removeShutdownHook(hook);
-    } catch (IllegalStateException e) {
-      return false;
-    }
   }
 }

@@ -1,20 +1,16 @@
 package dev.precis.cli.generate;
 
+import dev.precis.cli.common.PartialFile;
 import dev.precis.cli.common.Terminal;
 import dev.precis.data.Dialogue;
 import dev.precis.data.JsonLinesWriter;
 import dev.precis.generation.Generation;
 import dev.precis.io.InvalidInputException;
-import dev.precis.io.Json;
-import java.io.IOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.BiConsumer;
-import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 
 /**
@@ -73,11 +69,6 @@ final class ResultWriter implements AutoCloseable {
     return places;
   }
 
-  /** Returns where a command that ends early leaves its results. */
-  static Path partial(Path output) {
-    return output.resolveSibling(output.getFileName() + ".partial");
-  }
-
   /** Returns for how many dialogues, from the first on, results are written. */
   int written() {
     return written;
@@ -112,32 +103,15 @@ final class ResultWriter implements AutoCloseable {
 
   /** Returns the complete lines of complete dialogues in FILE.partial. */
   private List<JsonNode> readPartial(Path output) {
-    Path partial = partial(output);
-    List<JsonNode> lines = new ArrayList<>();
-    try {
-      String text = Files.readString(partial, StandardCharsets.UTF_8);
-      // The text after the last line end was being written when the command ended.
-      String complete = text.substring(0, text.lastIndexOf('\n') + 1);
-      for (String line : complete.lines().toList()) {
-        JsonNode node = Json.mapper().readTree(line);
-        int dialogue = lines.size() / perDialogue;
-        int number = lines.size() % perDialogue;
-        if (dialogue >= dialogues.size()
-            || !node.path("id").asString("").equals(dialogues.get(dialogue).id())
-            || node.path("return").asInt(0) != number
-            || node.has("return") != (perDialogue > 1)) {
-          throw new InvalidInputException(
-              "%s, line %d is not the result that this command would have written: --resume needs the command that was interrupted"
-                  .formatted(partial, lines.size() + 1));
-        }
-        lines.add(node);
-      }
-    } catch (NoSuchFileException e) {
-      return List.of();
-    } catch (IOException | JacksonException e) {
-      throw new InvalidInputException(
-          "Cannot resume from " + partial + ": " + e.getMessage() + "; start without --resume", e);
-    }
+    List<JsonNode> lines = PartialFile.read(output, this::belongs);
     return lines.subList(0, lines.size() / perDialogue * perDialogue);
+  }
+
+  private boolean belongs(int number, JsonNode line) {
+    int dialogue = number / perDialogue;
+    return dialogue < dialogues.size()
+        && line.path("id").asString("").equals(dialogues.get(dialogue).id())
+        && line.path("return").asInt(0) == number % perDialogue
+        && line.has("return") == (perDialogue > 1);
   }
 }

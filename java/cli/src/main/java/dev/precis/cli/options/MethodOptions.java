@@ -45,6 +45,11 @@ public final class MethodOptions extends LoraOptions {
     return method.equals("lora");
   }
 
+  /** Returns the name of the result in a run's folder: {@code adapter} or {@code model}. */
+  public String resultName() {
+    return lora() ? "adapter" : "model";
+  }
+
   /** The adapter to start from; null for a new one. */
   public String initAdapter() {
     return initAdapter;

@@ -25,6 +25,11 @@ public final class RunOptions extends ResumeOption {
     return !noMemoryCheck;
   }
 
+  /** Returns the run that is begun or resumed. */
+  public RunTarget target() {
+    return new RunTarget(output, resume(), checksMemory());
+  }
+
   /** The run's folder. */
   public Path output() {
     return output;

@@ -225,7 +225,7 @@ public final class RewardCommand extends BaseCommand {
             .data("pairs", pairs, reading)
             .put("template", examples.template().text())
             .put("center", center);
-    try (RunFolder opened = config.open(run);
+    try (RunFolder opened = config.open(run.target());
         TrainableRoberta roberta = load(folder, PAIR_LABELS, examples.template());
         RewardTrainer trainer =
             new RewardTrainer(
@@ -270,7 +270,7 @@ public final class RewardCommand extends BaseCommand {
         config(options, folder, names, evaluation)
             .data("data", training, reading)
             .put("text_field", field == null ? "default" : field);
-    try (RunFolder opened = config.open(run);
+    try (RunFolder opened = config.open(run.target());
         TrainableRoberta roberta = load(folder, names, examples.template());
         ClassifierTrainer trainer =
             new ClassifierTrainer(roberta, options, split.training(), split.heldOut(), opened)) {

@@ -5,7 +5,7 @@ import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.options.EvalMetricOptions;
 import dev.precis.cli.options.PromptOptions;
 import dev.precis.cli.options.ReadOptions;
-import dev.precis.cli.options.RunOptions;
+import dev.precis.cli.options.RunTarget;
 import dev.precis.data.DataFiles;
 import dev.precis.data.DataListener;
 import dev.precis.evaluation.Rouge;
@@ -167,7 +167,7 @@ public final class RunConfig {
   }
 
   /** Begins the run, or resumes it. A new run that fails before its first step leaves nothing. */
-  public RunFolder open(RunOptions run) {
+  public RunFolder open(RunTarget run) {
     RunFolder opened =
         run.resume()
             ? RunFolder.resume(run.output(), json)

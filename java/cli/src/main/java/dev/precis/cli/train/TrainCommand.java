@@ -118,7 +118,7 @@ public final class TrainCommand extends BaseCommand {
       List<Example> evaluation = evalData == null ? List.of() : examples(reader, evalData);
       RunConfig config = config(options, data, evalData);
       try (Resources resources = new Resources()) {
-        RunFolder opened = resources.add(config.open(run));
+        RunFolder opened = resources.add(config.open(run.target()));
         TrainableT5 t5 = resources.add(load(folder));
         RougeEvaluation summaries = summaries(t5, tokenizer, reader, evalData);
         if (summaries != null) {
