@@ -11,6 +11,8 @@ import dev.precis.cli.options.ReadOptions;
 import dev.precis.cli.options.RunTarget;
 import dev.precis.cli.options.StepOptions;
 import dev.precis.cli.options.TargetOptions;
+import dev.precis.cli.report.Curves;
+import dev.precis.cli.report.Result;
 import dev.precis.cli.report.RunReport;
 import dev.precis.cli.train.NextCommand;
 import dev.precis.cli.train.RunConfig;
@@ -24,9 +26,8 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.LinkedHashMap;
+import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.stream.Stream;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -52,14 +53,6 @@ record PreferenceRounds(
     RewardTermOptions rewards,
     DecodingOptions.Sampling sampling,
     RoundOptions rounds) {
-  private static final Map<String, String> CURVES = new LinkedHashMap<>();
-
-  static {
-    CURVES.put("reward/samples", "Mean reward of all samples");
-    CURVES.put("reward/chosen", "Mean reward of the chosen samples");
-    CURVES.put("pairs", "Pairs");
-  }
-
   /** Holds what all rounds sample with. */
   private record Sampler(List<Prompt> prompts, GenerationOptions options, RewardTerms reward) {}
 
@@ -123,11 +116,13 @@ record PreferenceRounds(
     BaseCommand command = setup.command();
     // Written again from the rounds' files, so that a resumed run has each line once.
     run.openMetrics(0);
+    List<BestOfNStatistics> all = new ArrayList<>();
     PolicySetup start = setup;
     Path last = null;
     for (int round = 1; round <= rounds.rounds(); round++) {
       BestOfNStatistics statistics = pairs(run, round, start, sampler);
       record(run, round, statistics);
+      all.add(statistics);
       PolicySetup its = start.in(target(round));
       last = its.run().output().resolve(its.method().resultName());
       if (!Files.exists(last)) {
@@ -139,7 +134,8 @@ record PreferenceRounds(
       start = start.continuedFrom(last);
     }
     copyResult(run, last);
-    try (RunReport report = new RunReport(run, rounds.rounds(), CURVES)) {
+    try (RunReport report = new RunReport(run, rounds.rounds(), Curves.ROUNDS)) {
+      report.results(results(all));
       report.write();
     }
     RunConfig.checkModelUnchanged(setup.run().output(), setup.folder());
@@ -148,6 +144,22 @@ record PreferenceRounds(
         "Done after %,d rounds: %s".formatted(rounds.rounds(), run.folder().resolve(result)));
     NextCommand.afterT5(command, setup.model(), run.folder(), result);
     return BaseCommand.DONE;
+  }
+
+  /** Compares the policy that the last round sampled with the one before any training. */
+  private static List<Result> results(List<BestOfNStatistics> rounds) {
+    boolean compares = rounds.size() > 1;
+    return List.of(
+        new Result(
+            "The mean reward of the samples",
+            compares ? rounds.getFirst().meanOfSamples() : Double.NaN,
+            rounds.getLast().meanOfSamples(),
+            null,
+            true,
+            compares
+                ? "samples of the first round, before any training, and of the last of %,d"
+                    .formatted(rounds.size())
+                : "samples of the only round, before its training"));
   }
 
   private Path folder(int round) {

@@ -67,7 +67,13 @@ public enum Curves {
       Curve.of("logps/rejected", "Log-probability of the rejected answers"),
       Curve.wide("grad_norm", "Gradient norm"),
       Curve.of("learning_rate", "Learning rate"),
-      Curve.of("tokens_per_second", "Tokens per second"));
+      Curve.of("tokens_per_second", "Tokens per second")),
+
+  /** Rounds of sampling pairs and aligning to them, a step each. */
+  ROUNDS(
+      Curve.of("reward/samples", "Mean reward of all samples"),
+      Curve.of("reward/chosen", "Mean reward of the chosen samples"),
+      Curve.of("pairs", "Pairs"));
 
   /** How many are shown at once. */
   private static final int SHOWN = 4;

@@ -191,7 +191,8 @@ final class BestOfNCommandTest {
   void resumesToTheSameBytes() throws IOException {
     Path output = folder.resolve("best.jsonl");
     String command =
-        "--max-new-tokens 12 --samples 3 --batch-size 3 --reward facts --reward length:5=0.1 --input "
+        "--max-new-tokens 12 --samples 3 --batch-size 3 --reward facts --reward length:5=0.1"
+            + " --input "
             + dialogues(7)
             + " --output "
             + output;
@@ -216,8 +217,7 @@ final class BestOfNCommandTest {
   void aFailureLeavesTheOldFile() throws IOException {
     Path output = Files.writeString(folder.resolve("best.jsonl"), "old\n");
     Path input = Files.writeString(folder.resolve("one.jsonl"), "{\"dialogue\": \"Hello.\"}\n");
-    CommandLineRun result =
-        bestOfN("--reward rouge:rougeL", "--input", input, "--output", output);
+    CommandLineRun result = bestOfN("--reward rouge:rougeL", "--input", input, "--output", output);
     assertEquals(2, result.exitCode());
     assertTrue(result.err().contains("has no reference summary"), result.err());
     assertEquals("old\n", Files.readString(output));
@@ -292,7 +292,12 @@ final class BestOfNCommandTest {
   void rougeReadsItsSummaries() throws IOException {
     Path predictions = mixed();
     JsonNode scores =
-        run("rouge", "--predictions", predictions, "--references", folder.resolve("in.jsonl"),
+        run(
+                "rouge",
+                "--predictions",
+                predictions,
+                "--references",
+                folder.resolve("in.jsonl"),
                 "--json")
             .succeeded()
             .lines()
@@ -334,8 +339,9 @@ final class BestOfNCommandTest {
             """
                 .formatted(MODEL, dialogues(2)));
     String expected =
-        bestOfN("--samples 3 --max-new-tokens 6 --reward facts=2 --reward length:5=0.1 --input "
-                + folder.resolve("in.jsonl"))
+        bestOfN(
+                "--samples 3 --max-new-tokens 6 --reward facts=2 --reward length:5=0.1 --input "
+                    + folder.resolve("in.jsonl"))
             .succeeded()
             .out();
     assertEquals(expected, run("best-of-n", "--config", config).succeeded().out());

@@ -105,10 +105,7 @@ final class PreferenceRoundsTest {
     // The reference of the second round is where it starts: the first step's margin is zero.
     assertEquals(
         0,
-        lines(second.resolve("run/metrics.jsonl"))
-            .getFirst()
-            .get("rewards/margins")
-            .doubleValue());
+        lines(second.resolve("run/metrics.jsonl")).getFirst().get("rewards/margins").doubleValue());
 
     List<JsonNode> metrics = lines(output.resolve("metrics.jsonl"));
     assertEquals(2, metrics.size());
@@ -123,7 +120,13 @@ final class PreferenceRoundsTest {
     assertNotEquals(
         lines(first.resolve("pairs.jsonl")).getFirst().get("rewards"),
         lines(second.resolve("pairs.jsonl")).getFirst().get("rewards"));
-    assertTrue(Files.readString(output.resolve("report.html")).contains("reward/samples"));
+    assertTrue(
+        Files.readString(output.resolve("report.html")).contains("Mean reward of all samples"));
+    JsonNode outcome = Json.readObject(output.resolve("results.json")).node();
+    assertEquals(
+        metrics.getLast().get("reward/samples"),
+        outcome.at("/results/0/after"),
+        outcome.toString());
     assertTrue(result.err().contains("Round 2 of 2: "), result.err());
     assertTrue(result.err().contains("Done after 2 rounds: "), result.err());
     assertEquals(1, result.err().lines().filter(line -> line.startsWith("Next: ")).count());
@@ -285,8 +288,18 @@ final class PreferenceRoundsTest {
   @Test
   void dialoguesAreMissing() {
     CommandLineRun result =
-        run("align", "--algorithm", "dpo", "--rounds", 1, "--reward", "facts", "--model", MODEL,
-            "--output", output);
+        run(
+            "align",
+            "--algorithm",
+            "dpo",
+            "--rounds",
+            1,
+            "--reward",
+            "facts",
+            "--model",
+            MODEL,
+            "--output",
+            output);
     assertEquals(2, result.exitCode());
     assertTrue(result.err().contains("--data is missing"), result.err());
   }
