@@ -81,7 +81,7 @@ record PreferenceRounds(
     for (Prompt prompt : prompts) {
       rewards.checkReferences(command, data, prompt.id(), prompt.references());
     }
-    if (!setup.run().resume() && Files.exists(folder(1))) {
+    if (!setup.run().resume() && !holdsRun() && Files.exists(folder(1))) {
       throw new InvalidInputException(
           folder(1) + " is left from another run: remove it, or choose another --output");
     }
@@ -160,6 +160,11 @@ record PreferenceRounds(
                 ? "samples of the first round, before any training, and of the last of %,d"
                     .formatted(rounds.size())
                 : "samples of the only round, before its training"));
+  }
+
+  /** Returns whether a run has begun here, which the run's folder then refuses by itself. */
+  private boolean holdsRun() {
+    return Files.exists(setup.run().output().resolve("config.json"));
   }
 
   private Path folder(int round) {
