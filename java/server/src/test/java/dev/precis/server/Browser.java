@@ -90,7 +90,7 @@ public final class Browser implements AutoCloseable {
     private final BlockingQueue<JsonNode> messages = new LinkedBlockingQueue<>();
     private final StringBuilder text = new StringBuilder();
     private final WebSocket socket;
-    private final List<String> finished = new ArrayList<>();
+    private final List<JsonNode> events = new ArrayList<>();
     private int calls;
 
     Tab(HttpClient client, URI uri) {
@@ -117,8 +117,8 @@ public final class Browser implements AutoCloseable {
       while (true) {
         JsonNode answer = messages.poll(120, TimeUnit.SECONDS);
         assertTrue(answer != null, "the browser does not answer " + method);
-        if (answer.path("method").asString("").equals("Network.loadingFinished")) {
-          finished.add(answer.at("/params/requestId").asString());
+        if (answer.has("method")) {
+          events.add(answer);
         }
         if (answer.path("id").asInt(0) == calls) {
           assertTrue(!answer.has("error"), answer.toString());
@@ -127,7 +127,20 @@ public final class Browser implements AutoCloseable {
       }
     }
 
-    /** Evaluates an expression in the page, waiting for its promise. */
+    /** Returns the parameters of the events of a method that have come so far. */
+    public List<JsonNode> events(String method) {
+      return events.stream()
+          .filter(each -> each.path("method").asString().equals(method))
+          .map(each -> each.path("params"))
+          .toList();
+    }
+
+    /** Forgets the events that have come so far. */
+    public void forgetEvents() {
+      events.clear();
+    }
+
+    /** Evaluates an expression in the page, waiting for its promise; returns it as a text. */
     public String evaluate(String expression) throws InterruptedException {
       ObjectNode parameters = JsonMapper.shared().createObjectNode();
       parameters.put("expression", expression);
@@ -162,7 +175,8 @@ public final class Browser implements AutoCloseable {
     public List<String> received() throws InterruptedException {
       evaluate("''"); // takes the events that wait
       List<String> bodies = new ArrayList<>();
-      for (String request : List.copyOf(finished)) {
+      for (JsonNode event : events("Network.loadingFinished")) {
+        String request = event.path("requestId").asString();
         JsonNode body =
             call("Network.getResponseBody", "{\"requestId\":\"%s\"}".formatted(request));
         assertTrue(!body.path("base64Encoded").asBoolean(false), "no text");
