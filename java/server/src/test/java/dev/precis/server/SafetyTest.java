@@ -16,7 +16,6 @@ import java.io.InputStream;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.Socket;
-import java.net.SocketException;
 import java.net.http.HttpRequest.BodyPublishers;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
@@ -26,8 +25,6 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -35,8 +32,6 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** Attacks, overload and the end of a server. */
 class SafetyTest {
   private static final String KEY = "a-key-of-more-than-16-characters";
-
-  private static final Pattern CONTENT_LENGTH = Pattern.compile("(?i)content-length: *([0-9]+)");
 
   /** Limits with short times. */
   private static Limits limits(Duration request, Duration client) {
@@ -49,29 +44,6 @@ class SafetyTest {
   private static String longRequest(int results, int tokens, boolean stream) {
     return "{\"model\":\"t5-tiny\",\"prompt\":\"Hi\",\"n\":%d,\"temperature\":1,\"seed\":1,\"min_tokens\":%d,\"max_tokens\":%d,\"stream\":%s}"
         .formatted(results, tokens, tokens, stream);
-  }
-
-  /** Sends bytes as they are and returns the response; empty if the server just hangs up. */
-  private static String raw(ServerRun run, String request) throws IOException {
-    int port = run.server.address().getPort();
-    try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), port)) {
-      socket.setSoTimeout(60_000);
-      socket.getOutputStream().write(request.getBytes(StandardCharsets.ISO_8859_1));
-      socket.getOutputStream().flush();
-      InputStream in = socket.getInputStream();
-      StringBuilder head = new StringBuilder();
-      for (int c = in.read(); c >= 0; c = in.read()) {
-        head.append((char) c);
-        if (head.toString().endsWith("\r\n\r\n")) {
-          break;
-        }
-      }
-      Matcher length = CONTENT_LENGTH.matcher(head);
-      int bytes = length.find() ? Integer.parseInt(length.group(1)) : 0;
-      return head + new String(in.readNBytes(bytes), StandardCharsets.UTF_8);
-    } catch (SocketException e) {
-      return "";
-    }
   }
 
   private static String get(String path, String... headers) {
@@ -128,26 +100,40 @@ class SafetyTest {
     try (ServerRun run =
         new ServerRun(new ServerOptions().hosts(java.util.Set.of("proxy.example")))) {
       String own = "Host: 127.0.0.1:" + run.server.address().getPort();
-      assertTrue(raw(run, get("/v1/models", own)).startsWith("HTTP/1.1 200"));
-      assertTrue(raw(run, get("/v1/models", "Host: proxy.example")).startsWith("HTTP/1.1 200"));
+      assertTrue(
+          RawRequest.send(run.server.address(), get("/v1/models", own)).startsWith("HTTP/1.1 200"));
+      assertTrue(
+          RawRequest.send(run.server.address(), get("/v1/models", "Host: proxy.example"))
+              .startsWith("HTTP/1.1 200"));
       for (String host :
           List.of("evil.example", "evil.example:80", "127.0.0.1.evil.example", "[::2]")) {
-        assertTrue(raw(run, get("/v1/models", "Host: " + host)).startsWith("HTTP/1.1 421"), host);
-        assertTrue(raw(run, get("/metrics", "Host: " + host)).startsWith("HTTP/1.1 421"), host);
+        assertTrue(
+            RawRequest.send(run.server.address(), get("/v1/models", "Host: " + host))
+                .startsWith("HTTP/1.1 421"),
+            host);
+        assertTrue(
+            RawRequest.send(run.server.address(), get("/metrics", "Host: " + host))
+                .startsWith("HTTP/1.1 421"),
+            host);
       }
       for (String origin :
           List.of("http://evil.example", "null", "http://127.0.0.1:1", "https://127.0.0.1")) {
-        String refused = raw(run, get("/v1/models", own, "Origin: " + origin));
+        String refused =
+            RawRequest.send(run.server.address(), get("/v1/models", own, "Origin: " + origin));
         assertTrue(refused.startsWith("HTTP/1.1 403"), origin + ": " + refused);
         assertFalse(refused.contains("Access-Control-Allow-Origin"), refused);
       }
       String ownOrigin = own.replace("Host: ", "Origin: http://");
-      assertTrue(raw(run, get("/v1/models", own, ownOrigin)).startsWith("HTTP/1.1 200"));
       assertTrue(
-          raw(run, get("/v1/models", own, "Sec-Fetch-Site: cross-site"))
+          RawRequest.send(run.server.address(), get("/v1/models", own, ownOrigin))
+              .startsWith("HTTP/1.1 200"));
+      assertTrue(
+          RawRequest.send(
+                  run.server.address(), get("/v1/models", own, "Sec-Fetch-Site: cross-site"))
               .startsWith("HTTP/1.1 403"));
       assertTrue(
-          raw(run, get("/v1/models", own, "Sec-Fetch-Site: same-origin"))
+          RawRequest.send(
+                  run.server.address(), get("/v1/models", own, "Sec-Fetch-Site: same-origin"))
               .startsWith("HTTP/1.1 200"));
     }
   }
@@ -228,13 +214,16 @@ class SafetyTest {
               "/dev/precis/server/pages/style.css",
               "//etc/passwd",
               "/style.css%00.js")) {
-        String answer = raw(run, get(path, host));
+        String answer = RawRequest.send(run.server.address(), get(path, host));
         assertTrue(answer.matches("(?s)HTTP/1.1 40[0-9].*"), path + ": " + answer);
         assertFalse(answer.contains("root:"), path);
       }
-      assertTrue(raw(run, "NONSENSE ".repeat(9) + "\r\n\r\n").matches("(?s)(HTTP/1.1 400.*)?"));
       assertTrue(
-          raw(run, get("/" + "x".repeat(100_000), host)).matches("(?s)(HTTP/1.1 4[0-9]{2}.*)?"));
+          RawRequest.send(run.server.address(), "NONSENSE ".repeat(9) + "\r\n\r\n")
+              .matches("(?s)(HTTP/1.1 400.*)?"));
+      assertTrue(
+          RawRequest.send(run.server.address(), get("/" + "x".repeat(100_000), host))
+              .matches("(?s)(HTTP/1.1 4[0-9]{2}.*)?"));
       assertEquals(200, run.get("/v1/models").status());
     }
   }
@@ -245,8 +234,8 @@ class SafetyTest {
     try (ServerRun run = new ServerRun(new ServerOptions().limits(limits))) {
       long begin = System.nanoTime();
       String answer =
-          raw(
-              run,
+          RawRequest.send(
+              run.server.address(),
               "POST /v1/completions HTTP/1.1\r\n"
                   + "Host: 127.0.0.1\r\n"
                   + "Content-Type: application/json\r\n"

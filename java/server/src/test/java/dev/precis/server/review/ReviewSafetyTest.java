@@ -5,14 +5,12 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.precis.review.Gate.State;
+import dev.precis.server.RawRequest;
 import dev.precis.server.http.Limits;
 import dev.precis.server.review.ReviewFixture.Answer;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
-import java.io.InputStream;
 import java.net.InetAddress;
-import java.net.Socket;
-import java.net.SocketException;
 import java.net.http.HttpRequest;
 import java.net.http.HttpRequest.BodyPublisher;
 import java.net.http.HttpRequest.BodyPublishers;
@@ -21,8 +19,6 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Set;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -31,8 +27,6 @@ class ReviewSafetyTest {
   private static final List<String> GETS = List.of("session", "next", "queue");
   private static final List<String> POSTS =
       List.of("choices", "undo", "queue/approve", "queue/edit", "queue/reject");
-
-  private static final Pattern CONTENT_LENGTH = Pattern.compile("(?i)content-length: *([0-9]+)");
 
   private static final ReviewServerOptions SMALL =
       new ReviewServerOptions(
@@ -53,33 +47,10 @@ class ReviewSafetyTest {
 
   @TempDir private Path folder;
 
-  /** Sends bytes as they are; empty if the server just hangs up. */
-  private static String raw(ReviewFixture run, String request) throws IOException {
-    int port = run.server.address().getPort();
-    try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), port)) {
-      socket.setSoTimeout(60_000);
-      socket.getOutputStream().write(request.getBytes(StandardCharsets.ISO_8859_1));
-      socket.getOutputStream().flush();
-      InputStream in = socket.getInputStream();
-      StringBuilder head = new StringBuilder();
-      for (int c = in.read(); c >= 0; c = in.read()) {
-        head.append((char) c);
-        if (head.toString().endsWith("\r\n\r\n")) {
-          break;
-        }
-      }
-      Matcher length = CONTENT_LENGTH.matcher(head);
-      int bytes = length.find() ? Integer.parseInt(length.group(1)) : 0;
-      return head + new String(in.readNBytes(bytes), StandardCharsets.UTF_8);
-    } catch (SocketException e) {
-      return "";
-    }
-  }
-
   private static String raw(ReviewFixture run, String method, String path, String... headers)
       throws IOException {
-    return raw(
-        run,
+    return RawRequest.send(
+        run.server.address(),
         "%s /v1/review/%s HTTP/1.1\r\nConnection: close\r\nContent-Length: 0\r\n%s\r\n\r\n"
             .formatted(method, path, String.join("\r\n", headers)));
   }
@@ -262,8 +233,8 @@ class ReviewSafetyTest {
             run, path, BodyPublishers.ofInputStream(() -> new ByteArrayInputStream(large)));
         long begin = System.nanoTime();
         String slow =
-            raw(
-                run,
+            RawRequest.send(
+                run.server.address(),
                 "POST /v1/review/%s HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"ta"
                     .formatted(path, run.token("Ann")));
         assertFalse(slow.startsWith("HTTP/1.1 200"), slow);
@@ -305,8 +276,8 @@ class ReviewSafetyTest {
               "/v1/completions",
               "/style.css%00.js")) {
         String answer =
-            raw(
-                run,
+            RawRequest.send(
+                run.server.address(),
                 "GET %s HTTP/1.1\r\nConnection: close\r\nHost: 127.0.0.1\r\n%s\r\n\r\n"
                     .formatted(path, key));
         assertTrue(answer.matches("(?s)HTTP/1.1 40[0-9].*"), path + ": " + answer);
