@@ -47,10 +47,15 @@ public final class FileDigest {
     return digest.hex();
   }
 
+  /** Adds bytes. */
+  public FileDigest add(byte[] bytes) {
+    digest.update(bytes);
+    return this;
+  }
+
   /** Adds a text, in UTF-8. */
   public FileDigest add(String text) {
-    digest.update(text.getBytes(StandardCharsets.UTF_8));
-    return this;
+    return add(text.getBytes(StandardCharsets.UTF_8));
   }
 
   /**
@@ -70,8 +75,13 @@ public final class FileDigest {
     return this;
   }
 
+  /** Returns the checksum, and starts again. */
+  public byte[] bytes() {
+    return digest.digest();
+  }
+
   /** Returns the checksum in lower-case hexadecimal digits, and starts again. */
   public String hex() {
-    return HexFormat.of().formatHex(digest.digest());
+    return HexFormat.of().formatHex(bytes());
   }
 }

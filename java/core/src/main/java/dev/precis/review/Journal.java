@@ -2,6 +2,7 @@ package dev.precis.review;
 
 import dev.precis.io.AtomicFile;
 import dev.precis.io.BoundedFile;
+import dev.precis.io.FileDigest;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
 import dev.precis.io.JsonObject;
@@ -19,14 +20,11 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.time.Clock;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.function.Predicate;
 import tools.jackson.databind.node.ObjectNode;
@@ -177,7 +175,7 @@ public final class Journal implements AutoCloseable {
     boolean follows =
         number == entries.size() + 1
             && line.text("previous").equals(lastHash())
-            && (content == null || sha256(bytes(content)).equals(contentHash));
+            && (content == null || hash(content).equals(contentHash));
     if (!follows) {
       throw new InvalidInputException(
           line.where()
@@ -195,18 +193,14 @@ public final class Journal implements AutoCloseable {
     return Json.mapper().writeValueAsBytes(content);
   }
 
-  private static String hash(long number, String at, String previous, String contentHash) {
-    return sha256(
-        String.join("\n", Long.toString(number), at, previous, contentHash)
-            .getBytes(StandardCharsets.UTF_8));
+  private static String hash(ObjectNode content) {
+    return FileDigest.sha256().add(bytes(content)).hex();
   }
 
-  private static String sha256(byte[] bytes) {
-    try {
-      return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(bytes));
-    } catch (NoSuchAlgorithmException e) {
-      throw new AssertionError("every Java platform has SHA-256", e);
-    }
+  private static String hash(long number, String at, String previous, String contentHash) {
+    return FileDigest.sha256()
+        .add(String.join("\n", Long.toString(number), at, previous, contentHash))
+        .hex();
   }
 
   /** Returns all entries. */
@@ -235,7 +229,7 @@ public final class Journal implements AutoCloseable {
     ByteArrayOutputStream lines = new ByteArrayOutputStream();
     for (ObjectNode content : contents) {
       long number = entries.size() + added.size() + 1L;
-      String contentHash = sha256(bytes(content));
+      String contentHash = hash(content);
       Entry entry = new Entry(number, at, content, hash(number, at, previous, contentHash));
       lines.writeBytes(line(number, at, previous, contentHash, content));
       added.add(entry);

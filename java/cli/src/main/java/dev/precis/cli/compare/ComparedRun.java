@@ -1,5 +1,6 @@
 package dev.precis.cli.compare;
 
+import dev.precis.cli.page.FlatOptions;
 import dev.precis.cli.report.RunOutcome;
 import dev.precis.cli.report.RunTitle;
 import dev.precis.io.InvalidInputException;
@@ -7,10 +8,8 @@ import dev.precis.io.Json;
 import dev.precis.training.StepLog;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
@@ -50,20 +49,12 @@ record ComparedRun(
           "%s has no complete step in %s: compare it after its first one"
               .formatted(folder, METRICS));
     }
-    Map<String, String> options = new LinkedHashMap<>();
-    flatten("", json, options);
     return new ComparedRun(
-        name, folder, RunTitle.of(json), options, metrics, RunOutcome.read(folder, metrics));
-  }
-
-  private static void flatten(String prefix, ObjectNode json, Map<String, String> options) {
-    for (String key : json.propertyNames()) {
-      JsonNode value = json.get(key);
-      if (value instanceof ObjectNode inner && !inner.isEmpty()) {
-        flatten(prefix + key + ".", inner, options);
-      } else {
-        options.put(prefix + key, value.isString() ? value.stringValue() : value.toString());
-      }
-    }
+        name,
+        folder,
+        RunTitle.of(json),
+        FlatOptions.of(json),
+        metrics,
+        RunOutcome.read(folder, metrics));
   }
 }

@@ -1,14 +1,12 @@
 package dev.precis.cli.page;
 
+import dev.precis.io.FileDigest;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.Base64;
 import java.util.List;
-import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
@@ -54,20 +52,8 @@ public final class HtmlPage {
   /** Adds a table of options, folded. */
   public HtmlPage options(ObjectNode options) {
     HtmlTable table = new HtmlTable("Options", false, List.of("option", "value"));
-    rows("", options, table);
+    FlatOptions.of(options).forEach((name, value) -> table.row(name, List.of(value)));
     return folded("Options", table.html());
-  }
-
-  private static void rows(String prefix, ObjectNode options, HtmlTable table) {
-    for (String key : options.propertyNames()) {
-      JsonNode value = options.get(key);
-      if (value instanceof ObjectNode inner && !inner.isEmpty()) {
-        rows(prefix + key + ".", inner, table);
-      } else {
-        String text = value.isString() ? value.stringValue() : value.toString();
-        table.row(prefix + key, List.of(text));
-      }
-    }
   }
 
   /** Returns the page. */
@@ -100,13 +86,7 @@ public final class HtmlPage {
   }
 
   private static String hash(String text) {
-    try {
-      byte[] digest =
-          MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8));
-      return "sha256-" + Base64.getEncoder().encodeToString(digest);
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("Every Java has SHA-256.", e);
-    }
+    return "sha256-" + Base64.getEncoder().encodeToString(FileDigest.sha256().add(text).bytes());
   }
 
   private static String resource(String name) {

@@ -1,11 +1,10 @@
 package dev.precis.server.http;
 
 import dev.precis.io.BoundedFile;
+import dev.precis.io.FileDigest;
 import dev.precis.io.InvalidInputException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 
 /** The key that clients must send. Only its hash is kept, and nothing shows it. */
 public final class ApiKey {
@@ -53,11 +52,7 @@ public final class ApiKey {
   }
 
   private static byte[] sha256(String text) {
-    try {
-      return MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8));
-    } catch (NoSuchAlgorithmException e) {
-      throw new AssertionError("every JDK has SHA-256", e);
-    }
+    return FileDigest.sha256().add(text).bytes();
   }
 
   @Override
