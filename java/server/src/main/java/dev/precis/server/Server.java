@@ -11,7 +11,6 @@ import dev.precis.server.api.RerankEndpoint;
 import dev.precis.server.api.TokenizeEndpoint;
 import dev.precis.server.http.AccessFilter;
 import dev.precis.server.http.ApiHandler;
-import dev.precis.server.http.Certificates;
 import dev.precis.server.http.DirectFailures;
 import dev.precis.server.http.Draining;
 import dev.precis.server.http.Endpoint;
@@ -62,9 +61,8 @@ public final class Server implements AutoCloseable {
             options.address(),
             options.port(),
             options.limits(),
-            options.certificates() == null
-                ? null
-                : Certificates.read(options.certificates(), options.privateKey()),
+            options.certificates(),
+            options.privateKey(),
             builder -> builder.addFeature(observers()).routing(routing -> routes(routing, models)));
   }
 

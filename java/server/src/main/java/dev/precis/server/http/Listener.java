@@ -1,6 +1,6 @@
 package dev.precis.server.http;
 
-import io.helidon.common.tls.Tls;
+import dev.precis.io.InvalidInputException;
 import io.helidon.webserver.WebServer;
 import io.helidon.webserver.WebServerConfig;
 import java.io.IOException;
@@ -9,6 +9,7 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.URI;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.HashSet;
 import java.util.List;
@@ -33,18 +34,21 @@ public final class Listener implements AutoCloseable {
    * Makes a server that does not listen yet.
    *
    * @param port 0: any that is free
-   * @param tls null: connections are not encrypted
+   * @param certificates PEM file of the certificate; null: connections are not encrypted
+   * @param privateKey PEM file of its key
    * @param content adds what the server answers
+   * @throws InvalidInputException if the certificate cannot be used
    */
   public Listener(
       InetAddress address,
       int port,
       Limits limits,
-      Tls tls,
+      Path certificates,
+      Path privateKey,
       Consumer<WebServerConfig.Builder> content) {
     this.address = address;
     this.port = port;
-    encrypted = tls != null;
+    encrypted = certificates != null;
     WebServerConfig.Builder builder =
         WebServer.builder()
             .address(address)
@@ -59,7 +63,7 @@ public final class Listener implements AutoCloseable {
             .featuresDiscoverServices(false);
     content.accept(builder);
     if (encrypted) {
-      builder.tls(tls);
+      builder.tls(Certificates.read(certificates, privateKey));
     }
     web = builder.build();
   }

@@ -6,7 +6,6 @@ import dev.precis.review.comparison.ComparisonSession;
 import dev.precis.review.comparison.Ratings;
 import dev.precis.server.http.AccessFilter;
 import dev.precis.server.http.ApiHandler;
-import dev.precis.server.http.Certificates;
 import dev.precis.server.http.DirectFailures;
 import dev.precis.server.http.Draining;
 import dev.precis.server.http.Exchange;
@@ -48,9 +47,8 @@ public final class ReviewServer implements AutoCloseable {
             options.address(),
             options.port(),
             options.limits(),
-            options.certificates() == null
-                ? null
-                : Certificates.read(options.certificates(), options.privateKey()),
+            options.certificates(),
+            options.privateKey(),
             builder -> builder.routing(this::routes));
   }
 
