@@ -46,6 +46,11 @@ public final class RunFolder implements AutoCloseable {
     this.before = before;
   }
 
+  /** Returns whether a folder holds a run, complete or not. */
+  public static boolean holdsRun(Path folder) {
+    return Files.exists(folder.resolve(CONFIG));
+  }
+
   /**
    * Creates a new run.
    *
@@ -53,7 +58,7 @@ public final class RunFolder implements AutoCloseable {
    * @throws InvalidInputException where the folder already holds a run
    */
   public static RunFolder create(Path folder, ObjectNode config) {
-    if (Files.exists(folder.resolve(CONFIG))) {
+    if (holdsRun(folder)) {
       throw new InvalidInputException(
           folder + " already holds a run: resume it with --resume, or choose another --output");
     }
@@ -78,7 +83,7 @@ public final class RunFolder implements AutoCloseable {
    * @throws InvalidInputException where there is no run, or another one
    */
   public static RunFolder resume(Path folder, ObjectNode config) {
-    if (!Files.exists(folder.resolve(CONFIG))) {
+    if (!holdsRun(folder)) {
       throw new InvalidInputException(folder + " holds no run to resume: leave out --resume");
     }
     JsonObject before = Json.readObject(folder.resolve(CONFIG));

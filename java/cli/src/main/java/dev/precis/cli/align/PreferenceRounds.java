@@ -81,7 +81,10 @@ record PreferenceRounds(
     for (Prompt prompt : prompts) {
       rewards.checkReferences(command, data, prompt.id(), prompt.references());
     }
-    if (!setup.run().resume() && !holdsRun() && Files.exists(folder(1))) {
+    // A run that is there is refused where the folder is opened.
+    if (!setup.run().resume()
+        && !RunFolder.holdsRun(setup.run().output())
+        && Files.exists(folder(1))) {
       throw new InvalidInputException(
           folder(1) + " is left from another run: remove it, or choose another --output");
     }
@@ -162,11 +165,6 @@ record PreferenceRounds(
                 : "samples of the only round, before its training"));
   }
 
-  /** Returns whether a run has begun here, which the run's folder then refuses by itself. */
-  private boolean holdsRun() {
-    return Files.exists(setup.run().output().resolve("config.json"));
-  }
-
   private Path folder(int round) {
     return setup.run().output().resolve("round-" + round);
   }
@@ -178,8 +176,7 @@ record PreferenceRounds(
   /** Returns the run of a round, which is resumed where it was begun. */
   private RunTarget target(int round) {
     Path output = folder(round).resolve("run");
-    return new RunTarget(
-        output, Files.exists(output.resolve("config.json")), setup.run().checksMemory());
+    return new RunTarget(output, RunFolder.holdsRun(output), setup.run().checksMemory());
   }
 
   private PreferenceAlignment alignment(int round, PolicySetup its) {
