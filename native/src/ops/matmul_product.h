@@ -6,7 +6,7 @@
 
 namespace precis {
 
-// What low-rank terms multiply; without segments there are none.
+// The matrices of low-rank terms; without segments there are none.
 struct LowRankWeights {
   const precis_packed_matrix* a = nullptr;
   const precis_packed_matrix* b = nullptr;

@@ -123,7 +123,7 @@ class BatchingTest {
     }
   }
 
-  /** What a request alone gives, one after another, in a model without any other request. */
+  /** Returns the results of each request alone, in a model without any other. */
   private static Map<String, List<List<GeneratedTokens>>> alone(List<GenerationRequest> requests) {
     Map<String, List<List<GeneratedTokens>>> all = new ConcurrentHashMap<>();
     try (T5 t5 = T5.load(TINY, options().namedAdapters(ADAPTERS))) {

@@ -7,7 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.nio.file.Path;
 import java.util.List;
 
-/** What every report must show in a browser; leaves its pictures in target/reports. */
+/** Checks that every report must pass in a browser; they leave its pictures in target/reports. */
 public final class ReportInBrowser {
   private static final int DESKTOP = 1200;
   private static final int PHONE = 390;

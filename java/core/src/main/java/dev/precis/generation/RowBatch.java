@@ -566,7 +566,7 @@ final class RowBatch implements AutoCloseable {
     ops.synchronize();
   }
 
-  /** What the host does with a row. */
+  /** Something that the host does with a row. */
   private interface HostRule {
     void apply(TokenRuleScores rules, int row, int source);
   }

@@ -9,7 +9,7 @@ import dev.precis.tensor.DType;
 import dev.precis.tensor.Workspace;
 import java.lang.foreign.MemorySegment;
 
-/** How each row's token is chosen, where rows have different parameters. */
+/** Parameters by which each row's token is chosen, where rows have different ones. */
 public final class RowSampling {
   private static final long BYTES = precis_row_sampling.sizeof();
 

@@ -121,7 +121,7 @@ record RunComparisonPage(RunComparison comparison) {
     List<Curve> curves = new ArrayList<>(Curves.ofAllKinds());
     Set<String> known = curves.stream().map(Curve::key).collect(Collectors.toSet());
     known.addAll(POSITION);
-    // What reports do not show by themselves can still be worth a comparison.
+    // A number that reports do not show by themselves can still be worth a comparison.
     others(known).forEach(key -> curves.add(new Curve(key, key, false)));
     return Curves.html(curves, metrics, SHOWN);
   }

@@ -28,7 +28,7 @@ import java.util.stream.IntStream;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * What the demo found, as results, typical examples and a page.
+ * The demo's findings, as results, typical examples and a page.
  *
  * @param candidates the first one is the base model, which others are compared with
  * @param outcomes of the alignments

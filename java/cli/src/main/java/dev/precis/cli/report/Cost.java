@@ -10,7 +10,7 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * What a run cost. Numbers that are unknown are 0, the divergence NaN.
+ * The cost of a run. Numbers that are unknown are 0, the divergence NaN.
  *
  * @param steps optimizer steps
  * @param seconds time of the steps, all processes of the run together

@@ -75,7 +75,7 @@ public enum Curves {
       Curve.of("reward/chosen", "Mean reward of the chosen samples"),
       Curve.of("pairs", "Pairs"));
 
-  /** How many are shown at once. */
+  /** Charts that are shown at once. */
   private static final int SHOWN = 4;
 
   private final List<Curve> all;

@@ -11,7 +11,7 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
-/** What came of a run and what it cost, as {@code results.json} in its folder keeps it. */
+/** The results of a run and its cost, as {@code results.json} in its folder keeps it. */
 public record RunOutcome(List<Result> results, Cost cost) {
   static final String FILE = "results.json";
 

@@ -17,7 +17,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import tools.jackson.databind.node.ObjectNode;
 
-/** What became better, from metrics; how it is said; and what it cost. */
+/** Results from metrics, their sentences, and the cost. */
 final class MetricResultsTest {
   private static ObjectNode line(int step, String key, double value) {
     ObjectNode line = Json.mapper().createObjectNode();

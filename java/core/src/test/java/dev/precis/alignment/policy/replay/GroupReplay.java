@@ -25,7 +25,7 @@ public final class GroupReplay extends PolicyReplay {
     NONE
   }
 
-  /** What is computed; a test changes what it wants otherwise. */
+  /** The kind of update; a test changes what it wants otherwise. */
   public static final class Settings {
     public boolean leaveOneOut;
     public boolean sequenceLevel;
@@ -54,7 +54,7 @@ public final class GroupReplay extends PolicyReplay {
       List<int[]> prompts, List<int[]> responses, double[] scores, int[][] orders) {}
 
   /**
-   * What an update was like.
+   * The numbers of an update.
    *
    * @param loss of an optimizer step
    * @param gradientNorm of it
