@@ -112,12 +112,12 @@ typedef struct precis_context_info {
   char onednn_path[512];
   char onednn_error[512]; /* the reason why it could not be loaded */
   char cores[256];        /* the cores that the threads are pinned to, as "0,1" */
-  /* The following describe a GPU; they are 0 and empty on the CPU. */
+  /* The following, but for replays, describe a GPU; they are 0 and empty on the CPU. */
   int32_t device_index;
   int32_t driver_version;     /* the CUDA version that the driver supports, as 13000 */
   int32_t compute_capability; /* as 90 */
   int32_t multiprocessors;
-  int64_t replays;      /* CUDA graph launches since the context was made */
+  int64_t replays;      /* precis_replay's since the context was made */
   int64_t device_bytes; /* the GPU's memory */
   int64_t free_bytes;   /* the free part of it */
   char device_name[256];
@@ -170,16 +170,19 @@ PRECIS_API precis_status precis_zero(precis_context* context, const precis_zero_
 /* ------------------------------------------------------------------ recordings (CUDA graphs) */
 
 /*
- * A recording is a CUDA graph: operations that repeat with the same arguments, like those of a
- * decoding step, are captured once and then launched together, which takes the host a few
- * microseconds instead of a few for each operation. The contents of their arguments may change in
- * between: ids, lengths and offsets that the device reads from precis_allocate_shared are read
- * again. The host's checks of contents run at capture only.
+ * A recording is a CUDA graph or, on the CPU, a list of calls: operations that repeat with the same
+ * arguments, like those of a decoding step, are captured once and then launched together, which
+ * takes the host a few microseconds instead of a few for each operation. The contents of their
+ * arguments may change in between: ids, lengths and offsets that the device reads from
+ * precis_allocate_shared are read again. On CUDA the host's checks of contents run at capture only;
+ * on the CPU they run in each replay. Structures that an argument points to, as row_adapters does,
+ * are copied.
  *
  * Between precis_record_begin and precis_record_end operations are captured, not executed; a call
  * that allocates, frees or synchronizes is refused. An operation that fails invalidates the
  * capture. Each operation must have run before with the same shapes, so that its scratch memory
- * exists. On the CPU the status is PRECIS_UNSUPPORTED.
+ * exists. All memory of the operations must outlive the recording, but what precis_free freed is
+ * noticed.
  */
 typedef struct precis_recording precis_recording;
 
@@ -187,8 +190,8 @@ PRECIS_API precis_status precis_record_begin(precis_context* context);
 /* Ends the capture. With recording NULL the capture is dropped. An invalid capture gives the first
  * reason as its error, and NULL. */
 PRECIS_API precis_status precis_record_end(precis_context* context, precis_recording** recording);
-/* Launches the graph. *replayed is 0, and nothing is launched, if memory of the context was freed
- * or moved since the capture: capture again. */
+/* Runs the operations. *replayed is 0, and nothing is run, if memory of the context was freed or
+ * moved since the capture: capture again. */
 PRECIS_API precis_status precis_replay(precis_context* context, precis_recording* recording,
                                        int32_t* replayed);
 /* Destroys a recording, which must happen before its context is destroyed; on CUDA it synchronizes.

@@ -184,9 +184,12 @@ precis_status precis_replay(precis_context* context, precis_recording* recording
                             int32_t* replayed) {
   return run(context, recording, [&](Backend& backend) {
     PRECIS_CHECK(replayed != nullptr, "replay: replayed is NULL");
-    Check("replay", backend).not_recording();
+    const Check check("replay", backend);
+    check.not_recording();
+    check.not_cancelled();
     *replayed = backend.replay(*recording->operations) ? 1 : 0;
     context->replays += *replayed;
+    check.not_cancelled();
   });
 }
 

@@ -58,7 +58,8 @@ enum class Reach {
 // Errors are thrown as Error. Arguments have been checked.
 class Backend {
  public:
-  // A captured CUDA graph. It is destroyed by the thread that has entered.
+  // Operations to be run again: a CUDA graph, or a list of calls. It is destroyed by the thread that
+  // has entered.
   class Recording {
    public:
     virtual ~Recording() = default;
@@ -86,14 +87,14 @@ class Backend {
   void cancel(bool cancelled) { cancelled_.store(cancelled, std::memory_order_relaxed); }
   bool cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
 
-  // Begins a capture, which end_recording ends. A device that cannot capture throws.
-  virtual void record();
+  // Begins a capture, which end_recording ends.
+  virtual void record() = 0;
   bool recording() const { return recording_; }
   // Ends the capture; never returns nullptr.
-  virtual std::unique_ptr<Recording> end_recording();
-  virtual void drop_recording() noexcept {}
-  // Launches the graph. Returns false if memory was freed or moved since the capture.
-  virtual bool replay(Recording&) { return false; }
+  virtual std::unique_ptr<Recording> end_recording() = 0;
+  virtual void drop_recording() noexcept = 0;
+  // Runs the operations. Returns false if memory was freed or moved since the capture.
+  virtual bool replay(Recording& recording) = 0;
 
   // Returns the size of a weight packed for this device.
   virtual int64_t packed_bytes(int64_t outputs, int64_t inputs, int32_t dtype) const = 0;

@@ -45,12 +45,4 @@ void* Scratch::reserve(size_t bytes) {
   return memory_;
 }
 
-void Backend::record() {
-  fail(PRECIS_UNSUPPORTED, "record_begin: operations are recorded on a GPU only");
-}
-
-std::unique_ptr<Backend::Recording> Backend::end_recording() {
-  fail(PRECIS_INTERNAL_ERROR, "record_end: nothing is recorded");
-}
-
 }  // namespace precis

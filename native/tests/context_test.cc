@@ -55,10 +55,6 @@ int main() {
     EXPECT_REFUSED(context, precis_allocate(context, -1, &memory), "-1 bytes");
     EXPECT(precis_allocate(context, int64_t{1} << 60, &memory) == PRECIS_OUT_OF_MEMORY);
 
-    EXPECT(precis_record_begin(context) == PRECIS_UNSUPPORTED);
-    precis_recording* recording = nullptr;
-    EXPECT_REFUSED(context, precis_record_end(context, &recording), "nothing is recorded");
-
     // A cancelled context refuses operations, not the rest, until it is allowed them again.
     EXPECT(precis_cancel(nullptr, 1) == PRECIS_INVALID_ARGUMENT);
     EXPECT_OK(context, precis_cancel(context, 1));

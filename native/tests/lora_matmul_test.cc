@@ -275,7 +275,15 @@ void test_row_adapters() {
             args.down = down;
             args.row_adapters = rows.data();
             args.row_adapter_count = static_cast<int32_t>(rows.size());
+            // A recording has copied the rows' adapters.
+            precis_recording* recording = nullptr;
+            int32_t replayed = 0;
+            EXPECT_OK(*context, precis_record_begin(*context));
             EXPECT_OK(*context, precis_lora_matmul(*context, &args));
+            EXPECT_OK(*context, precis_record_end(*context, &recording));
+            std::memset(rows.data(), 0xff, rows.size() * sizeof rows[0]);
+            EXPECT_OK(*context, precis_replay(*context, recording, &replayed));
+            EXPECT_OK(*context, precis_recording_destroy(*context, recording));
             EXPECT(y.intact() && down.intact(), "%s", context->name());
             for (int64_t r = 0; r < m; r++) {
               const int owner = owners[static_cast<size_t>(r)];

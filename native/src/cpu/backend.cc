@@ -6,8 +6,10 @@
 #include <cstring>
 #include <string>
 
+#include "check.h"
 #include "context.h"
 #include "cpu/kernels.h"
+#include "cpu/recording.h"
 #include "error.h"
 #include "ops/matmul.h"
 #include "ops/op.h"
@@ -76,14 +78,49 @@ class CpuBackend final : public Backend {
     }
     return memory;
   }
-  void free(void* memory, size_t bytes) override { unmap_pages(memory, bytes); }
+  void free(void* memory, size_t bytes) override {
+    unmap_pages(memory, bytes);
+    frees_++;
+  }
+
+  void record() override {
+    recorded_ = std::make_unique<CpuRecording>();
+    recording_ = true;
+  }
+  std::unique_ptr<Recording> end_recording() override {
+    recording_ = false;
+    recorded_->frees = frees_;
+    return std::move(recorded_);
+  }
+  void drop_recording() noexcept override {
+    recording_ = false;
+    recorded_.reset();
+  }
+  bool replay(Recording& recording) override {
+    const auto& calls = static_cast<const CpuRecording&>(recording);
+    if (calls.frees != frees_) return false;
+    calls.run();
+    return true;
+  }
 
   int64_t packed_bytes(int64_t outputs, int64_t inputs, int32_t dtype) const override {
     return packed_layout(outputs, inputs, dtype).bytes;
   }
 
-#define PRECIS_CALL_KERNEL(op) \
-  void op(const precis_##op##_args& a) override { isa_.kernels->op(cpu_, a); }
+  // A call that is made again is checked again: what its arrays say may have changed.
+#define PRECIS_CALL_KERNEL(op)                                   \
+  void op(const precis_##op##_args& args) override {             \
+    if (recording_) {                                            \
+      recorded_->add(args, [this](const precis_##op##_args& a) { \
+        const Check check(#op, *this);                           \
+        check.not_cancelled();                                   \
+        check_##op(check, a);                                    \
+        isa_.kernels->op(cpu_, a);                               \
+      });                                                        \
+      return;                                                    \
+    }                                                            \
+    isa_.kernels->op(cpu_, args);                                \
+  }
   PRECIS_FOR_EACH_OP(PRECIS_CALL_KERNEL)
 #undef PRECIS_CALL_KERNEL
 
@@ -92,6 +129,8 @@ class CpuBackend final : public Backend {
   IsaChoice isa_;
   std::unique_ptr<OneDnn> onednn_;
   std::string onednn_error_;
+  std::unique_ptr<CpuRecording> recorded_;  // while recording_
+  int64_t frees_ = 0;
 };
 
 }  // namespace

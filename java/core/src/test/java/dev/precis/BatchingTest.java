@@ -135,6 +135,21 @@ class BatchingTest {
   }
 
   @Test
+  void allStepsButTheFirstAreReplayed() {
+    int steps = 24;
+    GenerationOptions options =
+        GenerationOptions.builder().maxNewTokens(steps).minNewTokens(steps).build();
+    List<int[]> source = List.of(source(new Random(1)));
+    try (T5 t5 = T5.load(TINY, options())) {
+      int[] first = t5.generateTokens(source, options, 1, null).getFirst().getFirst().tokens();
+      assertEquals(steps - 1, t5.device().replays());
+      assertArrayEquals(
+          first, t5.generateTokens(source, options, 1, null).getFirst().getFirst().tokens());
+      assertEquals(2 * steps - 1, t5.device().replays());
+    }
+  }
+
+  @Test
   void aThousandMixedRequestsGetWhatEachGetsAlone() throws Exception {
     List<GenerationRequest> requests = requests();
     Map<String, List<List<GeneratedTokens>>> expected = alone(requests);

@@ -9,7 +9,7 @@ package dev.precis.device;
  * @param onednnError reason why oneDNN could not be loaded; empty if it was, or nobody tried
  * @param scratchBytes memory that the kernels hold at this moment
  * @param allocations number of allocations since the device was opened
- * @param replays number of CUDA graphs that were launched
+ * @param replays number of captured steps that were replayed
  * @param gpu null on the CPU
  */
 public record DeviceInfo(

@@ -6,9 +6,9 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
 /**
- * A CUDA graph: operations that are launched together instead of one by one; on a GPU only. The
- * addresses that the operations read and write are fixed; the contents of that memory may change
- * between two replays.
+ * Operations that are launched together instead of one by one: a CUDA graph, or a recording of the
+ * CPU's. The addresses that the operations read and write are fixed; the contents of that memory
+ * may change between two replays.
  */
 public final class CapturedGraph implements AutoCloseable {
   private final Context context;
