@@ -1,15 +1,12 @@
 package dev.precis.review.exchange;
 
-import de.siegmar.fastcsv.writer.CsvWriter;
+import dev.precis.io.CsvTable;
 import dev.precis.review.comparison.Choice;
 import dev.precis.review.comparison.ComparisonItem;
 import dev.precis.review.comparison.ComparisonProject;
 import dev.precis.review.comparison.Judgment;
 import dev.precis.review.comparison.Ratings;
 import dev.precis.review.comparison.RecordedChoice;
-import java.io.IOException;
-import java.io.StringWriter;
-import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -37,29 +34,24 @@ final class ChoiceTable {
   private ChoiceTable() {}
 
   static String write(ComparisonProject project, ExportTexts texts) {
-    StringWriter out = new StringWriter();
-    try (CsvWriter csv = CsvWriter.builder().build(out)) {
-      List<String> header = new ArrayList<>(COLUMNS);
-      for (String place : List.of("first_", "second_")) {
-        Ratings.AXES.forEach(axis -> header.add(place + axis));
-      }
-      csv.writeRecord(header);
-      for (RecordedChoice recorded : project.choices()) {
-        csv.writeRecord(row(recorded, project.itemOf(recorded), texts));
-      }
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
+    List<String> header = new ArrayList<>(COLUMNS);
+    for (String place : List.of("first_", "second_")) {
+      Ratings.AXES.forEach(axis -> header.add(place + axis));
     }
-    return out.toString();
+    CsvTable table = new CsvTable(header);
+    for (RecordedChoice recorded : project.choices()) {
+      table.row(row(recorded, project.itemOf(recorded), texts));
+    }
+    return table.text();
   }
 
-  private static List<String> row(
+  private static List<Object> row(
       RecordedChoice recorded, ComparisonItem compared, ExportTexts texts) {
     Choice choice = recorded.choice();
     Judgment judgment = choice.judgment();
     ExportTexts.OfItem item = texts.of(compared);
-    List<String> row = new ArrayList<>();
-    row.add(Long.toString(recorded.number()));
+    List<Object> row = new ArrayList<>();
+    row.add(recorded.number());
     row.add(recorded.at());
     row.add(texts.annotator(choice.annotator()));
     row.add(choice.item());
@@ -67,21 +59,17 @@ final class ChoiceTable {
     row.add(item.candidate(choice.second()));
     row.add(judgment.preference().id());
     row.add(choice.winner() < 0 ? "" : item.candidate(choice.winner()));
-    row.add(cell(judgment.confidence()));
-    row.add(cell(item.shown(judgment.reason())));
-    row.add(cell(item.shown(judgment.edit())));
-    row.add(cell(judgment.seconds()));
+    row.add(judgment.confidence());
+    row.add(item.shown(judgment.reason()));
+    row.add(item.shown(judgment.edit()));
+    row.add(judgment.seconds());
     row.add(choice.selection().id());
-    row.add(cell(choice.probability()));
+    row.add(choice.probability());
     row.add(item.text(choice.first()));
     row.add(item.text(choice.second()));
     for (Ratings ratings : List.of(judgment.first(), judgment.second())) {
-      Ratings.AXES.forEach(axis -> row.add(cell(ratings.values().get(axis))));
+      Ratings.AXES.forEach(axis -> row.add(ratings.values().get(axis)));
     }
     return row;
-  }
-
-  private static String cell(Object value) {
-    return value == null ? "" : value.toString();
   }
 }

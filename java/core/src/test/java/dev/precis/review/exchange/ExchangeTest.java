@@ -5,6 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import de.siegmar.fastcsv.reader.CsvReader;
+import de.siegmar.fastcsv.reader.CsvRecord;
 import dev.precis.Fixtures;
 import dev.precis.alignment.preference.PreferenceExampleReader;
 import dev.precis.alignment.reward.RewardExamples;
@@ -161,6 +163,37 @@ class ExchangeTest {
     assertTrue(lines.get(1).contains(",Ann,d0,base,tuned,second,tuned,9,"), lines.get(1));
     assertTrue(lines.get(4).contains("\"Ann says hello, \"\"1\"\".\""), lines.get(4));
     assertTrue(lines.get(11).contains(",gold,"), lines.get(11));
+  }
+
+  /** What a spreadsheet would run as a formula is a text, whoever has written it. */
+  @Test
+  void noCellOfTheTableIsAFormula() throws IOException {
+    Path votes = folder.resolve("formulas");
+    ComparisonItem item =
+        new ComparisonItem(
+            "-d",
+            "Ann: Hi.",
+            false,
+            List.of(
+                new CandidateText("@base", "=HYPERLINK(\"http://evil.example\")", null),
+                new CandidateText("+tuned", "\t=1+1", null)),
+            false);
+    Judgment judgment =
+        new Judgment(Preference.FIRST, 9, Ratings.NONE, Ratings.NONE, null, "\r=2", 0.5);
+    ComparisonProject.create(
+        votes,
+        Comparisons.settings(1, 0, "=Ann"),
+        List.of(item),
+        List.of(new Choice("=Ann", "-d", 0, 1, false, PairSelection.RANDOM, 0.25, judgment)));
+    Path file = export(ComparisonProject.read(votes), ExportFormat.CSV, false);
+    try (CsvReader<CsvRecord> reader = CsvReader.builder().ofCsvRecord(file)) {
+      List<CsvRecord> rows = reader.stream().toList();
+      for (String cell : rows.get(1).getFields()) {
+        assertFalse(cell.matches("(?s)[=+\\-@\t\r].*"), cell);
+      }
+      assertTrue(rows.get(1).getFields().contains("'=HYPERLINK(\"http://evil.example\")"));
+      assertTrue(rows.get(1).getFields().containsAll(List.of("'=Ann", "'-d", "'@base", "0.25")));
+    }
   }
 
   /** An export that is imported gives the same answers, whatever the other program is. */
