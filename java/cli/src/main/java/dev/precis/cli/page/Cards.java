@@ -20,7 +20,7 @@ public record Cards(String remark, String elsewhere, int together, List<Card> ca
    * @param title names it
    * @param note what is measured of it, in a few words; empty for nothing
    * @param tags what the filter finds it by
-   * @param source the text that was summarized, which is folded
+   * @param source the text that was summarized, which is folded; empty for none
    * @param entries what became of it
    */
   public record Card(
@@ -97,9 +97,11 @@ public record Cards(String remark, String elsewhere, int together, List<Card> ca
     if (!card.note.isEmpty()) {
       html.append("<p class=\"note\">").append(Html.text(card.note)).append("</p>\n");
     }
-    html.append(
-        "<details><summary>The dialogue</summary>\n<p class=\"text\" dir=\"auto\">%s</p></details>\n"
-            .formatted(Html.text(card.source)));
+    if (!card.source.isEmpty()) {
+      html.append(
+          "<details><summary>The dialogue</summary>\n<p class=\"text\" dir=\"auto\">%s</p></details>\n"
+              .formatted(Html.text(card.source)));
+    }
     html.append("<dl>\n");
     for (Entry entry : card.entries) {
       html.append("<div><dt>").append(Html.text(entry.name));

@@ -236,7 +236,10 @@ public final class RewardCommand extends BaseCommand {
           opened,
           folder,
           "%,d pairs".formatted(split.training().size()),
-          () -> split.heldOut().isEmpty() ? null : RewardReport.of(trainer.report()));
+          () ->
+              split.heldOut().isEmpty()
+                  ? null
+                  : RewardReport.of(trainer.report(), split.heldOut(), examples.tokenizer()));
     }
   }
 
@@ -280,7 +283,11 @@ public final class RewardCommand extends BaseCommand {
           opened,
           folder,
           "%,d texts".formatted(split.training().size()),
-          () -> split.heldOut().isEmpty() ? null : RewardReport.of(trainer.report()));
+          () ->
+              split.heldOut().isEmpty()
+                  ? null
+                  : RewardReport.of(
+                      trainer.report(), split.heldOut(), names, examples.tokenizer()));
     }
   }
 

@@ -1,9 +1,12 @@
 package dev.precis.cli.reward;
 
 import dev.precis.alignment.reward.ClassifierTrainer;
+import dev.precis.alignment.reward.LabelledExample;
+import dev.precis.alignment.reward.PairExample;
 import dev.precis.alignment.reward.RewardTrainer;
 import dev.precis.cli.chart.LineChart;
 import dev.precis.cli.chart.Series;
+import dev.precis.cli.page.Cards;
 import dev.precis.cli.page.HtmlPage;
 import dev.precis.cli.page.HtmlTable;
 import dev.precis.cli.report.Curves;
@@ -12,6 +15,7 @@ import dev.precis.cli.report.RunReport;
 import dev.precis.evaluation.Calibration;
 import dev.precis.evaluation.PairedBootstrap.Interval;
 import dev.precis.io.Json;
+import dev.precis.text.Tokenizer;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -24,18 +28,22 @@ import tools.jackson.databind.node.ObjectNode;
  *
  * @param what is counted: pairs or texts
  * @param numbers by name
+ * @param cards the held-out data, with what was predicted
  */
 public record RewardReport(
     String what,
     int count,
     Map<String, Double> numbers,
     Calibration calibration,
-    Map<String, ClassifierTrainer.ClassReport> classes) {
+    Map<String, ClassifierTrainer.ClassReport> classes,
+    Cards cards) {
 
   /** The normal distribution has 95 % within so many standard deviations. */
   private static final double NORMAL_95 = 1.959963984540054;
 
-  public static RewardReport of(RewardTrainer.Report report) {
+  /** Returns the evaluation of a reward model on pairs. */
+  static RewardReport of(
+      RewardTrainer.Report report, List<PairExample> pairs, Tokenizer tokenizer) {
     Map<String, Double> numbers = new LinkedHashMap<>();
     numbers.put("accuracy", report.calibration().accuracy());
     numbers.put("loss", report.loss());
@@ -43,17 +51,33 @@ public record RewardReport(
     numbers.put("ece", report.calibration().ece());
     numbers.put("chosen_reward", report.chosen());
     numbers.put("rejected_reward", report.rejected());
-    return new RewardReport("pairs", report.pairs(), numbers, report.calibration(), Map.of());
+    return new RewardReport(
+        "pairs",
+        report.pairs(),
+        numbers,
+        report.calibration(),
+        Map.of(),
+        HeldOutCards.ofPairs(tokenizer, pairs, report.rewards()));
   }
 
-  public static RewardReport of(ClassifierTrainer.Report report) {
+  /** Returns the evaluation of a classifier on texts. */
+  static RewardReport of(
+      ClassifierTrainer.Report report,
+      List<LabelledExample> texts,
+      List<String> labels,
+      Tokenizer tokenizer) {
     Map<String, Double> numbers = new LinkedHashMap<>();
     numbers.put("accuracy", report.calibration().accuracy());
     numbers.put("loss", report.loss());
     numbers.put("brier", report.brier());
     numbers.put("ece", report.calibration().ece());
     return new RewardReport(
-        "texts", report.texts(), numbers, report.calibration(), report.classes());
+        "texts",
+        report.texts(),
+        numbers,
+        report.calibration(),
+        report.classes(),
+        HeldOutCards.ofTexts(tokenizer, texts, labels, report.probabilities()));
   }
 
   public String text() {
@@ -145,6 +169,7 @@ public record RewardReport(
             "On %,d held-out %s".formatted(count, what), true, List.of("measure", "value"));
     numbers.forEach((name, value) -> table.row(name.replace('_', ' '), List.of(number(value))));
     report.section("Evaluation", table.html() + classesHtml() + calibrationHtml());
+    report.lastSection("Examples", cards.html());
   }
 
   /**

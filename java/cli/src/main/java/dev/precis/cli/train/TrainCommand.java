@@ -64,6 +64,8 @@ import picocli.CommandLine.Option;
       "      --input test.jsonl"
     })
 public final class TrainCommand extends BaseCommand {
+  private static final int MOST_EXAMPLES = 100;
+
   @ArgGroup(validate = false)
   private StartOptions start = new StartOptions();
 
@@ -91,6 +93,15 @@ public final class TrainCommand extends BaseCommand {
       names = "--all-references",
       description = "Learn from every reference summary of a dialogue, not only the first.")
   private boolean allReferences;
+
+  @Option(
+      names = "--report-examples",
+      paramLabel = "N",
+      defaultValue = "6",
+      description =
+          "Dialogues of --eval-data (or of --data without it) that are summarized before and after"
+              + " training for report.html; 0: none (default: ${DEFAULT-VALUE}).")
+  private int reportExamples;
 
   @Override
   protected Map<String, String> defaults() {
@@ -129,7 +140,9 @@ public final class TrainCommand extends BaseCommand {
         if (run.resume()) {
           trainer.resume();
         }
-        return train(t5, trainer, opened, training.size(), options, folder);
+        ExampleSummaries shown =
+            new ExampleSummaries(t5, tokenizer, opened, reportExamples, training, evaluation);
+        return train(t5, trainer, opened, training.size(), options, folder, shown);
       }
     }
   }
@@ -146,6 +159,9 @@ public final class TrainCommand extends BaseCommand {
     evalMetric.check(this, steps.evaluation().evalData() != null);
     prompts.check(this);
     targets.check(this);
+    if (reportExamples < 0 || reportExamples > MOST_EXAMPLES) {
+      throw usage("--report-examples must be 0 to 100, not " + reportExamples);
+    }
   }
 
   private TrainingOptions options() {
@@ -258,15 +274,19 @@ public final class TrainCommand extends BaseCommand {
       RunFolder opened,
       int examples,
       TrainingOptions options,
-      Path folder) {
+      Path folder,
+      ExampleSummaries shown) {
     long trained = t5.parameters().count();
     note(
         "trainable params: %,d || all params: %,d || trainable%%: %.4f"
             .formatted(trained, t5.parameterCount(), 100.0 * trained / t5.parameterCount()));
     TrainingSession session = new TrainingSession(this, trainer, opened);
     session.announce("%,d examples".formatted(examples), options.stepSize(), run.checksMemory());
+    if (trainer.done() == 0 && !start.random()) {
+      shown.begin();
+    }
     TrainingLoop.Result result =
-        session.train(Curves.FINE_TUNING, trained, t5.parameterCount(), report -> {});
+        session.train(Curves.FINE_TUNING, trained, t5.parameterCount(), shown::addTo);
     if (result.end() == TrainingLoop.End.INTERRUPTED) {
       return FAILED;
     }

@@ -103,6 +103,14 @@ final class ReportPagesTest {
     for (String cost : List.of("Time of the steps", "Peak memory", "Parameters trained")) {
       assertTrue(text(".costs").contains(cost), text(".costs"));
     }
+    assertEquals(6, count("article"));
+    assertEquals(
+        "reference before training after training",
+        browser.evaluate(
+            "[...document.querySelectorAll('article:first-of-type dt')]"
+                + ".map(t => t.firstChild.textContent.trim()).join(' ')"));
+    assertTrue(count("article ins") > 0, "words that the reference has not are marked");
+    assertTrue(text("article details").contains(":"), text("article details"));
     // The rates of a run have different labels.
     String labels =
         browser.evaluate(
@@ -144,7 +152,22 @@ final class ReportPagesTest {
         output);
     check("reward", output.resolve("report.html"));
     assertTrue(text(".results").contains("The accuracy on held-out pairs is"), text(".results"));
+    assertTrue(count("article") > 3, "the held-out pairs are shown");
+    assertTrue(text("article h3").matches("Pair \\d+"), text("article h3"));
+    assertTrue(count("article del") > 0 && count("article ins") > 0, "differences are marked");
+    assertEquals(0, count("article details"));
+    double first = margin(0);
+    assertTrue(first < margin(count("article") - 1), "the worst mistake comes first");
     assertTrue(text(".results").contains("95 % interval"), text(".results"));
+  }
+
+  private double margin(int card) throws InterruptedException {
+    return Double.parseDouble(
+        browser.evaluate(
+            "document.querySelectorAll('article .note')[0].closest('[data-cards]')"
+                + ".querySelectorAll('article')[%d].querySelector('.note').textContent"
+                    .formatted(card)
+                + ".replace('the chosen text is ahead by ', '')"));
   }
 
   @Test

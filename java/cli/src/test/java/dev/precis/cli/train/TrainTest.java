@@ -93,6 +93,10 @@ final class TrainTest {
     assertTrue(report.contains("<h1>LoRA fine-tuning of t5-tiny on dialogues.jsonl</h1>"), report);
     assertTrue(report.contains("The evaluation loss is "), report);
     assertTrue(report.contains("<figcaption>Evaluation loss"), report);
+    assertEquals(6, report.split("<article", -1).length - 1);
+    assertTrue(report.contains("of the evaluation data, evenly spread"), report);
+    assertTrue(report.contains("before training") && report.contains("after training"), report);
+    assertTrue(Files.exists(output.resolve("first-summaries.json")));
     JsonNode results = Json.mapper().readTree(Files.readString(output.resolve("results.json")));
     assertEquals(trained, results.at("/cost/trained_parameters").intValue());
     assertEquals(3, results.at("/cost/steps").intValue());

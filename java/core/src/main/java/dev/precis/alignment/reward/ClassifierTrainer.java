@@ -27,13 +27,20 @@ public final class ClassifierTrainer extends ClassifierLoop<LabelledExample> {
    * @param brier Brier score: mean over the texts of sum_k (p_k - [k is the label])^2
    * @param calibration calibration of the predicted label
    * @param classes precision and recall by label
+   * @param probabilities of each held-out text, by the index of the label
    */
   public record Report(
       int texts,
       double loss,
       double brier,
       Calibration calibration,
-      Map<String, ClassReport> classes) {}
+      Map<String, ClassReport> classes,
+      List<double[]> probabilities) {
+    /** Copies the list. */
+    public Report {
+      probabilities = List.copyOf(probabilities);
+    }
+  }
 
   /**
    * Precision and recall of a label.
@@ -142,6 +149,7 @@ public final class ClassifierTrainer extends ClassifierLoop<LabelledExample> {
     double loss = 0;
     double brier = 0;
     double[] p = new double[labels.size()];
+    List<double[]> all = new ArrayList<>();
     for (int at = 0; at < n; at += options().batchSize()) {
       List<LabelledExample> micro = texts.subList(at, Math.min(n, at + options().batchSize()));
       Tensor logits = logits(micro);
@@ -149,6 +157,7 @@ public final class ClassifierTrainer extends ClassifierLoop<LabelledExample> {
         int label = micro.get(i).label();
         loss += probabilities(logits, i, label, p);
         int best = best(p);
+        all.add(p.clone());
         confidences[at + i] = p[best];
         right[at + i] = best == label ? 1 : 0;
         present[label]++;
@@ -168,6 +177,11 @@ public final class ClassifierTrainer extends ClassifierLoop<LabelledExample> {
               present[k], (double) found[k] / named[k], (double) found[k] / present[k]));
     }
     return new Report(
-        n, loss / n, brier / n, Calibration.of(1.0 / labels.size(), confidences, right), classes);
+        n,
+        loss / n,
+        brier / n,
+        Calibration.of(1.0 / labels.size(), confidences, right),
+        classes,
+        all);
   }
 }

@@ -28,6 +28,7 @@ public final class RewardTrainer extends ClassifierLoop<PairExample> {
    * @param chosen mean reward of the chosen side
    * @param rejected mean reward of the rejected side
    * @param calibration calibration of the predicted side's probability, from 0.5
+   * @param rewards of each held-out pair, in their order
    */
   public record Report(
       int pairs,
@@ -35,7 +36,16 @@ public final class RewardTrainer extends ClassifierLoop<PairExample> {
       double brier,
       double chosen,
       double rejected,
-      Calibration calibration) {}
+      Calibration calibration,
+      List<PairReward> rewards) {
+    /** Copies the rewards. */
+    public Report {
+      rewards = List.copyOf(rewards);
+    }
+  }
+
+  /** The rewards of the two sides of a pair. */
+  public record PairReward(double chosen, double rejected) {}
 
   /**
    * Prepares a run, which starts from the beginning unless it is resumed.
@@ -114,6 +124,7 @@ public final class RewardTrainer extends ClassifierLoop<PairExample> {
     List<PairExample> pairs = heldOut();
     double[] confidences = new double[pairs.size()];
     double[] right = new double[pairs.size()];
+    List<PairReward> rewards = new ArrayList<>();
     double loss = 0;
     double brier = 0;
     double chosen = 0;
@@ -126,6 +137,7 @@ public final class RewardTrainer extends ClassifierLoop<PairExample> {
         double c = logits.get(i, 0);
         double r = logits.get(micro.size() + i, 0);
         double p = BradleyTerry.probability(c, r);
+        rewards.add(new PairReward(c, r));
         confidences[at + i] = Math.max(p, 1 - p);
         right[at + i] = right(c, r);
         loss += BradleyTerry.of(c, r, micro.get(i).margin(), centering).loss();
@@ -136,6 +148,12 @@ public final class RewardTrainer extends ClassifierLoop<PairExample> {
     }
     int n = pairs.size();
     return new Report(
-        n, loss / n, brier / n, chosen / n, rejected / n, Calibration.of(0.5, confidences, right));
+        n,
+        loss / n,
+        brier / n,
+        chosen / n,
+        rejected / n,
+        Calibration.of(0.5, confidences, right),
+        rewards);
   }
 }
