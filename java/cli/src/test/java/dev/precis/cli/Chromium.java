@@ -2,14 +2,11 @@ package dev.precis.cli;
 
 import dev.precis.server.Browser;
 import java.io.IOException;
-import java.io.InputStream;
-import java.io.StringReader;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Base64;
 import java.util.List;
-import java.util.Properties;
 import tools.jackson.databind.JsonNode;
 
 /** A headless Chromium that shows reports. */
@@ -80,21 +77,7 @@ public final class Chromium implements AutoCloseable {
 
   /** Returns the serious violations that axe-core finds, one a line. */
   public String accessibilityViolations() throws Exception {
-    Properties axe = new Properties();
-    axe.load(new StringReader(resource("/META-INF/maven/org.webjars.npm/axe-core/pom.properties")));
-    String version = axe.getProperty("version");
-    evaluate(
-        resource("/META-INF/resources/webjars/axe-core/%s/axe.min.js".formatted(version)) + ";''");
-    return evaluate(
-        "axe.run().then(r => r.violations.filter(v => v.impact === 'serious' || v.impact ==="
-            + " 'critical').map(v => v.id + ': ' + v.nodes.map(n => n.html + ' ' +"
-            + " n.failureSummary).join(' | ')).join('\\n'))");
-  }
-
-  private static String resource(String name) throws IOException {
-    try (InputStream in = Chromium.class.getResourceAsStream(name)) {
-      return new String(in.readAllBytes(), StandardCharsets.UTF_8);
-    }
+    return tab.accessibilityViolations();
   }
 
   @Override

@@ -3,17 +3,22 @@ package dev.precis.server;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.StringReader;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.net.http.WebSocket;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.List;
+import java.util.Properties;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -204,6 +209,27 @@ public final class Browser implements AutoCloseable {
       JsonNode shot = call("Page.captureScreenshot", "{\"format\":\"png\"}");
       Files.createDirectories(file.getParent());
       Files.write(file, Base64.getDecoder().decode(shot.path("data").asString()));
+    }
+
+    /** Returns the serious violations that axe-core finds on the page, one a line. */
+    public String accessibilityViolations() throws Exception {
+      Properties axe = new Properties();
+      axe.load(
+          new StringReader(resource("/META-INF/maven/org.webjars.npm/axe-core/pom.properties")));
+      String version = axe.getProperty("version");
+      evaluate(
+          resource("/META-INF/resources/webjars/axe-core/%s/axe.min.js".formatted(version))
+              + ";''");
+      return evaluate(
+          "axe.run().then(r => r.violations.filter(v => v.impact === 'serious' || v.impact ==="
+              + " 'critical').map(v => v.id + ': ' + v.nodes.map(n => n.html + ' ' +"
+              + " n.failureSummary).join(' | ')).join('\\n'))");
+    }
+
+    private static String resource(String name) throws IOException {
+      try (InputStream in = Browser.class.getResourceAsStream(name)) {
+        return new String(in.readAllBytes(), StandardCharsets.UTF_8);
+      }
     }
 
     void close() {

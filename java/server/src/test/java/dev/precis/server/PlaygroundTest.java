@@ -51,7 +51,9 @@ class PlaygroundTest {
         tab.evaluate(
             "String([...document.querySelectorAll('.token')].indexOf(document.activeElement))"));
     tab.screenshot(SHOTS.resolve("light.png"));
+    assertEquals("", tab.accessibilityViolations(), "light");
     tab.dark(true);
+    tab.screenshot(SHOTS.resolve("dark.png"));
     tab.size(390, 844, true);
     assertEquals(
         "true",
@@ -60,6 +62,9 @@ class PlaygroundTest {
     assertEquals(
         "rgb(20, 24, 29)", tab.evaluate("getComputedStyle(document.body).backgroundColor"));
     tab.screenshot(SHOTS.resolve("dark-390.png"));
+    assertEquals("", tab.accessibilityViolations(), "dark, on a phone");
+    tab.dark(false);
+    tab.screenshot(SHOTS.resolve("390.png"));
     assertEquals(
         "0",
         tab.evaluate(

@@ -1,8 +1,5 @@
 package dev.precis.cli.review;
 
-import dev.precis.alignment.reward.ClassifierReward;
-import dev.precis.alignment.reward.Completion;
-import dev.precis.alignment.reward.Score;
 import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.common.Prompts;
 import dev.precis.cli.evaluate.Candidate;
@@ -19,7 +16,6 @@ import dev.precis.generation.GenerationOptions;
 import dev.precis.io.InvalidInputException;
 import dev.precis.review.comparison.CandidateText;
 import dev.precis.review.comparison.ComparisonItem;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -67,11 +63,8 @@ final class CandidateTexts {
       items.add(
           new ComparisonItem(dialogue.id(), dialogue.dialogue(), dialogue.raw(), texts, false));
     }
-    List<ComparisonItem> scored =
-        options.rewardModel.rewardModel() == null ? items : scored(items, dialogues);
-    List<ComparisonItem> all = new ArrayList<>(scored);
-    all.addAll(gold);
-    return all;
+    items.addAll(gold);
+    return items;
   }
 
   private List<Candidate> candidates() {
@@ -118,35 +111,6 @@ final class CandidateTexts {
         .toList();
   }
 
-  private List<ComparisonItem> scored(List<ComparisonItem> items, List<Dialogue> dialogues) {
-    Path folder = command.resolve(options.rewardModel.rewardModel());
-    List<ComparisonItem> scored = new ArrayList<>();
-    try (ClassifierReward reward =
-        ClassifierReward.load(
-            folder,
-            command.common().classifierOptions(),
-            options.rewardLabel,
-            ClassifierReward.Measure.LOGIT,
-            null)) {
-      for (int i = 0; i < items.size(); i++) {
-        ComparisonItem item = items.get(i);
-        String prompt = prompts.of(dialogues.get(i));
-        List<Completion> completions =
-            item.texts().stream()
-                .map(text -> new Completion(item.id(), prompt, text.text(), List.of()))
-                .toList();
-        List<Score> scores = reward.checked(completions);
-        List<CandidateText> texts = new ArrayList<>();
-        for (int j = 0; j < scores.size(); j++) {
-          CandidateText text = item.texts().get(j);
-          texts.add(new CandidateText(text.candidate(), text.text(), scores.get(j).value()));
-        }
-        scored.add(new ComparisonItem(item.id(), item.dialogue(), item.raw(), texts, false));
-      }
-    }
-    return scored;
-  }
-
   /** Refuses options that do not go together, before anything is read or generated. */
   void check() {
     if (options.data == null) {
@@ -155,9 +119,6 @@ final class CandidateTexts {
     }
     if (options.candidates.size() < 2) {
       throw command.usage("--candidate must be given two times or more: people compare two texts");
-    }
-    if (options.rewardLabel != null && options.rewardModel.rewardModel() == null) {
-      throw command.usage("--reward-label needs --reward-model");
     }
     options.prompts.check(command);
     options.batch.checkBatchSize(command);

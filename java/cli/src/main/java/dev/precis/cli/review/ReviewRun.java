@@ -8,6 +8,7 @@ import dev.precis.review.comparison.ComparisonSession;
 import dev.precis.server.review.ReviewServer;
 import dev.precis.server.review.ReviewServerOptions;
 import java.time.Duration;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.logging.Level;
@@ -30,7 +31,8 @@ final class ReviewRun {
       ListenOptions listen,
       ComparisonSession session,
       Gate gate,
-      Map<String, String> tokens) {
+      Map<String, String> tokens,
+      Map<String, String> managers) {
     WEB_SERVER.setLevel(Level.WARNING); // it would print its features and its port
     ReviewServerOptions options =
         new ReviewServerOptions(
@@ -43,10 +45,14 @@ final class ReviewRun {
     CountDownLatch signal = new CountDownLatch(1);
     try (GracefulShutdown shutdown = new GracefulShutdown(signal::countDown);
         ReviewServer server =
-            listen.start(() -> ReviewServer.start(session, gate, tokens, options))) {
-      tokens.forEach(
-          (name, token) ->
-              command.terminal().println(name + ": " + ReviewServer.page(server.address(), token)));
+            listen.start(() -> ReviewServer.start(session, gate, tokens, managers, options))) {
+      for (Map<String, String> people : List.of(tokens, managers)) {
+        people.forEach(
+            (name, token) ->
+                command
+                    .terminal()
+                    .println(name + ": " + ReviewServer.page(server.address(), token)));
+      }
       command.note("Who has an address acts in that name. Ctrl-C ends the server.");
       signal.await();
       server.drain(DRAIN);

@@ -34,6 +34,9 @@ final class ReviewStart {
 
   int run() {
     options.listen.check(command);
+    if (options.rewardLabel != null && options.rewardModel.rewardModel() == null) {
+      throw command.usage("--reward-label needs --reward-model");
+    }
     if (options.output == null && !command.given("--queue")) {
       throw command.usage(
           "--output FOLDER is missing, the project of the comparisons, or --queue FILE, of the"
@@ -42,7 +45,8 @@ final class ReviewStart {
     ComparisonProject project = options.output == null ? null : project();
     try (ComparisonSession session = project == null ? null : ComparisonSession.open(project);
         Gate gate = command.given("--queue") ? options.queue.open() : null) {
-      return ReviewRun.serve(command, options.listen, session, gate, tokens(project));
+      return ReviewRun.serve(
+          command, options.listen, session, gate, tokens(project), managers(project));
     } catch (NoClassDefFoundError e) {
       throw new InvalidInputException(
           "The class %s is missing: start 'precis review' by its launcher, or add precis-server to the class path"
@@ -66,6 +70,22 @@ final class ReviewStart {
     return tokens;
   }
 
+  private Map<String, String> managers(ComparisonProject project) {
+    Map<String, String> tokens = new LinkedHashMap<>();
+    for (String name : options.managers) {
+      if (project == null) {
+        throw command.usage("--manager needs --output, a project whose agreement there is to see");
+      }
+      if (project.settings().annotators().contains(name)) {
+        throw command.usage(
+            "--manager %s is an annotator of the project: who sees the ranking cannot answer blind"
+                .formatted(name));
+      }
+      tokens.put(name, project.managerToken(name));
+    }
+    return tokens;
+  }
+
   private List<String> annotators() {
     return options.annotators.isEmpty() ? List.of("reviewer") : options.annotators;
   }
@@ -85,7 +105,10 @@ final class ReviewStart {
         }
       }
       ComparisonProject project = ComparisonProject.read(folder);
-      return options.annotators.isEmpty() ? project : project.withAnnotators(options.annotators);
+      if (!options.annotators.isEmpty()) {
+        project = project.withAnnotators(options.annotators);
+      }
+      return options.rewardModel.rewardModel() == null ? project : scored(project);
     }
     CandidateTexts texts = new CandidateTexts(command, options);
     texts.check();
@@ -94,11 +117,22 @@ final class ReviewStart {
     List<ComparisonItem> items = texts.items();
     try (OutputFolder output = OutputFolder.create(folder)) {
       ComparisonProject.create(output.path(), settings, items);
+      if (options.rewardModel.rewardModel() != null) {
+        scored(ComparisonProject.read(output.path()));
+      }
       output.commit();
     }
     ComparisonProject project = ComparisonProject.read(folder);
     noteSame(project);
     return project;
+  }
+
+  /** Gives the texts the scores of the model that is given now. */
+  private ComparisonProject scored(ComparisonProject project) {
+    RewardScores scores = new RewardScores(command, options);
+    return project.withScores(
+        scores.of(project.items(), PromptTemplate.of(project.settings().template())),
+        scores.modelHash());
   }
 
   private ComparisonSettings settings() {
@@ -112,9 +146,7 @@ final class ReviewStart {
             ? ""
             : BoundedFile.readText(options.guidelines, MAX_GUIDELINES, "guidelines"),
         template.text(),
-        options.rewardModel.rewardModel() == null
-            ? PairSelection.RANDOM
-            : PairSelection.LEAST_SURE);
+        PairSelection.RANDOM);
   }
 
   private void noteSame(ComparisonProject project) {

@@ -52,6 +52,15 @@ final class StartOptions {
   List<String> annotators = List.of();
 
   @Option(
+      names = "--manager",
+      paramLabel = "NAME",
+      description =
+          "Who sees the agreement and the ranking of the candidates while people work, at an"
+              + " address of their own; nobody who answers, because the ranking has the candidates'"
+              + " names.")
+  List<String> managers = List.of();
+
+  @Option(
       names = "--overlap",
       paramLabel = "K",
       defaultValue = "1",
@@ -90,7 +99,8 @@ final class StartOptions {
       description =
           "The label whose logit is the score, if the reward model has several. With a reward model"
               + " the pair comes first of which it is least sure; without, pairs come in an order"
-              + " drawn by --seed.")
+              + " drawn by --seed. For a project that exists, the scores and the order are replaced"
+              + " by those of this model.")
   String rewardLabel;
 
   @Mixin ListenOptions listen = new ListenOptions();

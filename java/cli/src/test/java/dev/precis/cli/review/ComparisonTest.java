@@ -13,13 +13,16 @@ import dev.precis.cli.CommandLineRun;
 import dev.precis.io.Json;
 import dev.precis.review.Gate;
 import dev.precis.review.comparison.ComparisonProject;
+import dev.precis.review.comparison.PairSelection;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import tools.jackson.databind.JsonNode;
 
 /**
  * From candidates to pairs: {@code review start}, {@code agreement}, {@code export}, {@code
@@ -71,6 +74,78 @@ class ComparisonTest {
       assertTrue(doubt >= last, "the least sure first");
       last = doubt;
     }
+  }
+
+  /** A round: labels, a reward model from them, and labels where that one is least sure. */
+  @Test
+  void aRewardModelThatWasTrainedMeanwhileSaysWhatIsAskedNext() throws Exception {
+    start("--seed", 1).close();
+    assertTrue(ComparisonProject.read(votes).items().getFirst().texts().getFirst().score() == null);
+    try (Page page =
+        new Page(
+            "review",
+            "start",
+            "--output",
+            votes,
+            "--reward-model",
+            FIXTURES.resolve("roberta-tiny"),
+            "--reward-label",
+            label(),
+            "--port",
+            0)) {
+      page.answer("reviewer", 3, (first, second) -> first.startsWith("Plain"));
+    }
+    double last = -1;
+    for (var each : ComparisonProject.read(votes).choices()) {
+      assertEquals(PairSelection.LEAST_SURE, each.choice().selection());
+      double doubt = Math.abs(each.choice().probability() - 0.5);
+      assertTrue(doubt >= last, "the least sure first");
+      last = doubt;
+    }
+    assertTrue(
+        Files.readString(votes.resolve("choices.jsonl")).contains("\"reward_model_sha256\":\""));
+    refused(
+        "--reward-label needs --reward-model",
+        run("review", "start", "--output", votes, "--reward-label", "x"));
+  }
+
+  private Page start(Object... more) throws Exception {
+    List<Object> all =
+        new ArrayList<>(
+            List.of(
+                "review",
+                "start",
+                "--data",
+                DIALOGUES,
+                "--candidate",
+                "plain=" + Page.summaries(folder, "plain", "Plain words about %s."),
+                "--candidate",
+                "other=" + Page.summaries(folder, "other", "Other words, on %s, and more."),
+                "--output",
+                votes,
+                "--port",
+                0));
+    all.addAll(List.of(more));
+    return new Page(all.toArray());
+  }
+
+  /** A manager sees the ranking; the page of who answers has no candidate's name. */
+  @Test
+  void aManagerSeesTheAgreement() throws Exception {
+    try (Page page = start("--annotator", "Ann", "--manager", "Mia")) {
+      page.answer("Ann", 4, (first, second) -> first.startsWith("Other"));
+      JsonNode report = page.send("Mia", "agreement", null);
+      assertEquals(4, report.path("answers").intValue());
+      assertEquals("other", report.at("/ranking/0/candidate").asString());
+      assertTrue(page.send("Ann", "agreement", null).at("/error/message").isString());
+      assertTrue(page.send("Mia", "next", null).at("/error/message").isString());
+    }
+    refused(
+        "is an annotator of the project",
+        run("review", "start", "--output", votes, "--manager", "Ann", "--port", 0));
+    Path queue = folder.resolve("queue.jsonl");
+    Gate.open(queue).close();
+    refused("--manager needs", run("review", "start", "--queue", queue, "--manager", "Mia"));
   }
 
   private static String label() {

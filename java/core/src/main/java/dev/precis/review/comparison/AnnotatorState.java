@@ -9,8 +9,8 @@ import java.util.Map;
 
 /** The choices of one annotator, and the tasks that were handed out and have none yet. */
 final class AnnotatorState {
-  /** A choice that is not undone. */
-  record Done(long number, Task task, boolean skipped, Double seconds) {}
+  /** A choice that is not undone; {@code swapped} if text b stood first. */
+  record Done(long number, Task task, boolean swapped, boolean skipped, Double seconds) {}
 
   private final List<Done> done = new ArrayList<>();
   private final List<Task> reserved = new ArrayList<>();
@@ -23,6 +23,11 @@ final class AnnotatorState {
 
   List<Task> reserved() {
     return reserved;
+  }
+
+  /** Returns the choice of a task, which there must be. */
+  Done of(Task task) {
+    return done.stream().filter(each -> each.task().equals(task)).findFirst().orElseThrow();
   }
 
   boolean has(Task task) {

@@ -22,11 +22,19 @@ final class ChoiceLog {
     return folder.resolve(NAME);
   }
 
-  /** Returns the entry that says which items the choices are about. */
-  static ObjectNode items(String sha256) {
+  /**
+   * Returns the entry that says which items the choices are about.
+   *
+   * @param rewardModel the hash of the model that has scored them; null: none, or the same as
+   *     before
+   */
+  static ObjectNode items(String sha256, String rewardModel) {
     ObjectNode json = Json.mapper().createObjectNode();
     json.put("action", ITEMS);
     json.put("sha256", sha256);
+    if (rewardModel != null) {
+      json.put("reward_model_sha256", rewardModel);
+    }
     return json;
   }
 

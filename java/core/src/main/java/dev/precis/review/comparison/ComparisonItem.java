@@ -28,6 +28,19 @@ public record ComparisonItem(
     }
   }
 
+  /**
+   * Returns the same with a reward model's scores.
+   *
+   * @param scores one for each text
+   */
+  public ComparisonItem withScores(List<Double> scores) {
+    List<CandidateText> scored = new ArrayList<>();
+    for (int i = 0; i < texts.size(); i++) {
+      scored.add(new CandidateText(texts.get(i).candidate(), texts.get(i).text(), scores.get(i)));
+    }
+    return new ComparisonItem(id, dialogue, raw, scored, gold);
+  }
+
   ObjectNode json() {
     ObjectNode json = Json.mapper().createObjectNode();
     json.put("id", id);

@@ -84,7 +84,7 @@ public final class ComparisonProject {
     String lines = lines(items);
     AtomicFile.writeText(folder.resolve(ITEMS), lines);
     try (Journal journal = Journal.open(ChoiceLog.file(folder))) {
-      journal.append(ChoiceLog.items(hash(lines)));
+      journal.append(ChoiceLog.items(hash(lines), null));
       journal.append(choices.stream().map(Choice::json).toList());
     }
     // Last, because it makes the folder a project.
@@ -201,6 +201,11 @@ public final class ComparisonProject {
     return HexFormat.of().formatHex(secret.derive(TOKEN_BYTES, "token", annotator));
   }
 
+  /** Returns the token of somebody who sees how far annotators agree; it is a secret. */
+  public String managerToken(String name) {
+    return HexFormat.of().formatHex(secret.derive(TOKEN_BYTES, "manager", name));
+  }
+
   ProjectSecret secret() {
     return secret;
   }
@@ -219,6 +224,39 @@ public final class ComparisonProject {
   }
 
   /**
+   * Gives the texts a reward model's scores, and returns the project with them. From then on the
+   * pairs come first of which the model is least sure. Choices stay as they are.
+   *
+   * @param scored the project's items with scores, in their order
+   * @param rewardModel the hash of the model's weights, which the journal keeps
+   * @throws InvalidInputException if another process has the project open
+   */
+  public ComparisonProject withScores(List<ComparisonItem> scored, String rewardModel) {
+    Map<String, ComparisonItem> changed = new LinkedHashMap<>();
+    scored.forEach(item -> changed.put(item.id(), item));
+    if (!List.copyOf(changed.keySet()).equals(List.copyOf(items.keySet()))) {
+      throw new IllegalArgumentException("the scores are those of other items");
+    }
+    try (Journal journal = Journal.open(ChoiceLog.file(folder))) {
+      replaceItems(journal, scored, rewardModel);
+    }
+    ComparisonSettings leastSure = settings.leastSure();
+    writeSettings(folder, leastSure);
+    return new ComparisonProject(folder, leastSure, changed, secret);
+  }
+
+  /** Writes items; the journal names them before they are there, and those before until then. */
+  private void replaceItems(Journal journal, List<ComparisonItem> changed, String rewardModel) {
+    String before = hash(lines(items()));
+    if (!ChoiceLog.itemHashes(journal.entries()).getLast().equals(before)) {
+      journal.append(ChoiceLog.items(before, null)); // a process ended between the two writes
+    }
+    String lines = lines(changed);
+    journal.append(ChoiceLog.items(hash(lines), rewardModel));
+    AtomicFile.writeText(folder.resolve(ITEMS), lines);
+  }
+
+  /**
    * Takes an item, its texts and all that was said of it out of a project for good. The chain of
    * the journal holds.
    *
@@ -234,9 +272,7 @@ public final class ComparisonProject {
       if (kept.size() == project.items.size()) {
         return erased > 0;
       }
-      String lines = lines(kept);
-      journal.append(ChoiceLog.items(hash(lines)));
-      AtomicFile.writeText(folder.resolve(ITEMS), lines);
+      project.replaceItems(journal, kept, null);
       return true;
     }
   }

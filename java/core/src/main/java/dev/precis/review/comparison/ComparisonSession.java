@@ -1,15 +1,16 @@
 package dev.precis.review.comparison;
 
 import dev.precis.io.InvalidInputException;
+import dev.precis.io.JsonObject;
 import dev.precis.review.Journal;
 import dev.precis.review.comparison.AnnotatorState.Done;
 import dev.precis.review.comparison.ComparisonPair.Key;
+import dev.precis.review.comparison.TaskIds.Shown;
 import dev.precis.review.comparison.TaskIds.Task;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import tools.jackson.databind.node.ObjectNode;
 
 /**
  * A project that people work on: hands out comparisons and records answers. One process has a
@@ -72,6 +73,7 @@ public final class ComparisonSession implements AutoCloseable {
     return new Done(
         number,
         new Task(pair, choice.repeat()),
+        choice.first() > choice.second(),
         choice.judgment().preference() == Preference.SKIP,
         choice.judgment().seconds());
   }
@@ -108,11 +110,25 @@ public final class ComparisonSession implements AutoCloseable {
 
   private ComparisonTask task(String annotator, Task task) {
     ComparisonPair pair = pairs.get(task.pair());
-    boolean swapped = plan.swapped(annotator, task.pair(), task.repeat());
+    boolean swapped = swapped(annotator, task);
     String a = pair.item().texts().get(pair.a()).text();
     String b = pair.item().texts().get(pair.b()).text();
     return new ComparisonTask(
-        ids.id(annotator, task), pair.item().dialogue(), swapped ? b : a, swapped ? a : b);
+        ids.id(annotator, new Shown(task, swapped)),
+        pair.item().dialogue(),
+        swapped ? b : a,
+        swapped ? a : b);
+  }
+
+  /** Returns whether text b stands first: a repeat has the places of the first time changed. */
+  private boolean swapped(String annotator, Task task) {
+    Task first = new Task(task.pair(), false);
+    AnnotatorState state = scheduler.of(annotator);
+    boolean swapped =
+        task.repeat() && state.has(first)
+            ? state.of(first).swapped()
+            : plan.swapped(annotator, task.pair());
+    return swapped ^ task.repeat();
   }
 
   /**
@@ -123,11 +139,12 @@ public final class ComparisonSession implements AutoCloseable {
    * @throws StaleTaskException if the annotator has no such task, or answered it otherwise
    */
   public synchronized long choose(String annotator, String taskId, Judgment judgment) {
-    Task task = ids.task(annotator, taskId);
-    if (task == null) {
+    Shown shown = ids.task(annotator, taskId);
+    if (shown == null) {
       throw new StaleTaskException("This comparison does not exist any more: take the next one");
     }
-    Choice choice = choice(annotator, task, judgment);
+    Task task = shown.task();
+    Choice choice = choice(annotator, shown, judgment);
     AnnotatorState state = scheduler.of(annotator);
     if (state.has(task)) {
       return earlier(state, task, choice);
@@ -138,19 +155,21 @@ public final class ComparisonSession implements AutoCloseable {
   }
 
   private long earlier(AnnotatorState state, Task task, Choice choice) {
-    Done earlier =
-        state.done().stream().filter(each -> each.task().equals(task)).findFirst().orElseThrow();
-    ObjectNode recorded = journal.entries().get((int) earlier.number() - 1).content();
-    if (!choice.json().toString().equals(recorded.toString())) {
+    Done earlier = state.of(task);
+    Journal.Entry entry = journal.entries().get((int) earlier.number() - 1);
+    Choice recorded = Choice.of(new JsonObject("entry " + entry.number(), entry.content()));
+    // Not the probability, which another reward model may have changed meanwhile.
+    if (recorded.first() != choice.first() || !recorded.judgment().equals(choice.judgment())) {
       throw new StaleTaskException(
           "You have answered this comparison before: undo that answer to change it");
     }
     return earlier.number();
   }
 
-  private Choice choice(String annotator, Task task, Judgment judgment) {
+  private Choice choice(String annotator, Shown shown, Judgment judgment) {
+    Task task = shown.task();
     ComparisonPair pair = pairs.get(task.pair());
-    boolean swapped = plan.swapped(annotator, task.pair(), task.repeat());
+    boolean swapped = shown.swapped();
     PairSelection selection =
         task.repeat()
             ? PairSelection.REPEAT
@@ -190,6 +209,17 @@ public final class ComparisonSession implements AutoCloseable {
     long[] counts = scheduler.progress();
     return new Progress(
         state.done().size(), counts[0], counts[1], seconds > 0 ? HOUR / seconds : 0);
+  }
+
+  /** Returns the progress of all annotators together; their pace is not known. */
+  public synchronized Progress progress() {
+    long[] counts = scheduler.progress();
+    return new Progress(scheduler.done(), counts[0], counts[1], 0);
+  }
+
+  /** Returns the number of entries of the journal, which grows with every answer and undo. */
+  public int entries() {
+    return journal.entries().size();
   }
 
   /** Closes the journal. */

@@ -73,6 +73,12 @@ public record ComparisonSettings(
     return new ComparisonSettings(seed, overlap, repeats, all, guidelines, template, selection);
   }
 
+  /** Returns the same with pairs selected by the doubt of a reward model. */
+  ComparisonSettings leastSure() {
+    return new ComparisonSettings(
+        seed, overlap, repeats, annotators, guidelines, template, PairSelection.LEAST_SURE);
+  }
+
   ObjectNode json() {
     ObjectNode json = Json.mapper().createObjectNode();
     json.put("format", FORMAT);

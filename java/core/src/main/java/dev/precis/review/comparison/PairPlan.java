@@ -67,11 +67,11 @@ final class PairPlan {
     return gold;
   }
 
-  /** Returns whether text b stands first; a repeat has the places changed. */
-  boolean swapped(String annotator, int pair, boolean repeat) {
+  /** Returns whether text b stands first. */
+  boolean swapped(String annotator, int pair) {
     long bits = SplitMix64.mix(seed, annotator.hashCode(), group[pair], rank[pair] / 2);
     boolean first = (bits & 1) == 1;
-    return first ^ rank[pair] % 2 == 1 ^ repeat;
+    return first ^ rank[pair] % 2 == 1;
   }
 
   /** Returns a number in [0, 1) that is drawn for an annotator and the n-th of a kind. */

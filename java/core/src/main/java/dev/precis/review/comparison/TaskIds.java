@@ -11,11 +11,15 @@ import javax.crypto.spec.SecretKeySpec;
 /**
  * The ids by which a browser names its tasks. They are encrypted, so that nobody sees which task is
  * a hidden repeat or a gold pair, and hold a keyed hash of annotator and pair, so that an id is
- * valid for one annotator only, and not for another pair that has taken its place in the list.
+ * valid for one annotator only, and not for another pair that has taken its place in the list. They
+ * also say which text stands first, so that an answer from a page that was open before a reward
+ * model changed the order is about the places that the annotator saw.
  */
 final class TaskIds {
   private static final int TAG = 11;
   private static final int BLOCK = 16;
+  private static final int REPEAT = 1;
+  private static final int SWAPPED = 2;
 
   private final ProjectSecret secret;
   private final SecretKeySpec key;
@@ -30,34 +34,43 @@ final class TaskIds {
   /** Names a task: the index of the pair, and whether it is a repeat. */
   record Task(int pair, boolean repeat) {}
 
-  String id(String annotator, Task task) {
+  /** A task as it is shown; {@code swapped} if text b stands first. */
+  record Shown(Task task, boolean swapped) {
+    private byte flags() {
+      return (byte) ((task.repeat() ? REPEAT : 0) | (swapped ? SWAPPED : 0));
+    }
+  }
+
+  String id(String annotator, Shown shown) {
     ByteBuffer block = ByteBuffer.allocate(BLOCK);
-    block.putInt(task.pair()).put((byte) (task.repeat() ? 1 : 0)).put(tag(annotator, task));
+    block.putInt(shown.task().pair()).put(shown.flags()).put(tag(annotator, shown));
     return HexFormat.of().formatHex(crypt(Cipher.ENCRYPT_MODE, block.array()));
   }
 
   /** Returns the task of an id; null if this annotator has none of that id. */
-  Task task(String annotator, String id) {
+  Shown task(String annotator, String id) {
     if (!id.matches("[0-9a-f]{%d}".formatted(2 * BLOCK))) {
       return null;
     }
     ByteBuffer block = ByteBuffer.wrap(crypt(Cipher.DECRYPT_MODE, HexFormat.of().parseHex(id)));
-    Task task = new Task(block.getInt(), block.get() == 1);
+    int pair = block.getInt();
+    byte flags = block.get();
+    Shown shown = new Shown(new Task(pair, (flags & REPEAT) != 0), (flags & SWAPPED) != 0);
     byte[] tag = new byte[TAG];
     block.get(tag);
-    boolean known = task.pair() >= 0 && task.pair() < pairs.size();
-    return known && Arrays.equals(tag, tag(annotator, task)) ? task : null;
+    boolean known = pair >= 0 && pair < pairs.size() && flags == shown.flags();
+    return known && Arrays.equals(tag, tag(annotator, shown)) ? shown : null;
   }
 
-  private byte[] tag(String annotator, Task task) {
-    ComparisonPair pair = pairs.get(task.pair());
+  private byte[] tag(String annotator, Shown shown) {
+    ComparisonPair pair = pairs.get(shown.task().pair());
     return secret.derive(
         TAG,
         "task",
         annotator,
         pair.item().id(),
         pair.a() + "," + pair.b(),
-        task.repeat() ? "again" : "");
+        Byte.toString(shown.flags()));
   }
 
   private byte[] crypt(int mode, byte[] block) {

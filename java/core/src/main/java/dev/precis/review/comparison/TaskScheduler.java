@@ -45,6 +45,11 @@ final class TaskScheduler {
     return last;
   }
 
+  /** Returns how many answers the project has, repeats included. */
+  int done() {
+    return annotators.values().stream().mapToInt(each -> each.done().size()).sum();
+  }
+
   /** Returns how many answers the project has and needs, repeats not counted. */
   long[] progress() {
     long have = 0;

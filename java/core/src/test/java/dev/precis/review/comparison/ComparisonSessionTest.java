@@ -253,6 +253,88 @@ class ComparisonSessionTest {
     }
   }
 
+  /** A reward model that was trained meanwhile changes the order, and no answer. */
+  @Test
+  void scoresOfAnotherRewardModelChangeTheOrder() throws IOException {
+    ComparisonProject project = project(Comparisons.settings(1, 0.2, "Ann"), Comparisons.items(30));
+    ComparisonTask open;
+    try (ComparisonSession session = ComparisonSession.open(project)) {
+      for (int i = 0; i < 6; i++) {
+        choose(session, Preference.FIRST);
+      }
+      open = session.next("Ann", 1).getFirst(); // a page that stays open
+      refused("open in another process", () -> project.withScores(project.items(), "0"));
+    }
+    List<RecordedChoice> before = project.choices();
+    List<ComparisonItem> scored = new ArrayList<>();
+    for (ComparisonItem item : project.items()) {
+      scored.add(item.withScores(List.of(0.0, 10.0 - scored.size() / 3.0)));
+    }
+    ComparisonProject changed = project.withScores(scored, "abc");
+    assertEquals(PairSelection.LEAST_SURE, changed.settings().selection());
+    try (ComparisonSession session =
+        ComparisonSession.open(ComparisonProject.read(project.folder()))) {
+      session.choose("Ann", open.id(), Judgment.of(Preference.FIRST));
+      while (!session.next("Ann", 1).isEmpty()) {
+        choose(session, Preference.FIRST);
+      }
+    }
+    List<Choice> after = changed.choices().stream().map(RecordedChoice::choice).toList();
+    assertEquals(
+        before.stream().map(RecordedChoice::choice).toList(), after.subList(0, before.size()));
+    // The answer from the open page is about the texts that stood on it.
+    Choice late = after.get(before.size());
+    assertEquals(
+        open.first(), changed.itemOf(changed.choices().get(6)).texts().get(late.first()).text());
+    double doubt = 0;
+    for (Choice each : after.subList(before.size() + 1, after.size())) {
+      if (!each.repeat()) {
+        assertEquals(PairSelection.LEAST_SURE, each.selection());
+        double now = Math.abs(each.probability() - 0.5);
+        assertTrue(now >= doubt, "the least sure first");
+        doubt = now;
+      }
+    }
+    // Repeats have the places changed, whatever the order was when the pair came first.
+    for (Choice again : after.stream().filter(Choice::repeat).toList()) {
+      Choice first =
+          after.stream()
+              .filter(each -> !each.repeat() && each.key().equals(again.key()))
+              .findFirst()
+              .orElseThrow();
+      assertEquals(first.first(), again.second());
+    }
+    assertTrue(after.stream().anyMatch(Choice::repeat));
+    assertTrue(
+        Files.readString(project.folder().resolve("choices.jsonl"))
+            .contains("\"reward_model_sha256\":\"abc\""));
+    assertThrows(
+        IllegalArgumentException.class, () -> changed.withScores(scored.subList(0, 3), "abc"));
+  }
+
+  /** A process that ends between the two writes leaves the items as they were. */
+  @Test
+  void aRescoringThatWasCutOffChangesNothing() throws IOException {
+    ComparisonProject project = project(Comparisons.settings(1, 0, "Ann"), Comparisons.items(5));
+    Path items = project.folder().resolve("items.jsonl");
+    List<ComparisonItem> scored =
+        project.items().stream().map(item -> item.withScores(List.of(0.0, 1.0))).toList();
+    for (int i = 0; i < 3; i++) {
+      String old = Files.readString(items);
+      ComparisonProject.read(project.folder()).withScores(scored, "abc");
+      Files.writeString(items, old);
+      ComparisonProject read = ComparisonProject.read(project.folder());
+      assertEquals(project.items(), read.items());
+    }
+    assertEquals(
+        scored, ComparisonProject.read(project.folder()).withScores(scored, "abc").items());
+    assertEquals(scored, ComparisonProject.read(project.folder()).items());
+  }
+
+  private static void choose(ComparisonSession session, Preference preference) {
+    session.choose("Ann", session.next("Ann", 1).getFirst().id(), Judgment.of(preference));
+  }
+
   @Test
   void whatIsErasedIsGoneAndTheChainHolds() throws IOException {
     ComparisonProject project = project(Comparisons.settings(1, 0, "Ann"), Comparisons.items(4));

@@ -22,7 +22,8 @@ import java.util.Map;
 /**
  * Serves the page on which people compare summaries, blind, and approve, edit or reject the texts
  * of a gate. Everybody has a token of their own, which stands behind the {@code #} of the page's
- * address, so that no request and no log has it in its address.
+ * address, so that no request and no log has it in its address. Managers see how far the answers
+ * agree and which candidate wins; they cannot answer, and nobody else gets a candidate's name.
  */
 public final class ReviewServer implements AutoCloseable {
   private final TimeLimits clock = new TimeLimits();
@@ -37,11 +38,12 @@ public final class ReviewServer implements AutoCloseable {
       ComparisonSession session,
       Gate gate,
       Map<String, String> tokens,
+      Map<String, String> managers,
       ReviewServerOptions options) {
     this.session = session;
     this.gate = gate;
     this.options = options;
-    reviewers = new Reviewers(tokens);
+    reviewers = new Reviewers(tokens, managers);
     listener =
         new Listener(
             options.address(),
@@ -57,7 +59,8 @@ public final class ReviewServer implements AutoCloseable {
    *
    * @param session what people compare, which the caller closes after the server; null: nothing
    * @param gate whose queue people decide on, likewise; null: none
-   * @param tokens of the people, by their names
+   * @param tokens of the people who answer and decide, by their names
+   * @param managers tokens of the people who see the agreement, likewise
    * @throws dev.precis.io.InvalidInputException if the certificate cannot be used
    * @throws java.io.UncheckedIOException if it cannot listen on the address and port
    */
@@ -65,8 +68,9 @@ public final class ReviewServer implements AutoCloseable {
       ComparisonSession session,
       Gate gate,
       Map<String, String> tokens,
+      Map<String, String> managers,
       ReviewServerOptions options) {
-    ReviewServer server = new ReviewServer(session, gate, tokens, options);
+    ReviewServer server = new ReviewServer(session, gate, tokens, managers, options);
     try {
       server.listener.start();
     } catch (RuntimeException | Error e) {
@@ -82,40 +86,45 @@ public final class ReviewServer implements AutoCloseable {
     // No key: every request for data is checked for its person's token.
     routing.addFilter(
         new AccessFilter(Listener.names(options.address(), options.hosts()), null, List.of()));
-    routing.get("/v1/review/session", handler(this::describe));
+    routing.get(
+        "/v1/review/session",
+        new ApiHandler(
+            exchange -> describe(exchange, reviewers.require(exchange)), options.limits(), clock));
     if (session != null) {
       ComparisonEndpoints comparisons = new ComparisonEndpoints(session);
-      routing.get("/v1/review/next", handler(comparisons::next));
-      routing.post("/v1/review/choices", handler(comparisons::choose));
-      routing.post("/v1/review/undo", handler(comparisons::undo));
+      routing.get("/v1/review/next", handler(comparisons::next, false));
+      routing.post("/v1/review/choices", handler(comparisons::choose, false));
+      routing.post("/v1/review/undo", handler(comparisons::undo, false));
+      routing.get("/v1/review/agreement", handler(new AgreementEndpoint(session)::report, true));
     }
     if (gate != null) {
       QueueEndpoints queue = new QueueEndpoints(gate);
-      routing.get("/v1/review/queue", handler(queue::list));
-      routing.post("/v1/review/queue/approve", handler(queue::approve));
-      routing.post("/v1/review/queue/edit", handler(queue::edit));
-      routing.post("/v1/review/queue/reject", handler(queue::reject));
+      routing.get("/v1/review/queue", handler(queue::list, false));
+      routing.post("/v1/review/queue/approve", handler(queue::approve, false));
+      routing.post("/v1/review/queue/edit", handler(queue::edit, false));
+      routing.post("/v1/review/queue/reject", handler(queue::reject, false));
     }
     routing.register(ReviewPage.files());
     DirectFailures.addTo(routing, "the page is at /");
   }
 
-  private ApiHandler handler(ReviewEndpoint endpoint) {
+  private ApiHandler handler(ReviewEndpoint endpoint, boolean manager) {
     return new ApiHandler(
-        exchange -> endpoint.handle(exchange, reviewers.require(exchange)),
+        exchange -> endpoint.handle(exchange, reviewers.require(exchange, manager)),
         options.limits(),
         clock);
   }
 
   /** Sends who the reviewer is and what there is to do. */
-  private void describe(Exchange exchange, String reviewer) {
+  private void describe(Exchange exchange, Reviewers.Person person) {
     exchange.send(
         Json.bytes(
             json -> {
               json.writeStartObject();
-              json.writeStringProperty("reviewer", reviewer);
-              json.writeBooleanProperty("compare", session != null);
-              json.writeBooleanProperty("queue", gate != null);
+              json.writeStringProperty("reviewer", person.name());
+              json.writeBooleanProperty("compare", session != null && !person.manager());
+              json.writeBooleanProperty("queue", gate != null && !person.manager());
+              json.writeBooleanProperty("agreement", session != null && person.manager());
               json.writeStringProperty(
                   "guidelines", session == null ? "" : session.project().settings().guidelines());
               json.writeArrayPropertyStart("axes");

@@ -1,6 +1,7 @@
 package dev.precis.server.review;
 
 import dev.precis.review.Gate;
+import dev.precis.review.comparison.AgreementReport;
 import dev.precis.review.comparison.CandidateText;
 import dev.precis.review.comparison.ComparisonItem;
 import dev.precis.review.comparison.ComparisonProject;
@@ -27,6 +28,9 @@ final class ReviewFixture implements AutoCloseable {
   /** Names that no response may have. */
   static final List<String> HIDDEN = List.of("zyxbase", "zyxtuned", "gold", "zyxmodel");
 
+  /** Sees the agreement, and answers nothing. */
+  static final String MANAGER = "Mia";
+
   final ComparisonProject project;
   final ComparisonSession session;
   final Gate gate;
@@ -38,9 +42,13 @@ final class ReviewFixture implements AutoCloseable {
   }
 
   ReviewFixture(Path folder, int items, ReviewServerOptions options) {
+    this(folder, items, options, 1);
+  }
+
+  ReviewFixture(Path folder, int items, ReviewServerOptions options, int overlap) {
     Path votes = folder.resolve("votes");
     if (!ComparisonProject.isProject(votes)) {
-      ComparisonProject.create(votes, settings("Ann", "Ben"), items(items));
+      ComparisonProject.create(votes, settings(overlap, "Ann", "Ben"), items(items));
     }
     project = ComparisonProject.read(votes);
     session = ComparisonSession.open(project);
@@ -61,13 +69,14 @@ final class ReviewFixture implements AutoCloseable {
             session,
             gate,
             Map.of("Ann", project.token("Ann"), "Ben", project.token("Ben")),
+            Map.of(MANAGER, project.managerToken(MANAGER)),
             options);
   }
 
-  static ComparisonSettings settings(String... names) {
+  static ComparisonSettings settings(int overlap, String... names) {
     return new ComparisonSettings(
         3,
-        1,
+        overlap,
         0.1,
         List.of(names),
         "Prefer the summary that is true.\n<b>Then</b> the shorter one.",
@@ -108,8 +117,29 @@ final class ReviewFixture implements AutoCloseable {
     return items;
   }
 
+  /** Answers some comparisons. */
+  void answer(String name, int count, String preference) throws Exception {
+    for (int i = 0; i < count; i++) {
+      String task = get(name, "next").task(0);
+      Answer answer =
+          post(
+              name,
+              "choices",
+              "{\"task\":\"%s\",\"preference\":\"%s\",\"seconds\":2.5}"
+                  .formatted(task, preference));
+      if (answer.status() != 200) {
+        throw new AssertionError(answer.body());
+      }
+    }
+  }
+
+  /** Returns the report of what was answered so far. */
+  AgreementReport report() {
+    return AgreementReport.of(project, 10, 1);
+  }
+
   String token(String name) {
-    return project.token(name);
+    return name.equals(MANAGER) ? project.managerToken(name) : project.token(name);
   }
 
   /** A response. */
@@ -129,6 +159,15 @@ final class ReviewFixture implements AutoCloseable {
 
   Answer get(String name, String path) throws Exception {
     return send(request(path, token(name)).GET());
+  }
+
+  /** Returns what the page learns when it begins. */
+  JsonNode session(String name) {
+    try {
+      return get(name, "session").json();
+    } catch (Exception e) {
+      throw new AssertionError(e);
+    }
   }
 
   Answer post(String name, String path, String json) throws Exception {

@@ -8,6 +8,7 @@ import dev.precis.review.comparison.ComparisonProject;
 import dev.precis.review.comparison.ComparisonSession;
 import dev.precis.review.comparison.RecordedChoice;
 import java.io.BufferedReader;
+import java.io.File;
 import java.io.IOException;
 import java.io.InputStreamReader;
 import java.net.URI;
@@ -17,14 +18,17 @@ import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.spi.ToolProvider;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -48,14 +52,22 @@ class ReviewKillTest {
   static final class Main {
     private Main() {}
 
-    public static void main(String[] args) throws InterruptedException {
+    /** Serves a project until standard input ends. */
+    public static void main(String[] args) throws IOException {
       ComparisonProject project = ComparisonProject.read(Path.of(args[0]));
       ComparisonSession session = ComparisonSession.open(project);
       ReviewServer server =
           ReviewServer.start(
-              session, null, Map.of("Ann", project.token("Ann")), ReviewServerOptions.DEFAULT);
+              session,
+              null,
+              Map.of("Ann", project.token("Ann")),
+              Map.of(),
+              ReviewServerOptions.DEFAULT);
       System.out.println(server.address());
-      Thread.sleep(Long.MAX_VALUE);
+      System.in.read();
+      server.close();
+      session.close();
+      System.exit(0);
     }
   }
 
@@ -72,12 +84,17 @@ class ReviewKillTest {
 
   private void killed(int kills) throws Exception {
     Path votes = folder.resolve("votes");
-    ComparisonProject.create(votes, ReviewFixture.settings("Ann"), ReviewFixture.items(40 * kills));
+    ComparisonProject.create(
+        votes, ReviewFixture.settings(1, "Ann"), ReviewFixture.items(40 * kills));
     ComparisonProject project = ComparisonProject.read(votes);
     SplitMix64 random = new SplitMix64(System.nanoTime());
     Set<Long> acknowledged = new HashSet<>();
+    List<String> options =
+        kills < SOAK_KILLS
+            ? List.of("-cp", System.getProperty("java.class.path"))
+            : archive(votes, project);
     for (int kill = 0; kill < kills; kill++) {
-      Process process = start(votes);
+      Process process = start(votes, options);
       try (BufferedReader out =
           new BufferedReader(
               new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8))) {
@@ -111,17 +128,54 @@ class ReviewKillTest {
     }
   }
 
-  private static Process start(Path votes) throws IOException {
-    return new ProcessBuilder(
-            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-            "-XX:TieredStopAtLevel=1",
-            "-XX:+UseSerialGC",
-            "-cp",
-            System.getProperty("java.class.path"),
-            Main.class.getName(),
-            votes.toString())
-        .redirectError(ProcessBuilder.Redirect.DISCARD)
-        .start();
+  /**
+   * Writes the classes that a server loads into an archive, because a thousand starts without one
+   * take most of the test's time; returns the option by which a process reads it.
+   */
+  private List<String> archive(Path votes, ComparisonProject project) throws Exception {
+    Path file = folder.resolve("classes.jsa");
+    String jars = jars();
+    Process process = start(votes, List.of("-XX:ArchiveClassesAtExit=" + file, "-cp", jars));
+    try (BufferedReader out =
+        new BufferedReader(
+            new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8))) {
+      URI address = URI.create(out.readLine());
+      send(address, project.token("Ann"), "next", null);
+      process.getOutputStream().close();
+      assertEquals(0, process.waitFor());
+    }
+    assertTrue(Files.size(file) > 0);
+    return List.of("-XX:SharedArchiveFile=" + file, "-cp", jars);
+  }
+
+  /** Returns the class path with its folders packed, for an archive holds classes of jars alone. */
+  private String jars() {
+    List<String> jars = new ArrayList<>();
+    for (String each : System.getProperty("java.class.path").split(File.pathSeparator)) {
+      Path jar = folder.resolve("part" + jars.size() + ".jar");
+      jars.add(Files.isDirectory(Path.of(each)) ? jar.toString() : each);
+      if (Files.isDirectory(Path.of(each))) {
+        assertEquals(
+            0,
+            ToolProvider.findFirst("jar")
+                .orElseThrow()
+                .run(
+                    System.out, System.err, "--create", "--file", jar.toString(), "-C", each, "."));
+      }
+    }
+    return String.join(File.pathSeparator, jars);
+  }
+
+  private static Process start(Path votes, List<String> options) throws IOException {
+    List<String> command =
+        new ArrayList<>(
+            List.of(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-XX:TieredStopAtLevel=1",
+                "-XX:+UseSerialGC"));
+    command.addAll(options);
+    command.addAll(List.of(Main.class.getName(), votes.toString()));
+    return new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.DISCARD).start();
   }
 
   /**

@@ -50,10 +50,13 @@ class ReviewPageTest {
     }
   }
 
-  private static void screenshots(Tab tab, String view) throws Exception {
+  /** Leaves pictures of a view, and checks that everybody can use it, wherever it is shown. */
+  private static void check(Tab tab, String view) throws Exception {
     tab.screenshot(SHOTS.resolve(view + "-light.png"));
+    assertEquals("", tab.accessibilityViolations(), view + ", light");
     tab.dark(true);
     tab.screenshot(SHOTS.resolve(view + "-dark.png"));
+    assertEquals("", tab.accessibilityViolations(), view + ", dark");
     tab.size(390, 844, true);
     assertEquals(
         "true",
@@ -62,6 +65,7 @@ class ReviewPageTest {
     tab.screenshot(SHOTS.resolve(view + "-dark-390.png"));
     tab.dark(false);
     tab.screenshot(SHOTS.resolve(view + "-390.png"));
+    assertEquals("", tab.accessibilityViolations(), view + ", on a phone");
     tab.size(1200, 900, false);
   }
 
@@ -74,7 +78,10 @@ class ReviewPageTest {
       tab.until("document.getElementById('first').textContent !== ''");
       assertEquals("", tab.evaluate("location.hash"), "the token stays in the address bar");
       assertTrue(text(tab, "guidelines").contains("<b>Then</b>"));
-      screenshots(tab, "compare");
+      tab.evaluate("document.getElementById('ratings').open = true; ''");
+      assertEquals("", tab.accessibilityViolations(), "ratings");
+      tab.evaluate("document.getElementById('ratings').open = false; ''");
+      check(tab, "compare");
       long begin = System.nanoTime();
       for (int i = 0; i < 200; i++) {
         int done = i;
@@ -133,6 +140,9 @@ class ReviewPageTest {
       tab.call("Input.insertText", "{\"text\":\"odd <i>language</i>\"}");
       key(tab, "Enter");
       tab.until("document.getElementById('detail').textContent.includes('Skipped. Saved.')");
+      key(tab, "s");
+      check(tab, "compare-skip");
+      key(tab, "Escape");
       String edited = text(tab, "second");
       key(tab, "e");
       key(tab, "j");
@@ -174,7 +184,7 @@ class ReviewPageTest {
       tab.until("!document.getElementById('views').hidden");
       tab.evaluate("document.getElementById('show-queue').click(); ''");
       tab.until("document.getElementById('held').textContent.includes('q1')");
-      screenshots(tab, "queue");
+      check(tab, "queue");
       key(tab, "a");
       tab.until("document.getElementById('held').textContent.includes('q2')");
       key(tab, "r");
@@ -182,6 +192,7 @@ class ReviewPageTest {
       key(tab, "Enter");
       tab.until("document.getElementById('held').textContent.includes('q3')");
       key(tab, "e");
+      check(tab, "queue-edit");
       tab.evaluate("document.getElementById('held-edit').value = ''; ''");
       tab.call("Input.insertText", "{\"text\":\"The train leaves at nine.\"}");
       tab.call(
@@ -195,5 +206,43 @@ class ReviewPageTest {
       assertEquals("The train leaves at nine.", items.get(2).text());
       assertTrue(items.get(2).approvedBy().contains("Ann"));
     }
+  }
+
+  /** The managers' view shows answers as they come; it has no way to give one. */
+  @Test
+  void agreementWhilePeopleWork() throws Exception {
+    try (ReviewFixture run = new ReviewFixture(folder, 30, ReviewServerOptions.DEFAULT, 2);
+        Browser browser = new Browser(folder.resolve("profile"))) {
+      for (String name : List.of("Ann", "Ben")) {
+        run.answer(name, 25, "first");
+      }
+      Tab tab = browser.tab();
+      open(tab, run, ReviewFixture.MANAGER);
+      tab.until("document.querySelectorAll('#annotator-rows tr').length === 2");
+      assertEquals(
+          "true false",
+          tab.evaluate(
+              "['compare', 'agreement'].map(id => document.getElementById(id).hidden).join(' ')"));
+      assertTrue(text(tab, "counts").startsWith(answers(run) + " answers, 0 pairs skipped"));
+      String agreement = text(tab, "agreement-rows");
+      assertTrue(agreement.contains("Cohen's kappa, Ann and Ben"), agreement);
+      assertTrue(agreement.matches("(?s).*Krippendorff's alpha-?\\d\\.\\d{3}-?\\d\\.\\d{3} to.*"));
+      assertTrue(text(tab, "ranking-rows").contains("zyxtuned"), text(tab, "ranking-rows"));
+      assertTrue(text(tab, "position").contains("p = 0.000"), text(tab, "position"));
+      assertTrue(text(tab, "annotator-rows").matches(".*Ann\\d+0.*of.*Ben.*"));
+      check(tab, "agreement");
+      run.answer("Ann", 1, "tie");
+      tab.until(
+          "document.getElementById('counts').textContent.startsWith('%d answers')"
+              .formatted(answers(run)));
+      key(tab, "f");
+      key(tab, "a");
+      assertEquals(answers(run), run.report().answers());
+      assertEquals("", text(tab, "detail"));
+    }
+  }
+
+  private static int answers(ReviewFixture run) {
+    return run.report().answers();
   }
 }

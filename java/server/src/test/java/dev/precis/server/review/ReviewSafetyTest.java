@@ -19,12 +19,23 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Attacks on every request of the review page. */
 class ReviewSafetyTest {
   private static final List<String> GETS = List.of("session", "next", "queue");
+  private static final String AGREEMENT = "agreement";
+  private static final List<String> PAGE =
+      List.of(
+          "/",
+          "/style.css",
+          "/review.js",
+          "/review-page.js",
+          "/review-compare.js",
+          "/review-queue.js");
   private static final List<String> POSTS =
       List.of("choices", "undo", "queue/approve", "queue/edit", "queue/reject");
 
@@ -65,7 +76,7 @@ class ReviewSafetyTest {
     try (ReviewFixture run = new ReviewFixture(folder, 4, SMALL)) {
       String token = run.token("Ann");
       for (String wrong : List.of("", token.substring(1), token + "0", token.toUpperCase(), "x")) {
-        for (String path : GETS) {
+        for (String path : Stream.concat(GETS.stream(), Stream.of(AGREEMENT)).toList()) {
           Answer answer = run.send(run.request(path, wrong).GET());
           assertEquals(401, answer.status(), path + " " + answer.body());
           assertFalse(answer.body().contains(token));
@@ -87,6 +98,40 @@ class ReviewSafetyTest {
     }
   }
 
+  /** Who sees the ranking answers nothing, and who answers does not see it. */
+  @Test
+  void managersAndAnnotatorsAreKeptApart() throws Exception {
+    try (ReviewFixture run = new ReviewFixture(folder, 4, SMALL)) {
+      String task = run.get("Ann", "next").task(0);
+      for (String name : List.of("Ann", "Ben")) {
+        Answer answer = run.get(name, AGREEMENT);
+        assertEquals(403, answer.status(), answer.body());
+        assertTrue(answer.error().endsWith("."), answer.body());
+        assertFalse(run.get(name, "session").json().path("agreement").asBoolean());
+      }
+      for (String path : List.of("next", "queue")) {
+        assertEquals(403, run.get(ReviewFixture.MANAGER, path).status(), path);
+      }
+      for (String path : POSTS) {
+        String body =
+            "{\"task\":\"%s\",\"preference\":\"first\",\"id\":\"q1\",\"text\":\"x\"}"
+                .formatted(task);
+        assertEquals(403, run.post(ReviewFixture.MANAGER, path, body).status(), path);
+      }
+      assertEquals(
+          "false false true",
+          Stream.of("compare", "queue", AGREEMENT)
+              .map(each -> run.session(ReviewFixture.MANAGER).path(each).asString())
+              .collect(Collectors.joining(" ")));
+      assertUntouched(run);
+      assertEquals(200, choose(run, "Ann", task, "first").status());
+      Answer report = run.get(ReviewFixture.MANAGER, AGREEMENT);
+      assertEquals(200, report.status(), report.body());
+      assertEquals(1, report.json().path("answers").intValue());
+      assertTrue(report.body().contains("zyxtuned"), report.body());
+    }
+  }
+
   @Test
   void otherSitesPagesAreRefused() throws Exception {
     try (ReviewFixture run = new ReviewFixture(folder, 4, SMALL)) {
@@ -98,7 +143,8 @@ class ReviewSafetyTest {
             raw(run, "GET", path, "Host: proxy.example", key).startsWith("HTTP/1.1 200"), path);
       }
       for (String method : List.of("GET", "POST")) {
-        for (String path : method.equals("GET") ? GETS : POSTS) {
+        List<String> gets = Stream.concat(GETS.stream(), Stream.of(AGREEMENT)).toList();
+        for (String path : method.equals("GET") ? gets : POSTS) {
           for (String host : List.of("evil.example", "127.0.0.1.evil.example")) {
             String answer = raw(run, method, path, "Host: " + host, key);
             assertTrue(answer.startsWith("HTTP/1.1 421"), path + ": " + answer);
@@ -306,8 +352,10 @@ class ReviewSafetyTest {
                   "queue/approve",
                   "{\"id\":\"q1\",\"text\":\"The train leaves at ten, q1.\"}")
               .body());
-      for (String path : List.of("/", "/review.js", "/style.css")) {
-        received.append(run.send(HttpRequest.newBuilder(run.uri(path)).GET()).body());
+      for (String path : PAGE) {
+        Answer file = run.send(HttpRequest.newBuilder(run.server.address().resolve(path)).GET());
+        assertEquals(200, file.status(), path);
+        received.append(file.body());
       }
       String all = received.toString();
       assertTrue(all.length() > 10_000 && all.contains("large room"), "too little: " + all);
