@@ -34,6 +34,7 @@ final class SitePages {
     PAGES.put("docs/review.md", "review");
     PAGES.put("docs/langchain4j.md", "langchain4j");
     PAGES.put("docs/spring.md", "spring");
+    PAGES.put("docs/spark.md", "spark");
     PAGES.put("docs/architecture.md", "architecture");
     PAGES.put("CONTRIBUTING.md", "contributing");
     PAGES.put("CHANGELOG.md", "changelog");

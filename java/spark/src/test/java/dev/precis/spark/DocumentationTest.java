@@ -1,0 +1,92 @@
+package dev.precis.spark;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.net.URL;
+import java.net.URLClassLoader;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.spi.ToolProvider;
+import org.apache.spark.sql.Row;
+import org.apache.spark.sql.SparkSession;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Compiles and runs the program of docs/spark.md. */
+class DocumentationTest {
+  @TempDir private static Path folder;
+
+  private static void compile() throws Exception {
+    String page = Files.readString(Path.of("../../docs/spark.md"));
+    int begin = page.indexOf("```java\n") + "```java\n".length();
+    Path source = folder.resolve("Job.java");
+    Files.writeString(source, page.substring(begin, page.indexOf("\n```", begin)));
+    StringWriter messages = new StringWriter();
+    PrintWriter out = new PrintWriter(messages);
+    ToolProvider.findFirst("javac")
+        .orElseThrow()
+        .run(
+            out,
+            out,
+            "-proc:none",
+            "-classpath",
+            System.getProperty("java.class.path"),
+            "-d",
+            folder.resolve("classes").toString(),
+            source.toString());
+    assertEquals("", messages.toString());
+  }
+
+  private static String run(Object... arguments) throws Exception {
+    URL[] classes = {folder.resolve("classes").toUri().toURL()};
+    String[] texts = new String[arguments.length];
+    for (int i = 0; i < texts.length; i++) {
+      texts[i] = arguments[i].toString();
+    }
+    PrintStream before = System.out;
+    ByteArrayOutputStream printed = new ByteArrayOutputStream();
+    System.setOut(new PrintStream(printed, true, StandardCharsets.UTF_8));
+    try (URLClassLoader loader = new URLClassLoader(classes)) {
+      loader.loadClass("Job").getMethod("main", String[].class).invoke(null, (Object) texts);
+    } finally {
+      System.setOut(before);
+    }
+    return printed.toString(StandardCharsets.UTF_8);
+  }
+
+  @Test
+  void theProgramGeneratesScoresAndEvaluates() throws Exception {
+    compile();
+    try (SparkSession spark = LocalSpark.start("local[2]")) {
+      Path predictions = folder.resolve("predictions");
+      run("generate", LocalSpark.fixture("dialogues.jsonl"), fixture("t5-tiny"), predictions);
+      run("score", predictions, fixture("roberta-tiny"), folder.resolve("scored"));
+      List<Row> rows =
+          spark
+              .read()
+              .json(folder.resolve("scored").toString())
+              .selectExpr("prediction", "label", "probabilities.nothate + probabilities.hate")
+              .collectAsList();
+      assertEquals(
+          Files.readAllLines(LocalSpark.FIXTURES.resolve("dialogues.jsonl")).size(), rows.size());
+      for (Row row : rows) {
+        assertTrue(!row.getString(0).isEmpty() && !row.getString(1).isEmpty(), row::toString);
+        assertEquals(1, row.getDouble(2), 1e-9);
+      }
+      String scores = run("evaluate", predictions);
+      assertTrue(scores.matches("(?s)rouge1 0\\.\\d{4}\\R.*rougeLsum 0\\.\\d{4}\\R"), scores);
+    }
+    ExecutorModels.closeUnused();
+  }
+
+  private static String fixture(String name) {
+    return LocalSpark.fixture(name);
+  }
+}
