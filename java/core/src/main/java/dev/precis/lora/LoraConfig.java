@@ -2,6 +2,7 @@ package dev.precis.lora;
 
 import dev.precis.io.BoundedRegex;
 import dev.precis.io.InvalidInputException;
+import java.io.Serializable;
 import java.util.List;
 
 /**
@@ -23,7 +24,8 @@ public record LoraConfig(
     float dropout,
     List<String> targetModules,
     boolean rankStabilised,
-    List<String> modulesToSave) {
+    List<String> modulesToSave)
+    implements Serializable {
   /** Ranks beyond it cost more than the layer they adapt. */
   public static final int MAX_RANK = 4096;
 

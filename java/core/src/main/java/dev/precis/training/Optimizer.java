@@ -6,6 +6,7 @@ import dev.precis.ops.Ops;
 import dev.precis.ops.Update;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
+import java.io.Serializable;
 import java.lang.foreign.Arena;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -44,7 +45,8 @@ public abstract class Optimizer {
       float beta2,
       float epsilon,
       float momentum,
-      boolean scaleParameter) {
+      boolean scaleParameter)
+      implements Serializable {
     /** Returns the usual settings of an algorithm. */
     public static Settings of(Kind kind, float weightDecay) {
       return new Settings(kind, weightDecay, 0.9f, 0.999f, 1e-8f, 0, false);

@@ -84,6 +84,11 @@ public final class Trainer extends TrainingLoop {
     }
   }
 
+  @Override
+  public void share(GradientExchange exchange) {
+    super.share(exchange);
+  }
+
   /** Returns the memory that the run needs, whatever lengths come. */
   @Override
   public MemoryPlan plan() {
@@ -99,16 +104,17 @@ public final class Trainer extends TrainingLoop {
   protected BatchLoss accumulateGradients(long step) {
     List<Example> batch = batches.batch(step);
     long targets = FineTuning.targetTokens(batch);
+    Map<String, Double> sums =
+        accumulate(
+            step,
+            batch,
+            (micro, seed, into) ->
+                into.merge("loss", fineTuning.accumulate(micro, 1f / targets, seed), Double::sum));
     long tokens = targets;
-    double sum = 0;
-    int part = 0;
-    for (List<Example> micro : Batches.split(batch, options().batchSize())) {
-      sum += fineTuning.accumulate(micro, 1f / targets, dropoutSeed(step, part++));
-    }
     for (Example example : batch) {
       tokens += example.source().length;
     }
-    return new BatchLoss(sum / targets, tokens, Map.of());
+    return new BatchLoss(sums.get("loss") / targets, tokens, Map.of());
   }
 
   @Override

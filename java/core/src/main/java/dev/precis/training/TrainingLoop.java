@@ -7,7 +7,11 @@ import dev.precis.layers.Parameters;
 import dev.precis.random.SplitMix64;
 import dev.precis.tensor.MemoryPlan;
 import dev.precis.tensor.Tensor;
+import java.io.Serializable;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -91,8 +95,8 @@ public abstract class TrainingLoop implements AutoCloseable {
    * @param metric name of the metric that evaluations are compared by
    * @param best its value in the best evaluation
    */
-  public record Result(
-      End end, long steps, double loss, long bestStep, String metric, double best) {}
+  public record Result(End end, long steps, double loss, long bestStep, String metric, double best)
+      implements Serializable {}
 
   /**
    * Loss of a batch whose gradients have been accumulated.
@@ -101,6 +105,23 @@ public abstract class TrainingLoop implements AutoCloseable {
    * @param tokens source and target tokens
    */
   public record BatchLoss(double loss, long tokens, Map<String, Double> metrics) {}
+
+  /**
+   * Computes a micro-batch of a step.
+   *
+   * @param <E> an example
+   */
+  @FunctionalInterface
+  protected interface MicroBatch<E> {
+    /**
+     * Adds the gradients of a micro-batch to those of the parameters.
+     *
+     * @param seed of the dropout masks
+     * @param sums sums of the loss and of metrics by name, which those of the micro-batch are added
+     *     to
+     */
+    void accumulate(List<E> examples, long seed, Map<String, Double> sums);
+  }
 
   /** Leaves an evaluation that {@link #stop} interrupts. */
   private static final class EvaluationStopped extends RuntimeException {
@@ -124,6 +145,7 @@ public abstract class TrainingLoop implements AutoCloseable {
   private final Schedule schedule;
   private final EvaluationChanges changes;
   private final long totalSteps;
+  private GradientExchange exchange; // null: this process computes every micro-batch
   private volatile boolean stopped;
   private long done;
   private long bestStep;
@@ -231,6 +253,56 @@ public abstract class TrainingLoop implements AutoCloseable {
 
   protected final RunFolder run() {
     return run;
+  }
+
+  /**
+   * Shares the micro-batches of each step with other processes, all of which run this loop with the
+   * same model, options and examples, and end with the same bits. A loop whose gradients come by
+   * {@link #accumulate} makes this method public.
+   *
+   * @param exchange is the caller's
+   */
+  protected void share(GradientExchange exchange) {
+    this.exchange = exchange;
+  }
+
+  /**
+   * Accumulates the gradients of a step's micro-batches, in their order, of which other processes
+   * may compute some.
+   *
+   * @param step from 0
+   * @return the sums that the micro-batches gave, in the order of their names' first appearance
+   */
+  protected final <E> Map<String, Double> accumulate(
+      long step, List<E> batch, MicroBatch<E> microBatch) {
+    List<List<E>> all = Batches.split(batch, options.batchSize());
+    if (exchange == null) {
+      Map<String, Double> sums = new LinkedHashMap<>();
+      for (int part = 0; part < all.size(); part++) {
+        microBatch.accumulate(all.get(part), dropoutSeed(step, part), sums);
+      }
+      return sums;
+    }
+    Parameters parameters = model.parameters();
+    List<GradientExchange.Contribution> own = new ArrayList<>();
+    int end = exchange.begin(exchange.rank() + 1, all.size());
+    for (int part = exchange.begin(exchange.rank(), all.size()); part < end; part++) {
+      Map<String, Double> sums = new LinkedHashMap<>();
+      parameters.clearGradients();
+      microBatch.accumulate(all.get(part), dropoutSeed(step, part), sums);
+      MemorySegment gradients = parameters.gradients().memory();
+      own.add(new GradientExchange.Contribution(gradients.toArray(ValueLayout.JAVA_FLOAT), sums));
+    }
+    GradientExchange.Contribution total =
+        exchange.sum(own, Math.toIntExact(parameters.gradients().dim(0)));
+    MemorySegment.copy(
+        total.gradients(),
+        0,
+        parameters.gradients().memory(),
+        ValueLayout.JAVA_FLOAT,
+        0,
+        total.gradients().length);
+    return total.sums();
   }
 
   /** Returns the seed of the dropout masks of a micro-batch. */

@@ -3,6 +3,7 @@ package dev.precis.training;
 import static dev.precis.io.InvalidInputException.require;
 
 import dev.precis.io.Json;
+import java.io.Serializable;
 import java.util.Locale;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -45,7 +46,8 @@ public record TrainingOptions(
     long evaluateEvery,
     int earlyStopping,
     long checkpointEvery,
-    int keepCheckpoints) {
+    int keepCheckpoints)
+    implements Serializable {
 
   /** Checks the ranges. */
   public TrainingOptions {

@@ -19,15 +19,23 @@ import org.apache.spark.sql.SparkSession;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Compiles and runs the program of docs/spark.md. */
+/** Compiles and runs the programs of docs/spark.md. */
 class DocumentationTest {
   @TempDir private static Path folder;
 
-  private static void compile() throws Exception {
+  /** Writes a few dialogues with their summaries. */
+  private static Path dialogues(int count) throws Exception {
+    List<String> all = Files.readAllLines(LocalSpark.FIXTURES.resolve("dialogues.jsonl"));
+    return Files.write(folder.resolve("dialogues.jsonl"), all.subList(0, count));
+  }
+
+  /** Compiles the program of a name. */
+  private static void compile(String name) throws Exception {
     String page = Files.readString(Path.of("../../docs/spark.md"));
-    int begin = page.indexOf("```java\n") + "```java\n".length();
-    Path source = folder.resolve("Job.java");
-    Files.writeString(source, page.substring(begin, page.indexOf("\n```", begin)));
+    int end = page.indexOf("\n```", page.indexOf("public class " + name + " {"));
+    int begin = page.lastIndexOf("```java\n", end) + "```java\n".length();
+    Path source = folder.resolve(name + ".java");
+    Files.writeString(source, page.substring(begin, end));
     StringWriter messages = new StringWriter();
     PrintWriter out = new PrintWriter(messages);
     ToolProvider.findFirst("javac")
@@ -44,7 +52,7 @@ class DocumentationTest {
     assertEquals("", messages.toString());
   }
 
-  private static String run(Object... arguments) throws Exception {
+  private static String run(String program, Object... arguments) throws Exception {
     URL[] classes = {folder.resolve("classes").toUri().toURL()};
     String[] texts = new String[arguments.length];
     for (int i = 0; i < texts.length; i++) {
@@ -54,7 +62,7 @@ class DocumentationTest {
     ByteArrayOutputStream printed = new ByteArrayOutputStream();
     System.setOut(new PrintStream(printed, true, StandardCharsets.UTF_8));
     try (URLClassLoader loader = new URLClassLoader(classes)) {
-      loader.loadClass("Job").getMethod("main", String[].class).invoke(null, (Object) texts);
+      loader.loadClass(program).getMethod("main", String[].class).invoke(null, (Object) texts);
     } finally {
       System.setOut(before);
     }
@@ -63,27 +71,40 @@ class DocumentationTest {
 
   @Test
   void theProgramGeneratesScoresAndEvaluates() throws Exception {
-    compile();
+    compile("Job");
     try (SparkSession spark = LocalSpark.start("local[2]")) {
       Path predictions = folder.resolve("predictions");
-      run("generate", LocalSpark.fixture("dialogues.jsonl"), fixture("t5-tiny"), predictions);
-      run("score", predictions, fixture("roberta-tiny"), folder.resolve("scored"));
+      run("Job", "generate", dialogues(10), fixture("t5-tiny"), predictions);
+      run("Job", "score", predictions, fixture("roberta-tiny"), folder.resolve("scored"));
       List<Row> rows =
           spark
               .read()
               .json(folder.resolve("scored").toString())
               .selectExpr("prediction", "label", "probabilities.nothate + probabilities.hate")
               .collectAsList();
-      assertEquals(
-          Files.readAllLines(LocalSpark.FIXTURES.resolve("dialogues.jsonl")).size(), rows.size());
+      assertEquals(10, rows.size());
       for (Row row : rows) {
         assertTrue(!row.getString(0).isEmpty() && !row.getString(1).isEmpty(), row::toString);
         assertEquals(1, row.getDouble(2), 1e-9);
       }
-      String scores = run("evaluate", predictions);
+      String scores = run("Job", "evaluate", predictions);
       assertTrue(scores.matches("(?s)rouge1 0\\.\\d{4}\\R.*rougeLsum 0\\.\\d{4}\\R"), scores);
     }
     ExecutorModels.closeUnused();
+  }
+
+  @Test
+  void theProgramTrains() throws Exception {
+    compile("Train");
+    Path run = folder.resolve("run");
+    try (SparkSession spark = LocalSpark.start("local[4]")) {
+      Object[] arguments = {
+        dialogues(64), fixture("t5-tiny"), run, 2,
+      };
+      assertTrue(run("Train", arguments).contains("end=DONE, steps=2"), "it trains");
+      assertTrue(run("Train", arguments).contains("end=DONE, steps=2"), "it resumes");
+    }
+    assertTrue(Files.exists(run.resolve("adapter/adapter_model.safetensors")));
   }
 
   private static String fixture(String name) {

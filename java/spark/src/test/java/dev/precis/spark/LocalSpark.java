@@ -3,6 +3,7 @@ package dev.precis.spark;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Encoders;
 import org.apache.spark.sql.Row;
@@ -19,17 +20,23 @@ final class LocalSpark {
   private LocalSpark() {}
 
   static SparkSession start(String master) {
-    return SparkSession.builder()
-        .master(master)
-        .config("spark.driver.host", "127.0.0.1")
-        .config("spark.driver.bindAddress", "127.0.0.1")
-        .config("spark.ui.enabled", "false")
-        // Queries of a few rows are over before a compiler is done with them.
-        .config("spark.sql.codegen.wholeStage", "false")
-        .config("spark.sql.codegen.factoryMode", "NO_CODEGEN")
-        .config("spark.sql.shuffle.partitions", "2")
-        .config("spark.sql.warehouse.dir", Path.of("target/warehouse").toUri().toString())
-        .getOrCreate();
+    return start(master, Map.of());
+  }
+
+  static SparkSession start(String master, Map<String, String> more) {
+    SparkSession.Builder builder =
+        SparkSession.builder()
+            .master(master)
+            .config("spark.driver.host", "127.0.0.1")
+            .config("spark.driver.bindAddress", "127.0.0.1")
+            .config("spark.ui.enabled", "false")
+            // Queries of a few rows are over before a compiler is done with them.
+            .config("spark.sql.codegen.wholeStage", "false")
+            .config("spark.sql.codegen.factoryMode", "NO_CODEGEN")
+            .config("spark.sql.shuffle.partitions", "2")
+            .config("spark.sql.warehouse.dir", Path.of("target/warehouse").toUri().toString());
+    more.forEach(builder::config);
+    return builder.getOrCreate();
   }
 
   static String fixture(String name) {

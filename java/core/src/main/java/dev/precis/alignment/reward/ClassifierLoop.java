@@ -9,6 +9,7 @@ import dev.precis.tensor.Ragged;
 import dev.precis.tensor.Tensor;
 import dev.precis.tensor.Workspace;
 import dev.precis.training.Batches;
+import dev.precis.training.GradientExchange;
 import dev.precis.training.RunFolder;
 import dev.precis.training.TrainableRoberta;
 import dev.precis.training.TrainingLoop;
@@ -28,6 +29,8 @@ import java.util.function.ToIntFunction;
  * @param <E> an example
  */
 abstract class ClassifierLoop<E> extends TrainingLoop {
+  private static final String LOSS = "loss";
+
   private final TrainableRoberta roberta;
   private final List<E> evaluation;
   private final ToIntFunction<E> tokens;
@@ -96,21 +99,29 @@ abstract class ClassifierLoop<E> extends TrainingLoop {
   @Override
   protected final BatchLoss accumulateGradients(long step) {
     List<E> batch = batches.batch(step);
-    Map<String, Double> sums = new LinkedHashMap<>();
-    double loss = 0;
+    Map<String, Double> sums =
+        accumulate(
+            step,
+            batch,
+            (micro, seed, into) -> {
+              Variable logits = forward(sequences(micro), true, seed);
+              Tensor gradient = tape.gradientFor(logits, DType.FLOAT32);
+              double loss = loss(micro, logits.value(), 1.0 / batch.size(), gradient, into);
+              into.merge(LOSS, loss, Double::sum);
+              tape.collected(logits);
+              tape.backward();
+            });
+    double loss = sums.remove(LOSS);
     long read = 0;
-    int part = 0;
-    for (List<E> micro : Batches.split(batch, options().batchSize())) {
-      Variable logits = forward(sequences(micro), true, dropoutSeed(step, part++));
-      Tensor gradient = tape.gradientFor(logits, DType.FLOAT32);
-      loss += loss(micro, logits.value(), 1.0 / batch.size(), gradient, sums);
-      tape.collected(logits);
-      tape.backward();
-    }
     for (E example : batch) {
       read += tokens.applyAsInt(example);
     }
     return new BatchLoss(loss / batch.size(), read, means(sums, batch.size()));
+  }
+
+  @Override
+  public final void share(GradientExchange exchange) {
+    super.share(exchange);
   }
 
   private Variable forward(List<int[]> sequences, boolean recording, long seed) {

@@ -1,0 +1,115 @@
+package dev.precis.spark;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.precis.training.TrainingLoop;
+import java.io.File;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeSet;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.Collectors;
+import org.apache.spark.scheduler.SparkListener;
+import org.apache.spark.scheduler.SparkListenerStageSubmitted;
+import org.apache.spark.scheduler.SparkListenerTaskStart;
+import org.apache.spark.sql.SparkSession;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Training on four executors, each a process of its own with one core. */
+@Tag("cluster")
+class ClusterTest {
+  @TempDir private static Path folder;
+  private static SparkSession spark;
+  private static LoraRecipe recipe;
+  private static Path alone;
+
+  @BeforeAll
+  static void start() throws Exception {
+    // The launcher of executors asks for this folder; their class path is that of the tests.
+    Files.createDirectories(Path.of(System.getenv("SPARK_HOME"), "jars"));
+    String classPath =
+        Arrays.stream(System.getProperty("java.class.path").split(File.pathSeparator))
+            .map(each -> Path.of(each).toAbsolutePath().toString())
+            .collect(Collectors.joining(File.pathSeparator));
+    spark =
+        LocalSpark.start(
+            "local-cluster[4,1,512]",
+            Map.of(
+                "spark.executor.memory", "512m",
+                "spark.executor.extraClassPath", classPath,
+                "spark.executor.extraJavaOptions",
+                    "--enable-native-access=ALL-UNNAMED -XX:+UseSerialGC"));
+    recipe = Recipes.lora(spark);
+    alone = Recipes.trainAlone(recipe, folder.resolve("alone"));
+  }
+
+  @AfterAll
+  static void stop() {
+    spark.stop();
+  }
+
+  /** Listens to the stages of a training. */
+  private static final class Stages extends SparkListener {
+    final TreeSet<String> executors = new TreeSet<>();
+    final AtomicInteger repeated = new AtomicInteger();
+    private boolean kills;
+
+    @Override
+    public synchronized void onTaskStart(SparkListenerTaskStart start) {
+      executors.add(start.taskInfo().executorId());
+      if (kills) {
+        kills = false;
+        executors().getFirst().destroyForcibly();
+      }
+    }
+
+    @Override
+    public void onStageSubmitted(SparkListenerStageSubmitted stage) {
+      repeated.addAndGet(stage.stageInfo().attemptNumber());
+    }
+  }
+
+  private static List<ProcessHandle> executors() {
+    return ProcessHandle.current()
+        .children()
+        .filter(
+            each -> each.info().commandLine().orElse("").contains("CoarseGrainedExecutorBackend"))
+        .toList();
+  }
+
+  private static Stages train(int tasks, Path run, boolean kills) throws Exception {
+    Stages stages = new Stages();
+    spark.sparkContext().addSparkListener(stages);
+    TrainingLoop.Result result =
+        new DataParallelTrainer(spark, recipe, tasks)
+            .onCheckpoint(step -> stages.kills = kills && step == 2)
+            .train(run, false);
+    spark.sparkContext().removeSparkListener(stages);
+    assertEquals(TrainingLoop.End.DONE, result.end());
+    Recipes.assertSameRun(alone, run);
+    return stages;
+  }
+
+  @Test
+  void oneTwoAndFourExecutorsTrainTheAdapterOfOneProcess() throws Exception {
+    for (int tasks : new int[] {1, 2, 4}) {
+      Stages stages = train(tasks, folder.resolve("executors" + tasks), false);
+      assertTrue(stages.executors.size() >= tasks, stages.executors + " for " + tasks);
+      assertEquals(0, stages.repeated.get());
+    }
+  }
+
+  @Test
+  void aLostExecutorEndsTheStageWhichRunsAgainFromTheCheckpoint() throws Exception {
+    Stages stages = train(4, folder.resolve("lost"), true);
+    assertTrue(stages.repeated.get() > 0, "no stage was run again");
+  }
+}
