@@ -27,6 +27,9 @@ import scala.reflect.ClassTag$;
  * resumes from it, with any number of tasks.
  */
 public final class DataParallelTrainer {
+  /** Property of a job: its tasks are interrupted where it ends without them. */
+  private static final String INTERRUPTS = "spark.job.interruptOnCancel";
+
   private final SparkSession spark;
   private final TrainingRecipe recipe;
   private final int tasks;
@@ -116,7 +119,8 @@ public final class DataParallelTrainer {
       JavaSparkContext context, Broadcast<TrainingRecipe> shared, RunFolder run) {
     Broadcast<TreeMap<String, byte[]>> files = context.broadcast(RunFiles.read(run.folder()));
     // A task that waits for one that is gone must wake up.
-    context.sc().setInterruptOnCancel(true);
+    String before = context.getLocalProperty(INTERRUPTS);
+    context.setLocalProperty(INTERRUPTS, "true");
     try {
       List<Integer> ranks = IntStream.range(0, tasks).boxed().toList();
       RDD<TrainingRound.Outcome> stage =
@@ -136,6 +140,7 @@ public final class DataParallelTrainer {
       }
       return outcome;
     } finally {
+      context.setLocalProperty(INTERRUPTS, before);
       files.destroy();
     }
   }
