@@ -41,7 +41,7 @@ import tools.jackson.databind.json.JsonMapper;
  */
 class ReviewKillTest {
   private static final int KILLS = 6;
-  private static final int SOAK_KILLS = 1000;
+  private static final int SOAK_KILLS = Integer.getInteger("precis.soak.kills", 1000);
 
   @TempDir private Path folder;
 
@@ -73,16 +73,16 @@ class ReviewKillTest {
 
   @Test
   void noAcknowledgedChoiceIsLost() throws Exception {
-    killed(KILLS);
+    killed(KILLS, false);
   }
 
   @Test
   @Tag("soak")
   void noAcknowledgedChoiceIsLostInAThousandKills() throws Exception {
-    killed(SOAK_KILLS);
+    killed(SOAK_KILLS, true);
   }
 
-  private void killed(int kills) throws Exception {
+  private void killed(int kills, boolean archived) throws Exception {
     Path votes = folder.resolve("votes");
     ComparisonProject.create(
         votes, ReviewFixture.settings(1, "Ann"), ReviewFixture.items(40 * kills));
@@ -90,9 +90,7 @@ class ReviewKillTest {
     SplitMix64 random = new SplitMix64(System.nanoTime());
     Set<Long> acknowledged = new HashSet<>();
     List<String> options =
-        kills < SOAK_KILLS
-            ? List.of("-cp", System.getProperty("java.class.path"))
-            : archive(votes, project);
+        archived ? archive(votes, project) : List.of("-cp", System.getProperty("java.class.path"));
     for (int kill = 0; kill < kills; kill++) {
       Process process = start(votes, options);
       try (BufferedReader out =
