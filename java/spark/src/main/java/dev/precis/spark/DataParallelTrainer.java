@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.TreeMap;
 import java.util.function.LongConsumer;
 import java.util.stream.IntStream;
+import org.apache.spark.SparkException;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.broadcast.Broadcast;
 import org.apache.spark.rdd.RDD;
@@ -22,11 +23,14 @@ import scala.reflect.ClassTag$;
  * dev.precis.training.GradientExchange}.
  *
  * <p>The driver keeps the run folder. Tasks start from its newest checkpoint and train to the next
- * one, which comes back to the driver as the result of their stage. Where an executor is lost,
- * Spark runs the stage again, from that checkpoint; where the driver is lost, {@link #train}
+ * one, which comes back to the driver as the result of their stage. Where an executor is lost, the
+ * stage ends and is run again from that checkpoint; where the driver is lost, {@link #train}
  * resumes from it, with any number of tasks.
  */
 public final class DataParallelTrainer {
+  /** Attempts of a stage, as many as Spark's own of stages without barriers. */
+  private static final int ATTEMPTS = 4;
+
   /** Property of a job: its tasks are interrupted where it ends without them. */
   private static final String INTERRUPTS = "spark.job.interruptOnCancel";
 
@@ -85,6 +89,7 @@ public final class DataParallelTrainer {
    * @param resume whether a run is continued from its newest checkpoint
    * @throws InvalidInputException if there is a run and resume is false, or there is none or
    *     another one and it is true; or if the tasks cannot use the model or the examples
+   * @throws IllegalStateException if a stage fails again and again; the run can be resumed
    * @throws DivergedException if the loss or a gradient is not finite
    */
   public TrainingLoop.Result train(Path folder, boolean resume) {
@@ -132,7 +137,7 @@ public final class DataParallelTrainer {
                   new TrainingRound(shared, files, threads, isa),
                   false,
                   ClassTag$.MODULE$.apply(TrainingRound.Outcome.class));
-      TrainingRound.Outcome outcome = ((TrainingRound.Outcome[]) stage.collect())[0];
+      TrainingRound.Outcome outcome = outcome(stage);
       if (outcome.failure() != null) {
         throw outcome.diverged()
             ? new DivergedException(outcome.failure())
@@ -142,6 +147,25 @@ public final class DataParallelTrainer {
     } finally {
       context.setLocalProperty(INTERRUPTS, before);
       files.destroy();
+    }
+  }
+
+  /**
+   * Runs a stage. Where one of its tasks is lost, Spark ends the whole barrier stage, and it is run
+   * again as soon as there are executors enough.
+   */
+  private static TrainingRound.Outcome outcome(RDD<TrainingRound.Outcome> stage) {
+    for (int attempt = 1; ; attempt++) {
+      try {
+        return ((TrainingRound.Outcome[]) stage.collect())[0];
+      } catch (Exception e) { // Scala's methods do not declare a SparkException
+        if (!(e instanceof SparkException) || attempt == ATTEMPTS) {
+          throw new IllegalStateException(
+              "The training cannot go on, after %d attempts of a stage; the run resumes from its newest checkpoint: %s"
+                  .formatted(attempt, e.getMessage()),
+              e);
+        }
+      }
     }
   }
 }
