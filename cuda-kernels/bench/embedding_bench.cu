@@ -15,7 +15,7 @@ PRECIS_BENCH(embedding) {
   b.row(
       "embedding" + shape, {n * 6, 0},
       [&] {
-        return embedding_cuda(b.context(), {table, id_tensor, y});
+        return embedding_cuda(b.context(), {table, id_tensor, y, {}});
       },
       [&] {
         b.expect(b.row(y, m - 1) == b.row(table, ids[static_cast<size_t>(m - 1)]), "embedding");

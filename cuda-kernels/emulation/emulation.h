@@ -16,6 +16,13 @@
 // Shared memory is filled with NaN before every block. Asynchronous copies arrive only when a thread
 // waits for them; until then their destination holds NaN.
 //
+// device.h has the GPUs that are emulated: their shared memory and their tensor cores' arithmetic.
+//
+// The environment variable PRECIS_EMULATION_LOG names a file that receives one line for each
+// operation of a stream, its fields separated by tabs: "kernel", its name, the three dimensions of
+// the grid, the threads of a block and its bytes of dynamic shared memory; or "fill" or "copy" and
+// the bytes. With PRECIS_EMULATION_LOG_ONLY=1 kernels are logged and not run.
+//
 // Floating-point atomics are missing on purpose, because their order is undefined, and so is
 // __activemask. Memory ordering between blocks, clocks and the number of registers are not modeled.
 #ifndef PRECIS_EMULATION_H_
@@ -122,6 +129,9 @@ void mma_bf16(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1,
               const Where& where = Where::current());
 void load_matrices(const void* row, bool transposed, uint32_t (&r)[4],
                    const Where& where = Where::current());
+
+// Writes a line about work that is not a kernel to the log.
+void log_work(const char* kind, size_t bytes);
 
 cudaError_t run(const char* name, dim3 grid, dim3 block, size_t shared_bytes,
                 const std::function<void()>& thread);
@@ -249,7 +259,8 @@ inline int __popc(uint32_t x) { return __builtin_popcount(x); }
 inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
 inline float __expf(float x) { return expf(x); }
 
-// Device memory is host memory. These functions have the names and the calling convention of CUDA, so
+// Device memory is host memory that can be touched only while the stream's work runs: a host that
+// reads or writes it gets SIGSEGV, as it would with the memory of a GPU. These functions have the names and the calling convention of CUDA, so
 // that a test that was compiled against them can be linked with the real ones.
 enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2 };
 extern "C" {
@@ -262,14 +273,7 @@ const char* cudaGetErrorString(cudaError_t error);
 
 // The further functions of CUDA 13 that runtime/ uses. There is one GPU, number 0.
 #define CUDART_VERSION 13000
-enum cudaDeviceAttr { cudaDevAttrConcurrentManagedAccess };
-enum cudaMemLocationType { cudaMemLocationTypeDevice };
-struct cudaMemLocation {
-  cudaMemLocationType type;
-  int id;
-};
-enum cudaMemoryAdvise { cudaMemAdviseSetPreferredLocation };
-constexpr unsigned cudaStreamNonBlocking = 1, cudaEventDisableTiming = 2, cudaMemAttachGlobal = 1,
+constexpr unsigned cudaStreamNonBlocking = 1, cudaEventDisableTiming = 2,
                    cudaHostAllocDefault = 0, cudaHostAllocPortable = 1, cudaHostAllocMapped = 2;
 struct cudaDeviceProp {
   char name[256];
@@ -280,12 +284,8 @@ cudaError_t cudaGetLastError();
 cudaError_t cudaDriverGetVersion(int* version);
 cudaError_t cudaGetDeviceCount(int* count);
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device);
-cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device);
 cudaError_t cudaSetDevice(int device);
 cudaError_t cudaMemGetInfo(size_t* left, size_t* total);
-cudaError_t cudaMallocManaged(void** memory, size_t bytes, unsigned flags);
-cudaError_t cudaMemAdvise(const void* memory, size_t bytes, cudaMemoryAdvise advice,
-                          cudaMemLocation where);
 cudaError_t cudaHostAlloc(void** memory, size_t bytes, unsigned flags);
 cudaError_t cudaFreeHost(void* memory);
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags);

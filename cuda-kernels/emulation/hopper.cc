@@ -3,6 +3,8 @@
 #include <map>
 #include <vector>
 
+#include "device.h"
+
 namespace precis {
 namespace emulation {
 namespace {
@@ -128,9 +130,7 @@ void multiply(const Product& p) {
       read_row(p.b, 8 * static_cast<uint32_t>(j) + 2 * t + odd, b);
       for (uint32_t half = 0; half < 2; half++) {
         float& d = p.d[4 * j + static_cast<int>(2 * half + odd)];
-        double sum = d;
-        for (int k = 0; k < 16; k++) sum += double{a[half][k]} * b[k];
-        d = static_cast<float>(sum);
+        d = tensor_core_sum(a[half], b, 16, d);
       }
     }
   }

@@ -1,19 +1,21 @@
 #include "machine.h"
 
+#include "device.h"
+
 namespace precis {
 
 bool open_machine(CudaContext* context, std::string* name) {
   context->multiprocessors = 3;
-  context->block_shared_bytes = 227 << 10;  // of sm_90
-  *name = "emulated";
+  context->block_shared_bytes = static_cast<int64_t>(emulation::device().shared_bytes);
+  *name = std::string("emulated ") + emulation::device().name;
   return true;
 }
 
-bool has_wgmma() { return true; }
+bool has_wgmma() { return emulation::device().major == 9; }
 
 bool choose_order(int order, std::string* name) {
   set_emulation_seed(static_cast<uint64_t>(order));
-  *name = "emulated, order " + std::to_string(order);
+  *name = std::string("emulated ") + emulation::device().name + ", order " + std::to_string(order);
   return true;
 }
 

@@ -2,15 +2,19 @@
 // that runs when it is synchronized. Calls are serialized, because the emulator runs one kernel at a
 // time.
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <vector>
 
+#include "device.h"
 #include "emulation.h"
 
 namespace precis {
@@ -31,7 +35,39 @@ struct Stream {
 std::recursive_mutex mutex;
 std::vector<std::unique_ptr<Stream>> streams;
 
+// Device memory by its start: pages of its own, of which the last one is never accessible, so that
+// an access beyond the end faults.
+struct DeviceMemory {
+  char* pages;
+  size_t page_bytes;  // without the last page
+};
+std::map<void*, DeviceMemory> device_memory;
+constexpr size_t kPageBytes = 4096, kAlignment = 256, kDeviceBytes = size_t{4} << 30;
+
+// Lets device memory be touched while it exists. Memory is protected again only when the host could
+// run on, which is when the outermost of them ends.
+class DeviceAccess {
+ public:
+  DeviceAccess() {
+    if (depth_++ == 0) protect_all(PROT_READ | PROT_WRITE);
+  }
+  DeviceAccess(const DeviceAccess&) = delete;
+  ~DeviceAccess() {
+    if (--depth_ == 0) protect_all(PROT_NONE);
+  }
+
+ private:
+  static void protect_all(int access) {
+    for (const auto& [start, m] : device_memory) {
+      if (mprotect(m.pages, m.page_bytes, access) != 0) std::abort();
+    }
+  }
+  static inline int depth_ = 0;
+};
+
 cudaError_t drain(Stream* s) {
+  if (s->work.empty()) return s->failed;
+  const DeviceAccess access;
   // Work in a queue does not submit more work.
   for (const auto& work : s->work) {
     if (s->failed == cudaSuccess) s->failed = work();
@@ -63,17 +99,18 @@ cudaError_t drain_all() {
   return error;
 }
 
-cudaError_t allocate(void** memory, size_t bytes, size_t alignment) {
-  if (breaks_capture()) return cudaErrorStreamCaptureUnsupported;
-  *memory = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
-  return *memory != nullptr ? cudaSuccess : cudaErrorMemoryAllocation;
+size_t rounded(size_t bytes, size_t multiple) {
+  return (bytes + multiple - 1) / multiple * multiple;
 }
 
 }  // namespace
 
 cudaError_t submit(cudaStream_t stream, std::function<cudaError_t()> work) {
   const std::lock_guard<std::recursive_mutex> lock(mutex);
-  if (stream == nullptr) return work();
+  if (stream == nullptr) {
+    const DeviceAccess access;
+    return work();
+  }
   Stream* s = static_cast<Stream*>(stream);
   if (s->captured != nullptr) {
     s->captured->push_back(std::move(work));
@@ -88,16 +125,39 @@ cudaError_t submit(cudaStream_t stream, std::function<cudaError_t()> work) {
 
 using namespace precis::emulation;
 
-cudaError_t cudaMalloc(void** memory, size_t bytes) { return allocate(memory, bytes, 256); }
+// The memory is filled with NaN: what a GPU leaves there is anything.
+cudaError_t cudaMalloc(void** memory, size_t bytes) {
+  const std::lock_guard<std::recursive_mutex> lock(mutex);
+  if (breaks_capture()) return cudaErrorStreamCaptureUnsupported;
+  if (bytes > kDeviceBytes) return cudaErrorMemoryAllocation;
+  const size_t room = rounded(bytes == 0 ? 1 : bytes, kAlignment);
+  DeviceMemory m = {nullptr, rounded(room, kPageBytes)};
+  void* pages = mmap(nullptr, m.page_bytes + kPageBytes, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (pages == MAP_FAILED) return cudaErrorMemoryAllocation;
+  m.pages = static_cast<char*>(pages);
+  std::memset(m.pages, 0xff, m.page_bytes);
+  if (mprotect(m.pages, m.page_bytes + kPageBytes, PROT_NONE) != 0) std::abort();
+  *memory = m.pages + m.page_bytes - room;
+  device_memory[*memory] = m;
+  return cudaSuccess;
+}
 
 // Synchronizes, as the real one does.
 cudaError_t cudaFree(void* memory) {
+  const std::lock_guard<std::recursive_mutex> lock(mutex);
   const cudaError_t error = drain_all();
-  if (error != cudaErrorStreamCaptureUnsupported) std::free(memory);
+  if (memory == nullptr || error == cudaErrorStreamCaptureUnsupported) return error;
+  const auto m = device_memory.find(memory);
+  if (m == device_memory.end()) return cudaErrorInvalidValue;
+  munmap(m->second.pages, m->second.page_bytes + kPageBytes);
+  device_memory.erase(m);
   return error;
 }
 
 cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind) {
+  const std::lock_guard<std::recursive_mutex> lock(mutex);
+  const DeviceAccess access;
   std::memcpy(to, from, bytes);
   return cudaSuccess;
 }
@@ -132,35 +192,33 @@ cudaError_t cudaGetDeviceCount(int* count) {
 }
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
-  *properties = {"emulated on the host", 9, 0, 3, size_t{227} << 10};
-  return cudaSuccess;
-}
-
-cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr, int) {
-  *value = 1;
+  const Device& d = device();
+  *properties = {"emulated on the host", d.major, d.minor, 3, d.shared_bytes};
   return cudaSuccess;
 }
 
 cudaError_t cudaSetDevice(int) { return cudaSuccess; }
 
 cudaError_t cudaMemGetInfo(size_t* left, size_t* total) {
-  *left = *total = size_t{4} << 30;
-  return cudaSuccess;
-}
-
-cudaError_t cudaMallocManaged(void** memory, size_t bytes, unsigned) {
-  return allocate(memory, bytes, 4096);
-}
-
-cudaError_t cudaMemAdvise(const void*, size_t, cudaMemoryAdvise, cudaMemLocation) {
+  size_t used = 0;
+  for (const auto& [start, m] : device_memory) used += m.page_bytes;
+  *total = kDeviceBytes;
+  *left = used < kDeviceBytes ? kDeviceBytes - used : 0;
   return cudaSuccess;
 }
 
 cudaError_t cudaHostAlloc(void** memory, size_t bytes, unsigned) {
-  return allocate(memory, bytes, 4096);
+  if (breaks_capture()) return cudaErrorStreamCaptureUnsupported;
+  *memory = std::aligned_alloc(kPageBytes, rounded(bytes, kPageBytes));
+  return *memory != nullptr ? cudaSuccess : cudaErrorMemoryAllocation;
 }
 
-cudaError_t cudaFreeHost(void* memory) { return cudaFree(memory); }
+// Synchronizes, as the real one does.
+cudaError_t cudaFreeHost(void* memory) {
+  const cudaError_t error = drain_all();
+  if (error != cudaErrorStreamCaptureUnsupported) std::free(memory);
+  return error;
+}
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
   const std::lock_guard<std::recursive_mutex> lock(mutex);
@@ -231,6 +289,7 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind,
                             cudaStream_t stream) {
   return submit(stream, [=] {
+    log_work("copy", bytes);
     std::memcpy(to, from, bytes);
     return cudaSuccess;
   });
@@ -243,6 +302,7 @@ cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes, cudaStream_t 
 cudaError_t cudaMemset2DAsync(void* memory, size_t pitch, int value, size_t width, size_t height,
                               cudaStream_t stream) {
   return submit(stream, [=] {
+    log_work("fill", width * height);
     for (size_t i = 0; i < height; i++) {
       std::memset(static_cast<char*>(memory) + i * pitch, value, width);
     }

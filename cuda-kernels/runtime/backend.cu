@@ -2,8 +2,9 @@
 // of kernels.h. nvcc compiles it into libprecis; a C++ compiler compiles it with emulation/ into
 // the library for tests without a GPU.
 //
-// Nothing synchronizes with the device but synchronize, allocate, free, and the packing of weights
-// whose source is not memory of this context.
+// Nothing synchronizes with the device but synchronize, download, free and the growth of scratch
+// memory; an upload, and the packing of weights whose source is not memory of this context, wait
+// where both pinned buffers are on their way.
 
 #include <cstdio>
 #include <cstdlib>
@@ -26,12 +27,6 @@ namespace {
 template <size_t n>
 void copy_text(char (&to)[n], const char* text) {
   std::snprintf(to, n, "%s", text);
-}
-
-int attribute(cudaDeviceAttr which, int index) {
-  int value = 0;
-  cuda_check(cudaDeviceGetAttribute(&value, which, index), "cudaDeviceGetAttribute");
-  return value;
 }
 
 // Throws Error, with the reason, if there is no GPU of that index.
@@ -103,7 +98,7 @@ const char* name_of(ProblemOp op) {
 class CudaBackend final : public Backend {
  public:
   CudaBackend(int index, bool many_rows)
-      : Backend(false), index_(index), memory_(index, context_.stream) {
+      : Backend(false), index_(index), memory_(context_.stream), staging_(context_.stream) {
     require_device(index);
     cuda_check(cudaGetDeviceProperties(&properties_, index), "cudaGetDeviceProperties");
     capability_ = 10 * properties_.major + properties_.minor;
@@ -111,12 +106,6 @@ class CudaBackend final : public Backend {
       fail(PRECIS_UNSUPPORTED,
            "GPU %d, %s, has compute capability %d.%d, but the kernels need 8.0 or more", index,
            properties_.name, properties_.major, properties_.minor);
-    }
-    if (attribute(cudaDevAttrConcurrentManagedAccess, index) == 0) {
-      fail(PRECIS_UNSUPPORTED,
-           "GPU %d, %s, cannot share managed memory with the host while it works, as under Windows "
-           "or some virtual machines",
-           index, properties_.name);
     }
     cuda_check(cudaSetDevice(index), "cudaSetDevice");
     cuda_check(cudaStreamCreateWithFlags(&context_.stream, cudaStreamNonBlocking), "a stream");
@@ -145,13 +134,9 @@ class CudaBackend final : public Backend {
     cudaStreamDestroy(context_.stream);
   }
 
-  // The current device belongs to the thread, and any thread may call.
-  void enter() override {
-    thread_local int current = -1;
-    if (current == index_) return;
-    cuda_check(cudaSetDevice(index_), "cudaSetDevice");
-    current = index_;
-  }
+  // The current device belongs to the thread, any thread may call, and other libraries in the
+  // process set it, too.
+  void enter() override { cuda_check(cudaSetDevice(index_), "cudaSetDevice"); }
 
   void describe(precis_context_info* info) const override {
     info->device = PRECIS_CUDA;
@@ -161,6 +146,7 @@ class CudaBackend final : public Backend {
     info->allocations += static_cast<int64_t>(context_.scratch.moves);
     cuda_check(cudaDriverGetVersion(&info->driver_version), "cudaDriverGetVersion");
     info->compute_capability = capability_;
+    info->launches = launches_;
     info->multiprocessors = context_.multiprocessors;
     size_t free_bytes = 0, total = 0;
     cuda_check(cudaMemGetInfo(&free_bytes, &total), "cudaMemGetInfo");
@@ -187,8 +173,8 @@ class CudaBackend final : public Backend {
     if (error == cudaSuccess) error = cudaStreamSynchronize(context_.stream);
     if (error != cudaSuccess) {
       (void)cudaGetLastError();
-      fail(PRECIS_DEVICE_ERROR, "the GPU failed, at %s or before it: %s", last_op_,
-           cudaGetErrorString(error));
+      fail(PRECIS_DEVICE_ERROR, "the GPU failed, at %s or before it: %s%s", last_op_,
+           cudaGetErrorString(error), cuda_advice(error));
     }
     staging_.release();
     if (*problem_ != kNoProblem) {
@@ -198,8 +184,20 @@ class CudaBackend final : public Backend {
     }
   }
 
-  void* allocate(size_t bytes, bool shared) override { return memory_.allocate(bytes, shared); }
+  void* allocate(size_t bytes, bool shared) override {
+    const Counted counted(*this);
+    return memory_.allocate(bytes, shared);
+  }
   void free(void* memory, size_t) override { memory_.free(memory); }
+  void upload(void* to, const void* from, size_t bytes) override {
+    const Counted counted(*this);
+    last_op_ = "upload";
+    staging_.send(to, from, bytes, last_op_);
+  }
+  void download(void* to, const void* from, size_t bytes) override {
+    const Counted counted(*this);
+    staging_.fetch(to, from, bytes, "download", [&] { synchronize(); });
+  }
   Reach reach(const void* start, size_t bytes) const override {
     return memory_.reach(start, bytes);
   }
@@ -209,6 +207,7 @@ class CudaBackend final : public Backend {
     cuda_check(cudaStreamBeginCapture(context_.stream, cudaStreamCaptureModeThreadLocal),
                "record_begin");
     recording_ = context_.scratch.fixed = true;
+    recorded_ = 0;
   }
   std::unique_ptr<Recording> end_recording() override {
     auto made = std::make_unique<Graph>();
@@ -219,6 +218,7 @@ class CudaBackend final : public Backend {
     cudaGraphDestroy(graph);
     cuda_check(error, "record_end");
     made->moves = moves();
+    made->launches = recorded_;
     return made;
   }
   void drop_recording() noexcept override {
@@ -232,6 +232,7 @@ class CudaBackend final : public Backend {
     if (graph.moves != moves()) return false;
     last_op_ = "a replayed recording";
     cuda_check(cudaGraphLaunch(graph.operations, context_.stream), "replay");
+    launches_ += graph.launches;
     return true;
   }
 
@@ -244,6 +245,7 @@ class CudaBackend final : public Backend {
 
 #define PRECIS_LAUNCH(op)                              \
   void op(const precis_##op##_args& a) override {      \
+    const Counted counted(*this);                      \
     last_op_ = #op;                                    \
     cuda_check(op##_cuda(context_, prepared(a)), #op); \
   }
@@ -257,6 +259,21 @@ class CudaBackend final : public Backend {
     }
     cudaGraphExec_t operations = nullptr;
     uint64_t moves = 0;
+    int64_t launches = 0;
+  };
+
+  // Counts what the stream is given meanwhile, or, during a capture, what the graph is.
+  class Counted {
+   public:
+    explicit Counted(CudaBackend& backend) : backend_(backend) {}
+    Counted(const Counted&) = delete;
+    ~Counted() {
+      (backend_.recording_ ? backend_.recorded_ : backend_.launches_) += launches - before_;
+    }
+
+   private:
+    CudaBackend& backend_;
+    const int64_t before_ = launches;
   };
 
   // Increases whenever memory that a graph may use is freed: then the graph is invalid.
@@ -268,15 +285,16 @@ class CudaBackend final : public Backend {
     return a;
   }
   const precis_attention_args& prepared(const precis_attention_args& a) {
-    require_heads("attention", a.q, a.heads);
+    require_heads("attention", a.q, a.heads, widest(a.q.dtype, false));
     return a;
   }
   const precis_attention_backward_args& prepared(const precis_attention_backward_args& a) {
-    require_heads("attention_backward", a.forward.q, a.forward.heads);
+    const precis_tensor& q = a.forward.q;
+    require_heads("attention_backward", q, a.forward.heads, widest(q.dtype, true));
     return a;
   }
   const precis_attention_decode_args& prepared(const precis_attention_decode_args& a) {
-    require_heads("attention_decode", a.q, a.heads);
+    require_heads("attention_decode", a.q, a.heads, kMaxHeadDim);
     return a;
   }
   const precis_lora_matmul_args& prepared(const precis_lora_matmul_args& a) {
@@ -299,11 +317,11 @@ class CudaBackend final : public Backend {
       if (reach(w.data, bytes_of(w)) == Reach::kNobody) bytes += Staging::rounded(bytes_of(w));
     }
     if (bytes == 0) return b;
-    staging_.begin(bytes);
+    staging_.begin(bytes, "matmul_pack");
     for (int i = 0; i < a.weight_count; i++) {
       precis_tensor& w = b.weights[i];
       if (reach(w.data, bytes_of(w)) != Reach::kNobody) continue;
-      w.data = staging_.copy(w.data, bytes_of(w), context_.stream);
+      w.data = staging_.copy(w.data, bytes_of(w), "matmul_pack");
     }
     return b;
   }
@@ -324,10 +342,13 @@ class CudaBackend final : public Backend {
          cudaGetErrorString(error), kVariable);
   }
 
-  static void require_heads(const char* op, const precis_tensor& q, int32_t heads) {
-    if (columns(q) / heads > kMaxHeadDim) {
-      fail(PRECIS_UNSUPPORTED, "%s: heads are %lld wide, but a GPU takes %d", op,
-           static_cast<long long>(columns(q) / heads), kMaxHeadDim);
+  int widest(int32_t dtype, bool backward) const {
+    return widest_head(context_.block_shared_bytes, dtype, backward);
+  }
+  static void require_heads(const char* op, const precis_tensor& q, int32_t heads, int widest) {
+    if (columns(q) / heads > widest) {
+      fail(PRECIS_UNSUPPORTED, "%s: heads are %lld wide, but this GPU takes %d", op,
+           static_cast<long long>(columns(q) / heads), widest);
     }
   }
 
@@ -343,6 +364,8 @@ class CudaBackend final : public Backend {
   CudaContext context_;
   DeviceMemory memory_;
   unsigned long long* problem_ = nullptr;  // pinned: the code that was read, and kNoProblem
+  int64_t launches_ = 0;
+  int64_t recorded_ = 0;  // by the capture that is going on
   const char* last_op_ = "the first operation";
   std::unique_ptr<CublasLt> cublaslt_;
   std::string cublaslt_error_;

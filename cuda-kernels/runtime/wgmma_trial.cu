@@ -13,6 +13,14 @@ namespace {
 
 constexpr int64_t kRows = 150, kOutputs = 140, kInputs = 328, kRanks = 24;
 
+// Copies in the order of the stream, which does not wait for the default stream, and waits: the
+// host's memory is pageable.
+cudaError_t copy(CudaContext& context, void* to, const void* from, size_t bytes,
+                 cudaMemcpyKind kind) {
+  PRECIS_RETURN_IF_ERROR(cudaMemcpyAsync(to, from, bytes, kind, context.stream));
+  return cudaStreamSynchronize(context.stream);
+}
+
 // Device memory with an owner.
 class Memory {
  public:
@@ -23,13 +31,13 @@ class Memory {
   cudaError_t allocate(size_t bytes) { return cudaMalloc(&start_, bytes); }
   // Fills the memory with numbers of many magnitudes, so that sums of their products round, and
   // with zeros outside inside_rows x inside_columns.
-  cudaError_t fill(int64_t rows, int64_t columns, int64_t inside_rows, int64_t inside_columns,
-                   uint32_t stream) {
+  cudaError_t fill(CudaContext& context, int64_t rows, int64_t columns, int64_t inside_rows,
+                   int64_t inside_columns, uint32_t numbers_of) {
     std::vector<Bf16> numbers(static_cast<size_t>(rows * columns));
     for (int64_t i = 0; i < rows * columns; i++) {
       if (i / columns >= inside_rows || i % columns >= inside_columns) continue;
       const uint32_t random =
-          philox4x32_10({{static_cast<uint32_t>(i), stream, 0, 0}}, 0, 0).word[0];
+          philox4x32_10({{static_cast<uint32_t>(i), numbers_of, 0, 0}}, 0, 0).word[0];
       // A sign, an exponent of -7 to 0 and seven bits.
       const uint32_t exponent = 120 + (random >> 8) % 8;
       numbers[static_cast<size_t>(i)].bits =
@@ -37,7 +45,7 @@ class Memory {
     }
     const size_t bytes = numbers.size() * sizeof(Bf16);
     PRECIS_RETURN_IF_ERROR(allocate(bytes));
-    return cudaMemcpy(start_, numbers.data(), bytes, cudaMemcpyHostToDevice);
+    return copy(context, start_, numbers.data(), bytes, cudaMemcpyHostToDevice);
   }
   void* start() const { return start_; }
 
@@ -50,8 +58,8 @@ struct Weight {
   int64_t outputs, inputs;
   CudaPackedLayout layout = cuda_packed_layout(outputs, inputs, PRECIS_BFLOAT16);
 
-  cudaError_t fill(uint32_t stream) {
-    return memory.fill(layout.rows, layout.stride, outputs, inputs, stream);
+  cudaError_t fill(CudaContext& context, uint32_t numbers_of) {
+    return memory.fill(context, layout.rows, layout.stride, outputs, inputs, numbers_of);
   }
   precis_packed_matrix packed() const {
     return {memory.start(), layout.bytes, outputs, inputs, PRECIS_BFLOAT16, 0};
@@ -66,25 +74,25 @@ cudaError_t multiply(CudaContext& context, precis_lora_matmul_args args, std::ve
   PRECIS_RETURN_IF_ERROR(results.allocate(kResults * sizeof(float)));
   // NaN shows elements that are not written.
   std::vector<float> nothing(kResults, NAN);
-  PRECIS_RETURN_IF_ERROR(cudaMemcpy(results.start(), nothing.data(), kResults * sizeof(float),
-                                    cudaMemcpyHostToDevice));
+  PRECIS_RETURN_IF_ERROR(copy(context, results.start(), nothing.data(), kResults * sizeof(float),
+                              cudaMemcpyHostToDevice));
   auto* y = static_cast<float*>(results.start());
   args.y = {y, {kRows, kOutputs}, 0, 2, PRECIS_FLOAT32};
   args.down = {y + kRows * kOutputs, {kRows, kRanks}, 0, 2, PRECIS_FLOAT32};
   PRECIS_RETURN_IF_ERROR(lora_matmul_cuda(context, args));
-  PRECIS_RETURN_IF_ERROR(cudaStreamSynchronize(context.stream));
   got->resize(kResults);
-  return cudaMemcpy(got->data(), results.start(), kResults * sizeof(float), cudaMemcpyDeviceToHost);
+  return copy(context, got->data(), results.start(), kResults * sizeof(float),
+              cudaMemcpyDeviceToHost);
 }
 
 cudaError_t compare(CudaContext& context, bool* right, bool* same_bits) {
   Memory x, z;
   Weight w{{}, kOutputs, kInputs}, a{{}, kRanks, kInputs}, b{{}, kOutputs, kRanks};
-  PRECIS_RETURN_IF_ERROR(x.fill(kRows, kInputs, kRows, kInputs, 0));
-  PRECIS_RETURN_IF_ERROR(z.fill(kRows, kInputs, kRows, kInputs, 1));
-  PRECIS_RETURN_IF_ERROR(w.fill(2));
-  PRECIS_RETURN_IF_ERROR(a.fill(3));
-  PRECIS_RETURN_IF_ERROR(b.fill(4));
+  PRECIS_RETURN_IF_ERROR(x.fill(context, kRows, kInputs, kRows, kInputs, 0));
+  PRECIS_RETURN_IF_ERROR(z.fill(context, kRows, kInputs, kRows, kInputs, 1));
+  PRECIS_RETURN_IF_ERROR(w.fill(context, 2));
+  PRECIS_RETURN_IF_ERROR(a.fill(context, 3));
+  PRECIS_RETURN_IF_ERROR(b.fill(context, 4));
   *right = *same_bits = true;
   for (bool separate : {false, true}) {
     precis_lora_matmul_args args = {};

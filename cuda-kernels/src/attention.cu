@@ -9,7 +9,7 @@
 // bfloat16: tensor cores of sm_80 and later. A block has 64 queries of a head, a warp 16 of them;
 // keys come in tiles of 64, or 32 where heads are wide. Scores stay in the registers in which mma
 // leaves them and, rounded, are the operand of the product with v. The next tile's keys and values
-// are copied while this tile is computed.
+// are copied while this tile is computed, but where heads are wide.
 //
 // float32: plain fused multiply-adds, 32 queries and keys at a time, eight threads to a query. This
 // is a reference mode and not tuned for speed.
@@ -29,11 +29,12 @@ namespace {
 template <int kDim>
 __global__ void __launch_bounds__(kThreads) attention_kernel(AttentionArguments a) {
   constexpr int kN = kKeys<kDim>, kSize = kN * kTileStride<kDim>, kDiagonals = kTile + kN;
+  constexpr bool kAhead = kStages<kDim> == 2;
   DynamicShared dynamic;
   const Shared<Bf16> qs = dynamic.take<Bf16>(kTile * kTileStride<kDim>);
-  const Shared<Bf16> ks = dynamic.take<Bf16>(2 * kSize);
-  const Shared<Bf16> vs = dynamic.take<Bf16>(2 * kSize);
-  const Shared<float> diagonals = dynamic.take<float>(2 * kDiagonals);
+  const Shared<Bf16> ks = dynamic.take<Bf16>(kStages<kDim> * kSize);
+  const Shared<Bf16> vs = dynamic.take<Bf16>(kStages<kDim> * kSize);
+  const Shared<float> diagonals = dynamic.take<float>(kStages<kDim> * kDiagonals);
   const Shared<int32_t> buckets = dynamic.take<int32_t>(kReach + 1);
   const Place p = find_place<kTile, true>(a);
   if (p.first >= p.queries) return;
@@ -56,10 +57,10 @@ __global__ void __launch_bounds__(kThreads) attention_kernel(AttentionArguments 
   const int end = visible_keys(a, p, p.first + kTile - 1);
   float largest[2] = {-INFINITY, -INFINITY}, sum[2] = {};
   float out[kDim / 8][4] = {};
-  for (int first = 0, stage = 0; first < end; first += kN, stage ^= 1) {
+  for (int first = 0, stage = 0; first < end; first += kN, stage ^= kAhead ? 1 : 0) {
     copy_async_wait<0>();
     __syncthreads();  // this tile has arrived, and no thread reads the last one any more
-    if (first + kN < end) {
+    if (kAhead && first + kN < end) {
       copy(first + kN, stage ^ 1);
       fill(first + kN, stage ^ 1);
     }
@@ -117,6 +118,11 @@ __global__ void __launch_bounds__(kThreads) attention_kernel(AttentionArguments 
     uint32_t packed[kN / 16][4];
     pack<kN>(score, packed);
     multiply<kDim, kN, kDim>(packed, vs.part(stage * kSize, kSize), 0, out);
+    if (!kAhead && first + kN < end) {
+      __syncthreads();  // no thread reads this tile any more
+      copy(first + kN, 0);
+      fill(first + kN, 0);
+    }
   }
   copy_async_wait<0>();  // without keys, the first copy is still pending
 
@@ -221,8 +227,8 @@ cudaError_t run(CudaContext& context, const AttentionArguments& args, int64_t qu
   if (bf16) {
     constexpr int kN = kKeys<kDim>;
     const size_t bytes = shared_bytes<Bf16>(kTile * kTileStride<kDim>) +
-                         2 * shared_bytes<Bf16>(2 * kN * kTileStride<kDim>) +
-                         shared_bytes<float>(2 * (kTile + kN)) + buckets;
+                         2 * shared_bytes<Bf16>(kStages<kDim> * kN * kTileStride<kDim>) +
+                         shared_bytes<float>(kStages<kDim> * (kTile + kN)) + buckets;
     return launch("attention", attention_kernel<kDim>,
                   dim3(sequence_tiles<kTile>(queries, args.sequences), heads), kThreads, bytes,
                   context.stream, args);

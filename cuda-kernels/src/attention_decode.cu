@@ -5,7 +5,8 @@
 // lane in bfloat16. Each of the 16 groups of eight lanes goes through every 16th key with a running
 // maximum and sum (Milakov & Gimelshein 2018); at the end the groups are combined in order. Keys
 // and values are read once. The number of loads in flight decides the speed: a group has those of
-// four keys.
+// four keys, all of which are loaded before the first is converted. The host chooses the kernel for
+// aligned rows, because a test of every address would wait for one load before the next.
 //
 // The new key and value of a row are appended to the cache by the row's own block. A row must not
 // read what another row appends in the same call.
@@ -36,8 +37,36 @@ struct Arguments {
   int head_dim;
 };
 
-// kChunks: groups of 64 elements, enough for a head.
-template <class T, int kChunks>
+// Eight elements of the cache on their way: where rows are aligned as they lie in memory, otherwise
+// converted at once.
+template <class T, bool kAligned>
+class Held {
+ public:
+  __device__ __forceinline__ void load(const T* p, int count) {
+    if constexpr (kAligned) {
+      count > 0 ? raw_.load(p) : raw_.clear();
+    } else {
+      load8(p, count, converted_);
+    }
+  }
+  __device__ __forceinline__ void get(float (&v)[kEight]) const {
+    if constexpr (kAligned) {
+      raw_.convert(v);
+    } else {
+#pragma unroll
+      for (int j = 0; j < kEight; j++) v[j] = converted_[j];
+    }
+  }
+
+ private:
+  struct Nothing {};
+  std::conditional_t<kAligned, RawEight<T>, Nothing> raw_;
+  float converted_[kAligned ? 1 : kEight];
+};
+
+// kChunks: groups of 64 elements, enough for a head. kAligned: the rows of the cache are aligned to
+// 16 bytes, and so are its heads.
+template <class T, int kChunks, bool kAligned>
 __global__ void __launch_bounds__(kThreads)
     attention_decode_kernel(Arguments a, Matrix<T> k_cache, Matrix<T> v_cache) {
   constexpr int kKeys = 4 / kChunks;  // in flight, for each group
@@ -49,9 +78,11 @@ __global__ void __launch_bounds__(kThreads)
   const int head = static_cast<int>(blockIdx.y), group = thread() / kLanes;
   const int column = head * a.head_dim, lane = thread() % kLanes;
   const int length = a.lengths[r], last = length - 1;
+  const int32_t* const ancestors =
+      a.ancestors != nullptr ? a.ancestors + r * a.ancestor_stride : nullptr;
+  const int64_t start = ancestors != nullptr ? 0 : a.key_starts[r];
   auto row_of = [&](int p) {
-    return a.ancestors != nullptr ? a.ancestors[r * a.ancestor_stride + p] * a.slot_rows + p
-                                  : int64_t{a.key_starts[r]} + p;
+    return ancestors != nullptr ? ancestors[p] * a.slot_rows + p : start + p;
   };
   // The number of elements that the lane has in a chunk.
   auto count_of = [&](int chunk) { return up_to_eight(a.head_dim - chunk * 64 - lane * kEight); };
@@ -78,7 +109,8 @@ __global__ void __launch_bounds__(kThreads)
 
   float largest = -INFINITY, sum = 0, out[kChunks][kEight] = {};
   for (int first = 0; first < length; first += kGroups * kKeys) {
-    float k[kKeys][kChunks][kEight], v[kKeys][kChunks][kEight], score[kKeys];
+    Held<T, kAligned> k_held[kKeys][kChunks], v_held[kKeys][kChunks];
+    float score[kKeys];
 #pragma unroll
     for (int i = 0; i < kKeys; i++) {
       const int p = first + i * kGroups + group;
@@ -86,8 +118,8 @@ __global__ void __launch_bounds__(kThreads)
 #pragma unroll
       for (int c = 0; c < kChunks; c++) {
         const int d = column + c * 64 + lane * kEight;
-        load8(k_cache.row(from) + d, count_of(c), k[i][c]);
-        load8(v_cache.row(from) + d, count_of(c), v[i][c]);
+        k_held[i][c].load(k_cache.row(from) + d, count_of(c));
+        v_held[i][c].load(v_cache.row(from) + d, count_of(c));
       }
     }
 #pragma unroll
@@ -95,8 +127,10 @@ __global__ void __launch_bounds__(kThreads)
       float dot = 0;
 #pragma unroll
       for (int c = 0; c < kChunks; c++) {
+        float k[kEight];
+        k_held[i][c].get(k);
 #pragma unroll
-        for (int j = 0; j < kEight; j++) dot = fmaf(q[c][j], k[i][c][j], dot);
+        for (int j = 0; j < kEight; j++) dot = fmaf(q[c][j], k[j], dot);
       }
 #pragma unroll
       for (int d = kLanes / 2; d > 0; d /= 2) dot += __shfl_xor_sync(kAllLanes, dot, d);
@@ -116,8 +150,10 @@ __global__ void __launch_bounds__(kThreads)
       sum = sum * keep + weight;
 #pragma unroll
       for (int c = 0; c < kChunks; c++) {
+        float v[kEight];
+        v_held[i][c].get(v);
 #pragma unroll
-        for (int j = 0; j < kEight; j++) out[c][j] = fmaf(weight, v[i][c][j], out[c][j] * keep);
+        for (int j = 0; j < kEight; j++) out[c][j] = fmaf(weight, v[j], out[c][j] * keep);
       }
     }
   }
@@ -148,14 +184,22 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
+bool rows_are_aligned(const precis_tensor& t) {
+  return is_aligned(t.data) && row_stride(t) * element_bytes(t.dtype) % 16 == 0;
+}
+
 template <int kChunks>
 cudaError_t run(CudaContext& context, const precis_attention_decode_args& a,
                 const Arguments& args) {
   const dim3 grid(static_cast<uint32_t>(rows(a.q)), static_cast<uint32_t>(a.heads));
   return with_type(a.k_cache.dtype, [&](auto* type) {
     using T = PRECIS_TYPE_OF(type);
-    return launch("attention_decode", attention_decode_kernel<T, kChunks>, grid, kThreads, 0,
-                  context.stream, args, matrix<T>(a.k_cache), matrix<T>(a.v_cache));
+    const auto kernel = args.head_dim % kEight == 0 && rows_are_aligned(a.k_cache) &&
+                                rows_are_aligned(a.v_cache)
+                            ? attention_decode_kernel<T, kChunks, true>
+                            : attention_decode_kernel<T, kChunks, false>;
+    return launch("attention_decode", kernel, grid, kThreads, 0, context.stream, args,
+                  matrix<T>(a.k_cache), matrix<T>(a.v_cache));
   });
 }
 

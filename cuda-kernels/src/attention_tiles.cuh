@@ -89,6 +89,11 @@ __device__ __forceinline__ int visible_keys(const AttentionArguments& a, const P
 template <int kDim>
 constexpr int kKeys = kDim > 128 ? 32 : 64;
 
+// Tiles of keys and values that attention holds: the next is copied while one is computed, but
+// where heads are wide two do not fit into the 99 KiB of sm_86 and sm_89.
+template <int kDim>
+constexpr int kStages = kDim > 128 ? 1 : 2;
+
 // From row to row of a tile, in elements; the padding avoids bank conflicts between eight rows.
 template <int kDim>
 constexpr int kTileStride = kDim + kEight;

@@ -177,6 +177,39 @@ __device__ __forceinline__ int up_to_eight(Integer left) {
   return left < 0 ? 0 : left < kEight ? static_cast<int>(left) : kEight;
 }
 
+// Eight elements as they lie in memory. A kernel that waits for memory first loads all that it is
+// going to need and converts it afterwards: then the loads are in flight together.
+template <class T>
+struct RawEight {
+  static constexpr int kVectors = static_cast<int>(sizeof(T)) / 2;
+  uint4 vector[kVectors];
+
+  // p is aligned.
+  __device__ __forceinline__ void load(const T* p) {
+#pragma unroll
+    for (int i = 0; i < kVectors; i++) vector[i] = load16(p + i * (16 / sizeof(T)));
+  }
+  __device__ __forceinline__ void clear() {
+#pragma unroll
+    for (int i = 0; i < kVectors; i++) vector[i] = {0, 0, 0, 0};
+  }
+  __device__ __forceinline__ void convert(float (&v)[kEight]) const {
+#pragma unroll
+    for (int i = 0; i < kVectors; i++) {
+      const uint32_t words[4] = {vector[i].x, vector[i].y, vector[i].z, vector[i].w};
+#pragma unroll
+      for (int j = 0; j < 4; j++) {
+        if constexpr (sizeof(T) == 2) {
+          v[2 * j] = __uint_as_float(words[j] << 16);
+          v[2 * j + 1] = __uint_as_float(words[j] & 0xffff0000u);
+        } else {
+          v[4 * i + j] = __uint_as_float(words[j]);
+        }
+      }
+    }
+  }
+};
+
 // Loads count <= 8 elements and sets the others to 0; 16 bytes at a time where p is aligned.
 __device__ __forceinline__ void load8(const float* p, int count, float (&v)[kEight]) {
   if (count == kEight && is_aligned(p)) {

@@ -37,6 +37,14 @@ static inline CudaPackedLayout cuda_packed_layout(int64_t outputs, int64_t input
 constexpr int64_t kMaxLoraRanks = PRECIS_MAX_LORA_RANKS_CUDA;
 // The widest attention head.
 constexpr int kMaxHeadDim = 256;
+// The widest head of attention over whole sequences, or of its gradients, whose tiles fit into so
+// much shared memory of a block: sm_86, sm_89 and sm_120 have 99 KiB, all others enough.
+constexpr int widest_head(int64_t shared_bytes, int32_t dtype, bool backward) {
+  constexpr int64_t kEnough = 163 << 10;
+  if (shared_bytes >= kEnough) return kMaxHeadDim;
+  if (dtype == PRECIS_BFLOAT16) return backward ? 64 : kMaxHeadDim;
+  return 128;
+}
 
 }  // namespace precis
 

@@ -238,6 +238,7 @@ void check_many(TestDevice& device, int32_t dtype, Random& random) {
     check(device, p, random, turn % 5 < 3 ? dtype : PRECIS_FLOAT32, PRECIS_FLOAT32);
   };
   for (int64_t head_dim : {1, 24, 64, 65, 136}) {
+    if (head_dim > widest_head(device.context().block_shared_bytes, dtype, true)) continue;
     const bool wide = head_dim > 64;
     p.head_dim = head_dim;
     p.heads = head_dim == 24 ? 3 : 1;

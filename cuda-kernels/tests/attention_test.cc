@@ -140,6 +140,7 @@ int main() {
     Random random(5);
     for (int32_t dtype : {PRECIS_FLOAT32, PRECIS_BFLOAT16}) {
       for (int64_t head_dim : {1, 24, 64, 65, 136}) {
+        if (head_dim > widest_head(device.context().block_shared_bytes, dtype, false)) continue;
         Problem p;
         p.dtype = dtype;
         p.head_dim = head_dim;

@@ -2,6 +2,7 @@
 // its memory, CUDA graphs, and the messages for problems that kernels note.
 
 #include <cstdlib>
+#include <memory>
 #include <thread>
 
 #include "test.h"
@@ -27,6 +28,18 @@ class Piece {
   template <class T>
   T* data() const {
     return static_cast<T*>(memory_);
+  }
+  // Copies all elements to the context's memory, or back.
+  template <class T>
+  void set(const std::vector<T>& values) const {
+    EXPECT(static_cast<int64_t>(values.size() * sizeof(T)) == bytes_);
+    EXPECT_OK(context_, precis_upload(context_, memory_, values.data(), bytes_));
+  }
+  template <class T>
+  std::vector<T> get() const {
+    std::vector<T> values(static_cast<size_t>(bytes_) / sizeof(T));
+    EXPECT_OK(context_, precis_download(context_, values.data(), memory_, bytes_));
+    return values;
   }
   operator precis_tensor() const { return tensor_; }  // NOLINT: tests read better so
   precis_tensor vector() const {
@@ -58,11 +71,14 @@ precis_context* create(int32_t index, precis_status* status, std::string* text) 
 
 void test_memory(precis_context* c) {
   Piece x(c, PRECIS_FLOAT32, 3, 40, false), y(c, PRECIS_FLOAT32, 3, 40, true);
+  EXPECT(x.get<float>() == std::vector<float>(120));
+  std::vector<float> numbers(120);
   for (int i = 0; i < 120; i++) {
-    EXPECT(x.data<float>()[i] == 0 && y.data<float>()[i] == 0);
-    x.data<float>()[i] = static_cast<float>(i);
+    EXPECT(y.data<float>()[i] == 0);
+    numbers[i] = static_cast<float>(i);
     y.data<float>()[i] = 1;
   }
+  x.set(numbers);
   precis_add_args add = {x, y, 2, 0};
   EXPECT_OK(c, precis_add(c, &add));
   EXPECT_OK(c, precis_synchronize(c));
@@ -100,6 +116,79 @@ void test_memory(precis_context* c) {
   EXPECT(*sum.result == 119.0 * 120 * 239 / 6);
 }
 
+// Copies of every size, in both directions, keep the order of the stream.
+void test_copies(precis_context* c) {
+  constexpr int64_t kMost = (int64_t{9} << 20) / 4 + 5;  // more than both pinned buffers
+  Random random(11);
+  std::vector<float> numbers(kMost);
+  for (float& each : numbers) each = random.normal();
+  Piece x(c, PRECIS_FLOAT32, kMost, 1, false), y(c, PRECIS_FLOAT32, kMost, 1, false);
+  Piece z(c, PRECIS_FLOAT32, kMost, 1, true);
+  for (int64_t count : {int64_t{1}, int64_t{3}, int64_t{1000}, (int64_t{1} << 20) + 1, kMost}) {
+    x.set(std::vector<float>(kMost, 1));
+    std::vector<float> some(numbers.begin(), numbers.begin() + count);
+    EXPECT_OK(c, precis_upload(c, x.data<float>() + kMost - count, some.data(), count * 4));
+    std::fill(some.begin(), some.end(), 0.0f);  // the call has taken what it copies
+    precis_convert_args convert = {x.vector(), y.vector()};
+    EXPECT_OK(c, precis_convert(c, &convert));
+    // Before the conversion has run, perhaps; not before it is given.
+    x.set(std::vector<float>(kMost, 2));
+    EXPECT_OK(c, precis_download(c, some.data(), y.data<float>() + kMost - count, count * 4));
+    EXPECT(std::memcmp(some.data(), numbers.data(), static_cast<size_t>(count) * 4) == 0,
+           "%lld numbers", static_cast<long long>(count));
+    EXPECT_OK(c, precis_upload(c, z.data<float>(), numbers.data(), count * 4));
+    EXPECT_OK(c, precis_download(c, some.data(), z.data<float>(), count * 4));
+    EXPECT(std::memcmp(some.data(), numbers.data(), static_cast<size_t>(count) * 4) == 0);
+  }
+  // Many small ones, one behind the other.
+  for (int64_t i = 0; i < 3000; i++) {
+    EXPECT_OK(c, precis_upload(c, x.data<float>() + i, &numbers[i], 4));
+  }
+  const std::vector<float> got = x.get<float>();
+  EXPECT(std::memcmp(got.data(), numbers.data(), 3000 * 4) == 0 && got[3000] == 2);
+
+  float here = 0;
+  EXPECT_OK(c, precis_upload(c, x.data<float>(), &here, 0));
+  EXPECT_REFUSED(c, precis_upload(c, x.data<float>(), nullptr, 4), "upload: from is NULL");
+  EXPECT_REFUSED(c, precis_upload(c, x.data<float>(), &here, -4), "upload: -4 bytes");
+  EXPECT_REFUSED(c, precis_upload(c, &here, &here, 4), "upload: to");
+  EXPECT_REFUSED(c, precis_upload(c, x.data<float>() + kMost - 1, &here, 8), "upload: to");
+  EXPECT_REFUSED(c, precis_upload(c, x.data<float>(), y.data<float>(), 4), "memory of the GPU");
+  EXPECT_REFUSED(c, precis_download(c, &here, &here, 4), "download: from");
+  EXPECT_REFUSED(c, precis_download(c, y.data<float>(), x.data<float>(), 4), "memory of the GPU");
+  EXPECT_OK(c, precis_record_begin(c));
+  EXPECT_REFUSED(c, precis_upload(c, x.data<float>(), &here, 4), "while operations are recorded");
+  EXPECT_REFUSED(c, precis_download(c, &here, x.data<float>(), 4), "while operations are recorded");
+  EXPECT_OK(c, precis_record_end(c, nullptr));
+}
+
+// Small pieces share blocks of memory: they do not overlap, are zero when they are given out again,
+// and a block whose pieces are all freed is given back.
+void test_pieces(precis_context* c) {
+  precis_context_info before, after;
+  EXPECT_OK(c, precis_context_describe(c, &before));
+  for (int turn = 0; turn < 3; turn++) {
+    std::vector<std::unique_ptr<Piece>> pieces;
+    for (int64_t i = 0; i < 40; i++) {
+      const int64_t count = i % 7 == 0 ? int64_t{1} << 20 : 1 + 37 * i;
+      pieces.push_back(std::make_unique<Piece>(c, PRECIS_FLOAT32, count, 1, false));
+      const std::vector<float> got = pieces.back()->get<float>();
+      EXPECT(got == std::vector<float>(got.size()) &&
+             reinterpret_cast<uintptr_t>(pieces.back()->data<float>()) % 256 == 0);
+      pieces.back()->set(std::vector<float>(got.size(), static_cast<float>(i + 1)));
+      if (i % 3 == 1) pieces[static_cast<size_t>(i) - 1].reset();
+    }
+    for (int64_t i = 0; i < 40; i++) {
+      if (pieces[static_cast<size_t>(i)] == nullptr) continue;
+      const std::vector<float> got = pieces[static_cast<size_t>(i)]->get<float>();
+      EXPECT(got == std::vector<float>(got.size(), static_cast<float>(i + 1)));
+    }
+  }
+  EXPECT_OK(c, precis_context_describe(c, &after));
+  EXPECT(after.free_bytes == before.free_bytes, "%lld bytes are gone",
+         static_cast<long long>(before.free_bytes - after.free_bytes));
+}
+
 // The sources of a packed weight may be in any memory, with the same result.
 void test_pack(precis_context* c) {
   constexpr int64_t kOutputs = 700, kInputs = 3001;  // larger than the staging buffers
@@ -107,7 +196,7 @@ void test_pack(precis_context* c) {
   std::vector<float> w(kOutputs * kInputs);
   for (float& each : w) each = random.normal();
   Piece near(c, PRECIS_FLOAT32, kOutputs, kInputs, false);
-  std::copy(w.begin(), w.end(), near.data<float>());
+  near.set(w);
   precis_matmul_pack_args pack = {};
   pack.weight_count = 2;
   pack.dtype = PRECIS_BFLOAT16;
@@ -128,7 +217,7 @@ void test_pack(precis_context* c) {
   pack.weights[1].data = w.data() + 300 * kInputs;
   EXPECT_OK(c, precis_matmul_pack(c, &pack));
   EXPECT_OK(c, precis_synchronize(c));
-  EXPECT(std::memcmp(one.data<char>(), other.data<char>(), bytes) == 0);
+  EXPECT(one.get<char>() == other.get<char>());
 
   pack.packed = w.data();
   pack.packed_bytes = 1 << 30;
@@ -143,8 +232,10 @@ void test_pack(precis_context* c) {
 void test_problems(precis_context* c) {
   Piece table(c, PRECIS_FLOAT32, 10, 8, false), y(c, PRECIS_FLOAT32, 4, 8, false);
   Piece shared(c, PRECIS_INT32, 4, 1, true), far(c, PRECIS_INT32, 4, 1, false);
-  for (int i = 0; i < 4; i++) shared.data<int32_t>()[i] = far.data<int32_t>()[i] = i == 2 ? 10 : i;
-  precis_embedding_args args = {table, shared.vector(), y};
+  const std::vector<int32_t> bad = {0, 1, 10, 3};
+  std::copy(bad.begin(), bad.end(), shared.data<int32_t>());
+  far.set(bad);
+  precis_embedding_args args = {table, shared.vector(), y, {}};
   EXPECT_REFUSED(c, precis_embedding(c, &args), "ids[2] is 10");
   args.ids = far.vector();
   EXPECT_OK(c, precis_embedding(c, &args));
@@ -177,8 +268,10 @@ void test_recording(precis_context* c) {
   Piece table(c, PRECIS_FLOAT32, 10, kWidth, false), x(c, PRECIS_FLOAT32, kRows, kWidth, false);
   Piece y(c, PRECIS_FLOAT32, kRows, kWidth, true), ids(c, PRECIS_INT32, kRows, 1, true);
   Random random(3);
-  for (int64_t i = 0; i < 10 * kWidth; i++) table.data<float>()[i] = random.normal();
-  precis_embedding_args embedding = {table, ids.vector(), x};
+  std::vector<float> rows(10 * kWidth);
+  for (float& each : rows) each = random.normal();
+  table.set(rows);
+  precis_embedding_args embedding = {table, ids.vector(), x, {}};
   precis_add_args add = {x, y, 2, 0};
   auto step = [&] {
     EXPECT_OK(c, precis_embedding(c, &embedding));
@@ -190,7 +283,7 @@ void test_recording(precis_context* c) {
       const auto id = static_cast<int32_t>((r * 3 + turn) % 10);
       ids.data<int32_t>()[r] = id;
       for (int64_t i = 0; i < kWidth; i++) {
-        want[r * kWidth + i] += 2 * table.data<float>()[id * kWidth + i];
+        want[r * kWidth + i] += 2 * rows[id * kWidth + i];
       }
     }
   };
@@ -217,6 +310,7 @@ void test_recording(precis_context* c) {
   }
   EXPECT_OK(c, precis_context_describe(c, &after));
   EXPECT(after.replays - before.replays == 3);
+  EXPECT(after.launches - before.launches == 3 * 2, "each replay launches both operations");
 
   // A problem is reported after a replay, too.
   ids.data<int32_t>()[3] = 77;
@@ -298,7 +392,9 @@ void test_moved_scratch() {
   {
     const int64_t few = 5000, many = int64_t{1} << 20;
     Piece x(c, PRECIS_FLOAT32, many, 1, false), sum(c, PRECIS_FLOAT32, 1, 2, true);
-    for (int64_t i = 0; i < many; i++) x.data<float>()[i] = i % 3 == 0 ? 2 : 0;
+    std::vector<float> values(many);
+    for (int64_t i = 0; i < many; i += 3) values[i] = 2;
+    x.set(values);
     precis_sum_of_squares_args large = {x.vector(), sum.data<double>()}, small = large;
     small.x.dims[0] = few;
     const double want = 4 * ((few + 2) / 3);
@@ -359,6 +455,8 @@ int main() {
   EXPECT(info.compute_capability >= 80 && info.device_bytes >= info.free_bytes &&
          info.free_bytes > 0 && info.driver_version > 0 && std::strlen(info.device_name) > 0);
   test_memory(c);
+  test_copies(c);
+  test_pieces(c);
   test_pack(c);
   test_problems(c);
   test_recording(c);

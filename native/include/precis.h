@@ -118,6 +118,8 @@ typedef struct precis_context_info {
   int32_t compute_capability; /* as 90 */
   int32_t multiprocessors;
   int64_t replays;      /* precis_replay's since the context was made */
+  int64_t launches;     /* kernels, fills and copies that the stream was given, those of replayed
+                           graphs included */
   int64_t device_bytes; /* the GPU's memory */
   int64_t free_bytes;   /* the free part of it */
   char device_name[256];
@@ -126,7 +128,7 @@ typedef struct precis_context_info {
   char cublaslt_error[512]; /* the reason why it could not be loaded */
 } precis_context_info;
 
-#define PRECIS_ABI_VERSION 9
+#define PRECIS_ABI_VERSION 10
 
 PRECIS_API precis_status precis_context_create(const precis_context_args* args,
                                                precis_context** context);
@@ -149,8 +151,8 @@ PRECIS_API precis_status precis_cancel(precis_context* context, int32_t cancelle
 /* ------------------------------------------------------------------ memory */
 
 /* Allocates zero-filled device memory, aligned to 4096 bytes, on huge pages where the system gives
- * them. On CUDA it is managed memory, aligned to 256 bytes, that stays on the device; the host can
- * read it after precis_synchronize, at the cost of migrating the pages there and back. */
+ * them. On CUDA it is memory of the GPU, aligned to 256 bytes: the host must not touch it, and data
+ * move by precis_upload and precis_download. */
 PRECIS_API precis_status precis_allocate(precis_context* context, int64_t bytes, void** memory);
 /* Allocates memory that the host writes and reads often: ids, offsets, lengths, tokens, labels,
  * losses. On CUDA it is pinned host memory, which the device reads and writes at the same address;
@@ -159,6 +161,16 @@ PRECIS_API precis_status precis_allocate_shared(precis_context* context, int64_t
                                                 void** memory);
 /* Frees memory of either kind; bytes is the size it was allocated with. On CUDA it synchronizes. */
 PRECIS_API precis_status precis_free(precis_context* context, void* memory, int64_t bytes);
+
+/* Copies host memory into memory of the context, ordered on the stream like every operation. On
+ * CUDA the bytes pass through pinned buffers, and the host may change from when the call returns.
+ * from is any memory that the host can read, but not that of precis_allocate on CUDA. */
+PRECIS_API precis_status precis_upload(precis_context* context, void* to, const void* from,
+                                       int64_t bytes);
+/* Copies memory of the context to host memory, after everything before it on the stream. On CUDA it
+ * synchronizes, and reports what precis_synchronize would. */
+PRECIS_API precis_status precis_download(precis_context* context, void* to, const void* from,
+                                         int64_t bytes);
 
 /* y = 0, ordered on the stream like every operation. y has any dtype and rank 1 or 2. */
 typedef struct precis_zero_args {
@@ -394,12 +406,15 @@ typedef struct precis_dropout_args {
 
 PRECIS_API precis_status precis_dropout(precis_context* context, const precis_dropout_args* args);
 
-/* y[t, :] = table[ids[t], :].   table (V, D), ids (T), y (T, D) float32. An id outside [0, V) is an
- * invalid argument, and then nothing is written. */
+/* y[t, :] = table[ids[t], :], or, with y_rows,  y[y_rows[t], :] = table[ids[t], :].   table (V, D),
+ * ids and y_rows (T), y (T, D), or (R, D) with y_rows; table and y float32 or bfloat16 each. An id
+ * outside [0, V), or a row outside [0, R), is an invalid argument, and then nothing is written; rows
+ * of y that y_rows does not name keep their contents. */
 typedef struct precis_embedding_args {
   precis_tensor table;
   precis_tensor ids; /* int32, rank 1 */
   precis_tensor y;
+  precis_tensor y_rows; /* int32, rank 1, optional: no row twice */
 } precis_embedding_args;
 
 PRECIS_API precis_status precis_embedding(precis_context* context,

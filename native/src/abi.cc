@@ -76,6 +76,12 @@ precis_status allocate(precis_context* context, int64_t bytes, void** memory, bo
   });
 }
 
+void check_copy(const Check& check, const void* from, int64_t bytes) {
+  check.not_recording();
+  check.that(from != nullptr, "from is NULL");
+  check.that(bytes >= 0, bytes, " bytes");
+}
+
 }  // namespace
 }  // namespace precis
 
@@ -154,6 +160,27 @@ precis_status precis_free(precis_context* context, void* memory, int64_t bytes) 
   return run(context, memory, [&](Backend& backend) {
     Check("free", backend).not_recording();
     backend.free(memory, static_cast<size_t>(bytes));
+  });
+}
+
+precis_status precis_upload(precis_context* context, void* to, const void* from, int64_t bytes) {
+  return run(context, to, [&](Backend& backend) {
+    const Check check("upload", backend);
+    check_copy(check, from, bytes);
+    check.not_cancelled();
+    check.reach("to", to, bytes);
+    check.host_memory("from", from, bytes);
+    if (bytes > 0) backend.upload(to, from, static_cast<size_t>(bytes));
+  });
+}
+
+precis_status precis_download(precis_context* context, void* to, const void* from, int64_t bytes) {
+  return run(context, to, [&](Backend& backend) {
+    const Check check("download", backend);
+    check_copy(check, from, bytes);
+    check.reach("from", from, bytes);
+    check.host_memory("to", to, bytes);
+    if (bytes > 0) backend.download(to, from, static_cast<size_t>(bytes));
   });
 }
 

@@ -51,7 +51,7 @@ namespace precis {
 // Says who can access a range of memory.
 enum class Reach {
   kNobody,  // the device cannot
-  kDevice,  // the device can; the host can at the cost of migration
+  kDevice,  // the device alone
   kBoth
 };
 
@@ -79,6 +79,9 @@ class Backend {
   // Returns zero-filled memory; shared memory is for what the host writes and reads often.
   virtual void* allocate(size_t bytes, bool shared) = 0;
   virtual void free(void* memory, size_t bytes) = 0;
+  // Copies host memory to memory of the device, or back; only download waits.
+  virtual void upload(void* to, const void* from, size_t bytes) = 0;
+  virtual void download(void* to, const void* from, size_t bytes) = 0;
   bool reaches_everything() const { return reaches_everything_; }
   // Called only if the device does not reach everything.
   virtual Reach reach(const void*, size_t) const { return Reach::kBoth; }

@@ -159,6 +159,13 @@ Reach Check::reach(const char* name, const void* data, int64_t bytes) const {
   return reach;
 }
 
+void Check::host_memory(const char* name, const void* data, int64_t bytes) const {
+  if (backend_.reaches_everything() || bytes <= 0) return;
+  that(backend_.reach(data, 1) != Reach::kDevice, name, " (", data,
+       ") is memory of the GPU, which the host cannot touch: copy from one tensor to another with "
+       "precis_convert");
+}
+
 void Check::aligned(const char* name, const void* data, int64_t bytes) const {
   that(reinterpret_cast<uintptr_t>(data) % static_cast<uintptr_t>(bytes) == 0, name,
        " has data at ", data, ", which is not aligned to its elements of ", bytes, " bytes");

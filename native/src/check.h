@@ -122,6 +122,8 @@ class Check {
   void ids(const char* name, const precis_tensor& ids, const char* rows_of, int64_t count) const;
   // Fails where the device cannot use the memory; tells who else can.
   Reach reach(const char* name, const void* data, int64_t bytes) const;
+  // The host reads or writes the memory.
+  void host_memory(const char* name, const void* data, int64_t bytes) const;
   void aligned(const char* name, const void* data, int64_t bytes) const;
 
   // No element of one lies inside the other.

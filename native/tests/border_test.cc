@@ -217,7 +217,8 @@ void describe(Call<precis_dropout_args>& c) {
 void describe(Call<precis_embedding_args>& c) {
   c.input("table", c.args.table, PRECIS_FLOAT32, {5, 8}).allow(kFloats);
   c.input("ids", c.args.ids, PRECIS_INT32, {3});
-  c.output("y", c.args.y, PRECIS_FLOAT32, {3, 8});
+  c.output("y", c.args.y, PRECIS_FLOAT32, {3, 8}).allow(kFloats);
+  c.input("y_rows", c.args.y_rows, PRECIS_INT32, {3}).absent();
 }
 
 void describe(Call<precis_embedding_backward_args>& c) {

@@ -16,7 +16,7 @@ void check_reference(Random& random) {
   table.fill_normal(random);
   dy.fill_normal(random);
   dtable.fill(0);
-  precis_embedding_args forward = {table, ids, y};
+  precis_embedding_args forward = {table, ids, y, {}};
   precis_embedding_backward_args backward = {ids, dy, dtable};
   embedding_backward_ref(backward);
   auto loss = [&] {

@@ -1,5 +1,8 @@
 // Tests that the emulator finds faults: kernels with faults of every kind, next to correct ones.
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <functional>
 
 #include "hopper.cuh"
@@ -326,6 +329,59 @@ void hopper() {
   }
 }
 
+// Returns true if a process that runs f ends before f does.
+template <class F>
+bool dies(const F& f) {
+  std::fflush(nullptr);
+  const pid_t child = fork();
+  if (child == 0) {
+    std::fclose(stderr);  // a sanitizer would explain
+    f();
+    _exit(0);
+  }
+  int status = 0;
+  EXPECT(child > 0 && waitpid(child, &status, 0) == child);
+  return status != 0;
+}
+
+void doubling_kernel(float* x, int count) {
+  if (thread() < count) x[thread()] *= 2;
+}
+
+// The host reaches device memory by copies alone, and nobody reaches beyond its end.
+void device_memory() {
+  constexpr int kCount = 64;
+  float* x = nullptr;
+  cudaStream_t stream = nullptr;
+  EXPECT(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking) == cudaSuccess);
+  EXPECT(cudaMalloc(reinterpret_cast<void**>(&x), kCount * sizeof(float)) == cudaSuccess);
+  EXPECT(reinterpret_cast<uintptr_t>(x) % 256 == 0);
+  std::vector<float> values(kCount, 3), got(kCount);
+  EXPECT(cudaMemcpyAsync(x, values.data(), kCount * 4, cudaMemcpyHostToDevice, stream) ==
+         cudaSuccess);
+  EXPECT(launch("doubling", doubling_kernel, 1, kCount, 0, stream, x, kCount) == cudaSuccess);
+  EXPECT(cudaStreamSynchronize(stream) == cudaSuccess, "%s", emulation_error());
+  volatile float* touched = x;
+  EXPECT(dies([&] { (void)touched[0]; }), "the host read device memory");
+  EXPECT(dies([&] { touched[kCount - 1] = 1; }), "the host wrote device memory");
+  EXPECT(dies([&] {
+           (void)launch("doubling", doubling_kernel, 1, 2 * kCount, 0, nullptr, x, kCount + 1);
+         }),
+         "a kernel wrote beyond the end");
+  EXPECT(!dies([&] {
+    (void)launch("doubling", doubling_kernel, 1, kCount, 0, nullptr, x, kCount);
+  }));
+  EXPECT(cudaMemcpy(got.data(), x, kCount * 4, cudaMemcpyDeviceToHost) == cudaSuccess);
+  EXPECT(got == std::vector<float>(kCount, 6));
+
+  size_t left = 0, without = 0, total = 0;
+  EXPECT(cudaMemGetInfo(&left, &total) == cudaSuccess && left < total);
+  EXPECT(cudaFree(x) == cudaSuccess && cudaFree(nullptr) == cudaSuccess);
+  EXPECT(cudaMemGetInfo(&without, &total) == cudaSuccess && without > left);
+  EXPECT(cudaFree(&left) == cudaErrorInvalidValue);
+  EXPECT(cudaStreamDestroy(stream) == cudaSuccess);
+}
+
 void right_results() {
   Random random(5);
   alignas(16) static float from[kThreads * 4];
@@ -364,6 +420,7 @@ int main() {
   block_order();
   undefined_behavior();
   hopper();
+  device_memory();
   right_results();
   return test_result();
 }

@@ -102,6 +102,10 @@ class CpuBackend final : public Backend {
     calls.run();
     return true;
   }
+  void upload(void* to, const void* from, size_t bytes) override { std::memmove(to, from, bytes); }
+  void download(void* to, const void* from, size_t bytes) override {
+    std::memmove(to, from, bytes);
+  }
 
   int64_t packed_bytes(int64_t outputs, int64_t inputs, int32_t dtype) const override {
     return packed_layout(outputs, inputs, dtype).bytes;

@@ -1,7 +1,7 @@
-// Rows of a table:  y[t, :] = table[ids[t], :].
+// Rows of a table:  y[t, :] = table[ids[t], :], or y[y_rows[t], :] = table[ids[t], :].
 //
-// table (V, D) float32 or bfloat16, ids (T) int32, y (T, D) float32. Every id is checked before
-// anything is written.
+// table (V, D), y (T, D) or (R, D) float32 or bfloat16 each; ids, y_rows (T) int32. Every id and row
+// is checked before anything is written.
 #ifndef PRECIS_OPS_EMBEDDING_H_
 #define PRECIS_OPS_EMBEDDING_H_
 

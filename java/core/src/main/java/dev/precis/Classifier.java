@@ -227,8 +227,8 @@ public final class Classifier implements AutoCloseable {
 
   private long weightBytes() {
     RobertaWeights weights = model.weights();
-    long bytes = weights.words().value().memory().byteSize();
-    bytes += weights.positions().value().memory().byteSize();
+    long bytes = weights.words().value().address().byteSize();
+    bytes += weights.positions().value().address().byteSize();
     for (Linear linear : weights.linears()) {
       bytes += linear.packed().memory().byteSize();
     }

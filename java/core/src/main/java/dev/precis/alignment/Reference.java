@@ -168,7 +168,7 @@ public final class Reference implements AutoCloseable {
   public long weightBytes() {
     long bytes = 0;
     if (adapters.isEmpty()) {
-      bytes += model.weights().embedding().value().memory().byteSize();
+      bytes += model.weights().embedding().value().address().byteSize();
       for (Linear linear : model.weights().linears()) {
         bytes += linear.packed().memory().byteSize();
       }

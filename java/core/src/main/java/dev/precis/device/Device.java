@@ -37,11 +37,27 @@ public interface Device {
   void release();
 
   /**
-   * Allocates zero-filled device memory, aligned to 4096 bytes.
+   * Allocates zero-filled device memory, aligned to 4096 bytes; on a GPU to 256 bytes, and out of
+   * the host's reach: {@link #upload} writes it and {@link #download} reads it.
    *
    * @param owner frees it when closed, which must happen before the device is closed
    */
   MemorySegment allocate(Arena owner, long bytes);
+
+  /**
+   * Copies host memory to memory of the device, in the order of the operations.
+   *
+   * @param to memory of {@link #allocate} or {@link #allocateShared}, of the size of {@code from}
+   * @param from may change afterwards
+   */
+  void upload(MemorySegment to, MemorySegment from);
+
+  /**
+   * Copies memory of the device to host memory of the same size, after all operations before.
+   *
+   * @throws NativeException if an operation failed meanwhile
+   */
+  void download(MemorySegment to, MemorySegment from);
 
   /** Allocates memory that the host writes and reads often: ids, offsets, tokens, losses. */
   MemorySegment allocateShared(Arena owner, long bytes);

@@ -25,7 +25,8 @@ import java.lang.foreign.ValueLayout;
  * other.
  *
  * <p><b>Time.</b> On the CPU an operation is done when it returns. On a GPU it is launched: {@link
- * #synchronize}, which {@link dev.precis.tensor.Tensor#memory} calls, waits before the host looks.
+ * #synchronize}, which {@link dev.precis.tensor.Tensor#memory} calls, waits before the host looks at
+ * shared memory, and {@link #download} before it copies the GPU's.
  *
  * <p><b>Lifetime.</b> {@link #close} frees the threads and the scratch memory. Memory from {@link
  * #allocate} belongs to the arena that was passed and must be closed before the context.
@@ -119,6 +120,7 @@ public final class Context implements Device, AutoCloseable {
           precis_context_info.scratch_bytes(raw),
           precis_context_info.allocations(raw),
           precis_context_info.replays(raw),
+          precis_context_info.launches(raw),
           gpu ? gpu(raw) : null);
     }
   }
@@ -181,6 +183,33 @@ public final class Context implements Device, AutoCloseable {
   @Override
   public MemorySegment allocate(Arena owner, long bytes) {
     return allocate(owner, bytes, false);
+  }
+
+  @Override
+  public void upload(MemorySegment to, MemorySegment from) {
+    copy(to, from, true);
+  }
+
+  @Override
+  public void download(MemorySegment to, MemorySegment from) {
+    copy(to, from, false);
+  }
+
+  private void copy(MemorySegment to, MemorySegment from, boolean up) {
+    if (to.byteSize() != from.byteSize()) {
+      throw new IllegalArgumentException(
+          "%d bytes are not copied to %d".formatted(from.byteSize(), to.byteSize()));
+    }
+    if (!gpu) {
+      to.copyFrom(from);
+      return;
+    }
+    long bytes = from.byteSize();
+    check(
+        up
+            ? Precis.precis_upload(handle(), to, from, bytes)
+            : Precis.precis_download(handle(), to, from, bytes));
+    pending = up;
   }
 
   @Override

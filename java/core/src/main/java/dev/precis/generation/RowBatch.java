@@ -36,6 +36,9 @@ final class RowBatch implements AutoCloseable {
   /** The most source tokens of one run of the encoder; a longer source has a run of its own. */
   private static final int TOKENS_AT_ONCE = 4096;
 
+  /** The same on a GPU, which a few rows would leave idle: bounds memory. */
+  private static final int TOKENS_AT_ONCE_ON_GPU = 16384;
+
   /** The kind of a step: what its operations depend on besides the contents of memory. */
   private record StepKind(
       int rows, int memory, Adapters adapters, TokenChoice.Kind choice, int mixture) {}
@@ -104,7 +107,8 @@ final class RowBatch implements AutoCloseable {
     this.mostBytes = mostBytes;
     pool = new KeyValuePool(model);
     graphs = new GraphCache(ops);
-    encoder = new SourceEncoder(model, passing, TOKENS_AT_ONCE);
+    int tokensAtOnce = ops.onGpu() ? TOKENS_AT_ONCE_ON_GPU : TOKENS_AT_ONCE;
+    encoder = new SourceEncoder(model, passing, tokensAtOnce);
   }
 
   /** Adds a request behind those that wait. */
@@ -188,7 +192,7 @@ final class RowBatch implements AutoCloseable {
     passing.reset();
     passing.resetPeak();
     model.step(pool.cache(), buffers.rows(), buffers.logits(), passing);
-    long most = Math.max(passing.peak(), model.admissionBytes(longest));
+    long most = Math.max(passing.peak(), model.admissionBytes(sources, longest));
     passing.reserve(most);
     return bytes() + most;
   }

@@ -92,10 +92,13 @@ final class SourceEncoder {
       List<int[]> tokens = run.stream().map(Admission::tokens).toList();
       encoded = model.encode(Ragged.of(tokens, model.config().vocabSize(), scratch), scratch);
     }
+    int[] sequences = new int[run.size()];
+    int[] places = new int[run.size()];
     for (int i = 0; i < run.size(); i++) {
-      int source = given == null ? i : run.get(i).source();
-      model.admit(encoded, source, cache, run.get(i).place().begin(), scratch);
+      sequences[i] = given == null ? i : run.get(i).source();
+      places[i] = run.get(i).place().begin();
     }
+    model.admit(encoded, sequences, cache, places, scratch);
     if (event != null) {
       model.ops().synchronize();
       event.sources = run.size();

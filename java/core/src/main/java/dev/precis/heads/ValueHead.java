@@ -17,7 +17,6 @@ import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
 import dev.precis.tensor.Workspace;
 import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -53,11 +52,15 @@ public final class ValueHead {
     SplitMix64 random = new SplitMix64(SplitMix64.mix(seed, 0x76616c7565L));
     double bound = 1 / Math.sqrt(dModel);
     for (Parameter parameter : parameters.all()) {
-      MemorySegment memory = parameter.value().memory();
-      for (long i = 0; i < parameter.elements(); i++) {
-        float value = (float) ((2 * random.uniform() - 1) * bound);
-        memory.setAtIndex(ValueLayout.JAVA_FLOAT, i, value);
-      }
+      parameter
+          .value()
+          .write(
+              to -> {
+                for (long i = 0; i < parameter.elements(); i++) {
+                  float value = (float) ((2 * random.uniform() - 1) * bound);
+                  to.setAtIndex(ValueLayout.JAVA_FLOAT, i, value);
+                }
+              });
     }
     PackedMatrix w = ops.pack(owner, DType.FLOAT32, List.of(weight.value()));
     TransposedWeights transposed = new TransposedWeights(ops, owner);
@@ -84,7 +87,7 @@ public final class ValueHead {
               view.get()
                   + " does not fit this model's value head: it was saved with another model");
         }
-        view.get().toFloat32(parameter.value().memory());
+        parameter.value().write(view.get()::toFloat32);
         found++;
       }
     }

@@ -38,7 +38,7 @@ public final class Parameters {
       for (int i = 0; i < shape.length; i++) {
         shape[i] = value.dim(i);
       }
-      return new SafeTensors.Source(name, value.dtype(), shape, value::memory);
+      return new SafeTensors.Source(name, value.dtype(), shape, value::toHost);
     }
   }
 

@@ -5,6 +5,7 @@ import dev.precis.checkpoint.PackedWeights;
 import dev.precis.checkpoint.TensorView;
 import dev.precis.io.InvalidInputException;
 import dev.precis.layers.Parameters.Parameter;
+import dev.precis.device.Device;
 import dev.precis.ops.Ops;
 import dev.precis.ops.PackedMatrix;
 import dev.precis.ops.Weight;
@@ -82,7 +83,7 @@ public final class WeightLoader {
   public static WeightLoader frozen(
       Checkpoint checkpoint, Ops ops, Arena owner, DType dtype, PackedWeights packed) {
     return new WeightLoader(
-        new FromCheckpoint(checkpoint), ops, owner, dtype, dtype.activations(), packed, null);
+        new FromCheckpoint(checkpoint, ops.device()), ops, owner, dtype, dtype.activations(), packed, null);
   }
 
   /**
@@ -92,7 +93,7 @@ public final class WeightLoader {
   public static WeightLoader frozenAsTrained(
       Checkpoint checkpoint, Ops ops, Arena owner, DType dtype) {
     return new WeightLoader(
-        new FromCheckpoint(checkpoint), ops, owner, dtype, DType.FLOAT32, memory(ops, owner), null);
+        new FromCheckpoint(checkpoint, ops.device()), ops, owner, dtype, DType.FLOAT32, memory(ops, owner), null);
   }
 
   /**
@@ -103,7 +104,7 @@ public final class WeightLoader {
    */
   public static WeightLoader forAdapters(
       Checkpoint checkpoint, Ops ops, Arena owner, DType dtype, Parameters trained) {
-    Source frozen = new FromCheckpoint(checkpoint);
+    Source frozen = new FromCheckpoint(checkpoint, ops.device());
     return new WeightLoader(
         trained == null ? frozen : new PartlyTrained(frozen, new FromParameters(trained)),
         ops,
@@ -201,7 +202,7 @@ public final class WeightLoader {
     }
   }
 
-  private record FromCheckpoint(Checkpoint checkpoint) implements Source {
+  private record FromCheckpoint(Checkpoint checkpoint, Device device) implements Source {
     @Override
     public boolean contains(String name) {
       return checkpoint.contains(name);
@@ -222,8 +223,12 @@ public final class WeightLoader {
     @Override
     public Tensor keep(String name, PackedWeights packed, long... shape) {
       TensorView view = view(checkpoint, name, shape);
-      return Tensor.of(
-          packed.get(name, view.elements() * 4, view::toFloat32), DType.FLOAT32, shape);
+      MemorySegment memory =
+          packed.get(
+              name,
+              view.elements() * 4,
+              to -> Tensor.of(to, DType.FLOAT32, shape).on(device).write(view::toFloat32));
+      return Tensor.of(memory, DType.FLOAT32, shape).on(device);
     }
 
     @Override
@@ -314,7 +319,7 @@ public final class WeightLoader {
               }
             });
     source.release(name);
-    return withGradient(name, Tensor.of(memory, tableType, shape));
+    return withGradient(name, Tensor.of(memory, tableType, shape).on(ops.device()));
   }
 
   /**
@@ -333,8 +338,8 @@ public final class WeightLoader {
       return from;
     }
     MemorySegment copy = ops.allocate(call, from.address().byteSize());
-    copy.copyFrom(from.address());
-    return Tensor.of(copy, from.dtype(), from.rows(), from.columns());
+    ops.device().upload(copy, from.address());
+    return Tensor.of(copy, from.dtype(), from.rows(), from.columns()).on(ops.device());
   }
 
   /** Loads layers as {@link #linear(List, long, long)}, packed as another type. */

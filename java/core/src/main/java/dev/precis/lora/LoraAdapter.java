@@ -63,10 +63,15 @@ public final class LoraAdapter {
     for (Parameter parameter : adapter.parameters.all()) {
       if (parameter.name().endsWith(A)) {
         double bound = 1 / Math.sqrt(parameter.value().columns());
-        for (long i = 0; i < parameter.elements(); i++) {
-          float value = (float) ((2 * random.uniform() - 1) * bound);
-          parameter.value().memory().setAtIndex(ValueLayout.JAVA_FLOAT, i, value);
-        }
+        parameter
+            .value()
+            .write(
+                to -> {
+                  for (long i = 0; i < parameter.elements(); i++) {
+                    float value = (float) ((2 * random.uniform() - 1) * bound);
+                    to.setAtIndex(ValueLayout.JAVA_FLOAT, i, value);
+                  }
+                });
       }
     }
     adapter.attach(linears, ops, owner);
@@ -160,8 +165,8 @@ public final class LoraAdapter {
                 + module.name()
                 + " a rank or alpha of its own, which is not trained further");
       }
-      module.a().toFloat32(a.value().memory());
-      module.b().toFloat32(b.value().memory());
+      a.value().write(module.a()::toFloat32);
+      b.value().write(module.b()::toFloat32);
     }
     adapter.attach(linears, ops, owner);
     return adapter;
@@ -278,7 +283,7 @@ public final class LoraAdapter {
               "base_model.model." + parameter.name(),
               parameter.value().dtype(),
               parameter.source().shape(),
-              () -> parameter.value().memory()));
+              () -> parameter.value().toHost()));
     }
     others.forEach(parameter -> tensors.add(parameter.source()));
     SafeTensors.writeSources(

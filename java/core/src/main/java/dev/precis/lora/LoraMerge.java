@@ -103,28 +103,31 @@ public final class LoraMerge {
       long n = weight.shape()[0];
       long k = weight.elements() / n;
       Tensor sum = ops.zeros(call, DType.FLOAT32, n, k);
-      weight.toFloat32(sum.memory());
+      sum.write(weight::toFloat32);
       for (PeftAdapter.Module module : on) {
         int rank = module.rank();
         Tensor a = ops.zeros(call, DType.FLOAT32, rank, k);
-        module.a().toFloat32(a.memory());
+        a.write(module.a()::toFloat32);
         float[] b = module.b().toFloat32();
         Tensor transposed = ops.zeros(call, DType.FLOAT32, rank, n);
-        for (int i = 0; i < n; i++) {
-          for (int r = 0; r < rank; r++) {
-            transposed.memory().setAtIndex(ValueLayout.JAVA_FLOAT, r * n + i, b[i * rank + r]);
-          }
-        }
+        transposed.write(
+            to -> {
+              for (int i = 0; i < n; i++) {
+                for (int r = 0; r < rank; r++) {
+                  to.setAtIndex(ValueLayout.JAVA_FLOAT, r * n + i, b[i * rank + r]);
+                }
+              }
+            });
         ops.weightGradient(transposed, a, sum, (float) module.scaling(), DType.FLOAT32, true);
       }
       MemorySegment result =
           MemorySegment.ofArray(new byte[Math.toIntExact(n * k * dtype.bytes())]);
       if (dtype == DType.FLOAT32) {
-        return result.copyFrom(sum.memory());
+        return result.copyFrom(sum.toHost());
       }
       Tensor rounded = ops.zeros(call, DType.BFLOAT16, n, k);
       ops.convert(sum, rounded);
-      return result.copyFrom(rounded.memory());
+      return result.copyFrom(rounded.toHost());
     }
   }
 }

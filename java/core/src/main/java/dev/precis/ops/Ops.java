@@ -271,7 +271,19 @@ public final class Ops implements AutoCloseable {
 
   /** Looks up {@code y[t] = table[ids[t]]}; table (V, D), ids (T) int32, y (T, D) float32. */
   public void embedding(Tensor table, Tensor ids, Tensor y) {
-    rows.embedding(table, ids, y);
+    rows.embedding(table, ids, y, null);
+  }
+
+  /**
+   * Copies rows: row {@code yRows[i]} of y becomes row {@code xRows[i]} of x, for all i.
+   *
+   * @param x (M, N)
+   * @param xRows (n) int32
+   * @param y (R, N); rows that are not named keep their contents
+   * @param yRows (n) int32, none twice
+   */
+  public void copyRows(Tensor x, Tensor xRows, Tensor y, Tensor yRows) {
+    rows.embedding(x, xRows, y, yRows);
   }
 
   /** Adds {@code dtable[ids[t]] += dy[t]}; ids (T) int32, dy (T, D), dtable (V, D) float32. */

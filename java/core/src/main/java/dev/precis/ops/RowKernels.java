@@ -74,10 +74,11 @@ final class RowKernels extends Kernels {
     context.check(Precis.precis_dropout(handle, dropout));
   }
 
-  void embedding(Tensor table, Tensor ids, Tensor y) {
+  void embedding(Tensor table, Tensor ids, Tensor y, Tensor yRows) {
     put(embedding, precis_embedding_args.table$offset(), table);
     put(embedding, precis_embedding_args.ids$offset(), ids);
     put(embedding, precis_embedding_args.y$offset(), y);
+    put(embedding, precis_embedding_args.y_rows$offset(), yRows);
     context.check(Precis.precis_embedding(handle, embedding));
   }
 

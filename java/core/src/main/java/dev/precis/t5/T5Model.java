@@ -12,7 +12,9 @@ import dev.precis.tensor.DType;
 import dev.precis.tensor.Ragged;
 import dev.precis.tensor.Tensor;
 import dev.precis.tensor.Workspace;
+import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -28,6 +30,9 @@ import java.util.List;
 public final class T5Model {
   /** Rows of logits that exist at once where they must exist; bounds memory, not the result. */
   private static final int LOGIT_ROWS = 16;
+
+  /** Source tokens whose keys and values are on their way at once on a GPU; bounds memory. */
+  private static final int ADMITTED_TOKENS = 16384;
 
   private final T5Config config;
   private final T5Weights weights;
@@ -115,6 +120,7 @@ public final class T5Model {
     long rows = hidden.rows();
     long piece = Math.min(rows, LOGIT_ROWS);
     Tensor logits = workspace.tensor(DType.FLOAT32, piece, config.vocabSize());
+    float[] values = new float[Math.toIntExact(rows)];
     for (long at = 0; at < rows; at += piece) {
       long n = Math.min(piece, rows - at);
       logits(hidden.rows(at, n), logits.rows(0, n));
@@ -129,10 +135,10 @@ public final class T5Model {
           sum += Math.exp(logit - largest);
         }
         int label = labels.memory().getAtIndex(ValueLayout.JAVA_INT, at + i);
-        float loss = (float) (Math.log(sum) + largest - row[label]);
-        losses.memory().setAtIndex(ValueLayout.JAVA_FLOAT, at + i, loss);
+        values[(int) (at + i)] = (float) (Math.log(sum) + largest - row[label]);
       }
     }
+    losses.write(to -> MemorySegment.copy(values, 0, to, ValueLayout.JAVA_FLOAT, 0, values.length));
     workspace.release(mark);
   }
 
@@ -238,12 +244,38 @@ public final class T5Model {
   public record DecoderCache(Attention.KeyValue[] cross, Attention.KeyValue[] self) {}
 
   /**
-   * Puts the keys and values of the encoder's i-th sequence into the cache.
+   * Puts the keys and values of sequences of the encoder into the cache.
    *
-   * @param first row of the cache that its first token gets
+   * @param sequences of the encoder, in ascending order; one may be there several times
+   * @param firsts for each, the row of the cache that its first token gets
    * @param workspace temporary memory, released again
    */
-  public void admit(Encoded encoded, int i, DecoderCache cache, long first, Workspace workspace) {
+  public void admit(
+      Encoded encoded, int[] sequences, DecoderCache cache, int[] firsts, Workspace workspace) {
+    if (!ops.onGpu()) {
+      for (int i = 0; i < sequences.length; i++) {
+        admit(encoded, sequences[i], cache, firsts[i], workspace);
+      }
+      return;
+    }
+    Ragged source = encoded.source();
+    for (int first = 0, last; first < sequences.length; first = last) {
+      last = first + 1;
+      while (last < sequences.length
+          && source.begin(sequences[last] + 1) - source.begin(sequences[first])
+              <= ADMITTED_TOKENS) {
+        last++;
+      }
+      admitTogether(
+          encoded,
+          Arrays.copyOfRange(sequences, first, last),
+          cache,
+          Arrays.copyOfRange(firsts, first, last),
+          workspace);
+    }
+  }
+
+  private void admit(Encoded encoded, int i, DecoderCache cache, long first, Workspace workspace) {
     Workspace.Mark mark = workspace.mark();
     int length = encoded.source().length(i);
     int inner = config.inner();
@@ -259,9 +291,53 @@ public final class T5Model {
     workspace.release(mark);
   }
 
-  /** Returns the bytes of temporary memory that {@link #admit} takes for so many tokens. */
-  public long admissionBytes(int tokens) {
-    return Workspace.size(2L * tokens * config.inner() * stack.activations().bytes());
+  /** Admits sequences by one product of each layer, as a GPU likes it. */
+  private void admitTogether(
+      Encoded encoded, int[] sequences, DecoderCache cache, int[] firsts, Workspace workspace) {
+    Workspace.Mark mark = workspace.mark();
+    Ragged source = encoded.source();
+    int begin = source.begin(sequences[0]);
+    int tokens = source.begin(sequences[sequences.length - 1] + 1) - begin;
+    int count = Arrays.stream(sequences).map(source::length).sum();
+    int[] fromAndTo = new int[2 * count];
+    int at = 0;
+    for (int i = 0; i < sequences.length; i++) {
+      for (int t = 0; t < source.length(sequences[i]); t++, at++) {
+        fromAndTo[at] = source.begin(sequences[i]) - begin + t;
+        fromAndTo[count + at] = firsts[i] + t;
+      }
+    }
+    Tensor copied = workspace.device(DType.INT32, 2L * count);
+    copied.write(memory -> memory.copyFrom(MemorySegment.ofArray(fromAndTo)));
+    Tensor from = copied.slice(0, count);
+    Tensor to = copied.slice(count, count);
+    int inner = config.inner();
+    Tape tape = Tape.inference(ops, null);
+    Variable hidden = tape.constant(encoded.hidden().rows(begin, tokens));
+    Tensor keyValue = workspace.tensor(stack.activations(), tokens, 2L * inner);
+    List<Layer> layers = weights.decoder().layers();
+    for (int l = 0; l < layers.size(); l++) {
+      stack.product(tape, layers.get(l).crossKeyValue(), hidden, keyValue);
+      Attention.KeyValue cross = cache.cross[l];
+      ops.copyRows(keyValue.columns(0, inner), from, cross.keys(), to);
+      ops.copyRows(keyValue.columns(inner, inner), from, cross.values(), to);
+    }
+    workspace.release(mark);
+  }
+
+  /**
+   * Returns the bytes of temporary memory that {@link #admit} takes.
+   *
+   * @param sources in one call
+   * @param longest tokens of each
+   */
+  public long admissionBytes(int sources, int longest) {
+    long tokens = longest;
+    if (ops.onGpu()) {
+      tokens = Math.min((long) sources * longest, Math.max(longest, ADMITTED_TOKENS));
+    }
+    long keyValue = Workspace.size(2 * tokens * config.inner() * stack.activations().bytes());
+    return ops.onGpu() ? keyValue + Workspace.size(8 * tokens) : keyValue;
   }
 
   /**

@@ -5,6 +5,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
+import java.util.function.Consumer;
 
 /**
  * A row-major view of native memory that somebody else owns: a {@link Workspace}, an arena, a
@@ -16,13 +17,21 @@ public final class Tensor {
   private static final int MAX_RANK = 4;
 
   private final Device device; // null: memory that the host may look into at any time
+  private final boolean reachable; // the host may touch the memory, once the device is idle
   private final MemorySegment memory;
   private final DType dtype;
   private final long[] dims;
   private final long rowStride;
 
-  private Tensor(Device device, MemorySegment memory, DType dtype, long[] dims, long rowStride) {
+  private Tensor(
+      Device device,
+      boolean reachable,
+      MemorySegment memory,
+      DType dtype,
+      long[] dims,
+      long rowStride) {
     this.device = device;
+    this.reachable = reachable;
     this.memory = memory;
     this.dtype = dtype;
     this.dims = dims;
@@ -54,20 +63,31 @@ public final class Tensor {
               + " bytes, not "
               + memory.byteSize());
     }
-    return new Tensor(null, memory, dtype, dims.clone(), dims[dims.length - 1]);
+    return new Tensor(null, true, memory, dtype, dims.clone(), dims[dims.length - 1]);
   }
 
-  /** Returns the same tensor in memory of a device: the host synchronizes before it looks. */
+  /** Returns the same tensor in memory of a device: that of a GPU is out of the host's reach. */
   public Tensor on(Device device) {
-    return device.onGpu() ? new Tensor(device, memory, dtype, dims, rowStride) : this;
+    return device.onGpu() ? new Tensor(device, false, memory, dtype, dims, rowStride) : this;
+  }
+
+  /**
+   * Returns the same tensor in memory that a device shares with the host, which synchronizes before
+   * it looks.
+   */
+  public Tensor sharedWith(Device device) {
+    return device.onGpu() ? new Tensor(device, true, memory, dtype, dims, rowStride) : this;
   }
 
   /**
    * Views the same elements with other dims; of a matrix with gaps between its rows, the first row.
    */
   public Tensor as(long... dims) {
-    Tensor view = of(memory, dtype, dims);
-    return device == null ? view : view.on(device);
+    return here(of(memory, dtype, dims));
+  }
+
+  private Tensor here(Tensor view) {
+    return new Tensor(device, reachable, view.memory, view.dtype, view.dims, view.rowStride);
   }
 
   /**
@@ -80,8 +100,7 @@ public final class Tensor {
     for (long dim : dims) {
       bytes = Math.multiplyExact(bytes, dim);
     }
-    Tensor view = of(memory.asSlice(from * dtype.bytes(), bytes), dtype, dims);
-    return device == null ? view : view.on(device);
+    return here(of(memory.asSlice(from * dtype.bytes(), bytes), dtype, dims));
   }
 
   /** Copies values to new float32 memory. */
@@ -94,12 +113,61 @@ public final class Tensor {
     return of(arena.allocateFrom(ValueLayout.JAVA_INT, values), DType.INT32, values.length);
   }
 
-  /** Returns the elements, for the host to read and write, after operations on them are done. */
+  /**
+   * Returns the elements, for the host to read and write, after operations on them are done.
+   *
+   * @throws IllegalStateException if they lie in memory of a GPU, where {@link #toHost} reads and
+   *     {@link #write} writes them
+   */
   public MemorySegment memory() {
+    if (!reachable) {
+      throw new IllegalStateException(
+          "The host cannot touch "
+              + this
+              + " in memory of the GPU: read it with toHost, or write it with write.");
+    }
     if (device != null) {
       device.synchronize();
     }
     return memory;
+  }
+
+  /**
+   * Returns the elements for the host to read, after operations on them are done: the memory itself
+   * where the host reaches it, otherwise a copy.
+   */
+  public MemorySegment toHost() {
+    return reachable ? memory() : downloaded(0, span());
+  }
+
+  private MemorySegment downloaded(long from, long bytes) {
+    MemorySegment copy = Arena.ofAuto().allocate(Math.max(bytes, 1), Long.BYTES).asSlice(0, bytes);
+    device.download(copy, memory.asSlice(from, bytes));
+    return copy;
+  }
+
+  /**
+   * Has the host write the elements: in place where it reaches them, otherwise in memory that is
+   * then copied to the GPU.
+   *
+   * @param writer writes every element of the contiguous memory that it gets
+   */
+  public void write(Consumer<MemorySegment> writer) {
+    if (reachable) {
+      writer.accept(memory());
+      return;
+    }
+    try (Arena call = Arena.ofConfined()) {
+      MemorySegment staged = call.allocate(Math.max(span(), 1), Long.BYTES).asSlice(0, span());
+      writer.accept(staged);
+      device.upload(memory.asSlice(0, span()), staged);
+    }
+  }
+
+  /** Returns the bytes from the first element to the last. */
+  private long span() {
+    long rows = rows();
+    return rows == 0 || columns() == 0 ? 0 : ((rows - 1) * rowStride + columns()) * dtype.bytes();
   }
 
   /** Returns the address of the elements, for operations; does not synchronize. */
@@ -145,6 +213,7 @@ public final class Tensor {
     checkRange(from, count, dims[0]);
     return new Tensor(
         device,
+        reachable,
         memory.asSlice(from * rowStride * dtype.bytes()),
         dtype,
         new long[] {count, dims[1]},
@@ -157,6 +226,7 @@ public final class Tensor {
     checkRange(from, count, dims[1]);
     return new Tensor(
         device,
+        reachable,
         memory.asSlice(from * dtype.bytes()),
         dtype,
         new long[] {dims[0], count},
@@ -170,22 +240,33 @@ public final class Tensor {
   public float get(long row, long column) {
     checkRange(row, 1, rows());
     checkRange(column, 1, columns());
-    long i = row * rowStride + column;
-    MemorySegment memory = memory();
+    return get(elements(row, column, 1), 0);
+  }
+
+  /** Returns elements of a row for the host to read. */
+  private MemorySegment elements(long row, long column, long count) {
+    long from = (row * rowStride + column) * dtype.bytes();
+    long bytes = count * dtype.bytes();
+    return reachable ? memory().asSlice(from, bytes) : downloaded(from, bytes);
+  }
+
+  private float get(MemorySegment elements, long i) {
     return switch (dtype) {
-      case FLOAT32 -> memory.get(ValueLayout.JAVA_FLOAT_UNALIGNED, i * 4);
+      case FLOAT32 -> elements.get(ValueLayout.JAVA_FLOAT_UNALIGNED, i * 4);
       case BFLOAT16 ->
-          Float.intBitsToFloat(memory.get(ValueLayout.JAVA_SHORT_UNALIGNED, i * 2) << 16);
-      case INT32 -> memory.get(ValueLayout.JAVA_INT_UNALIGNED, i * 4);
+          Float.intBitsToFloat(elements.get(ValueLayout.JAVA_SHORT_UNALIGNED, i * 2) << 16);
+      case INT32 -> elements.get(ValueLayout.JAVA_INT_UNALIGNED, i * 4);
       default -> throw new IllegalStateException(dtype + " is not read element by element");
     };
   }
 
   /** Copies a row as float32. */
   public float[] row(long row) {
+    checkRange(row, 1, rows());
     float[] values = new float[Math.toIntExact(columns())];
+    MemorySegment elements = elements(row, 0, values.length);
     for (int i = 0; i < values.length; i++) {
-      values[i] = get(row, i);
+      values[i] = get(elements, i);
     }
     return values;
   }

@@ -139,6 +139,11 @@ public final class Workspace implements AutoCloseable {
     return tensor(whole ? shared : device, dtype, dims);
   }
 
+  /** Hands out a contiguous tensor that the device alone reaches, whatever its type is. */
+  public Tensor device(DType dtype, long... dims) {
+    return tensor(device, dtype, dims);
+  }
+
   /** Hands out a contiguous tensor that the host reads or writes often. */
   public Tensor shared(DType dtype, long... dims) {
     return tensor(shared, dtype, dims);
@@ -149,7 +154,8 @@ public final class Workspace implements AutoCloseable {
     for (long dim : dims) {
       bytes = Math.multiplyExact(bytes, dim);
     }
-    return Tensor.of(pieces.memory(bytes), dtype, dims).on(owner);
+    Tensor tensor = Tensor.of(pieces.memory(bytes), dtype, dims);
+    return pieces.shared ? tensor.sharedWith(owner) : tensor.on(owner);
   }
 
   /** Returns the present place of the workspace, for {@link #release}. */

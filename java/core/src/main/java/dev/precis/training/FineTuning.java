@@ -7,6 +7,7 @@ import dev.precis.t5.T5Training;
 import dev.precis.tensor.Ragged;
 import dev.precis.tensor.Tensor;
 import dev.precis.tensor.Workspace;
+import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.Collections;
@@ -103,8 +104,9 @@ public final class FineTuning implements AutoCloseable {
     Variable hidden = model.decode(tape, encoded, source, target);
     Tensor losses = model.crossEntropy(tape, hidden, labels, smoothing, scale);
     double sum = 0;
+    MemorySegment values = losses.toHost();
     for (long i = 0; i < labels.dim(0); i++) {
-      sum += losses.memory().getAtIndex(ValueLayout.JAVA_FLOAT, i);
+      sum += values.getAtIndex(ValueLayout.JAVA_FLOAT, i);
     }
     return sum;
   }

@@ -10,7 +10,6 @@ import dev.precis.io.JsonObject;
 import dev.precis.layers.Parameters.Parameter;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
-import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -73,7 +72,7 @@ public final class RunState {
                   (name, tensor) ->
                       state.add(
                           new SafeTensors.Source(
-                              name, DType.FLOAT32, new long[] {tensor.dim(0)}, tensor::memory)));
+                              name, DType.FLOAT32, new long[] {tensor.dim(0)}, tensor::toHost)));
           SafeTensors.writeSources(folder.resolve(OPTIMIZERS), state, Map.of());
           ObjectNode json = Json.mapper().createObjectNode();
           json.put("step", step);
@@ -130,7 +129,7 @@ public final class RunState {
     Path folder = run.checkpointPath(step);
     loadWeights(step);
     try (Checkpoint state = Checkpoint.openFile(folder.resolve(OPTIMIZERS))) {
-      optimizerState().forEach((name, tensor) -> copy(state.get(name), tensor.memory(), folder));
+      optimizerState().forEach((name, tensor) -> copy(state.get(name), tensor, folder));
     }
     JsonObject position = Json.readObject(folder.resolve(POSITION));
     position.whole("step", step, step);
@@ -149,10 +148,10 @@ public final class RunState {
     try (Checkpoint saved = Checkpoint.openFile(file)) {
       for (Parameter parameter : model.parameters().all()) {
         String name = model.tensorName(parameter.name());
-        copy(saved.get(name), parameter.value().memory(), folder);
+        copy(saved.get(name), parameter.value(), folder);
       }
       for (Parameter parameter : extra) {
-        copy(saved.get(parameter.name()), parameter.value().memory(), folder);
+        copy(saved.get(parameter.name()), parameter.value(), folder);
       }
     }
     model.update();
@@ -163,11 +162,11 @@ public final class RunState {
     run.result(model.resultName(), folder -> model.write(folder, extra));
   }
 
-  private static void copy(TensorView from, MemorySegment to, Path folder) {
-    if (from.dtype() != DType.FLOAT32 || from.data().byteSize() != to.byteSize()) {
+  private static void copy(TensorView from, Tensor to, Path folder) {
+    if (from.dtype() != DType.FLOAT32 || from.data().byteSize() != to.address().byteSize()) {
       throw new InvalidInputException(
           folder + ": " + from + " does not fit this run: the checkpoint is another run's");
     }
-    MemorySegment.copy(from.data(), 0, to, 0, to.byteSize());
+    to.write(memory -> memory.copyFrom(from.data()));
   }
 }

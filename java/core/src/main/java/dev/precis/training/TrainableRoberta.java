@@ -15,7 +15,6 @@ import dev.precis.layers.Parameters.Parameter;
 import dev.precis.layers.WeightLoader;
 import dev.precis.random.SplitMix64;
 import dev.precis.tensor.DType;
-import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -122,7 +121,7 @@ public final class TrainableRoberta extends Trainable {
         continue;
       }
       TensorView view = WeightLoader.view(checkpoint, name, shapes.get(name));
-      view.toFloat32(parameter.value().memory());
+      parameter.value().write(view::toFloat32);
       checkpoint.release(name);
     }
     checkpoint.requireUnchanged();
@@ -134,19 +133,23 @@ public final class TrainableRoberta extends Trainable {
    */
   private void initialize(Parameter parameter, long seed) {
     String name = parameter.name();
-    MemorySegment memory = parameter.value().memory();
     if (name.endsWith(".bias")) {
-      memory.fill((byte) 0);
+      ops().zero(parameter.value());
       return;
     }
     boolean norm = name.endsWith("LayerNorm.weight");
     SplitMix64 random =
         new SplitMix64(
             SplitMix64.mix(seed, Arrays.hashCode(name.getBytes(StandardCharsets.UTF_8))));
-    for (long i = 0; i < parameter.elements(); i++) {
-      double value = norm ? 1 : random.normal() * deviation;
-      memory.setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) value);
-    }
+    parameter
+        .value()
+        .write(
+            to -> {
+              for (long i = 0; i < parameter.elements(); i++) {
+                double value = norm ? 1 : random.normal() * deviation;
+                to.setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) value);
+              }
+            });
   }
 
   public RobertaConfig config() {

@@ -17,7 +17,6 @@ import dev.precis.t5.T5Model;
 import dev.precis.t5.T5Training;
 import dev.precis.t5.T5Weights;
 import dev.precis.tensor.DType;
-import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -187,7 +186,7 @@ public final class TrainableT5 extends Trainable {
     for (Parameter parameter : parameters.all()) {
       String name = parameter.name();
       TensorView view = WeightLoader.view(checkpoint, name, shapes.get(parameter.name()));
-      view.toFloat32(parameter.value().memory());
+      parameter.value().write(view::toFloat32);
       checkpoint.release(name);
     }
     checkpoint.requireUnchanged();
@@ -217,11 +216,16 @@ public final class TrainableT5 extends Trainable {
         deviation = d;
       }
       SplitMix64 random = new SplitMix64(SplitMix64.mix(seed, index++));
-      MemorySegment memory = parameter.value().memory();
-      for (long i = 0; i < parameter.elements(); i++) {
-        double value = deviation == 0 ? 1 : random.normal() * deviation;
-        memory.setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) value);
-      }
+      double scale = deviation;
+      parameter
+          .value()
+          .write(
+              to -> {
+                for (long i = 0; i < parameter.elements(); i++) {
+                  double value = scale == 0 ? 1 : random.normal() * scale;
+                  to.setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) value);
+                }
+              });
     }
   }
 
@@ -280,7 +284,7 @@ public final class TrainableT5 extends Trainable {
   public long weightBytes() {
     long bytes = Linear.bytes(weights.linears());
     boolean own = !weights.embedding().trained();
-    return own ? bytes + weights.embedding().value().memory().byteSize() : bytes;
+    return own ? bytes + weights.embedding().value().address().byteSize() : bytes;
   }
 
   /** Packs the weights again after the parameters changed. */

@@ -17,6 +17,7 @@ import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
 import dev.precis.tensor.Workspace;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -123,13 +124,37 @@ class CudaGenerationTest {
   }
 
   @Test
+  void hostReadsAndWritesTheGpusMemoryByCopiesAlone() {
+    try (Ops ops = Ops.open(new DeviceOptions().device("cuda"));
+        Workspace workspace = ops.newWorkspace()) {
+      Tensor x = workspace.tensor(DType.FLOAT32, 2, 4);
+      IllegalStateException touched = assertThrows(IllegalStateException.class, x::memory);
+      assertEquals(
+          "The host cannot touch FLOAT32[2, 4] in memory of the GPU: read it with toHost, or write it"
+              + " with write.",
+          touched.getMessage());
+      float[] values = {1, 2, 3, 4, 5, 6, 7, 8};
+      x.write(to -> to.copyFrom(MemorySegment.ofArray(values)));
+      assertThrows(IllegalStateException.class, () -> x.slice(4, 4).memory());
+      assertThrows(IllegalStateException.class, () -> x.rows(1, 1).memory());
+      assertArrayEquals(values, x.toHost().toArray(ValueLayout.JAVA_FLOAT));
+      assertArrayEquals(new float[] {5, 6, 7, 8}, x.row(1));
+      assertArrayEquals(new float[] {6, 7}, x.columns(1, 2).row(1));
+      assertEquals(7, x.columns(2, 2).get(1, 0));
+      Tensor shared = workspace.shared(DType.FLOAT32, 2, 4);
+      ops.convert(x, shared);
+      assertArrayEquals(values, shared.memory().toArray(ValueLayout.JAVA_FLOAT));
+    }
+  }
+
+  @Test
   void whatAKernelFindsWrongIsSaidWhenTheHostLooks() {
     try (Ops ops = Ops.open(new DeviceOptions().device("cuda"));
         Workspace workspace = ops.newWorkspace()) {
       Tensor logits = workspace.tensor(DType.FLOAT32, 2, 8);
-      logits.memory().setAtIndex(ValueLayout.JAVA_FLOAT, 11, Float.NaN);
+      logits.write(to -> to.fill((byte) 0).setAtIndex(ValueLayout.JAVA_FLOAT, 11, Float.NaN));
       ops.softmax(logits, logits, true);
-      NativeException nan = assertThrows(NativeException.class, logits::memory);
+      NativeException nan = assertThrows(NativeException.class, logits::toHost);
       assertEquals("softmax: there is NaN in row 1", nan.getMessage());
       try (Arena arena = Arena.ofConfined()) {
         Tensor plain = Tensor.ofFloats(arena, new float[16], 2, 8);

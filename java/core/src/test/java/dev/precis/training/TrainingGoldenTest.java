@@ -50,7 +50,7 @@ class TrainingGoldenTest {
   }
 
   static float[] floats(Tensor tensor) {
-    return tensor.memory().toArray(ValueLayout.JAVA_FLOAT);
+    return tensor.toHost().toArray(ValueLayout.JAVA_FLOAT);
   }
 
   /** The four sequences of the forward goldens. */

@@ -239,7 +239,7 @@ public final class DoctorCommand extends BaseCommand {
     try (Arena arena = Arena.ofShared()) {
       Tensor y =
           Tensor.of(ops.device().allocateShared(arena, 4L * m * n), DType.FLOAT32, m, n)
-              .on(ops.device());
+              .sharedWith(ops.device());
       Tensor input = Tensor.of(ops.device().allocateShared(arena, 4L * m * k), DType.FLOAT32, m, k);
       input.memory().copyFrom(MemorySegment.ofArray(x));
       PackedMatrix packed =

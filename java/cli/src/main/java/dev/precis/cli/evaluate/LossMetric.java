@@ -76,7 +76,7 @@ final class LossMetric implements Metric {
             model.decode(encoded, Ragged.of(List.of(input), vocab, workspace), workspace);
         Tensor labels = workspace.tensor(DType.INT32, target.length);
         MemorySegment.copy(target, 0, labels.memory(), ValueLayout.JAVA_INT, 0, target.length);
-        Tensor each = workspace.tensor(DType.FLOAT32, target.length);
+        Tensor each = workspace.shared(DType.FLOAT32, target.length);
         model.crossEntropy(hidden, labels, each, workspace);
         for (int t = 0; t < target.length; t++) {
           float loss = each.memory().getAtIndex(ValueLayout.JAVA_FLOAT, t);

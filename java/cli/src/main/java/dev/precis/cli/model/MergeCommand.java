@@ -111,7 +111,7 @@ public final class MergeCommand extends BaseCommand {
             itself.decode(encoded, Ragged.of(List.of(target), vocab, workspace), workspace);
         Tensor logits = workspace.tensor(DType.FLOAT32, PROBE_TARGET, vocab);
         itself.logits(hidden, logits);
-        return logits.memory().toArray(ValueLayout.JAVA_FLOAT);
+        return logits.toHost().toArray(ValueLayout.JAVA_FLOAT);
       }
     }
   }

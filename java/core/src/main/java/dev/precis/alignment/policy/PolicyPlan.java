@@ -109,10 +109,10 @@ final class PolicyPlan {
     Map<String, Long> parts = new LinkedHashMap<>();
     parts.put("weights", t5.weightBytes());
     parts.put("reference", reference.weightBytes());
-    long trained = t5.parameters().values().memory().byteSize();
+    long trained = t5.parameters().values().address().byteSize();
     long state = bytes(update.policyOptimizer());
     if (head != null) {
-      trained += head.parameters().values().memory().byteSize();
+      trained += head.parameters().values().address().byteSize();
       state += bytes(update.headOptimizer());
     }
     parts.put("trained weights and gradients", 2 * trained);
@@ -141,7 +141,7 @@ final class PolicyPlan {
   }
 
   private static long bytes(Optimizer optimizer) {
-    return optimizer.state().values().stream().mapToLong(t -> t.memory().byteSize()).sum();
+    return optimizer.state().values().stream().mapToLong(t -> t.address().byteSize()).sum();
   }
 
   /** Returns the longest prompts that a step of so many can have. */

@@ -3,6 +3,8 @@ package dev.precis.alignment.policy;
 import dev.precis.evaluation.SampleMoments;
 import dev.precis.generation.SampledTokens;
 import dev.precis.tensor.Tensor;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
@@ -180,12 +182,13 @@ final class PpoStatistics {
     double[] error = new double[n];
     double[] clipped = new double[n];
     double[] loss = new double[n];
+    MemorySegment all = values.toHost();
     for (int i = 0; i < n; i++) {
       if (!mask[i]) {
         continue;
       }
       int t = batch.tokens()[i];
-      now[i] = MiniBatch.at(values, i);
+      now[i] = all.getAtIndex(ValueLayout.JAVA_FLOAT, i);
       old[i] = targets.values()[t];
       returns[i] = targets.returns()[t];
       error[i] = (now[i] - returns[i]) * (now[i] - returns[i]);

@@ -9,6 +9,7 @@ import dev.precis.tensor.Ragged;
 import dev.precis.tensor.Tensor;
 import dev.precis.tensor.Workspace;
 import dev.precis.training.TrainableT5;
+import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.List;
@@ -165,8 +166,9 @@ final class Scorer implements AutoCloseable {
   }
 
   private static void copy(Tensor from, double[] to) {
+    MemorySegment values = from.toHost();
     for (int i = 0; i < to.length; i++) {
-      to[i] = from.memory().getAtIndex(ValueLayout.JAVA_FLOAT, i);
+      to[i] = values.getAtIndex(ValueLayout.JAVA_FLOAT, i);
     }
   }
 

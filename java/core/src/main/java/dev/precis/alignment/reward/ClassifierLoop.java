@@ -14,7 +14,7 @@ import dev.precis.training.RunFolder;
 import dev.precis.training.TrainableRoberta;
 import dev.precis.training.TrainingLoop;
 import dev.precis.training.TrainingOptions;
-import java.lang.foreign.ValueLayout;
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -186,9 +186,9 @@ abstract class ClassifierLoop<E> extends TrainingLoop {
     workspace.resetPeak();
     Variable logits = forward(sequences, true, 0);
     Tensor gradient = tape.gradientFor(logits, DType.FLOAT32);
-    for (long i = 0; i < gradient.rows() * gradient.columns(); i++) {
-      gradient.memory().setAtIndex(ValueLayout.JAVA_FLOAT, i, 1);
-    }
+    float[] ones = new float[Math.toIntExact(gradient.rows() * gradient.columns())];
+    Arrays.fill(ones, 1);
+    gradient.write(to -> to.copyFrom(MemorySegment.ofArray(ones)));
     tape.collected(logits);
     tape.backward();
     roberta.parameters().clearGradients();

@@ -5,7 +5,7 @@ import dev.precis.tensor.Tensor;
 import dev.precis.training.RunFolder;
 import dev.precis.training.TrainableRoberta;
 import dev.precis.training.TrainingOptions;
-import java.lang.foreign.ValueLayout;
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -85,18 +85,17 @@ public final class ClassifierTrainer extends ClassifierLoop<LabelledExample> {
     double sum = 0;
     double right = 0;
     double[] p = new double[labels.size()];
+    float[] derivatives = new float[examples.size() * p.length];
     for (int i = 0; i < examples.size(); i++) {
       int label = examples.get(i).label();
       sum += probabilities(logits, i, label, p);
       right += best(p) == label ? 1 : 0;
-      for (int k = 0; k < p.length && gradient != null; k++) {
-        gradient
-            .memory()
-            .setAtIndex(
-                ValueLayout.JAVA_FLOAT,
-                (long) i * p.length + k,
-                (float) (scale * (p[k] - (k == label ? 1 : 0))));
+      for (int k = 0; k < p.length; k++) {
+        derivatives[i * p.length + k] = (float) (scale * (p[k] - (k == label ? 1 : 0)));
       }
+    }
+    if (gradient != null) {
+      gradient.write(to -> to.copyFrom(MemorySegment.ofArray(derivatives)));
     }
     metrics.merge("accuracy", right, Double::sum);
     return sum;

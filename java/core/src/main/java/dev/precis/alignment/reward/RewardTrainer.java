@@ -5,7 +5,7 @@ import dev.precis.tensor.Tensor;
 import dev.precis.training.RunFolder;
 import dev.precis.training.TrainableRoberta;
 import dev.precis.training.TrainingOptions;
-import java.lang.foreign.ValueLayout;
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -85,6 +85,7 @@ public final class RewardTrainer extends ClassifierLoop<PairExample> {
     double right = 0;
     double margin = 0;
     int n = examples.size();
+    float[] derivatives = new float[2 * n];
     for (int i = 0; i < n; i++) {
       double chosen = logits.get(i, 0);
       double rejected = logits.get(n + i, 0);
@@ -92,12 +93,11 @@ public final class RewardTrainer extends ClassifierLoop<PairExample> {
       sum += loss.loss();
       right += right(chosen, rejected);
       margin += chosen - rejected;
-      if (gradient != null) {
-        gradient.memory().setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) (scale * loss.dChosen()));
-        gradient
-            .memory()
-            .setAtIndex(ValueLayout.JAVA_FLOAT, n + i, (float) (scale * loss.dRejected()));
-      }
+      derivatives[i] = (float) (scale * loss.dChosen());
+      derivatives[n + i] = (float) (scale * loss.dRejected());
+    }
+    if (gradient != null) {
+      gradient.write(to -> to.copyFrom(MemorySegment.ofArray(derivatives)));
     }
     metrics.merge("accuracy", right, Double::sum);
     metrics.merge("margin", margin, Double::sum);

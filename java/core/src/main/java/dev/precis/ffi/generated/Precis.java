@@ -59,10 +59,10 @@ public class Precis extends Precis$shared {
     public static int PRECIS_MAX_LORA_RANKS_CUDA() {
         return PRECIS_MAX_LORA_RANKS_CUDA;
     }
-    private static final int PRECIS_ABI_VERSION = (int)9L;
+    private static final int PRECIS_ABI_VERSION = (int)10L;
     /**
      * {@snippet lang=c :
-     * #define PRECIS_ABI_VERSION 9
+     * #define PRECIS_ABI_VERSION 10
      * }
      */
     public static int PRECIS_ABI_VERSION() {
@@ -763,6 +763,132 @@ public class Precis extends Precis$shared {
                 traceDowncall("precis_free", context, memory, bytes);
             }
             return (int)mh$.invokeExact(context, memory, bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class precis_upload {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Precis.C_INT,
+            Precis.C_POINTER,
+            Precis.C_POINTER,
+            Precis.C_POINTER,
+            Precis.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("precis_upload");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * precis_status precis_upload(precis_context *context, void *to, const void *from, int64_t bytes)
+     * }
+     */
+    public static FunctionDescriptor precis_upload$descriptor() {
+        return precis_upload.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * precis_status precis_upload(precis_context *context, void *to, const void *from, int64_t bytes)
+     * }
+     */
+    public static MethodHandle precis_upload$handle() {
+        return precis_upload.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * precis_status precis_upload(precis_context *context, void *to, const void *from, int64_t bytes)
+     * }
+     */
+    public static MemorySegment precis_upload$address() {
+        return precis_upload.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * precis_status precis_upload(precis_context *context, void *to, const void *from, int64_t bytes)
+     * }
+     */
+    public static int precis_upload(MemorySegment context, MemorySegment to, MemorySegment from, long bytes) {
+        var mh$ = precis_upload.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("precis_upload", context, to, from, bytes);
+            }
+            return (int)mh$.invokeExact(context, to, from, bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class precis_download {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Precis.C_INT,
+            Precis.C_POINTER,
+            Precis.C_POINTER,
+            Precis.C_POINTER,
+            Precis.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("precis_download");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * precis_status precis_download(precis_context *context, void *to, const void *from, int64_t bytes)
+     * }
+     */
+    public static FunctionDescriptor precis_download$descriptor() {
+        return precis_download.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * precis_status precis_download(precis_context *context, void *to, const void *from, int64_t bytes)
+     * }
+     */
+    public static MethodHandle precis_download$handle() {
+        return precis_download.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * precis_status precis_download(precis_context *context, void *to, const void *from, int64_t bytes)
+     * }
+     */
+    public static MemorySegment precis_download$address() {
+        return precis_download.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * precis_status precis_download(precis_context *context, void *to, const void *from, int64_t bytes)
+     * }
+     */
+    public static int precis_download(MemorySegment context, MemorySegment to, MemorySegment from, long bytes) {
+        var mh$ = precis_download.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("precis_download", context, to, from, bytes);
+            }
+            return (int)mh$.invokeExact(context, to, from, bytes);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {

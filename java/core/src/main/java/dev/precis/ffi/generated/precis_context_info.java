@@ -32,6 +32,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int32_t compute_capability;
  *     int32_t multiprocessors;
  *     int64_t replays;
+ *     int64_t launches;
  *     int64_t device_bytes;
  *     int64_t free_bytes;
  *     char device_name[256];
@@ -65,6 +66,7 @@ public class precis_context_info {
         Precis.C_INT.withName("compute_capability"),
         Precis.C_INT.withName("multiprocessors"),
         Precis.C_LONG.withName("replays"),
+        Precis.C_LONG.withName("launches"),
         Precis.C_LONG.withName("device_bytes"),
         Precis.C_LONG.withName("free_bytes"),
         MemoryLayout.sequenceLayout(256, Precis.C_CHAR).withName("device_name"),
@@ -892,6 +894,50 @@ public class precis_context_info {
      */
     public static void replays(MemorySegment struct, long fieldValue) {
         struct.set(replays$LAYOUT, replays$OFFSET, fieldValue);
+    }
+
+    private static final OfLong launches$LAYOUT = (OfLong)$LAYOUT.select(groupElement("launches"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int64_t launches
+     * }
+     */
+    public static final OfLong launches$layout() {
+        return launches$LAYOUT;
+    }
+
+    private static final long launches$OFFSET = $LAYOUT.byteOffset(groupElement("launches"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int64_t launches
+     * }
+     */
+    public static final long launches$offset() {
+        return launches$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int64_t launches
+     * }
+     */
+    public static long launches(MemorySegment struct) {
+        return struct.get(launches$LAYOUT, launches$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int64_t launches
+     * }
+     */
+    public static void launches(MemorySegment struct, long fieldValue) {
+        struct.set(launches$LAYOUT, launches$OFFSET, fieldValue);
     }
 
     private static final OfLong device_bytes$LAYOUT = (OfLong)$LAYOUT.select(groupElement("device_bytes"));

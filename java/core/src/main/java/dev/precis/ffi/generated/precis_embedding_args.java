@@ -18,6 +18,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     precis_tensor table;
  *     precis_tensor ids;
  *     precis_tensor y;
+ *     precis_tensor y_rows;
  * }
  * }
  */
@@ -30,7 +31,8 @@ public class precis_embedding_args {
     private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
         precis_tensor.layout().withName("table"),
         precis_tensor.layout().withName("ids"),
-        precis_tensor.layout().withName("y")
+        precis_tensor.layout().withName("y"),
+        precis_tensor.layout().withName("y_rows")
     ).withName("precis_embedding_args");
 
     /**
@@ -170,6 +172,50 @@ public class precis_embedding_args {
      */
     public static void y(MemorySegment struct, MemorySegment fieldValue) {
         MemorySegment.copy(fieldValue, 0L, struct, y$OFFSET, y$LAYOUT.byteSize());
+    }
+
+    private static final GroupLayout y_rows$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("y_rows"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * precis_tensor y_rows
+     * }
+     */
+    public static final GroupLayout y_rows$layout() {
+        return y_rows$LAYOUT;
+    }
+
+    private static final long y_rows$OFFSET = $LAYOUT.byteOffset(groupElement("y_rows"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * precis_tensor y_rows
+     * }
+     */
+    public static final long y_rows$offset() {
+        return y_rows$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * precis_tensor y_rows
+     * }
+     */
+    public static MemorySegment y_rows(MemorySegment struct) {
+        return struct.asSlice(y_rows$OFFSET, y_rows$LAYOUT.byteSize());
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * precis_tensor y_rows
+     * }
+     */
+    public static void y_rows(MemorySegment struct, MemorySegment fieldValue) {
+        MemorySegment.copy(fieldValue, 0L, struct, y_rows$OFFSET, y_rows$LAYOUT.byteSize());
     }
 
     /**

@@ -316,7 +316,7 @@ class PpoTest {
           List.of("q", "v"),
           (ppo, prompts) -> {
             ppo.update(ppo.rollout(prompts.subList(0, 4), 0), new double[] {3, 1, 2, 7});
-            all.add(ppo.policy().parameters().gradients().memory().toArray(ValueLayout.JAVA_FLOAT));
+            all.add(ppo.policy().parameters().gradients().toHost().toArray(ValueLayout.JAVA_FLOAT));
           });
     }
     assertTrue(Fixtures.relativeError(all.get(1), all.get(0)) < 1e-4);
@@ -391,7 +391,7 @@ class PpoTest {
           statistics.keySet().removeIf(name -> name.startsWith("time/"));
           all.add(statistics);
         }
-        results.add(t5.parameters().values().memory().toArray(ValueLayout.JAVA_FLOAT));
+        results.add(t5.parameters().values().toHost().toArray(ValueLayout.JAVA_FLOAT));
       }
     }
     assertArrayEquals(results.get(0), results.get(1));
@@ -454,8 +454,8 @@ class PpoTest {
       long scratch = t5.device().describe().allocations() - allocations;
       assertTrue(scratch <= 4, scratch + " allocations, of scratch that grows with the longest");
       assertArrayEquals(
-          alike.parameters().values().memory().toArray(ValueLayout.JAVA_FLOAT),
-          t5.parameters().values().memory().toArray(ValueLayout.JAVA_FLOAT));
+          alike.parameters().values().toHost().toArray(ValueLayout.JAVA_FLOAT),
+          t5.parameters().values().toHost().toArray(ValueLayout.JAVA_FLOAT));
     }
   }
 

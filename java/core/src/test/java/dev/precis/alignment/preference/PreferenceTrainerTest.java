@@ -90,7 +90,7 @@ class PreferenceTrainerTest {
   };
 
   private static float[] floats(Tensor tensor) {
-    return tensor.memory().toArray(ValueLayout.JAVA_FLOAT);
+    return tensor.toHost().toArray(ValueLayout.JAVA_FLOAT);
   }
 
   /** Three steps of DPO by PyTorch, transformers and PEFT in float32, AdamW without decay. */
