@@ -163,7 +163,7 @@ public final class TrainableT5 extends Trainable {
         throw new InvalidInputException(
             given + " does not fit this model's: the adapter was trained on another model");
       }
-      given.toFloat32(parameter.value().memory());
+      parameter.value().write(given::toFloat32);
     }
   }
 
