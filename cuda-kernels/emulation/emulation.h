@@ -273,8 +273,8 @@ const char* cudaGetErrorString(cudaError_t error);
 
 // The further functions of CUDA 13 that runtime/ uses. There is one GPU, number 0.
 #define CUDART_VERSION 13000
-constexpr unsigned cudaStreamNonBlocking = 1, cudaEventDisableTiming = 2,
-                   cudaHostAllocDefault = 0, cudaHostAllocPortable = 1, cudaHostAllocMapped = 2;
+constexpr unsigned cudaStreamNonBlocking = 1, cudaEventDisableTiming = 2, cudaHostAllocDefault = 0,
+                   cudaHostAllocPortable = 1, cudaHostAllocMapped = 2;
 struct cudaDeviceProp {
   char name[256];
   int major, minor, multiProcessorCount;

@@ -194,10 +194,10 @@ cudaError_t run(CudaContext& context, const precis_attention_decode_args& a,
   const dim3 grid(static_cast<uint32_t>(rows(a.q)), static_cast<uint32_t>(a.heads));
   return with_type(a.k_cache.dtype, [&](auto* type) {
     using T = PRECIS_TYPE_OF(type);
-    const auto kernel = args.head_dim % kEight == 0 && rows_are_aligned(a.k_cache) &&
-                                rows_are_aligned(a.v_cache)
-                            ? attention_decode_kernel<T, kChunks, true>
-                            : attention_decode_kernel<T, kChunks, false>;
+    const auto kernel =
+        args.head_dim % kEight == 0 && rows_are_aligned(a.k_cache) && rows_are_aligned(a.v_cache)
+            ? attention_decode_kernel<T, kChunks, true>
+            : attention_decode_kernel<T, kChunks, false>;
     return launch("attention_decode", kernel, grid, kThreads, 0, context.stream, args,
                   matrix<T>(a.k_cache), matrix<T>(a.v_cache));
   });

@@ -24,7 +24,8 @@ __global__ void __launch_bounds__(kWarps * 32)
     const int32_t id = ids[t];
     const int64_t to = y_rows == nullptr ? t : y_rows[t];
     const bool known = id >= 0 && id < vocabulary, inside = to >= 0 && to < rows;
-    if (!(known && inside) && lane == 0) note_problem(problem, ProblemOp::kEmbedding, t, ProblemKind::kId);
+    if (!(known && inside) && lane == 0)
+      note_problem(problem, ProblemOp::kEmbedding, t, ProblemKind::kId);
     if (!inside) continue;
     const T* from = table.row(known ? id : 0);
     for (int d = lane * kEight; d < width; d += 32 * kEight) {

@@ -1,5 +1,7 @@
 #include "ops/embedding.h"
 
+#include <algorithm>
+
 #include "test.h"
 
 using namespace precis;
@@ -36,7 +38,8 @@ void chosen_rows(TestContext& context, Random& random) {
   y.fill(0.75f);
   precis_embedding_args args = {table, ids, y, rows};
   rows.data<int32_t>()[10] = kTo;
-  EXPECT_REFUSED(context, precis_embedding(context, &args), "y_rows[10] is 14, outside y's 14 rows");
+  EXPECT_REFUSED(context, precis_embedding(context, &args),
+                 "y_rows[10] is 14, outside y's 14 rows");
   EXPECT(y.at(13, 0) == 0.75f, "a row was wrong and yet rows were written");
   args.y_rows.dims[0] = kCount - 1;
   EXPECT_REFUSED(context, precis_embedding(context, &args), "y_rows has 10");

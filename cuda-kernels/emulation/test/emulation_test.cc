@@ -368,9 +368,8 @@ void device_memory() {
            (void)launch("doubling", doubling_kernel, 1, 2 * kCount, 0, nullptr, x, kCount + 1);
          }),
          "a kernel wrote beyond the end");
-  EXPECT(!dies([&] {
-    (void)launch("doubling", doubling_kernel, 1, kCount, 0, nullptr, x, kCount);
-  }));
+  EXPECT(
+      !dies([&] { (void)launch("doubling", doubling_kernel, 1, kCount, 0, nullptr, x, kCount); }));
   EXPECT(cudaMemcpy(got.data(), x, kCount * 4, cudaMemcpyDeviceToHost) == cudaSuccess);
   EXPECT(got == std::vector<float>(kCount, 6));
 

@@ -25,8 +25,8 @@ import java.lang.foreign.ValueLayout;
  * other.
  *
  * <p><b>Time.</b> On the CPU an operation is done when it returns. On a GPU it is launched: {@link
- * #synchronize}, which {@link dev.precis.tensor.Tensor#memory} calls, waits before the host looks at
- * shared memory, and {@link #download} before it copies the GPU's.
+ * #synchronize}, which {@link dev.precis.tensor.Tensor#memory} calls, waits before the host looks
+ * at shared memory, and {@link #download} before it copies the GPU's.
  *
  * <p><b>Lifetime.</b> {@link #close} frees the threads and the scratch memory. Memory from {@link
  * #allocate} belongs to the arena that was passed and must be closed before the context.

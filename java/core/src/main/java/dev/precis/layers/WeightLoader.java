@@ -3,9 +3,9 @@ package dev.precis.layers;
 import dev.precis.checkpoint.Checkpoint;
 import dev.precis.checkpoint.PackedWeights;
 import dev.precis.checkpoint.TensorView;
+import dev.precis.device.Device;
 import dev.precis.io.InvalidInputException;
 import dev.precis.layers.Parameters.Parameter;
-import dev.precis.device.Device;
 import dev.precis.ops.Ops;
 import dev.precis.ops.PackedMatrix;
 import dev.precis.ops.Weight;
@@ -83,7 +83,13 @@ public final class WeightLoader {
   public static WeightLoader frozen(
       Checkpoint checkpoint, Ops ops, Arena owner, DType dtype, PackedWeights packed) {
     return new WeightLoader(
-        new FromCheckpoint(checkpoint, ops.device()), ops, owner, dtype, dtype.activations(), packed, null);
+        new FromCheckpoint(checkpoint, ops.device()),
+        ops,
+        owner,
+        dtype,
+        dtype.activations(),
+        packed,
+        null);
   }
 
   /**
@@ -93,7 +99,13 @@ public final class WeightLoader {
   public static WeightLoader frozenAsTrained(
       Checkpoint checkpoint, Ops ops, Arena owner, DType dtype) {
     return new WeightLoader(
-        new FromCheckpoint(checkpoint, ops.device()), ops, owner, dtype, DType.FLOAT32, memory(ops, owner), null);
+        new FromCheckpoint(checkpoint, ops.device()),
+        ops,
+        owner,
+        dtype,
+        DType.FLOAT32,
+        memory(ops, owner),
+        null);
   }
 
   /**

@@ -236,7 +236,8 @@ public abstract class TrainingLoop implements AutoCloseable {
   protected final MemoryPlan plan(long activations) {
     Map<String, Long> parts = new LinkedHashMap<>();
     parts.put("weights", model.weightBytes());
-    parts.put("trained weights and gradients", 2 * model.parameters().values().address().byteSize());
+    parts.put(
+        "trained weights and gradients", 2 * model.parameters().values().address().byteSize());
     long state = 0;
     for (Tensor tensor : optimizer.state().values()) {
       state += tensor.address().byteSize();

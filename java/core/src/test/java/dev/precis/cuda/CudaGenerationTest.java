@@ -130,8 +130,8 @@ class CudaGenerationTest {
       Tensor x = workspace.tensor(DType.FLOAT32, 2, 4);
       IllegalStateException touched = assertThrows(IllegalStateException.class, x::memory);
       assertEquals(
-          "The host cannot touch FLOAT32[2, 4] in memory of the GPU: read it with toHost, or write it"
-              + " with write.",
+          "The host cannot touch FLOAT32[2, 4] in memory of the GPU: read it with toHost, or write"
+              + " it with write.",
           touched.getMessage());
       float[] values = {1, 2, 3, 4, 5, 6, 7, 8};
       x.write(to -> to.copyFrom(MemorySegment.ofArray(values)));

@@ -74,7 +74,8 @@ class CudaLaunchesTest {
     try (T5 t5 = load()) {
       long step = launchesOfAStep(t5, sources(1));
       long before = launches(t5, sources(40), 1) - step;
-      // The encoder's eight kernels a layer, its embedding and last norm; the decoder's three a layer
+      // The encoder's eight kernels a layer, its embedding and last norm; the decoder's three a
+      // layer
       // that make the keys and values of the cross-attention of all sources.
       assertEquals(8 * LAYERS + 2 + 3 * LAYERS, before);
       assertEquals(before, launches(t5, sources(1), 1) - step);
