@@ -58,6 +58,8 @@ const char* name_of(ProblemOp op) {
       return "embedding";
     case ProblemOp::kEmbeddingBackward:
       return "embedding_backward";
+    case ProblemOp::kAttentionDecode:
+      return "attention_decode";
     case ProblemOp::kSoftmax:
       return "softmax";
     case ProblemOp::kSample:
@@ -89,6 +91,15 @@ const char* name_of(ProblemOp op) {
       fail(PRECIS_INVALID_ARGUMENT, "%s: nothing is finite in row %lld", op, row);
     case ProblemKind::kLength:
       fail(PRECIS_INVALID_ARGUMENT, "%s: history_lengths[%lld] is beyond history_stride", op, row);
+    case ProblemKind::kCacheRow:
+      fail(PRECIS_INVALID_ARGUMENT,
+           "%s: lengths and key_starts or ancestors of row %lld name rows outside the cache", op,
+           row);
+    case ProblemKind::kParameter:
+      fail(PRECIS_INVALID_ARGUMENT, "%s: row_rules or row_sampling has a bad value in row %lld", op,
+           row);
+    case ProblemKind::kOffset:
+      fail(PRECIS_INVALID_ARGUMENT, "%s: offsets[%lld] is not below 2^32", op, row);
     default:
       fail(PRECIS_INVALID_ARGUMENT, "%s: number %lld of the ids or labels is outside the table", op,
            row);

@@ -12,6 +12,7 @@ namespace precis {
 enum class ProblemOp : uint32_t {
   kEmbedding = 1,
   kEmbeddingBackward,
+  kAttentionDecode,
   kSoftmax,
   kSample,
   kProcessLogits,
@@ -24,8 +25,11 @@ enum class ProblemKind : uint32_t {
   kNan = 1,
   kPositiveInfinity = 2,
   kNothingFinite = 3,
-  kId = 4,     // outside the table or the vocabulary
-  kLength = 5  // of a history, beyond its stride
+  kId = 4,         // outside the table or the vocabulary
+  kLength = 5,     // of a history, beyond its stride
+  kCacheRow = 6,   // of a key, outside the cache
+  kParameter = 7,  // of the rules or of sampling, outside its range
+  kOffset = 8      // of random numbers, 2^32 or more
 };
 constexpr unsigned long long kNoProblem = ~0ull;
 

@@ -9,7 +9,8 @@
 // aligned rows, because a test of every address would wait for one load before the next.
 //
 // The new key and value of a row are appended to the cache by the row's own block. A row must not
-// read what another row appends in the same call.
+// read what another row appends in the same call. A row that would read or write outside the cache
+// is noted as a problem, and its results are not written.
 //
 // Not tried yet: at batch 1 there are no more blocks than heads; splitting the keys over several
 // blocks would fill the GPU but costs a second kernel.
@@ -32,6 +33,8 @@ struct Arguments {
   const int32_t* ancestors;
   int64_t ancestor_stride;
   int64_t slot_rows;
+  int64_t cache_rows;
+  unsigned long long* problem;
   BiasTable bias;
   float scale;
   int head_dim;
@@ -84,6 +87,24 @@ __global__ void __launch_bounds__(kThreads)
   auto row_of = [&](int p) {
     return ancestors != nullptr ? ancestors[p] * a.slot_rows + p : start + p;
   };
+  // The host cannot check what lies in device memory.
+  bool inside =
+      length >= 1 && (ancestors == nullptr ? start >= 0 && start + length <= a.cache_rows
+                                           : length <= a.ancestor_stride && length <= a.slot_rows);
+  if (inside && ancestors != nullptr) {
+    int outside = 0;
+    for (int p = thread(); p < length; p += kThreads) {
+      const int64_t row = row_of(p);
+      outside += row < 0 || row >= a.cache_rows;
+    }
+    inside = block_reduce(outside, Sum()) == 0;
+  }
+  if (!inside) {
+    if (thread() == 0) {
+      note_problem(a.problem, ProblemOp::kAttentionDecode, r, ProblemKind::kCacheRow);
+    }
+    return;
+  }
   // The number of elements that the lane has in a chunk.
   auto count_of = [&](int chunk) { return up_to_eight(a.head_dim - chunk * 64 - lane * kEight); };
 
@@ -217,6 +238,8 @@ cudaError_t attention_decode_cuda(CudaContext& context, const precis_attention_d
                           a.ancestors,
                           a.ancestor_stride,
                           a.slot_rows,
+                          rows(a.k_cache),
+                          context.problem,
                           bias_table(a.bias, a.max_distance, false),
                           a.scale,
                           head_dim};

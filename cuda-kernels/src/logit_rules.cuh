@@ -8,8 +8,8 @@
 namespace precis {
 
 PRECIS_HOST_DEVICE static inline bool has_rules(const precis_row_rules& rules) {
-  return rules.repetition_penalty != 1 || rules.no_repeat_ngram_size > 0 ||
-         rules.min_new_tokens > 0;
+  return rules.repetition_penalty != 1 || rules.no_repeat_ngram_size != 0 ||
+         rules.min_new_tokens != 0;
 }
 
 // The size of the scores of the history's tokens before the penalty: (rows, history_stride) floats.
@@ -18,13 +18,22 @@ static inline int64_t originals_floats(const precis_logit_rules& rules, int64_t 
   return penalized ? rows * rules.history_stride : 0;
 }
 
-// Returns whether the row's length and ids are in range, which the host cannot check; otherwise
-// notes the problem.
+PRECIS_HOST_DEVICE static inline bool parameters_fit(const precis_row_rules& rules) {
+  return rules.repetition_penalty > 0 && rules.repetition_penalty <= 3e38f &&
+         rules.no_repeat_ngram_size >= 0 && rules.min_new_tokens >= 0;
+}
+
+// Returns whether the row's parameters, length and ids are in range, which the host cannot check;
+// otherwise notes the problem.
 __device__ inline bool rules_fit(const precis_logit_rules& rules, int64_t r, int vocabulary,
                                  ProblemOp op, unsigned long long* problem) {
+  const precis_row_rules own = rules_of_row(rules, r);
+  if (!parameters_fit(own)) {
+    if (thread() == 0) note_problem(problem, op, r, ProblemKind::kParameter);
+    return false;
+  }
   const int32_t length = rules.history_lengths[r];
   const bool fits = length >= 0 && length <= rules.history_stride;
-  const precis_row_rules own = rules_of_row(rules, r);
   const bool reads_history = own.repetition_penalty != 1 || own.no_repeat_ngram_size > 0;
   const int threads = static_cast<int>(blockDim.x);
   auto is_token = [&](int32_t id) { return id >= 0 && id < vocabulary; };

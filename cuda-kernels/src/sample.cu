@@ -27,6 +27,11 @@ constexpr int kRounds = 4;
 
 using Mass = BinSum;
 
+__device__ __forceinline__ bool sampling_fits(const precis_row_sampling& own) {
+  return own.temperature > 0 && own.temperature <= 3e38f && own.top_k >= 0 && own.top_p >= 0 &&
+         own.top_p <= 1;
+}
+
 __device__ __forceinline__ int threads() { return static_cast<int>(blockDim.x); }
 
 struct Arguments {
@@ -169,15 +174,17 @@ __global__ void __launch_bounds__(kMaxThreads) sample_kernel(Arguments args) {
     }
     return block_reduce(largest, Largest());
   };
+  // Notes a problem; the row then has token 0.
+  auto refuse = [&](ProblemKind kind) {
+    if (thread() != 0) return;
+    note_problem(args.problem, ProblemOp::kSample, r, kind);
+    a.tokens[r] = 0;
+  };
   auto is_bad = [&](float largest) {
     if (largest > -INFINITY && largest < INFINITY) return false;
-    if (thread() == 0) {
-      note_problem(args.problem, ProblemOp::kSample, r,
-                   largest != largest ? ProblemKind::kNan
-                   : largest > 0      ? ProblemKind::kPositiveInfinity
-                                      : ProblemKind::kNothingFinite);
-      a.tokens[r] = 0;
-    }
+    refuse(largest != largest ? ProblemKind::kNan
+           : largest > 0      ? ProblemKind::kPositiveInfinity
+                              : ProblemKind::kNothingFinite);
     return true;
   };
   auto mass_of_row = [&](float largest, float temperature, float least) {
@@ -188,6 +195,14 @@ __global__ void __launch_bounds__(kMaxThreads) sample_kernel(Arguments args) {
     }
     return block_reduce(sum, Sum());
   };
+
+  // What the host cannot check, where it lies in device memory.
+  if (!own.greedy && !sampling_fits(own)) return refuse(ProblemKind::kParameter);
+  if (!own.greedy && a.offsets[r] >> 32 != 0) return refuse(ProblemKind::kOffset);
+  const int32_t length = a.next_ids != nullptr ? a.rules.history_lengths[r] : 0;
+  if (a.next_ids != nullptr && (length < 0 || length >= a.rules.history_stride)) {
+    return refuse(ProblemKind::kLength);
+  }
 
   float largest = read();
   if (is_bad(largest)) return;
@@ -269,6 +284,7 @@ __global__ void __launch_bounds__(kMaxThreads) sample_kernel(Arguments args) {
       a.warped_log_probabilities[r] =
           own.greedy ? 0.0f : (row[token] - largest) / temperature - sample_log_mass(mass);
     }
+    if (a.next_ids != nullptr) append_sampled(a, r, length, token);
   }
   if (a.probabilities.data == nullptr) return;
   float* probabilities = args.probabilities.row(r);

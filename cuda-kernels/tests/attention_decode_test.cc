@@ -123,6 +123,47 @@ void check_alone(TestDevice& device, Random& random) {
   }
 }
 
+// A row whose keys lie outside the cache is noted and left out, and the others are computed. A lane
+// that read or wrote there would be caught by the guards around the cache.
+void refusals(TestDevice& device, Random& random) {
+  const int64_t inner = 64, cache = 40;
+  const struct {
+    int32_t start, length, slot;  // slot: of the key at position 3, with ancestors
+    bool ancestors;
+  } bad[] = {{0, 0, 0, false},  {0, -1, 0, false},        {-1, 4, 0, false},
+             {36, 5, 0, false}, {INT32_MAX, 5, 0, false}, {0, INT32_MAX, 0, false},
+             {0, 5, 4, true},   {0, 5, -1, true},         {0, 11, 0, true},
+             {0, 0, 0, true}};
+  for (const auto& b : bad) {
+    GuardedTensor q(PRECIS_FLOAT32, {2, inner}), out(PRECIS_FLOAT32, {2, inner});
+    GuardedTensor k(PRECIS_FLOAT32, {cache, inner}), v(PRECIS_FLOAT32, {cache, inner});
+    q.fill_normal(random);
+    k.fill_normal(random);
+    v.fill_normal(random);
+    out.fill(-7);
+    OnDevice q_(q), k_(k), v_(v), out_(out);
+    std::vector<int32_t> table(20, 0);
+    table[13] = b.slot;
+    DeviceArray<int32_t> starts({3, b.start}), lengths({7, b.length}), ancestors(table);
+    precis_attention_decode_args args = {};
+    args.q = q_;
+    args.k_cache = k_;
+    args.v_cache = v_;
+    args.out = out_;
+    args.key_starts = starts;
+    args.lengths = lengths;
+    args.ancestors = b.ancestors ? static_cast<int32_t*>(ancestors) : nullptr;
+    args.ancestor_stride = args.slot_rows = 10;
+    args.heads = 2;
+    args.scale = 0.1f;
+    EXPECT_RUN(device, attention_decode_cuda(device.context(), args));
+    EXPECT(device.problem() == problem_code(ProblemOp::kAttentionDecode, 1, ProblemKind::kCacheRow),
+           "%s case %td", device.name(), &b - bad);
+    out_.download();
+    EXPECT(out.at(0, 0) != -7 && out.at(1, 0) == -7 && out.at(1, inner - 1) == -7);
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -152,5 +193,7 @@ int main() {
       check(device, far, random);
     }
     check_alone(device, random);
+    EXPECT(device.problem() == kNoProblem);
+    refusals(device, random);
   });
 }

@@ -262,6 +262,100 @@ void test_problems(precis_context* c) {
   EXPECT_OK(c, precis_synchronize(c));
 }
 
+// What a decoding step goes by may lie in device memory, where the kernels check it and advance it:
+// a captured step is replayed without a look by the host.
+void test_decoding_on_device(precis_context* c) {
+  constexpr int64_t kRows = 2, kVocabulary = 40, kStride = 6;
+  Piece logits(c, PRECIS_FLOAT32, kRows, kVocabulary, false);
+  Piece ids(c, PRECIS_INT32, kRows, 1, false), lengths(c, PRECIS_INT32, kRows, 1, false);
+  Piece history(c, PRECIS_INT32, kRows, kStride, false), tokens(c, PRECIS_INT32, kRows, 1, false);
+  Piece streams(c, PRECIS_INT32, kRows, 2, false), offsets(c, PRECIS_INT32, kRows, 2, false);
+  Piece rules(c, PRECIS_INT32, kRows, sizeof(precis_row_rules) / 4, false);
+  Piece sampling(c, PRECIS_INT32, kRows, sizeof(precis_row_sampling) / 4, false);
+  std::vector<float> scores(kRows * kVocabulary);
+  for (int64_t r = 0; r < kRows; r++) {
+    for (int64_t i = 0; i < 6; i++)
+      scores[r * kVocabulary + 7 * r + i] = 20 - static_cast<float>(i);
+  }
+  logits.set(scores);
+  lengths.set(std::vector<int32_t>{1, 2});
+  history.set(std::vector<int32_t>{30, 0, 0, 0, 0, 0, 30, 31, 0, 0, 0, 0});
+  streams.set(std::vector<uint64_t>{5, 6});
+  offsets.set(std::vector<uint64_t>{0, 1});
+  rules.set(std::vector<precis_row_rules>(kRows, {1, 1, 0, 0}));  // no token twice
+  sampling.set(std::vector<precis_row_sampling>(kRows, {1, 1, 0, 1, 1}));
+  precis_sample_args args = {};
+  args.logits = logits;
+  args.rules.history = args.next_history = history.data<int32_t>();
+  args.rules.history_lengths = args.next_lengths = lengths.data<int32_t>();
+  args.rules.history_stride = kStride;
+  args.rules.row_rules = rules.data<precis_row_rules>();
+  args.row_sampling = sampling.data<precis_row_sampling>();
+  args.streams = streams.data<uint64_t>();
+  args.offsets = args.next_offsets = offsets.data<uint64_t>();
+  args.tokens = tokens.data<int32_t>();
+  args.next_ids = ids.data<int32_t>();
+  EXPECT_OK(c, precis_sample(c, &args));
+  EXPECT_OK(c, precis_synchronize(c));
+  precis_recording* recording = nullptr;
+  EXPECT_OK(c, precis_record_begin(c));
+  EXPECT_OK(c, precis_sample(c, &args));
+  EXPECT_OK(c, precis_record_end(c, &recording));
+  int32_t replayed = 0;
+  for (int step = 0; step < 3; step++) {
+    EXPECT_OK(c, precis_replay(c, recording, &replayed));
+    EXPECT(replayed == 1);
+  }
+  EXPECT(ids.get<int32_t>() == (std::vector<int32_t>{3, 10}));
+  EXPECT(history.get<int32_t>() == (std::vector<int32_t>{30, 0, 1, 2, 3, 0, 30, 31, 7, 8, 9, 10}));
+  EXPECT(lengths.get<int32_t>() == (std::vector<int32_t>{5, 6}));
+  EXPECT(offsets.get<uint64_t>() == (std::vector<uint64_t>{4, 5}));
+  // The second row's history is full.
+  EXPECT_OK(c, precis_replay(c, recording, &replayed));
+  EXPECT_REFUSED(c, precis_synchronize(c), "sample: history_lengths[1] is beyond history_stride");
+  EXPECT_OK(c, precis_recording_destroy(c, recording));
+  lengths.set(std::vector<int32_t>{1, 1});
+  sampling.set(std::vector<precis_row_sampling>{{1, 1, 0, 1, 0}, {1, 0, 0, 1, 0}});
+  EXPECT_OK(c, precis_sample(c, &args));
+  EXPECT_REFUSED(c, precis_synchronize(c), "sample: row_rules or row_sampling has a bad value");
+  sampling.set(std::vector<precis_row_sampling>(kRows, {1, 1, 0, 1, 0}));
+  offsets.set(std::vector<uint64_t>{0, uint64_t{1} << 40});
+  EXPECT_OK(c, precis_sample(c, &args));
+  EXPECT_REFUSED(c, precis_synchronize(c), "sample: offsets[1] is not below 2^32");
+  // Pointers are checked at once.
+  args.next_lengths = nullptr;
+  EXPECT_REFUSED(c, precis_sample(c, &args), "next_lengths is NULL");
+  args.next_lengths = lengths.data<int32_t>();
+  args.streams = nullptr;
+  EXPECT_REFUSED(c, precis_sample(c, &args), "streams is NULL");
+  args.streams = streams.data<uint64_t>();
+  args.rules.history = nullptr;
+  EXPECT_REFUSED(c, precis_sample(c, &args), "history is NULL");
+
+  Piece q(c, PRECIS_FLOAT32, kRows, 8, false), out(c, PRECIS_FLOAT32, kRows, 8, false);
+  Piece keys(c, PRECIS_FLOAT32, 20, 8, false), values(c, PRECIS_FLOAT32, 20, 8, false);
+  Piece starts(c, PRECIS_INT32, kRows, 1, false);
+  starts.set(std::vector<int32_t>{0, 10});
+  lengths.set(std::vector<int32_t>{10, 10});
+  precis_attention_decode_args attention = {};
+  attention.q = q;
+  attention.k_cache = keys;
+  attention.v_cache = values;
+  attention.out = out;
+  attention.key_starts = starts.data<int32_t>();
+  attention.lengths = lengths.data<int32_t>();
+  attention.heads = 2;
+  attention.scale = 1;
+  EXPECT_OK(c, precis_attention_decode(c, &attention));
+  EXPECT_OK(c, precis_synchronize(c));
+  starts.set(std::vector<int32_t>{0, 11});
+  EXPECT_OK(c, precis_attention_decode(c, &attention));
+  EXPECT_REFUSED(c, precis_synchronize(c), "attention_decode: lengths and key_starts or ancestors");
+  int32_t plain[] = {0, 10};
+  attention.key_starts = plain;
+  EXPECT_REFUSED(c, precis_attention_decode(c, &attention), "key_starts");
+}
+
 // A captured CUDA graph does nothing until it is replayed, and then reads the memory's current contents.
 void test_recording(precis_context* c) {
   constexpr int64_t kRows = 5, kWidth = 40;
@@ -459,6 +553,7 @@ int main() {
   test_pieces(c);
   test_pack(c);
   test_problems(c);
+  test_decoding_on_device(c);
   test_recording(c);
   test_invalid_capture(c);
   test_moved_scratch();

@@ -88,6 +88,15 @@ void refusals(TestDevice& device) {
   EXPECT_RUN(device, process_logits_cuda(device.context(), args));
   scores_.download();
   EXPECT(scores.at(0, 3) == -INFINITY && scores.at(0, 4) == 1);
+  // Rules in device memory, where the host has not checked them.
+  for (const precis_row_rules bad :
+       {precis_row_rules{0, 0, 0, 0}, precis_row_rules{NAN, 0, 0, 0}, precis_row_rules{1, -1, 0, 0},
+        precis_row_rules{1, 0, -1, 0}}) {
+    DeviceArray<precis_row_rules> row_rules({bad});
+    args.rules.row_rules = row_rules;
+    EXPECT_RUN(device, process_logits_cuda(device.context(), args));
+    EXPECT(device.problem() == problem_code(ProblemOp::kProcessLogits, 0, ProblemKind::kParameter));
+  }
   args.rules = {nullptr, nullptr, 0, nullptr, 0, 1, 0, 0, nullptr};
   EXPECT_RUN(device, process_logits_cuda(device.context(), args));
 }

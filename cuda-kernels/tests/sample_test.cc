@@ -151,6 +151,97 @@ void rows_of_different_options(TestDevice& device, int64_t v, Random& random) {
          static_cast<long long>(v));
 }
 
+// A chain of steps, in which each appends what the next one reads, without the host.
+void appends(TestDevice& device, Random& random) {
+  const int64_t m = 4, v = 257, steps = 5;
+  Input in(m, v, 0, random);
+  for (int64_t r = 0; r < m; r++) in.lengths[r] = static_cast<int32_t>(r * 6);
+  OnDevice logits(in.logits);
+  DeviceArray<uint64_t> streams(in.streams), offsets(in.offsets);
+  DeviceArray<int32_t> history(in.history), lengths(in.lengths), ends(in.ends);
+  DeviceArray<int32_t> tokens(std::vector<int32_t>(m, -7)), ids(std::vector<int32_t>(m, -7));
+  DeviceArray<float> raw(std::vector<float>(m, 7));
+  precis_sample_args args = arguments({.temperature = 1.3f, .repetition_penalty = 1.4f});
+  args.logits = logits;
+  args.rules.history = args.next_history = history;
+  args.rules.history_lengths = args.next_lengths = lengths;
+  args.rules.end_tokens = ends;
+  args.streams = streams;
+  args.offsets = args.next_offsets = offsets;
+  args.tokens = tokens;
+  args.log_probabilities = raw;
+  args.next_ids = ids;
+  precis_sample_args want = arguments({.temperature = 1.3f, .repetition_penalty = 1.4f});
+  std::vector<int32_t> want_tokens(m), want_ids(m);
+  std::vector<float> want_raw(m);
+  want.logits = in.logits;
+  want.rules.history = want.next_history = in.history.data();
+  want.rules.history_lengths = want.next_lengths = in.lengths.data();
+  want.rules.end_tokens = in.ends.data();
+  want.streams = in.streams.data();
+  want.offsets = want.next_offsets = in.offsets.data();
+  want.tokens = want_tokens.data();
+  want.log_probabilities = want_raw.data();
+  want.next_ids = want_ids.data();
+  for (int64_t step = 0; step < steps; step++) {
+    EXPECT_RUN(device, sample_cuda(device.context(), args));
+    sample_ref(want);
+    EXPECT(tokens.get() == want_tokens && ids.get() == want_ids && raw.get() == want_raw, "%s",
+           device.name());
+    EXPECT(
+        lengths.get() == in.lengths && history.get() == in.history && offsets.get() == in.offsets,
+        "%s", device.name());
+  }
+  EXPECT(device.problem() == kNoProblem);
+}
+
+// What the host cannot check is in device memory; the other rows are sampled.
+void refusals_in_device_memory(TestDevice& device, Random& random) {
+  const struct {
+    precis_row_sampling sampling;
+    precis_row_rules rules;
+    uint64_t offset;
+    int32_t length;
+    ProblemKind problem;
+  } bad[] = {{{1, 0, 0, 1, 0}, {1, 0, 0, 0}, 1, 1, ProblemKind::kParameter},
+             {{1, NAN, 0, 1, 0}, {1, 0, 0, 0}, 1, 1, ProblemKind::kParameter},
+             {{1, 1, -1, 1, 0}, {1, 0, 0, 0}, 1, 1, ProblemKind::kParameter},
+             {{1, 1, 0, 1.5f, 0}, {1, 0, 0, 0}, 1, 1, ProblemKind::kParameter},
+             {{1, 1, 0, 1, 0}, {0, 0, 0, 0}, 1, 1, ProblemKind::kParameter},
+             {{1, 1, 0, 1, 0}, {1, -1, 0, 0}, 1, 1, ProblemKind::kParameter},
+             {{1, 1, 0, 1, 0}, {1, 0, -1, 0}, 1, 1, ProblemKind::kParameter},
+             {{1, 1, 0, 1, 0}, {1, 0, 0, 0}, uint64_t{1} << 32, 1, ProblemKind::kOffset},
+             {{1, 1, 0, 1, 1}, {1, 0, 0, 0}, 1, kHistory, ProblemKind::kLength},
+             {{1, 1, 0, 1, 1}, {1, 0, 0, 0}, 1, -1, ProblemKind::kLength}};
+  for (const auto& b : bad) {
+    Input in(2, 70, 0, random);
+    in.lengths = {1, b.length};
+    OnDevice logits(in.logits);
+    DeviceArray<precis_row_sampling> row_sampling({{1, 1, 0, 1, 0}, b.sampling});
+    DeviceArray<precis_row_rules> row_rules({{1, 0, 0, 0}, b.rules});
+    DeviceArray<uint64_t> streams({1, 2}), offsets({1, b.offset});
+    DeviceArray<int32_t> history(in.history), lengths(in.lengths), ends(in.ends);
+    DeviceArray<int32_t> tokens({-7, -7}), ids({-7, -7});
+    precis_sample_args args = arguments({});
+    args.logits = logits;
+    args.rules.row_rules = row_rules;
+    args.rules.history = args.next_history = history;
+    args.rules.history_lengths = args.next_lengths = lengths;
+    args.rules.end_tokens = ends;
+    args.row_sampling = row_sampling;
+    args.streams = streams;
+    args.offsets = args.next_offsets = offsets;
+    args.tokens = tokens;
+    args.next_ids = ids;
+    EXPECT_RUN(device, sample_cuda(device.context(), args));
+    EXPECT(device.problem() == problem_code(ProblemOp::kSample, 1, b.problem), "%s case %td",
+           device.name(), &b - bad);
+    const std::vector<int32_t> got = tokens.get(), advanced = lengths.get();
+    EXPECT(got[0] >= 0 && got[1] == 0 && ids.get()[0] == got[0] && ids.get()[1] == -7);
+    EXPECT(advanced[0] == 2 && advanced[1] == b.length);
+  }
+}
+
 void refusals(TestDevice& device, Random& random) {
   const struct {
     float value;
@@ -213,6 +304,8 @@ int main() {
       }
     }
     for (int64_t v : {6, 257}) rows_of_different_options(device, v, random);
+    appends(device, random);
     refusals(device, random);
+    refusals_in_device_memory(device, random);
   });
 }

@@ -16,8 +16,10 @@
  *   labels in device memory, NaN among logits), are known after the next precis_synchronize. Until
  *   then the host must not change the inputs.
  * - On CUDA every pointer must come from precis_allocate or precis_allocate_shared of the same
- *   context; any other pointer is an invalid argument. Plain arrays (offsets, lengths, starts,
- *   ancestors, histories, end tokens) are checked on the host before anything runs and must be
+ *   context; any other pointer is an invalid argument. Ids and what a decoding step goes by (starts,
+ *   lengths, ancestors, histories, rules, offsets of random numbers) are checked on the host before
+ *   anything runs where they are shared, and by the kernels where they are in device memory. Other
+ *   plain arrays (offsets of sequences, lengths of responses) are checked on the host and must be
  *   shared. The sources of precis_matmul_pack may lie anywhere, for instance in a mapped file.
  * - Results are deterministic: the same inputs, seed, device and thread count give bitwise
  *   identical outputs. A row of a result depends on its own row of the input alone, so batched and
@@ -189,6 +191,11 @@ PRECIS_API precis_status precis_zero(precis_context* context, const precis_zero_
  * precis_allocate_shared are read again. On CUDA the host's checks of contents run at capture only;
  * on the CPU they run in each replay. Structures that an argument points to, as row_adapters does,
  * are copied.
+ * A recording is a CUDA graph: operations that repeat with the same arguments, like those of a
+ * decoding step, are captured once and then launched together, which takes the host a few
+ * microseconds instead of a few for each operation. The contents of their arguments may change in
+ * between: the device reads ids, lengths and offsets anew. The host's checks of contents run at
+ * capture only.
  *
  * Between precis_record_begin and precis_record_end operations are captured, not executed; a call
  * that allocates, frees or synchronizes is refused. An operation that fails invalidates the
@@ -640,7 +647,8 @@ PRECIS_API precis_status precis_attention_backward(precis_context* context,
  * was computed. Row r attends to lengths[r] keys, including the new one at position lengths[r] - 1.
  * k_new, v_new (M, heads x head_dim) are optional; they are first stored into the cache at that
  * position, and then k_cache and v_cache must not overlap. No two rows may store to the same cache
- * row. bias is as in precis_attention, for the past only; optional.
+ * row, which is checked where the host can read lengths, key_starts and ancestors. bias is as in
+ * precis_attention, for the past only; optional.
  */
 typedef struct precis_attention_decode_args {
   precis_tensor q;
@@ -711,6 +719,14 @@ PRECIS_API precis_status precis_process_logits(precis_context* context,
  * lower index; probabilities and warped_log_probabilities are then those of a distribution that has
  * this token only. NaN or +inf among the logits, or an offset of 2^32 or more, is an invalid
  * argument. A row's result depends on its own row of row_sampling alone.
+ *
+ * With next_ids the token is appended, so that the next step has what it reads without the host:
+ *
+ *   l = rules.history_lengths[r]      in [0, rules.history_stride)
+ *   next_ids[r] = next_history[r, l] = tokens[r],   next_offsets[r] = l,   next_lengths[r] = l + 1
+ *
+ * next_history, next_lengths and next_offsets may be rules.history, rules.history_lengths and
+ * offsets.
  */
 typedef struct precis_row_sampling {
   uint64_t seed;
@@ -735,6 +751,10 @@ typedef struct precis_sample_args {
   float* log_probabilities;        /* (M), optional: log softmax of the unprocessed logits */
   float* warped_log_probabilities; /* (M), optional: under the sampled distribution */
   precis_tensor probabilities;     /* (M, V) float32, optional: that distribution */
+  int32_t* next_ids;               /* (M), optional; the next three are needed with it */
+  int32_t* next_lengths;           /* (M) */
+  int32_t* next_history;           /* (M, rules.history_stride) */
+  uint64_t* next_offsets;          /* (M) */
 } precis_sample_args;
 
 PRECIS_API precis_status precis_sample(precis_context* context, const precis_sample_args* args);

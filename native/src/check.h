@@ -99,7 +99,7 @@ class Check {
   void same_dims(const char* name, const precis_packed_matrix& m, const char* other_name,
                  const precis_packed_matrix& other) const;
 
-  // An array that is read before anything runs; NULL is left to the caller.
+  // An array that is read before anything runs, and nowhere else; NULL is left to the caller.
   template <class T>
   void array(const char* name, const T* data, int64_t count) const {
     if (data == nullptr) return;
@@ -107,6 +107,14 @@ class Check {
     that(reach(name, data, count * static_cast<int64_t>(sizeof(T))) == Reach::kBoth, name,
          " lies in device memory, where it cannot be checked: take it from "
          "precis_allocate_shared");
+  }
+  // An array whose contents are checked here where the host can read it, and by the kernel where it
+  // cannot. Returns whether the host can.
+  template <class T>
+  [[nodiscard]] bool readable(const char* name, const T* data, int64_t count) const {
+    if (data == nullptr) return true;
+    aligned(name, data, alignof(T));
+    return reach(name, data, count * static_cast<int64_t>(sizeof(T))) == Reach::kBoth;
   }
   // An array that only the device reads or writes.
   template <class T>

@@ -33,7 +33,7 @@ struct Argument {
   bool optional = false;
   int least_rank = 0, most_rank = 0;
   std::vector<int32_t> dtypes;
-  std::string may_be;  // the tensor that this output may be
+  std::string may_be;  // the tensor or the array that this output may be
 
   Argument& allow(std::vector<int32_t> more) {
     dtypes = std::move(more);
@@ -372,9 +372,9 @@ void describe(Call<precis_attention_decode_args>& c) {
 template <class Args>
 void describe_rules(Call<Args>& c) {
   precis_logit_rules& rules = c.args.rules;
-  c.array("history", rules.history, {0, 1, 2, 0, 1, 2});
+  c.array("history", rules.history, {0, 1, 2, 7, 7, 7, 7, 7, 0, 1, 2, 7, 7, 7, 7, 7});
   c.array("history_lengths", rules.history_lengths, {3, 3});
-  rules.history_stride = 3;
+  rules.history_stride = 8;
   c.array("end_tokens", rules.end_tokens, {1});
   rules.end_token_count = 1;
   rules.repetition_penalty = 1.5f;
@@ -401,6 +401,10 @@ void describe(Call<precis_sample_args>& c) {
   c.written_array("log_probabilities", c.args.log_probabilities, 2).absent();
   c.written_array("warped_log_probabilities", c.args.warped_log_probabilities, 2).absent();
   c.output("probabilities", c.args.probabilities, PRECIS_FLOAT32, {2, 8}).absent();
+  c.written_array("next_ids", c.args.next_ids, 2).absent();
+  c.written_array("next_lengths", c.args.next_lengths, 2).in_place_of("history_lengths");
+  c.written_array("next_history", c.args.next_history, 16).in_place_of("history");
+  c.written_array("next_offsets", c.args.next_offsets, 2).in_place_of("offsets");
 }
 
 template <class Args>
@@ -664,7 +668,11 @@ class Border {
     for (const Argument& input : call_.arguments()) {
       if (input.name != a.may_be) continue;
       std::vector<char> args = valid_;
-      at<precis_tensor>(args.data(), a) = at<precis_tensor>(args.data(), input);
+      if (a.kind == Kind::kTensor) {
+        at<precis_tensor>(args.data(), a) = at<precis_tensor>(args.data(), input);
+      } else {
+        pointer(args.data(), a) = pointer(args.data(), input);
+      }
       EXPECT_OK(context_, run_(args.data()));
     }
   }

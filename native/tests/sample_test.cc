@@ -217,6 +217,54 @@ void rows_of_different_options(std::vector<TestContext>& contexts) {
   }
 }
 
+// The token is appended, to arrays of its own or to those that it was chosen by; nothing else of
+// them changes.
+void appends(std::vector<TestContext>& contexts) {
+  Random random(13);
+  const int64_t m = 5, v = 70;
+  for (const Options& o : {Options{.repetition_penalty = 1.4f}, Options{.greedy = 1}}) {
+    Call input(m, v, o);
+    fill(input, random, 0);
+    for (int64_t r = 0; r < m; r++) {
+      input.lengths[r] = static_cast<int32_t>(r == 0 ? 0 : r == 1 ? kHistory - 1 : 3 * r);
+    }
+    for (size_t c = 0; c <= contexts.size(); c++) {
+      Call apart(m, v, o), in_place(m, v, o), plain(m, v, o);
+      for (Call* each : {&apart, &in_place, &plain}) each->copy_inputs(input);
+      std::vector<int32_t> ids(m, -7), ids2(m, -7), lengths(m, -7), history(m * kHistory, -7);
+      std::vector<uint64_t> offsets(m, 7);
+      apart.args.next_ids = ids.data();
+      apart.args.next_lengths = lengths.data();
+      apart.args.next_history = history.data();
+      apart.args.next_offsets = offsets.data();
+      in_place.args.next_ids = ids2.data();
+      in_place.args.next_lengths = in_place.lengths.data();
+      in_place.args.next_history = in_place.history.data();
+      in_place.args.next_offsets = in_place.offsets.data();
+      for (Call* each : {&apart, &in_place, &plain}) {
+        if (c == 0) {
+          sample_ref(each->args);
+        } else {
+          EXPECT_OK(contexts[c - 1], precis_sample(contexts[c - 1], &each->args));
+        }
+      }
+      EXPECT(apart.same_outputs(plain) && in_place.same_outputs(plain));
+      EXPECT(ids == plain.tokens && ids2 == plain.tokens);
+      EXPECT(apart.lengths == input.lengths && apart.history == input.history &&
+             apart.offsets == input.offsets);
+      EXPECT(lengths == in_place.lengths && offsets == in_place.offsets);
+      std::vector<int32_t> want = input.history, bare(m * kHistory, -7);
+      for (int64_t r = 0; r < m; r++) {
+        const int64_t at = r * kHistory + input.lengths[r];
+        want[at] = bare[at] = plain.tokens[r];
+        EXPECT(lengths[r] == input.lengths[r] + 1 &&
+               offsets[r] == static_cast<uint64_t>(input.lengths[r]));
+      }
+      EXPECT(in_place.history == want && history == bare);
+    }
+  }
+}
+
 void same_tokens_over_many_draws(std::vector<TestContext>& contexts) {
   Random random(9);
   for (const Options& o : {Options{}, Options{.temperature = 0.8f, .top_k = 40, .top_p = 0.9f}}) {
@@ -402,6 +450,22 @@ void refusals(TestContext& context) {
   call.args.rules.repetition_penalty = 0;
   EXPECT_REFUSED(context, precis_sample(context, &call.args), "repetition_penalty is 0");
   call.args.rules.repetition_penalty = 1;
+  std::vector<int32_t> ids(2), lengths(2), history(2 * kHistory);
+  std::vector<uint64_t> offsets(2);
+  call.args.next_ids = ids.data();
+  call.args.next_lengths = lengths.data();
+  call.args.next_history = history.data();
+  call.args.next_offsets = offsets.data();
+  EXPECT_OK(context, precis_sample(context, &call.args));
+  refused(&precis_sample_args::next_history, nullptr, "next_history is NULL beside next_ids");
+  for (int32_t length : {-1, static_cast<int32_t>(kHistory)}) {
+    call.lengths[1] = length;
+    EXPECT_REFUSED(context, precis_sample(context, &call.args), "history_lengths[1] is ");
+  }
+  call.args.rules.history_lengths = nullptr;
+  EXPECT_REFUSED(context, precis_sample(context, &call.args), "history_lengths is NULL");
+  call.args.next_ids = nullptr;
+  EXPECT_OK(context, precis_sample(context, &call.args));
   call.args.probabilities.dims[1] = 4;
   EXPECT_REFUSED(context, precis_sample(context, &call.args), "probabilities has 4");
 }
@@ -412,6 +476,7 @@ int main() {
   std::vector<TestContext> contexts = all_contexts();
   same_as_reference(contexts);
   rows_of_different_options(contexts);
+  appends(contexts);
   same_tokens_over_many_draws(contexts);
   follows_the_distribution(contexts.back());
   streams_and_offsets_are_independent(contexts.back());

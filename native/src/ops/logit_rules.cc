@@ -20,13 +20,22 @@ void check_parameters(const Check& check, const precis_row_rules& rules, const W
   check.that(rules.min_new_tokens >= 0, where..., "min_new_tokens is ", rules.min_new_tokens);
 }
 
+constexpr precis_row_rules kEveryRule = {2, 1, 1, 0};
+
+// Checks that what the rules of a row read is there; returns whether they read anything.
+bool check_pointers(const Check& check, const precis_logit_rules& rules,
+                    const precis_row_rules& own) {
+  if (!reads_history(own) && own.min_new_tokens == 0) return false;
+  check.that(rules.history_lengths != nullptr, "history_lengths is NULL");
+  check.that(!reads_history(own) || rules.history != nullptr, "history is NULL");
+  return true;
+}
+
 // Checks the history of row r.
 void check_history(const Check& check, const precis_logit_rules& rules, int64_t r,
                    int64_t vocabulary) {
   const precis_row_rules own = rules_of_row(rules, r);
-  if (!reads_history(own) && own.min_new_tokens == 0) return;
-  check.that(rules.history_lengths != nullptr, "history_lengths is NULL");
-  check.that(!reads_history(own) || rules.history != nullptr, "history is NULL");
+  if (!check_pointers(check, rules, own)) return;
   const int32_t length = rules.history_lengths[r];
   check.that(length >= 0 && length <= rules.history_stride, "history_lengths[", r, "] is ", length,
              ", not between 0 and history_stride, ", rules.history_stride);
@@ -42,27 +51,31 @@ void check_history(const Check& check, const precis_logit_rules& rules, int64_t 
 
 void check_logit_rules(const Check& check, const precis_logit_rules& rules, int64_t rows,
                        int64_t vocabulary) {
-  check.array("row_rules", rules.row_rules, rows);
+  bool readable = check.readable("row_rules", rules.row_rules, rows);
   if (rules.row_rules == nullptr) {
     check_parameters(check, rules_of_row(rules, 0));
-  } else {
+  } else if (readable) {
     for (int64_t r = 0; r < rows; r++) {
       check_parameters(check, rules.row_rules[r], "row_rules[", r, "]: ");
     }
   }
   check.that(rules.end_token_count >= 0, "end_token_count is ", rules.end_token_count);
   check.that(rules.end_token_count == 0 || rules.end_tokens != nullptr, "end_tokens is NULL");
-  check.array("end_tokens", rules.end_tokens, rules.end_token_count);
-  for (int32_t i = 0; i < rules.end_token_count; i++) {
+  const bool ends = check.readable("end_tokens", rules.end_tokens, rules.end_token_count);
+  for (int32_t i = 0; ends && i < rules.end_token_count; i++) {
     check.that(rules.end_tokens[i] >= 0 && rules.end_tokens[i] < vocabulary, "end_tokens[", i,
                "] is ", rules.end_tokens[i], ", outside the ", vocabulary, " scores");
   }
-  check.array("history_lengths", rules.history_lengths, rows);
+  // Where the host cannot read them, a row may have any rule.
+  for (int64_t r = 0; r < rows; r++) {
+    check_pointers(check, rules, readable ? rules_of_row(rules, r) : kEveryRule);
+  }
+  readable &= check.readable("history_lengths", rules.history_lengths, rows);
   if (rules.history != nullptr) {
     check.stride("history_stride", rules.history_stride, rows);
-    check.array("history", rules.history, rows * rules.history_stride);
+    readable &= check.readable("history", rules.history, rows * rules.history_stride);
   }
-  for (int64_t r = 0; r < rows; r++) check_history(check, rules, r, vocabulary);
+  for (int64_t r = 0; readable && r < rows; r++) check_history(check, rules, r, vocabulary);
 }
 
 void check_rules_apart(const Check& check, std::initializer_list<Memory> outputs,

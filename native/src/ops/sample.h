@@ -19,6 +19,10 @@
 // in whatever order it works. greedy: the largest logit, the lowest index among equals, with a
 // point mass as the sampled distribution.
 //
+// With next_ids each row's token is appended when it has been chosen, with l = history_lengths[r]:
+//
+//   next_ids[r] = next_history[r, l] = token,   next_offsets[r] = l,   next_lengths[r] = l + 1
+//
 // NaN, +inf and a row of nothing but -inf are invalid arguments; what the outputs and the logits
 // then hold is undefined. Offsets are below 2^32.
 #ifndef PRECIS_OPS_SAMPLE_H_
@@ -50,6 +54,15 @@ PRECIS_HOST_DEVICE static inline precis_row_sampling sampling_of_row(const preci
                                                                      int64_t r) {
   if (a.row_sampling != nullptr) return a.row_sampling[r];
   return {a.seed, a.temperature, a.top_k, a.top_p, a.greedy};
+}
+
+// Appends the token of row r, whose history has length tokens so far.
+PRECIS_HOST_DEVICE static inline void append_sampled(const precis_sample_args& a, int64_t r,
+                                                     int32_t length, int32_t token) {
+  a.next_ids[r] = token;
+  a.next_history[r * a.rules.history_stride + length] = token;
+  a.next_offsets[r] = static_cast<uint64_t>(length);
+  a.next_lengths[r] = length + 1;
 }
 
 // The logarithm of a sum of masses.

@@ -290,6 +290,9 @@ class Sampler {
         store_probabilities(row, kept, probabilities);
       }
     }
+    if (a_.next_ids != nullptr) {
+      append_sampled(a_, r, a_.rules.history_lengths[r], static_cast<int32_t>(token));
+    }
   }
 
  private:

@@ -92,6 +92,11 @@ void sample_ref(const precis_sample_args& a) {
             kept[i] ? e / (static_cast<float>(kept_mass) * 0x1p-40f) : 0;
       }
     }
+    if (a.next_ids == nullptr) continue;
+    const int32_t length = a.rules.history_lengths[r];
+    a.next_ids[r] = a.next_history[r * a.rules.history_stride + length] = a.tokens[r];
+    a.next_offsets[r] = length;
+    a.next_lengths[r] = length + 1;
   }
 }
 

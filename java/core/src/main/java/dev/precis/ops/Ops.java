@@ -458,7 +458,18 @@ public final class Ops implements AutoCloseable {
    * @param logProbabilities (M) float32 of the logits as they came in, or null
    */
   public void greedy(Tensor logits, LogitRules rules, Tensor tokens, Tensor logProbabilities) {
-    sampling.greedy(logits, rules, tokens, logProbabilities);
+    greedy(logits, rules, tokens, logProbabilities, null);
+  }
+
+  /**
+   * Finds the largest logit of each row as {@link #greedy(Tensor, LogitRules, Tensor, Tensor)}, and
+   * appends the token.
+   *
+   * @param next where it is appended, or null
+   */
+  public void greedy(
+      Tensor logits, LogitRules rules, Tensor tokens, Tensor logProbabilities, NextRows next) {
+    sampling.greedy(logits, rules, tokens, logProbabilities, next);
   }
 
   /**

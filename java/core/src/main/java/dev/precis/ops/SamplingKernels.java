@@ -42,7 +42,8 @@ final class SamplingKernels extends Kernels {
     context.check(Precis.precis_process_logits(handle, process));
   }
 
-  void greedy(Tensor logits, LogitRules rules, Tensor tokens, Tensor logProbabilities) {
+  void greedy(
+      Tensor logits, LogitRules rules, Tensor tokens, Tensor logProbabilities, NextRows next) {
     precis_sample_args.greedy(sample, flag(true));
     precis_sample_args.temperature(sample, 1);
     precis_sample_args.top_k(sample, 0);
@@ -54,6 +55,7 @@ final class SamplingKernels extends Kernels {
     precis_sample_args.warped_log_probabilities(sample, MemorySegment.NULL);
     put(sample, precis_sample_args.probabilities$offset(), (Tensor) null);
     precis_sample_args.row_sampling(sample, MemorySegment.NULL);
+    putNext(next);
     run(logits, rules);
   }
 
@@ -96,7 +98,19 @@ final class SamplingKernels extends Kernels {
     precis_sample_args.log_probabilities(sample, address(outputs.logProbabilities()));
     precis_sample_args.warped_log_probabilities(sample, address(outputs.warpedLogProbabilities()));
     put(sample, precis_sample_args.probabilities$offset(), outputs.probabilities());
+    putNext(outputs.next());
     run(logits, rules);
+  }
+
+  private void putNext(NextRows next) {
+    if (next == null) {
+      precis_sample_args.next_ids(sample, MemorySegment.NULL);
+      return;
+    }
+    precis_sample_args.next_ids(sample, next.ids().address());
+    precis_sample_args.next_lengths(sample, next.lengths().address());
+    precis_sample_args.next_history(sample, next.history().address());
+    precis_sample_args.next_offsets(sample, next.offsets().address());
   }
 
   private void run(Tensor logits, LogitRules rules) {

@@ -18,10 +18,21 @@ public record SamplingParameters(long seed, float temperature, int topK, float t
    * @param logProbabilities (M) float32, of the logits as they came in; or null
    * @param warpedLogProbabilities (M) float32, of the distribution that was sampled; or null
    * @param probabilities (M, V) float32: that distribution; or null
+   * @param next where the tokens are appended; or null
    */
   public record Outputs(
       Tensor tokens,
       Tensor logProbabilities,
       Tensor warpedLogProbabilities,
-      Tensor probabilities) {}
+      Tensor probabilities,
+      NextRows next) {
+    /** Makes places for tokens that are appended to nothing. */
+    public Outputs(
+        Tensor tokens,
+        Tensor logProbabilities,
+        Tensor warpedLogProbabilities,
+        Tensor probabilities) {
+      this(tokens, logProbabilities, warpedLogProbabilities, probabilities, null);
+    }
+  }
 }

@@ -29,6 +29,10 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     float *log_probabilities;
  *     float *warped_log_probabilities;
  *     precis_tensor probabilities;
+ *     int32_t *next_ids;
+ *     int32_t *next_lengths;
+ *     int32_t *next_history;
+ *     uint64_t *next_offsets;
  * }
  * }
  */
@@ -52,7 +56,11 @@ public class precis_sample_args {
         Precis.C_POINTER.withName("tokens"),
         Precis.C_POINTER.withName("log_probabilities"),
         Precis.C_POINTER.withName("warped_log_probabilities"),
-        precis_tensor.layout().withName("probabilities")
+        precis_tensor.layout().withName("probabilities"),
+        Precis.C_POINTER.withName("next_ids"),
+        Precis.C_POINTER.withName("next_lengths"),
+        Precis.C_POINTER.withName("next_history"),
+        Precis.C_POINTER.withName("next_offsets")
     ).withName("precis_sample_args");
 
     /**
@@ -676,6 +684,182 @@ public class precis_sample_args {
      */
     public static void probabilities(MemorySegment struct, MemorySegment fieldValue) {
         MemorySegment.copy(fieldValue, 0L, struct, probabilities$OFFSET, probabilities$LAYOUT.byteSize());
+    }
+
+    private static final AddressLayout next_ids$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("next_ids"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t *next_ids
+     * }
+     */
+    public static final AddressLayout next_ids$layout() {
+        return next_ids$LAYOUT;
+    }
+
+    private static final long next_ids$OFFSET = $LAYOUT.byteOffset(groupElement("next_ids"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t *next_ids
+     * }
+     */
+    public static final long next_ids$offset() {
+        return next_ids$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t *next_ids
+     * }
+     */
+    public static MemorySegment next_ids(MemorySegment struct) {
+        return struct.get(next_ids$LAYOUT, next_ids$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t *next_ids
+     * }
+     */
+    public static void next_ids(MemorySegment struct, MemorySegment fieldValue) {
+        struct.set(next_ids$LAYOUT, next_ids$OFFSET, fieldValue);
+    }
+
+    private static final AddressLayout next_lengths$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("next_lengths"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t *next_lengths
+     * }
+     */
+    public static final AddressLayout next_lengths$layout() {
+        return next_lengths$LAYOUT;
+    }
+
+    private static final long next_lengths$OFFSET = $LAYOUT.byteOffset(groupElement("next_lengths"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t *next_lengths
+     * }
+     */
+    public static final long next_lengths$offset() {
+        return next_lengths$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t *next_lengths
+     * }
+     */
+    public static MemorySegment next_lengths(MemorySegment struct) {
+        return struct.get(next_lengths$LAYOUT, next_lengths$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t *next_lengths
+     * }
+     */
+    public static void next_lengths(MemorySegment struct, MemorySegment fieldValue) {
+        struct.set(next_lengths$LAYOUT, next_lengths$OFFSET, fieldValue);
+    }
+
+    private static final AddressLayout next_history$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("next_history"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t *next_history
+     * }
+     */
+    public static final AddressLayout next_history$layout() {
+        return next_history$LAYOUT;
+    }
+
+    private static final long next_history$OFFSET = $LAYOUT.byteOffset(groupElement("next_history"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t *next_history
+     * }
+     */
+    public static final long next_history$offset() {
+        return next_history$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t *next_history
+     * }
+     */
+    public static MemorySegment next_history(MemorySegment struct) {
+        return struct.get(next_history$LAYOUT, next_history$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t *next_history
+     * }
+     */
+    public static void next_history(MemorySegment struct, MemorySegment fieldValue) {
+        struct.set(next_history$LAYOUT, next_history$OFFSET, fieldValue);
+    }
+
+    private static final AddressLayout next_offsets$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("next_offsets"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * uint64_t *next_offsets
+     * }
+     */
+    public static final AddressLayout next_offsets$layout() {
+        return next_offsets$LAYOUT;
+    }
+
+    private static final long next_offsets$OFFSET = $LAYOUT.byteOffset(groupElement("next_offsets"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * uint64_t *next_offsets
+     * }
+     */
+    public static final long next_offsets$offset() {
+        return next_offsets$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * uint64_t *next_offsets
+     * }
+     */
+    public static MemorySegment next_offsets(MemorySegment struct) {
+        return struct.get(next_offsets$LAYOUT, next_offsets$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * uint64_t *next_offsets
+     * }
+     */
+    public static void next_offsets(MemorySegment struct, MemorySegment fieldValue) {
+        struct.set(next_offsets$LAYOUT, next_offsets$OFFSET, fieldValue);
     }
 
     /**
