@@ -7,6 +7,8 @@ import dev.precis.ops.Ops;
 import dev.precis.t5.T5Model;
 import dev.precis.t5.T5Model.DecoderCache;
 import dev.precis.tensor.DType;
+import dev.precis.tensor.MirroredMemory;
+import dev.precis.tensor.MirroredMemory.Array;
 import dev.precis.tensor.Tensor;
 import dev.precis.tensor.Workspace;
 import java.lang.foreign.MemorySegment;
@@ -47,10 +49,13 @@ final class BeamSearch implements AutoCloseable {
   private final int kept; // candidates of a source, as many as transformers has
   private final int candidates; // of a beam
   private final int positions;
+  private final MirroredMemory bestMemory; // the best tokens of each row, the best first
+  private final Array bestValues;
+  private final Array bestIndices;
   private final Tensor allValues;
   private final Tensor allIndices;
-  private Tensor ancestors;
-  private Tensor spareAncestors;
+  private Array ancestors;
+  private Array spareAncestors;
 
   /** The batch: sources {@code [first, end)}, of which some are still running. */
   private int first;
@@ -94,11 +99,25 @@ final class BeamSearch implements AutoCloseable {
             model.config().eosTokenIds(),
             tokenRules != null,
             false, // the score of a beam is that after the rules
+            ops.onGpu(),
             memory);
-    ancestors = memory.tensor(DType.INT32, slots, positions);
-    spareAncestors = memory.tensor(DType.INT32, slots, positions);
-    allValues = memory.shared(DType.FLOAT32, slots, candidates);
-    allIndices = memory.tensor(DType.INT32, slots, candidates);
+    ancestors = table(memory);
+    spareAncestors = table(memory);
+    long all = (long) slots * candidates;
+    bestMemory =
+        new MirroredMemory(
+            MirroredMemory.size(DType.FLOAT32, all) + MirroredMemory.size(DType.INT32, all),
+            memory);
+    bestValues = bestMemory.take(DType.FLOAT32, all);
+    bestIndices = bestMemory.take(DType.INT32, all);
+    allValues = bestValues.tensor(0, slots, candidates);
+    allIndices = bestIndices.tensor(0, slots, candidates);
+  }
+
+  private Array table(Workspace memory) {
+    long elements = (long) together * beams * positions;
+    return new MirroredMemory(MirroredMemory.size(DType.INT32, elements), memory)
+        .take(DType.INT32, elements);
   }
 
   /** Does one step; returns whether there are others. */
@@ -113,11 +132,10 @@ final class BeamSearch implements AutoCloseable {
     buffers.use(rows());
     passing.reset();
     graphs.run(new StepKind(rows(), buffers.ancestorsAddress()), step);
-    ops.synchronize();
     if (tokenRules != null) {
       choose();
-      ops.synchronize();
     }
+    bestMemory.download();
     accept();
     return !running.isEmpty() || end < request.sources();
   }
@@ -158,19 +176,22 @@ final class BeamSearch implements AutoCloseable {
 
   private void choose() {
     Tensor logits = buffers.logits();
+    DecodeBuffers.Part all = buffers.part(0, rows(), options);
     ops.softmax(logits, logits, true);
     if (tokenRules != null) {
-      ops.synchronize();
+      buffers.downloadLogits(all);
       for (int row = 0; row < rows(); row++) {
         tokenRules.before(buffers, row, source(row));
       }
+      buffers.uploadLogits(all);
     }
-    ops.processLogits(logits, buffers.part(0, rows(), options).rules());
+    ops.processLogits(logits, all.rules());
     if (tokenRules != null) {
-      ops.synchronize();
+      buffers.downloadLogits(all);
       for (int row = 0; row < rows(); row++) {
         tokenRules.after(buffers, row, source(row));
       }
+      buffers.uploadLogits(all);
     }
     if (options.renormalizeLogits()) {
       ops.softmax(logits, logits, true);
@@ -211,8 +232,8 @@ final class BeamSearch implements AutoCloseable {
 
   /** Returns the best candidates of the i-th running source, the best first. */
   private List<Candidate> best(int i) {
-    MemorySegment values = allValues.memory();
-    MemorySegment indices = allIndices.memory();
+    MemorySegment values = bestValues.host();
+    MemorySegment indices = bestIndices.host();
     List<Candidate> all = new ArrayList<>();
     for (int beam = 0; beam < rowsPerSource; beam++) {
       long at = ((long) i * rowsPerSource + beam) * candidates;
@@ -234,21 +255,21 @@ final class BeamSearch implements AutoCloseable {
     for (int i = 0; i < parentRows.size(); i++) {
       for (int beam = 0; beam < beams; beam++) {
         MemorySegment.copy(
-            ancestors.memory(),
+            ancestors.host(),
             parentRows.get(i)[beam] * stride,
-            spareAncestors.memory(),
+            spareAncestors.host(),
             ((long) i * beams + beam) * stride,
             generated * 4L);
       }
     }
-    Tensor swap = ancestors;
+    Array swap = ancestors;
     ancestors = spareAncestors;
     spareAncestors = swap;
   }
 
   /** Writes the rows of the next step. */
   private void layOut() {
-    MemorySegment table = ancestors.memory();
+    MemorySegment table = ancestors.host();
     for (int i = 0; i < running.size(); i++) {
       Search search = running.get(i);
       for (int beam = 0; beam < rowsPerSource; beam++) {
@@ -266,7 +287,9 @@ final class BeamSearch implements AutoCloseable {
             ValueLayout.JAVA_INT, (long) row * positions + generated, search.place * beams + beam);
       }
     }
-    buffers.ancestors(ancestors);
+    buffers.upload(rows());
+    ancestors.upload(0, (long) rows() * positions);
+    buffers.ancestors(ancestors.tensor(0, (long) together * beams, positions));
   }
 
   @Override

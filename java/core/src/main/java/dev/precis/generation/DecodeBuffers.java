@@ -1,10 +1,13 @@
 package dev.precis.generation;
 
 import dev.precis.ops.LogitRules;
+import dev.precis.ops.NextRows;
 import dev.precis.ops.RowRules;
 import dev.precis.ops.RowSampling;
 import dev.precis.t5.T5Model.Rows;
 import dev.precis.tensor.DType;
+import dev.precis.tensor.MirroredMemory;
+import dev.precis.tensor.MirroredMemory.Array;
 import dev.precis.tensor.Tensor;
 import dev.precis.tensor.Workspace;
 import java.lang.foreign.MemorySegment;
@@ -14,11 +17,37 @@ import java.util.List;
 /**
  * The memory that decoding steps read and write, for as many rows as are in use: what each row
  * reads, its history, its options, the logits and the tokens that are chosen. The host writes and
- * reads the rows between steps.
+ * reads the rows between steps. On a GPU they are there as well: {@link #upload} brings them there
+ * after the host has changed them, the choice of tokens advances them, and {@link #download} brings
+ * back what was chosen.
  */
 final class DecodeBuffers {
   private final int capacity;
   private final int historyStride;
+  private final boolean onGpu;
+  private final MirroredMemory rowMemory;
+  private final Array idArray;
+  private final Array keyStartArray;
+  private final Array lengthArray;
+  private final Array crossStartArray;
+  private final Array crossLengthArray;
+  private final Array streamArray;
+  private final Array offsetArray;
+  private final Array historyArray;
+  private final MirroredMemory resultMemory;
+  private final Array tokenArray;
+  private final Array logProbabilityArray;
+  private final Array warpedArray;
+  private final Array logitArray; // null where the host changes no scores
+  private final Array originalArray; // null where nothing reads them
+  private final Tensor allLogits;
+  private final Tensor allOriginals;
+  private final Tensor endTokens;
+  private final RowRules rowRules;
+  private final RowSampling rowSampling;
+  private Tensor ancestors; // null without beams
+
+  // The host's memory of the arrays.
   private final MemorySegment ids;
   private final MemorySegment keyStarts;
   private final MemorySegment lengths;
@@ -30,12 +59,6 @@ final class DecodeBuffers {
   private final MemorySegment tokens;
   private final MemorySegment logProbabilities;
   private final MemorySegment warpedLogProbabilities;
-  private final Tensor allLogits;
-  private final Tensor allOriginals; // null where nothing reads them
-  private final Tensor endTokens;
-  private final RowRules rowRules;
-  private final RowSampling rowSampling;
-  private Tensor ancestors; // null without beams
 
   // Views of the first m rows.
   private int m = -1;
@@ -51,6 +74,7 @@ final class DecodeBuffers {
    * @param endTokens ids of the end tokens, which the logit rules refer to
    * @param onHost whether the host changes scores between the model and the choice
    * @param originals whether it then needs the log-probabilities that the model gave
+   * @param onGpu whether operations run on a GPU
    * @param workspace owns the memory; it must not be reset while the buffers are in use
    */
   DecodeBuffers(
@@ -60,35 +84,69 @@ final class DecodeBuffers {
       List<Integer> endTokens,
       boolean onHost,
       boolean originals,
+      boolean onGpu,
       Workspace workspace) {
     this.capacity = capacity;
+    this.onGpu = onGpu;
     historyStride = newTokens + 1; // the start token included
-    ids = ints(workspace, capacity);
-    keyStarts = ints(workspace, capacity);
-    lengths = ints(workspace, capacity);
-    crossStarts = ints(workspace, capacity);
-    crossLengths = ints(workspace, capacity);
-    history = ints(workspace, (long) capacity * historyStride);
-    streams = workspace.tensor(DType.INT64, capacity).memory();
-    offsets = workspace.tensor(DType.INT64, capacity).memory();
-    tokens = ints(workspace, capacity);
-    logProbabilities = workspace.shared(DType.FLOAT32, capacity).memory();
-    warpedLogProbabilities = workspace.shared(DType.FLOAT32, capacity).memory();
+    long histories = (long) capacity * historyStride;
+    rowMemory =
+        new MirroredMemory(
+            5 * MirroredMemory.size(DType.INT32, capacity)
+                + 2 * MirroredMemory.size(DType.INT64, capacity)
+                + RowRules.bytes(capacity)
+                + RowSampling.bytes(capacity)
+                + MirroredMemory.size(DType.INT32, histories),
+            workspace);
+    idArray = rowMemory.take(DType.INT32, capacity);
+    keyStartArray = rowMemory.take(DType.INT32, capacity);
+    lengthArray = rowMemory.take(DType.INT32, capacity);
+    crossStartArray = rowMemory.take(DType.INT32, capacity);
+    crossLengthArray = rowMemory.take(DType.INT32, capacity);
+    streamArray = rowMemory.take(DType.INT64, capacity);
+    offsetArray = rowMemory.take(DType.INT64, capacity);
+    rowRules = new RowRules(capacity, rowMemory);
+    rowSampling = new RowSampling(capacity, rowMemory);
+    historyArray = rowMemory.take(DType.INT32, histories); // the last: upload ends in it
+    resultMemory =
+        new MirroredMemory(
+            MirroredMemory.size(DType.INT32, capacity)
+                + 2 * MirroredMemory.size(DType.FLOAT32, capacity),
+            workspace);
+    tokenArray = resultMemory.take(DType.INT32, capacity);
+    logProbabilityArray = resultMemory.take(DType.FLOAT32, capacity);
+    warpedArray = resultMemory.take(DType.FLOAT32, capacity);
+    long scores = (long) capacity * vocabSize;
+    logitArray = onHost ? scores(scores, workspace) : null;
+    originalArray = originals ? scores(scores, workspace) : null;
     allLogits =
         onHost
-            ? workspace.shared(DType.FLOAT32, capacity, vocabSize)
+            ? logitArray.tensor(0, capacity, vocabSize)
             : workspace.tensor(DType.FLOAT32, capacity, vocabSize);
-    allOriginals = originals ? workspace.shared(DType.FLOAT32, capacity, vocabSize) : null;
-    rowRules = new RowRules(capacity, workspace);
-    rowSampling = new RowSampling(capacity, workspace);
-    this.endTokens = workspace.tensor(DType.INT32, endTokens.size());
-    for (int i = 0; i < endTokens.size(); i++) {
-      this.endTokens.memory().setAtIndex(ValueLayout.JAVA_INT, i, endTokens.get(i));
-    }
+    allOriginals = originals ? originalArray.tensor(0, capacity, vocabSize) : null;
+    this.endTokens = workspace.device(DType.INT32, endTokens.size());
+    this.endTokens.write(
+        to -> {
+          for (int i = 0; i < endTokens.size(); i++) {
+            to.setAtIndex(ValueLayout.JAVA_INT, i, endTokens.get(i));
+          }
+        });
+    ids = idArray.host();
+    keyStarts = keyStartArray.host();
+    lengths = lengthArray.host();
+    crossStarts = crossStartArray.host();
+    crossLengths = crossLengthArray.host();
+    history = historyArray.host();
+    streams = streamArray.host();
+    offsets = offsetArray.host();
+    tokens = tokenArray.host();
+    logProbabilities = logProbabilityArray.host();
+    warpedLogProbabilities = warpedArray.host();
   }
 
-  private static MemorySegment ints(Workspace workspace, long n) {
-    return workspace.tensor(DType.INT32, n).memory();
+  private static Array scores(long count, Workspace workspace) {
+    return new MirroredMemory(MirroredMemory.size(DType.FLOAT32, count), workspace)
+        .take(DType.FLOAT32, count);
   }
 
   /** Returns the most rows. */
@@ -129,22 +187,24 @@ final class DecodeBuffers {
     this.m = m;
     rows =
         new Rows(
-            vector(ids),
-            vector(keyStarts),
-            vector(lengths),
-            vector(crossStarts),
-            vector(crossLengths),
+            idArray.tensor(0, m),
+            keyStartArray.tensor(0, m),
+            lengthArray.tensor(0, m),
+            crossStartArray.tensor(0, m),
+            crossLengthArray.tensor(0, m),
             ancestors == null ? null : ancestors.rows(0, m));
     logits = allLogits.rows(0, m);
     originals = allOriginals == null ? null : allOriginals.rows(0, m);
   }
 
-  private Tensor vector(MemorySegment memory) {
-    return vector(memory, DType.INT32, 0, m);
+  /** Brings the first rows to the GPU, after the host has changed them. */
+  void upload(int rows) {
+    rowMemory.upload(historyArray.begin() + (long) rows * historyStride * 4);
   }
 
-  private static Tensor vector(MemorySegment memory, DType dtype, int begin, int count) {
-    return Tensor.of(memory.asSlice((long) begin * dtype.bytes()), dtype, count);
+  /** Brings what was chosen to the host, after all operations before. */
+  void download() {
+    resultMemory.download();
   }
 
   /** Returns what the model reads in this step. */
@@ -168,6 +228,7 @@ final class DecodeBuffers {
   /**
    * Rows whose tokens are chosen by the same rules and parameters.
    *
+   * @param begin the first of them
    * @param logits (rows, vocabulary) float32
    * @param originals likewise, see {@link DecodeBuffers#originals}; or null
    * @param rules of the options
@@ -177,8 +238,10 @@ final class DecodeBuffers {
    * @param offsets (rows) int64: their positions in those
    * @param logProbabilities (rows) float32, of the chosen tokens
    * @param warpedLogProbabilities (rows) float32, in the distribution that was sampled from
+   * @param next where a GPU appends the tokens; null on the CPU, where the host does
    */
   record Part(
+      int begin,
       Tensor logits,
       Tensor originals,
       LogitRules rules,
@@ -187,14 +250,15 @@ final class DecodeBuffers {
       Tensor streams,
       Tensor offsets,
       Tensor logProbabilities,
-      Tensor warpedLogProbabilities) {}
+      Tensor warpedLogProbabilities,
+      NextRows next) {}
 
   /** Returns rows {@code [begin, begin + count)} of the present ones, with the rules of options. */
   Part part(int begin, int count, GenerationOptions options) {
     LogitRules rules =
         new LogitRules(
             past(begin, count),
-            vector(lengths, DType.INT32, begin, count),
+            lengthArray.tensor(begin, count),
             endTokens,
             options.repetitionPenalty(),
             options.noRepeatNgramSize(),
@@ -204,8 +268,7 @@ final class DecodeBuffers {
 
   /** Returns the present rows, with the rules that {@link #rowRules} has for each. */
   Part mixed() {
-    LogitRules rules =
-        new LogitRules(past(0, m), vector(lengths, DType.INT32, 0, m), endTokens, rowRules);
+    LogitRules rules = new LogitRules(past(0, m), lengthArray.tensor(0, m), endTokens, rowRules);
     return part(0, m, rules);
   }
 
@@ -220,23 +283,53 @@ final class DecodeBuffers {
   }
 
   private Tensor past(int begin, int count) {
-    return Tensor.of(
-        history.asSlice(begin * historyStride * 4L), DType.INT32, count, historyStride);
+    return historyArray.tensor((long) begin * historyStride, count, historyStride);
   }
 
   private Part part(int begin, int count, LogitRules rules) {
     LogitRules noRules =
         new LogitRules(rules.history(), rules.historyLengths(), endTokens, 1, 0, 0);
+    Tensor offsets = offsetArray.tensor(begin, count);
+    NextRows next =
+        onGpu
+            ? new NextRows(
+                idArray.tensor(begin, count), rules.historyLengths(), rules.history(), offsets)
+            : null;
     return new Part(
+        begin,
         logits.rows(begin, count),
         originals == null ? null : originals.rows(begin, count),
         rules,
         noRules,
-        vector(tokens, DType.INT32, begin, count),
-        vector(streams, DType.INT64, begin, count),
-        vector(offsets, DType.INT64, begin, count),
-        vector(logProbabilities, DType.FLOAT32, begin, count),
-        vector(warpedLogProbabilities, DType.FLOAT32, begin, count));
+        tokenArray.tensor(begin, count),
+        streamArray.tensor(begin, count),
+        offsets,
+        logProbabilityArray.tensor(begin, count),
+        warpedArray.tensor(begin, count),
+        next);
+  }
+
+  /** Brings the scores of rows to the host, which changes them. */
+  void downloadLogits(Part part) {
+    long width = logits.columns();
+    logitArray.download(part.begin() * width, part.logits().rows() * width);
+  }
+
+  /** Brings the scores of rows that the host has changed back to the GPU. */
+  void uploadLogits(Part part) {
+    long width = logits.columns();
+    logitArray.upload(part.begin() * width, part.logits().rows() * width);
+  }
+
+  /** Brings the log-probabilities that the model gave to the host. */
+  void downloadOriginals(Part part) {
+    long width = logits.columns();
+    originalArray.download(part.begin() * width, part.logits().rows() * width);
+  }
+
+  /** Returns the host's scores of all rows, (rows, vocabulary) float32, where it changes them. */
+  MemorySegment hostLogits() {
+    return logitArray.host();
   }
 
   /**
@@ -263,7 +356,10 @@ final class DecodeBuffers {
     crossStarts.setAtIndex(ValueLayout.JAVA_INT, row, crossStart);
   }
 
-  /** Appends the token that was chosen for a row to what it reads next, and returns it. */
+  /**
+   * Appends the token that was chosen for a row to what it reads next, and returns it. A GPU has
+   * done the same to its own memory.
+   */
   int append(int row) {
     int token = tokens.getAtIndex(ValueLayout.JAVA_INT, row);
     int length = lengths.getAtIndex(ValueLayout.JAVA_INT, row);
@@ -282,7 +378,7 @@ final class DecodeBuffers {
   /** Replaces the log-probability of the token chosen for a row by that of {@link #originals}. */
   void useOriginalLogProbability(int row) {
     long at = row * originals.columns() + tokens.getAtIndex(ValueLayout.JAVA_INT, row);
-    float value = originals.memory().getAtIndex(ValueLayout.JAVA_FLOAT, at);
+    float value = originalArray.host().getAtIndex(ValueLayout.JAVA_FLOAT, at);
     logProbabilities.setAtIndex(ValueLayout.JAVA_FLOAT, row, value);
   }
 

@@ -2,11 +2,11 @@ package dev.precis.generation;
 
 import dev.precis.generation.RowRanges.Range;
 import dev.precis.ops.Attention.KeyValue;
-import dev.precis.ops.Ops;
 import dev.precis.t5.T5Model;
 import dev.precis.t5.T5Model.DecoderCache;
 import dev.precis.tensor.Tensor;
 import dev.precis.tensor.Workspace;
+import java.util.List;
 
 /**
  * The KV cache of a batch whose sequences come and go: each sequence has a range of rows for its
@@ -133,16 +133,20 @@ final class KeyValuePool implements AutoCloseable {
   }
 
   private void copy(RowRanges ranges, int[] begins, KeyValue from, KeyValue to) {
-    for (int i = 0; i < begins.length; i++) {
-      Range range = ranges.ranges().get(i);
-      copy(from.keys(), begins[i], to.keys(), range);
-      copy(from.values(), begins[i], to.values(), range);
+    List<Range> all = ranges.ranges();
+    for (int i = 0, end; i < begins.length; i = end) {
+      int length = all.get(i).length();
+      // Ranges without a gap between them move together.
+      for (end = i + 1; end < begins.length && begins[end] == begins[i] + length; end++) {
+        length += all.get(end).length();
+      }
+      copy(from.keys(), begins[i], to.keys(), all.get(i).begin(), length);
+      copy(from.values(), begins[i], to.values(), all.get(i).begin(), length);
     }
   }
 
-  private void copy(Tensor from, int begin, Tensor to, Range range) {
-    Ops ops = model.ops();
-    ops.convert(from.rows(begin, range.length()), to.rows(range.begin(), range.length()));
+  private void copy(Tensor from, int fromBegin, Tensor to, int toBegin, int length) {
+    model.ops().convert(from.rows(fromBegin, length), to.rows(toBegin, length));
   }
 
   /** Frees the memory; no range may be in use. */

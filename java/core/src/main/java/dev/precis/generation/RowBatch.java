@@ -188,6 +188,7 @@ final class RowBatch implements AutoCloseable {
     for (int row = 0; row < count; row++) {
       buffers.start(row, model.config().decoderStartTokenId(), row * newTokens, 0, 1, row);
     }
+    buffers.upload(count);
     buffers.use(count);
     passing.reset();
     passing.resetPeak();
@@ -358,6 +359,7 @@ final class RowBatch implements AutoCloseable {
             model.config().eosTokenIds(),
             hostWanted,
             hostWanted,
+            ops.onGpu(),
             newMemory);
     if (buffers != null) {
       larger.copy(buffers, 0, 0, rows.size());
@@ -476,6 +478,7 @@ final class RowBatch implements AutoCloseable {
     buffers.use(rows.size());
     if (changed) {
       arrange();
+      buffers.upload(rows.size());
     }
     if (!mixedAdapters.isEmpty()) {
       Adapters.use(mixedAdapters, adapterEnds);
@@ -485,7 +488,11 @@ final class RowBatch implements AutoCloseable {
     passing.reset();
     long before = event == null ? 0 : System.nanoTime();
     graphs.run(kind, step);
-    ops.synchronize();
+    if (hostRows == 0) {
+      buffers.download();
+    } else {
+      ops.synchronize();
+    }
     if (event != null) {
       event.kernelTime = System.nanoTime() - before;
       event.rows = rows.size();
@@ -520,7 +527,8 @@ final class RowBatch implements AutoCloseable {
       TokenChoice.Kind then =
           next == before ? now : next == null ? null : TokenChoice.Kind.of(next);
       if (!now.equals(then)) {
-        choices.add(new TokenChoice(ops, now, buffers.part(begin, i - begin, before.options())));
+        choices.add(
+            new TokenChoice(ops, now, buffers, buffers.part(begin, i - begin, before.options())));
         begin = i;
         now = then;
       }
@@ -559,15 +567,15 @@ final class RowBatch implements AutoCloseable {
     eachHostRow((rules, row, source) -> rules.before(buffers, row, source));
     onHost(TokenChoice::process);
     eachHostRow((rules, row, source) -> rules.after(buffers, row, source));
+    onHost(TokenChoice::useScores);
     choice.choose();
-    ops.synchronize();
+    buffers.download();
     eachHostRow((rules, row, source) -> buffers.useOriginalLogProbability(row));
   }
 
-  /** Does something with the rows whose scores the host changes, and waits for it. */
+  /** Does something with the rows whose scores the host changes. */
   private void onHost(Consumer<TokenChoice> operation) {
     choices.stream().filter(TokenChoice::onHost).forEach(operation);
-    ops.synchronize();
   }
 
   /** Something that the host does with a row. */

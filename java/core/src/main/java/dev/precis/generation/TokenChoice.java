@@ -55,23 +55,26 @@ final class TokenChoice {
 
   private final Ops ops;
   private final Kind kind; // null: that of each row
+  private final DecodeBuffers buffers;
   private final RowSampling sampling;
   private final Part part;
   private final SamplingParameters.Outputs outputs;
 
   /** Takes rows that are all of a kind. */
-  TokenChoice(Ops ops, Kind kind, Part part) {
-    this(ops, kind, null, part, kind.warped);
+  TokenChoice(Ops ops, Kind kind, DecodeBuffers buffers, Part part) {
+    this(ops, kind, buffers, null, part, kind.warped);
   }
 
   /** Takes rows of different kinds, which {@link Kind#put} has written. */
   static TokenChoice mixed(Ops ops, DecodeBuffers buffers) {
-    return new TokenChoice(ops, null, buffers.rowSampling(), buffers.mixed(), true);
+    return new TokenChoice(ops, null, buffers, buffers.rowSampling(), buffers.mixed(), true);
   }
 
-  private TokenChoice(Ops ops, Kind kind, RowSampling sampling, Part part, boolean warped) {
+  private TokenChoice(
+      Ops ops, Kind kind, DecodeBuffers buffers, RowSampling sampling, Part part, boolean warped) {
     this.ops = ops;
     this.kind = kind;
+    this.buffers = buffers;
     this.sampling = sampling;
     this.part = part;
     outputs =
@@ -79,7 +82,8 @@ final class TokenChoice {
             part.tokens(),
             part.logProbabilities(),
             warped ? part.warpedLogProbabilities() : null,
-            null);
+            null,
+            part.next());
   }
 
   /** Returns whether the host changes the scores. */
@@ -90,11 +94,20 @@ final class TokenChoice {
   /** Keeps the log-probabilities that the model gave, before the host changes scores. */
   void keepOriginals() {
     ops.softmax(part.logits(), part.originals(), true);
+    buffers.downloadOriginals(part);
+    buffers.downloadLogits(part);
   }
 
   /** Applies the rules of the kernel, in the middle of those of the host. */
   void process() {
+    buffers.uploadLogits(part);
     ops.processLogits(part.logits(), part.rules());
+    buffers.downloadLogits(part);
+  }
+
+  /** Brings the scores back that the host has changed. */
+  void useScores() {
+    buffers.uploadLogits(part);
   }
 
   /** Launches the operation that chooses the tokens. */
@@ -105,7 +118,7 @@ final class TokenChoice {
     }
     LogitRules rules = kind.onHost ? part.noRules() : part.rules();
     if (kind.sampling == null) {
-      ops.greedy(part.logits(), rules, part.tokens(), part.logProbabilities());
+      ops.greedy(part.logits(), rules, part.tokens(), part.logProbabilities(), part.next());
     } else {
       ops.sample(part.logits(), rules, kind.sampling, part.streams(), part.offsets(), outputs);
     }

@@ -90,7 +90,7 @@ final class TokenRuleScores {
   }
 
   private static Row scores(DecodeBuffers buffers, int row, int sourceIndex) {
-    MemorySegment scores = buffers.logits().memory();
+    MemorySegment scores = buffers.hostLogits();
     int width = (int) buffers.logits().columns();
     return new Row(scores, (long) row * width, width, buffers.history(row), sourceIndex);
   }

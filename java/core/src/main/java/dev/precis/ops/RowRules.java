@@ -5,18 +5,30 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 
 import dev.precis.ffi.generated.precis_row_rules;
 import dev.precis.tensor.DType;
-import dev.precis.tensor.Workspace;
+import dev.precis.tensor.MirroredMemory;
 import java.lang.foreign.MemorySegment;
 
 /** The rules of each row where rows have different ones, see {@link LogitRules}. */
 public final class RowRules {
   private static final long BYTES = precis_row_rules.sizeof();
 
-  private final MemorySegment memory;
+  private final MemorySegment memory; // of the host
+  private final MemorySegment address;
 
-  /** Allocates rules for so many rows; they are undefined. */
-  public RowRules(int rows, Workspace workspace) {
-    memory = workspace.tensor(DType.INT32, rows, BYTES / 4).memory();
+  /**
+   * Takes rules for so many rows; they are undefined.
+   *
+   * @param memory has {@link #bytes} for them; the caller brings them to the device
+   */
+  public RowRules(int rows, MirroredMemory memory) {
+    MirroredMemory.Array array = memory.take(DType.UINT8, rows * BYTES);
+    this.memory = array.host();
+    address = array.tensor(0, rows * BYTES).address();
+  }
+
+  /** Returns the bytes that the rules of so many rows take. */
+  public static long bytes(int rows) {
+    return MirroredMemory.size(DType.UINT8, rows * BYTES);
   }
 
   /** Sets the rules of a row; their meanings are those of {@link LogitRules}. */
@@ -32,13 +44,8 @@ public final class RowRules {
     set(row, 1, 0, 0);
   }
 
-  /** Copies {@code count} rows of rules, which may overlap. */
-  public void copy(RowRules source, int from, int to, int count) {
-    MemorySegment.copy(source.memory, from * BYTES, memory, to * BYTES, count * BYTES);
-  }
-
   /** Returns where the rules of the first row are. */
   MemorySegment address() {
-    return memory;
+    return address;
   }
 }

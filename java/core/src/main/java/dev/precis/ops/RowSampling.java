@@ -6,18 +6,30 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import dev.precis.ffi.generated.precis_row_sampling;
 import dev.precis.tensor.DType;
-import dev.precis.tensor.Workspace;
+import dev.precis.tensor.MirroredMemory;
 import java.lang.foreign.MemorySegment;
 
 /** Parameters by which each row's token is chosen, where rows have different ones. */
 public final class RowSampling {
   private static final long BYTES = precis_row_sampling.sizeof();
 
-  private final MemorySegment memory;
+  private final MemorySegment memory; // of the host
+  private final MemorySegment address;
 
-  /** Allocates parameters for so many rows; they are undefined. */
-  public RowSampling(int rows, Workspace workspace) {
-    memory = workspace.tensor(DType.INT32, rows, BYTES / 4).memory();
+  /**
+   * Takes parameters for so many rows; they are undefined.
+   *
+   * @param memory has {@link #bytes} for them; the caller brings them to the device
+   */
+  public RowSampling(int rows, MirroredMemory memory) {
+    MirroredMemory.Array array = memory.take(DType.UINT8, rows * BYTES);
+    this.memory = array.host();
+    address = array.tensor(0, rows * BYTES).address();
+  }
+
+  /** Returns the bytes that the parameters of so many rows take. */
+  public static long bytes(int rows) {
+    return MirroredMemory.size(DType.UINT8, rows * BYTES);
   }
 
   /**
@@ -34,13 +46,8 @@ public final class RowSampling {
     memory.set(JAVA_INT, at + precis_row_sampling.greedy$offset(), Kernels.flag(greedy));
   }
 
-  /** Copies the parameters of {@code count} rows, which may overlap. */
-  public void copy(RowSampling source, int from, int to, int count) {
-    MemorySegment.copy(source.memory, from * BYTES, memory, to * BYTES, count * BYTES);
-  }
-
   /** Returns where the parameters of the first row are. */
   MemorySegment address() {
-    return memory;
+    return address;
   }
 }

@@ -13,12 +13,13 @@ import java.util.List;
  * allocated.
  *
  * <p>On a GPU, integers lie in memory that the host reaches as well, for the host writes them and
- * the library looks at them; so does what is asked for with {@link #shared}.
+ * the library looks at them; so does what is asked for with {@link #shared}, and not what is asked
+ * for with {@link #device}.
  *
  * <p>Contents are undefined when handed out. Not thread-safe.
  */
 public final class Workspace implements AutoCloseable {
-  private static final long ALIGNMENT = 64;
+  static final long ALIGNMENT = 64;
   private static final long SMALLEST = 1 << 20;
 
   /** Pieces of one kind of memory, which are handed out one after another. */
@@ -126,6 +127,11 @@ public final class Workspace implements AutoCloseable {
     this.owner = owner;
     device = new Pieces(owner, false);
     shared = owner.onGpu() ? new Pieces(owner, true) : device;
+  }
+
+  /** Returns the device whose memory this is. */
+  Device owner() {
+    return owner;
   }
 
   /** Returns the bytes that a tensor of so many bytes takes. */

@@ -11,9 +11,13 @@ import dev.precis.checkpoint.Checkpoint;
 import dev.precis.device.DeviceOptions;
 import dev.precis.device.NativeException;
 import dev.precis.generation.GeneratedTokens;
+import dev.precis.generation.GenerationCall;
 import dev.precis.generation.GenerationOptions;
+import dev.precis.generation.GenerationRequest;
+import dev.precis.generation.TokenRules;
 import dev.precis.ops.Ops;
 import dev.precis.tensor.DType;
+import dev.precis.tensor.MirroredMemory;
 import dev.precis.tensor.Tensor;
 import dev.precis.tensor.Workspace;
 import java.lang.foreign.Arena;
@@ -22,6 +26,7 @@ import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
@@ -113,6 +118,98 @@ class CudaGenerationTest {
             .seed(7)
             .build(),
         List.of());
+  }
+
+  /** Requests of all kinds, which share batches: rows of other options and other adapters. */
+  private static List<GenerationRequest> mixedRequests() {
+    TokenRules rules =
+        new TokenRules(
+            List.of(),
+            1.3f,
+            0,
+            List.of(List.of(5, 6)),
+            null,
+            List.of(),
+            null,
+            List.of(9),
+            List.of());
+    GenerationOptions plain = GenerationOptions.builder().maxNewTokens(5).minNewTokens(2).build();
+    List<GenerationOptions> kinds =
+        List.of(
+            plain,
+            plain.with().sample(true).seed(3).topK(0).numReturnSequences(2).build(),
+            plain.with().sample(true).seed(7).topK(20).topP(0.9f).temperature(1.5f).build(),
+            plain.with().maxNewTokens(8).repetitionPenalty(1.5f).noRepeatNgramSize(2).build(),
+            plain.with().maxNewTokens(3).tokenRules(rules).build(),
+            plain.with().sample(true).seed(2).tokenRules(rules).build(),
+            plain.with().maxNewTokens(4).numBeams(2).build(),
+            plain.with().maxNewTokens(4).numBeams(2).tokenRules(rules).build());
+    List<int[]> sources = sources();
+    List<GenerationRequest> all = new ArrayList<>();
+    String[] adapters = {null, "a", "b"};
+    for (int i = 0; i < 2 * kinds.size(); i++) {
+      List<int[]> own = sources.subList(i % sources.size(), i % sources.size() + 1);
+      all.add(GenerationRequest.of(own, kinds.get(i % kinds.size())).withAdapter(adapters[i % 3]));
+    }
+    return all;
+  }
+
+  @Test
+  void rowsOfDifferentRequestsAreTheCpus() {
+    Map<String, Path> adapters =
+        Map.of("a", Fixtures.folder("t5-tiny-lora-after20"), "b", Fixtures.folder("t5-tiny-lora"));
+    T5.LoadOptions options = new T5.LoadOptions().threads(1).namedAdapters(adapters);
+    List<GenerationRequest> requests = mixedRequests();
+    List<List<GeneratedTokens>> want = new ArrayList<>();
+    try (T5 cpu = T5.load(MODEL, options.device("cpu"))) {
+      for (GenerationRequest each : requests) {
+        want.addAll(cpu.submit(each, null, null).await());
+      }
+    }
+    try (T5 gpu = T5.load(MODEL, options.device("cuda"))) {
+      List<GenerationCall> calls = new ArrayList<>();
+      requests.forEach(each -> calls.add(gpu.submit(each, null, null)));
+      for (int i = 0; i < calls.size(); i++) {
+        List<GeneratedTokens> got = calls.get(i).await().getFirst();
+        assertEquals(want.get(i).size(), got.size());
+        for (int j = 0; j < got.size(); j++) {
+          GeneratedTokens expected = want.get(i).get(j);
+          assertArrayEquals(expected.tokens(), got.get(j).tokens(), "request " + i);
+          assertArrayEquals(
+              expected.logProbabilities(), got.get(j).logProbabilities(), 1e-3f, "request " + i);
+        }
+      }
+    }
+  }
+
+  @Test
+  void memoryIsMirroredByOneCopyForAllArrays() {
+    try (Ops ops = Ops.open(new DeviceOptions().device("cuda"));
+        Workspace workspace = ops.newWorkspace()) {
+      long bytes = MirroredMemory.size(DType.INT32, 5) + MirroredMemory.size(DType.FLOAT32, 6);
+      MirroredMemory memory = new MirroredMemory(bytes, workspace);
+      MirroredMemory.Array ints = memory.take(DType.INT32, 5);
+      MirroredMemory.Array floats = memory.take(DType.FLOAT32, 6);
+      assertThrows(IllegalStateException.class, floats.tensor(0, 6)::memory);
+      for (int i = 0; i < 6; i++) {
+        floats.host().setAtIndex(ValueLayout.JAVA_FLOAT, i, i + 1);
+      }
+      ints.host().setAtIndex(ValueLayout.JAVA_INT, 4, 77);
+      long before = ops.device().describe().launches();
+      memory.upload();
+      assertEquals(before + 1, ops.device().describe().launches());
+      assertEquals(77, ints.tensor(0, 5).get(0, 4));
+      assertArrayEquals(new float[] {3, 4}, floats.tensor(2, 2, 2).row(0));
+      ops.add(floats.tensor(0, 1, 3), 1, floats.tensor(3, 1, 3));
+      assertEquals(5, floats.host().getAtIndex(ValueLayout.JAVA_FLOAT, 4));
+      memory.download();
+      assertEquals(7, floats.host().getAtIndex(ValueLayout.JAVA_FLOAT, 4));
+      floats.host().fill((byte) 0);
+      floats.upload(1, 2);
+      floats.download(0, 5);
+      assertArrayEquals(
+          new float[] {1, 0, 0, 5, 7, 0}, floats.host().toArray(ValueLayout.JAVA_FLOAT));
+    }
   }
 
   @Test
