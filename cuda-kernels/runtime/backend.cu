@@ -177,6 +177,7 @@ class CudaBackend final : public Backend {
   }
 
   void synchronize() override {
+    launches_++;
     // Reading the problem word with the same synchronization costs one more copy and no second
     // wait.
     cudaError_t error = cudaMemcpyAsync(problem_, context_.problem, sizeof *problem_,
@@ -364,6 +365,7 @@ class CudaBackend final : public Backend {
   }
 
   void clear_problem() {
+    launches_++;
     cuda_check(cudaMemcpyAsync(context_.problem, problem_ + 1, sizeof *problem_,
                                cudaMemcpyHostToDevice, context_.stream),
                "the problem word");
