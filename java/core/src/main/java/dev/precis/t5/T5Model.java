@@ -246,7 +246,7 @@ public final class T5Model {
   /**
    * Puts the keys and values of sequences of the encoder into the cache.
    *
-   * @param sequences of the encoder, in ascending order; one may be there several times
+   * @param sequences of the encoder, of which one may be there several times
    * @param firsts for each, the row of the cache that its first token gets
    * @param workspace temporary memory, released again
    */
@@ -260,14 +260,21 @@ public final class T5Model {
     }
     Ragged source = encoded.source();
     for (int first = 0, last; first < sequences.length; first = last) {
-      last = first + 1;
-      while (last < sequences.length
-          && source.begin(sequences[last] + 1) - source.begin(sequences[first])
-              <= ADMITTED_TOKENS) {
-        last++;
+      int begin = source.begin(sequences[first]);
+      int end = source.begin(sequences[first] + 1);
+      for (last = first + 1; last < sequences.length; last++) {
+        int newBegin = Math.min(begin, source.begin(sequences[last]));
+        int newEnd = Math.max(end, source.begin(sequences[last] + 1));
+        if (newEnd - newBegin > ADMITTED_TOKENS) {
+          break;
+        }
+        begin = newBegin;
+        end = newEnd;
       }
       admitTogether(
           encoded,
+          begin,
+          end - begin,
           Arrays.copyOfRange(sequences, first, last),
           cache,
           Arrays.copyOfRange(firsts, first, last),
@@ -291,13 +298,17 @@ public final class T5Model {
     workspace.release(mark);
   }
 
-  /** Admits sequences by one product of each layer, as a GPU likes it. */
+  /** Admits sequences among some tokens by one product of each layer, which fills a GPU. */
   private void admitTogether(
-      Encoded encoded, int[] sequences, DecoderCache cache, int[] firsts, Workspace workspace) {
+      Encoded encoded,
+      int begin,
+      int tokens,
+      int[] sequences,
+      DecoderCache cache,
+      int[] firsts,
+      Workspace workspace) {
     Workspace.Mark mark = workspace.mark();
     Ragged source = encoded.source();
-    int begin = source.begin(sequences[0]);
-    int tokens = source.begin(sequences[sequences.length - 1] + 1) - begin;
     int count = Arrays.stream(sequences).map(source::length).sum();
     int[] fromAndTo = new int[2 * count];
     int at = 0;
