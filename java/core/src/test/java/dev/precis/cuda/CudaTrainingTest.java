@@ -1,0 +1,115 @@
+package dev.precis.cuda;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.precis.Fixtures;
+import dev.precis.device.DeviceOptions;
+import dev.precis.layers.Parameters.Parameter;
+import dev.precis.tensor.DType;
+import dev.precis.training.Example;
+import dev.precis.training.FineTuning;
+import dev.precis.training.Optimizer;
+import dev.precis.training.TrainableT5;
+import java.lang.foreign.Arena;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+
+/**
+ * Training on a GPU that is emulated, whose memory no host code can touch: a step gives the CPU's
+ * gradients, and launches no more than it needs.
+ */
+@Tag("cuda")
+class CudaTrainingTest {
+  private static final Path MODEL = Fixtures.folder("t5-tiny");
+  private static final Path START = Fixtures.folder("t5-tiny-lora");
+  private static final List<Example> BATCH =
+      List.of(
+          new Example(new int[] {8, 21, 5, 40, 33, 7, 1}, new int[] {12, 9, 1}),
+          new Example(new int[] {30, 11, 1}, new int[] {4, 17, 25, 6, 1}));
+
+  private static DeviceOptions device(String name) {
+    return new DeviceOptions().device(name).threads(1);
+  }
+
+  private static TrainableT5 adapters(DType dtype, float dropout, String device) {
+    return TrainableT5.loraFrom(MODEL, START, dropout, dtype, Float.NaN, device(device));
+  }
+
+  /**
+   * Trains two steps, and returns the losses and then the gradients and values of each parameter.
+   */
+  private static List<float[]> trained(TrainableT5 t5) {
+    float scale = 1f / FineTuning.targetTokens(BATCH);
+    List<float[]> all = new ArrayList<>();
+    try (t5;
+        FineTuning fineTuning = new FineTuning(t5, 0.1f, false);
+        Arena arena = Arena.ofShared()) {
+      Optimizer optimizer =
+          Optimizer.create(
+              Optimizer.Settings.of(Optimizer.Kind.ADAMW, 0.01f), t5.parameters(), t5.ops(), arena);
+      float[] losses = new float[2];
+      for (int step = 0; step < losses.length; step++) {
+        t5.parameters().clearGradients();
+        losses[step] = (float) fineTuning.accumulate(BATCH, scale, 1);
+        optimizer.step(step + 1, 1e-3f, 1);
+        t5.update();
+      }
+      all.add(losses);
+      for (Parameter parameter : t5.parameters().all()) {
+        all.add(parameter.gradient().toHost().toArray(ValueLayout.JAVA_FLOAT));
+        all.add(parameter.value().toHost().toArray(ValueLayout.JAVA_FLOAT));
+      }
+    }
+    return all;
+  }
+
+  private static void assertSame(List<float[]> want, List<float[]> got) {
+    assertEquals(want.size(), got.size());
+    for (int i = 0; i < want.size(); i++) {
+      double error = Fixtures.relativeError(got.get(i), want.get(i));
+      assertTrue(error < 1e-3, "array " + i + ": " + error);
+    }
+  }
+
+  @Test
+  void adaptersAreTrainedAsOnTheCpu() {
+    assertSame(
+        trained(adapters(DType.FLOAT32, 0.1f, "cpu")),
+        trained(adapters(DType.FLOAT32, 0.1f, "cuda")));
+  }
+
+  @Test
+  void allWeightsAreTrainedAsOnTheCpu() {
+    assertSame(
+        trained(TrainableT5.full(MODEL, DType.FLOAT32, 0.1f, device("cpu"))),
+        trained(TrainableT5.full(MODEL, DType.FLOAT32, 0.1f, device("cuda"))));
+  }
+
+  @Test
+  void stepOfAdaptersLaunches() {
+    try (TrainableT5 t5 = adapters(DType.BFLOAT16, 0.05f, "cuda");
+        FineTuning fineTuning = new FineTuning(t5, 0, false);
+        Arena arena = Arena.ofShared()) {
+      Optimizer optimizer =
+          Optimizer.create(
+              Optimizer.Settings.of(Optimizer.Kind.ADAMW, 0), t5.parameters(), t5.ops(), arena);
+      long launches = 0;
+      // The first two steps make room, which fills the new memory with zeros.
+      for (int step = 1; step <= 3; step++) {
+        long before = t5.ops().device().describe().launches();
+        t5.parameters().clearGradients();
+        fineTuning.accumulate(BATCH, 1, step);
+        t5.ops().sumOfSquares(t5.parameters().gradients());
+        optimizer.step(step, 1e-3f, 1);
+        t5.update();
+        launches = t5.ops().device().describe().launches() - before;
+      }
+      assertEquals(0, launches);
+    }
+  }
+}
