@@ -187,15 +187,9 @@ PRECIS_API precis_status precis_zero(precis_context* context, const precis_zero_
  * A recording is a CUDA graph or, on the CPU, a list of calls: operations that repeat with the same
  * arguments, like those of a decoding step, are captured once and then launched together, which
  * takes the host a few microseconds instead of a few for each operation. The contents of their
- * arguments may change in between: ids, lengths and offsets that the device reads from
- * precis_allocate_shared are read again. On CUDA the host's checks of contents run at capture only;
- * on the CPU they run in each replay. Structures that an argument points to, as row_adapters does,
- * are copied.
- * A recording is a CUDA graph: operations that repeat with the same arguments, like those of a
- * decoding step, are captured once and then launched together, which takes the host a few
- * microseconds instead of a few for each operation. The contents of their arguments may change in
- * between: the device reads ids, lengths and offsets anew. The host's checks of contents run at
- * capture only.
+ * arguments may change in between: the device reads ids, lengths and offsets anew. On CUDA the
+ * host's checks of contents run at capture only; on the CPU they run in each replay. Structures that
+ * an argument points to, as row_adapters does, are copied.
  *
  * Between precis_record_begin and precis_record_end operations are captured, not executed; a call
  * that allocates, frees or synchronizes is refused. An operation that fails invalidates the

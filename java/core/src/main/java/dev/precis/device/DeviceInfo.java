@@ -10,7 +10,6 @@ package dev.precis.device;
  * @param scratchBytes memory that the kernels hold at this moment
  * @param allocations number of allocations since the device was opened
  * @param replays number of captured steps that were replayed
- * @param launches number of kernels, fills and copies that a GPU was given, those of graphs included
  * @param launches number of kernels, fills and copies that a GPU was given, those of graphs
  *     included
  * @param gpu null on the CPU
