@@ -291,18 +291,12 @@ public abstract class TrainingLoop implements AutoCloseable {
       Map<String, Double> sums = new LinkedHashMap<>();
       parameters.clearGradients();
       microBatch.accumulate(all.get(part), dropoutSeed(step, part), sums);
-      MemorySegment gradients = parameters.gradients().memory();
+      MemorySegment gradients = parameters.gradients().toHost();
       own.add(new GradientExchange.Contribution(gradients.toArray(ValueLayout.JAVA_FLOAT), sums));
     }
     GradientExchange.Contribution total =
         exchange.sum(own, Math.toIntExact(parameters.gradients().dim(0)));
-    MemorySegment.copy(
-        total.gradients(),
-        0,
-        parameters.gradients().memory(),
-        ValueLayout.JAVA_FLOAT,
-        0,
-        total.gradients().length);
+    parameters.gradients().write(to -> to.copyFrom(MemorySegment.ofArray(total.gradients())));
     return total.sums();
   }
 
