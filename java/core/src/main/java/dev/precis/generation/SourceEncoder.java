@@ -8,11 +8,12 @@ import dev.precis.t5.T5Model.Encoded;
 import dev.precis.t5.T5Weights.Adapters;
 import dev.precis.tensor.Ragged;
 import dev.precis.tensor.Workspace;
+import java.util.ArrayList;
 import java.util.List;
 
 /**
  * Encodes sources and puts their cross-attention's keys and values into the cache. Sources of
- * several requests share a run of the encoder, without padding, where they have the same adapters.
+ * several requests share a run of the encoder, without padding; each has its own adapters.
  */
 final class SourceEncoder {
   /** Multiplications that take some 50 ms of two cores; less is over before it is noticed. */
@@ -52,9 +53,7 @@ final class SourceEncoder {
     for (int tokens = all.get(begin).tokens().length; end < all.size(); end++) {
       Admission next = all.get(end);
       tokens += next.tokens().length;
-      if (tokens > tokensAtOnce
-          || next.request().adapters() != first.adapters()
-          || next.request().encoded() != first.encoded()) {
+      if (tokens > tokensAtOnce || next.request().encoded() != first.encoded()) {
         break;
       }
     }
@@ -66,11 +65,6 @@ final class SourceEncoder {
    * request of the run has ended; the cache then holds nothing.
    */
   void run(List<Admission> run, DecoderCache cache) {
-    RunningRequest first = run.getFirst().request();
-    Adapters adapters = first.adapters();
-    if (adapters != null) {
-      adapters.use();
-    }
     double work =
         run.stream().mapToDouble(each -> model.config().encoderWork(each.tokens().length)).sum();
     if (work < WATCHED) {
@@ -90,20 +84,61 @@ final class SourceEncoder {
     Encoded encoded = given;
     if (given == null) {
       List<int[]> tokens = run.stream().map(Admission::tokens).toList();
+      useAdapters(run);
       encoded = model.encode(Ragged.of(tokens, model.config().vocabSize(), scratch), scratch);
     }
-    int[] sequences = new int[run.size()];
-    int[] places = new int[run.size()];
-    for (int i = 0; i < run.size(); i++) {
-      sequences[i] = given == null ? i : run.get(i).source();
-      places[i] = run.get(i).place().begin();
+    // Keys and values are products of one adapter's sources at a time.
+    for (int begin = 0, end; begin < run.size(); begin = end) {
+      Adapters own = run.get(begin).request().adapters();
+      for (end = begin + 1; end < run.size() && run.get(end).request().adapters() == own; ) {
+        end++;
+      }
+      if (own != null) {
+        own.use();
+      }
+      admit(run.subList(begin, end), encoded, given == null ? begin : -1, cache);
     }
-    model.admit(encoded, sequences, cache, places, scratch);
     if (event != null) {
       model.ops().synchronize();
       event.sources = run.size();
       event.tokens = run.stream().mapToInt(each -> each.tokens().length).sum();
       event.commit();
+    }
+  }
+
+  /**
+   * Admits sources that were encoded.
+   *
+   * @param first the first one's sequence; -1: each is that of its request
+   */
+  private void admit(List<Admission> sources, Encoded encoded, int first, DecoderCache cache) {
+    int[] sequences = new int[sources.size()];
+    int[] places = new int[sources.size()];
+    for (int i = 0; i < sequences.length; i++) {
+      sequences[i] = first >= 0 ? first + i : sources.get(i).source();
+      places[i] = sources.get(i).place().begin();
+    }
+    model.admit(encoded, sequences, cache, places, scratch);
+  }
+
+  /** Gives each source's tokens the adapters of its request. */
+  private static void useAdapters(List<Admission> run) {
+    List<Adapters> all = new ArrayList<>();
+    List<Integer> ends = new ArrayList<>();
+    int end = 0;
+    for (Admission each : run) {
+      Adapters own = each.request().adapters();
+      if (all.isEmpty() || own != all.getLast()) {
+        all.add(own);
+        ends.add(end);
+      }
+      end += each.tokens().length;
+      ends.set(ends.size() - 1, end);
+    }
+    if (all.size() > 1) {
+      Adapters.use(all, ends.stream().mapToInt(each -> each).toArray());
+    } else if (all.getFirst() != null) {
+      all.getFirst().use();
     }
   }
 }
