@@ -240,8 +240,14 @@ public final class Browser implements AutoCloseable {
   @Override
   public void close() throws Exception {
     tab.close();
+    List<ProcessHandle> all = process.descendants().toList();
     process.destroy();
     process.waitFor();
+    // Its other processes still write into the profile, which the test deletes.
+    for (ProcessHandle each : all) {
+      each.destroyForcibly();
+      each.onExit().get(30, TimeUnit.SECONDS);
+    }
     client.shutdownNow();
   }
 }

@@ -105,8 +105,12 @@ export function open(form, field, text) {
   field.focus();
 }
 
+// A field that is hidden would get the keys until the next frame.
 export function closeForms() {
   document.querySelectorAll('main form').forEach((form) => {
+    if (form.contains(document.activeElement)) {
+      document.activeElement.blur();
+    }
     form.hidden = true;
   });
 }
