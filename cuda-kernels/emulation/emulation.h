@@ -263,11 +263,13 @@ inline float __expf(float x) { return expf(x); }
 // reads or writes it gets SIGSEGV, as it would with the memory of a GPU. These functions have the names and the calling convention of CUDA, so
 // that a test that was compiled against them can be linked with the real ones.
 enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2 };
+using cudaHostFn_t = void (*)(void*);
 extern "C" {
 cudaError_t cudaMalloc(void** memory, size_t bytes);
 cudaError_t cudaFree(void* memory);
 cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind);
 cudaError_t cudaDeviceSynchronize();
+cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t work, void* argument);
 const char* cudaGetErrorString(cudaError_t error);
 }
 

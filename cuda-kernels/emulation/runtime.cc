@@ -295,6 +295,14 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
   });
 }
 
+// Where a GPU's libraries launch kernels, their substitutes launch work of the host.
+cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t work, void* argument) {
+  return submit(stream, [=] {
+    work(argument);
+    return cudaSuccess;
+  });
+}
+
 cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes, cudaStream_t stream) {
   return cudaMemset2DAsync(memory, bytes, value, bytes, 1, stream);
 }

@@ -1,6 +1,8 @@
 #include "fake_cublaslt.h"
 
 #include <cstring>
+#include <functional>
+#include <memory>
 
 namespace {
 
@@ -63,6 +65,16 @@ void store_element(void* data, int type, uint64_t i, double value) {
   std::memcpy(&bits, &rounded, sizeof bits);
   bits += 0x7fffu + (bits >> 16 & 1u);
   static_cast<uint16_t*>(data)[i] = static_cast<uint16_t>(bits >> 16);
+}
+
+// Runs work on a stream.
+int submit(void* stream, std::function<void()> work) {
+  auto call = [](void* function) {
+    const std::unique_ptr<std::function<void()>> owned(
+        static_cast<std::function<void()>*>(function));
+    (*owned)();
+  };
+  return state.submit(stream, call, new std::function<void()>(std::move(work)));
 }
 
 }  // namespace
@@ -190,25 +202,27 @@ int cublasLtMatmul(void* handle, void* p, const void* alpha, const void* a, void
   std::memcpy(&state.beta, beta, sizeof state.beta);
   state.workspace_bytes = workspace_bytes;
   state.stream = stream;
-  std::memset(static_cast<char*>(workspace) + workspace_bytes - 64, 0xff, 64);
-  auto at = [](const Layout& l, bool transposed, uint64_t row, uint64_t column) {
-    return transposed ? column + row * static_cast<uint64_t>(l.stride)
-                      : row + column * static_cast<uint64_t>(l.stride);
-  };
-  for (uint64_t n = 0; n < columns; n++) {
-    for (uint64_t m = 0; m < rows; m++) {
-      double sum = 0;
-      for (uint64_t k = 0; k < depth; k++) {
-        sum += load(a, la.type, at(la, product.transposed_a != 0, m, k)) *
-               load(b, lb.type, at(lb, product.transposed_b != 0, k, n));
+  return submit(stream, [=, product = product, la = la, lb = lb, lc = lc, ld = ld,
+                         scale = state.alpha, keep = state.beta] {
+    std::memset(static_cast<char*>(workspace) + workspace_bytes - 64, 0xff, 64);
+    auto at = [](const Layout& l, bool transposed, uint64_t row, uint64_t column) {
+      return transposed ? column + row * static_cast<uint64_t>(l.stride)
+                        : row + column * static_cast<uint64_t>(l.stride);
+    };
+    for (uint64_t n = 0; n < columns; n++) {
+      for (uint64_t m = 0; m < rows; m++) {
+        double sum = 0;
+        for (uint64_t k = 0; k < depth; k++) {
+          sum += load(a, la.type, at(la, product.transposed_a != 0, m, k)) *
+                 load(b, lb.type, at(lb, product.transposed_b != 0, k, n));
+        }
+        sum *= static_cast<double>(scale);
+        // As in BLAS, C is not read when beta is 0.
+        if (keep != 0) sum += keep * load(c, lc.type, at(lc, false, m, n));
+        store_element(d, ld.type, at(ld, false, m, n), sum);
       }
-      sum *= static_cast<double>(state.alpha);
-      // As in BLAS, C is not read when beta is 0.
-      if (state.beta != 0) sum += state.beta * load(c, lc.type, at(lc, false, m, n));
-      store_element(d, ld.type, at(ld, false, m, n), sum);
     }
-  }
-  return 0;
+  });
 }
 
 }  // extern "C"

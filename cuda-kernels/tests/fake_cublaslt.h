@@ -20,6 +20,8 @@ struct FakeCublasLt {
   float alpha, beta;
   size_t workspace_bytes;
   void* stream;
+  // Runs work on a stream, in whose order alone memory of the device can be touched.
+  int (*submit)(void* stream, void (*work)(void*), void* argument);
   // Failures to simulate.
   int refuse_start, refuse_choice;
 };
