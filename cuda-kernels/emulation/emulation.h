@@ -260,8 +260,9 @@ inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
 inline float __expf(float x) { return expf(x); }
 
 // Device memory is host memory that can be touched only while the stream's work runs: a host that
-// reads or writes it gets SIGSEGV, as it would with the memory of a GPU. These functions have the names and the calling convention of CUDA, so
-// that a test that was compiled against them can be linked with the real ones.
+// reads or writes it gets SIGSEGV, as it would with the memory of a GPU. These functions have the
+// names and the calling convention of CUDA, so that a test that was compiled against them can be
+// linked with the real ones.
 enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2 };
 using cudaHostFn_t = void (*)(void*);
 extern "C" {

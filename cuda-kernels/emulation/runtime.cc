@@ -295,7 +295,7 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
   });
 }
 
-// Where a GPU's libraries launch kernels, their substitutes launch work of the host.
+// Substitutes for a GPU's libraries launch work of the host with it, in place of kernels.
 cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t work, void* argument) {
   return submit(stream, [=] {
     work(argument);

@@ -196,7 +196,7 @@ __global__ void __launch_bounds__(kMaxThreads) sample_kernel(Arguments args) {
     return block_reduce(sum, Sum());
   };
 
-  // What the host cannot check, where it lies in device memory.
+  // The host cannot check these where they lie in device memory.
   if (!own.greedy && !sampling_fits(own)) return refuse(ProblemKind::kParameter);
   if (!own.greedy && a.offsets[r] >> 32 != 0) return refuse(ProblemKind::kOffset);
   const int32_t length = a.next_ids != nullptr ? a.rules.history_lengths[r] : 0;

@@ -262,7 +262,7 @@ void test_problems(precis_context* c) {
   EXPECT_OK(c, precis_synchronize(c));
 }
 
-// What a decoding step goes by may lie in device memory, where the kernels check it and advance it:
+// The state of a decoding step may lie in device memory, where the kernels check it and advance it:
 // a captured step is replayed without a look by the host.
 void test_decoding_on_device(precis_context* c) {
   constexpr int64_t kRows = 2, kVocabulary = 40, kStride = 6;

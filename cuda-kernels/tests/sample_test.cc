@@ -195,7 +195,7 @@ void appends(TestDevice& device, Random& random) {
   EXPECT(device.problem() == kNoProblem);
 }
 
-// What the host cannot check is in device memory; the other rows are sampled.
+// Rows with values in device memory that only the kernel can refuse; the others are sampled.
 void refusals_in_device_memory(TestDevice& device, Random& random) {
   const struct {
     precis_row_sampling sampling;

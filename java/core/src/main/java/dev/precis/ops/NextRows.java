@@ -3,7 +3,7 @@ package dev.precis.ops;
 import dev.precis.tensor.Tensor;
 
 /**
- * Where the tokens that are chosen are appended, so that the next step finds on the device what it
+ * The rows that chosen tokens are appended to, so that the next step finds on the device what it
  * reads; see {@code precis_sample_args}. The last three may be those that the tokens are chosen by.
  *
  * @param ids (M) int32: the token that each row reads next

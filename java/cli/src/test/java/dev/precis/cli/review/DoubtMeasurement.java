@@ -49,7 +49,7 @@ final class DoubtMeasurement implements AutoCloseable {
   private final Setting setting;
 
   /**
-   * What is measured.
+   * The size of a measurement.
    *
    * @param dialogues of the pool; the accuracy is measured on others, as many at most
    * @param rounds numbers of labels after which a reward model is trained
