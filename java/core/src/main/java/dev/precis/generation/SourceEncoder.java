@@ -88,15 +88,11 @@ final class SourceEncoder {
       encoded = model.encode(Ragged.of(tokens, model.config().vocabSize(), scratch), scratch);
     }
     // Keys and values are products of one adapter's sources at a time.
-    for (int begin = 0, end; begin < run.size(); begin = end) {
-      Adapters own = run.get(begin).request().adapters();
-      for (end = begin + 1; end < run.size() && run.get(end).request().adapters() == own; ) {
-        end++;
-      }
-      if (own != null) {
-        own.use();
-      }
-      admit(run.subList(begin, end), encoded, given == null ? begin : -1, cache);
+    int begin = 0;
+    for (List<Admission> part : byAdapters(run)) {
+      use(part.getFirst().request().adapters());
+      admit(part, encoded, given == null ? begin : -1, cache);
+      begin += part.size();
     }
     if (event != null) {
       model.ops().synchronize();
@@ -123,22 +119,36 @@ final class SourceEncoder {
 
   /** Gives each source's tokens the adapters of its request. */
   private static void useAdapters(List<Admission> run) {
-    List<Adapters> all = new ArrayList<>();
-    List<Integer> ends = new ArrayList<>();
+    List<List<Admission>> parts = byAdapters(run);
+    if (parts.size() == 1) {
+      use(run.getFirst().request().adapters());
+      return;
+    }
+    int[] ends = new int[parts.size()];
     int end = 0;
-    for (Admission each : run) {
-      Adapters own = each.request().adapters();
-      if (all.isEmpty() || own != all.getLast()) {
-        all.add(own);
-        ends.add(end);
+    for (int i = 0; i < ends.length; i++) {
+      end += parts.get(i).stream().mapToInt(each -> each.tokens().length).sum();
+      ends[i] = end;
+    }
+    Adapters.use(parts.stream().map(each -> each.getFirst().request().adapters()).toList(), ends);
+  }
+
+  private static void use(Adapters adapters) {
+    if (adapters != null) {
+      adapters.use();
+    }
+  }
+
+  /** Splits a run into its longest parts whose sources have the same adapters. */
+  private static List<List<Admission>> byAdapters(List<Admission> run) {
+    List<List<Admission>> parts = new ArrayList<>();
+    for (int begin = 0, end; begin < run.size(); begin = end) {
+      Adapters own = run.get(begin).request().adapters();
+      for (end = begin + 1; end < run.size() && run.get(end).request().adapters() == own; ) {
+        end++;
       }
-      end += each.tokens().length;
-      ends.set(ends.size() - 1, end);
+      parts.add(run.subList(begin, end));
     }
-    if (all.size() > 1) {
-      Adapters.use(all, ends.stream().mapToInt(each -> each).toArray());
-    } else if (all.getFirst() != null) {
-      all.getFirst().use();
-    }
+    return parts;
   }
 }
