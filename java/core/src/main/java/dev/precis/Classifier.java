@@ -1,9 +1,9 @@
 package dev.precis;
 
 import dev.precis.checkpoint.Checkpoint;
-import dev.precis.encoder.RobertaClassifier;
-import dev.precis.encoder.RobertaConfig;
-import dev.precis.encoder.RobertaWeights;
+import dev.precis.encoder.EncoderClassifier;
+import dev.precis.encoder.EncoderConfig;
+import dev.precis.encoder.EncoderWeights;
 import dev.precis.io.FlightRecorder;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
@@ -43,11 +43,11 @@ public final class Classifier implements AutoCloseable {
   private static final int BATCH_TOKENS = 2048;
 
   private final Path folder;
-  private final RobertaConfig config;
+  private final EncoderConfig config;
   private final Tokenizer tokenizer;
   private final Engine engine;
   private final DType dtype;
-  private final RobertaClassifier model;
+  private final EncoderClassifier model;
   private final Workspace workspace;
   private final Tape tape;
   private final int maxTokens;
@@ -80,15 +80,15 @@ public final class Classifier implements AutoCloseable {
   private Classifier(Path folder, LoadOptions options, Engine engine) {
     this.folder = folder;
     this.engine = engine;
-    config = RobertaConfig.read(folder);
+    config = EncoderConfig.read(folder);
     tokenizer = engine.add(Tokenizer.load(folder));
     tokenizer.checkVocabulary(folder, config.vocabSize());
     maxTokens = maxTokens(folder, config);
     try (Checkpoint checkpoint = Checkpoint.open(folder)) {
       dtype = options.dtypeOr(ownType(checkpoint));
-      RobertaWeights weights =
-          RobertaWeights.load(checkpoint, config, engine.ops(), engine.arena(), dtype);
-      model = new RobertaClassifier(weights, engine.ops(), dtype, false);
+      EncoderWeights weights =
+          EncoderWeights.load(checkpoint, config, engine.ops(), engine.arena(), dtype);
+      model = new EncoderClassifier(weights, engine.ops(), dtype, false);
     }
     workspace = engine.add(engine.ops().newWorkspace());
     tape = new Tape(engine.ops(), workspace, false);
@@ -102,7 +102,7 @@ public final class Classifier implements AutoCloseable {
    *
    * @throws InvalidInputException if model_max_length is below 3
    */
-  public static int maxTokens(Path folder, RobertaConfig config) {
+  public static int maxTokens(Path folder, EncoderConfig config) {
     Path file = folder.resolve("tokenizer_config.json");
     double own =
         Files.exists(file)
@@ -165,7 +165,7 @@ public final class Classifier implements AutoCloseable {
   }
 
   /** Returns the model's shape. */
-  public RobertaConfig config() {
+  public EncoderConfig config() {
     return config;
   }
 
@@ -226,7 +226,7 @@ public final class Classifier implements AutoCloseable {
   }
 
   private long weightBytes() {
-    RobertaWeights weights = model.weights();
+    EncoderWeights weights = model.weights();
     long bytes = weights.words().value().address().byteSize();
     bytes += weights.positions().value().address().byteSize();
     for (Linear linear : weights.linears()) {

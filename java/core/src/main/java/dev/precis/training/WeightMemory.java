@@ -1,6 +1,6 @@
 package dev.precis.training;
 
-import dev.precis.encoder.RobertaConfig;
+import dev.precis.encoder.EncoderConfig;
 import dev.precis.lora.LoraConfig;
 import dev.precis.t5.T5Config;
 import dev.precis.tensor.DType;
@@ -36,7 +36,7 @@ public final class WeightMemory {
   }
 
   /** Returns the bytes of a frozen classifier, whose weights all have one type. */
-  public static long frozen(RobertaConfig config, DType dtype) {
+  public static long frozen(EncoderConfig config, DType dtype) {
     return config.tensorShapes().values().stream().mapToLong(WeightMemory::elements).sum()
         * dtype.bytes();
   }
@@ -77,7 +77,7 @@ public final class WeightMemory {
   }
 
   /** Returns the memory of full fine-tuning of a classifier. */
-  public static MemoryPlan full(RobertaConfig config, DType dtype, Optimizer.Settings optimizer) {
+  public static MemoryPlan full(EncoderConfig config, DType dtype, Optimizer.Settings optimizer) {
     Map<String, long[]> shapes = config.tensorShapes();
     return plan(products(shapes) * dtype.bytes(), shapes, optimizer);
   }

@@ -5,7 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.precis.Fixtures;
-import dev.precis.encoder.RobertaConfig;
+import dev.precis.encoder.EncoderConfig;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Notes;
 import dev.precis.ops.Activation;
@@ -181,7 +181,7 @@ class ConfigKeysTest {
   void aNegativeEpsilonOfARobertaIsRefused() throws IOException {
     config("{'model_type':'roberta','vocab_size':10,'layer_norm_eps':-1}");
     String said =
-        assertThrows(InvalidInputException.class, () -> RobertaConfig.read(folder)).getMessage();
+        assertThrows(InvalidInputException.class, () -> EncoderConfig.read(folder)).getMessage();
     assertTrue(said.contains("layer_norm_eps"), said);
   }
 

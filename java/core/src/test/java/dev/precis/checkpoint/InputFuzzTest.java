@@ -3,7 +3,7 @@ package dev.precis.checkpoint;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.precis.Fixtures;
-import dev.precis.encoder.RobertaConfig;
+import dev.precis.encoder.EncoderConfig;
 import dev.precis.generation.GenerationDefaults;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Notes;
@@ -186,7 +186,7 @@ class InputFuzzTest {
       }
       case "t5-tiny-lora", "dora" -> PeftAdapter.open(folder).close();
       case "roberta-tiny" -> {
-        RobertaConfig.read(folder).tensorShapes();
+        EncoderConfig.read(folder).tensorShapes();
         Checkpoint.open(folder).close();
       }
       default -> {

@@ -253,7 +253,7 @@ class RobertaGoldenTest {
             "\"label2id\":\\s*\\{[^}]*}", "\"label2id\": " + Matcher.quoteReplacement(ids));
     assertNotEquals(text, edited);
     Files.writeString(config, edited);
-    assertEquals(List.of("nothate", "hate"), RobertaConfig.read(folder).labels());
+    assertEquals(List.of("nothate", "hate"), EncoderConfig.read(folder).labels());
   }
 
   @Test

@@ -46,20 +46,20 @@ class RobertaGradientTest {
     final Arena arena = Arena.ofShared();
     final Workspace workspace = ops.newWorkspace();
     final Parameters parameters;
-    final RobertaWeights weights;
-    final RobertaClassifier classifier;
+    final EncoderWeights weights;
+    final EncoderClassifier classifier;
     final Tape tape;
 
     Model(DType dtype, float dropout, boolean recompute) {
-      RobertaConfig config = RobertaConfig.read(MODEL).withDropout(dropout);
+      EncoderConfig config = EncoderConfig.read(MODEL).withDropout(dropout);
       parameters = new Parameters(config.tensorShapes(), ops, arena);
       try (Checkpoint checkpoint = Checkpoint.open(MODEL)) {
         for (Parameter parameter : parameters.all()) {
           checkpoint.get(parameter.name()).toFloat32(parameter.value().memory());
         }
       }
-      weights = RobertaWeights.train(parameters, config, ops, arena, dtype);
-      classifier = new RobertaClassifier(weights, ops, dtype, true);
+      weights = EncoderWeights.train(parameters, config, ops, arena, dtype);
+      classifier = new EncoderClassifier(weights, ops, dtype, true);
       tape = new Tape(ops, workspace, recompute);
     }
 

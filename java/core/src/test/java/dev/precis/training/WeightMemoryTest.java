@@ -4,7 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.precis.Fixtures;
-import dev.precis.encoder.RobertaConfig;
+import dev.precis.encoder.EncoderConfig;
 import dev.precis.io.Json;
 import dev.precis.lora.LoraConfig;
 import dev.precis.t5.T5Config;
@@ -96,13 +96,13 @@ class WeightMemoryTest {
   @CsvSource({"FLOAT32", "BFLOAT16"})
   void roberta(DType dtype) {
     Path model = Fixtures.folder("roberta-tiny");
-    RobertaConfig config = RobertaConfig.read(model);
+    EncoderConfig config = EncoderConfig.read(model);
     MemoryPlan early =
         WeightMemory.full(config, dtype, Optimizer.Settings.of(Optimizer.Kind.ADAMW, 0));
-    try (TrainableRoberta roberta =
-        TrainableRoberta.of(
+    try (TrainableEncoder roberta =
+        TrainableEncoder.of(
             model,
-            new TrainableRoberta.Options(config.labels(), dtype, 0, 1, any -> {}),
+            new TrainableEncoder.Options(config.labels(), dtype, 0, 1, any -> {}),
             TrainingGoldenTest.device())) {
       double weights = (double) early.parts().get("weights") / roberta.weightBytes();
       assertTrue(weights > 0.7 && weights <= 1, "weights: " + weights);

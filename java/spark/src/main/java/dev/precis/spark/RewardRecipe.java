@@ -11,7 +11,7 @@ import dev.precis.text.Tokenizer;
 import dev.precis.training.GradientExchange;
 import dev.precis.training.RunFolder;
 import dev.precis.training.Trainable;
-import dev.precis.training.TrainableRoberta;
+import dev.precis.training.TrainableEncoder;
 import dev.precis.training.TrainingLoop;
 import dev.precis.training.TrainingOptions;
 import java.nio.file.Path;
@@ -77,9 +77,9 @@ public record RewardRecipe(
   public Trainable load(Path folder, DeviceOptions device) {
     RewardModelFile file =
         new RewardModelFile(new RewardTemplate(template), Tokenizer.hash(folder));
-    return TrainableRoberta.of(
+    return TrainableEncoder.of(
         folder,
-        new TrainableRoberta.Options(
+        new TrainableEncoder.Options(
             List.of("reward"), dtype, dropout, options.seed(), file::write),
         device);
   }
@@ -88,7 +88,7 @@ public record RewardRecipe(
   public TrainingLoop loop(Trainable roberta, RunFolder run, GradientExchange exchange) {
     RewardTrainer trainer =
         new RewardTrainer(
-            (TrainableRoberta) roberta, options, training, evaluation, centering, run);
+            (TrainableEncoder) roberta, options, training, evaluation, centering, run);
     trainer.share(exchange);
     return trainer;
   }

@@ -4,7 +4,7 @@ import dev.precis.alignment.reward.RewardTemplate;
 import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.options.RewardModelOption;
 import dev.precis.cli.train.RunConfig;
-import dev.precis.encoder.RobertaConfig;
+import dev.precis.encoder.EncoderConfig;
 import dev.precis.io.InvalidInputException;
 import dev.precis.tensor.DType;
 import dev.precis.training.WeightMemory;
@@ -151,7 +151,7 @@ class RewardTermOptions extends RewardModelOption {
         .filter(spec -> spec.kind() == RewardSpec.Kind.CLASSIFIER)
         .map(spec -> Map.entry(command.resolve(spec.argument()), spec.dtype(type(command))))
         .distinct()
-        .mapToLong(each -> WeightMemory.frozen(RobertaConfig.read(each.getKey()), each.getValue()))
+        .mapToLong(each -> WeightMemory.frozen(EncoderConfig.read(each.getKey()), each.getValue()))
         .sum();
   }
 

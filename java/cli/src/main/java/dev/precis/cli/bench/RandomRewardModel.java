@@ -3,9 +3,9 @@ package dev.precis.cli.bench;
 import dev.precis.checkpoint.Checkpoint;
 import dev.precis.checkpoint.SafeTensors;
 import dev.precis.cli.common.TemporaryFolder;
-import dev.precis.encoder.RobertaClassifier;
-import dev.precis.encoder.RobertaConfig;
-import dev.precis.encoder.RobertaWeights;
+import dev.precis.encoder.EncoderClassifier;
+import dev.precis.encoder.EncoderConfig;
+import dev.precis.encoder.EncoderWeights;
 import dev.precis.generation.SampledTokens;
 import dev.precis.io.AtomicFile;
 import dev.precis.ops.Tape;
@@ -37,26 +37,26 @@ final class RandomRewardModel implements AutoCloseable {
 
   private final Arena arena = Arena.ofShared();
   private final Workspace workspace;
-  private final RobertaClassifier classifier;
+  private final EncoderClassifier classifier;
   private final Tape tape;
 
   RandomRewardModel(TrainableT5 t5) {
     workspace = t5.ops().newWorkspace();
     try (TemporaryFolder folder = TemporaryFolder.create("precis-bench-")) {
       AtomicFile.writeText(folder.path().resolve("config.json"), ROBERTA_BASE);
-      RobertaConfig config = RobertaConfig.read(folder.path());
+      EncoderConfig config = EncoderConfig.read(folder.path());
       write(config, folder.path().resolve("model.safetensors"));
       try (Checkpoint checkpoint = Checkpoint.open(folder.path())) {
-        RobertaWeights weights =
-            RobertaWeights.load(checkpoint, config, t5.ops(), arena, t5.dtype());
-        classifier = new RobertaClassifier(weights, t5.ops(), t5.dtype(), false);
+        EncoderWeights weights =
+            EncoderWeights.load(checkpoint, config, t5.ops(), arena, t5.dtype());
+        classifier = new EncoderClassifier(weights, t5.ops(), t5.dtype(), false);
       }
     }
     tape = new Tape(t5.ops(), workspace, false);
   }
 
   /** Normal with deviation 0.02, as BERT starts; norms are 1 and biases 0. */
-  private static void write(RobertaConfig config, Path file) {
+  private static void write(EncoderConfig config, Path file) {
     try (Arena call = Arena.ofShared()) {
       long most = 0;
       for (long[] shape : config.tensorShapes().values()) {

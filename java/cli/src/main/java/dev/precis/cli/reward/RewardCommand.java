@@ -27,12 +27,12 @@ import dev.precis.data.DataFiles;
 import dev.precis.data.LabelledText;
 import dev.precis.data.PreferenceReader;
 import dev.precis.data.TextReader;
-import dev.precis.encoder.RobertaConfig;
+import dev.precis.encoder.EncoderConfig;
 import dev.precis.io.InvalidInputException;
 import dev.precis.text.PromptTemplate;
 import dev.precis.text.Tokenizer;
 import dev.precis.training.RunFolder;
-import dev.precis.training.TrainableRoberta;
+import dev.precis.training.TrainableEncoder;
 import dev.precis.training.TrainingLoop;
 import dev.precis.training.TrainingOptions;
 import dev.precis.training.WeightMemory;
@@ -147,7 +147,7 @@ public final class RewardCommand extends BaseCommand {
         LearningOptions.build(this, learning.options(this, steps, start.random() ? 1e-3f : 1e-5f));
     RewardTemplate reads = rewardTemplate();
     Path folder = start.folder(this);
-    RobertaConfig config = RobertaConfig.read(folder);
+    EncoderConfig config = EncoderConfig.read(folder);
     if (run.checksMemory()) {
       MemoryCheck.requireBeforeLoading(
           WeightMemory.full(config, common().trainingType(), options.optimizer()),
@@ -226,7 +226,7 @@ public final class RewardCommand extends BaseCommand {
             .put("template", examples.template().text())
             .put("center", center);
     try (RunFolder opened = config.open(run.target());
-        TrainableRoberta roberta = load(folder, PAIR_LABELS, examples.template());
+        TrainableEncoder roberta = load(folder, PAIR_LABELS, examples.template());
         RewardTrainer trainer =
             new RewardTrainer(
                 roberta, options, split.training(), split.heldOut(), center, opened)) {
@@ -249,7 +249,7 @@ public final class RewardCommand extends BaseCommand {
   }
 
   private Integer onTexts(
-      TrainingOptions options, Path folder, RobertaConfig own, RewardExamples examples) {
+      TrainingOptions options, Path folder, EncoderConfig own, RewardExamples examples) {
     String field = textField.textField();
     ReadOptions.Data training = reading.training(this, data);
     ReadOptions.Data evaluation = reading.validation(this, evalData());
@@ -274,7 +274,7 @@ public final class RewardCommand extends BaseCommand {
             .data("data", training, reading)
             .put("text_field", field == null ? "default" : field);
     try (RunFolder opened = config.open(run.target());
-        TrainableRoberta roberta = load(folder, names, examples.template());
+        TrainableEncoder roberta = load(folder, names, examples.template());
         ClassifierTrainer trainer =
             new ClassifierTrainer(roberta, options, split.training(), split.heldOut(), opened)) {
       return train(
@@ -305,18 +305,18 @@ public final class RewardCommand extends BaseCommand {
     return split;
   }
 
-  private TrainableRoberta load(Path folder, List<String> names, RewardTemplate reads) {
+  private TrainableEncoder load(Path folder, List<String> names, RewardTemplate reads) {
     RewardModelFile file = new RewardModelFile(reads, Tokenizer.hash(folder));
-    TrainableRoberta.Options how =
-        new TrainableRoberta.Options(
+    TrainableEncoder.Options how =
+        new TrainableEncoder.Options(
             names,
             common().trainingType(),
             steps.dropout() == null ? Float.NaN : steps.dropout(),
             common().seed(),
             file::write);
     return start.random()
-        ? TrainableRoberta.fromScratch(folder, how, common().deviceOptions())
-        : TrainableRoberta.of(folder, how, common().deviceOptions());
+        ? TrainableEncoder.fromScratch(folder, how, common().deviceOptions())
+        : TrainableEncoder.of(folder, how, common().deviceOptions());
   }
 
   private RunConfig config(
@@ -342,7 +342,7 @@ public final class RewardCommand extends BaseCommand {
    * @param report gives the evaluation, or null where nothing was held out
    */
   private Integer train(
-      TrainableRoberta roberta,
+      TrainableEncoder roberta,
       TrainingLoop trainer,
       RunFolder opened,
       Path folder,

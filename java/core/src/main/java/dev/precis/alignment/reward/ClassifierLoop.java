@@ -11,7 +11,7 @@ import dev.precis.tensor.Workspace;
 import dev.precis.training.Batches;
 import dev.precis.training.GradientExchange;
 import dev.precis.training.RunFolder;
-import dev.precis.training.TrainableRoberta;
+import dev.precis.training.TrainableEncoder;
 import dev.precis.training.TrainingLoop;
 import dev.precis.training.TrainingOptions;
 import java.lang.foreign.MemorySegment;
@@ -31,7 +31,7 @@ import java.util.function.ToIntFunction;
 abstract class ClassifierLoop<E> extends TrainingLoop {
   private static final String LOSS = "loss";
 
-  private final TrainableRoberta roberta;
+  private final TrainableEncoder roberta;
   private final List<E> evaluation;
   private final ToIntFunction<E> tokens;
   private final Batches<E> batches;
@@ -46,7 +46,7 @@ abstract class ClassifierLoop<E> extends TrainingLoop {
    * @param sequences number of sequences of an example
    */
   ClassifierLoop(
-      TrainableRoberta roberta,
+      TrainableEncoder roberta,
       TrainingOptions options,
       List<E> training,
       List<E> evaluation,

@@ -3,7 +3,7 @@ package dev.precis.alignment.reward;
 import dev.precis.evaluation.Calibration;
 import dev.precis.tensor.Tensor;
 import dev.precis.training.RunFolder;
-import dev.precis.training.TrainableRoberta;
+import dev.precis.training.TrainableEncoder;
 import dev.precis.training.TrainingOptions;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -59,7 +59,7 @@ public final class ClassifierTrainer extends ClassifierLoop<LabelledExample> {
    * @param run folder that everything is written to; the caller owns it and must close it
    */
   public ClassifierTrainer(
-      TrainableRoberta roberta,
+      TrainableEncoder roberta,
       TrainingOptions options,
       List<LabelledExample> training,
       List<LabelledExample> evaluation,

@@ -8,7 +8,7 @@ import dev.precis.random.SplitMix64;
 import dev.precis.tensor.DType;
 import dev.precis.text.Tokenizer;
 import dev.precis.training.RunFolder;
-import dev.precis.training.TrainableRoberta;
+import dev.precis.training.TrainableEncoder;
 import dev.precis.training.TrainingLoop;
 import dev.precis.training.TrainingOptions;
 import java.nio.file.Files;
@@ -39,11 +39,11 @@ final class RewardProcess {
         .seed(11);
   }
 
-  static TrainableRoberta trainable(DType dtype, float dropout) {
+  static TrainableEncoder trainable(DType dtype, float dropout) {
     RewardModelFile file = new RewardModelFile(RewardTemplate.COMPLETION, Tokenizer.hash(MODEL));
-    return TrainableRoberta.of(
+    return TrainableEncoder.of(
         MODEL,
-        new TrainableRoberta.Options(List.of("reward"), dtype, dropout, 5, file::write),
+        new TrainableEncoder.Options(List.of("reward"), dtype, dropout, 5, file::write),
         device());
   }
 
@@ -74,7 +74,7 @@ final class RewardProcess {
     boolean going = Files.exists(folder.resolve("config.json"));
     try (RunFolder run =
             going ? RunFolder.resume(folder, config) : RunFolder.create(folder, config);
-        TrainableRoberta roberta = trainable(DType.BFLOAT16, 0.1f);
+        TrainableEncoder roberta = trainable(DType.BFLOAT16, 0.1f);
         RewardTrainer trainer =
             new RewardTrainer(
                 roberta, options().build(), all.subList(0, 48), all.subList(48, 60), 0.01, run)) {

@@ -26,7 +26,7 @@ import dev.precis.text.Tokenizer;
 import dev.precis.training.Optimizer;
 import dev.precis.training.RunFolder;
 import dev.precis.training.Schedule;
-import dev.precis.training.TrainableRoberta;
+import dev.precis.training.TrainableEncoder;
 import dev.precis.training.TrainingLoop;
 import dev.precis.training.TrainingOptions;
 import java.io.IOException;
@@ -51,8 +51,8 @@ class RewardTrainerTest {
     return RunFolder.create(folder, Json.mapper().createObjectNode());
   }
 
-  private static TrainableRoberta.Options options(String... labels) {
-    return new TrainableRoberta.Options(List.of(labels), DType.FLOAT32, 0, 5, folder -> {});
+  private static TrainableEncoder.Options options(String... labels) {
+    return new TrainableEncoder.Options(List.of(labels), DType.FLOAT32, 0, 5, folder -> {});
   }
 
   private static float[] floats(Tensor tensor) {
@@ -67,7 +67,7 @@ class RewardTrainerTest {
     TrainingOptions options =
         TrainingOptions.builder().learningRate(1e-3f).batchSize(8).epochs(4).build();
     try (RunFolder run = run(folder);
-        TrainableRoberta roberta = RewardProcess.trainable(DType.FLOAT32, 0.1f);
+        TrainableEncoder roberta = RewardProcess.trainable(DType.FLOAT32, 0.1f);
         RewardTrainer trainer =
             new RewardTrainer(
                 roberta, options, all.subList(0, 160), all.subList(160, 200), 0.01, run)) {
@@ -120,7 +120,7 @@ class RewardTrainerTest {
               .maxSteps(1)
               .build();
       try (RunFolder run = run(folder.resolve("run" + parts));
-          TrainableRoberta roberta = RewardProcess.trainable(DType.FLOAT32, 0);
+          TrainableEncoder roberta = RewardProcess.trainable(DType.FLOAT32, 0);
           RewardTrainer trainer =
               new RewardTrainer(roberta, options, RewardProcess.pairs(6), List.of(), 0.05, run)) {
         losses.add(trainer.step().loss());
@@ -145,7 +145,7 @@ class RewardTrainerTest {
             .maxSteps(2)
             .build();
     try (RunFolder run = run(folder);
-        TrainableRoberta roberta = RewardProcess.trainable(DType.FLOAT32, 0);
+        TrainableEncoder roberta = RewardProcess.trainable(DType.FLOAT32, 0);
         RewardTrainer trainer =
             new RewardTrainer(roberta, options, RewardProcess.pairs(6), List.of(), 0.05, run)) {
       TrainingLoop.Step first = trainer.step();
@@ -170,7 +170,7 @@ class RewardTrainerTest {
       all.add(new PairExample(longer, new int[] {0, 9, 2}, 0));
     }
     try (RunFolder run = run(folder);
-        TrainableRoberta roberta = RewardProcess.trainable(dtype, 0.1f);
+        TrainableEncoder roberta = RewardProcess.trainable(dtype, 0.1f);
         RewardTrainer trainer = new RewardTrainer(roberta, options, all, List.of(), 0, run)) {
       long planned = trainer.plan().parts().get("activations");
       trainer.step();
@@ -201,16 +201,16 @@ class RewardTrainerTest {
 
   @Test
   void aHeadOfTheSameLabelsStays(@TempDir Path folder) {
-    try (TrainableRoberta same =
-            TrainableRoberta.of(MODEL, options("nothate", "hate"), RewardProcess.device());
-        TrainableRoberta other =
-            TrainableRoberta.of(MODEL, options("hate", "nothate"), RewardProcess.device());
-        TrainableRoberta one =
-            TrainableRoberta.of(MODEL, options("reward"), RewardProcess.device())) {
+    try (TrainableEncoder same =
+            TrainableEncoder.of(MODEL, options("nothate", "hate"), RewardProcess.device());
+        TrainableEncoder other =
+            TrainableEncoder.of(MODEL, options("hate", "nothate"), RewardProcess.device());
+        TrainableEncoder one =
+            TrainableEncoder.of(MODEL, options("reward"), RewardProcess.device())) {
       assertFalse(same.freshHead());
       assertTrue(other.freshHead() && one.freshHead());
       // All but the last layer is the model's.
-      for (TrainableRoberta each : List.of(other, one)) {
+      for (TrainableEncoder each : List.of(other, one)) {
         assertArrayEquals(
             floats(same.parameters().find("classifier.dense.weight").value()),
             floats(each.parameters().find("classifier.dense.weight").value()));
@@ -219,8 +219,8 @@ class RewardTrainerTest {
             floats(each.parameters().find("classifier.out_proj.bias").value()));
       }
       one.write(folder);
-      try (TrainableRoberta again =
-          TrainableRoberta.of(folder, options("score"), RewardProcess.device())) {
+      try (TrainableEncoder again =
+          TrainableEncoder.of(folder, options("score"), RewardProcess.device())) {
         assertFalse(again.freshHead(), "one label of any name");
         assertArrayEquals(floats(one.parameters().values()), floats(again.parameters().values()));
       }
@@ -241,8 +241,8 @@ class RewardTrainerTest {
               .toList(),
           Map.of());
     }
-    try (TrainableRoberta roberta =
-        TrainableRoberta.of(folder, options("nothate", "hate"), RewardProcess.device())) {
+    try (TrainableEncoder roberta =
+        TrainableEncoder.of(folder, options("nothate", "hate"), RewardProcess.device())) {
       assertTrue(roberta.freshHead());
       float[] dense = floats(roberta.parameters().find("classifier.dense.weight").value());
       double squares = 0;
@@ -255,10 +255,10 @@ class RewardTrainerTest {
 
   @Test
   void fromScratchIsDrawnFromTheSeed() {
-    try (TrainableRoberta a =
-            TrainableRoberta.fromScratch(MODEL, options("reward"), RewardProcess.device());
-        TrainableRoberta b =
-            TrainableRoberta.fromScratch(MODEL, options("reward"), RewardProcess.device())) {
+    try (TrainableEncoder a =
+            TrainableEncoder.fromScratch(MODEL, options("reward"), RewardProcess.device());
+        TrainableEncoder b =
+            TrainableEncoder.fromScratch(MODEL, options("reward"), RewardProcess.device())) {
       float[] values = floats(a.parameters().values());
       assertArrayEquals(values, floats(b.parameters().values()));
       assertEquals(1, a.parameters().find("roberta.embeddings.LayerNorm.weight").value().get(0, 0));
@@ -275,10 +275,10 @@ class RewardTrainerTest {
   void aModelKeepsWhatItReads(@TempDir Path folder) throws IOException {
     RewardTemplate both = new RewardTemplate("{prompt} => {completion}");
     RewardModelFile file = new RewardModelFile(both, Tokenizer.hash(MODEL));
-    try (TrainableRoberta roberta =
-        TrainableRoberta.of(
+    try (TrainableEncoder roberta =
+        TrainableEncoder.of(
             MODEL,
-            new TrainableRoberta.Options(List.of("reward"), DType.FLOAT32, 0, 5, file::write),
+            new TrainableEncoder.Options(List.of("reward"), DType.FLOAT32, 0, 5, file::write),
             RewardProcess.device())) {
       roberta.write(folder);
     }
@@ -407,8 +407,8 @@ class RewardTrainerTest {
     TrainingOptions options =
         TrainingOptions.builder().learningRate(1e-3f).batchSize(16).epochs(6).build();
     try (RunFolder run = run(folder);
-        TrainableRoberta roberta =
-            TrainableRoberta.of(MODEL, options("bad", "good"), RewardProcess.device());
+        TrainableEncoder roberta =
+            TrainableEncoder.of(MODEL, options("bad", "good"), RewardProcess.device());
         ClassifierTrainer trainer =
             new ClassifierTrainer(roberta, options, split.training(), split.heldOut(), run)) {
       ClassifierTrainer.Report before = trainer.report();

@@ -1,7 +1,7 @@
 package dev.precis.encoder;
 
-import dev.precis.encoder.RobertaWeights.Layer;
-import dev.precis.encoder.RobertaWeights.Norm;
+import dev.precis.encoder.EncoderWeights.Layer;
+import dev.precis.encoder.EncoderWeights.Norm;
 import dev.precis.io.InvalidInputException;
 import dev.precis.ops.Activation;
 import dev.precis.ops.Attention;
@@ -26,12 +26,12 @@ import java.util.List;
  *
  * <p>Sequences lie one behind the other, without padding. Not thread-safe.
  */
-public final class RobertaClassifier {
+public final class EncoderClassifier {
   /** The kernel asks for a distance, which without a bias nothing depends on. */
   private static final int NO_BIAS_DISTANCE = 128;
 
-  private final RobertaWeights weights;
-  private final RobertaConfig config;
+  private final EncoderWeights weights;
+  private final EncoderConfig config;
   private final DType activations;
   private final boolean dropout;
   private final Attention.Kind attention;
@@ -42,7 +42,7 @@ public final class RobertaClassifier {
    * @param dtype of the packed weights: float32 or bfloat16
    * @param dropout whether the configuration's dropout is applied where the tape records
    */
-  public RobertaClassifier(RobertaWeights weights, Ops ops, DType dtype, boolean dropout) {
+  public EncoderClassifier(EncoderWeights weights, Ops ops, DType dtype, boolean dropout) {
     this.weights = weights;
     this.config = weights.config();
     this.activations = dtype.activations();
@@ -56,11 +56,11 @@ public final class RobertaClassifier {
             (float) (1 / Math.sqrt((double) config.hiddenSize() / config.numHeads())));
   }
 
-  public RobertaConfig config() {
+  public EncoderConfig config() {
     return config;
   }
 
-  public RobertaWeights weights() {
+  public EncoderWeights weights() {
     return weights;
   }
 

@@ -29,7 +29,7 @@ import java.util.Map;
  * @param multiLabel whether each class stands for itself: its probability is the logit's sigmoid,
  *     else that of a softmax over all
  */
-public record RobertaConfig(
+public record EncoderConfig(
     int vocabSize,
     int hiddenSize,
     int intermediateSize,
@@ -56,7 +56,7 @@ public record RobertaConfig(
   private static final int MOST_LABELS = 10_000;
 
   /** Keeps its own copy of the labels. */
-  public RobertaConfig {
+  public EncoderConfig {
     labels = List.copyOf(labels);
   }
 
@@ -65,7 +65,7 @@ public record RobertaConfig(
    *
    * @throws InvalidInputException where it is missing, is not a RoBERTa's, or makes no sense
    */
-  public static RobertaConfig read(Path folder) {
+  public static EncoderConfig read(Path folder) {
     Path file = ModelFolder.config(folder);
     JsonObject json = Json.readObject(file);
     String type = json.optionalText("model_type").orElse("roberta");
@@ -84,7 +84,7 @@ public record RobertaConfig(
     int pad = json.integer("pad_token_id", 0, vocab - 1, 1);
     float hiddenDropout = rate(json, "hidden_dropout_prob", 0.1);
     List<String> labels = labels(json);
-    return new RobertaConfig(
+    return new EncoderConfig(
         vocab,
         hidden,
         json.integer("intermediate_size", 1, LARGEST, 3072),
@@ -171,18 +171,18 @@ public record RobertaConfig(
   }
 
   /** Returns the same shape with other classes, of which one is true. */
-  public RobertaConfig withLabels(List<String> labels) {
+  public EncoderConfig withLabels(List<String> labels) {
     return with(labels, labels.size() == 1, hiddenDropout, attentionDropout, classifierDropout);
   }
 
   /** Returns the same shape with one dropout everywhere. */
-  public RobertaConfig withDropout(float dropout) {
+  public EncoderConfig withDropout(float dropout) {
     return with(labels, multiLabel, dropout, dropout, dropout);
   }
 
-  private RobertaConfig with(
+  private EncoderConfig with(
       List<String> labels, boolean multiLabel, float hidden, float attention, float classifier) {
-    return new RobertaConfig(
+    return new EncoderConfig(
         vocabSize,
         hiddenSize,
         intermediateSize,

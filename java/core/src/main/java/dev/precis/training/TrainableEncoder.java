@@ -3,9 +3,9 @@ package dev.precis.training;
 import dev.precis.checkpoint.Checkpoint;
 import dev.precis.checkpoint.TensorView;
 import dev.precis.device.DeviceOptions;
-import dev.precis.encoder.RobertaClassifier;
-import dev.precis.encoder.RobertaConfig;
-import dev.precis.encoder.RobertaWeights;
+import dev.precis.encoder.EncoderClassifier;
+import dev.precis.encoder.EncoderConfig;
+import dev.precis.encoder.EncoderWeights;
 import dev.precis.io.AtomicFile;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
@@ -30,16 +30,16 @@ import tools.jackson.databind.node.ObjectNode;
  *
  * <p>Not thread-safe.
  */
-public final class TrainableRoberta extends Trainable {
+public final class TrainableEncoder extends Trainable {
   private static final String HEAD = "classifier.out_proj.";
 
-  private final RobertaConfig config;
+  private final EncoderConfig config;
   private final Parameters parameters;
   private final Consumer<Path> companion;
   private final double deviation;
   private boolean freshHead;
-  private RobertaWeights weights;
-  private RobertaClassifier classifier;
+  private EncoderWeights weights;
+  private EncoderClassifier classifier;
 
   /**
    * Options of a model.
@@ -66,9 +66,9 @@ public final class TrainableRoberta extends Trainable {
    *
    * @throws InvalidInputException where the folder cannot be used
    */
-  public static TrainableRoberta of(Path folder, Options options, DeviceOptions device) {
+  public static TrainableEncoder of(Path folder, Options options, DeviceOptions device) {
     return built(
-        new TrainableRoberta(folder, options, device),
+        new TrainableEncoder(folder, options, device),
         roberta -> {
           try (Checkpoint checkpoint = Checkpoint.open(folder)) {
             roberta.read(checkpoint, options.seed);
@@ -82,9 +82,9 @@ public final class TrainableRoberta extends Trainable {
    *
    * @param folder with config.json and the tokenizer's files
    */
-  public static TrainableRoberta fromScratch(Path folder, Options options, DeviceOptions device) {
+  public static TrainableEncoder fromScratch(Path folder, Options options, DeviceOptions device) {
     return built(
-        new TrainableRoberta(folder, options, device),
+        new TrainableEncoder(folder, options, device),
         roberta -> {
           roberta.parameters.all().forEach(each -> roberta.initialize(each, options.seed));
           roberta.freshHead = true;
@@ -92,8 +92,8 @@ public final class TrainableRoberta extends Trainable {
         });
   }
 
-  private TrainableRoberta(Path folder, Options options, DeviceOptions device) {
-    RobertaConfig read = RobertaConfig.read(folder).withLabels(options.labels);
+  private TrainableEncoder(Path folder, Options options, DeviceOptions device) {
+    EncoderConfig read = EncoderConfig.read(folder).withLabels(options.labels);
     double range = Json.readObject(folder.resolve("config.json")).number("initializer_range", 0.02);
     super(folder, options.dtype, device);
     config = Float.isNaN(options.dropout) ? read : read.withDropout(options.dropout);
@@ -103,12 +103,12 @@ public final class TrainableRoberta extends Trainable {
   }
 
   private void pack() {
-    weights = RobertaWeights.train(parameters, config, ops(), arena(), dtype());
-    classifier = new RobertaClassifier(weights, ops(), dtype(), true);
+    weights = EncoderWeights.train(parameters, config, ops(), arena(), dtype());
+    classifier = new EncoderClassifier(weights, ops(), dtype(), true);
   }
 
   private void read(Checkpoint checkpoint, long seed) {
-    List<String> before = RobertaConfig.read(folder()).labels();
+    List<String> before = EncoderConfig.read(folder()).labels();
     boolean sameHead =
         before.equals(config.labels()) || before.size() == 1 && config.labels().size() == 1;
     boolean noHead = !checkpoint.contains("classifier.dense.weight");
@@ -152,7 +152,7 @@ public final class TrainableRoberta extends Trainable {
             });
   }
 
-  public RobertaConfig config() {
+  public EncoderConfig config() {
     return config;
   }
 
@@ -162,7 +162,7 @@ public final class TrainableRoberta extends Trainable {
   }
 
   /** Returns the model with its present weights, which can be recorded on a tape. */
-  public RobertaClassifier classifier() {
+  public EncoderClassifier classifier() {
     return classifier;
   }
 

@@ -23,8 +23,8 @@ import java.util.List;
  * @param dense the head's first layer, hidden -> hidden, float32
  * @param outProjection the head's second layer, hidden -> labels, float32
  */
-public record RobertaWeights(
-    RobertaConfig config,
+public record EncoderWeights(
+    EncoderConfig config,
     Weight words,
     Weight positions,
     Weight type,
@@ -60,18 +60,18 @@ public record RobertaWeights(
    * @throws InvalidInputException where a tensor is missing or has another shape than the
    *     configuration says
    */
-  public static RobertaWeights load(
-      Checkpoint checkpoint, RobertaConfig config, Ops ops, Arena owner, DType dtype) {
-    if (!checkpoint.contains(RobertaConfig.HEAD + "out_proj.weight")) {
+  public static EncoderWeights load(
+      Checkpoint checkpoint, EncoderConfig config, Ops ops, Arena owner, DType dtype) {
+    if (!checkpoint.contains(EncoderConfig.HEAD + "out_proj.weight")) {
       throw new InvalidInputException(
           checkpoint.path()
               + " has no "
-              + RobertaConfig.HEAD
+              + EncoderConfig.HEAD
               + "out_proj.weight: it is a RoBERTa without a classifier; train one with 'precis"
               + " reward'");
     }
     checkpoint.noteUnused(config.tensorShapes().keySet());
-    RobertaWeights weights =
+    EncoderWeights weights =
         new Loader(
                 WeightLoader.frozen(checkpoint, ops, owner, dtype, WeightLoader.memory(ops, owner)),
                 config,
@@ -85,10 +85,10 @@ public record RobertaWeights(
    * Makes weights for full fine-tuning: packed weights are copies of the parameters, which {@link
    * #update} brings up to date; everything else is the parameters themselves.
    *
-   * @param parameters of the names and shapes of {@link RobertaConfig#tensorShapes}
+   * @param parameters of the names and shapes of {@link EncoderConfig#tensorShapes}
    */
-  public static RobertaWeights train(
-      Parameters parameters, RobertaConfig config, Ops ops, Arena owner, DType dtype) {
+  public static EncoderWeights train(
+      Parameters parameters, EncoderConfig config, Ops ops, Arena owner, DType dtype) {
     return new Loader(WeightLoader.trained(parameters, ops, owner, dtype), config, dtype).load();
   }
 
@@ -106,25 +106,25 @@ public record RobertaWeights(
     linears().forEach(linear -> linear.update(ops));
   }
 
-  private record Loader(WeightLoader source, RobertaConfig config, DType dtype) {
-    RobertaWeights load() {
+  private record Loader(WeightLoader source, EncoderConfig config, DType dtype) {
+    EncoderWeights load() {
       int d = config.hiddenSize();
-      String embeddings = RobertaConfig.PREFIX + "embeddings.";
+      String embeddings = EncoderConfig.PREFIX + "embeddings.";
       Weight words = source.embedding(embeddings + "word_embeddings.weight", config.vocabSize(), d);
       List<Layer> layers = new ArrayList<>();
       for (int i = 0; i < config.numLayers(); i++) {
-        layers.add(layer(RobertaConfig.PREFIX + "encoder.layer." + i + "."));
+        layers.add(layer(EncoderConfig.PREFIX + "encoder.layer." + i + "."));
       }
-      return new RobertaWeights(
+      return new EncoderWeights(
           config,
           words,
           weight(embeddings + "position_embeddings.weight", config.maxPositions(), d),
           firstRow(weight(embeddings + "token_type_embeddings.weight", config.typeVocabSize(), d)),
           norm(embeddings + "LayerNorm"),
           layers,
-          linear(List.of(RobertaConfig.HEAD + "dense"), d, d, DType.FLOAT32),
+          linear(List.of(EncoderConfig.HEAD + "dense"), d, d, DType.FLOAT32),
           linear(
-              List.of(RobertaConfig.HEAD + "out_proj"), config.labels().size(), d, DType.FLOAT32));
+              List.of(EncoderConfig.HEAD + "out_proj"), config.labels().size(), d, DType.FLOAT32));
     }
 
     private Layer layer(String prefix) {
