@@ -1,9 +1,14 @@
 package dev.precis.text;
 
 import dev.precis.io.InvalidInputException;
+import java.text.Normalizer;
+import java.util.function.IntUnaryOperator;
 
 /** Classes of characters as the Unicode standard names them, by code point. */
 final class Characters {
+  /** Stands for no character. */
+  static final int DROPPED = -1;
+
   private Characters() {}
 
   /** Returns true for White_Space, which differs from both of Java's own notions of it. */
@@ -97,5 +102,33 @@ final class Characters {
           "The text has an unpaired surrogate (\\u%04x) at character %d; it was cut inside one"
               .formatted((int) text.charAt(at), at));
     }
+  }
+
+  /** Maps each character; those that become {@link #DROPPED} are left out. */
+  static String map(String text, IntUnaryOperator character) {
+    StringBuilder out = new StringBuilder(text.length());
+    text.codePoints().map(character).filter(c -> c != DROPPED).forEach(out::appendCodePoint);
+    return out.toString();
+  }
+
+  /** Maps each character by itself: no other form of sigma at a word's end, as the library does. */
+  static String lowercase(String text) {
+    StringBuilder out = new StringBuilder(text.length());
+    text.codePoints()
+        .forEach(
+            c -> {
+              out.appendCodePoint(Character.toLowerCase(c));
+              if (c == 0x130) {
+                out.append('\u0307'); // the dot of I WITH DOT ABOVE
+              }
+            });
+    return out.toString();
+  }
+
+  /** Takes the marks off letters that have them. */
+  static String withoutAccents(String text) {
+    return map(
+        Normalizer.normalize(text, Normalizer.Form.NFD),
+        c -> Character.getType(c) == Character.NON_SPACING_MARK ? DROPPED : c);
   }
 }

@@ -29,6 +29,11 @@ final class Decoders {
       case "Sequence" -> sequence(budget.list(json, "decoders", Decoders::read), json.where());
       case "Metaspace" -> Metaspace.read(json);
       case "ByteLevel" -> ByteLevel::decode;
+      case "WordPiece" -> {
+        String prefix = json.optionalText("prefix").orElse("##");
+        boolean cleanUp = json.bool("cleanup", true);
+        yield tokens -> wordPiece(tokens, prefix, cleanUp);
+      }
       case "ByteFallback" -> Decoders::byteFallback;
       case "Fuse" -> tokens -> List.of(String.join("", tokens));
       case "Strip" -> {
@@ -64,6 +69,19 @@ final class Decoders {
       }
       return result;
     };
+  }
+
+  /** Joins the tokens that continue a word to it, and sets the others apart. */
+  private static List<String> wordPiece(List<String> tokens, String prefix, boolean cleanUp) {
+    List<String> out = new ArrayList<>(tokens.size());
+    for (String token : tokens) {
+      String text = token;
+      if (!out.isEmpty()) {
+        text = token.startsWith(prefix) ? token.substring(prefix.length()) : " " + token;
+      }
+      out.add(cleanUp ? CleanUp.apply(text) : text);
+    }
+    return out;
   }
 
   /** Turns runs of {@code <0xNN>} into the characters of their bytes, or into a mark for each. */

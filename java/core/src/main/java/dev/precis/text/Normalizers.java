@@ -4,12 +4,10 @@ import dev.precis.io.InvalidInputException;
 import dev.precis.io.JsonObject;
 import java.text.Normalizer.Form;
 import java.util.List;
-import java.util.function.IntUnaryOperator;
 
 /** The normalizers of {@code tokenizer.json}, by their {@code type}. */
 final class Normalizers {
   private static final int MAX_CONTENT = 1_000;
-  private static final int DROPPED = -1;
 
   private Normalizers() {}
 
@@ -30,9 +28,11 @@ final class Normalizers {
       case "NFD" -> form(Form.NFD);
       case "NFKC" -> form(Form.NFKC);
       case "NFKD" -> form(Form.NFKD);
-      case "Nmt" -> text -> map(text, Normalizers::nmt);
-      case "Lowercase" -> Normalizers::lowercase;
-      case "StripAccents" -> text -> map(text, c -> Characters.isMark(c) ? DROPPED : c);
+      case "Nmt" -> text -> Characters.map(text, Normalizers::nmt);
+      case "BertNormalizer" -> BertNormalizer.read(json);
+      case "Lowercase" -> Characters::lowercase;
+      case "StripAccents" ->
+          text -> Characters.map(text, c -> Characters.isMark(c) ? Characters.DROPPED : c);
       case "Strip" -> new Strip(json.bool("strip_left", true), json.bool("strip_right", true));
       case "Prepend" -> {
         String prefix = content(json, "prepend");
@@ -96,26 +96,6 @@ final class Normalizers {
     return text -> java.text.Normalizer.normalize(text, form);
   }
 
-  private static String map(String text, IntUnaryOperator character) {
-    StringBuilder out = new StringBuilder(text.length());
-    text.codePoints().map(character).filter(c -> c != DROPPED).forEach(out::appendCodePoint);
-    return out.toString();
-  }
-
-  /** Maps each character by itself: no other form of sigma at a word's end, as the library does. */
-  private static String lowercase(String text) {
-    StringBuilder out = new StringBuilder(text.length());
-    text.codePoints()
-        .forEach(
-            c -> {
-              out.appendCodePoint(Character.toLowerCase(c));
-              if (c == 0x130) {
-                out.append('\u0307'); // the dot of I WITH DOT ABOVE
-              }
-            });
-    return out.toString();
-  }
-
   /** Drops control characters and turns other kinds of space into one (Kudo, nmt_nfkc). */
   private static int nmt(int c) {
     if (c >= 0x01 && c <= 0x08
@@ -124,7 +104,7 @@ final class Normalizers {
         || c == 0x7F
         || c == 0x8F
         || c == 0x9F) {
-      return DROPPED;
+      return Characters.DROPPED;
     }
     boolean space =
         c == 0x09

@@ -16,10 +16,6 @@ final class PartBudget {
   /** Where a type is another model's, the reason is said by its name. */
   private static final Map<String, String> OTHERS =
       Map.of(
-          "BertNormalizer", "BERT's",
-          "BertPreTokenizer", "BERT's",
-          "BertProcessing", "BERT's",
-          "WordPiece", "BERT's",
           "CTC", "speech recognition's",
           "BPEDecoder", "GPT-1's");
 
@@ -41,13 +37,15 @@ final class PartBudget {
     return type;
   }
 
-  /** Returns the exception for a part that is not known, or known and not of T5 or RoBERTa. */
+  /**
+   * Returns the exception for a part that is not known, or known and not of a model that is read.
+   */
   static InvalidInputException unknown(JsonObject part, String kind, String type) {
     String shown = type == null || type.length() <= 60 ? type : type.substring(0, 60) + "...";
     String whose =
         shown != null && OTHERS.containsKey(shown) ? ", which is " + OTHERS.get(shown) + "," : "";
     return new InvalidInputException(
-        "%s: a %s of the type %s%s is not supported; T5's and RoBERTa's tokenizers have none"
+        "%s: a %s of the type %s%s is not supported; T5's, RoBERTa's and BERT's tokenizers have none"
             .formatted(part.where(), kind, shown, whose));
   }
 

@@ -2,6 +2,7 @@ package dev.precis.text;
 
 import dev.precis.io.JsonObject;
 import dev.precis.text.Spans.Behavior;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Collectors;
@@ -22,6 +23,7 @@ final class PreTokenizers {
     return switch (type) {
       case "Sequence" -> sequence(budget.list(json, "pretokenizers", PreTokenizers::read));
       case "WhitespaceSplit" -> PreTokenizers::splitWhitespace;
+      case "BertPreTokenizer" -> PreTokenizers::splitBert;
       case "Whitespace" -> PreTokenizers::splitWords;
       case "Metaspace" -> Metaspace.read(json);
       case "ByteLevel" ->
@@ -89,6 +91,15 @@ final class PreTokenizers {
     }
     if (start < text.length()) {
       out.add(piece.part(start, text.length()));
+    }
+  }
+
+  /** Splits at whitespace, and sets each punctuation mark apart. */
+  private static void splitBert(Piece piece, List<Piece> out) {
+    List<Piece> words = new ArrayList<>();
+    splitWhitespace(piece, words);
+    for (Piece word : words) {
+      Spans.of(word.text(), Characters::isPunctuation).split(word, Behavior.ISOLATED, out);
     }
   }
 

@@ -24,9 +24,10 @@ public final class Tokenizer implements AutoCloseable {
   /**
    * Loads the tokenizer of a Hugging Face folder: {@code tokenizer.json} if there is one, else
    * {@code spiece.model} (T5's SentencePiece Unigram model, with its extra ids), else {@code
-   * vocab.json} with {@code merges.txt} (RoBERTa's byte-level BPE), else ByT5's bytes where {@code
-   * tokenizer_config.json} says so. That file, {@code special_tokens_map.json} and {@code
-   * added_tokens.json} add tokens and settings where they are present.
+   * vocab.json} with {@code merges.txt} (RoBERTa's byte-level BPE), else {@code vocab.txt} (BERT's
+   * WordPiece), else ByT5's bytes where {@code tokenizer_config.json} says so. That file, {@code
+   * special_tokens_map.json} and {@code added_tokens.json} add tokens and settings where they are
+   * present.
    *
    * @throws InvalidInputException if there is none of them, or the first found is damaged or of an
    *     unknown kind
@@ -91,6 +92,33 @@ public final class Tokenizer implements AutoCloseable {
     int[] cut = Arrays.copyOf(ids, maxLength);
     System.arraycopy(suffix, 0, cut, maxLength - suffix.length, suffix.length);
     return cut;
+  }
+
+  /**
+   * Returns the ids of a pair of texts as an encoder reads them, at most {@code maxLength} of them
+   * with the special tokens around and between them. Where they are more, the first text is cut at
+   * its end (transformers' {@code only_first}); where the second alone is too long, it is cut too.
+   *
+   * @throws IllegalArgumentException if {@code maxLength} has no room for the special tokens
+   * @throws InvalidInputException if a text has an unpaired surrogate, or the tokenizer's file has
+   *     no template for pairs
+   */
+  public Encoding encodePair(String first, String second, int maxLength) {
+    checkOpen();
+    PairTemplate pair = pipeline.postProcessor().pair();
+    if (pair == null) {
+      throw new InvalidInputException(
+          "The tokenizer has no template for pairs of texts: its post_processor needs a \"pair\""
+              + " with the texts A and B");
+    }
+    if (maxLength <= pair.specialTokens()) {
+      throw new IllegalArgumentException(
+          "A length of at most %d has no room for a pair's %d special tokens"
+              .formatted(maxLength, pair.specialTokens()));
+    }
+    Characters.checkSurrogates(first);
+    Characters.checkSurrogates(second);
+    return pipeline.encodePair(pair, first, second, maxLength);
   }
 
   /** Encodes each text, in order; see {@link #encode(String, int)}. */

@@ -28,6 +28,12 @@ final class TokenizerConfig {
   static final String SPECIAL_TOKENS_MAP = "special_tokens_map.json";
   static final String ADDED_TOKENS = "added_tokens.json";
 
+  static final String WORD_PIECES = "vocab.txt";
+
+  /** The classes of transformers that read WordPieces in BERT's way. */
+  private static final Set<String> BERT_CLASSES =
+      Set.of("BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer");
+
   private static final int T5_EXTRA_IDS = 100;
   private static final int BYT5_EXTRA_IDS = 125;
   private static final int MAX_EXTRA_IDS = 10_000;
@@ -37,6 +43,7 @@ final class TokenizerConfig {
 
   private final String where;
   private final JsonObject config;
+  private final boolean bert;
   private final Map<String, AddedToken> special = new LinkedHashMap<>(); // by key
   private final List<AddedToken> additional = new ArrayList<>();
   private final SortedMap<Integer, AddedToken> byId = new TreeMap<>();
@@ -47,6 +54,7 @@ final class TokenizerConfig {
     where = file.toString();
     addedWhere = where;
     config = readObject(file);
+    bert = isBert(folder);
     noteKeys(config, KeyTable.TOKENIZER_CONFIG);
     readSpecialTokens(config);
     if (config.has("added_tokens_decoder")) {
@@ -57,6 +65,13 @@ final class TokenizerConfig {
     } else {
       readOlderFiles(folder);
     }
+  }
+
+  /** Returns whether the tokenizer is BERT's, whose keys for capitals and accents count. */
+  private boolean isBert(Path folder) {
+    return tokenizerClass().isEmpty()
+        ? Files.exists(folder.resolve(WORD_PIECES))
+        : BERT_CLASSES.contains(tokenizerClass());
   }
 
   /** Reads a folder's files; without them everything is as usual. */
@@ -88,7 +103,7 @@ final class TokenizerConfig {
   }
 
   /** Names keys that would change something and are not followed, and keys that are unknown. */
-  private static void noteKeys(JsonObject file, Map<String, KeyTable.Entry> table) {
+  private void noteKeys(JsonObject file, Map<String, KeyTable.Entry> table) {
     for (String key : file.keys()) {
       KeyTable.Entry entry = table.get(key);
       JsonNode value = file.node().get(key);
@@ -98,7 +113,8 @@ final class TokenizerConfig {
         }
       } else if (entry.treatment() == KeyTable.Treatment.NOTED
           && !value.isNull()
-          && !value.toString().equals(entry.harmless())) {
+          && !value.toString().equals(entry.harmless())
+          && !(key.equals("do_lower_case") && bert)) {
         Notes.say(
             "%s: \"%s\" is %s, which is not followed: %s"
                 .formatted(file.where(), key, value, entry.remark()));
@@ -182,9 +198,31 @@ final class TokenizerConfig {
     return name.endsWith("Fast") ? name.substring(0, name.length() - 4) : name;
   }
 
+  /** Returns whether the tokenizer is BERT's. */
+  boolean isBert() {
+    return bert;
+  }
+
   /** Returns whether a text starts with a space, or {@code null} where nothing is said. */
   Boolean addPrefixSpace() {
     return config.has("add_prefix_space") ? config.bool("add_prefix_space", false) : null;
+  }
+
+  /** Lets the keys of BERT's tokenizer count in a BertNormalizer, as transformers does. */
+  void setBertNormalizer(JsonNode normalizer) {
+    if (normalizer instanceof ObjectNode object
+        && object.path("type").isString()
+        && object.get("type").stringValue().equals("BertNormalizer")) {
+      put(object, "do_lower_case", "lowercase");
+      put(object, "strip_accents", "strip_accents");
+      put(object, "tokenize_chinese_chars", "handle_chinese_chars");
+    }
+  }
+
+  private void put(ObjectNode normalizer, String key, String setting) {
+    if (config.has(key)) {
+      normalizer.put(setting, config.bool(key, false));
+    }
   }
 
   /** Returns true if special tokens in a text are text like any other. */

@@ -11,7 +11,10 @@ final class TokenizerFiles {
   private static final String BYTES_CLASS = "ByT5Tokenizer";
   private static final List<List<String>> KINDS =
       List.of(
-          List.of("tokenizer.json"), List.of("spiece.model"), List.of("vocab.json", "merges.txt"));
+          List.of("tokenizer.json"),
+          List.of("spiece.model"),
+          List.of("vocab.json", "merges.txt"),
+          List.of(TokenizerConfig.WORD_PIECES));
 
   private TokenizerFiles() {}
 
@@ -44,6 +47,10 @@ final class TokenizerFiles {
       byte[] json = ByteLevelBpe.toTokenizerJson(vocabulary, merges, config);
       return read(json, vocabulary, config);
     }
+    Path words = folder.resolve(TokenizerConfig.WORD_PIECES);
+    if (Files.exists(words)) {
+      return read(WordPieceVocabulary.toTokenizerJson(words, config), words, config);
+    }
     if (config.tokenizerClass().equals(BYTES_CLASS)) {
       String where = folder.resolve(TokenizerConfig.CONFIG).toString();
       return loaded(ByteTokenizer.of(config, where), config, false);
@@ -57,7 +64,7 @@ final class TokenizerFiles {
     return new InvalidInputException(
         folder
             + " has no tokenizer: neither tokenizer.json, nor spiece.model, nor vocab.json with"
-            + " merges.txt, nor a tokenizer_config.json of ByT5Tokenizer"
+            + " merges.txt, nor vocab.txt, nor a tokenizer_config.json of ByT5Tokenizer"
             + wanted);
   }
 

@@ -18,12 +18,13 @@ import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * Reads a {@code tokenizer.json} of Hugging Face's tokenizers: a Unigram or BPE model, and steps of
- * known kinds around it. What is unknown is refused by name, since leaving it out would give other
- * ids without a word. The {@code truncation} and {@code padding} of the file are known and have no
- * effect: lengths are the caller's.
+ * Reads a {@code tokenizer.json} of Hugging Face's tokenizers: a Unigram, BPE or WordPiece model,
+ * and steps of known kinds around it. What is unknown is refused by name, since leaving it out
+ * would give other ids without a word. The {@code truncation} and {@code padding} of the file are
+ * known and have no effect: lengths are the caller's.
  */
 final class TokenizerJson {
+  private static final Set<String> TYPES = Set.of("Unigram", "BPE", "WordPiece");
   private static final Set<String> PARTS =
       Set.of("normalizer", "pre_tokenizer", "post_processor", "decoder");
 
@@ -95,6 +96,9 @@ final class TokenizerJson {
     config.declaredTokens().addTo(vocabulary, added);
     PartBudget budget = new PartBudget();
     JsonObject normalizerJson = parts.get("normalizer");
+    if (normalizerJson != null) {
+      config.setBertNormalizer(normalizerJson.node());
+    }
     Normalizer normalizer =
         normalizerJson == null
             ? TokenizerPipeline.NO_NORMALIZER
@@ -143,6 +147,9 @@ final class TokenizerJson {
       }
       return new CachedModel(new UnigramModel(tokens, scores, ids, unknown, byteFallback));
     }
+    if (options.optionalText("type").filter("WordPiece"::equals).isPresent()) {
+      return new CachedModel(wordPiece(ids));
+    }
     for (String key : List.of("continuing_subword_prefix", "end_of_word_suffix")) {
       if (options.optionalText(key).filter(text -> !text.isEmpty()).isPresent()) {
         throw new InvalidInputException(
@@ -167,6 +174,20 @@ final class TokenizerJson {
             options.bool("ignore_merges", false),
             where);
     return new CachedModel(new BpeModel(ids, merges, settings));
+  }
+
+  private WordPieceModel wordPiece(Map<String, Integer> ids) {
+    String unknown = options.optionalText("unk_token").orElse("[UNK]");
+    if (!ids.containsKey(unknown)) {
+      throw new InvalidInputException(
+          "%s: its \"unk_token\", %s, must be one of its %d tokens"
+              .formatted(where, unknown, tokens.size()));
+    }
+    return new WordPieceModel(
+        ids,
+        ids.get(unknown),
+        options.optionalText("continuing_subword_prefix").orElse("##"),
+        options.integer("max_input_chars_per_word", 1, WordPieceModel.MAX_WORD, 100));
   }
 
   private InvalidInputException unknownId() {
@@ -220,14 +241,16 @@ final class TokenizerJson {
             "ignore_merges",
             "dropout",
             "continuing_subword_prefix",
-            "end_of_word_suffix" ->
+            "end_of_word_suffix",
+            "max_input_chars_per_word" ->
             readOption(key, value);
         default -> parser.skipChildren();
       }
     }
     String type = options.optionalText("type").orElse(null);
-    if (type != null && !type.equals("Unigram") && !type.equals("BPE")) {
-      throw invalid("a model of the type " + type + " is not supported, only Unigram and BPE are");
+    if (type != null && !TYPES.contains(type)) {
+      throw invalid(
+          "a model of the type " + type + " is not supported, only Unigram, BPE and WordPiece are");
     }
     if (tokens != null && type != null && type.equals("Unigram") != (scores != null)) {
       throw invalid("a model of the type " + type + " has a \"vocab\" of another kind");
@@ -277,8 +300,8 @@ final class TokenizerJson {
   }
 
   /**
-   * Reads the vocabulary of a BPE model: {@code {"token": id, ...}}, the ids without gaps, in any
-   * order.
+   * Reads the vocabulary of a BPE or WordPiece model: {@code {"token": id, ...}}, the ids without
+   * gaps, in any order.
    */
   private List<String> readBpeVocabulary() {
     expect(parser.currentToken(), JsonToken.START_OBJECT, "\"vocab\" must be an object or a list");

@@ -1,6 +1,7 @@
 package dev.precis.text;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -47,6 +48,21 @@ record TokenizerPipeline(
       postProcessor.end(ids);
     }
     return ids.toArray();
+  }
+
+  /**
+   * Encodes a pair of texts. The first text is cut at its end where the two are longer than the
+   * length; where the second alone is, it is cut too.
+   *
+   * @param pair of the post-processor
+   */
+  Encoding encodePair(PairTemplate pair, String first, String second, int maxLength) {
+    int[] a = encode(first, false);
+    int[] b = encode(second, false);
+    int room = maxLength - pair.specialTokens();
+    b = b.length <= room ? b : Arrays.copyOf(b, room);
+    a = a.length <= room - b.length ? a : Arrays.copyOf(a, room - b.length);
+    return pair.join(a, b);
   }
 
   private void encode(Piece normalized, IdList ids) {

@@ -59,16 +59,17 @@ class CraftedTokenizerTest {
           normalizer     | {"type":"Replace","pattern":{"Regex":"("},"content":"b"} | not a regular expression
           normalizer     | {"type":"Replace","pattern":{"Other":"x"},"content":"b"} | either "String" or "Regex"
           normalizer     | {"type":"Prepend"}                                       | "prepend"
-          normalizer     | {"type":"BertNormalizer"}                                | BERT's
+          normalizer     | {"type":"BertNormalizer","lowercase":"x"}                | "lowercase"
           normalizer     | {"type":"Sequence"}                                      | "normalizers" must be a list
           pre_tokenizer  | {"type":"Split","pattern":{"String":"x"},"behavior":"Up"} | MergedWithNext
           pre_tokenizer  | {"type":"Metaspace","replacement":"ab"}                  | one character
           pre_tokenizer  | {"type":"Metaspace","replacement":"_","prepend_scheme":"x"} | always, first or never
-          pre_tokenizer  | {"type":"BertPreTokenizer"}                              | BERT's
+          pre_tokenizer  | {"type":"UnicodeScripts"}                                | UnicodeScripts
+          post_processor | {"type":"BertProcessing","sep":["[SEP]",1],"cls":["[CLS]"]} | "cls"
           post_processor | {"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"</s>"}}],"special_tokens":{}} | the special token "</s>"
           post_processor | {"type":"TemplateProcessing","single":[],"special_tokens":{}} | the text A
           post_processor | {"type":"RobertaProcessing","sep":["</s>"],"cls":["<s>",0]} | "cls"
-          decoder        | {"type":"WordPiece"}                                     | BERT's
+          decoder        | {"type":"CTC"}                                           | speech recognition's
           decoder        | {"type":"Strip","content":" ","start":-1,"stop":0}       | "start" must be
           """)
   void refusesByName(String part, String json, String reason) throws IOException {

@@ -80,6 +80,7 @@ class TokenizerFilesTest {
         lie("model", json -> json.remove("model")),
         lie("vocab", json -> model(json).remove("vocab")),
         lie("WordPiece", json -> model(json).put("type", "WordPiece")),
+        lie("WordLevel", json -> model(json).put("type", "WordLevel")),
         lie("unk_id", json -> model(json).remove("unk_id")),
         lie("unk_id", json -> model(json).put("unk_id", 397)),
         lie("\"unk_id\" must be", json -> model(json).put("unk_id", -1)),
@@ -91,9 +92,7 @@ class TokenizerFilesTest {
         lie("claims the id 9 ", json -> addedToken(json, 9, "<new>")),
         lie("added token needs", json -> addedToken(json, 397, "")),
         lie("\"id\" must be", json -> addedToken(json, -1, "<new>")),
-        lie(
-            "normalizer of the type BertNormalizer",
-            json -> part(json, "normalizer", "BertNormalizer")),
+        lie("normalizer of the type ByteLevel", json -> part(json, "normalizer", "ByteLevel")),
         lie("decoder of the type null", json -> json.putObject("decoder")),
         lie("pre_tokenizer", json -> json.put("pre_tokenizer", "ByteLevel")),
         lie("no precompiled_charsmap", json -> part(json, "normalizer", "Precompiled")),
