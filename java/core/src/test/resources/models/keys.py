@@ -5,10 +5,20 @@ import json
 import pathlib
 
 from peft import LoraConfig
-from transformers import MT5Config, RobertaConfig, T5Config, UMT5Config
+from transformers import (
+    BertConfig,
+    DistilBertConfig,
+    ElectraConfig,
+    MT5Config,
+    RobertaConfig,
+    T5Config,
+    UMT5Config,
+    XLMRobertaConfig,
+)
 
 keys = {}
-for kind in (T5Config, MT5Config, UMT5Config, RobertaConfig):
+ENCODERS = (RobertaConfig, XLMRobertaConfig, BertConfig, DistilBertConfig, ElectraConfig)
+for kind in (T5Config, MT5Config, UMT5Config, *ENCODERS):
     config = kind()
     names = set(config.to_dict()) | {f.name for f in dataclasses.fields(kind)} | set(kind.attribute_map)
     keys[kind.__name__] = sorted(names | {"torch_dtype", "num_labels", "task_specific_params"})

@@ -1,23 +1,27 @@
 package dev.precis;
 
 import dev.precis.checkpoint.Checkpoint;
-import dev.precis.encoder.EncoderClassifier;
+import dev.precis.checkpoint.ModelFolder;
 import dev.precis.encoder.EncoderConfig;
-import dev.precis.encoder.EncoderWeights;
+import dev.precis.encoder.EncoderFamily;
+import dev.precis.evaluation.TextPair;
 import dev.precis.io.FlightRecorder;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
-import dev.precis.layers.Linear;
+import dev.precis.io.JsonObject;
 import dev.precis.ops.Tape;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.MemoryPlan;
 import dev.precis.tensor.Ragged;
 import dev.precis.tensor.Tensor;
 import dev.precis.tensor.Workspace;
+import dev.precis.text.Encoding;
 import dev.precis.text.Tokenizer;
+import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -25,7 +29,8 @@ import java.util.Map;
 import java.util.concurrent.CancellationException;
 
 /**
- * Classifies texts with a RoBERTa model (Liu et al. 2019); scores have the labels' names.
+ * Classifies texts and pairs of texts with an encoder: RoBERTa (Liu et al. 2019), BERT, DistilBERT
+ * or ELECTRA, or a T5's encoder with a head. Scores have the labels' names.
  *
  * <pre>{@code
  * try (var classifier = Classifier.load(Path.of("roberta-hate-speech"))) {
@@ -43,13 +48,11 @@ public final class Classifier implements AutoCloseable {
   private static final int BATCH_TOKENS = 2048;
 
   private final Path folder;
-  private final EncoderConfig config;
   private final Tokenizer tokenizer;
   private final Engine engine;
   private final DType dtype;
-  private final EncoderClassifier model;
+  private final ClassifierModel model;
   private final Workspace workspace;
-  private final Tape tape;
   private final int maxTokens;
   private final ScoringBatches batches = new ScoringBatches(this::compute, BATCH_TOKENS);
 
@@ -80,18 +83,23 @@ public final class Classifier implements AutoCloseable {
   private Classifier(Path folder, LoadOptions options, Engine engine) {
     this.folder = folder;
     this.engine = engine;
-    config = EncoderConfig.read(folder);
+    JsonObject json = Json.readObject(ModelFolder.config(folder));
+    EncoderConfig config = T5Network.is(json) ? null : EncoderConfig.read(folder);
     tokenizer = engine.add(Tokenizer.load(folder));
-    tokenizer.checkVocabulary(folder, config.vocabSize());
-    maxTokens = maxTokens(folder, config);
-    try (Checkpoint checkpoint = Checkpoint.open(folder)) {
-      dtype = options.dtypeOr(ownType(checkpoint));
-      EncoderWeights weights =
-          EncoderWeights.load(checkpoint, config, engine.ops(), engine.arena(), dtype);
-      model = new EncoderClassifier(weights, engine.ops(), dtype, false);
+    if (config != null) {
+      tokenizer.checkVocabulary(folder, config.vocabSize());
     }
     workspace = engine.add(engine.ops().newWorkspace());
-    tape = new Tape(engine.ops(), workspace, false);
+    Tape tape = new Tape(engine.ops(), workspace, false);
+    try (Checkpoint checkpoint = Checkpoint.open(folder)) {
+      dtype = options.dtypeOr(ownType(checkpoint, config));
+      model =
+          config == null
+              ? T5Network.load(folder, json, checkpoint, engine, tape, dtype)
+              : EncoderNetwork.load(checkpoint, config, engine, tape, dtype);
+    }
+    tokenizer.checkVocabulary(folder, model.vocabSize());
+    maxTokens = maxTokens(folder, model.maxTokens());
     engine.work(batches::step);
   }
 
@@ -103,6 +111,10 @@ public final class Classifier implements AutoCloseable {
    * @throws InvalidInputException if model_max_length is below 3
    */
   public static int maxTokens(Path folder, EncoderConfig config) {
+    return maxTokens(folder, config.maxTokens());
+  }
+
+  private static int maxTokens(Path folder, int most) {
     Path file = folder.resolve("tokenizer_config.json");
     double own =
         Files.exists(file)
@@ -111,12 +123,15 @@ public final class Classifier implements AutoCloseable {
     if (own < 3) {
       throw Json.readObject(file).wrong("model_max_length", "3 or more");
     }
-    return (int) Math.min(config.maxTokens(), own);
+    return (int) Math.min(most, own);
   }
 
-  private static DType ownType(Checkpoint checkpoint) {
+  private static DType ownType(Checkpoint checkpoint, EncoderConfig config) {
     return checkpoint
-        .find("roberta.embeddings.word_embeddings.weight")
+        .find(
+            config == null
+                ? "shared.weight"
+                : config.family().prefix() + "embeddings.word_embeddings.weight")
         .filter(view -> view.dtype() == DType.BFLOAT16)
         .map(view -> DType.BFLOAT16)
         .orElse(DType.FLOAT32);
@@ -126,7 +141,7 @@ public final class Classifier implements AutoCloseable {
    * Loads a classifier with the default options.
    *
    * @param folder a Hugging Face folder: config.json, weights (safetensors or .bin), tokenizer
-   *     (vocab.json and merges.txt are enough)
+   *     (vocab.json and merges.txt are enough, or a BERT's vocab.txt)
    * @throws InvalidInputException if something in it cannot be used; the message is one sentence
    */
   public static Classifier load(Path folder) {
@@ -161,12 +176,25 @@ public final class Classifier implements AutoCloseable {
 
   /** Returns the labels' names, in the order of the logits. */
   public List<String> labels() {
-    return config.labels();
+    return model.labels();
   }
 
-  /** Returns the model's shape. */
-  public EncoderConfig config() {
-    return config;
+  /**
+   * Returns whether pairs of texts are read as the tokenizer joins them; a T5 reads them in a
+   * prompt.
+   */
+  public boolean readsPairs() {
+    return model.readsPairs();
+  }
+
+  /**
+   * Returns whether a folder holds a classifier rather than a model that generates, by its {@code
+   * config.json}.
+   */
+  public static boolean isClassifier(Path folder) {
+    JsonObject json = Json.readObject(ModelFolder.config(folder));
+    return T5Network.is(json)
+        || json.optionalText("model_type").filter(EncoderFamily.modelTypes()::contains).isPresent();
   }
 
   /** Returns its tokenizer, which is thread-safe. */
@@ -206,7 +234,7 @@ public final class Classifier implements AutoCloseable {
           workspace.reserve(activations);
           workspace.resetPeak();
           Map<String, Long> parts = new LinkedHashMap<>();
-          parts.put("weights", weightBytes());
+          parts.put("weights", model.weightBytes());
           parts.put("activations", activations);
           parts.put("kernels", engine.device().describe().scratchBytes());
           return new MemoryPlan(parts);
@@ -220,19 +248,8 @@ public final class Classifier implements AutoCloseable {
 
   private long measure(int tokens) {
     workspace.resetPeak();
-    List<int[]> pairs = Collections.nCopies(tokens / 2, new int[2]);
-    compute(pairs);
+    compute(Collections.nCopies(tokens / 2, Encoding.single(new int[2])));
     return workspace.peak();
-  }
-
-  private long weightBytes() {
-    EncoderWeights weights = model.weights();
-    long bytes = weights.words().value().address().byteSize();
-    bytes += weights.positions().value().address().byteSize();
-    for (Linear linear : weights.linears()) {
-      bytes += linear.packed().memory().byteSize();
-    }
-    return bytes;
   }
 
   /**
@@ -261,8 +278,42 @@ public final class Classifier implements AutoCloseable {
    * @throws InvalidInputException if logits are not finite
    */
   public List<float[]> logits(List<String> texts, Progress progress) {
-    ScoringBatches.Call call =
-        batches.call(texts.stream().map(this::encode).toList(), progress::done);
+    return await(texts.stream().map(text -> Encoding.single(encode(text))).toList(), progress);
+  }
+
+  /**
+   * Scores pairs of texts, such as a premise and a hypothesis.
+   *
+   * @return the scores in the order of the pairs
+   * @throws InvalidInputException as {@link #pairLogits}
+   */
+  public List<Scores> scorePairs(List<TextPair> pairs) {
+    return pairLogits(pairs, count -> {}).stream().map(this::scores).toList();
+  }
+
+  /**
+   * Computes the logits of pairs of texts, as {@link #logits} does those of texts. Where a pair is
+   * longer than the model reads, its first text is cut at its end.
+   *
+   * @param progress is called on the calling thread after each batch
+   * @return for each pair, in order, a logit for each label
+   * @throws InvalidInputException if logits are not finite, the tokenizer has no template for
+   *     pairs, or the model reads them in a prompt
+   */
+  public List<float[]> pairLogits(List<TextPair> pairs, Progress progress) {
+    if (!readsPairs()) {
+      throw new InvalidInputException(
+          folder + " reads a pair of texts in a prompt: fill one, and score the text");
+    }
+    return await(
+        pairs.stream()
+            .map(pair -> tokenizer.encodePair(pair.first(), pair.second(), maxTokens))
+            .toList(),
+        progress);
+  }
+
+  private List<float[]> await(List<Encoding> texts, Progress progress) {
+    ScoringBatches.Call call = batches.call(texts, progress::done);
     engine.post(() -> batches.add(call));
     List<float[]> all = call.await();
     for (int i = 0; i < all.size(); i++) {
@@ -277,15 +328,37 @@ public final class Classifier implements AutoCloseable {
     return all;
   }
 
-  private List<float[]> compute(List<int[]> batch) {
+  private List<float[]> compute(List<Encoding> batch) {
     workspace.reset();
-    tape.begin(false, 0);
-    Tensor logits = model.logits(tape, Ragged.of(batch, config.vocabSize(), workspace)).value();
+    List<int[]> ids = batch.stream().map(Encoding::ids).toList();
+    Ragged tokens = Ragged.of(ids, model.vocabSize(), workspace);
+    Tensor logits = model.logits(tokens, types(batch, tokens.tokens()));
     List<float[]> rows = new ArrayList<>(batch.size());
     for (int i = 0; i < batch.size(); i++) {
       rows.add(logits.row(i));
     }
     return rows;
+  }
+
+  /** Returns the types of a batch's tokens; null where all are of the first type. */
+  private Tensor types(List<Encoding> batch, int tokens) {
+    if (model.tokenTypes() == 0
+        || batch.stream().allMatch(each -> Arrays.stream(each.types()).allMatch(t -> t == 0))) {
+      return null;
+    }
+    Tensor types = workspace.tensor(DType.INT32, tokens);
+    long at = 0;
+    for (Encoding each : batch) {
+      for (int type : each.types()) {
+        if (type >= model.tokenTypes()) {
+          throw new InvalidInputException(
+              "%s: the tokenizer gives a pair's second text the token type %d, but the model has %d"
+                  .formatted(folder, type, model.tokenTypes()));
+        }
+        types.memory().setAtIndex(ValueLayout.JAVA_INT, at++, type);
+      }
+    }
+    return types;
   }
 
   /** Names a text's logits and turns them into probabilities. */
@@ -308,7 +381,7 @@ public final class Classifier implements AutoCloseable {
   /** Returns the probability of each label; see {@link Scores}. */
   public double[] probabilities(float[] logits) {
     double[] probability = new double[logits.length];
-    if (config.multiLabel()) {
+    if (model.multiLabel()) {
       for (int i = 0; i < logits.length; i++) {
         probability[i] = 1 / (1 + Math.exp(-logits[i]));
       }

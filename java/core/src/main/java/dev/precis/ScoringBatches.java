@@ -2,6 +2,7 @@ package dev.precis;
 
 import dev.precis.io.FlightRecorder;
 import dev.precis.io.PendingCall;
+import dev.precis.text.Encoding;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -17,7 +18,7 @@ import java.util.stream.IntStream;
 final class ScoringBatches {
   /** A call's texts. */
   final class Call {
-    private final List<int[]> texts;
+    private final List<Encoding> texts;
     private final int[] order;
     private final IntConsumer progress;
     private final float[][] logits;
@@ -25,7 +26,7 @@ final class ScoringBatches {
     private volatile boolean cancelled;
     private int next;
 
-    private Call(List<int[]> texts, IntConsumer progress) {
+    private Call(List<Encoding> texts, IntConsumer progress) {
       this.texts = texts;
       this.progress = progress;
       logits = new float[texts.size()][];
@@ -33,7 +34,7 @@ final class ScoringBatches {
       order =
           IntStream.range(0, texts.size())
               .boxed()
-              .sorted(Comparator.comparingInt(i -> texts.get(i).length))
+              .sorted(Comparator.comparingInt(i -> texts.get(i).length()))
               .mapToInt(Integer::intValue)
               .toArray();
     }
@@ -47,7 +48,7 @@ final class ScoringBatches {
       return next < order.length;
     }
 
-    private int[] nextText() {
+    private Encoding nextText() {
       return texts.get(order[next]);
     }
   }
@@ -55,7 +56,7 @@ final class ScoringBatches {
   /** A text of a batch. */
   private record Text(Call call, int index) {}
 
-  private final Function<List<int[]>, List<float[]>> model;
+  private final Function<List<Encoding>, List<float[]>> model;
   private final int mostTokens;
   private final List<Call> calls = new ArrayList<>();
 
@@ -65,7 +66,7 @@ final class ScoringBatches {
    * @param model computes the logits of a batch of texts
    * @param mostTokens of a batch; a longer text is a batch of its own
    */
-  ScoringBatches(Function<List<int[]>, List<float[]>> model, int mostTokens) {
+  ScoringBatches(Function<List<Encoding>, List<float[]>> model, int mostTokens) {
     this.model = model;
     this.mostTokens = mostTokens;
   }
@@ -75,7 +76,7 @@ final class ScoringBatches {
    *
    * @param progress receives the number of texts that are done
    */
-  Call call(List<int[]> texts, IntConsumer progress) {
+  Call call(List<Encoding> texts, IntConsumer progress) {
     return new Call(texts, progress);
   }
 
@@ -114,8 +115,9 @@ final class ScoringBatches {
     while (more) {
       more = false;
       for (Call each : calls) {
-        if (each.hasNext() && (batch.isEmpty() || tokens + each.nextText().length <= mostTokens)) {
-          tokens += each.nextText().length;
+        if (each.hasNext()
+            && (batch.isEmpty() || tokens + each.nextText().length() <= mostTokens)) {
+          tokens += each.nextText().length();
           batch.add(new Text(each, each.order[each.next++]));
           more = true;
         }
@@ -129,7 +131,7 @@ final class ScoringBatches {
 
   private void score(List<Text> batch) {
     List<Call> of = batch.stream().map(Text::call).distinct().toList();
-    List<int[]> texts = batch.stream().map(each -> each.call.texts.get(each.index)).toList();
+    List<Encoding> texts = batch.stream().map(each -> each.call.texts.get(each.index)).toList();
     ScoringEvent event = FlightRecorder.PRESENT ? ScoringEvent.start() : null;
     List<float[]> logits;
     try {
@@ -140,7 +142,7 @@ final class ScoringBatches {
     }
     if (event != null) {
       event.texts = texts.size();
-      event.tokens = texts.stream().mapToInt(each -> each.length).sum();
+      event.tokens = texts.stream().mapToInt(Encoding::length).sum();
       event.commit();
     }
     for (int i = 0; i < batch.size(); i++) {

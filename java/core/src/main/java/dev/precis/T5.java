@@ -20,6 +20,7 @@ import dev.precis.io.FlightRecorder;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Resources;
 import dev.precis.ops.Ops;
+import dev.precis.t5.FirstTokens;
 import dev.precis.t5.GenerationConfig;
 import dev.precis.t5.MeanStates;
 import dev.precis.t5.T5Config;
@@ -93,6 +94,7 @@ public final class T5 implements AutoCloseable {
   private final Path merged; // the adapter that changed the weights, or null
   private final ModelAdapters adapters;
   private final MeanStates means;
+  private final FirstTokens firstTokens;
 
   /**
    * Options of loading. The defaults: the checkpoint's own type, the CPU with every core, no
@@ -236,6 +238,7 @@ public final class T5 implements AutoCloseable {
     adapters = engine.add(new ModelAdapters(engine, weights, options.adapters));
     options.namedAdapters.forEach(this::pack);
     means = engine.add(new MeanStates(model));
+    firstTokens = engine.add(new FirstTokens(model));
     scheduler =
         engine.add(
             new RequestScheduler(
@@ -545,6 +548,32 @@ public final class T5 implements AutoCloseable {
           adapters.require(adapter).use();
           try {
             return means.of(sources);
+          } finally {
+            adapters.require(null).use();
+          }
+        });
+  }
+
+  /**
+   * Returns the log-probabilities of tokens as the first that the model would generate: a model
+   * that answers with a word, read as a judge. It runs between two steps of the requests.
+   *
+   * @param sources token ids of each source, its end token included
+   * @param tokens ids of the answers' tokens
+   * @param adapter name of an adapter that the model keeps; null: the default adapters
+   * @return for each source, in order, a log-probability for each token
+   * @throws InvalidInputException if a source is empty or an id is outside the vocabulary, or if
+   *     the model keeps no adapter of this name
+   */
+  public List<double[]> firstTokenLogProbabilities(
+      List<int[]> sources, int[] tokens, String adapter) {
+    Ragged.check(sources, model.config().vocabSize());
+    Ragged.check(List.of(tokens), model.config().vocabSize());
+    return engine.ask(
+        () -> {
+          adapters.require(adapter).use();
+          try {
+            return firstTokens.logProbabilities(sources, tokens);
           } finally {
             adapters.require(null).use();
           }

@@ -39,7 +39,7 @@ final class UsageTest {
         "evaluate --data d.jsonl                   | --candidate=",
         "rouge                                     | --predictions=",
         "rouge --predictions p.jsonl               | --references=",
-        "score --input f                           | --reward-model=",
+        "score --input f                           | --reward-model or --judge is missing",
         "score --reward-model r                    | --input=",
         "data                                      | --output=",
         "compare                                   | RUN",

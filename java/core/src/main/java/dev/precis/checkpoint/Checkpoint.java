@@ -60,8 +60,8 @@ public final class Checkpoint implements AutoCloseable {
   /**
    * Opens the first of {@code model.safetensors}, {@code model.safetensors.index.json} with its
    * shards, {@code pytorch_model.bin}, {@code pytorch_model.bin.index.json} with its shards that
-   * the folder has. Where its {@code config.json} is that of a T5 or a RoBERTa, the tensors get the
-   * names that transformers gives them, whatever program saved them.
+   * the folder has. Where its {@code config.json} is that of a model known here, the tensors get
+   * the names that transformers gives them, whatever program saved them.
    *
    * @throws InvalidInputException if the folder or its files cannot be used
    * @throws UncheckedIOException if reading fails

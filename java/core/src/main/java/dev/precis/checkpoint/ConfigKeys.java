@@ -45,7 +45,16 @@ public final class ConfigKeys {
   public static final ConfigKeys T5 = new ConfigKeys("T5, mT5, UMT5, ByT5");
 
   /** The keys of RoBERTa. */
-  public static final ConfigKeys ROBERTA = new ConfigKeys("RoBERTa");
+  public static final ConfigKeys ROBERTA = new ConfigKeys("RoBERTa, XLM-RoBERTa");
+
+  /** The keys of BERT. */
+  public static final ConfigKeys BERT = new ConfigKeys("BERT");
+
+  /** The keys of DistilBERT. */
+  public static final ConfigKeys DISTILBERT = new ConfigKeys("DistilBERT");
+
+  /** The keys of ELECTRA. */
+  public static final ConfigKeys ELECTRA = new ConfigKeys("ELECTRA");
 
   /** The keys of PEFT's {@code adapter_config.json}. */
   public static final ConfigKeys ADAPTER = new ConfigKeys("LoRA and DoRA adapters");
@@ -96,39 +105,98 @@ public final class ConfigKeys {
     T5.refused("add_cross_attention", "the decoder always has it, the encoder never");
     common(T5);
 
-    ROBERTA.followed("model_type", "`roberta`; default `roberta`");
+    ROBERTA.followed("model_type", "`roberta` or `xlm-roberta`; default `roberta`");
     ROBERTA.followed("vocab_size", "needed");
-    ROBERTA.followed("hidden_size", "default 768");
-    ROBERTA.followed("num_hidden_layers", "default 12");
-    ROBERTA.followed("num_attention_heads", "default 12");
-    ROBERTA.followed("intermediate_size", "default 3072");
-    ROBERTA.followed("hidden_act", "default `gelu`");
-    ROBERTA.followed("hidden_dropout_prob", "default 0.1; training alone drops");
-    ROBERTA.followed("attention_probs_dropout_prob", "default 0.1; training alone drops");
-    ROBERTA.followed("classifier_dropout", "default `hidden_dropout_prob`");
-    ROBERTA.followed("max_position_embeddings", "default 512");
-    ROBERTA.followed("type_vocab_size", "default 2");
-    ROBERTA.followed("initializer_range", "default 0.02; of a new head");
-    ROBERTA.followed("layer_norm_eps", "default 1e-12");
-    ROBERTA.followed("pad_token_id", "default 1");
-    ROBERTA.followed("id2label", "the classes' names");
-    ROBERTA.followed("label2id", "must be `id2label` the other way round");
-    ROBERTA.followed("num_labels", "the number of classes where `id2label` is missing; default 2");
-    ROBERTA.followed("problem_type", "`multi_label_classification` makes each label a yes or no");
-    ROBERTA.followed("position_embedding_type", "`absolute` alone is supported");
-    ROBERTA.followed("is_decoder", "false alone is supported");
-    ROBERTA.followed("add_cross_attention", "false alone is supported");
-    ROBERTA.effectless("bos_token_id", "the tokenizer's files decide");
-    ROBERTA.effectless("eos_token_id", "the tokenizer's files decide");
-    ROBERTA.effectless("use_cache", "an encoder has no cache");
-    ROBERTA.effectless("tie_word_embeddings", "a classifier has no output embedding");
-    ROBERTA.effectless("is_encoder_decoder", "a classifier is an encoder");
-    ROBERTA.effectless("output_past", "an encoder has no cache");
-    ROBERTA.effectless("tokenizer_class", "the tokenizer's files decide");
-    ROBERTA.effectless("task_specific_params", "they are for generation");
-    ROBERTA.effectless("tie_encoder_decoder", "a classifier is an encoder");
-    common(ROBERTA);
+    bertEncoder(ROBERTA, "1");
+    BERT.followed("model_type", "`bert`");
+    BERT.followed("vocab_size", "default 30522");
+    bertEncoder(BERT, "0");
+    for (String name :
+        List.of(
+            "pooler_fc_size",
+            "pooler_num_attention_heads",
+            "pooler_num_fc_layers",
+            "pooler_size_per_head",
+            "pooler_type",
+            "directionality")) {
+      BERT.effectless(name, "transformers does not read it either");
+    }
+    ELECTRA.followed("model_type", "`electra`");
+    ELECTRA.followed("vocab_size", "default 30522");
+    ELECTRA.followed(
+        "embedding_size",
+        "default 128; embeddings of another width than `hidden_size` are projected");
+    bertEncoder(ELECTRA, "0");
+    for (String name :
+        List.of(
+            "summary_type",
+            "summary_use_proj",
+            "summary_activation",
+            "summary_last_dropout",
+            "summary_proj_to_labels",
+            "summary_first_dropout",
+            "generator_size",
+            "generator_hidden_size")) {
+      ELECTRA.effectless(name, "it belongs to another head");
+    }
+    DISTILBERT.followed("model_type", "`distilbert`");
+    DISTILBERT.followed("vocab_size", "default 30522");
+    DISTILBERT.followed("dim", "default 768");
+    DISTILBERT.followed("hidden_size", "another name of `dim`");
+    DISTILBERT.followed("n_layers", "default 6");
+    DISTILBERT.followed("num_hidden_layers", "another name of `n_layers`");
+    DISTILBERT.followed("n_heads", "default 12");
+    DISTILBERT.followed("num_attention_heads", "another name of `n_heads`");
+    DISTILBERT.followed("hidden_dim", "default 3072");
+    DISTILBERT.followed("activation", "default `gelu`");
+    DISTILBERT.followed("dropout", "default 0.1; training alone drops");
+    DISTILBERT.followed("attention_dropout", "default 0.1; training alone drops");
+    DISTILBERT.followed("seq_classif_dropout", "default 0.2; training alone drops");
+    DISTILBERT.followed("max_position_embeddings", "default 512");
+    DISTILBERT.effectless("sinusoidal_pos_embds", "the checkpoint holds the positions' table");
+    DISTILBERT.effectless("qa_dropout", "it belongs to another head");
+    DISTILBERT.effectless("tie_weights_", "a classifier has no output embedding");
+    classifierKeys(DISTILBERT, "0");
     adapter();
+  }
+
+  /** Adds the keys that BERT and its relatives share. */
+  private static void bertEncoder(ConfigKeys to, String padding) {
+    to.followed("hidden_size", "default 768");
+    to.followed("num_hidden_layers", "default 12");
+    to.followed("num_attention_heads", "default 12");
+    to.followed("intermediate_size", "default 3072");
+    to.followed("hidden_act", "default `gelu`");
+    to.followed("hidden_dropout_prob", "default 0.1; training alone drops");
+    to.followed("attention_probs_dropout_prob", "default 0.1; training alone drops");
+    to.followed("classifier_dropout", "default `hidden_dropout_prob`");
+    to.followed("max_position_embeddings", "default 512");
+    to.followed("type_vocab_size", "default 2");
+    to.followed("layer_norm_eps", "default 1e-12");
+    classifierKeys(to, padding);
+  }
+
+  /** Adds the keys that every classifier has, and those without effect on one. */
+  private static void classifierKeys(ConfigKeys to, String padding) {
+    to.followed("initializer_range", "default 0.02; of a new head");
+    to.followed("pad_token_id", "default " + padding);
+    to.followed("id2label", "the classes' names");
+    to.effectless("label2id", "`id2label` alone names the classes");
+    to.followed("num_labels", "the number of classes where `id2label` is missing; default 2");
+    to.followed("problem_type", "`multi_label_classification` makes each label a yes or no");
+    to.followed("position_embedding_type", "`absolute` alone is supported");
+    to.followed("is_decoder", "false alone is supported");
+    to.followed("add_cross_attention", "false alone is supported");
+    to.effectless("bos_token_id", "the tokenizer's files decide");
+    to.effectless("eos_token_id", "the tokenizer's files decide");
+    to.effectless("use_cache", "an encoder has no cache");
+    to.effectless("tie_word_embeddings", "a classifier has no output embedding");
+    to.effectless("is_encoder_decoder", "a classifier is an encoder");
+    to.effectless("output_past", "an encoder has no cache");
+    to.effectless("tokenizer_class", "the tokenizer's files decide");
+    to.effectless("task_specific_params", "they are for generation");
+    to.effectless("tie_encoder_decoder", "a classifier is an encoder");
+    common(to);
   }
 
   private static void adapter() {

@@ -28,7 +28,8 @@ public final class ModelFolder {
           "added_tokens.json",
           "spiece.model",
           "vocab.json",
-          "merges.txt");
+          "merges.txt",
+          "vocab.txt");
 
   private ModelFolder() {}
 

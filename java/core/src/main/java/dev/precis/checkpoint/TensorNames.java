@@ -21,9 +21,9 @@ import java.util.stream.Collectors;
  *
  * <p>It removes the wrappers' segments ({@code module.}, {@code _orig_mod.}), any prefix before a
  * name that the model has ({@code pretrained_model.}, {@code transformer.}), and the old spelling
- * {@code LayerNorm.gamma}; it adds {@code roberta.} where an encoder was saved alone; and it finds
- * the embedding of a T5 under each of the names that share it. Two tensors that come to one name
- * must have the same contents.
+ * {@code LayerNorm.gamma}; it adds {@code roberta.} or its like where an encoder was saved alone;
+ * and it finds the embedding of a T5 under each of the names that share it. Two tensors that come
+ * to one name must have the same contents.
  */
 public final class TensorNames {
   /** Segments that wrappers of PyTorch put into names; no model has a layer named so. */
@@ -41,7 +41,6 @@ public final class TensorNames {
   private static final int SHOWN = 100;
   private static final String SHARED = "shared.weight";
   private static final String HEAD = "lm_head.weight";
-  private static final String ROBERTA_PREFIX = "roberta.";
 
   /** The names of the embedding where {@code shared.weight} is missing. */
   private static final List<String> EMBEDDINGS =
@@ -63,32 +62,64 @@ public final class TensorNames {
           "(?:^|\\.)(?<layer>(?:encoder|decoder)\\.(?:block\\.\\d|final_layer_norm\\.|embed_tokens\\.)"
               + "|lm_head\\.|shared\\.)");
 
+  /** Tensors of an encoder of BERT's kind, behind the model's own name. */
+  private static final String BERT_ENCODER =
+      "embeddings\\.(?:word_embeddings|position_embeddings|token_type_embeddings|LayerNorm)\\.\\w+"
+          + "|embeddings\\.position_ids"
+          + "|encoder\\.layer\\.\\d{1,4}\\.(?:attention|intermediate|output)\\.[A-Za-z0-9_.]+"
+          + "|pooler\\.dense\\.\\w+";
+
+  /** Names of an encoder that was saved alone. */
+  private static final Pattern BARE_ENCODER =
+      Pattern.compile("(?:embeddings|embeddings_project|encoder|transformer|pooler)\\..*");
+
   /** Families of models, which differ in their names. */
   enum Family {
     T5(
+        "",
         "(?:(?:shared|(?:encoder|decoder)\\.embed_tokens|lm_head(?:\\.0)?)\\.weight"
             + "|(?:encoder|decoder)\\.block\\.\\d{1,4}\\.layer\\.\\d\\."
             + "(?:SelfAttention|EncDecAttention|DenseReluDense|layer_norm)\\.[A-Za-z0-9_.]+"
-            + "|(?:encoder|decoder)\\.final_layer_norm\\.weight)",
+            + "|(?:encoder|decoder)\\.final_layer_norm\\.weight|classifier\\.(?:weight|bias))",
         // Copies of the embedding, and a table of old T5 files that no version reads.
         "(?:encoder|decoder)\\.embed_tokens\\.weight"
             + "|.*EncDecAttention\\.relative_attention_bias\\.weight"),
     ROBERTA(
-        "(?:(?:roberta\\.)?(?:embeddings\\."
-            + "(?:word_embeddings|position_embeddings|token_type_embeddings|LayerNorm)\\.\\w+"
-            + "|embeddings\\.position_ids"
-            + "|encoder\\.layer\\.\\d{1,4}\\.(?:attention|intermediate|output)\\.[A-Za-z0-9_.]+"
-            + "|pooler\\.dense\\.\\w+)"
+        "roberta.",
+        "(?:(?:roberta\\.)?(?:"
+            + BERT_ENCODER
+            + ")"
             + "|classifier\\.(?:dense|out_proj)\\.\\w+"
             + "|lm_head\\.(?:bias|(?:dense|layer_norm|decoder)\\.\\w+))",
         // A classifier reads neither the pooler nor the head of the pretraining.
         "roberta\\.pooler\\.dense\\.\\w+"
-            + "|lm_head\\.(?:bias|(?:dense|layer_norm|decoder)\\.\\w+)");
+            + "|lm_head\\.(?:bias|(?:dense|layer_norm|decoder)\\.\\w+)"),
+    BERT(
+        "bert.",
+        "(?:(?:bert\\.)?(?:" + BERT_ENCODER + ")|classifier\\.\\w+|cls\\.[A-Za-z0-9_.]+)",
+        "cls\\..*"),
+    DISTILBERT(
+        "distilbert.",
+        "(?:(?:distilbert\\.)?(?:embeddings\\.(?:word_embeddings|position_embeddings|LayerNorm)\\.\\w+"
+            + "|transformer\\.layer\\.\\d{1,4}\\."
+            + "(?:attention|ffn|sa_layer_norm|output_layer_norm)\\.[A-Za-z0-9_.]+)"
+            + "|(?:pre_classifier|classifier)\\.\\w+"
+            + "|vocab_(?:transform|layer_norm|projector)\\.\\w+)",
+        "vocab_(?:transform|layer_norm|projector)\\.\\w+"),
+    ELECTRA(
+        "electra.",
+        "(?:(?:electra\\.)?(?:embeddings_project\\.\\w+|"
+            + BERT_ENCODER
+            + ")|classifier\\.(?:dense|out_proj)\\.\\w+"
+            + "|(?:discriminator_predictions|generator_predictions|generator_lm_head)\\.[A-Za-z0-9_.]+)",
+        "(?:discriminator_predictions|generator_predictions|generator_lm_head)\\..*");
 
+    private final String prefix; // of an encoder's tensors
     private final Pattern names;
     private final Pattern harmless;
 
-    Family(String names, String harmless) {
+    Family(String prefix, String names, String harmless) {
+      this.prefix = prefix;
       this.names = Pattern.compile(names);
       this.harmless = Pattern.compile(ANY_HARMLESS + harmless);
     }
@@ -112,10 +143,13 @@ public final class TensorNames {
         config
             .optionalText("model_type")
             .orElse(config.has("d_model") ? "t5" : config.has("hidden_size") ? "roberta" : "");
-    return switch (type) {
+    return switch (type.startsWith("HHEMv2") ? "t5" : type) {
       case "t5", "mt5", "umt5" ->
           new TensorNames(Family.T5, config.bool("tie_word_embeddings", true));
-      case "roberta" -> new TensorNames(Family.ROBERTA, false);
+      case "roberta", "xlm-roberta" -> new TensorNames(Family.ROBERTA, false);
+      case "bert" -> new TensorNames(Family.BERT, false);
+      case "distilbert" -> new TensorNames(Family.DISTILBERT, false);
+      case "electra" -> new TensorNames(Family.ELECTRA, false);
       default -> null;
     };
   }
@@ -191,8 +225,7 @@ public final class TensorNames {
     if (family == Family.T5) {
       return name.equals("lm_head.0.weight") ? HEAD : name;
     }
-    boolean bare = name.matches("(?:embeddings|encoder|pooler)\\..*");
-    return bare ? ROBERTA_PREFIX + name : name;
+    return BARE_ENCODER.matcher(name).matches() ? family.prefix + name : name;
   }
 
   /** Removes the segments of wrappers, and PEFT's of a layer that no longer has an adapter. */

@@ -75,6 +75,16 @@ final class RowReader {
    * @param keys the fields that it can be in; the first that is present counts
    */
   TextRow text(Row row, List<String> keys) {
+    return text(row, keys, List.of("prompt"));
+  }
+
+  /**
+   * Returns a text to evaluate, and what it answers.
+   *
+   * @param keys the fields that the text can be in; the first that is present counts
+   * @param promptKeys likewise of what it answers, which may be missing
+   */
+  TextRow text(Row row, List<String> keys, List<String> promptKeys) {
     String key = null;
     for (String each : keys) {
       String found = row.find(each);
@@ -94,9 +104,15 @@ final class RowReader {
                   row.fieldNames()));
     }
     String text = row.bounded(key, "a text");
-    String promptKey = row.find("prompt");
+    String promptKey = null;
+    for (String each : promptKeys) {
+      String found = row.find(each);
+      if (promptKey == null && found != null && row.has(found) && !found.equals(key)) {
+        promptKey = found;
+      }
+    }
     String prompt =
-        promptKey == null || !row.has(promptKey) || key.equals(promptKey)
+        promptKey == null
             ? null
             : Conversation.isConversation(row.fields().get(promptKey))
                 ? Conversation.of(row, promptKey).prompt()

@@ -30,13 +30,25 @@ public final class TextReader {
    * @throws java.io.UncheckedIOException if it cannot be read
    */
   public static List<TextRow> read(Path data, String field, DataOptions options) {
+    return read(data, field, List.of("prompt"), options);
+  }
+
+  /**
+   * Reads all texts of a file or folder, and what each answers; see the method without fields for
+   * that.
+   *
+   * @param promptFields fields that what a text answers can be in; the first that is present counts
+   */
+  public static List<TextRow> read(
+      Path data, String field, List<String> promptFields, DataOptions options) {
     return TextLines.isText(data, options)
         ? TextLines.read(
             data,
             "text",
             options,
             (line, number, where) -> new TextRow(Long.toString(number), line, null, where))
-        : DataRows.read(data, "text", options, (row, reader) -> reader.text(row, fields(field)));
+        : DataRows.read(
+            data, "text", options, (row, reader) -> reader.text(row, fields(field), promptFields));
   }
 
   /** Reads all texts of a file that have a label; see the method with options. */

@@ -3,7 +3,6 @@ package dev.precis.encoder;
 import dev.precis.encoder.EncoderWeights.Layer;
 import dev.precis.encoder.EncoderWeights.Norm;
 import dev.precis.io.InvalidInputException;
-import dev.precis.ops.Activation;
 import dev.precis.ops.Attention;
 import dev.precis.ops.Ops;
 import dev.precis.ops.Tape;
@@ -15,13 +14,13 @@ import java.lang.foreign.ValueLayout;
 import java.util.List;
 
 /**
- * A RoBERTa that classifies sequences, on a {@link Tape}: transformers'
- * RobertaForSequenceClassification, with its dropout where the tape records.
+ * An encoder that classifies sequences, on a {@link Tape}: transformers'
+ * RobertaForSequenceClassification and its relatives, with their dropout where the tape records.
  *
  * <pre>
- *   x = norm(word + position + type)
+ *   x = project(norm(word + position + type))                       no projection but ELECTRA's
  *   x = norm(x + attention(x));  x = norm(x + out(gelu(in(x))))     for each layer
- *   logits = outProjection(tanh(dense(x of the first token)))
+ *   logits = outProjection(act(dense(x of the first token)))        act as the family's head has it
  * </pre>
  *
  * <p>Sequences lie one behind the other, without padding. Not thread-safe.
@@ -72,6 +71,18 @@ public final class EncoderClassifier {
    * @throws InvalidInputException where a sequence is longer than the model has positions
    */
   public Variable logits(Tape tape, Ragged tokens) {
+    return logits(tape, tokens, null);
+  }
+
+  /**
+   * Computes the logits of each sequence, of tokens that have types.
+   *
+   * @param tokens each sequence with its special tokens
+   * @param types (tokens) int32: the type of each token; null: all are of the type 0
+   * @return (sequences, labels) float32
+   * @throws InvalidInputException where a sequence is longer than the model has positions
+   */
+  public Variable logits(Tape tape, Ragged tokens, Tensor types) {
     if (tokens.longest() > config.maxTokens()) {
       throw new InvalidInputException(
           "A sequence has %d tokens, but the model reads at most %d: cut it"
@@ -79,7 +90,7 @@ public final class EncoderClassifier {
     }
     float hiddenDropout = rate(tape, config.hiddenDropout());
     float headDropout = rate(tape, config.classifierDropout());
-    Variable x = embed(tape, tokens, hiddenDropout);
+    Variable x = embed(tape, tokens, types, hiddenDropout);
     for (Layer layer : weights.layers()) {
       x =
           tape.block(
@@ -88,9 +99,11 @@ public final class EncoderClassifier {
                   y -> attention(tape, layer, y, tokens, hiddenDropout),
                   y -> feedForward(tape, layer, y, hiddenDropout)));
     }
-    Variable first = tape.dropout(tape.rows(x, firstTokens(tape, tokens)), headDropout);
+    EncoderFamily.Head head = config.family().head();
+    Variable first = tape.rows(x, firstTokens(tape, tokens));
+    first = head.dropsInput() ? tape.dropout(first, headDropout) : first;
     Variable hidden = weights.dense().apply(tape, first, DType.FLOAT32);
-    hidden = tape.activation(hidden, Activation.TANH, false, like(tape, hidden.value()));
+    hidden = tape.activation(hidden, head.activation(), false, like(tape, hidden.value()));
     hidden = tape.dropout(hidden, headDropout);
     return weights.outProjection().apply(tape, hidden, DType.FLOAT32);
   }
@@ -103,17 +116,32 @@ public final class EncoderClassifier {
     return tape.workspace().tensor(tensor.dtype(), tensor.rows(), tensor.columns());
   }
 
-  private Variable embed(Tape tape, Ragged tokens, float dropout) {
+  private Variable embed(Tape tape, Ragged tokens, Tensor types, float dropout) {
     Variable x = tape.embedding(weights.words(), tokens.ids(), 0);
     x = tape.addEmbedding(x, weights.positions(), positions(tape, tokens));
-    x = tape.addBias(x, weights.type());
-    return norm(tape, x, weights.norm(), dropout);
+    if (types != null) {
+      x = tape.addEmbedding(x, weights.types(), types);
+    } else if (weights.type() != null) {
+      x = tape.addBias(x, weights.type());
+    }
+    x = norm(tape, x, weights.norm(), dropout);
+    return weights.projection() == null ? x : project(tape, x);
   }
 
-  /** Positions count from behind the padding's id; padding in the text itself has its own. */
+  /** Begins the residual stream with the embeddings in its width. */
+  private Variable project(Tape tape, Variable x) {
+    Tensor zero = tape.workspace().tensor(DType.FLOAT32, x.value().rows(), config.hiddenSize());
+    tape.ops().zero(zero);
+    return weights.projection().addTo(tape, x, tape.lasting(zero, false), 0);
+  }
+
+  /**
+   * Makes the positions: from 0 on or, in a RoBERTa, from behind the padding's id, where padding in
+   * the text itself has its own.
+   */
   private Tensor positions(Tape tape, Ragged tokens) {
     Tensor positions = tape.workspace().tensor(DType.INT32, tokens.tokens());
-    int pad = config.padTokenId();
+    int pad = config.family().isRoberta() ? config.padTokenId() : -1;
     for (int s = 0; s < tokens.sequences(); s++) {
       int next = pad + 1;
       for (int i = tokens.begin(s); i < tokens.begin(s + 1); i++) {

@@ -1,6 +1,5 @@
 package dev.precis.encoder;
 
-import dev.precis.checkpoint.ConfigKeys;
 import dev.precis.checkpoint.ModelFolder;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
@@ -13,15 +12,17 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * The shape of a RoBERTa that classifies sequences (Liu et al. 2019), as {@code config.json} gives
- * it.
+ * The shape of an encoder that classifies sequences, as {@code config.json} gives it.
  *
+ * @param family the names of its tensors and the form of its head
  * @param vocabSize rows of the embedding
+ * @param embeddingSize width of the embeddings; where it is not hiddenSize, as in an ELECTRA, they
+ *     are projected
  * @param hiddenSize width of the residual stream
  * @param intermediateSize width of the feed-forward layer
- * @param maxPositions rows of the position embedding; the first {@code padTokenId + 1} are not for
- *     tokens
- * @param typeVocabSize rows of the token type embedding, of which only the first is used
+ * @param maxPositions rows of the position embedding; of a RoBERTa's the first {@code padTokenId +
+ *     1} are not for tokens
+ * @param typeVocabSize rows of the token type embedding; 0: there is none
  * @param hiddenDropout probability with which training drops an element of a layer's output
  * @param attentionDropout likewise of an attention probability
  * @param classifierDropout likewise of what the head reads
@@ -30,7 +31,9 @@ import java.util.Map;
  *     else that of a softmax over all
  */
 public record EncoderConfig(
+    EncoderFamily family,
     int vocabSize,
+    int embeddingSize,
     int hiddenSize,
     int intermediateSize,
     int numLayers,
@@ -46,12 +49,6 @@ public record EncoderConfig(
     List<String> labels,
     boolean multiLabel) {
 
-  /** The beginning of the names of all tensors but the head's. */
-  static final String PREFIX = "roberta.";
-
-  /** The beginning of the names of the head's tensors. */
-  static final String HEAD = "classifier.";
-
   private static final int LARGEST = 1 << 20;
   private static final int MOST_LABELS = 10_000;
 
@@ -63,46 +60,98 @@ public record EncoderConfig(
   /**
    * Reads {@code config.json} of a model folder.
    *
-   * @throws InvalidInputException where it is missing, is not a RoBERTa's, or makes no sense
+   * @throws InvalidInputException where it is missing, is of no family known here, or makes no
+   *     sense
    */
   public static EncoderConfig read(Path folder) {
     Path file = ModelFolder.config(folder);
     JsonObject json = Json.readObject(file);
-    String type = json.optionalText("model_type").orElse("roberta");
-    if (!type.equals("roberta")) {
-      throw new InvalidInputException(
-          file + " describes a model of type " + type + ", not a RoBERTa: give a RoBERTa folder");
-    }
-    ConfigKeys.ROBERTA.check(json);
+    EncoderFamily family = EncoderFamily.of(json);
+    family.keys().check(json);
     requireSupported(json);
-    int vocab = json.integer("vocab_size", 1, 1 << 24);
+    return family == EncoderFamily.DISTILBERT ? distilBert(json) : bert(json, family);
+  }
+
+  private static EncoderConfig bert(JsonObject json, EncoderFamily family) {
+    boolean roberta = family.isRoberta();
+    int vocab = vocabSize(json, roberta);
     int hidden = json.integer("hidden_size", 1, LARGEST, 768);
     int heads = json.integer("num_attention_heads", 1, 1024, 12);
     if (hidden % heads != 0) {
       throw json.wrong("hidden_size", "a multiple of num_attention_heads, which is " + heads);
     }
-    int pad = json.integer("pad_token_id", 0, vocab - 1, 1);
+    int pad = json.integer("pad_token_id", 0, vocab - 1, roberta ? 1 : 0);
     float hiddenDropout = rate(json, "hidden_dropout_prob", 0.1);
     List<String> labels = labels(json);
     return new EncoderConfig(
+        family,
         vocab,
+        family == EncoderFamily.ELECTRA ? json.integer("embedding_size", 1, LARGEST, 128) : hidden,
         hidden,
         json.integer("intermediate_size", 1, LARGEST, 3072),
         json.integer("num_hidden_layers", 1, 1024, 12),
         heads,
-        json.integer("max_position_embeddings", pad + 4, LARGEST, 512),
+        json.integer("max_position_embeddings", roberta ? pad + 4 : 4, LARGEST, 512),
         json.integer("type_vocab_size", 1, 1024, 2),
         epsilon(json),
-        activation(json),
+        activation(json, "hidden_act"),
         hiddenDropout,
         rate(json, "attention_probs_dropout_prob", 0.1),
         rate(json, "classifier_dropout", hiddenDropout),
         pad,
         labels,
-        labels.size() == 1
-            || json.optionalText("problem_type")
-                .filter("multi_label_classification"::equals)
-                .isPresent());
+        multiLabel(json, labels));
+  }
+
+  private static EncoderConfig distilBert(JsonObject json) {
+    int vocab = vocabSize(json, false);
+    int hidden = size(json, "dim", "hidden_size", LARGEST, 768);
+    int heads = size(json, "n_heads", "num_attention_heads", 1024, 12);
+    if (hidden % heads != 0) {
+      throw json.wrong("dim", "a multiple of n_heads, which is " + heads);
+    }
+    List<String> labels = labels(json);
+    return new EncoderConfig(
+        EncoderFamily.DISTILBERT,
+        vocab,
+        hidden,
+        hidden,
+        json.integer("hidden_dim", 1, LARGEST, 3072),
+        size(json, "n_layers", "num_hidden_layers", 1024, 6),
+        heads,
+        json.integer("max_position_embeddings", 4, LARGEST, 512),
+        0,
+        1e-12f,
+        activation(json, "activation"),
+        rate(json, "dropout", 0.1),
+        rate(json, "attention_dropout", 0.1),
+        rate(json, "seq_classif_dropout", 0.2),
+        json.integer("pad_token_id", 0, vocab - 1, 0),
+        labels,
+        multiLabel(json, labels));
+  }
+
+  /** Reads the vocabulary's size, which a RoBERTa must give; the others have BERT's. */
+  private static int vocabSize(JsonObject json, boolean needed) {
+    return needed
+        ? json.integer("vocab_size", 1, 1 << 24)
+        : json.integer("vocab_size", 1, 1 << 24, 30522);
+  }
+
+  /** Reads a size that has two names. */
+  private static int size(JsonObject json, String key, String other, int most, int otherwise) {
+    int size = json.integer(other, 1, most, json.integer(key, 1, most, otherwise));
+    if (json.has(key) && size != json.integer(key, 1, most)) {
+      throw json.wrong(other, "the same as " + key + ", whose other name it is");
+    }
+    return size;
+  }
+
+  private static boolean multiLabel(JsonObject json, List<String> labels) {
+    return labels.size() == 1
+        || json.optionalText("problem_type")
+            .filter("multi_label_classification"::equals)
+            .isPresent();
   }
 
   private static void requireSupported(JsonObject json) {
@@ -133,13 +182,13 @@ public record EncoderConfig(
     return (float) rate;
   }
 
-  private static Activation activation(JsonObject json) {
-    return switch (json.optionalText("hidden_act").orElse("gelu")) {
+  private static Activation activation(JsonObject json, String key) {
+    return switch (json.optionalText(key).orElse("gelu")) {
       case "gelu" -> Activation.GELU_ERF;
       case "gelu_new", "gelu_pytorch_tanh" -> Activation.GELU_TANH;
       case "relu" -> Activation.RELU;
       case "silu", "swish" -> Activation.SILU;
-      default -> throw json.wrong("hidden_act", "gelu, gelu_new, relu or silu");
+      default -> throw json.wrong(key, "gelu, gelu_new, relu or silu");
     };
   }
 
@@ -167,7 +216,7 @@ public record EncoderConfig(
 
   /** Returns the most tokens that a sequence can have: the positions that are for tokens. */
   public int maxTokens() {
-    return maxPositions - padTokenId - 1;
+    return family.isRoberta() ? maxPositions - padTokenId - 1 : maxPositions;
   }
 
   /** Returns the same shape with other classes, of which one is true. */
@@ -183,7 +232,9 @@ public record EncoderConfig(
   private EncoderConfig with(
       List<String> labels, boolean multiLabel, float hidden, float attention, float classifier) {
     return new EncoderConfig(
+        family,
         vocabSize,
+        embeddingSize,
         hiddenSize,
         intermediateSize,
         numLayers,
@@ -203,30 +254,52 @@ public record EncoderConfig(
   /** Returns the name and shape of every tensor of a checkpoint of this configuration. */
   public Map<String, long[]> tensorShapes() {
     Map<String, long[]> shapes = new LinkedHashMap<>();
-    String embeddings = PREFIX + "embeddings.";
-    shapes.put(embeddings + "word_embeddings.weight", new long[] {vocabSize, hiddenSize});
-    shapes.put(embeddings + "position_embeddings.weight", new long[] {maxPositions, hiddenSize});
-    shapes.put(embeddings + "token_type_embeddings.weight", new long[] {typeVocabSize, hiddenSize});
-    norm(shapes, embeddings + "LayerNorm");
-    for (int i = 0; i < numLayers; i++) {
-      String layer = PREFIX + "encoder.layer." + i + ".";
-      for (String name : List.of("query", "key", "value")) {
-        linear(shapes, layer + "attention.self." + name, hiddenSize, hiddenSize);
-      }
-      linear(shapes, layer + "attention.output.dense", hiddenSize, hiddenSize);
-      norm(shapes, layer + "attention.output.LayerNorm");
-      linear(shapes, layer + "intermediate.dense", intermediateSize, hiddenSize);
-      linear(shapes, layer + "output.dense", hiddenSize, intermediateSize);
-      norm(shapes, layer + "output.LayerNorm");
+    String embeddings = family.prefix() + "embeddings.";
+    shapes.put(embeddings + "word_embeddings.weight", new long[] {vocabSize, embeddingSize});
+    shapes.put(embeddings + "position_embeddings.weight", new long[] {maxPositions, embeddingSize});
+    if (typeVocabSize > 0) {
+      shapes.put(
+          embeddings + "token_type_embeddings.weight", new long[] {typeVocabSize, embeddingSize});
     }
-    linear(shapes, HEAD + "dense", hiddenSize, hiddenSize);
-    linear(shapes, HEAD + "out_proj", labels.size(), hiddenSize);
+    norm(shapes, embeddings + "LayerNorm", embeddingSize);
+    if (projectsEmbeddings()) {
+      linear(shapes, projection(), hiddenSize, embeddingSize);
+    }
+    EncoderFamily.Names names = family.names();
+    for (int i = 0; i < numLayers; i++) {
+      String layer = layer(i);
+      for (String name : List.of(names.query(), names.key(), names.value())) {
+        linear(shapes, layer + name, hiddenSize, hiddenSize);
+      }
+      linear(shapes, layer + names.attentionOut(), hiddenSize, hiddenSize);
+      norm(shapes, layer + names.attentionNorm(), hiddenSize);
+      linear(shapes, layer + names.feedForwardIn(), intermediateSize, hiddenSize);
+      linear(shapes, layer + names.feedForwardOut(), hiddenSize, intermediateSize);
+      norm(shapes, layer + names.feedForwardNorm(), hiddenSize);
+    }
+    linear(shapes, family.head().dense(), hiddenSize, hiddenSize);
+    linear(shapes, family.head().out(), labels.size(), hiddenSize);
     return shapes;
   }
 
-  private void norm(Map<String, long[]> shapes, String name) {
-    shapes.put(name + ".weight", new long[] {hiddenSize});
-    shapes.put(name + ".bias", new long[] {hiddenSize});
+  /** Returns the beginning of the names of a layer's tensors. */
+  String layer(int index) {
+    return family.prefix() + family.names().layers() + index + ".";
+  }
+
+  /** Returns whether the embeddings are narrower or wider than the residual stream. */
+  boolean projectsEmbeddings() {
+    return embeddingSize != hiddenSize;
+  }
+
+  /** Returns the name of the layer that projects the embeddings. */
+  String projection() {
+    return family.prefix() + "embeddings_project";
+  }
+
+  private static void norm(Map<String, long[]> shapes, String name, long size) {
+    shapes.put(name + ".weight", new long[] {size});
+    shapes.put(name + ".bias", new long[] {size});
   }
 
   private static void linear(Map<String, long[]> shapes, String name, long outputs, long inputs) {

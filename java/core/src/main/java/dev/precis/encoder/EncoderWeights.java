@@ -14,12 +14,14 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The weights of a RoBERTa with a head, packed for the kernels.
+ * The weights of an encoder with a head, packed for the kernels.
  *
- * @param words (vocab, hidden), float32 or bfloat16
- * @param positions (positions, hidden) float32
- * @param type (hidden) float32: the first token type's embedding, which every token has
+ * @param words (vocab, width of the embeddings), float32 or bfloat16
+ * @param positions (positions, width) float32
+ * @param types (token types, width) float32; null: there are none
+ * @param type (width) float32: the first of them, which every token of a single text has
  * @param norm of the embeddings
+ * @param projection width -> hidden; null: the embeddings have the stream's width
  * @param dense the head's first layer, hidden -> hidden, float32
  * @param outProjection the head's second layer, hidden -> labels, float32
  */
@@ -27,8 +29,10 @@ public record EncoderWeights(
     EncoderConfig config,
     Weight words,
     Weight positions,
+    Weight types,
     Weight type,
     Norm norm,
+    Linear projection,
     List<Layer> layers,
     Linear dense,
     Linear outProjection) {
@@ -62,13 +66,13 @@ public record EncoderWeights(
    */
   public static EncoderWeights load(
       Checkpoint checkpoint, EncoderConfig config, Ops ops, Arena owner, DType dtype) {
-    if (!checkpoint.contains(EncoderConfig.HEAD + "out_proj.weight")) {
+    String head = config.family().head().out() + ".weight";
+    if (!checkpoint.contains(head)) {
       throw new InvalidInputException(
           checkpoint.path()
               + " has no "
-              + EncoderConfig.HEAD
-              + "out_proj.weight: it is a RoBERTa without a classifier; train one with 'precis"
-              + " reward'");
+              + head
+              + ": it is an encoder without a classifier; train one with 'precis reward'");
     }
     checkpoint.noteUnused(config.tensorShapes().keySet());
     EncoderWeights weights =
@@ -95,6 +99,9 @@ public record EncoderWeights(
   /** Returns every product of the model. */
   public List<Linear> linears() {
     List<Linear> all = new ArrayList<>();
+    if (projection != null) {
+      all.add(projection);
+    }
     layers.forEach(layer -> all.addAll(layer.linears()));
     all.add(dense);
     all.add(outProjection);
@@ -109,44 +116,58 @@ public record EncoderWeights(
   private record Loader(WeightLoader source, EncoderConfig config, DType dtype) {
     EncoderWeights load() {
       int d = config.hiddenSize();
-      String embeddings = EncoderConfig.PREFIX + "embeddings.";
-      Weight words = source.embedding(embeddings + "word_embeddings.weight", config.vocabSize(), d);
+      int width = config.embeddingSize();
+      EncoderFamily family = config.family();
+      String embeddings = family.prefix() + "embeddings.";
+      Weight words =
+          source.embedding(embeddings + "word_embeddings.weight", config.vocabSize(), width);
       List<Layer> layers = new ArrayList<>();
       for (int i = 0; i < config.numLayers(); i++) {
-        layers.add(layer(EncoderConfig.PREFIX + "encoder.layer." + i + "."));
+        layers.add(layer(config.layer(i)));
       }
+      Weight positions =
+          weight(embeddings + "position_embeddings.weight", config.maxPositions(), width);
+      Weight types =
+          config.typeVocabSize() == 0
+              ? null
+              : weight(embeddings + "token_type_embeddings.weight", config.typeVocabSize(), width);
       return new EncoderWeights(
           config,
           words,
-          weight(embeddings + "position_embeddings.weight", config.maxPositions(), d),
-          firstRow(weight(embeddings + "token_type_embeddings.weight", config.typeVocabSize(), d)),
-          norm(embeddings + "LayerNorm"),
+          positions,
+          types,
+          types == null ? null : firstRow(types),
+          norm(embeddings + "LayerNorm", width),
+          config.projectsEmbeddings()
+              ? linear(List.of(config.projection()), d, width, dtype)
+              : null,
           layers,
-          linear(List.of(EncoderConfig.HEAD + "dense"), d, d, DType.FLOAT32),
-          linear(
-              List.of(EncoderConfig.HEAD + "out_proj"), config.labels().size(), d, DType.FLOAT32));
+          linear(List.of(family.head().dense()), d, d, DType.FLOAT32),
+          linear(List.of(family.head().out()), config.labels().size(), d, DType.FLOAT32));
     }
 
     private Layer layer(String prefix) {
       int d = config.hiddenSize();
-      String self = prefix + "attention.self.";
+      EncoderFamily.Names names = config.family().names();
       return new Layer(
-          linear(List.of(self + "query", self + "key", self + "value"), d, d, dtype),
-          linear(List.of(prefix + "attention.output.dense"), d, d, dtype),
-          norm(prefix + "attention.output.LayerNorm"),
-          linear(List.of(prefix + "intermediate.dense"), config.intermediateSize(), d, dtype),
-          linear(List.of(prefix + "output.dense"), d, config.intermediateSize(), dtype),
-          norm(prefix + "output.LayerNorm"));
+          linear(
+              List.of(prefix + names.query(), prefix + names.key(), prefix + names.value()),
+              d,
+              d,
+              dtype),
+          linear(List.of(prefix + names.attentionOut()), d, d, dtype),
+          norm(prefix + names.attentionNorm(), d),
+          linear(List.of(prefix + names.feedForwardIn()), config.intermediateSize(), d, dtype),
+          linear(List.of(prefix + names.feedForwardOut()), d, config.intermediateSize(), dtype),
+          norm(prefix + names.feedForwardNorm(), d));
     }
 
     private Linear linear(List<String> names, long outputs, long inputs, DType dtype) {
       return source.biased(names, outputs, inputs, dtype);
     }
 
-    private Norm norm(String name) {
-      return new Norm(
-          weight(name + ".weight", config.hiddenSize()),
-          weight(name + ".bias", config.hiddenSize()));
+    private Norm norm(String name, int size) {
+      return new Norm(weight(name + ".weight", size), weight(name + ".bias", size));
     }
 
     private Weight weight(String name, long... shape) {

@@ -1,2 +1,4 @@
-/** Encoder models that classify text: RoBERTa (Liu et al. 2019) with a classification head. */
+/**
+ * Encoder models that classify texts and pairs: RoBERTa, BERT, DistilBERT and ELECTRA with a head.
+ */
 package dev.precis.encoder;

@@ -115,7 +115,8 @@ public record T5Config(
         if (!architectures.isEmpty()
             && !architectures
                 .getFirst()
-                .matches("U?M?T5(ForConditionalGeneration|WithLMHeadModel)")) {
+                .matches(
+                    "U?M?T5(ForConditionalGeneration|WithLMHeadModel|ForTokenClassification)")) {
           Notes.say(
               json.where()
                   + " describes a "

@@ -137,6 +137,14 @@ public record T5Weights(
     return weights;
   }
 
+  /** Loads the embedding and the encoder alone: there is no decoder and no output layer. */
+  static T5Weights loadEncoder(WeightLoader source, T5Config config) {
+    Loader loader = new Loader(source, config, new Flow(name -> false, false));
+    Weight embedding = source.embedding("shared.weight", config.vocabSize(), config.dModel());
+    Stack encoder = loader.stack("encoder", config.numLayers(), false);
+    return new T5Weights(config, embedding, encoder, new Stack(List.of(), null), null);
+  }
+
   /** The flow of gradients, asked product by product in the order of the forward pass. */
   private static final class Flow {
     private final Predicate<String> adapted;

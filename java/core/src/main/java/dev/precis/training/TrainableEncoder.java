@@ -5,6 +5,7 @@ import dev.precis.checkpoint.TensorView;
 import dev.precis.device.DeviceOptions;
 import dev.precis.encoder.EncoderClassifier;
 import dev.precis.encoder.EncoderConfig;
+import dev.precis.encoder.EncoderFamily;
 import dev.precis.encoder.EncoderWeights;
 import dev.precis.io.AtomicFile;
 import dev.precis.io.InvalidInputException;
@@ -26,13 +27,11 @@ import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * A RoBERTa classifier under full fine-tuning, with float32 weights.
+ * An encoder with a classification head under full fine-tuning, with float32 weights.
  *
  * <p>Not thread-safe.
  */
 public final class TrainableEncoder extends Trainable {
-  private static final String HEAD = "classifier.out_proj.";
-
   private final EncoderConfig config;
   private final Parameters parameters;
   private final Consumer<Path> companion;
@@ -61,7 +60,7 @@ public final class TrainableEncoder extends Trainable {
 
   /**
    * Loads a model. Its classification head is kept if it has the same labels, or if both have one
-   * label. Otherwise its output layer is initialized at random; a RoBERTa without a head gets both
+   * label. Otherwise its output layer is initialized at random; an encoder without a head gets both
    * layers at random.
    *
    * @throws InvalidInputException where the folder cannot be used
@@ -111,12 +110,16 @@ public final class TrainableEncoder extends Trainable {
     List<String> before = EncoderConfig.read(folder()).labels();
     boolean sameHead =
         before.equals(config.labels()) || before.size() == 1 && config.labels().size() == 1;
-    boolean noHead = !checkpoint.contains("classifier.dense.weight");
-    freshHead = noHead || !sameHead;
+    EncoderFamily.Head head = config.family().head();
+    // A BERT that was pretrained has the first layer, its pooler, without the second.
+    boolean noDense = !checkpoint.contains(head.dense() + ".weight");
+    boolean noOut = !checkpoint.contains(head.out() + ".weight");
+    freshHead = noDense || noOut || !sameHead;
     Map<String, long[]> shapes = config.tensorShapes();
     for (Parameter parameter : parameters.all()) {
       String name = parameter.name();
-      if (name.startsWith(HEAD) && freshHead || name.startsWith("classifier.") && noHead) {
+      if (name.startsWith(head.out() + ".") && freshHead
+          || name.startsWith(head.dense() + ".") && noDense) {
         initialize(parameter, seed);
         continue;
       }
@@ -128,7 +131,7 @@ public final class TrainableEncoder extends Trainable {
   }
 
   /**
-   * Initializes a parameter as transformers' RoBERTa: normal with the configuration's standard
+   * Initializes a parameter as transformers' encoders: normal with the configuration's standard
    * deviation; layer norms 1, biases 0.
    */
   private void initialize(Parameter parameter, long seed) {
@@ -137,7 +140,7 @@ public final class TrainableEncoder extends Trainable {
       ops().zero(parameter.value());
       return;
     }
-    boolean norm = name.endsWith("LayerNorm.weight");
+    boolean norm = parameter.source().shape().length == 1;
     SplitMix64 random =
         new SplitMix64(
             SplitMix64.mix(seed, Arrays.hashCode(name.getBytes(StandardCharsets.UTF_8))));
@@ -196,8 +199,8 @@ public final class TrainableEncoder extends Trainable {
   private void writeConfig(Path to) {
     ObjectNode json = Json.readObject(folder().resolve("config.json")).node();
     ArrayNode architectures = json.putArray("architectures");
-    architectures.add("RobertaForSequenceClassification");
-    json.put("model_type", "roberta");
+    architectures.add(config.family().architecture());
+    json.put("model_type", config.family().modelType());
     json.remove(List.of("num_labels", "problem_type", "torch_dtype", "dtype"));
     json.put("dtype", "float32");
     ObjectNode names = json.putObject("id2label");

@@ -35,14 +35,28 @@ class ConfigKeysTest {
 
   private static ConfigKeys keys(String name) {
     return switch (name) {
-      case "RobertaConfig" -> ConfigKeys.ROBERTA;
+      case "RobertaConfig", "XLMRobertaConfig" -> ConfigKeys.ROBERTA;
+      case "BertConfig" -> ConfigKeys.BERT;
+      case "DistilBertConfig" -> ConfigKeys.DISTILBERT;
+      case "ElectraConfig" -> ConfigKeys.ELECTRA;
       case "LoraConfig" -> ConfigKeys.ADAPTER;
       default -> ConfigKeys.T5;
     };
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"T5Config", "MT5Config", "UMT5Config", "RobertaConfig", "LoraConfig"})
+  @ValueSource(
+      strings = {
+        "T5Config",
+        "MT5Config",
+        "UMT5Config",
+        "RobertaConfig",
+        "XLMRobertaConfig",
+        "BertConfig",
+        "DistilBertConfig",
+        "ElectraConfig",
+        "LoraConfig"
+      })
   void knowsEveryPublishedKey(String name) {
     JsonNode published =
         JsonMapper.shared()
@@ -56,7 +70,15 @@ class ConfigKeysTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"T5Config", "RobertaConfig", "LoraConfig"})
+  @ValueSource(
+      strings = {
+        "T5Config",
+        "RobertaConfig",
+        "BertConfig",
+        "DistilBertConfig",
+        "ElectraConfig",
+        "LoraConfig"
+      })
   void theDocumentationHasTheTable(String name) throws IOException {
     String page = Files.readString(Path.of("../../docs/files.md"));
     assertTrue(

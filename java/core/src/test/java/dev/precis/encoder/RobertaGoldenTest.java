@@ -213,7 +213,7 @@ class RobertaGoldenTest {
   @CsvSource(
       delimiter = '|',
       value = {
-        "\"model_type\": \"roberta\"|\"model_type\": \"bert\"|bert|RoBERTa",
+        "\"model_type\": \"roberta\"|\"model_type\": \"albert\"|albert|RoBERTa",
         "\"is_decoder\": false|\"is_decoder\": true|is_decoder|reads both ways",
         "\"hidden_act\": \"gelu\"|\"hidden_act\": \"mish\"|hidden_act|mish",
         "\"num_attention_heads\": 4|\"num_attention_heads\": 5|hidden_size|5",

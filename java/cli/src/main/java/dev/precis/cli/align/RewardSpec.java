@@ -1,5 +1,7 @@
 package dev.precis.cli.align;
 
+import dev.precis.cli.common.JudgeSettings;
+import dev.precis.evaluation.Consistency;
 import dev.precis.evaluation.Rouge;
 import dev.precis.tensor.DType;
 import java.util.Arrays;
@@ -32,7 +34,9 @@ record RewardSpec(
     CLASSIFIER("label", "weight", "measure", "dtype", "template", "name"),
     ROUGE("weight", "name"),
     LENGTH("weight", "name"),
-    FACTS("weight", "name");
+    FACTS("weight", "name"),
+    CONSISTENCY("label", "weight", "prompt", "answers", "chunk", "dtype", "name"),
+    JUDGE("label", "weight", "prompt", "answers", "dtype", "name");
 
     private final List<String> keys;
 
@@ -42,6 +46,11 @@ record RewardSpec(
       return this == FACTS ? text.matches("facts([=,].*)?") : text.startsWith(name + ":");
     }
 
+    /** Returns whether the argument is a model that compares a pair of texts. */
+    boolean judges() {
+      return this == CONSISTENCY || this == JUDGE;
+    }
+
     Kind(String... keys) {
       this.keys = List.of(keys);
     }
@@ -49,7 +58,7 @@ record RewardSpec(
 
   private static final String FORMS =
       "classifier:MODEL,label=NAME,weight=X, rouge:rouge1 (rouge2, rougeL, rougeLsum),"
-          + " length:WORDS or facts, each with an optional weight";
+          + " length:WORDS, facts, consistency:MODEL or judge:MODEL, each with an optional weight";
 
   /** Reads a term. */
   static RewardSpec parse(String text, Function<String, RuntimeException> error) {
@@ -75,7 +84,7 @@ record RewardSpec(
     }
     String argument = parts[0];
     int equals = argument.lastIndexOf('=');
-    if (kind != Kind.CLASSIFIER && equals >= 0) {
+    if (kind != Kind.CLASSIFIER && !kind.judges() && equals >= 0) {
       if (settings.put("weight", argument.substring(equals + 1)) != null) {
         throw error.apply("--reward %s: the weight is given twice".formatted(text));
       }
@@ -113,6 +122,10 @@ record RewardSpec(
       case ROUGE -> metric();
       case LENGTH -> words();
       case FACTS -> {}
+      case CONSISTENCY, JUDGE -> {
+        requireOneOf("dtype", List.of("float32", "bfloat16"));
+        chunkWords();
+      }
     }
     if (setting("name").filter(String::isBlank).isPresent()) {
       throw error.apply("--reward " + text + ": the name is empty");
@@ -156,6 +169,24 @@ record RewardSpec(
                                 .map(Rouge.Metric::id)
                                 .collect(Collectors.joining(", ")),
                             text)));
+  }
+
+  /** Returns the words of a chunk of the source, of a term of consistency. */
+  int chunkWords() {
+    String words = setting("chunk").orElse(Integer.toString(Consistency.CHUNK_WORDS));
+    if (!words.matches("[1-9]\\d{0,5}")) {
+      throw error.apply(
+          "--reward %s: chunk must be a number of words, not '%s'".formatted(text, words));
+    }
+    return Integer.parseInt(words);
+  }
+
+  /** Returns how the model of a term of judgment is asked. */
+  JudgeSettings judge() {
+    return new JudgeSettings(
+        setting("label").orElse(null),
+        setting("prompt").orElse(null),
+        setting("answers").orElse(null));
   }
 
   /** Returns the number of words that a term of length aims at. */

@@ -4,10 +4,8 @@ import dev.precis.alignment.reward.RewardTemplate;
 import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.options.RewardModelOption;
 import dev.precis.cli.train.RunConfig;
-import dev.precis.encoder.EncoderConfig;
 import dev.precis.io.InvalidInputException;
 import dev.precis.tensor.DType;
-import dev.precis.training.WeightMemory;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -60,7 +58,11 @@ class RewardTermOptions extends RewardModelOption {
             + " --reward-label are its short form.",
         "rouge:rouge1 or rouge:rougeL=2 is ROUGE against the references with a weight;"
             + " length:20=0.1 is 0.1 less for each word above or below 20; facts=2 is twice the"
-            + " share of names, numbers, speakers and negations that the dialogue supports."
+            + " share of names, numbers, speakers and negations that the dialogue supports.",
+        "consistency:MODEL is how far a judge finds each sentence supported by the prompt, from 0"
+            + " to 1: an encoder for natural language inference (label=entailment), or a T5 with"
+            + " prompt=minicheck, unieval or hhem. judge:MODEL compares prompt and response once,"
+            + " as they are; prompt=steamshp is a preference. See precis score --help."
       })
   private List<String> terms = new ArrayList<>();
 
@@ -109,7 +111,9 @@ class RewardTermOptions extends RewardModelOption {
         command.given("--reward-label")
             || command.given("--reward-measure")
             || command.given("--reward-template");
-    if (rewardModel() == null && shortForm || !classifies && command.given("--reward-dtype")) {
+    boolean asksModel =
+        classifies || specs(command).stream().anyMatch(spec -> spec.kind().judges());
+    if (rewardModel() == null && shortForm || !asksModel && command.given("--reward-dtype")) {
       throw command.usage(
           "--reward-label, -measure, -dtype and -template need --reward-model (a term"
               + " classifier:MODEL of --reward has settings of its own)");
@@ -148,10 +152,10 @@ class RewardTermOptions extends RewardModelOption {
   /** Returns the bytes of the weights of all classifiers, from their configurations alone. */
   final long weightMemory(BaseCommand command) {
     return specs(command).stream()
-        .filter(spec -> spec.kind() == RewardSpec.Kind.CLASSIFIER)
+        .filter(spec -> spec.kind() == RewardSpec.Kind.CLASSIFIER || spec.kind().judges())
         .map(spec -> Map.entry(command.resolve(spec.argument()), spec.dtype(type(command))))
         .distinct()
-        .mapToLong(each -> WeightMemory.frozen(EncoderConfig.read(each.getKey()), each.getValue()))
+        .mapToLong(each -> ModelMemory.frozen(each.getKey(), each.getValue()))
         .sum();
   }
 
@@ -175,6 +179,15 @@ class RewardTermOptions extends RewardModelOption {
             .skip(rewardModel() == null ? 0 : 1)
             .filter(spec -> spec.kind() == RewardSpec.Kind.CLASSIFIER)
             .toList();
+    List<RewardSpec> judges = specs(command).stream().filter(spec -> spec.kind().judges()).toList();
+    for (int i = 0; i < judges.size(); i++) {
+      RewardSpec spec = judges.get(i);
+      config.inner(
+          "reward_judge_" + (i + 1),
+          its ->
+              its.weights("model", spec.argument())
+                  .put("dtype", typeName(spec.dtype(type(command)))));
+    }
     for (int i = 0; i < classifiers.size(); i++) {
       RewardSpec spec = classifiers.get(i);
       RewardTemplate template = reads.get(reads.size() - classifiers.size() + i);

@@ -1,10 +1,13 @@
 package dev.precis.cli.align;
 
 import dev.precis.Classifier;
+import dev.precis.T5;
 import dev.precis.alignment.reward.ClassifierReward;
 import dev.precis.alignment.reward.ClassifierReward.ProbeTexts;
 import dev.precis.alignment.reward.Completion;
+import dev.precis.alignment.reward.ConsistencyReward;
 import dev.precis.alignment.reward.FactReward;
+import dev.precis.alignment.reward.JudgeReward;
 import dev.precis.alignment.reward.LengthReward;
 import dev.precis.alignment.reward.Reward;
 import dev.precis.alignment.reward.RewardTemplate;
@@ -12,6 +15,7 @@ import dev.precis.alignment.reward.RougeReward;
 import dev.precis.alignment.reward.Score;
 import dev.precis.alignment.reward.WeightedReward;
 import dev.precis.cli.common.BaseCommand;
+import dev.precis.evaluation.PairJudge;
 import dev.precis.tensor.DType;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -24,12 +28,14 @@ import java.util.Map;
  * The reward of a run, and the other measures that responses are compared by.
  *
  * @param classifiers each loaded once, however many terms ask it
+ * @param judges each of a term of its own
  * @param templates what the classifiers of the terms read, in the terms' order
  */
 record RewardTerms(
     Reward total,
     Map<String, Reward> measures,
     List<Classifier> classifiers,
+    List<PairJudge> judges,
     List<RewardTemplate> templates)
     implements AutoCloseable {
 
@@ -46,9 +52,11 @@ record RewardTerms(
           new WeightedReward(loader.parts),
           loader.measures,
           List.copyOf(loader.classifiers.values()),
+          List.copyOf(loader.judges),
           loader.templates);
     } catch (RuntimeException | Error e) {
       loader.classifiers.values().forEach(Classifier::close);
+      loader.judges.forEach(PairJudge::close);
       throw e;
     }
   }
@@ -65,6 +73,7 @@ record RewardTerms(
     private final List<WeightedReward.Part> parts = new ArrayList<>();
     private final Map<String, Reward> measures = new LinkedHashMap<>();
     private final List<RewardTemplate> templates = new ArrayList<>();
+    private final List<PairJudge> judges = new ArrayList<>();
 
     Loader(BaseCommand command, RewardTermOptions options, List<ProbeTexts> probes) {
       this.command = command;
@@ -87,6 +96,12 @@ record RewardTerms(
           add(spec, "facts", spec.weight(), reward);
           measures.putIfAbsent("facts", reward);
         }
+        case CONSISTENCY -> {
+          ConsistencyReward reward = new ConsistencyReward(open(spec), spec.chunkWords());
+          add(spec, "consistency", spec.weight(), reward);
+          measures.putIfAbsent("consistency", reward);
+        }
+        case JUDGE -> add(spec, "judge", spec.weight(), new JudgeReward(open(spec)));
       }
     }
 
@@ -114,6 +129,20 @@ record RewardTerms(
       add(spec, reward.label(), weight, reward);
       templates.add(reward.template());
       addMeasures(classifier, reward.label(), weight < 0, template);
+    }
+
+    /** Loads a judge, which belongs to the reward that is made of it. */
+    private PairJudge open(RewardSpec spec) {
+      DType dtype = spec.dtype(options.type(command));
+      int threads = command.common().threads();
+      PairJudge judge =
+          spec.judge()
+              .load(
+                  command.resolve(spec.argument()),
+                  new Classifier.LoadOptions().dtype(dtype).threads(threads),
+                  new T5.LoadOptions().dtype(dtype).threads(threads));
+      judges.add(judge);
+      return judge;
     }
 
     private Classifier open(Loaded key) {
@@ -149,5 +178,6 @@ record RewardTerms(
   @Override
   public void close() {
     classifiers.forEach(Classifier::close);
+    judges.forEach(PairJudge::close);
   }
 }

@@ -9,7 +9,7 @@ public class RewardModelOption {
       required = true,
       paramLabel = "R",
       description =
-          "A RoBERTa classifier: a folder, or a hub ID that was downloaded. It reads text with its"
+          "A classifier: a folder, or a hub ID that was downloaded. It reads text with its"
               + " own tokenizer.")
   private String rewardModel;
 

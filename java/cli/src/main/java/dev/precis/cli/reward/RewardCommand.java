@@ -49,10 +49,10 @@ import picocli.CommandLine.Option;
     name = "reward",
     header = "Trains a reward model on preferences, or a classifier on labels.",
     description = {
-      "With --pairs a RoBERTa learns a number that is larger for the text that people preferred."
-          + " The loss is the mean of log(1 + exp(-(chosen - rejected - margin))) plus --center"
-          + " times the mean of (chosen + rejected)^2, which keeps the rewards near zero. With"
-          + " --data it learns to name the label of a text.",
+      "With --pairs an encoder (RoBERTa, BERT, DistilBERT, ELECTRA) learns a number that is larger"
+          + " for the text that people preferred. The loss is the mean of log(1 + exp(-(chosen -"
+          + " rejected - margin))) plus --center times the mean of (chosen + rejected)^2, which"
+          + " keeps the rewards near zero. With --data it learns to name the label of a text.",
       "The result in RUN/model is a Hugging Face folder for 'precis score', 'precis align' and"
           + " 'precis evaluate'. Its reward.json names the template and the tokenizer that it was"
           + " trained with; others are refused.",

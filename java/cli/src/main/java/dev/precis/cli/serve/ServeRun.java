@@ -4,7 +4,6 @@ import dev.precis.Classifier;
 import dev.precis.T5;
 import dev.precis.checkpoint.WeightsCache;
 import dev.precis.cli.common.GracefulShutdown;
-import dev.precis.io.Json;
 import dev.precis.server.Server;
 import dev.precis.server.ServerOptions;
 import dev.precis.server.http.ApiKey;
@@ -13,7 +12,6 @@ import dev.precis.server.models.ServedModels;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.logging.Level;
 import java.util.logging.Logger;
@@ -99,7 +97,7 @@ final class ServeRun {
     String model = named ? option.substring(equals + 1) : option;
     Path folder = command.resolve(model);
     String name = named ? option.substring(0, equals) : nameOf(model, folder);
-    if (isClassifier(folder)) {
+    if (Classifier.isClassifier(folder)) {
       Classifier.LoadOptions options = command.common().classifierOptions();
       models.add(name, Classifier.load(folder, options), command.moderationLabels());
     } else {
@@ -111,13 +109,6 @@ final class ServeRun {
               .weightsCache(WeightsCache.of(command.terminal().environment()).orElse(null));
       models.add(name, T5.load(folder, options));
     }
-  }
-
-  private static boolean isClassifier(Path folder) {
-    return Json.readObject(folder.resolve("config.json"))
-        .optionalText("model_type")
-        .filter(type -> List.of("roberta", "xlm-roberta").contains(type))
-        .isPresent();
   }
 
   /** Returns the folder's own name; a hub ID is a name itself. */

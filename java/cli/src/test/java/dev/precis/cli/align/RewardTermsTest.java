@@ -71,6 +71,26 @@ final class RewardTermsTest {
   }
 
   @Test
+  void judgesAreTerms() {
+    align(
+            "judged",
+            "--reward",
+            "consistency:" + REWARD + ",label=nothate,weight=2,chunk=20",
+            "--reward",
+            "judge:" + MODEL + ",prompt=minicheck,name=mini",
+            "--no-preflight",
+            "reward_label")
+        .succeeded();
+    JsonNode step = firstStep("judged");
+    double consistency = step.get("reward/consistency").doubleValue();
+    double mini = step.get("reward/mini").doubleValue();
+    assertTrue(consistency >= 0 && consistency <= 1 && mini > 0 && mini < 1, step.toString());
+    assertEquals(2 * consistency + mini, step.get("ppo/mean_scores").doubleValue(), 1e-6);
+    assertEquals(
+        64, config("judged").get("reward_judge_1").get("model_sha256").stringValue().length());
+  }
+
+  @Test
   void aLabelThatNamesTheBadCountsAgainst() throws IOException {
     align("short", "--reward-model", REWARD, "--reward-label=-hate").succeeded();
     align("apart", "--reward-model", REWARD, "--reward-label", "-hate").succeeded();

@@ -13,6 +13,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
@@ -78,6 +79,74 @@ final class ScoreTest {
           1e-4);
       assertEquals(hate > nothate ? "hate" : "nothate", line.get("label").stringValue());
     }
+  }
+
+  private Path pairs() throws IOException {
+    return Files.writeString(
+        folder.resolve("pairs.jsonl"),
+        """
+        {"id": "a", "dialogue": "Anna: I lost the cat. Bob: Oh no.", "summary": "Anna lost a cat. It is gone."}
+        {"id": "b", "dialogue": "Hello.", "summary": "Nobody knows."}
+        """);
+  }
+
+  @Test
+  void aJudgeComparesWithTheSource() throws IOException {
+    List<JsonNode> lines =
+        run("score", "--judge", CLASSIFIER, "--judge-label", "nothate", "--input", pairs())
+            .succeeded()
+            .lines();
+    assertEquals(
+        List.of("id", "score", "sentences"), List.copyOf(lines.getFirst().propertyNames()));
+    JsonNode sentences = lines.getFirst().get("sentences");
+    assertEquals(2, sentences.size());
+    assertEquals("It is gone.", sentences.get(1).get("text").stringValue());
+    assertEquals(
+        (sentences.get(0).get("score").doubleValue() + sentences.get(1).get("score").doubleValue())
+            / 2,
+        lines.getFirst().get("score").doubleValue(),
+        1e-9);
+    List<JsonNode> whole =
+        run(
+                "score",
+                "--judge",
+                MODEL,
+                "--judge-prompt",
+                "minicheck",
+                "--judge-rule",
+                "pair",
+                "--input",
+                pairs())
+            .succeeded()
+            .lines();
+    assertEquals(List.of("id", "score"), List.copyOf(whole.getFirst().propertyNames()));
+    double score = whole.getFirst().get("score").doubleValue();
+    assertTrue(score > 0 && score < 1, "score " + score);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "--judge roberta-tiny --reward-model roberta-tiny | mutually exclusive",
+        "--judge-label nothate | --reward-model or --judge is missing",
+        "--reward-model roberta-tiny --judge-label nothate | --judge-label needs --judge",
+        "--judge roberta-tiny --judge-rule best | consistency or pair",
+        "--judge roberta-tiny --judge-label nothate --source-field none | a field \"none\"",
+        "--judge roberta-tiny | its labels are: nothate, hate",
+        "--judge t5-tiny | minicheck, unieval, steamshp",
+        "--judge t5-tiny --judge-prompt {completion} | needs answers",
+        "--judge t5-tiny --judge-label yes | has no label",
+        "--judge roberta-tiny --judge-answers Yes/No | is a classifier",
+      })
+  void aJudgeIsAskedAsItCanAnswer(String options, String reason) throws IOException {
+    List<Object> arguments = new ArrayList<>(List.of("score", "--input", pairs()));
+    for (String word : options.strip().split(" ")) {
+      arguments.add(word.endsWith("-tiny") ? FIXTURES.resolve(word) : word);
+    }
+    CommandLineRun result = run(arguments.toArray());
+    assertEquals(2, result.exitCode(), result.err());
+    assertTrue(result.err().contains(reason), result.err());
   }
 
   @Test
