@@ -298,18 +298,26 @@ public final class Classifier implements AutoCloseable {
    * @param progress is called on the calling thread after each batch
    * @return for each pair, in order, a logit for each label
    * @throws InvalidInputException if logits are not finite, the tokenizer has no template for
-   *     pairs, or the model reads them in a prompt
+   *     pairs, gives tokens a type that the model lacks, or needs more special tokens than the
+   *     model reads, or the model reads pairs in a prompt
    */
   public List<float[]> pairLogits(List<TextPair> pairs, Progress progress) {
     if (!readsPairs()) {
       throw new InvalidInputException(
           folder + " reads a pair of texts in a prompt: fill one, and score the text");
     }
-    return await(
-        pairs.stream()
-            .map(pair -> tokenizer.encodePair(pair.first(), pair.second(), maxTokens))
-            .toList(),
-        progress);
+    return await(pairs.stream().map(this::encode).toList(), progress);
+  }
+
+  private Encoding encode(TextPair pair) {
+    Encoding encoded = tokenizer.encodePair(pair.first(), pair.second(), maxTokens);
+    int most = Arrays.stream(encoded.types()).max().orElse(0);
+    if (model.tokenTypes() > 0 && most >= model.tokenTypes()) {
+      throw new InvalidInputException(
+          "%s: the tokenizer gives tokens of a pair the type %d, but the model's type_vocab_size is %d"
+              .formatted(folder, most, model.tokenTypes()));
+    }
+    return encoded;
   }
 
   private List<float[]> await(List<Encoding> texts, Progress progress) {
@@ -350,11 +358,6 @@ public final class Classifier implements AutoCloseable {
     long at = 0;
     for (Encoding each : batch) {
       for (int type : each.types()) {
-        if (type >= model.tokenTypes()) {
-          throw new InvalidInputException(
-              "%s: the tokenizer gives a pair's second text the token type %d, but the model has %d"
-                  .formatted(folder, type, model.tokenTypes()));
-        }
         types.memory().setAtIndex(ValueLayout.JAVA_INT, at++, type);
       }
     }

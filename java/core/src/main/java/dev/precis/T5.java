@@ -33,6 +33,7 @@ import dev.precis.text.Tokenizer;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -562,22 +563,31 @@ public final class T5 implements AutoCloseable {
    * @param tokens ids of the answers' tokens
    * @param adapter name of an adapter that the model keeps; null: the default adapters
    * @return for each source, in order, a log-probability for each token
-   * @throws InvalidInputException if a source is empty or an id is outside the vocabulary, or if
-   *     the model keeps no adapter of this name
+   * @throws InvalidInputException if a source is empty or an id is outside the vocabulary, if the
+   *     model keeps no adapter of this name, or if the logits are not finite
    */
   public List<double[]> firstTokenLogProbabilities(
       List<int[]> sources, int[] tokens, String adapter) {
     Ragged.check(sources, model.config().vocabSize());
     Ragged.check(List.of(tokens), model.config().vocabSize());
-    return engine.ask(
-        () -> {
-          adapters.require(adapter).use();
-          try {
-            return firstTokens.logProbabilities(sources, tokens);
-          } finally {
-            adapters.require(null).use();
-          }
-        });
+    List<double[]> all =
+        engine.ask(
+            () -> {
+              adapters.require(adapter).use();
+              try {
+                return firstTokens.logProbabilities(sources, tokens);
+              } finally {
+                adapters.require(null).use();
+              }
+            });
+    for (int i = 0; i < all.size(); i++) {
+      if (!Arrays.stream(all.get(i)).allMatch(Double::isFinite)) {
+        throw new InvalidInputException(
+            "%s gives no finite logits for text %d: its weights are damaged, or too large for this type"
+                .formatted(folder, i + 1));
+      }
+    }
+    return all;
   }
 
   /** Returns what the model is doing: requests that wait and run, rows, memory, tokens. */

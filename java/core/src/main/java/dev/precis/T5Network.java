@@ -40,7 +40,11 @@ record T5Network(T5Classifier model, List<String> labels, Tape tape) implements 
     JsonObject names = json.object("id2label");
     int count = T5Classifier.labels(checkpoint);
     for (int i = 0; i < count; i++) {
-      labels.add(names.optionalText(Integer.toString(i)).orElse("LABEL_" + i));
+      String label = names.optionalText(Integer.toString(i)).orElse("LABEL_" + i);
+      if (labels.contains(label)) {
+        throw json.wrong("id2label", "a different name for each class");
+      }
+      labels.add(label);
     }
     return new T5Network(
         T5Classifier.load(checkpoint, config, count, engine.ops(), engine.arena(), dtype),

@@ -172,10 +172,6 @@ public enum EncoderFamily {
     return isRoberta() ? "roberta." : modelType + ".";
   }
 
-  boolean hasTypes() {
-    return this != DISTILBERT;
-  }
-
   /** Returns whether it is a RoBERTa, whose positions count from behind the padding's id. */
   boolean isRoberta() {
     return this == ROBERTA || this == XLM_ROBERTA;

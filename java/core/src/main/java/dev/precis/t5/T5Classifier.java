@@ -29,6 +29,7 @@ import java.util.Set;
  */
 public final class T5Classifier {
   private static final String HEAD = "classifier";
+  private static final int MOST_LABELS = 10_000;
 
   private final T5Config config;
   private final T5Weights weights;
@@ -71,10 +72,14 @@ public final class T5Classifier {
     return new T5Classifier(weights, head, dtype);
   }
 
-  /** Returns the number of labels of a checkpoint's head; 0 where it has none. */
+  /**
+   * Returns the number of labels of a checkpoint's head; 0 where it has none.
+   *
+   * @throws InvalidInputException if the head is not a matrix of a plausible size
+   */
   public static int labels(Checkpoint checkpoint) {
     return checkpoint.contains(HEAD + ".weight")
-        ? Math.toIntExact(checkpoint.get(HEAD + ".weight").shape()[0])
+        ? size(matrix(checkpoint, HEAD + ".weight")[0], MOST_LABELS, "labels", checkpoint)
         : 0;
   }
 
@@ -93,22 +98,24 @@ public final class T5Classifier {
     long[] wide =
         matrix(checkpoint, block + "1.DenseReluDense." + (gated ? "wi_0" : "wi") + ".weight");
     int layers = 1;
-    while (checkpoint.contains("encoder.block." + layers + ".layer.0.layer_norm.weight")) {
+    while (layers < 1024
+        && checkpoint.contains("encoder.block." + layers + ".layer.0.layer_norm.weight")) {
       layers++;
     }
-    if (bias[1] < 1 || query[0] % bias[1] != 0) {
+    int heads = size(bias[1], 1024, "heads", checkpoint);
+    if (query[0] % heads != 0) {
       throw new InvalidInputException(
           checkpoint.path() + ": the queries' size is no multiple of the number of heads");
     }
     return new T5Config(
-        Math.toIntExact(table[0]),
-        Math.toIntExact(table[1]),
-        Math.toIntExact(query[0] / bias[1]),
-        Math.toIntExact(wide[0]),
+        size(table[0], 1 << 24, "tokens", checkpoint),
+        size(table[1], 1 << 20, "elements of a state", checkpoint),
+        size(query[0] / heads, 1024, "elements of a head", checkpoint),
+        size(wide[0], 1 << 20, "elements of the feed-forward layer", checkpoint),
         layers,
         1,
-        Math.toIntExact(bias[1]),
-        Math.toIntExact(bias[0]),
+        heads,
+        size(bias[0], 4096, "buckets of positions", checkpoint),
         128,
         false,
         1e-6f,
@@ -120,6 +127,15 @@ public final class T5Classifier {
         0,
         0,
         List.of(1));
+  }
+
+  private static int size(long size, int most, String of, Checkpoint checkpoint) {
+    if (size < 1 || size > most) {
+      throw new InvalidInputException(
+          "%s: its tensors have %d %s; a T5's encoder has from 1 to %d"
+              .formatted(checkpoint.path(), size, of, most));
+    }
+    return (int) size;
   }
 
   private static long[] matrix(Checkpoint checkpoint, String name) {

@@ -99,9 +99,8 @@ public final class Tokenizer implements AutoCloseable {
    * with the special tokens around and between them. Where they are more, the first text is cut at
    * its end (transformers' {@code only_first}); where the second alone is too long, it is cut too.
    *
-   * @throws IllegalArgumentException if {@code maxLength} has no room for the special tokens
    * @throws InvalidInputException if a text has an unpaired surrogate, or the tokenizer's file has
-   *     no template for pairs
+   *     no template for pairs, or one whose special tokens leave no room in {@code maxLength}
    */
   public Encoding encodePair(String first, String second, int maxLength) {
     checkOpen();
@@ -112,8 +111,8 @@ public final class Tokenizer implements AutoCloseable {
               + " with the texts A and B");
     }
     if (maxLength <= pair.specialTokens()) {
-      throw new IllegalArgumentException(
-          "A length of at most %d has no room for a pair's %d special tokens"
+      throw new InvalidInputException(
+          "A length of at most %d has no room for a pair of texts: the tokenizer adds %d special tokens"
               .formatted(maxLength, pair.specialTokens()));
     }
     Characters.checkSurrogates(first);

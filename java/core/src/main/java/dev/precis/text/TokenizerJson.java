@@ -183,10 +183,16 @@ final class TokenizerJson {
           "%s: its \"unk_token\", %s, must be one of its %d tokens"
               .formatted(where, unknown, tokens.size()));
     }
+    String prefix = options.optionalText("continuing_subword_prefix").orElse("##");
+    if (prefix.length() > WordPieceModel.MAX_PREFIX) {
+      throw invalid(
+          "\"continuing_subword_prefix\" must have at most %d characters"
+              .formatted(WordPieceModel.MAX_PREFIX));
+    }
     return new WordPieceModel(
         ids,
         ids.get(unknown),
-        options.optionalText("continuing_subword_prefix").orElse("##"),
+        prefix,
         options.integer("max_input_chars_per_word", 1, WordPieceModel.MAX_WORD, 100));
   }
 

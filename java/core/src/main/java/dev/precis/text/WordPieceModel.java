@@ -15,6 +15,9 @@ record WordPieceModel(Map<String, Integer> ids, int unknown, String prefix, int 
   /** The longest word that a file may ask for: a word's time grows with its square. */
   static final int MAX_WORD = 1_000;
 
+  /** The longest prefix that a file may ask for, since it stands before each part that is tried. */
+  static final int MAX_PREFIX = 100;
+
   @Override
   public void encode(String word, IdList out) {
     if (word.codePointCount(0, word.length()) > longest) {

@@ -195,7 +195,37 @@ class EncoderGoldenTest {
                   InvalidInputException.class,
                   () -> classifier.scorePairs(List.of(new TextPair("a", "b"))))
               .getMessage();
-      assertTrue(said.contains("token type 1"), said);
+      assertTrue(said.contains("the type 1") && said.contains("type_vocab_size is 1"), said);
     }
+  }
+
+  @Test
+  void aLengthWithoutRoomForAPairIsRefused() throws IOException {
+    copy("xlm-roberta-tiny");
+    Files.writeString(folder.resolve("tokenizer_config.json"), "{\"model_max_length\": 4}");
+    try (Classifier classifier = Classifier.load(folder)) {
+      String said =
+          assertThrows(
+                  InvalidInputException.class,
+                  () -> classifier.scorePairs(List.of(new TextPair("a", "b"))))
+              .getMessage();
+      assertTrue(said.contains("no room for a pair"), said);
+    }
+  }
+
+  @Test
+  void aLongPrefixOfWordPiecesIsRefused() throws IOException {
+    copy("electra-tiny");
+    Path file = folder.resolve("tokenizer.json");
+    String json = Files.readString(file);
+    String edited =
+        json.replaceAll(
+            "(\"continuing_subword_prefix\":\\s*)\"##\"", "$1\"" + "#".repeat(101) + "\"");
+    assertTrue(!json.equals(edited));
+    Files.writeString(file, edited);
+    String said =
+        assertThrows(InvalidInputException.class, () -> Classifier.load(folder).close())
+            .getMessage();
+    assertTrue(said.contains("continuing_subword_prefix") && said.contains("100"), said);
   }
 }

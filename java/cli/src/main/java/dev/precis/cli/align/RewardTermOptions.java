@@ -12,6 +12,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.function.Predicate;
+import java.util.stream.Stream;
 import picocli.CommandLine.Option;
 
 /** Declares the terms of a reward: a classifier, other terms, or both. */
@@ -149,14 +151,23 @@ class RewardTermOptions extends RewardModelOption {
     };
   }
 
-  /** Returns the bytes of the weights of all classifiers, from their configurations alone. */
+  /**
+   * Returns the bytes of the weights of all models that rewards ask, from their configurations
+   * alone: a classifier is loaded once, however many terms ask it, and each judge by itself.
+   */
   final long weightMemory(BaseCommand command) {
-    return specs(command).stream()
-        .filter(spec -> spec.kind() == RewardSpec.Kind.CLASSIFIER || spec.kind().judges())
-        .map(spec -> Map.entry(command.resolve(spec.argument()), spec.dtype(type(command))))
-        .distinct()
+    Stream<Map.Entry<Path, DType>> classifiers =
+        models(command, spec -> spec.kind() == RewardSpec.Kind.CLASSIFIER).distinct();
+    Stream<Map.Entry<Path, DType>> judges = models(command, spec -> spec.kind().judges());
+    return Stream.concat(classifiers, judges)
         .mapToLong(each -> ModelMemory.frozen(each.getKey(), each.getValue()))
         .sum();
+  }
+
+  private Stream<Map.Entry<Path, DType>> models(BaseCommand command, Predicate<RewardSpec> which) {
+    return specs(command).stream()
+        .filter(which)
+        .map(spec -> Map.entry(command.resolve(spec.argument()), spec.dtype(type(command))));
   }
 
   /**

@@ -12,7 +12,7 @@ import java.nio.file.Path;
 import java.util.List;
 
 /**
- * How a judge of pairs is asked.
+ * Settings of a judge of pairs.
  *
  * @param label that means "supported", of a classifier; null: the only one, or entailment
  * @param prompt name of a published prompt, or a text with {completion} and {prompt} in it; null:
@@ -74,7 +74,8 @@ public record JudgeSettings(String label, String prompt, String answers) {
     List<String> published = JudgePrompt.named(prompt).map(JudgePrompt::answers).orElse(List.of());
     if (published.isEmpty()) {
       throw new InvalidInputException(
-          folder + ": a prompt of your own needs answers, such as Yes/No, the wanted one first");
+          "%s is a T5 that answers with a word, and its prompt names no answers: give them, such as Yes/No, the wanted one first"
+              .formatted(folder));
     }
     return published;
   }

@@ -3,7 +3,7 @@ package dev.precis.cli.options;
 import dev.precis.cli.common.JudgeSettings;
 import picocli.CommandLine.Option;
 
-/** {@code --judge} and the options that say how it is asked. */
+/** Holds {@code --judge} and the options that say how it is asked. */
 public final class JudgeOptions {
   @Option(
       names = "--judge",
@@ -28,7 +28,7 @@ public final class JudgeOptions {
       names = "--judge-prompt",
       paramLabel = "P",
       description =
-          "What a T5 reads: minicheck, unieval, steamshp or hhem, or a text with {prompt} (the"
+          "The prompt of a T5: minicheck, unieval, steamshp or hhem, or a text with {prompt} (the"
               + " source) and {completion} (the claim) in it.")
   private String prompt;
 

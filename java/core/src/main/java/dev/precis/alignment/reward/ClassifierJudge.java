@@ -39,14 +39,14 @@ public final class ClassifierJudge implements PairJudge {
     if (wanted == null && labels.size() == 1) {
       return 0;
     }
-    if (wanted == null && !classifier.readsPairs() && labels.size() == 2) {
-      return 1; // HHEM's head: not supported, supported
-    }
     for (int i = 0; i < labels.size(); i++) {
       String name = labels.get(i);
       if (wanted == null ? name.equalsIgnoreCase(ENTAILMENT) : name.equals(wanted)) {
         return i;
       }
+    }
+    if (wanted == null && !classifier.readsPairs() && labels.size() == 2) {
+      return 1; // HHEM's head, whose labels have no names: not supported, supported
     }
     throw new InvalidInputException(
         "%s has %s; its labels are: %s"

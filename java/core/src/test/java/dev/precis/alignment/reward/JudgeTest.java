@@ -20,6 +20,7 @@ import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -91,25 +92,65 @@ class JudgeTest {
     }
   }
 
-  @Test
-  void theModelOfVectaraIsReadByItsTensors() throws IOException {
+  /** Writes the weights again with other tensors, and a configuration without sizes. */
+  private void asVectaras(UnaryOperator<TensorView> change) throws IOException {
     encoder();
     Path file = folder.resolve("model.safetensors");
-    List<TensorView> renamed = new ArrayList<>();
+    Path other = folder.resolve("renamed.safetensors");
     try (Checkpoint checkpoint = Checkpoint.openFile(file)) {
-      for (String name : checkpoint.names()) {
-        TensorView view = checkpoint.get(name);
-        renamed.add(new TensorView("t5." + name, view.dtype(), view.shape(), view.data()));
-      }
-      SafeTensors.write(folder.resolve("renamed.safetensors"), renamed, Map.of("format", "pt"));
+      List<TensorView> changed =
+          checkpoint.names().stream().map(checkpoint::get).map(change).toList();
+      SafeTensors.write(other, changed, Map.of("format", "pt"));
     }
-    Files.move(folder.resolve("renamed.safetensors"), file, StandardCopyOption.REPLACE_EXISTING);
+    Files.move(other, file, StandardCopyOption.REPLACE_EXISTING);
     Files.writeString(
         folder.resolve("config.json"),
         "{\"model_type\": \"HHEMv2Config\", \"foundation\": \"google/flan-t5-base\"}");
+  }
+
+  private static TensorView named(String name, TensorView view, long... shape) {
+    return new TensorView(name, view.dtype(), shape, view.data());
+  }
+
+  @Test
+  void theModelOfVectaraIsReadByItsTensors() throws IOException {
+    asVectaras(view -> named("t5." + view.name(), view, view.shape()));
     assertTrue(Classifier.isClassifier(folder));
     try (ClassifierJudge judge = new ClassifierJudge(Classifier.load(folder), null, null)) {
       assertGolden("hhem", judge);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "classifier.weight",
+        "shared.weight",
+        "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight"
+      })
+  void aTensorOfAnotherShapeIsNamed(String name) throws IOException {
+    asVectaras(
+        view ->
+            named(
+                view.name(),
+                view,
+                view.name().equals(name)
+                    ? new long[] {view.data().byteSize() / view.dtype().bytes()}
+                    : view.shape()));
+    String said =
+        assertThrows(InvalidInputException.class, () -> Classifier.load(folder).close())
+            .getMessage();
+    assertTrue(said.contains(name) && said.contains("no matrix"), said);
+  }
+
+  @Test
+  void aNamedLabelComesBeforeTheSecondOne() throws IOException {
+    encoder();
+    Path config = folder.resolve("config.json");
+    String names = "{\"id2label\": {\"0\": \"entailment\", \"1\": \"other\"},";
+    Files.writeString(config, Files.readString(config).replaceFirst("\\{", names));
+    try (ClassifierJudge judge = new ClassifierJudge(Classifier.load(folder), null, null)) {
+      assertEquals("entailment", judge.label());
     }
   }
 
