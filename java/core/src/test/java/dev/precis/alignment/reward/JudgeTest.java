@@ -134,7 +134,7 @@ class JudgeTest {
             named(
                 view.name(),
                 view,
-                view.name().equals(name)
+                view.name().endsWith(name)
                     ? new long[] {view.data().byteSize() / view.dtype().bytes()}
                     : view.shape()));
     String said =
