@@ -149,6 +149,34 @@ class BatchingTest {
     }
   }
 
+  /** A step that chooses tokens and one that leaves it to the host are not of one kind. */
+  @Test
+  void rowsThatTheHostChangesComeAndGo() {
+    List<Integer> kinds = List.of(4, 6, 2, 6, 2, 4, 6, 0, 2);
+    List<GenerationRequest> requests = new ArrayList<>();
+    for (int i = 0; i < kinds.size(); i++) {
+      // One row each; the first outlasts the others, which take the second place in turn.
+      GenerationOptions options =
+          options(kinds.get(i))
+              .with()
+              .numReturnSequences(1)
+              .maxNewTokens(i == 0 ? 60 : 5)
+              .minNewTokens(i == 0 ? 60 : 5)
+              .build();
+      requests.add(GenerationRequest.of(source(new Random(i)), options));
+    }
+    Map<String, List<List<GeneratedTokens>>> expected = alone(requests);
+    try (T5 t5 = T5.load(TINY, options().maxBatchRows(2))) {
+      List<GenerationCall> calls = new ArrayList<>();
+      for (GenerationRequest each : requests) {
+        calls.add(t5.submit(each, null, null));
+      }
+      for (int i = 0; i < calls.size(); i++) {
+        assertSame(expected.get(key(requests.get(i))), calls.get(i).await(), "request " + i);
+      }
+    }
+  }
+
   @Test
   void aThousandMixedRequestsGetWhatEachGetsAlone() throws Exception {
     List<GenerationRequest> requests = requests();

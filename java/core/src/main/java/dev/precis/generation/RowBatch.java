@@ -39,9 +39,19 @@ final class RowBatch implements AutoCloseable {
   /** The same on a GPU, which a few rows would leave idle: bounds memory. */
   private static final int TOKENS_AT_ONCE_ON_GPU = 16384;
 
-  /** The kind of a step: what its operations depend on besides the contents of memory. */
+  /**
+   * The kind of a step: what its operations depend on besides the contents of memory.
+   *
+   * @param choice null: each row has its own
+   * @param chooses whether the tokens are chosen in the step: not where the host comes between
+   */
   private record StepKind(
-      int rows, int memory, Adapters adapters, TokenChoice.Kind choice, int mixture) {}
+      int rows,
+      int memory,
+      Adapters adapters,
+      TokenChoice.Kind choice,
+      boolean chooses,
+      int mixture) {}
 
   /** A sequence that is being decoded. */
   private static final class Row {
@@ -488,7 +498,7 @@ final class RowBatch implements AutoCloseable {
     passing.reset();
     long before = event == null ? 0 : System.nanoTime();
     graphs.run(kind, step);
-    if (hostRows == 0) {
+    if (kind.chooses) {
       buffers.download();
     } else {
       ops.synchronize();
@@ -500,7 +510,7 @@ final class RowBatch implements AutoCloseable {
       event.waiting = waiting.size();
       event.cacheBytes = pool.bytes();
     }
-    if (hostRows > 0) {
+    if (!kind.chooses) {
       chooseOnHost();
     }
     steps++;
@@ -551,12 +561,13 @@ final class RowBatch implements AutoCloseable {
             memory,
             first.adapters(),
             mixed ? null : firstKind,
+            hostRows == 0,
             ends.size() > 1 ? mixtures : 0);
   }
 
   private void launch() {
     model.step(pool.cache(), buffers.rows(), buffers.logits(), passing);
-    if (hostRows == 0) {
+    if (kind.chooses) {
       choice.choose();
     }
   }
