@@ -3,6 +3,7 @@ package dev.precis.cli;
 import dev.precis.cli.align.AlignCommand;
 import dev.precis.cli.align.BestOfNCommand;
 import dev.precis.cli.bench.BenchCommand;
+import dev.precis.cli.card.CardCommand;
 import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.common.ConfigArguments;
 import dev.precis.cli.common.Failures;
@@ -198,6 +199,7 @@ public final class Main implements BaseCommand.Root, Runnable {
     commands.put("reward", RewardCommand::new);
     commands.put("best-of-n", BestOfNCommand::new);
     commands.put("compare", CompareCommand::new);
+    commands.put("card", CardCommand::new);
     commands.put("review", ReviewCommand::new);
     commands.put("merge", MergeCommand::new);
     commands.put("download", DownloadCommand::new);

@@ -85,12 +85,15 @@ public final class EvaluateCommand extends BaseCommand {
       paramLabel = "METRIC",
       defaultValue = "rouge",
       description = {
-        "rouge, loss, toxicity, or several, such as rouge,toxicity (default: ${DEFAULT-VALUE}).",
+        "rouge, loss, toxicity, facts, or several, such as rouge,facts (default:"
+            + " ${DEFAULT-VALUE}).",
         "loss is the cross-entropy per token of the first reference, as a mean over dialogues and,"
             + " with the perplexity, over tokens; lower is better.",
         "toxicity is the probability of --toxicity-label in the summary alone, by"
             + " --toxicity-model; lower is better. With rouge, the report also says where ROUGE"
-            + " fell."
+            + " fell.",
+        "facts is the share of a summary's names, numbers, times, speakers and negations that the"
+            + " dialogue supports; higher is better."
       })
   private List<String> metricNames = List.of();
 
@@ -257,8 +260,8 @@ public final class EvaluateCommand extends BaseCommand {
     batch.checkBatchSize(this);
     promptOptions.check(this);
     for (String metric : metricNames) {
-      if (!List.of("rouge", "loss", ToxicityMetric.COLUMN).contains(metric)) {
-        throw usage("There is no metric '" + metric + "', only rouge, loss and toxicity");
+      if (!List.of("rouge", "loss", ToxicityMetric.COLUMN, FactMetric.COLUMN).contains(metric)) {
+        throw usage("There is no metric '" + metric + "', only rouge, loss, toxicity and facts");
       }
     }
     boolean toxicity = metricNames.contains(ToxicityMetric.COLUMN);
@@ -345,6 +348,7 @@ public final class EvaluateCommand extends BaseCommand {
                     data.data().toString(),
                     promptOptions.maxSourceLength(),
                     promptOptions.truncate());
+            case FactMetric.COLUMN -> new FactMetric();
             default -> toxicity;
           });
     }

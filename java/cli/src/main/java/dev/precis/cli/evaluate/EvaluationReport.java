@@ -41,9 +41,9 @@ final class EvaluationReport {
    */
   record Column(
       String name, List<Interval> means, List<Double> deviations, List<Comparison> comparisons) {
-    /** Returns whether a larger number is better: of ROUGE, but not of a loss or toxicity. */
+    /** Returns whether a larger number is better: of ROUGE and facts, not of a loss or toxicity. */
     boolean higherIsBetter() {
-      return name.startsWith("rouge");
+      return name.startsWith("rouge") || name.equals(FactMetric.COLUMN);
     }
 
     /** The improvement over the baseline in percent of its mean; null where that is zero. */

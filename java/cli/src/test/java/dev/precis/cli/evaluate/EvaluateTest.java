@@ -266,7 +266,7 @@ final class EvaluateTest {
         "--metrics toxicity --toxicity-model roberta-tiny --toxicity-label toxic"
             + " | no label 'toxic'; its labels are: nothate, hate",
         "--metrics toxicity --toxicity-model t5-tiny --toxicity-label hate | not a RoBERTa",
-        "--metrics bleu                                    | only rouge, loss and toxicity",
+        "--metrics bleu                                    | only rouge, loss, toxicity and facts",
       })
   void toxicityRefuses(String options, String sentence) {
     List<Object> args =
@@ -369,7 +369,7 @@ final class EvaluateTest {
         "--candidate a=MODEL --num-beams 0      | --num-beams is 0",
         "--candidate a=MODEL --max-source-length 1 | --max-source-length must be 2 or more",
         "--candidate a=MODEL --max-source-length 9 | --truncate",
-        "--candidate a=MODEL --metrics bleu     | There is no metric 'bleu', only rouge, loss and"
+        "--candidate a=MODEL --metrics bleu     | There is no metric 'bleu', only rouge, loss,"
             + " toxicity",
         "--candidate a=MODEL --multi best       | --multi must be max or mean, not 'best'",
         "--candidate a=MODEL --preset perl      | There is no ROUGE preset 'perl'",
