@@ -309,6 +309,75 @@ void test_row_adapters() {
   }
 }
 
+// As in decoding, each of many rows has an adapter of its own, or shares it with its neighbor; their
+// ranks fill a part of a vector, several vectors or more than a tile.
+void test_adapter_per_row() {
+  Random random(7);
+  constexpr int64_t kInputs = 133, kOutputs = 150;
+  struct Engine {
+    const char *isa, *matmul;
+  };
+  for (const Engine& e :
+       {Engine{"portable", "native"}, Engine{"avx2", "native"}, Engine{"avx512", "native"},
+        Engine{"avx512_bf16", "native"}, Engine{nullptr, "onednn"}}) {
+    TestContext one(e.isa, 1, e.matmul), two(e.isa, 2, e.matmul);
+    if (one.status() != PRECIS_OK) continue;
+    for (int32_t dtype : {PRECIS_FLOAT32, PRECIS_BFLOAT16, PRECIS_INT8}) {
+      const int32_t low = dtype == PRECIS_FLOAT32 ? PRECIS_FLOAT32 : PRECIS_BFLOAT16;
+      std::vector<std::unique_ptr<Adapted>> adapted;
+      std::vector<precis_lora_matmul_args> packed;
+      for (int64_t ranks : {1, 8, 16, 33, 130}) {
+        adapted.push_back(std::make_unique<Adapted>(
+            random, kOutputs, kInputs, ranks, dtype, low,
+            std::vector<precis_lora_segment>{{0, 70, 0, ranks / 2, 2, 0},
+                                             {64, kOutputs, ranks / 2, ranks, -0.5f, 0}}));
+        packed.push_back(adapted.back()->args(one));
+        packed.back().w = packed.front().w;
+      }
+      for (int64_t m : {2, 3, 9, 32}) {
+        for (int32_t x_type : {PRECIS_FLOAT32, PRECIS_BFLOAT16}) {
+          GuardedTensor x(x_type, {m, kInputs}, 1, 2), y(PRECIS_FLOAT32, {m, kOutputs}, 2, 1);
+          GuardedTensor alone(PRECIS_FLOAT32, {m, kOutputs});
+          x.fill_normal(random);
+          std::vector<precis_lora_rows> rows;
+          std::vector<size_t> owners;
+          for (int64_t r = 0; r < m;) {
+            const size_t owner = static_cast<size_t>(random.below(packed.size()));
+            const int64_t end = std::min<int64_t>(m, r + (random.below(4) == 0 ? 2 : 1));
+            const precis_lora_matmul_args& own = packed[owner];
+            rows.push_back({r, end, own.a, own.b, {}, own.segment_count, 0});
+            std::copy_n(own.segments, own.segment_count, rows.back().segments);
+            for (; r < end; r++) owners.push_back(owner);
+          }
+          for (int64_t r = 0; r < m; r++) {
+            precis_lora_matmul_args lone = packed[owners[static_cast<size_t>(r)]];
+            lone.x = some_rows(x, r, 1);
+            lone.y = some_rows(alone, r, 1);
+            EXPECT_OK(one, precis_lora_matmul(one, &lone));
+          }
+          for (TestContext* context : {&one, &two}) {
+            precis_lora_matmul_args args = packed[0];
+            args.segment_count = 0;
+            args.x = x;
+            args.y = y;
+            args.row_adapters = rows.data();
+            args.row_adapter_count = static_cast<int32_t>(rows.size());
+            y.fill(7);
+            EXPECT_OK(*context, precis_lora_matmul(*context, &args));
+            EXPECT(y.intact(), "%s", context->name());
+            for (int64_t r = 0; r < m; r++) {
+              const int64_t c = first_difference(alone, r, y, r);
+              EXPECT(c < 0, "%s %s M %lld: row %lld differs in column %lld", context->name(),
+                     dtype_text(dtype), static_cast<long long>(m), static_cast<long long>(r),
+                     static_cast<long long>(c));
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
 // y = x W' + (x A' . s) B' for three adapters on parts of W, and its gradient with respect to x:
 // the product of dy with the same matrices packed transposed, and every segment on all outputs.
 void test_backward(std::vector<TestContext>& contexts) {
@@ -474,6 +543,7 @@ int main() {
   test_sizes(contexts);
   test_batches();
   test_row_adapters();
+  test_adapter_per_row();
   test_backward(contexts);
   test_isolation(contexts);
   test_refusals(contexts.back());

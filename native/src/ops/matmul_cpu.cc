@@ -33,6 +33,7 @@ class Multiplication {
         x_(p.x),
         low_x_(p.lora_x.data != nullptr ? p.lora_x : p.x),
         low_rank_(p.low, 0, rows(p.x), p.down),
+        row_adapters_(p.row_adapters, p.row_adapter_count),
         same_x_(kSame && p.lora_x.data == nullptr) {}
 
   void run() {
@@ -42,7 +43,7 @@ class Multiplication {
         fail(PRECIS_INTERNAL_ERROR, "matmul: oneDNN could not multiply");
       }
     } else {
-      rows(p_.x)<kManyRows || p_.row_adapter_count> 0 ? run_at_once() : run_by_blocks();
+      rows(p_.x) < kManyRows || row_adapters_.any() ? run_at_once() : run_by_blocks();
     }
   }
 
@@ -59,7 +60,7 @@ class Multiplication {
   void run_at_once() {
     const int64_t m = rows(p_.x);
     const int threads = context_.pool.threads();
-    const bool low_rank = low_rank_.any() || p_.row_adapter_count > 0;
+    const bool low_rank = low_rank_.any() || row_adapters_.any();
     const bool own_low_x = low_rank && !same_x_;
     const bool shared = threads == 1 || m * columns(p_.x) > kPrivateInputs;
     ScratchLayout layout;
@@ -67,13 +68,10 @@ class Multiplication {
     const int64_t x_at = layout.add(x_size * (shared ? 1 : threads));
     const int64_t low_x_at = own_low_x ? layout.add(low_x_.bytes(m)) : 0;
     Segments low = low_rank_.layout(layout, m);
-    if (p_.row_adapter_count > 0) {
-      row_segments_ = static_cast<Segments*>(
-          context_.outer.reserve(static_cast<size_t>(p_.row_adapter_count) * sizeof(Segments)));
-    }
-    for (int i = 0; i < p_.row_adapter_count; i++) {
-      const precis_lora_rows& r = p_.row_adapters[i];
-      row_segments_[i] = row_low_rank(i).layout(layout, r.row_end - r.row_begin);
+    if (row_adapters_.any()) {
+      row_adapters_.layout(layout,
+                           static_cast<Segments*>(context_.outer.reserve(
+                               static_cast<size_t>(p_.row_adapter_count) * sizeof(Segments))));
     }
     const int64_t acc_size =
         (is_onednn<D>() ? OneDnnProducts::kSums : kMaxRowBlock * kTileOutputs) * 4;
@@ -86,9 +84,7 @@ class Multiplication {
     x_.place(memory + x_at, 0, m);
     if (own_low_x) low_x_.place(memory + low_x_at, 0, m);
     low_rank_.place(low, memory, 0);
-    for (int i = 0; i < p_.row_adapter_count; i++) {
-      row_low_rank(i).place(row_segments_[i], memory, p_.row_adapters[i].row_begin);
-    }
+    row_adapters_.place(memory);
     if ((shared && !x_.direct) || own_low_x) {
       parallel_ranges(context_.pool, m, 1 + kPrivateInputs / columns(p_.x),
                       [&](int64_t begin, int64_t end) {
@@ -171,31 +167,15 @@ class Multiplication {
 
   // Computes x A' . s of all rows, or of those that have adapters of their own.
   void project(const Inputs& x, const Segments& low, char* memory, int64_t acc_size) const {
-    const int threads = context_.pool.threads();
-    int64_t items = low_rank_.items(threads);
-    for (int i = 0; i < p_.row_adapter_count; i++) items += row_low_rank(i).items(threads);
-    parallel(context_.pool, [&](int thread, int count) {
+    parallel(context_.pool, [&](int thread, int threads) {
       auto* acc = reinterpret_cast<uint32_t*>(memory + thread * acc_size);
-      int64_t first = slice_begin(items, count, thread);
-      int64_t last = slice_begin(items, count, thread + 1);
-      auto project_part = [&](const LowRank<L>& part, const Segments& segments) {
-        const int64_t own = part.items(threads);
-        for (int64_t i = first > 0 ? first : 0; i < min(last, own); i++) {
-          part.project(threads, i, x, segments, acc);
-        }
-        first -= own;
-        last -= own;
-      };
-      project_part(low_rank_, low);
-      for (int i = 0; i < p_.row_adapter_count && last > 0; i++) {
-        project_part(row_low_rank(i), row_segments_[i]);
+      const int64_t items = low_rank_.items(threads);
+      const int64_t last = slice_begin(items, threads, thread + 1);
+      for (int64_t i = slice_begin(items, threads, thread); i < last; i++) {
+        low_rank_.project(threads, i, x, low, acc);
       }
+      row_adapters_.project(x, thread, threads, acc);
     });
-  }
-
-  LowRank<L> row_low_rank(int i) const {
-    const precis_lora_rows& r = p_.row_adapters[i];
-    return {{&r.a, &r.b, r.segments, r.segment_count}, r.row_begin, r.row_end};
   }
 
   int64_t units() const { return ceil_div(p_.w.inputs, D::kInputs); }
@@ -260,6 +240,7 @@ class Multiplication {
         // Sums that continue in the next chunk need memory of their own; else one buffer stays in
         // L1.
         uint32_t* sums = units > kChunkUnits ? acc + first * kTileOutputs : acc;
+        if (last_chunk) row_adapters_.prefetch(tile, row, rows);
         Term terms[1 + PRECIS_MAX_LORA_SEGMENTS] = {
             {x.row(row) + u * D::kXBytes, x.stride, w + u * kTileOutputs, count}};
         int n = 1;
@@ -291,11 +272,7 @@ class Multiplication {
                     reinterpret_cast<const int32_t*>(w + layout.sums) + tile * kTileOutputs);
     }
     low_rank_.add(low, segment, tile, m, rows, acc);
-    for (int i = 0; i < p_.row_adapter_count && p_.row_adapters[i].row_begin < m + rows; i++) {
-      if (p_.row_adapters[i].row_end > m) {
-        row_low_rank(i).add(row_segments_[i], 0, tile, m, rows, acc);
-      }
-    }
+    row_adapters_.add(tile, m, rows, acc);
     store_rows(p_, acc, m, rows, tile * kTileOutputs);
   }
 
@@ -304,8 +281,8 @@ class Multiplication {
   Preparation<D> x_;
   Preparation<L> low_x_;
   LowRank<L> low_rank_;
-  Segments* row_segments_ = nullptr;  // of each of row_adapters
-  bool same_x_;                       // A multiplies the same prepared x as W
+  RowAdapters<L> row_adapters_;
+  bool same_x_;  // A multiplies the same prepared x as W
   OneDnnProducts onednn_;
   bool onednn_failed_ = false;
 };

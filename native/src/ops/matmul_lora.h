@@ -194,6 +194,28 @@ class LowRank {
     put_projected(low, first, end, rank, ranks, down_.data != nullptr, acc);
   }
 
+  // Returns the number of vectors of ranks, and A from one of them on.
+  int64_t vectors() const { return any() ? ceil_div(low_.a->outputs, W) : 0; }
+  Term vector_term(const Inputs& x, int64_t m, int64_t vector) const {
+    return {x.row(m), x.stride, weights(vector * W), units()};
+  }
+  // Moves one vector of ranks of one row from acc to where it is used.
+  void put_vector(const Segments& low, int64_t m, int64_t vector, const uint32_t* acc) const {
+    const int64_t rank = vector * W;
+    put_projected(low, m, m + 1, rank, min(W, low_.a->outputs - rank), false, acc);
+  }
+
+  // Prefetches what add reads of B for one tile.
+  void prefetch(const Segments& low, int64_t tile) const {
+    for (int i = 0; i < low_.segment_count; i++) {
+      if (overlap(low_.b->outputs, low_.segments[i], tile) == Overlap::kNone) continue;
+      const Term term = segment_term(*low_.b, low.of[i], tile, low.of[i].first);
+      for (int64_t u = 0; u < term.units * kTileOutputs; u += 16) {
+        __builtin_prefetch(term.w + u, 0, 2);
+      }
+    }
+  }
+
   // Adds the terms to the sums of some of the rows and one tile, from a segment on.
   void add(const Segments& low, int segment, int64_t tile, int64_t m, int rows,
            uint32_t* acc) const {
@@ -316,6 +338,181 @@ class LowRank {
   const LowRankWeights low_;
   const int64_t begin_, end_;
   const precis_tensor down_;
+};
+
+// sums[i][0, W) = x W' for the first W outputs of each of N terms, which have one row and the same
+// number of units. A sum is a chain of additions, and only other chains hide their latency. kAhead
+// units ahead the cache lines of the terms, and then of the terms that follow, are prefetched:
+// such short matrices end before the hardware's own prefetching has begun.
+constexpr int64_t kAhead = 32;
+template <class D, int N>
+void multiply_vectors(const Term* terms, const Term* next, uint32_t* const* sums) {
+  using Acc = typename D::Acc;
+  Acc a[N];
+  const char* x[N];
+  const uint32_t* w[N];
+  for (int i = 0; i < N; i++) {
+    a[i] = Acc::zero();
+    x[i] = terms[i].x;
+    w[i] = terms[i].w;
+  }
+  const int64_t units = terms[0].units;
+  const auto multiply = [&](int64_t from, int64_t to, const auto& ahead) {
+    for (int64_t u = from; u < to; u++) {
+      for (int i = 0; i < N; i++) {
+        __builtin_prefetch(ahead(i) + u * kTileOutputs);
+        const auto part = [&]<int P>() __attribute__((always_inline)) {
+          a[i] = D::dot(a[i], D::template input<P>(x[i] + u * D::kXBytes),
+                        D::template weights<P>(w[i] + u * kTileOutputs));
+        };
+        part.template operator()<0>();
+        if constexpr (D::kParts == 2) part.template operator()<1>();
+      }
+    }
+  };
+  const int64_t last = max(units - kAhead, 0);
+  multiply(0, last, [&](int i) { return w[i] + kAhead * kTileOutputs; });
+  multiply(last, units, [&](int i) { return next[i].w - last * kTileOutputs; });
+  for (int i = 0; i < N; i++) a[i].store(reinterpret_cast<float*>(sums[i]));
+}
+
+// The low-rank part of a product whose rows have adapters of their own.
+template <class L>
+class RowAdapters {
+ public:
+  using Segments = typename LowRank<L>::Segments;
+
+  RowAdapters(const precis_lora_rows* adapters, int count) : adapters_(adapters), count_(count) {}
+
+  bool any() const { return count_ > 0; }
+
+  // Reserves memory; segments has an element for each of the adapters.
+  void layout(ScratchLayout& scratch, Segments* segments) {
+    segments_ = segments;
+    for (int i = 0; i < count_; i++) segments_[i] = low_rank(i).layout(scratch, row_count(i));
+  }
+  void place(char* memory) {
+    for (int i = 0; i < count_; i++) {
+      low_rank(i).place(segments_[i], memory, adapters_[i].row_begin);
+    }
+  }
+
+  // Computes one thread's part of x A' . s. Adapters of few rows, as in decoding, are multiplied a
+  // vector of ranks and a row at a time, several of them together.
+  void project(const Inputs& x, int thread, int threads, uint32_t* acc) const {
+    int64_t items = 0, vectors = 0;
+    for (int i = 0; i < count_; i++) (few(i) ? vectors : items) += work(i, threads);
+    int64_t first = slice_begin(items, threads, thread);
+    int64_t last = slice_begin(items, threads, thread + 1);
+    for (int i = 0; i < count_ && last > 0; i++) {
+      if (few(i)) continue;
+      const int64_t own = work(i, threads);
+      for (int64_t item = max(first, 0); item < min(last, own); item++) {
+        low_rank(i).project(threads, item, x, segments_[i], acc);
+      }
+      first -= own;
+      last -= own;
+    }
+    project_vectors(x, slice_begin(vectors, threads, thread),
+                    slice_begin(vectors, threads, thread + 1), acc);
+  }
+
+  // Prefetches what add reads of B.
+  void prefetch(int64_t tile, int64_t m, int rows) const {
+    for (int i = first_from(m); i < count_ && adapters_[i].row_begin < m + rows; i++) {
+      low_rank(i).prefetch(segments_[i], tile);
+    }
+  }
+  // Adds the terms to the sums of some of the rows and one tile.
+  void add(int64_t tile, int64_t m, int rows, uint32_t* acc) const {
+    for (int i = first_from(m); i < count_ && adapters_[i].row_begin < m + rows; i++) {
+      low_rank(i).add(segments_[i], 0, tile, m, rows, acc);
+    }
+  }
+
+ private:
+  static constexpr int kFewRows = 2;
+  static constexpr int kTogether = 8;
+
+  int64_t row_count(int i) const { return adapters_[i].row_end - adapters_[i].row_begin; }
+  bool few(int i) const { return row_count(i) <= kFewRows; }
+  int64_t work(int i, int threads) const {
+    return few(i) ? row_count(i) * low_rank(i).vectors() : low_rank(i).items(threads);
+  }
+  LowRank<L> low_rank(int i) const {
+    const precis_lora_rows& r = adapters_[i];
+    return {{&r.a, &r.b, r.segments, r.segment_count}, r.row_begin, r.row_end};
+  }
+
+  // Returns the first of the adapters that end behind row m.
+  int first_from(int64_t m) const {
+    int from = 0, to = count_;
+    while (from < to) {
+      const int middle = (from + to) / 2;
+      if (adapters_[middle].row_end > m) {
+        to = middle;
+      } else {
+        from = middle + 1;
+      }
+    }
+    return from;
+  }
+
+  // One vector of ranks of one row.
+  struct Vector {
+    int adapter;
+    int64_t row;
+    int64_t vector;
+  };
+  // Moves on to the next adapter of few rows that has ranks, from this one on.
+  void skip(Vector& v) const {
+    while (v.adapter < count_ && (!few(v.adapter) || work(v.adapter, 1) == 0)) v.adapter++;
+    if (v.adapter < count_) v.row = adapters_[v.adapter].row_begin;
+  }
+  void advance(Vector& v) const {
+    if (++v.vector < low_rank(v.adapter).vectors()) return;
+    v.vector = 0;
+    if (++v.row < adapters_[v.adapter].row_end) return;
+    v.adapter++;
+    skip(v);
+  }
+  void project_vectors(const Inputs& x, int64_t first, int64_t last, uint32_t* acc) const {
+    if (first >= last) return;
+    Vector v = {0, 0, 0};
+    skip(v);
+    for (int64_t i = 0; i < first; i++) advance(v);
+    Vector now[kTogether], next[kTogether];
+    Term terms[kTogether], ahead[kTogether];
+    // Fills the places of fewer than kTogether with repetitions.
+    const auto take = [&](Vector* some, Term* of) {
+      const int count = static_cast<int>(min(last - first, kTogether));
+      for (int i = 0; i < kTogether; i++) {
+        some[i] = i < count ? v : some[i - count];
+        of[i] = low_rank(some[i].adapter).vector_term(x, some[i].row, some[i].vector);
+        if (i < count && ++first < last) advance(v);
+      }
+      return count;
+    };
+    uint32_t* sums[kTogether];
+    for (int i = 0; i < kTogether; i++) sums[i] = acc + i * kTileOutputs;
+    for (int count = take(next, ahead); count > 0;) {
+      const int current = count;
+      for (int i = 0; i < kTogether; i++) {
+        now[i] = next[i];
+        terms[i] = ahead[i];
+      }
+      count = first < last ? take(next, ahead) : 0;
+      multiply_vectors<L, kTogether>(terms, ahead, sums);
+      for (int i = 0; i < current; i++) {
+        low_rank(now[i].adapter)
+            .put_vector(segments_[now[i].adapter], now[i].row, now[i].vector, sums[i]);
+      }
+    }
+  }
+
+  const precis_lora_rows* adapters_;
+  const int count_;
+  Segments* segments_ = nullptr;
 };
 
 }  // namespace

@@ -9,6 +9,7 @@ import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SegmentAllocator;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
@@ -93,11 +94,24 @@ final class AdapterPacking {
     return groups;
   }
 
+  /** Returns the bytes that {@link #pack} takes, the gaps that alignment leaves included. */
+  static long bytes(
+      PackedMatrix w, List<Part> parts, List<Map<String, PeftAdapter.Module>> adapters, Ops ops) {
+    int ranks = groups(parts, adapters).stream().mapToInt(Group::ranks).sum();
+    if (ranks == 0) {
+      return 0;
+    }
+    DType dtype = w.dtype().activations();
+    return ops.packedBytes(dtype, ranks, w.inputs())
+        + ops.packedBytes(dtype, w.outputs(), ranks)
+        + 2 * 64;
+  }
+
   /**
    * Packs the adapters that belong to a weight.
    *
    * @param w (N, K)
-   * @param owner frees the packed matrices
+   * @param memory holds the packed matrices
    * @param adapters each by module name; several on one module add up
    * @return null when none of them belongs here
    */
@@ -106,7 +120,7 @@ final class AdapterPacking {
       List<Part> parts,
       List<Map<String, PeftAdapter.Module>> adapters,
       Ops ops,
-      Arena owner) {
+      SegmentAllocator memory) {
     List<Group> groups = groups(parts, adapters);
     if (groups.isEmpty()) {
       return null;
@@ -134,8 +148,8 @@ final class AdapterPacking {
       // int8 is for frozen weights; the adapters keep the working precision.
       DType dtype = w.dtype().activations();
       return new LoraWeights(
-          ops.pack(owner, dtype, List.of(Tensor.of(a, DType.FLOAT32, ranks, w.inputs()))),
-          ops.pack(owner, dtype, List.of(Tensor.of(b, DType.FLOAT32, w.outputs(), ranks))),
+          ops.packInto(memory, dtype, List.of(Tensor.of(a, DType.FLOAT32, ranks, w.inputs()))),
+          ops.packInto(memory, dtype, List.of(Tensor.of(b, DType.FLOAT32, w.outputs(), ranks))),
           segments);
     }
   }

@@ -14,6 +14,7 @@ import dev.precis.tensor.DType;
 import dev.precis.tensor.Tensor;
 import dev.precis.tensor.Workspace;
 import java.lang.foreign.Arena;
+import java.lang.foreign.SegmentAllocator;
 import java.util.List;
 import java.util.Map;
 
@@ -322,6 +323,26 @@ public final class Linear {
    * @return null when none of them belongs here
    */
   public LoraWeights pack(List<Map<String, PeftAdapter.Module>> adapters, Ops ops, Arena owner) {
-    return AdapterPacking.pack(w, parts, adapters, ops, owner);
+    long bytes = packedBytes(adapters, ops);
+    return bytes == 0
+        ? null
+        : packInto(SegmentAllocator.slicingAllocator(ops.allocate(owner, bytes)), adapters, ops);
+  }
+
+  /** Returns the bytes that {@link #packInto} takes; 0 when none of the adapters belongs here. */
+  public long packedBytes(List<Map<String, PeftAdapter.Module>> adapters, Ops ops) {
+    return AdapterPacking.bytes(w, parts, adapters, ops);
+  }
+
+  /**
+   * Packs the adapters that belong to this weight into memory that they share with other weights'.
+   *
+   * @param memory slices memory of {@link Ops#allocate}
+   * @param adapters each by module name; several on one module add up
+   * @return null when none of them belongs here
+   */
+  public LoraWeights packInto(
+      SegmentAllocator memory, List<Map<String, PeftAdapter.Module>> adapters, Ops ops) {
+    return AdapterPacking.pack(w, parts, adapters, ops, memory);
   }
 }

@@ -9,6 +9,7 @@ import dev.precis.tensor.Tensor;
 import dev.precis.tensor.Workspace;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SegmentAllocator;
 import java.nio.file.Path;
 import java.util.List;
 
@@ -154,12 +155,22 @@ public final class Ops implements AutoCloseable {
    * @param weights at most {@link PackedMatrix#MAX_WEIGHTS}
    */
   public PackedMatrix pack(Arena owner, DType dtype, List<Tensor> weights) {
-    return products.pack(owner, dtype, weights, false);
+    return products.pack(bytes -> allocate(owner, bytes), dtype, weights, false);
+  }
+
+  /**
+   * Packs weights like {@link #pack}, into memory that several matrices share.
+   *
+   * @param memory slices memory of {@link #allocate}; it gives {@link #packedBytes} bytes, aligned
+   *     to 64
+   */
+  public PackedMatrix packInto(SegmentAllocator memory, DType dtype, List<Tensor> weights) {
+    return products.pack(bytes -> memory.allocate(bytes, 64), dtype, weights, false);
   }
 
   /** Packs the transposed of weights (k_i, N), stacked along the inputs, into one matrix. */
   public PackedMatrix packTransposed(Arena owner, DType dtype, List<Tensor> weights) {
-    return products.pack(owner, dtype, weights, true);
+    return products.pack(bytes -> allocate(owner, bytes), dtype, weights, true);
   }
 
   /** Packs weights into the memory of an earlier {@link #pack} of the same shapes, or new one. */

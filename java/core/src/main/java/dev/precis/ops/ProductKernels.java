@@ -16,6 +16,7 @@ import dev.precis.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.function.LongFunction;
 
 /** Matrix products, their gradients and the packing of their weights. */
 final class ProductKernels extends Kernels {
@@ -31,9 +32,10 @@ final class ProductKernels extends Kernels {
     super(context, arena);
   }
 
-  PackedMatrix pack(Arena owner, DType dtype, List<Tensor> weights, boolean transposed) {
+  PackedMatrix pack(
+      LongFunction<MemorySegment> allocate, DType dtype, List<Tensor> weights, boolean transposed) {
     long stacked = putWeights(dtype, weights, transposed);
-    MemorySegment memory = context.allocate(owner, packedBytes());
+    MemorySegment memory = allocate.apply(packedBytes());
     packInto(memory);
     long other = weights.getFirst().columns();
     return transposed

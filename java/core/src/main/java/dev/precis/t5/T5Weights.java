@@ -13,6 +13,8 @@ import dev.precis.ops.Ops;
 import dev.precis.ops.Weight;
 import dev.precis.tensor.DType;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SegmentAllocator;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -292,10 +294,16 @@ public record T5Weights(
         adapters.stream().map(PeftAdapter::modules).toList();
     List<Linear> linears = linears();
     linears.forEach(linear -> linear.check(modules, ops));
+    // They share their memory, which the system then gives in large pages: a step of many adapters
+    // reads little of each, and would miss the translation buffer for every tile.
+    long bytes = linears.stream().mapToLong(linear -> linear.packedBytes(modules, ops)).sum();
+    SegmentAllocator memory =
+        SegmentAllocator.slicingAllocator(
+            bytes == 0 ? MemorySegment.NULL : ops.allocate(owner, bytes));
     return new Adapters(
         linears,
         linears.stream()
-            .map(linear -> linear.pack(modules, ops, owner))
+            .map(linear -> linear.packInto(memory, modules, ops))
             .toArray(LoraWeights[]::new));
   }
 
