@@ -24,21 +24,26 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.DoublePredicate;
 import java.util.function.Function;
-import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.io.TempDir;
 import tools.jackson.databind.node.ObjectNode;
 
 /** The demo's table and page, of made-up summaries and runs: the demo itself takes minutes. */
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
 final class DemoReportTest {
   private static final int DESKTOP_HEIGHT = 6000;
 
-  @TempDir private Path folder;
+  /** A tenth of them is tested on, as many as the page shows and some more. */
+  private static final int DIALOGUES = 1500;
 
-  private final BuiltInDialogues data = BuiltInDialogues.generate(0, 5000);
+  @TempDir private static Path folder;
+
+  private final BuiltInDialogues data = BuiltInDialogues.generate(0, DIALOGUES);
   private DemoReport report;
 
-  @BeforeEach
+  @BeforeAll
   void makeUp() throws IOException {
     List<DemoCandidate> candidates = new ArrayList<>();
     candidates.add(candidate("base", d -> "People talk about " + d.topic() + "."));

@@ -96,7 +96,7 @@ final class ReportPagesTest {
     assertTrue(count("figure svg") >= 5, "every curve is drawn");
     assertEquals(count("figure svg"), count("figure circle"), "each has its one point");
 
-    Path slow = train("slow", 1.41e-5, 120);
+    Path slow = train("slow", 1.41e-5, 40);
     check("train", slow.resolve("report.html"));
     assertTrue(text(".results").contains("The evaluation loss"), text(".results"));
     assertTrue(text(".results li").contains("95 % interval"), text(".results li"));

@@ -41,6 +41,10 @@ import tools.jackson.databind.json.JsonMapper;
  */
 class ReviewKillTest {
   private static final int KILLS = 6;
+
+  /** Kills of a project: a server that starts reads all of it, which a larger one makes slow. */
+  private static final int ROUND = 25;
+
   private static final int SOAK_KILLS = Integer.getInteger("precis.soak.kills", 1000);
 
   @TempDir private Path folder;
@@ -73,26 +77,37 @@ class ReviewKillTest {
 
   @Test
   void noAcknowledgedChoiceIsLost() throws Exception {
-    killed(KILLS, false);
+    killed(project("votes", KILLS), KILLS, List.of("-cp", System.getProperty("java.class.path")));
   }
 
   @Test
   @Tag("soak")
   void noAcknowledgedChoiceIsLostInAThousandKills() throws Exception {
-    killed(SOAK_KILLS, true);
+    List<String> options = archive(project("archived", 1));
+    int acknowledged = 0;
+    for (int done = 0; done < SOAK_KILLS; done += ROUND) {
+      int kills = Math.min(ROUND, SOAK_KILLS - done);
+      acknowledged += killed(project("votes" + done, kills), kills, options);
+      System.out.printf(
+          "%d kills, %d acknowledged choices, none of them lost or there twice%n",
+          done + kills, acknowledged);
+    }
   }
 
-  private void killed(int kills, boolean archived) throws Exception {
-    Path votes = folder.resolve("votes");
+  /** Makes a project with more to do than the kills leave time for. */
+  private ComparisonProject project(String name, int kills) {
+    Path votes = folder.resolve(name);
     ComparisonProject.create(
-        votes, ReviewFixture.settings(1, "Ann"), ReviewFixture.items(40 * kills));
-    ComparisonProject project = ComparisonProject.read(votes);
+        votes, ReviewFixture.settings(1, "Ann"), ReviewFixture.items(80 * kills));
+    return ComparisonProject.read(votes);
+  }
+
+  /** Returns how many choices were acknowledged. */
+  private int killed(ComparisonProject project, int kills, List<String> options) throws Exception {
     SplitMix64 random = new SplitMix64(System.nanoTime());
     Set<Long> acknowledged = new HashSet<>();
-    List<String> options =
-        archived ? archive(votes, project) : List.of("-cp", System.getProperty("java.class.path"));
     for (int kill = 0; kill < kills; kill++) {
-      Process process = start(votes, options);
+      Process process = start(project, options);
       try (BufferedReader out =
           new BufferedReader(
               new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8))) {
@@ -124,16 +139,17 @@ class ReviewKillTest {
     try (ComparisonSession session = ComparisonSession.open(project)) {
       assertEquals(project.choices().size(), session.progress("Ann").done());
     }
+    return acknowledged.size();
   }
 
   /**
    * Writes the classes that a server loads into an archive, because a thousand starts without one
    * take most of the test's time; returns the option by which a process reads it.
    */
-  private List<String> archive(Path votes, ComparisonProject project) throws Exception {
+  private List<String> archive(ComparisonProject project) throws Exception {
     Path file = folder.resolve("classes.jsa");
     String jars = jars();
-    Process process = start(votes, List.of("-XX:ArchiveClassesAtExit=" + file, "-cp", jars));
+    Process process = start(project, List.of("-XX:ArchiveClassesAtExit=" + file, "-cp", jars));
     try (BufferedReader out =
         new BufferedReader(
             new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8))) {
@@ -164,7 +180,7 @@ class ReviewKillTest {
     return String.join(File.pathSeparator, jars);
   }
 
-  private static Process start(Path votes, List<String> options) throws IOException {
+  private static Process start(ComparisonProject project, List<String> options) throws IOException {
     List<String> command =
         new ArrayList<>(
             List.of(
@@ -172,7 +188,7 @@ class ReviewKillTest {
                 "-XX:TieredStopAtLevel=1",
                 "-XX:+UseSerialGC"));
     command.addAll(options);
-    command.addAll(List.of(Main.class.getName(), votes.toString()));
+    command.addAll(List.of(Main.class.getName(), project.folder().toString()));
     return new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.DISCARD).start();
   }
 
