@@ -42,6 +42,7 @@ final class OptionsTest {
               "--label-smoothing", "over the vocabulary in train, of the order of pairs in align"),
           entry("--model", "serve takes several, each with a name"),
           entry("--output", "a file of results, a run, a model or a folder of files"),
+          entry("--queue", "review works on one; a card counts the texts of several"),
           entry("--repeats", "measurements in bench, a share of pairs in review"),
           entry("--reward-label", "a reward in align, also with a minus sign; a score in review"),
           entry("--reward-model", "an older name of --toxicity-model in evaluate"),

@@ -135,7 +135,7 @@ final class ScoreTest {
         "--judge roberta-tiny --judge-label nothate --source-field none | a field \"none\"",
         "--judge roberta-tiny | its labels are: nothate, hate",
         "--judge t5-tiny | minicheck, unieval, steamshp",
-        "--judge t5-tiny --judge-prompt {completion} | needs answers",
+        "--judge t5-tiny --judge-prompt {completion} | its prompt names no answers",
         "--judge t5-tiny --judge-label yes | has no label",
         "--judge roberta-tiny --judge-answers Yes/No | is a classifier",
       })
