@@ -104,11 +104,11 @@ final class MemoryTest {
             "--output",
             folder.resolve("run"),
             "--max-steps",
-            12,
+            6,
             "--batch-size",
             8,
             "--checkpoint-every",
-            4));
+            2));
     if (kind.startsWith("ppo")) {
       arguments.addAll(List.of("--max-new-tokens", 40, "--min-new-tokens", 40));
     }
