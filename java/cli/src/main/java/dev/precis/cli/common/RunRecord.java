@@ -90,7 +90,7 @@ final class RunRecord {
   private void take(String key, JsonNode value) {
     String name = key.replace('_', '-');
     if (name.endsWith("-sha256")
-        || value.isObject() && name.startsWith("reward-classifier-")
+        || value.isObject() && name.matches("reward-(classifier|judge)-\\d+")
         || name.equals("eval-data-split")
         || DATA.stream().anyMatch(data -> name.equals(data + "-skipped-rows"))
         || name.equals("eval-data-columns")) {
