@@ -71,7 +71,7 @@ final class RewardTermsTest {
   }
 
   @Test
-  void judgesAreTerms() {
+  void judgesAreTerms() throws IOException {
     align(
             "judged",
             "--reward",
@@ -88,6 +88,11 @@ final class RewardTermsTest {
     assertEquals(2 * consistency + mini, step.get("ppo/mean_scores").doubleValue(), 1e-6);
     assertEquals(
         64, config("judged").get("reward_judge_1").get("model_sha256").stringValue().length());
+
+    Path record = folder.resolve("judged").resolve("config.json");
+    run("align", "--config", record, "--output", folder.resolve("again")).succeeded();
+    assertEquals(config("judged"), config("again"));
+    assertArrayEquals(adapter("judged"), adapter("again"));
   }
 
   @Test
