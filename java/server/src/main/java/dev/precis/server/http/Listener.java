@@ -57,7 +57,12 @@ public final class Listener implements AutoCloseable {
             .maxPayloadSize(limits.bodyBytes())
             .maxTcpConnections(limits.connections())
             .connectionOptions(
-                each -> each.readTimeout(limits.bodyTime()).socketSendBufferSize(SEND_BUFFER_BYTES))
+                each ->
+                    each.readTimeout(limits.bodyTime())
+                        .socketSendBufferSize(SEND_BUFFER_BYTES)
+                        // A response would wait 40 ms between its head and its body, for the client
+                        // acknowledges the one late and Nagle's algorithm holds the other back.
+                        .tcpNoDelay(true))
             .shutdownGracePeriod(STOP)
             .directHandlers(DirectFailures.handlers())
             .featuresDiscoverServices(false);
