@@ -57,10 +57,7 @@ record EncoderNetwork(EncoderConfig config, EncoderClassifier model, Tape tape)
     EncoderWeights weights = model.weights();
     long bytes = weights.words().value().address().byteSize();
     bytes += weights.positions().value().address().byteSize();
-    for (Linear linear : weights.linears()) {
-      bytes += linear.packed().memory().byteSize();
-    }
-    return bytes;
+    return bytes + Linear.bytes(weights.linears());
   }
 
   @Override

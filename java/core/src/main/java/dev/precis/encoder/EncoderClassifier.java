@@ -100,7 +100,7 @@ public final class EncoderClassifier {
                   y -> feedForward(tape, layer, y, hiddenDropout)));
     }
     EncoderFamily.Head head = config.family().head();
-    Variable first = tape.rows(x, firstTokens(tape, tokens));
+    Variable first = tape.rows(x, tokens.firstTokens(tape.workspace()));
     first = head.dropsInput() ? tape.dropout(first, headDropout) : first;
     Variable hidden = weights.dense().apply(tape, first, DType.FLOAT32);
     hidden = tape.activation(hidden, head.activation(), false, like(tape, hidden.value()));
@@ -150,14 +150,6 @@ public final class EncoderClassifier {
       }
     }
     return positions;
-  }
-
-  private static Tensor firstTokens(Tape tape, Ragged tokens) {
-    Tensor first = tape.workspace().tensor(DType.INT32, tokens.sequences());
-    for (int s = 0; s < tokens.sequences(); s++) {
-      first.memory().setAtIndex(ValueLayout.JAVA_INT, s, tokens.begin(s));
-    }
-    return first;
   }
 
   private Variable attention(Tape tape, Layer layer, Variable x, Ragged tokens, float dropout) {

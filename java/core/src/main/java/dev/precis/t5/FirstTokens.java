@@ -4,10 +4,9 @@ import dev.precis.tensor.DType;
 import dev.precis.tensor.Ragged;
 import dev.precis.tensor.Tensor;
 import dev.precis.tensor.Workspace;
-import java.util.ArrayList;
-import java.util.Comparator;
+import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
-import java.util.stream.IntStream;
 
 /**
  * Computes the probabilities of the first token that a T5 would generate: a model that was trained
@@ -17,9 +16,6 @@ import java.util.stream.IntStream;
  * neighbors.
  */
 public final class FirstTokens implements AutoCloseable {
-  /** The most tokens of a batch; a longer source is a batch of its own. */
-  private static final int BATCH_TOKENS = 2048;
-
   /** The most sources of a batch, which bounds the logits' memory. */
   private static final int BATCH_SOURCES = 32;
 
@@ -44,45 +40,24 @@ public final class FirstTokens implements AutoCloseable {
    */
   public List<double[]> logProbabilities(List<int[]> sources, int[] tokens) {
     double[][] all = new double[sources.size()][];
-    int[] order =
-        IntStream.range(0, sources.size())
-            .boxed()
-            .sorted(Comparator.comparingInt(i -> sources.get(i).length))
-            .mapToInt(Integer::intValue)
-            .toArray();
-    for (int at = 0; at < order.length; ) {
-      int end = at + 1;
-      for (int length = sources.get(order[at]).length;
-          end < order.length
-              && end - at < BATCH_SOURCES
-              && length + sources.get(order[end]).length <= BATCH_TOKENS;
-          end++) {
-        length += sources.get(order[end]).length;
-      }
-      batch(sources, order, at, end, tokens, all);
-      at = end;
-    }
+    LengthBatches.forEach(sources, BATCH_SOURCES, batch -> batch(sources, batch, tokens, all));
     return List.of(all);
   }
 
-  private void batch(
-      List<int[]> sources, int[] order, int begin, int end, int[] tokens, double[][] all) {
+  private void batch(List<int[]> sources, int[] batch, int[] tokens, double[][] all) {
     workspace.reset();
     T5Config config = model.config();
-    List<int[]> batch = new ArrayList<>(end - begin);
-    List<int[]> starts = new ArrayList<>(end - begin);
-    for (int i = begin; i < end; i++) {
-      batch.add(sources.get(order[i]));
-      starts.add(new int[] {config.decoderStartTokenId()});
-    }
+    List<int[]> some = Arrays.stream(batch).mapToObj(sources::get).toList();
+    List<int[]> starts =
+        Collections.nCopies(batch.length, new int[] {config.decoderStartTokenId()});
     T5Model.Encoded encoded =
-        model.encode(Ragged.of(batch, config.vocabSize(), workspace), workspace);
+        model.encode(Ragged.of(some, config.vocabSize(), workspace), workspace);
     Ragged target = Ragged.of(starts, config.vocabSize(), workspace);
     Tensor hidden = model.decode(encoded, target, workspace);
-    Tensor logits = workspace.tensor(DType.FLOAT32, end - begin, config.vocabSize());
+    Tensor logits = workspace.tensor(DType.FLOAT32, batch.length, config.vocabSize());
     model.logits(hidden, logits);
-    for (int i = begin; i < end; i++) {
-      all[order[i]] = logProbabilities(logits.row(i - begin), tokens);
+    for (int i = 0; i < batch.length; i++) {
+      all[batch[i]] = logProbabilities(logits.row(i), tokens);
     }
   }
 

@@ -3,10 +3,8 @@ package dev.precis.t5;
 import dev.precis.tensor.Ragged;
 import dev.precis.tensor.Tensor;
 import dev.precis.tensor.Workspace;
-import java.util.ArrayList;
-import java.util.Comparator;
+import java.util.Arrays;
 import java.util.List;
-import java.util.stream.IntStream;
 
 /**
  * Represents texts by the mean of the encoder's last states, as Sentence-T5 does (Ni et al. 2022).
@@ -15,9 +13,6 @@ import java.util.stream.IntStream;
  * neighbors.
  */
 public final class MeanStates implements AutoCloseable {
-  /** The most tokens of a batch; a longer source is a batch of its own. */
-  private static final int BATCH_TOKENS = 2048;
-
   private final T5Model model;
   private final Workspace workspace;
 
@@ -37,37 +32,19 @@ public final class MeanStates implements AutoCloseable {
    */
   public List<float[]> of(List<int[]> sources) {
     float[][] means = new float[sources.size()][];
-    int[] order =
-        IntStream.range(0, sources.size())
-            .boxed()
-            .sorted(Comparator.comparingInt(i -> sources.get(i).length))
-            .mapToInt(Integer::intValue)
-            .toArray();
-    for (int at = 0; at < order.length; ) {
-      int end = at + 1;
-      for (int tokens = sources.get(order[at]).length;
-          end < order.length && tokens + sources.get(order[end]).length <= BATCH_TOKENS;
-          end++) {
-        tokens += sources.get(order[end]).length;
-      }
-      encode(sources, order, at, end, means);
-      at = end;
-    }
+    LengthBatches.forEach(sources, Integer.MAX_VALUE, batch -> encode(sources, batch, means));
     return List.of(means);
   }
 
-  private void encode(List<int[]> sources, int[] order, int begin, int end, float[][] means) {
+  private void encode(List<int[]> sources, int[] batch, float[][] means) {
     workspace.reset();
-    List<int[]> batch = new ArrayList<>(end - begin);
-    for (int i = begin; i < end; i++) {
-      batch.add(sources.get(order[i]));
-    }
-    Ragged source = Ragged.of(batch, model.config().vocabSize(), workspace);
+    List<int[]> some = Arrays.stream(batch).mapToObj(sources::get).toList();
+    Ragged source = Ragged.of(some, model.config().vocabSize(), workspace);
     Tensor hidden = model.encode(source, workspace).hidden();
     long row = 0;
-    for (int i = begin; i < end; i++) {
-      int length = sources.get(order[i]).length;
-      means[order[i]] = mean(hidden, row, length);
+    for (int i : batch) {
+      int length = sources.get(i).length;
+      means[i] = mean(hidden, row, length);
       row += length;
     }
   }

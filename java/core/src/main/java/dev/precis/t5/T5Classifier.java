@@ -12,7 +12,6 @@ import dev.precis.tensor.DType;
 import dev.precis.tensor.Ragged;
 import dev.precis.tensor.Tensor;
 import java.lang.foreign.Arena;
-import java.lang.foreign.ValueLayout;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
@@ -169,10 +168,7 @@ public final class T5Classifier {
    */
   public Tensor logits(Tape tape, Ragged tokens) {
     Variable hidden = stack.encode(tape, tokens);
-    Tensor first = tape.workspace().tensor(DType.INT32, tokens.sequences());
-    for (int s = 0; s < tokens.sequences(); s++) {
-      first.memory().setAtIndex(ValueLayout.JAVA_INT, s, tokens.begin(s));
-    }
+    Tensor first = tokens.firstTokens(tape.workspace());
     return head.apply(tape, tape.rows(hidden, first), DType.FLOAT32).value();
   }
 }

@@ -65,6 +65,15 @@ public record Ragged(Tensor ids, Tensor offsets, int sequences, int tokens, int 
     }
   }
 
+  /** Returns the row of each sequence's first token: (sequences) int32. */
+  public Tensor firstTokens(Workspace workspace) {
+    Tensor first = workspace.tensor(DType.INT32, sequences);
+    for (int s = 0; s < sequences; s++) {
+      first.memory().setAtIndex(ValueLayout.JAVA_INT, s, begin(s));
+    }
+    return first;
+  }
+
   /**
    * Returns the same tokens, with all sequences of one source as one sequence: several targets of a
    * source attend to it in one batch.

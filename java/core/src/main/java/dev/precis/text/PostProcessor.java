@@ -112,20 +112,15 @@ record PostProcessor(int[] prefix, int[] suffix, boolean onlyIfAbsent, PairTempl
   }
 
   private static PostProcessor roberta(int start, int end) {
-    return new PostProcessor(
-        new int[] {start},
-        new int[] {end},
-        false,
-        new PairTemplate(
-            List.of(
-                Part.special(0, start),
-                Part.first(0),
-                Part.special(0, end, end),
-                Part.second(0),
-                Part.special(0, end))));
+    return enclosed(start, end, new int[] {end, end}, 0);
   }
 
   private static PostProcessor bert(int start, int end) {
+    return enclosed(start, end, new int[] {end}, 1);
+  }
+
+  /** Stands around a text and around a pair of texts; the second one has its own type. */
+  private static PostProcessor enclosed(int start, int end, int[] between, int secondType) {
     return new PostProcessor(
         new int[] {start},
         new int[] {end},
@@ -134,9 +129,9 @@ record PostProcessor(int[] prefix, int[] suffix, boolean onlyIfAbsent, PairTempl
             List.of(
                 Part.special(0, start),
                 Part.first(0),
-                Part.special(0, end),
-                Part.second(1),
-                Part.special(1, end))));
+                Part.special(0, between),
+                Part.second(secondType),
+                Part.special(secondType, end))));
   }
 
   /** Reads the template of a single text. */

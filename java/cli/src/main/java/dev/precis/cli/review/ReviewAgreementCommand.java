@@ -23,14 +23,13 @@ import picocli.CommandLine.Mixin;
       "  precis review agreement votes --json | jq .alpha"
     })
 final class ReviewAgreementCommand extends BaseCommand {
-  private static final int DRAWS = 1000;
-
   @Mixin private ProjectFolder project = new ProjectFolder();
   @Mixin private FileOptions.JsonOutput jsonOutput = new FileOptions.JsonOutput();
 
   @Override
   public Integer call() {
-    AgreementReport report = AgreementReport.of(project.read(), DRAWS, common().seed());
+    AgreementReport report =
+        AgreementReport.of(project.read(), AgreementReport.DRAWS, common().seed());
     AgreementText text = new AgreementText(report);
     terminal().print(jsonOutput.json() ? text.json() + "\n" : text.table());
     return DONE;

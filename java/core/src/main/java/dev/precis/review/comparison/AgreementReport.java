@@ -33,6 +33,9 @@ public record AgreementReport(
     Position position,
     List<AnnotatorReport> annotators,
     List<Standing> ranking) {
+  /** Samples of a bootstrap that are enough for the two digits people read. */
+  public static final int DRAWS = 1000;
+
   private static final int CATEGORIES = 4;
 
   /** Copies the lists. */
@@ -82,7 +85,7 @@ public record AgreementReport(
   /**
    * Evaluates the choices of a project.
    *
-   * @param draws samples of each bootstrap, such as 1,000
+   * @param draws samples of each bootstrap, {@link #DRAWS} is usual
    */
   public static AgreementReport of(ComparisonProject project, int draws, long seed) {
     List<RecordedChoice> all = project.choices();

@@ -10,8 +10,6 @@ import tools.jackson.databind.node.ObjectNode;
 
 /** The request of the managers' view: agreement and ranking while people work. */
 final class AgreementEndpoint {
-  private static final int DRAWS = 1000;
-
   private final ComparisonSession session;
   private byte[] report;
   private int entries = -1; // of the journal, when the report was made
@@ -30,7 +28,8 @@ final class AgreementEndpoint {
     if (now != entries) {
       ObjectNode json =
           AgreementJson.of(
-              AgreementReport.of(session.project(), DRAWS, session.project().settings().seed()));
+              AgreementReport.of(
+                  session.project(), AgreementReport.DRAWS, session.project().settings().seed()));
       ComparisonSession.Progress progress = session.progress();
       ObjectNode counts = json.putObject("progress");
       counts.put("done", progress.done());

@@ -65,7 +65,7 @@ class ReviewPageTest {
 
   private void open(ReviewFixture run, String name) throws Exception {
     tab.size(1200, 900, false);
-    // What the page before still asks for is none of this one's business.
+    // Requests of the page before are none of this one's business.
     tab.call("Page.navigate", "{\"url\":\"about:blank\"}");
     tab.until("location.href === 'about:blank'");
     tab.forgetEvents();
