@@ -98,7 +98,7 @@ public final class CardCommand extends BaseCommand {
             metadata,
             scores,
             reviews.stream().map(PeopleSummary::comparisons).toList(),
-            queues.stream().map(CardCommand::gate).toList());
+            queues.stream().map(PeopleSummary::gate).toList());
     String text = metadata.yaml(scores) + card.markdown();
     if (output == null) {
       terminal().print(text);
@@ -107,14 +107,6 @@ public final class CardCommand extends BaseCommand {
       note("Done: " + output);
     }
     return DONE;
-  }
-
-  private static List<String> gate(Path queue) {
-    if (!Files.exists(queue)) {
-      throw new InvalidInputException(
-          queue + " does not exist: precis generate --hold makes a queue");
-    }
-    return PeopleSummary.gate(queue);
   }
 
   private static String nameOf(Path run) {

@@ -1,14 +1,13 @@
 package dev.precis.cli.card;
 
-import dev.precis.cli.card.EvaluationScores.Candidate;
+import dev.precis.cli.report.RunTitle;
 import dev.precis.io.Json;
-import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
+import java.util.Optional;
 import java.util.TreeSet;
 import java.util.stream.Stream;
-import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * The head of a card, from which model hubs take their filters and tables: YAML between two lines
@@ -18,13 +17,11 @@ import tools.jackson.databind.json.JsonMapper;
  * @param language ISO 639-1 code; null: unknown
  */
 record CardMetadata(String name, Lineage lineage, String license, String language) {
-  private static final JsonMapper JSON = Json.mapper();
-
   /** Returns the head, with the scores of the last candidate of each evaluation. */
   String yaml(List<EvaluationScores> evaluations) {
-    Map<String, Object> head = new LinkedHashMap<>();
+    ObjectNode head = Json.mapper().createObjectNode();
     if (language != null) {
-      head.put("language", List.of(language));
+      head.putArray("language").add(language);
     }
     if (license != null) {
       head.put("license", license);
@@ -39,22 +36,23 @@ record CardMetadata(String name, Lineage lineage, String license, String languag
     List<String> data =
         lineage.runs().stream()
             .flatMap(run -> Stream.of("data", "pairs", "feedback").map(run::option))
-            .flatMap(each -> each.stream())
+            .flatMap(Optional::stream)
             .filter(Lineage::isHubId)
             .distinct()
             .toList();
     if (!data.isEmpty()) {
-      head.put("datasets", data);
+      data.forEach(head.putArray("datasets")::add);
     }
-    head.put("tags", tags());
-    List<Object> results = results(evaluations);
+    tags().forEach(head.putArray("tags")::add);
+    ArrayNode results = Json.mapper().createArrayNode();
+    results(results, evaluations);
     if (!results.isEmpty()) {
-      head.put("model-index", List.of(Map.of("name", name, "results", results)));
+      head.putArray("model-index").addObject().put("name", name).set("results", results);
     }
     StringBuilder yaml = new StringBuilder("---\n");
-    head.forEach(
-        (key, value) ->
-            yaml.append(key).append(": ").append(JSON.writeValueAsString(value)).append('\n'));
+    for (String key : head.propertyNames()) {
+      yaml.append(key).append(": ").append(head.get(key)).append('\n');
+    }
     return yaml.append("---\n\n").toString();
   }
 
@@ -67,34 +65,28 @@ record CardMetadata(String name, Lineage lineage, String license, String languag
     return List.copyOf(tags);
   }
 
-  private static List<Object> results(List<EvaluationScores> evaluations) {
-    List<Object> all = new ArrayList<>();
+  /** Adds the scores of the last candidate of each evaluation. */
+  private static void results(ArrayNode all, List<EvaluationScores> evaluations) {
     for (EvaluationScores evaluation : evaluations) {
       if (evaluation.candidates().isEmpty()) {
         continue;
       }
-      Candidate last = evaluation.candidates().getLast();
-      List<Object> metrics = new ArrayList<>();
-      last.scores()
+      ObjectNode result = all.addObject();
+      result.putObject("task").put("type", "summarization");
+      String data = RunTitle.shortName(evaluation.data());
+      result.putObject("dataset").put("name", data).put("type", data);
+      ArrayNode metrics = result.putArray("metrics");
+      evaluation
+          .candidates()
+          .getLast()
+          .scores()
           .forEach(
-              (metric, score) ->
-                  metrics.add(
-                      Map.of("type", metric, "name", metric, "value", (Object) score.mean())));
-      String data = ModelCard.shortName(evaluation.data());
-      all.add(
-          ordered(
-              "task", Map.of("type", "summarization"),
-              "dataset", ordered("name", data, "type", data),
-              "metrics", metrics));
+              (name, score) ->
+                  metrics
+                      .addObject()
+                      .put("type", name)
+                      .put("name", name)
+                      .put("value", score.mean()));
     }
-    return all;
-  }
-
-  private static Map<String, Object> ordered(Object... pairs) {
-    Map<String, Object> map = new LinkedHashMap<>();
-    for (int i = 0; i < pairs.length; i += 2) {
-      map.put((String) pairs[i], pairs[i + 1]);
-    }
-    return map;
   }
 }

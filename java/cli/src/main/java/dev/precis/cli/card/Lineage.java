@@ -17,9 +17,6 @@ import java.util.Set;
  * @param remarks what could not be proven, a sentence each
  */
 record Lineage(List<TrainingRun> runs, List<String> remarks) {
-  /** More runs than a model has, so that damaged folders end in an error. */
-  private static final int MOST = 100;
-
   /**
    * Follows a run back to where it started.
    *
@@ -47,8 +44,13 @@ record Lineage(List<TrainingRun> runs, List<String> remarks) {
       List<TrainingRun> runs,
       Set<Path> seen,
       List<String> remarks) {
-    if (seen.size() >= MOST || !seen.add(real(run.folder()))) {
+    if (!seen.add(real(run.folder()))) {
       return;
+    }
+    if (run.option("model").isPresent() && run.inputs().stream().noneMatch(Input::isStart)) {
+      remarks.add(
+          "%s has no record of the SHA-256 of what it started from: earlier runs are unknown"
+              .formatted(RunTitle.shortName(run.folder().toString())));
     }
     for (Input input : run.inputs()) {
       if (input.isStart()) {
@@ -82,13 +84,17 @@ record Lineage(List<TrainingRun> runs, List<String> remarks) {
       }
       return null;
     }
-    boolean same = ModelFolder.weightsHash(weights).equals(input.sha256());
+    TrainingRun maker =
+        folder != null && TrainingRun.isRun(folder) ? TrainingRun.read(folder) : null;
+    boolean same =
+        maker != null && maker.left(input.sha256())
+            || ModelFolder.weightsHash(weights).equals(input.sha256());
     if (!same) {
       remarks.add(
           "%s has changed since it was read: its SHA-256 is another one"
               .formatted(RunTitle.shortName(input.name())));
     }
-    return same && folder != null && TrainingRun.isRun(folder) ? TrainingRun.read(folder) : null;
+    return same ? maker : null;
   }
 
   /**

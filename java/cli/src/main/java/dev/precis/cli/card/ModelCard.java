@@ -31,15 +31,10 @@ record ModelCard(
   private static final Pattern PATH =
       Pattern.compile("(?<![\\w./~-])(?:~|\\.{1,2})?(?:/[^/\\s\",=]++)+");
 
-  /** Returns a path's last name, or a hub ID, on one line. */
-  static String shortName(String path) {
-    return RunTitle.shortName(path);
-  }
-
   /** Cuts each path in an option's value to its last name. */
   private static String withoutFolders(String value) {
     return PATH.matcher(value)
-        .replaceAll(path -> Matcher.quoteReplacement(shortName(path.group())));
+        .replaceAll(path -> Matcher.quoteReplacement(RunTitle.shortName(path.group())));
   }
 
   /** Returns the card as Markdown. */
@@ -81,7 +76,7 @@ record ModelCard(
     String from =
         base.isEmpty()
             ? "trained from random weights"
-            : "made from " + Markdown.code(shortName(base));
+            : "made from " + Markdown.code(RunTitle.shortName(base));
     int runs = lineage.runs().size();
     return "%s, %s by %s with Précis. The weights of each step are named by their SHA-256."
         .formatted(what, from, runs == 1 ? "one training run" : runs + " training runs");
@@ -94,7 +89,7 @@ record ModelCard(
           "%s: %s, SHA-256 %s"
               .formatted(
                   Markdown.escape(input.role().replace('_', ' ')),
-                  Markdown.code(shortName(input.name())),
+                  Markdown.code(RunTitle.shortName(input.name())),
                   Markdown.code(input.sha256())));
     }
     run.results()
@@ -129,7 +124,8 @@ record ModelCard(
   private static void evaluation(Markdown text, EvaluationScores evaluation) {
     text.paragraph(
         "%,d dialogues of %s; means with their 95 %% intervals."
-            .formatted(evaluation.dialogues(), Markdown.code(shortName(evaluation.data()))));
+            .formatted(
+                evaluation.dialogues(), Markdown.code(RunTitle.shortName(evaluation.data()))));
     List<String> head = new ArrayList<>(List.of("metric"));
     evaluation.candidates().forEach(each -> head.add(Markdown.escape(each.name())));
     List<List<String>> rows = new ArrayList<>();

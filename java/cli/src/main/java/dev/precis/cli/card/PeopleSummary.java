@@ -1,6 +1,7 @@
 package dev.precis.cli.card;
 
 import dev.precis.cli.page.Numbers;
+import dev.precis.cli.review.QueueOption;
 import dev.precis.evaluation.Agreement;
 import dev.precis.review.Gate;
 import dev.precis.review.comparison.AgreementReport;
@@ -13,13 +14,12 @@ import java.util.TreeSet;
 
 /** People's part in a model, in sentences that name none of them. */
 final class PeopleSummary {
-  private static final int DRAWS = 1000;
-
   private PeopleSummary() {}
 
   /** Returns what annotators did in a project of blind comparisons, as Markdown. */
   static List<String> comparisons(Path project) {
-    AgreementReport report = AgreementReport.of(ComparisonProject.read(project), DRAWS, 0);
+    AgreementReport report =
+        AgreementReport.of(ComparisonProject.read(project), AgreementReport.DRAWS, 0);
     List<String> all = new ArrayList<>();
     all.add(
         "%,d blind comparisons by %,d annotators; %,d pairs were skipped"
@@ -62,7 +62,7 @@ final class PeopleSummary {
 
   /** Returns what became of the texts of a queue, as Markdown. */
   static List<String> gate(Path queue) {
-    List<Gate.Item> items = Gate.read(queue);
+    List<Gate.Item> items = QueueOption.read(queue);
     int[] states = new int[Gate.State.values().length];
     int edited = 0;
     int two = 0;

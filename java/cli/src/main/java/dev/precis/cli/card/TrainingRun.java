@@ -60,12 +60,9 @@ record TrainingRun(
    * @throws InvalidInputException where the folder holds none, or one that has not ended
    */
   static TrainingRun read(Path folder) {
-    if (!Files.isDirectory(folder)) {
-      throw new InvalidInputException("There is no folder " + folder);
-    }
-    if (!isRun(folder)) {
-      throw new InvalidInputException(
-          folder + " holds no run: name the --output folder of train, align or reward");
+    ObjectNode config = RunOutcome.config(folder);
+    if (!isRun(config)) {
+      throw RunOutcome.noRun(folder);
     }
     List<Output> results = new ArrayList<>();
     for (String name : WEIGHTS) {
@@ -81,7 +78,6 @@ record TrainingRun(
     if (!Files.isRegularFile(folder.resolve("metrics.jsonl"))) {
       throw new InvalidInputException(folder + " has no metrics.jsonl: the run is not whole");
     }
-    ObjectNode config = Json.readObject(folder.resolve("config.json")).node();
     List<Input> inputs = new ArrayList<>();
     find("", config, inputs);
     return new TrainingRun(folder, config, RunOutcome.read(folder), inputs, results);

@@ -4,7 +4,6 @@ import dev.precis.cli.page.FlatOptions;
 import dev.precis.cli.report.RunOutcome;
 import dev.precis.cli.report.RunTitle;
 import dev.precis.io.InvalidInputException;
-import dev.precis.io.Json;
 import dev.precis.training.StepLog;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -33,15 +32,7 @@ record ComparedRun(
    * @throws InvalidInputException where the folder holds none, or one that has not begun
    */
   static ComparedRun read(String name, Path folder) {
-    if (!Files.exists(folder)) {
-      throw new InvalidInputException("There is no folder " + folder);
-    }
-    Path config = folder.resolve("config.json");
-    if (!Files.isDirectory(folder) || !Files.isRegularFile(config)) {
-      throw new InvalidInputException(
-          folder + " holds no run: name the --output folder of train, align or reward");
-    }
-    ObjectNode json = Json.readObject(config).node();
+    ObjectNode json = RunOutcome.config(folder);
     Path file = folder.resolve(METRICS);
     List<ObjectNode> metrics = Files.isRegularFile(file) ? StepLog.read(file) : List.of();
     if (metrics.isEmpty()) {

@@ -1,5 +1,6 @@
 package dev.precis.cli.report;
 
+import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
 import dev.precis.io.JsonObject;
 import dev.precis.training.StepLog;
@@ -14,6 +15,28 @@ import tools.jackson.databind.node.ObjectNode;
 /** The results of a run and its cost, as {@code results.json} in its folder keeps it. */
 public record RunOutcome(List<Result> results, Cost cost) {
   static final String FILE = "results.json";
+
+  /**
+   * Reads the options of the run in a folder.
+   *
+   * @throws InvalidInputException where there is no folder, or no run in it
+   */
+  public static ObjectNode config(Path folder) {
+    if (!Files.exists(folder)) {
+      throw new InvalidInputException("There is no folder " + folder);
+    }
+    Path config = folder.resolve("config.json");
+    if (!Files.isDirectory(folder) || !Files.isRegularFile(config)) {
+      throw noRun(folder);
+    }
+    return Json.readObject(config).node();
+  }
+
+  /** Returns the refusal of a folder that holds something else. */
+  public static InvalidInputException noRun(Path folder) {
+    return new InvalidInputException(
+        folder + " holds no run: name the --output folder of train, align or reward");
+  }
 
   /** Returns the outcome, and the title of its run, as JSON. */
   public ObjectNode toJson(String title) {
@@ -34,7 +57,7 @@ public record RunOutcome(List<Result> results, Cost cost) {
    * Reads the outcome of a run; what a run that is not over, or of an older version, did not write
    * is found in its metrics.
    *
-   * @throws dev.precis.io.InvalidInputException where the file is damaged
+   * @throws InvalidInputException where the file is damaged
    */
   public static RunOutcome read(Path folder, List<ObjectNode> metrics) {
     Path file = folder.resolve(FILE);

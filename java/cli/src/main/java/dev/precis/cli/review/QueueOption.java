@@ -8,7 +8,7 @@ import java.util.List;
 import picocli.CommandLine.Option;
 
 /** {@code --queue}, the file of the texts that wait. */
-final class QueueOption {
+public final class QueueOption {
   @Option(
       names = "--queue",
       required = true,
@@ -18,13 +18,22 @@ final class QueueOption {
 
   /** Opens the queue, which must exist. */
   Gate open() {
-    requireFile();
+    requireFile(queue);
     return Gate.open(queue);
   }
 
   /** Reads the queue. */
   List<Gate.Item> read() {
-    requireFile();
+    return read(queue);
+  }
+
+  /**
+   * Reads a queue.
+   *
+   * @throws InvalidInputException if it does not exist, or is none
+   */
+  public static List<Gate.Item> read(Path queue) {
+    requireFile(queue);
     return Gate.read(queue);
   }
 
@@ -36,7 +45,7 @@ final class QueueOption {
         .orElseThrow(() -> new InvalidInputException(queue + " holds no text of the id " + id));
   }
 
-  private void requireFile() {
+  private static void requireFile(Path queue) {
     if (!Files.exists(queue)) {
       throw new InvalidInputException(
           queue + " does not exist: precis generate --hold makes a queue");

@@ -112,6 +112,12 @@ final class CardTest {
     assertTrue(alone.contains("away/adapter is not at its place any more"), alone);
     assertTrue(card(last, earlier).succeeded().out().contains("### 2. PPO"), "found by its hash");
 
+    Path unknown = copy(second, moved.resolve("unknown"));
+    Path record = unknown.resolve("config.json");
+    Files.writeString(
+        record, Files.readString(record).replaceAll("\"(model|adapter)_sha256\"[^,]*,", ""));
+    assertTrue(card(unknown).succeeded().out().contains("earlier runs are unknown"), "no hashes");
+
     Files.write(earlier.resolve("adapter/adapter_model.safetensors"), new byte[] {1});
     Files.writeString(
         config,
@@ -194,6 +200,7 @@ final class CardTest {
     String missing = card.substring(card.indexOf("## Not measured"));
     assertFalse(missing.contains("toxicity"), missing);
     assertTrue(missing.contains("evaluate --metrics facts"), missing);
+    assertTrue(card.contains("{\"type\":\"rouge1\",\"name\":\"rouge1\",\"value\":0.5}"), card);
     assertTrue(head(card).get("model-index").toString().contains("org/set"), card);
   }
 
