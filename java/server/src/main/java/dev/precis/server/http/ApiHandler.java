@@ -4,6 +4,7 @@ import dev.precis.generation.GenerationTimeoutException;
 import dev.precis.io.InvalidInputException;
 import dev.precis.server.http.Exchange.ClientGoneException;
 import dev.precis.server.http.TimeLimits.TimeLimitException;
+import io.helidon.http.HttpException;
 import io.helidon.http.RequestException;
 import io.helidon.webserver.CloseConnectionException;
 import io.helidon.webserver.http.Handler;
@@ -54,6 +55,7 @@ public final class ApiHandler implements Handler {
     return switch (thrown) {
       case HttpFailure e -> e;
       case RequestException e -> DirectFailures.failure(e.status());
+      case HttpException e -> DirectFailures.failure(e.status()); // such as: a body is too large
       case InvalidInputException e -> HttpFailure.badRequest(null, sentence(e));
       case TimeLimitException e -> HttpFailure.ofServer(504, "timeout", e.getMessage());
       case GenerationTimeoutException e -> HttpFailure.ofServer(504, "timeout", e.getMessage());
