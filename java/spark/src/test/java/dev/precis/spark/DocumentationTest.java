@@ -72,24 +72,23 @@ class DocumentationTest {
   @Test
   void theProgramGeneratesScoresAndEvaluates() throws Exception {
     compile("Job");
-    try (SparkSession spark = LocalSpark.start("local[2]")) {
-      Path predictions = folder.resolve("predictions");
-      run("Job", "generate", dialogues(10), fixture("t5-tiny"), predictions);
-      run("Job", "score", predictions, fixture("roberta-tiny"), folder.resolve("scored"));
-      List<Row> rows =
-          spark
-              .read()
-              .json(folder.resolve("scored").toString())
-              .selectExpr("prediction", "label", "probabilities.nothate + probabilities.hate")
-              .collectAsList();
-      assertEquals(10, rows.size());
-      for (Row row : rows) {
-        assertTrue(!row.getString(0).isEmpty() && !row.getString(1).isEmpty(), row::toString);
-        assertEquals(1, row.getDouble(2), 1e-9);
-      }
-      String scores = run("Job", "evaluate", predictions);
-      assertTrue(scores.matches("(?s)rouge1 0\\.\\d{4}\\R.*rougeLsum 0\\.\\d{4}\\R"), scores);
+    SparkSession spark = LocalSpark.start("local[4]");
+    Path predictions = folder.resolve("predictions");
+    run("Job", "generate", dialogues(10), fixture("t5-tiny"), predictions);
+    run("Job", "score", predictions, fixture("roberta-tiny"), folder.resolve("scored"));
+    List<Row> rows =
+        spark
+            .read()
+            .json(folder.resolve("scored").toString())
+            .selectExpr("prediction", "label", "probabilities.nothate + probabilities.hate")
+            .collectAsList();
+    assertEquals(10, rows.size());
+    for (Row row : rows) {
+      assertTrue(!row.getString(0).isEmpty() && !row.getString(1).isEmpty(), row::toString);
+      assertEquals(1, row.getDouble(2), 1e-9);
     }
+    String scores = run("Job", "evaluate", predictions);
+    assertTrue(scores.matches("(?s)rouge1 0\\.\\d{4}\\R.*rougeLsum 0\\.\\d{4}\\R"), scores);
     ExecutorModels.closeUnused();
   }
 
@@ -97,13 +96,12 @@ class DocumentationTest {
   void theProgramTrains() throws Exception {
     compile("Train");
     Path run = folder.resolve("run");
-    try (SparkSession spark = LocalSpark.start("local[4]")) {
-      Object[] arguments = {
-        dialogues(64), fixture("t5-tiny"), run, 2,
-      };
-      assertTrue(run("Train", arguments).contains("end=DONE, steps=2"), "it trains");
-      assertTrue(run("Train", arguments).contains("end=DONE, steps=2"), "it resumes");
-    }
+    LocalSpark.start("local[4]");
+    Object[] arguments = {
+      dialogues(64), fixture("t5-tiny"), run, 2,
+    };
+    assertTrue(run("Train", arguments).contains("end=DONE, steps=2"), "it trains");
+    assertTrue(run("Train", arguments).contains("end=DONE, steps=2"), "it resumes");
     assertTrue(Files.exists(run.resolve("adapter/adapter_model.safetensors")));
   }
 

@@ -17,13 +17,26 @@ final class LocalSpark {
   static final Path FIXTURES =
       Path.of("../core/src/test/resources/fixtures").toAbsolutePath().normalize();
 
+  private static SparkSession current;
+  private static String currentMaster;
+
   private LocalSpark() {}
 
-  static SparkSession start(String master) {
-    return start(master, Map.of());
+  /** Returns a session, which classes of the same master share; it ends with the process. */
+  static synchronized SparkSession start(String master) {
+    if (current == null || current.sparkContext().isStopped() || !master.equals(currentMaster)) {
+      current = start(master, Map.of());
+      currentMaster = master;
+    }
+    return current;
   }
 
-  static SparkSession start(String master, Map<String, String> more) {
+  /** Starts a session in place of the one that there may be. */
+  static synchronized SparkSession start(String master, Map<String, String> more) {
+    if (current != null) {
+      current.stop();
+      current = null;
+    }
     SparkSession.Builder builder =
         SparkSession.builder()
             .master(master)
