@@ -3,6 +3,7 @@ package dev.precis.langchain4j;
 import dev.langchain4j.model.chat.ChatModel;
 import dev.langchain4j.model.chat.listener.ChatModelListener;
 import dev.langchain4j.model.chat.request.ChatRequest;
+import dev.langchain4j.model.chat.request.ChatRequestParameters;
 import dev.langchain4j.model.chat.response.ChatResponse;
 import dev.precis.T5;
 import dev.precis.generation.GenerationCall;
@@ -53,6 +54,11 @@ public final class PrecisChatModel implements ChatModel {
     try (GenerationCall call = model.submit(prompt, null)) {
       return model.response(prompt, model.await(call));
     }
+  }
+
+  @Override
+  public ChatRequestParameters defaultRequestParameters() {
+    return model.parameters();
   }
 
   @Override

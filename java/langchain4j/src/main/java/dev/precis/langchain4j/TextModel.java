@@ -9,6 +9,7 @@ import dev.langchain4j.exception.RateLimitException;
 import dev.langchain4j.exception.UnsupportedFeatureException;
 import dev.langchain4j.model.chat.request.ChatRequest;
 import dev.langchain4j.model.chat.request.ChatRequestParameters;
+import dev.langchain4j.model.chat.request.DefaultChatRequestParameters;
 import dev.langchain4j.model.chat.request.ResponseFormatType;
 import dev.langchain4j.model.chat.response.ChatResponse;
 import dev.langchain4j.model.output.FinishReason;
@@ -60,7 +61,8 @@ record TextModel(
         case UserMessage its -> {
           if (!its.hasSingleText()) {
             throw new UnsupportedFeatureException(
-                "A T5 reads text: this message has other contents, or several texts.");
+                "A T5 reads one text: a message with an image or another content, or with several"
+                    + " texts, is not supported.");
           }
           user = its.singleText();
         }
@@ -78,18 +80,23 @@ record TextModel(
   }
 
   private GenerationOptions options(ChatRequestParameters parameters) {
-    refuse(!parameters.toolSpecifications().isEmpty(), "calls no tools");
-    refuse(parameters.toolChoice() != null, "calls no tools");
+    refuse(
+        parameters.toolChoice() != null,
+        "ToolChoice." + parameters.toolChoice(),
+        "it calls no tool");
+    refuse(!parameters.toolSpecifications().isEmpty(), "a tool", "it calls none");
     refuse(
         parameters.responseFormat() != null
             && parameters.responseFormat().type() != ResponseFormatType.TEXT,
-        "answers in text, not in JSON");
-    refuse(!parameters.stopSequences().isEmpty(), "has no stop sequences: it ends its texts");
-    refuse(parameters.frequencyPenalty() != null, "has no frequency penalty");
-    refuse(parameters.presencePenalty() != null, "has no presence penalty");
+        "JSON response format",
+        "it answers in text");
+    refuse(!parameters.stopSequences().isEmpty(), "stopSequences", "it ends its texts itself");
+    refuse(parameters.frequencyPenalty() != null, "frequencyPenalty", "it has none");
+    refuse(parameters.presencePenalty() != null, "presencePenalty", "it has none");
     refuse(
         parameters.modelName() != null && !parameters.modelName().equals(name),
-        "named %s is not one named %s".formatted(name, parameters.modelName()));
+        "modelName " + parameters.modelName(),
+        "this one is named " + name);
     try {
       GenerationOptions.Builder its = options.with();
       if (parameters.temperature() != null) {
@@ -113,10 +120,30 @@ record TextModel(
     }
   }
 
-  private static void refuse(boolean asked, String sentence) {
+  private static void refuse(boolean asked, String feature, String reason) {
     if (asked) {
-      throw new UnsupportedFeatureException("A T5 " + sentence + ".");
+      throw new UnsupportedFeatureException(
+          "A T5 does not support %s: %s.".formatted(feature, reason));
     }
+  }
+
+  /** Returns the options as a request would have them, which listeners hear of. */
+  ChatRequestParameters parameters() {
+    DefaultChatRequestParameters.Builder<?> its =
+        ChatRequestParameters.builder()
+            .modelName(name)
+            .maxOutputTokens(options.maxNewTokens())
+            .temperature(options.sample() ? decimal(options.temperature()) : 0);
+    if (options.sample()) {
+      its.topP(decimal(options.topP()));
+      its.topK(options.topK());
+    }
+    return its.build();
+  }
+
+  /** Returns the double with the same digits, which a cast does not give. */
+  private static double decimal(float value) {
+    return Double.parseDouble(Float.toString(value));
   }
 
   /**

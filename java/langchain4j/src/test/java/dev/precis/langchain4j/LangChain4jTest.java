@@ -127,12 +127,12 @@ class LangChain4jTest {
 
   @Test
   void whatAT5CannotDoIsRefusedByName() {
-    refused("tools", r -> r.toolSpecifications(ToolSpecification.builder().name("t").build()));
+    refused("a tool", r -> r.toolSpecifications(ToolSpecification.builder().name("t").build()));
     refused("JSON", r -> r.responseFormat(ResponseFormat.JSON));
-    refused("stop sequences", r -> r.stopSequences(List.of("x")));
-    refused("frequency penalty", r -> r.frequencyPenalty(1.0));
-    refused("presence penalty", r -> r.presencePenalty(1.0));
-    refused("named other", r -> r.modelName("other"));
+    refused("stopSequences", r -> r.stopSequences(List.of("x")));
+    refused("frequencyPenalty", r -> r.frequencyPenalty(1.0));
+    refused("presencePenalty", r -> r.presencePenalty(1.0));
+    refused("modelName other", r -> r.modelName("other"));
     refused(
         "text",
         r ->
