@@ -99,6 +99,7 @@ final class BeamSearch implements AutoCloseable {
             model.config().eosTokenIds(),
             tokenRules != null,
             false, // the score of a beam is that after the rules
+            0,
             ops.onGpu(),
             memory);
     ancestors = table(memory);

@@ -2,6 +2,7 @@ package dev.precis.generation;
 
 import dev.precis.ops.LogitRules;
 import dev.precis.ops.NextRows;
+import dev.precis.ops.Ops;
 import dev.precis.ops.RowRules;
 import dev.precis.ops.RowSampling;
 import dev.precis.t5.T5Model.Rows;
@@ -40,6 +41,9 @@ final class DecodeBuffers {
   private final Array warpedArray;
   private final Array logitArray; // null where the host changes no scores
   private final Array originalArray; // null where nothing reads them
+  private final int alternatives; // of each row
+  private final Array alternativeArray; // null without alternatives
+  private final Array alternativeLogArray;
   private final Tensor allLogits;
   private final Tensor allOriginals;
   private final Tensor endTokens;
@@ -73,7 +77,8 @@ final class DecodeBuffers {
    * @param newTokens the most new tokens of a row
    * @param endTokens ids of the end tokens, which the logit rules refer to
    * @param onHost whether the host changes scores between the model and the choice
-   * @param originals whether it then needs the log-probabilities that the model gave
+   * @param originals whether the log-probabilities that the model gave are needed
+   * @param alternatives the most probable tokens that are brought back for each row
    * @param onGpu whether operations run on a GPU
    * @param workspace owns the memory; it must not be reset while the buffers are in use
    */
@@ -84,10 +89,12 @@ final class DecodeBuffers {
       List<Integer> endTokens,
       boolean onHost,
       boolean originals,
+      int alternatives,
       boolean onGpu,
       Workspace workspace) {
     this.capacity = capacity;
     this.onGpu = onGpu;
+    this.alternatives = alternatives;
     historyStride = newTokens + 1; // the start token included
     long histories = (long) capacity * historyStride;
     rowMemory =
@@ -108,14 +115,20 @@ final class DecodeBuffers {
     rowRules = new RowRules(capacity, rowMemory);
     rowSampling = new RowSampling(capacity, rowMemory);
     historyArray = rowMemory.take(DType.INT32, histories); // the last: upload ends in it
+    long allAlternatives = (long) capacity * alternatives;
     resultMemory =
         new MirroredMemory(
             MirroredMemory.size(DType.INT32, capacity)
-                + 2 * MirroredMemory.size(DType.FLOAT32, capacity),
+                + 2 * MirroredMemory.size(DType.FLOAT32, capacity)
+                + MirroredMemory.size(DType.INT32, allAlternatives)
+                + MirroredMemory.size(DType.FLOAT32, allAlternatives),
             workspace);
     tokenArray = resultMemory.take(DType.INT32, capacity);
     logProbabilityArray = resultMemory.take(DType.FLOAT32, capacity);
     warpedArray = resultMemory.take(DType.FLOAT32, capacity);
+    boolean any = alternatives > 0;
+    alternativeArray = any ? resultMemory.take(DType.INT32, allAlternatives) : null;
+    alternativeLogArray = any ? resultMemory.take(DType.FLOAT32, allAlternatives) : null;
     long scores = (long) capacity * vocabSize;
     logitArray = onHost ? scores(scores, workspace) : null;
     originalArray = originals ? scores(scores, workspace) : null;
@@ -161,7 +174,12 @@ final class DecodeBuffers {
 
   /** Returns whether the host may change scores between the model and the choice. */
   boolean onHost() {
-    return allOriginals != null;
+    return logitArray != null;
+  }
+
+  /** Returns how many of the most probable tokens are brought back for each row. */
+  int alternatives() {
+    return alternatives;
   }
 
   /**
@@ -218,8 +236,9 @@ final class DecodeBuffers {
   }
 
   /**
-   * Returns memory for the log-probabilities that the model gave before the host changed the
-   * scores, (m, vocabulary) float32; null for beams, and where the host changes none.
+   * Returns memory for the log-probabilities that the model gave before rules changed the scores,
+   * (m, vocabulary) float32; null for beams, and where neither the host changes scores nor
+   * alternatives are wanted.
    */
   Tensor originals() {
     return originals;
@@ -307,6 +326,32 @@ final class DecodeBuffers {
         logProbabilityArray.tensor(begin, count),
         warpedArray.tensor(begin, count),
         next);
+  }
+
+  /** Finds the alternatives of the present rows, before rules change their scores. */
+  void findAlternatives(Ops ops) {
+    ops.softmax(logits, originals, true);
+    ops.topK(
+        originals,
+        alternativeLogArray.tensor(0, m, alternatives),
+        alternativeArray.tensor(0, m, alternatives));
+  }
+
+  /** Returns the most probable tokens of a row, {@code count} of them at most. */
+  int[] alternativeTokens(int row, int count) {
+    int[] copy = new int[Math.min(count, alternatives)];
+    long at = (long) row * alternatives * 4;
+    MemorySegment.copy(alternativeArray.host(), ValueLayout.JAVA_INT, at, copy, 0, copy.length);
+    return copy;
+  }
+
+  /** Returns their log-probabilities, as the model has them. */
+  float[] alternativeLogProbabilities(int row, int count) {
+    float[] copy = new float[Math.min(count, alternatives)];
+    long at = (long) row * alternatives * 4;
+    MemorySegment.copy(
+        alternativeLogArray.host(), ValueLayout.JAVA_FLOAT, at, copy, 0, copy.length);
+    return copy;
   }
 
   /** Brings the scores of rows to the host, which changes them. */

@@ -115,6 +115,13 @@ public final class GenerationCall implements AutoCloseable {
     }
   }
 
+  /** Passes the alternatives to the next token on, if anyone wants them. */
+  void alternatives(int source, int sequence, int[] tokens, float[] logProbabilities) {
+    if (onToken != null) {
+      pending.callback(() -> onToken.alternatives(source, sequence, tokens, logProbabilities));
+    }
+  }
+
   /** Passes a source's results on, if anyone wants them. */
   void result(int source, List<GeneratedTokens> of) {
     if (onResult != null) {

@@ -22,6 +22,8 @@ import java.time.Duration;
  * @param seed of the random numbers: the same seed samples the same tokens
  * @param tokenRules rules on single tokens and sequences of them
  * @param renormalizeLogits whether beams add up probabilities that sum to 1 after the rules
+ * @param alternatives the most probable tokens that a listener hears of beside each chosen one, at
+ *     most {@link #MOST_ALTERNATIVES}; 0: none
  * @param maxSourceTokens the longest source, in tokens; a longer one is refused, because the
  *     encoder's time grows with the square of its length
  * @param timeout after which the call ends with a {@link GenerationTimeoutException} and without a
@@ -44,6 +46,7 @@ public record GenerationOptions(
     long seed,
     TokenRules tokenRules,
     boolean renormalizeLogits,
+    int alternatives,
     int maxSourceTokens,
     Duration timeout) {
 
@@ -58,6 +61,9 @@ public record GenerationOptions(
     /** Stop when no running beam could beat the worst finished one at any length. */
     NEVER
   }
+
+  /** The most alternatives to a token. */
+  public static final int MOST_ALTERNATIVES = 20;
 
   /** The longest source by default: its encoder takes minutes on two cores. */
   public static final int DEFAULT_MAX_SOURCE_TOKENS = 16_384;
@@ -80,6 +86,7 @@ public record GenerationOptions(
           0,
           TokenRules.NONE,
           false,
+          0,
           DEFAULT_MAX_SOURCE_TOKENS,
           null);
 
@@ -122,6 +129,16 @@ public record GenerationOptions(
         "> 0; for the most probable token do not sample");
     require(topK >= 0, "top-k", topK, ">= 0");
     require(topP > 0 && topP <= 1, "top-p", topP, "above 0 and at most 1");
+    require(
+        alternatives >= 0 && alternatives <= MOST_ALTERNATIVES,
+        "alternatives",
+        alternatives,
+        "between 0 and " + MOST_ALTERNATIVES);
+    require(
+        alternatives == 0 || numBeams == 1,
+        "alternatives",
+        alternatives,
+        "0 with num-beams " + numBeams + ": beams are ranked as wholes");
     require(maxSourceTokens >= 1, "max-source-tokens", maxSourceTokens, ">= 1");
     require(timeout == null || timeout.isPositive(), "timeout", timeout, "above 0");
   }
@@ -172,6 +189,7 @@ public record GenerationOptions(
     private long seed;
     private TokenRules tokenRules;
     private boolean renormalizeLogits;
+    private int alternatives;
     private int maxSourceTokens;
     private Duration timeout;
 
@@ -191,6 +209,7 @@ public record GenerationOptions(
       seed = o.seed;
       tokenRules = o.tokenRules;
       renormalizeLogits = o.renormalizeLogits;
+      alternatives = o.alternatives;
       maxSourceTokens = o.maxSourceTokens;
       timeout = o.timeout;
     }
@@ -286,6 +305,11 @@ public record GenerationOptions(
       return this;
     }
 
+    public Builder alternatives(int value) {
+      alternatives = value;
+      return this;
+    }
+
     public Builder maxSourceTokens(int value) {
       maxSourceTokens = value;
       return this;
@@ -318,6 +342,7 @@ public record GenerationOptions(
           seed,
           tokenRules,
           renormalizeLogits,
+          alternatives,
           maxSourceTokens,
           timeout);
     }

@@ -160,6 +160,11 @@ final class RequestRunner implements AutoCloseable {
     }
 
     @Override
+    public void alternatives(int source, int sequence, int[] tokens, float[] logProbabilities) {
+      call.alternatives(source, sequence, tokens, logProbabilities);
+    }
+
+    @Override
     public void finished(int source, int sequence, SampledTokens result) {
       all.get(source).set(sequence, withScore(result));
       if (--missing[source] == 0) {

@@ -44,6 +44,7 @@ final class RowBatch implements AutoCloseable {
    *
    * @param choice null: each row has its own
    * @param chooses whether the tokens are chosen in the step: not where the host comes between
+   * @param alternatives whether some rows want the most probable tokens
    */
   private record StepKind(
       int rows,
@@ -51,6 +52,7 @@ final class RowBatch implements AutoCloseable {
       Adapters adapters,
       TokenChoice.Kind choice,
       boolean chooses,
+      boolean alternatives,
       int mixture) {}
 
   /** A sequence that is being decoded. */
@@ -99,6 +101,7 @@ final class RowBatch implements AutoCloseable {
   private int mixtures; // how often rows of different adapters have been put together
   private StepKind kind;
   private int hostRows; // whose scores the host changes
+  private int alternativeRows; // that want the most probable tokens
   private long steps;
   private long tokens;
 
@@ -194,7 +197,7 @@ final class RowBatch implements AutoCloseable {
    */
   long reserve(int sources, int longest, int count, int newTokens) {
     pool.reserve((long) count * newTokens, (long) sources * longest, Long.MAX_VALUE);
-    resize(count, newTokens, false);
+    resize(count, newTokens, false, false);
     for (int row = 0; row < count; row++) {
       buffers.start(row, model.config().decoderStartTokenId(), row * newTokens, 0, 1, row);
     }
@@ -255,6 +258,7 @@ final class RowBatch implements AutoCloseable {
     removed.request.leave();
     pool.freeSelf(removed.range);
     hostRows -= removed.request.tokenRules() == null ? 0 : 1;
+    alternativeRows -= removed.request.options().alternatives() == 0 ? 0 : 1;
     if (removed.source.finish()) {
       release(removed.request, removed.source);
     }
@@ -346,18 +350,27 @@ final class RowBatch implements AutoCloseable {
         sources * request.longest(),
         mostBytes());
     int most = Math.max(request.mostRows(), Math.min(mostRows, rows.size() + request.mostRows()));
-    resize(Math.max(most, rows.size() + 1), request.longestLimit(), request.tokenRules() != null);
+    resize(
+        Math.max(most, rows.size() + 1),
+        request.longestLimit(),
+        request.tokenRules() != null,
+        request.options().alternatives() > 0);
   }
 
   /** Gives the buffers so many rows of so many tokens, unless they have them. */
-  private void resize(int capacity, int newTokens, boolean onHost) {
+  private void resize(int capacity, int newTokens, boolean onHost, boolean alternatives) {
     int rowsWanted = buffers == null ? capacity : Math.max(capacity, buffers.capacity());
     int tokensWanted = buffers == null ? newTokens : Math.max(newTokens, buffers.newTokens());
     boolean hostWanted = onHost || (buffers != null && buffers.onHost());
+    int alternativesWanted =
+        alternatives || (buffers != null && buffers.alternatives() > 0)
+            ? Math.min(GenerationOptions.MOST_ALTERNATIVES, model.config().vocabSize())
+            : 0;
     if (buffers != null
         && rowsWanted == buffers.capacity()
         && tokensWanted == buffers.newTokens()
-        && hostWanted == buffers.onHost()) {
+        && hostWanted == buffers.onHost()
+        && alternativesWanted == buffers.alternatives()) {
       return;
     }
     Workspace newMemory = ops.newWorkspace();
@@ -368,7 +381,8 @@ final class RowBatch implements AutoCloseable {
             model.config().vocabSize(),
             model.config().eosTokenIds(),
             hostWanted,
-            hostWanted,
+            hostWanted || alternativesWanted > 0,
+            alternativesWanted,
             ops.onGpu(),
             newMemory);
     if (buffers != null) {
@@ -416,7 +430,7 @@ final class RowBatch implements AutoCloseable {
   private void insert(RunningRequest request, int index, Range range) {
     changed = true;
     Source source = request.begin();
-    resize(rows.size() + 1, buffers.newTokens(), false);
+    resize(rows.size() + 1, buffers.newTokens(), false, false);
     int at = place(request, source);
     buffers.copy(buffers, at, at + 1, rows.size() - at);
     rows.add(at, new Row(request, source, index, range));
@@ -428,6 +442,7 @@ final class RowBatch implements AutoCloseable {
         source.rows().length(),
         request.stream(source.index(), index));
     hostRows += request.tokenRules() == null ? 0 : 1;
+    alternativeRows += request.options().alternatives() == 0 ? 0 : 1;
   }
 
   /** Returns the place of a new row: rows of a source, a request and an adapter are neighbors. */
@@ -562,11 +577,15 @@ final class RowBatch implements AutoCloseable {
             first.adapters(),
             mixed ? null : firstKind,
             hostRows == 0,
+            alternativeRows > 0,
             ends.size() > 1 ? mixtures : 0);
   }
 
   private void launch() {
     model.step(pool.cache(), buffers.rows(), buffers.logits(), passing);
+    if (kind.alternatives) {
+      buffers.findAlternatives(ops);
+    }
     if (kind.chooses) {
       choice.choose();
     }
@@ -617,6 +636,16 @@ final class RowBatch implements AutoCloseable {
         row.warped[row.generated] = buffers.warpedLogProbability(i);
       }
       row.generated++;
+      int alternatives = request.options().alternatives();
+      if (alternatives > 0) {
+        request
+            .listener()
+            .alternatives(
+                source,
+                row.index,
+                buffers.alternativeTokens(i, alternatives),
+                buffers.alternativeLogProbabilities(i, alternatives));
+      }
       request.listener().token(source, row.index, token, logProbability);
       row.complete = request.stops(source, row.generated, token);
       any |= row.complete;

@@ -22,6 +22,9 @@ final class RunningRequest {
     /** Receives a token that was chosen for a sequence of a source. */
     void token(int source, int sequence, int token, float logProbability);
 
+    /** Receives the alternatives to the next token of a sequence, where the options ask for any. */
+    default void alternatives(int source, int sequence, int[] tokens, float[] logProbabilities) {}
+
     /**
      * Receives a complete sequence.
      *

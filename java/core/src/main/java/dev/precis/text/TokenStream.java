@@ -57,6 +57,19 @@ public final class TokenStream {
   }
 
   /**
+   * Returns the text that {@link #append} would add for an id, before any clean-up; the stream
+   * stays as it is.
+   */
+  public String preview(int id) {
+    int[] ids = Arrays.copyOf(window, size + 1);
+    ids[size] = id;
+    String text = decoder.apply(ids);
+    boolean incomplete =
+        text.length() <= givenText.length() || text.charAt(text.length() - 1) == REPLACEMENT;
+    return incomplete ? "" : text.substring(givenText.length());
+  }
+
+  /**
    * Ends the text and makes the stream ready for another one.
    *
    * @return what was still held back: nothing, or an incomplete character as U+FFFD

@@ -8,6 +8,7 @@ import dev.precis.generation.GeneratedTokens;
 import dev.precis.generation.GenerationOptions;
 import dev.precis.generation.GenerationRequest;
 import dev.precis.server.ServerRun.Answer;
+import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -139,6 +140,32 @@ class CompletionsTest {
   }
 
   @Test
+  void alternativesAreTheMostProbableTokens() throws Exception {
+    String fields = "\"model\":\"t5-tiny\",\"max_tokens\":6,\"temperature\":0,\"logprobs\":3";
+    JsonNode whole = complete(fields).at("/choices/0/logprobs");
+    int tokens = whole.at("/tokens").size();
+    assertEquals(tokens, whole.at("/top_logprobs").size(), whole.toString());
+    assertTrue(tokens >= 5, whole.toString());
+    for (int i = 0; i < tokens; i++) {
+      JsonNode found = whole.at("/top_logprobs/" + i);
+      assertTrue(found.size() >= 1 && found.size() <= 4, found.toString());
+      double chosen = whole.at("/token_logprobs/" + i).doubleValue();
+      for (JsonNode each : found) {
+        assertTrue(each.doubleValue() <= chosen + 1e-5, found.toString());
+      }
+      assertTrue(found.has(whole.at("/tokens/" + i).asString()), whole.toString());
+    }
+    List<JsonNode> streamed = new ArrayList<>();
+    for (JsonNode event : complete(fields + ",\"stream\":true").events()) {
+      event.at("/choices/0/logprobs/top_logprobs").forEach(streamed::add);
+    }
+    List<JsonNode> expected = new ArrayList<>();
+    whole.at("/top_logprobs").forEach(expected::add);
+    assertEquals(expected, streamed);
+    assertTrue(complete(fields.replace("3", "0")).at("/choices/0/logprobs/top_logprobs").isNull());
+  }
+
+  @Test
   void aStopTextEndsTheTextBeforeIt() throws Exception {
     String whole = text(library(options().maxNewTokens(20).build(), null));
     String stop = whole.substring(whole.length() / 2, whole.length() / 2 + 3);
@@ -198,7 +225,9 @@ class CompletionsTest {
       value = {
         "completions | {'prompt':'x','grammar':'y'} | 400 | grammar",
         "completions | {'prompt':'x','frequency_penalty':0.5} | 400 | frequency_penalty",
-        "completions | {'prompt':'x','logprobs':3} | 400 | logprobs",
+        "completions | {'prompt':'x','logprobs':6} | 400 | logprobs",
+        "completions | {'prompt':'x','logprobs':-1} | 400 | logprobs",
+        "completions | {'prompt':'x','logprobs':true} | 400 | logprobs",
         "completions | {'prompt':'x','echo':true} | 400 | echo",
         "completions | {'prompt':'x','n':0} | 400 | n",
         "completions | {'prompt':'x','n':2,'temperature':0} | 400 | n",
@@ -224,6 +253,8 @@ class CompletionsTest {
             + " tools",
         "chat/completions | {'messages':[{'role':'user','content':'x'}],'top_logprobs':2} | 400 |"
             + " top_logprobs",
+        "chat/completions | {'messages':[{'role':'user','content':'x'}],'logprobs':true,"
+            + "'top_logprobs':21} | 400 | top_logprobs",
         "chat/completions |"
             + " {'messages':[{'role':'user','content':'x'}],'response_format':{'type':'json_object'}}"
             + " | 400 | response_format",

@@ -14,7 +14,9 @@ import com.openai.models.chat.completions.ChatCompletion;
 import com.openai.models.chat.completions.ChatCompletionChunk;
 import com.openai.models.chat.completions.ChatCompletionCreateParams;
 import com.openai.models.chat.completions.ChatCompletionStreamOptions;
+import com.openai.models.chat.completions.ChatCompletionTokenLogprob;
 import com.openai.models.completions.Completion;
+import com.openai.models.completions.CompletionChoice;
 import com.openai.models.completions.CompletionCreateParams;
 import com.openai.models.embeddings.CreateEmbeddingResponse;
 import com.openai.models.embeddings.EmbeddingCreateParams;
@@ -72,20 +74,37 @@ class OpenAiClientTest {
                     .model("t5-tiny")
                     .prompt("Hello")
                     .maxTokens(8)
-                    .logprobs(0)
+                    .logprobs(2)
                     .build());
     assertEquals(library("Hello", 8), completion.choices().getFirst().text());
     assertTrue(completion.usage().orElseThrow().completionTokens() > 0);
-    assertTrue(
-        completion
-                .choices()
-                .getFirst()
-                .logprobs()
-                .orElseThrow()
-                .tokenLogprobs()
-                .orElseThrow()
-                .size()
-            > 3);
+    CompletionChoice.Logprobs found = completion.choices().getFirst().logprobs().orElseThrow();
+    int tokens = found.tokenLogprobs().orElseThrow().size();
+    assertTrue(tokens > 3);
+    assertEquals(tokens, found.topLogprobs().orElseThrow().size());
+  }
+
+  @Test
+  void alternativesOfChats() {
+    ChatCompletion chat =
+        client
+            .chat()
+            .completions()
+            .create(
+                ChatCompletionCreateParams.builder()
+                    .model("t5-tiny")
+                    .addUserMessage("Hello")
+                    .maxCompletionTokens(4)
+                    .logprobs(true)
+                    .topLogprobs(7)
+                    .build());
+    List<ChatCompletionTokenLogprob> tokens =
+        chat.choices().getFirst().logprobs().orElseThrow().content().orElseThrow();
+    assertTrue(tokens.size() >= 3);
+    for (ChatCompletionTokenLogprob each : tokens) {
+      assertEquals(7, each.topLogprobs().size());
+      assertEquals(each.logprob(), each.topLogprobs().getFirst().logprob(), 1e-5);
+    }
   }
 
   @Test

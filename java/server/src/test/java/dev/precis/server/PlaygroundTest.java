@@ -46,6 +46,8 @@ class PlaygroundTest {
     tab.key("ArrowRight", 39);
     assertTrue(
         tab.evaluate("document.getElementById('detail').textContent").contains("probability"));
+    assertTrue(
+        tab.evaluate("document.getElementById('detail').textContent").contains("instead: “"));
     assertEquals(
         "1",
         tab.evaluate(

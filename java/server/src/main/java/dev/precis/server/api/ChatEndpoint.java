@@ -1,5 +1,6 @@
 package dev.precis.server.api;
 
+import dev.precis.generation.GenerationOptions;
 import dev.precis.server.http.Endpoint;
 import dev.precis.server.http.Exchange;
 import dev.precis.server.http.HttpFailure;
@@ -40,15 +41,21 @@ public final class ChatEndpoint implements Endpoint {
         DecodingFields.read(fields, generator.options(), exchange.limits(), maxTokens);
     refuseTools(fields);
     boolean logProbabilities = fields.bool("logprobs", false);
-    if (fields.integer("top_logprobs", 0, 20, 0) > 0) {
-      throw HttpFailure.unsupported(
-          "top_logprobs", "\"top_logprobs\" must be 0 here: alternatives are not kept.");
+    int alternatives = fields.integer("top_logprobs", 0, GenerationOptions.MOST_ALTERNATIVES, 0);
+    if (alternatives > 0 && !logProbabilities) {
+      throw HttpFailure.badRequest(
+          "top_logprobs", "\"top_logprobs\" needs \"logprobs\" to be true.");
     }
     String prompt = new ChatMessages(fields.node("messages")).prompt(template);
     int[] source = new Prompts(generator, exchange.limits(), "messages").encode(prompt, -1);
     TextRequest request =
         TextRequest.read(
-            fields, model, List.of(source), decoding, logProbabilities, exchange.limits());
+            fields,
+            model,
+            List.of(source),
+            decoding,
+            logProbabilities ? alternatives : TextRequest.NO_LOG_PROBABILITIES,
+            exchange.limits());
     new TextResponse(request, new ChatForm(), metrics).answer(exchange);
   }
 

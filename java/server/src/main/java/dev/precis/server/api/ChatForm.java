@@ -56,21 +56,30 @@ final class ChatForm implements ResponseForm {
     json.writeStartArray();
     for (ResultText.Token token : tokens) {
       json.writeStartObject();
-      json.writeStringProperty("token", token.text());
-      json.writeNumberProperty("logprob", token.logProbability());
-      json.writeName("bytes");
-      json.writeStartArray();
-      for (byte each : token.text().getBytes(StandardCharsets.UTF_8)) {
-        json.writeNumber(each & 0xff);
-      }
-      json.writeEndArray();
+      writeToken(json, token.text(), token.logProbability());
       json.writeName("top_logprobs");
       json.writeStartArray();
+      for (ResultText.Alternative each : token.alternatives()) {
+        json.writeStartObject();
+        writeToken(json, each.text(), each.logProbability());
+        json.writeEndObject();
+      }
       json.writeEndArray();
       json.writeEndObject();
     }
     json.writeEndArray();
     json.writeNullProperty("refusal");
     json.writeEndObject();
+  }
+
+  private static void writeToken(JsonGenerator json, String text, float logProbability) {
+    json.writeStringProperty("token", text);
+    json.writeNumberProperty("logprob", logProbability);
+    json.writeName("bytes");
+    json.writeStartArray();
+    for (byte each : text.getBytes(StandardCharsets.UTF_8)) {
+      json.writeNumber(each & 0xff);
+    }
+    json.writeEndArray();
   }
 }

@@ -1,6 +1,8 @@
 package dev.precis.server.api;
 
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import tools.jackson.core.JsonGenerator;
 
 /** The JSON of {@code /v1/completions}. */
@@ -46,11 +48,28 @@ final class CompletionForm implements ResponseForm {
     json.writeStartArray();
     tokens.forEach(token -> json.writeNumber(token.logProbability()));
     json.writeEndArray();
-    json.writeNullProperty("top_logprobs");
+    json.writeName("top_logprobs");
+    if (tokens.stream().allMatch(token -> token.alternatives().isEmpty())) {
+      json.writeNull();
+    } else {
+      json.writeStartArray();
+      tokens.forEach(token -> writeAlternatives(json, token));
+      json.writeEndArray();
+    }
     json.writeName("text_offset");
     json.writeStartArray();
     tokens.forEach(token -> json.writeNumber(token.offset()));
     json.writeEndArray();
+    json.writeEndObject();
+  }
+
+  /** Writes log-probabilities by text; of tokens with the same text, that of the first counts. */
+  private static void writeAlternatives(JsonGenerator json, ResultText.Token token) {
+    Map<String, Float> byText = new LinkedHashMap<>();
+    token.alternatives().forEach(each -> byText.putIfAbsent(each.text(), each.logProbability()));
+    byText.putIfAbsent(token.text(), token.logProbability());
+    json.writeStartObject();
+    byText.forEach(json::writeNumberProperty);
     json.writeEndObject();
   }
 }

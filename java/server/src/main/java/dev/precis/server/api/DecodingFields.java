@@ -42,6 +42,16 @@ record DecodingFields(GenerationOptions options, List<String> stops) {
     return new DecodingFields(builder.build(), stops(fields));
   }
 
+  /**
+   * Returns the same with alternatives to each token; beams, which have none, are left to the check
+   * of {@link TextRequest}.
+   */
+  DecodingFields withAlternatives(int count) {
+    return options.numBeams() > 1
+        ? this
+        : new DecodingFields(options.with().alternatives(count).build(), stops);
+  }
+
   private static void sampling(
       RequestFields fields, GenerationOptions.Builder builder, GenerationOptions model, int n) {
     boolean hot = fields.has("temperature");

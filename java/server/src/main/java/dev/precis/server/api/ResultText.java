@@ -3,6 +3,7 @@ package dev.precis.server.api;
 import dev.precis.text.TokenStream;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.IntFunction;
 
 /**
  * The text of one result as its tokens arrive, up to the first stop text. The end of the text is
@@ -13,6 +14,7 @@ final class ResultText {
   private final List<String> stops;
   private final StringBuilder text = new StringBuilder();
   private final List<Token> tokens = new ArrayList<>();
+  private List<Alternative> alternatives = List.of(); // to the next token
   private int released; // length of the text that was handed out
   private int count;
   private boolean stopped;
@@ -23,13 +25,41 @@ final class ResultText {
    * @param text the text that became certain with it; empty while a character is incomplete
    * @param offset of that text in the whole
    * @param logProbability as the model has it
+   * @param alternatives the most probable tokens in its place, if any were wanted
    */
-  record Token(String text, int offset, float logProbability) {}
+  record Token(String text, int offset, float logProbability, List<Alternative> alternatives) {}
+
+  /**
+   * A token that could have been chosen.
+   *
+   * @param text that it would have added, or the vocabulary's name of a token without text of its
+   *     own, such as the end token and a part of a character
+   * @param logProbability as the model has it
+   */
+  record Alternative(String text, float logProbability) {}
 
   /** Begins a text. */
   ResultText(TokenStream decoder, List<String> stops) {
     this.decoder = decoder;
     this.stops = stops;
+  }
+
+  /**
+   * Takes the alternatives to the next token.
+   *
+   * @param tokens the most probable first
+   * @param name gives the vocabulary's name of a token
+   */
+  void alternatives(int[] tokens, float[] logProbabilities, IntFunction<String> name) {
+    if (stopped) {
+      return;
+    }
+    alternatives = new ArrayList<>();
+    for (int i = 0; i < tokens.length; i++) {
+      String added = decoder.preview(tokens[i]);
+      alternatives.add(
+          new Alternative(added.isEmpty() ? name.apply(tokens[i]) : added, logProbabilities[i]));
+    }
   }
 
   /**
@@ -47,7 +77,7 @@ final class ResultText {
       return "";
     }
     String piece = decoder.append(token);
-    tokens.add(new Token(piece, text.length(), logProbability));
+    tokens.add(new Token(piece, text.length(), logProbability, alternatives));
     text.append(piece);
     return release(piece.length(), false);
   }
@@ -60,7 +90,7 @@ final class ResultText {
     String piece = decoder.finish();
     if (!piece.isEmpty()) {
       Token last = tokens.removeLast();
-      tokens.add(new Token(last.text + piece, last.offset, last.logProbability));
+      tokens.add(new Token(last.text + piece, last.offset, last.logProbability, last.alternatives));
     }
     text.append(piece);
     return release(piece.length(), true);

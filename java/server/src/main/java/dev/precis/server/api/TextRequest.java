@@ -11,7 +11,8 @@ import java.util.List;
  * @param sources token ids of each prompt, end tokens included
  * @param streams whether the text is sent as it is generated
  * @param usage whether a stream ends with the numbers of tokens
- * @param logProbabilities whether those of the tokens are wanted
+ * @param logProbabilities whether those of the tokens are wanted; the options of decoding have the
+ *     number of alternatives beside each
  */
 record TextRequest(
     Served model,
@@ -20,6 +21,9 @@ record TextRequest(
     boolean streams,
     boolean usage,
     boolean logProbabilities) {
+
+  /** The number of alternatives of a request that wants no log-probabilities at all. */
+  static final int NO_LOG_PROBABILITIES = -1;
 
   /**
    * Checks what concerns several fields.
@@ -35,13 +39,17 @@ record TextRequest(
     }
   }
 
-  /** Reads the fields that both endpoints have, and refuses those that nobody has read. */
+  /**
+   * Reads the fields that both endpoints have, and refuses those that nobody has read.
+   *
+   * @param alternatives to each token, or {@link #NO_LOG_PROBABILITIES}
+   */
   static TextRequest read(
       RequestFields fields,
       Served model,
       List<int[]> sources,
       DecodingFields decoding,
-      boolean logProbabilities,
+      int alternatives,
       Limits limits) {
     int n = decoding.options().numReturnSequences();
     if (sources.size() * n > limits.sequences()) {
@@ -74,6 +82,13 @@ record TextRequest(
         value -> value.isBoolean() && !value.booleanValue(),
         "must be false: nothing is stored.");
     fields.refuseOthers();
-    return new TextRequest(model, sources, decoding, streams, usage, logProbabilities);
+    boolean logProbabilities = alternatives != NO_LOG_PROBABILITIES;
+    return new TextRequest(
+        model,
+        sources,
+        logProbabilities ? decoding.withAlternatives(alternatives) : decoding,
+        streams,
+        usage,
+        logProbabilities);
   }
 }

@@ -1,16 +1,20 @@
 package dev.precis.server.api;
 
 import dev.precis.generation.GeneratedTokens;
+import dev.precis.generation.TokenListener;
 import dev.precis.io.Json;
 import dev.precis.server.http.EventStream;
 import dev.precis.server.http.Exchange;
 import dev.precis.server.metrics.ServerMetrics;
 import dev.precis.server.models.TextGenerator;
+import dev.precis.text.Tokenizer;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.UUID;
 import java.util.function.Consumer;
+import java.util.function.IntFunction;
 import tools.jackson.core.JsonGenerator;
 
 /** Runs a request for text and answers it, whole or as a stream. One thread uses it, once. */
@@ -65,6 +69,10 @@ final class TextResponse {
     return request.decoding().options().numReturnSequences();
   }
 
+  private Result result(int source, int sequence) {
+    return results.get(source * perSource() + sequence);
+  }
+
   /** Generates and answers. */
   void answer(Exchange exchange) {
     ServerMetrics.Generation measured =
@@ -82,9 +90,22 @@ final class TextResponse {
           .generate(
               request.sources(),
               request.decoding().options(),
-              (source, sequence, token, logProbability) -> {
-                measured.token();
-                take(results.get(source * perSource() + sequence), token, logProbability);
+              new TokenListener() {
+                @Override
+                public void token(int source, int sequence, int token, float logProbability) {
+                  measured.token();
+                  take(result(source, sequence), token, logProbability);
+                }
+
+                @Override
+                public void alternatives(
+                    int source, int sequence, int[] tokens, float[] logProbabilities) {
+                  Tokenizer tokenizer = request.model().generator().tokenizer();
+                  // A vocabulary's padding has no name.
+                  IntFunction<String> name =
+                      id -> Objects.requireNonNullElse(tokenizer.idToToken(id), "");
+                  result(source, sequence).text.alternatives(tokens, logProbabilities, name);
+                }
               },
               this::finish);
     } catch (CompleteException e) {

@@ -65,16 +65,29 @@ async function eachEvent(response, take) {
 
 function describe(token) {
   const percent = 100 * Math.exp(Number(token.dataset.logprob));
-  return `“${token.textContent}” had a probability of ${percent.toFixed(1)} %.`;
+  return `“${token.textContent}” had a probability of ${percent.toFixed(1)} %; instead: ${token.dataset.others}.`;
 }
 
-function addToken(text, logprob) {
+const shown = { '\n': '↵', ' ': '␣' };
+
+function alternativesTo(text, alternatives) {
+  const others = Object.entries(alternatives ?? {}).filter(([other]) => other !== text);
+  return others
+    .map(([other, logprob]) => {
+      const name = other.trim() === '' ? [...other].map((c) => shown[c] ?? c).join('') : other;
+      return `“${name}” ${(100 * Math.exp(logprob)).toFixed(1)} %`;
+    })
+    .join(', ');
+}
+
+function addToken(text, logprob, alternatives) {
   const token = document.createElement('span');
   const probability = Math.exp(logprob);
   token.className = `token p${Math.min(5, Math.floor(probability * 5) + 1)}`;
   token.textContent = text;
   token.dataset.logprob = logprob;
-  token.title = `${(100 * probability).toFixed(1)} %`;
+  token.dataset.others = alternativesTo(text, alternatives);
+  token.title = `${(100 * probability).toFixed(1)} %; instead: ${token.dataset.others}`;
   token.tabIndex = result.childElementCount === 0 ? 0 : -1; // one stop of the Tab key for all
   result.append(token);
 }
@@ -104,7 +117,7 @@ async function generate() {
         temperature: Number(byId('temperature').value),
         stream: true,
         stream_options: { include_usage: true },
-        logprobs: 0,
+        logprobs: 3,
       }),
     });
     if (!response.ok) {
@@ -119,7 +132,10 @@ async function generate() {
       failure = event.error?.message ?? failure;
       usage = event.usage ?? usage;
       const choice = event.choices?.[0];
-      choice?.logprobs?.tokens.forEach((text, i) => addToken(text, choice.logprobs.token_logprobs[i]));
+      const found = choice?.logprobs;
+      found?.tokens.forEach((text, i) =>
+        addToken(text, found.token_logprobs[i], found.top_logprobs?.[i]),
+      );
     });
     const seconds = (performance.now() - begin) / 1000;
     say(
