@@ -1,5 +1,7 @@
 package dev.precis.generation;
 
+import java.io.Serializable;
+
 /**
  * The tokens that were sampled for one source, with their log-probabilities.
  *
@@ -10,4 +12,5 @@ package dev.precis.generation;
  * @param finished whether it ends with the end token, rather than at the limit
  */
 public record SampledTokens(
-    int[] tokens, float[] logProbabilities, float[] warpedLogProbabilities, boolean finished) {}
+    int[] tokens, float[] logProbabilities, float[] warpedLogProbabilities, boolean finished)
+    implements Serializable {}

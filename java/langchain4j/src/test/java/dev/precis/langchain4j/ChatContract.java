@@ -48,8 +48,7 @@ final class ChatContract {
     return OPTIONS
         .with()
         .tokenRules(
-            new TokenRules(
-                chain, 1, 0, List.of(), null, List.of(), null, List.of(), List.of()))
+            new TokenRules(chain, 1, 0, List.of(), null, List.of(), null, List.of(), List.of()))
         .build();
   }
 

@@ -3,6 +3,9 @@ package dev.precis.spark;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.precis.alignment.policy.PolicyAlgorithm;
+import dev.precis.alignment.policy.PpoOptions;
+import dev.precis.tensor.DType;
 import dev.precis.training.TrainingLoop;
 import java.io.File;
 import java.nio.file.Files;
@@ -64,11 +67,18 @@ class ClusterTest {
   private static final class Stages extends SparkListener {
     final TreeSet<String> executors = new TreeSet<>();
     final AtomicInteger submitted = new AtomicInteger();
+    final AtomicInteger tasks = new AtomicInteger();
     private boolean kills;
+
+    /** Decides whether the next task that starts loses its cluster an executor. */
+    synchronized void kills(boolean value) {
+      kills = value;
+    }
 
     @Override
     public synchronized void onTaskStart(SparkListenerTaskStart start) {
       executors.add(start.taskInfo().executorId());
+      tasks.incrementAndGet();
       if (kills) {
         kills = false;
         executors().getFirst().destroyForcibly();
@@ -94,7 +104,7 @@ class ClusterTest {
     spark.sparkContext().addSparkListener(stages);
     TrainingLoop.Result result =
         new DataParallelTrainer(spark, recipe, tasks)
-            .onCheckpoint(step -> stages.kills = kills && step == 2)
+            .onCheckpoint(step -> stages.kills(kills && step == 2))
             .train(run, false);
     spark.sparkContext().removeSparkListener(stages);
     assertEquals(TrainingLoop.End.DONE, result.end());
@@ -109,6 +119,28 @@ class ClusterTest {
       assertTrue(stages.executors.size() >= tasks, stages.executors + " for " + tasks);
       assertEquals(ROUNDS, stages.submitted.get());
     }
+  }
+
+  @Test
+  void aTaskOfALostExecutorIsRunAgainAndSamplesTheSameTokens() throws Exception {
+    PpoOptions options = Recipes.alignment(PolicyAlgorithm.PPO);
+    Path wanted = Recipes.align(options, DType.FLOAT32, null, folder.resolve("policy-alone"));
+    Stages stages = new Stages();
+    spark.sparkContext().addSparkListener(stages);
+    SparkSampler sampler = new SparkSampler(spark, recipe.model(), 4);
+    int[] steps = {0};
+    Path run =
+        Recipes.align(
+            options,
+            DType.FLOAT32,
+            (policy, request) -> {
+              stages.kills(++steps[0] == 3);
+              return sampler.sample(policy, request);
+            },
+            folder.resolve("policy"));
+    spark.sparkContext().removeSparkListener(stages);
+    Recipes.assertSameAlignment(wanted, run);
+    assertTrue(stages.tasks.get() > 4 * steps[0], stages.tasks + " tasks in steps: " + steps[0]);
   }
 
   @Test

@@ -105,6 +105,18 @@ class DocumentationTest {
     assertTrue(Files.exists(run.resolve("adapter/adapter_model.safetensors")));
   }
 
+  @Test
+  void theProgramAligns() throws Exception {
+    compile("Align");
+    Path run = folder.resolve("policy");
+    LocalSpark.start("local[4]");
+    Object[] arguments = {dialogues(20), fixture("t5-tiny"), run, 1};
+    assertTrue(run("Align", arguments).contains("end=DONE, steps=1"), "it aligns");
+    assertTrue(run("Align", arguments).contains("end=DONE, steps=1"), "it resumes");
+    assertTrue(Files.exists(run.resolve("adapter/adapter_model.safetensors")));
+    ExecutorModels.closeUnused();
+  }
+
   private static String fixture(String name) {
     return LocalSpark.fixture(name);
   }

@@ -51,6 +51,20 @@ public final class Ppo implements AutoCloseable {
    * @param tokenizer the policy's, which turns responses into text; null: they have no text
    */
   public Ppo(TrainableT5 t5, Reference reference, Tokenizer tokenizer, PpoOptions options) {
+    this(t5, reference, tokenizer, options, null);
+  }
+
+  /**
+   * Prepares the training of a policy whose responses are sampled somewhere else.
+   *
+   * @param elsewhere samples the responses; null: the policy does, on its own device
+   */
+  public Ppo(
+      TrainableT5 t5,
+      Reference reference,
+      Tokenizer tokenizer,
+      PpoOptions options,
+      ResponseSampler elsewhere) {
     this.t5 = t5;
     this.reference = reference;
     this.tokenizer = tokenizer;
@@ -58,7 +72,7 @@ public final class Ppo implements AutoCloseable {
     random = new PolicyRandom(options.seed());
     kl = new KlController(options.kl());
     SequenceBatches sequences = new SequenceBatches(t5.config(), t5.ops());
-    sampler = new RolloutSampler(t5.model(), options, random);
+    sampler = new RolloutSampler(t5, elsewhere, options, random);
     forward = new UpdateForward(t5, sequences);
     try {
       if (options.algorithm() == PolicyAlgorithm.PPO) {
@@ -160,7 +174,7 @@ public final class Ppo implements AutoCloseable {
   public Rollout rollout(List<Prompt> batch, long step) {
     long start = System.nanoTime();
     Encoded encoded = scorer.encode(batch, step, true);
-    List<SampledTokens> samples = sampler.sample(encoded, step);
+    List<SampledTokens> samples = sampler.sample(batch, encoded, step);
     double generated = seconds(start);
     Rollout rollout = scored(step, batch, encoded, samples);
     rollout.generateSeconds = generated;

@@ -2,7 +2,6 @@ package dev.precis.alignment.policy;
 
 import static dev.precis.io.InvalidInputException.require;
 
-import dev.precis.generation.GenerationOptions;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
 import java.util.function.Consumer;
@@ -83,11 +82,6 @@ public record PpoOptions(
   /** Returns the level of the ratio that the loss clips. */
   ImportanceSampling importanceSampling() {
     return groups.importanceSampling(algorithm);
-  }
-
-  /** Returns the generator's options for the responses of a step. */
-  GenerationOptions generation(long samplingSeed) {
-    return sampling.generation(batch.groupSize(), samplingSeed);
   }
 
   /** Returns the KL of a whole response above which the watchdog acts, in nats. */

@@ -4,6 +4,7 @@ import static dev.precis.io.InvalidInputException.require;
 
 import dev.precis.generation.GenerationOptions;
 import dev.precis.io.InvalidInputException;
+import java.io.Serializable;
 
 /**
  * Sampling of responses from the policy.
@@ -18,12 +19,8 @@ import dev.precis.io.InvalidInputException;
  *     sampling); 1: all
  */
 public record SamplingOptions(
-    int maxNewTokens,
-    int minNewTokens,
-    int shortestLimit,
-    float temperature,
-    int topK,
-    float topP) {
+    int maxNewTokens, int minNewTokens, int shortestLimit, float temperature, int topK, float topP)
+    implements Serializable {
   /**
    * Checks the ranges.
    *
