@@ -29,6 +29,8 @@ import tools.jackson.databind.node.ObjectNode;
  * #MAX_DEPTH} levels deep and {@value #MAX_BYTES} bytes long.
  */
 public final class Json {
+  private static final String NOT_VALID = " is not valid JSON: ";
+
   /** The deepest nesting that is read. */
   public static final int MAX_DEPTH = 64;
 
@@ -187,14 +189,19 @@ public final class Json {
   public static InvalidInputException invalid(String where, JacksonException e) {
     TokenStreamLocation at = e.getLocation();
     boolean known = at != null && at.getLineNr() > 0;
-    return invalidLine(known ? where + ", line " + at.getLineNr() : where, e);
+    return known
+        ? invalidLine(where + ", line " + at.getLineNr(), e)
+        : new InvalidInputException(where + NOT_VALID + JsonReason.of(e), e);
   }
 
-  /** Returns the same as {@link #invalid} for a document of one line, which {@code where} names. */
+  /**
+   * Returns the same as {@link #invalid} for a document of one line.
+   *
+   * @param where ends with the line
+   */
   public static InvalidInputException invalidLine(String where, JacksonException e) {
     TokenStreamLocation at = e.getLocation();
     String column = at == null || at.getColumnNr() < 1 ? "" : ", column " + at.getColumnNr();
-    return new InvalidInputException(
-        where + column + ", is not valid JSON: " + JsonReason.of(e), e);
+    return new InvalidInputException(where + column + "," + NOT_VALID + JsonReason.of(e), e);
   }
 }

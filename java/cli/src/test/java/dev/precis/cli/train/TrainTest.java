@@ -377,4 +377,44 @@ final class TrainTest {
         List.copyOf(result.propertyNames()));
     assertTrue(result.get("loss").doubleValue() > 0);
   }
+
+  @Test
+  void benchMeasuresExamplesOfRealLengths() throws Exception {
+    Path file = folder.resolve("lengths.json");
+    Files.writeString(file, "[[20, 5], [9, 3], [600, 4], [12, 2], [7, 7]]");
+    JsonNode result = Json.mapper().readTree(lengths(file, 3).succeeded().out());
+    assertEquals("sft-lengths", result.get("mode").stringValue());
+    assertEquals(3, result.get("examples").intValue());
+    double tokens =
+        result.get("tokens_per_second").doubleValue() * result.get("seconds").doubleValue();
+    assertEquals(20 + 5 + 9 + 3 + 12 + 2, tokens, 0.05 * tokens);
+    for (String wrong : List.of("[[20, 5], [9]]", "[[20, 0]]", "[7]", "{}", "[[1e3, 2]]")) {
+      Files.writeString(file, wrong);
+      CommandLineRun refused = lengths(file, 3);
+      assertEquals(2, refused.exitCode());
+      assertTrue(refused.err().contains("must be a list of pairs of lengths"), refused.err());
+    }
+    Files.writeString(file, "[[513, 5]]");
+    assertTrue(lengths(file, 3).err().contains("has no example"));
+    Files.writeString(file, "[[5, 5");
+    assertTrue(lengths(file, 3).err().contains("is not valid JSON"));
+  }
+
+  private static CommandLineRun lengths(Path file, int examples) {
+    return run(
+        "bench",
+        "sft",
+        "--model",
+        MODEL,
+        "--batch",
+        2,
+        "--rank",
+        4,
+        "--repeats",
+        1,
+        "--lengths",
+        file,
+        "--examples",
+        examples);
+  }
 }
