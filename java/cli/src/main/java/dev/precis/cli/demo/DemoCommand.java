@@ -11,7 +11,6 @@ import dev.precis.cli.data.DialogueFiles;
 import dev.precis.cli.report.Result;
 import dev.precis.data.builtin.BuiltInDialogue;
 import dev.precis.data.builtin.BuiltInDialogues;
-import dev.precis.generation.GenerationOptions;
 import dev.precis.io.Json;
 import dev.precis.tensor.DType;
 import java.io.IOException;
@@ -111,7 +110,13 @@ public final class DemoCommand extends BaseCommand {
     say("Next, with what is in that folder:");
     say("  precis generate --model " + base + " \\");
     say("      --adapter " + folder.resolve(DemoRuns.DPO).resolve("adapter") + " \\");
-    say("      --input " + folder.resolve(DemoRuns.DATA).resolve("test.jsonl"));
+    say("      --input " + folder.resolve(DemoRuns.DATA).resolve("test.jsonl") + " \\");
+    say(
+        "      --num-beams %d --no-repeat-ngram-size %d --max-new-tokens %d"
+            .formatted(
+                DemoCandidate.DECODING.numBeams(),
+                DemoCandidate.DECODING.noRepeatNgramSize(),
+                DemoCandidate.MAX_NEW_TOKENS));
     say(
         "  precis compare %s %s"
             .formatted(folder.resolve(DemoRuns.LORA), folder.resolve(DemoRuns.FULL)));
@@ -124,10 +129,9 @@ public final class DemoCommand extends BaseCommand {
   /** Shows typical summaries of the model before it is fine-tuned, beside those of a person. */
   private void firstSummaries(T5 base, BuiltInDialogues data, long start) {
     List<BuiltInDialogue> dialogues = data.test().subList(0, SUMMARIZED);
-    GenerationOptions options =
-        GenerationOptions.builder().maxNewTokens(DemoCandidate.MAX_NEW_TOKENS).build();
+    List<String> prompts = dialogues.stream().map(DemoCandidate::prompt).toList();
     List<String> summaries =
-        base.generate(dialogues.stream().map(DemoCandidate::prompt).toList(), options).stream()
+        base.generate(prompts, DemoCandidate.DECODING).stream()
             .map(each -> each.getFirst().text())
             .toList();
     StringBuilder page = new StringBuilder();
@@ -260,8 +264,8 @@ public final class DemoCommand extends BaseCommand {
     }
     say("");
     say(
-        "Greedy summaries of %d unseen dialogues against the best of three references:"
-            .formatted(data.test().size()));
+        "%d unseen dialogues, by %d beams, against the best of three references:"
+            .formatted(data.test().size(), DemoCandidate.DECODING.numBeams()));
     say("");
     report.table().text().forEach(this::say);
     say("");

@@ -105,8 +105,8 @@ record DemoReport(
         "On unseen dialogues",
         table()
             .html(
-                "Greedy summaries of %,d dialogues against the best of three references"
-                    .formatted(data.test().size())));
+                "Summaries of %,d dialogues (%d beams) against the best of three references"
+                    .formatted(data.test().size(), DemoCandidate.DECODING.numBeams())));
     html.section("Examples", examples().html());
     html.section("Curves", curves(folder));
     for (DemoAlignment.Outcome outcome : outcomes) {
