@@ -22,12 +22,12 @@ import tools.jackson.databind.node.ObjectNode;
 
 /** The first part of the demo that trains: LoRA adapters, and all weights. */
 record DemoTraining(BaseCommand command, Path model, BuiltInDialogues data, Path folder) {
-  private static final int BATCH = 16;
+  private static final int BATCH = 8;
 
   /** Trains adapters; returns the run's folder. */
   Path lora() {
     LoraConfig lora = new LoraConfig(16, 32, 0, List.of("all-linear"), false);
-    TrainingOptions options = options(5e-3f);
+    TrainingOptions options = options(2e-3f);
     ObjectNode config = DemoRuns.config("lora", null, options.toJson());
     config.set("lora", DemoRuns.lora(lora));
     try (RunFolder run = RunFolder.create(folder.resolve("lora"), config);
@@ -45,7 +45,7 @@ record DemoTraining(BaseCommand command, Path model, BuiltInDialogues data, Path
 
   /** Trains all weights; returns the run's folder. */
   Path full() {
-    TrainingOptions options = options(1.5e-3f);
+    TrainingOptions options = options(1e-3f);
     ObjectNode config = DemoRuns.config("full", null, options.toJson());
     try (RunFolder run = RunFolder.create(folder.resolve("full"), config);
         TrainableT5 t5 =
