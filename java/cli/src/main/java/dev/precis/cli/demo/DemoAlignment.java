@@ -53,8 +53,11 @@ final class DemoAlignment implements AutoCloseable {
 
   private static final int STEPS = 40;
 
-  /** ROUGE counts four times: an empty summary is never toxic. */
-  private static final double QUALITY = 4;
+  /**
+   * ROUGE counts twice, because an empty summary is never toxic; were it to count more, its
+   * differences between responses would hide those of toxicity.
+   */
+  private static final double QUALITY = 2;
 
   /** DPO keeps the chosen summaries likely: pairs alone would cost this small model its quality. */
   private static final double LIKELIHOOD = 5;
@@ -173,9 +176,15 @@ final class DemoAlignment implements AutoCloseable {
     PpoOptions options =
         PpoOptions.builder()
             .batch(batch -> batch.batchSize(BATCH).miniBatchSize(BATCH / 2))
-            .optimization(optimization -> optimization.ppoEpochs(2).learningRate(2e-4f))
+            .optimization(
+                optimization ->
+                    optimization
+                        .ppoEpochs(2)
+                        .learningRate(4e-4f)
+                        .valueLearningRate(1e-2f)
+                        .valueWarmupSteps(4))
             .schedule(schedule -> schedule.maxSteps(STEPS).checkpointEvery(STEPS))
-            .kl(kl -> kl.coefficient(0.1).adaptive(false))
+            .kl(kl -> kl.coefficient(0.05).adaptive(false))
             .loss(loss -> loss.valueCoefficient(0.5f).clipRangeValue(2))
             .sampling(sampling -> sampling.maxNewTokens(DemoCandidate.MAX_NEW_TOKENS))
             .seed(seed)

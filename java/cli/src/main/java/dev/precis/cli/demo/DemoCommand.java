@@ -30,7 +30,7 @@ import tools.jackson.databind.node.ObjectNode;
     header = "Runs the whole workflow on built-in data, in minutes.",
     description = {
       "First, in seconds: a small built-in model (3 million parameters, trained by this program)"
-          + " summarizes poorly, beside the summaries that people would write.",
+          + " summarizes and gets many facts wrong, beside the summaries that people would write.",
       "Then, in minutes: LoRA adapters and all weights are fine-tuned on 4,000 built-in dialogues."
           + " The LoRA model repeats insults that it reads, so it is aligned twice: by PPO with a"
           + " small built-in classifier as the reward, and by DPO from built-in pairs of summaries."
