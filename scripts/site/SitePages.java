@@ -32,6 +32,7 @@ final class SitePages {
     PAGES.put("docs/java.md", "java");
     PAGES.put("docs/serve.md", "serve");
     PAGES.put("docs/review.md", "review");
+    PAGES.put("docs/methods.md", "methods");
     PAGES.put("docs/judges.md", "judges");
     PAGES.put("docs/langchain4j.md", "langchain4j");
     PAGES.put("docs/spring.md", "spring");

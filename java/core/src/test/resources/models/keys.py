@@ -4,7 +4,7 @@ import dataclasses
 import json
 import pathlib
 
-from peft import LoraConfig
+from peft import IA3Config, LoraConfig, PromptTuningConfig
 from transformers import (
     BertConfig,
     DistilBertConfig,
@@ -22,5 +22,6 @@ for kind in (T5Config, MT5Config, UMT5Config, *ENCODERS):
     config = kind()
     names = set(config.to_dict()) | {f.name for f in dataclasses.fields(kind)} | set(kind.attribute_map)
     keys[kind.__name__] = sorted(names | {"torch_dtype", "num_labels", "task_specific_params"})
-keys["LoraConfig"] = sorted({f.name for f in dataclasses.fields(LoraConfig)} | set(LoraConfig().to_dict()))
+for kind in (LoraConfig, IA3Config, PromptTuningConfig):
+    keys[kind.__name__] = sorted({f.name for f in dataclasses.fields(kind)} | set(kind().to_dict()))
 (pathlib.Path(__file__).parent / "published-keys.json").write_text(json.dumps(keys, indent=1) + "\n")

@@ -4,6 +4,7 @@ import dev.precis.checkpoint.AdapterMerge;
 import dev.precis.checkpoint.Checkpoint;
 import dev.precis.checkpoint.PackedWeights;
 import dev.precis.checkpoint.PeftAdapter;
+import dev.precis.checkpoint.TensorView;
 import dev.precis.checkpoint.WeightsCache;
 import dev.precis.device.DeviceInfo;
 import dev.precis.generation.BatchLoad;
@@ -19,6 +20,7 @@ import dev.precis.generation.TokenListener;
 import dev.precis.io.FlightRecorder;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Resources;
+import dev.precis.lora.PromptAdapter;
 import dev.precis.ops.Ops;
 import dev.precis.t5.FirstTokens;
 import dev.precis.t5.GenerationConfig;
@@ -28,6 +30,7 @@ import dev.precis.t5.T5Model;
 import dev.precis.t5.T5Weights;
 import dev.precis.tensor.DType;
 import dev.precis.tensor.Ragged;
+import dev.precis.tensor.Tensor;
 import dev.precis.text.TokenStream;
 import dev.precis.text.Tokenizer;
 import java.lang.foreign.MemorySegment;
@@ -233,7 +236,15 @@ public final class T5 implements AutoCloseable {
               .map(PeftAdapter::folder)
               .orElse(null);
       packed = packedWeights(merged == null ? options.weightsCache : null, checkpoint);
-      weights = T5Weights.load(checkpoint, config, engine.ops(), engine.arena(), dtype, packed);
+      weights =
+          T5Weights.load(
+              checkpoint,
+              config,
+              engine.ops(),
+              engine.arena(),
+              dtype,
+              packed,
+              prompt(changing, config));
     }
     model = new T5Model(weights, engine.ops(), dtype);
     adapters = engine.add(new ModelAdapters(engine, weights, options.adapters));
@@ -259,6 +270,24 @@ public final class T5 implements AutoCloseable {
             packed.keep();
           }
         });
+  }
+
+  /** Returns the virtual tokens' embeddings of a soft prompt among adapters; null: there is none. */
+  private Tensor prompt(List<PeftAdapter> adapters, T5Config config) {
+    List<PeftAdapter> prompts =
+        adapters.stream().filter(each -> each.prompt().isPresent()).toList();
+    if (prompts.isEmpty()) {
+      return null;
+    }
+    if (prompts.size() > 1) {
+      throw new InvalidInputException(
+          "%s and %s are both soft prompts: use one"
+              .formatted(prompts.getFirst().folder(), prompts.getLast().folder()));
+    }
+    TensorView saved = PromptAdapter.saved(prompts.getFirst(), config.dModel());
+    Tensor prompt = engine.ops().zeros(engine.arena(), DType.FLOAT32, saved.shape());
+    prompt.write(saved::toFloat32);
+    return prompt;
   }
 
   /**
@@ -381,8 +410,9 @@ public final class T5 implements AutoCloseable {
   }
 
   /**
-   * Replaces the model's adapters without loading it again; an empty list removes them. A DoRA
-   * adapter, or one that replaces modules, can only be given when the model is loaded.
+   * Replaces the model's adapters without loading it again; an empty list removes them. A DoRA or
+   * IA3 adapter, a soft prompt, or an adapter that replaces modules, can only be given when the
+   * model is loaded.
    *
    * @param folders PEFT folders; the effects of several add up
    * @throws InvalidInputException if one does not fit this model, which then keeps its adapters
@@ -410,7 +440,7 @@ public final class T5 implements AutoCloseable {
    * Keeps a LoRA adapter under a name, packed beside the weights and not merged: a request that
    * names it gets its effect, in place of the default adapters'. Requests that run go on meanwhile.
    *
-   * @param folder a PEFT folder; no DoRA adapter and none that replaces modules
+   * @param folder a PEFT folder of a LoRA adapter; no DoRA adapter and none that replaces modules
    * @throws InvalidInputException if it does not fit this model, or the name is taken
    */
   public void addAdapter(String name, Path folder) {

@@ -197,6 +197,29 @@ final class ConfigTest {
     again("adapter/adapter_model.safetensors", arguments.toArray());
   }
 
+  @Test
+  void soDoesThatOfAJudge() throws IOException {
+    again(
+        "adapter/adapter_model.safetensors",
+        "align",
+        "--algorithm",
+        "grpo",
+        "--model",
+        MODEL,
+        "--data",
+        DIALOGUES,
+        "--reward",
+        "judge:" + MODEL + ",prompt=minicheck",
+        "--batch-size",
+        4,
+        "--max-new-tokens",
+        4,
+        "--max-steps",
+        1,
+        "--rank",
+        2);
+  }
+
   @ParameterizedTest
   @ValueSource(strings = {"pairs", "data"})
   void soDoesThatOfARewardModel(String kind) throws IOException {
@@ -242,7 +265,7 @@ final class ConfigTest {
         "lora: {width: 4} | 'lora.width' is no option",
         "config: other.yaml | 'config' belongs on the command line",
         "rank: many | 'many' is not an int ('rank' in",
-        "method: both | --method must be lora or full, not 'both' ('method' in",
+        "method: both | --method must be lora, ia3, prompt-tuning or full, not 'both' ('method' in",
         "rank: [1, 2] | 'rank' must be one value, not a list",
         "rank: {of: 2} | 'rank' must be a text or a number",
         "rank: true | 'rank' must be a text or a number",

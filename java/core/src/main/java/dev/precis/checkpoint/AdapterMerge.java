@@ -16,7 +16,8 @@ import java.util.Set;
 
 /**
  * Changes a checkpoint's weights as adapters say that cannot be added to them while they run: DoRA
- * adapters (Liu et al. 2024), and modules that were trained whole and saved beside an adapter.
+ * adapters (Liu et al. 2024), IA3 adapters (Liu et al. 2022), and modules that were trained whole
+ * and saved beside an adapter.
  */
 public final class AdapterMerge {
   private static final String SHARED = "shared.weight";
@@ -32,7 +33,8 @@ public final class AdapterMerge {
   /**
    * Replaces the weights that adapters change; plain LoRA adapters change none. A DoRA adapter's
    * weight is made when it is read, {@code m (W + s B A) / |W + s B A|}, where the norm is that of
-   * each row. The adapters must stay open as long as the checkpoint is read.
+   * each row; then the vectors of IA3 adapters multiply its rows or columns. The adapters must stay
+   * open as long as the checkpoint is read.
    *
    * @throws InvalidInputException if an adapter was made for another model, or two adapters replace
    *     the same tensor
@@ -56,6 +58,64 @@ public final class AdapterMerge {
           TensorView base = checkpoint.get(name);
           checkpoint.replace(name, () -> merged(base, modules));
         });
+    Map<String, List<TensorView>> scaled = new LinkedHashMap<>();
+    for (PeftAdapter adapter : adapters) {
+      adapter
+          .scales()
+          .forEach(
+              (module, vector) -> {
+                String name = module + ".weight";
+                requireScales(checkpoint, adapter, module, vector);
+                scaled.computeIfAbsent(name, _ -> new ArrayList<>()).add(vector);
+              });
+    }
+    scaled.forEach(
+        (name, vectors) -> {
+          TensorView base = checkpoint.get(name);
+          checkpoint.replace(name, () -> scaled(base, vectors));
+        });
+  }
+
+  private static void requireScales(
+      Checkpoint checkpoint, PeftAdapter adapter, String module, TensorView vector) {
+    String name = module + ".weight";
+    long[] shape = checkpoint.contains(name) ? checkpoint.get(name).shape() : null;
+    boolean outputs = vector.shape()[1] == 1;
+    if (shape != null
+        && shape.length == 2
+        && vector.elements() == (outputs ? shape[0] : shape[1])
+        && !name.equals(SHARED)) {
+      return;
+    }
+    throw new InvalidInputException(
+        "%s scales %s by a vector of %s, but %s: the adapter was trained on another model"
+            .formatted(
+                adapter.folder(),
+                module,
+                Arrays.toString(vector.shape()),
+                shape == null
+                    ? "this model has no such layer"
+                    : "the layer's weight is " + Arrays.toString(shape)));
+  }
+
+  /** Multiplies the rows or the columns of a weight by vectors, one after the other. */
+  private static TensorView scaled(TensorView base, List<TensorView> vectors) {
+    int n = (int) base.shape()[0];
+    int k = (int) base.shape()[1];
+    MemorySegment weight = Arena.ofAuto().allocate(base.elements() * Float.BYTES, 64);
+    base.toFloat32(weight);
+    for (TensorView vector : vectors) {
+      float[] scale = vector.toFloat32();
+      boolean outputs = vector.shape()[1] == 1;
+      for (int row = 0; row < n; row++) {
+        for (int column = 0; column < k; column++) {
+          long at = (long) row * k + column;
+          float factor = scale[outputs ? row : column];
+          weight.setAtIndex(JAVA_FLOAT, at, weight.getAtIndex(JAVA_FLOAT, at) * factor);
+        }
+      }
+    }
+    return new TensorView(base.name(), DType.FLOAT32, base.shape(), weight);
   }
 
   private static void replace(

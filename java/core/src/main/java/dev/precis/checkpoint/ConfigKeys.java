@@ -59,6 +59,12 @@ public final class ConfigKeys {
   /** The keys of PEFT's {@code adapter_config.json}. */
   public static final ConfigKeys ADAPTER = new ConfigKeys("LoRA and DoRA adapters");
 
+  /** The keys of that file of an IA3 adapter. */
+  public static final ConfigKeys IA3 = new ConfigKeys("IA3 adapters");
+
+  /** The keys of that file of a soft prompt. */
+  public static final ConfigKeys PROMPT_TUNING = new ConfigKeys("soft prompts");
+
   static {
     T5.followed("model_type", "`t5` (ByT5 and FLAN-T5 too), `mt5` or `umt5`; default `t5`");
     T5.followed("vocab_size", "default 32128; mT5, UMT5: 250112");
@@ -158,6 +164,7 @@ public final class ConfigKeys {
     DISTILBERT.effectless("tie_weights_", "a classifier has no output embedding");
     classifierKeys(DISTILBERT, "0");
     adapter();
+    otherAdapters();
   }
 
   /** Adds the keys that BERT and its relatives share. */
@@ -200,7 +207,7 @@ public final class ConfigKeys {
   }
 
   private static void adapter() {
-    ADAPTER.followed("peft_type", "`LORA` alone is supported");
+    ADAPTER.followed("peft_type", "`LORA`; keys of `IA3` and `PROMPT_TUNING` have tables below");
     ADAPTER.followed("r", "needed");
     ADAPTER.followed("lora_alpha", "needed");
     ADAPTER.followed("lora_dropout", "default 0; training alone drops");
@@ -248,6 +255,42 @@ public final class ConfigKeys {
             "velora_config",
             "megatron_config")) {
       ADAPTER.refused(name, "adapters that use it are not supported");
+    }
+  }
+
+  private static void otherAdapters() {
+    IA3.followed("peft_type", "`IA3`");
+    IA3.followed("modules_to_save", "the saved modules replace the base model's");
+    PROMPT_TUNING.followed("peft_type", "`PROMPT_TUNING`");
+    PROMPT_TUNING.followed("num_virtual_tokens", "needed");
+    PROMPT_TUNING.followed(
+        "num_transformer_submodules",
+        "2 of `SEQ_2_SEQ_LM`: the file then has as many virtual tokens again, which PEFT does not"
+            + " use either");
+    PROMPT_TUNING.followed("task_type", "it decides where `num_transformer_submodules` is missing");
+    PROMPT_TUNING.refused("modules_to_save", "a soft prompt is read alone");
+    for (String name : List.of("target_modules", "exclude_modules", "feedforward_modules")) {
+      IA3.effectless(name, "the tensors in the file and their shapes decide");
+    }
+    IA3.effectless("fan_in_fan_out", "PEFT sets it to false for linear layers, which all are");
+    IA3.effectless("init_ia3_weights", "it is of initial values");
+    IA3.effectless("task_type", "it tells where the adapter comes from");
+    for (String name :
+        List.of(
+            "prompt_tuning_init",
+            "prompt_tuning_init_text",
+            "tokenizer_name_or_path",
+            "tokenizer_kwargs")) {
+      PROMPT_TUNING.effectless(name, "it is of initial values");
+    }
+    for (String name : List.of("token_dim", "num_attention_heads", "num_layers")) {
+      PROMPT_TUNING.effectless(name, "the base model has them");
+    }
+    for (ConfigKeys each : List.of(IA3, PROMPT_TUNING)) {
+      each.followed("base_model_name_or_path", "shown; `--model` names the base model");
+      for (String name : List.of("auto_mapping", "peft_version", "revision", "inference_mode")) {
+        each.effectless(name, "it tells where the adapter comes from");
+      }
     }
   }
 

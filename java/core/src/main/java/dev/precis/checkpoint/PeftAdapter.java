@@ -22,13 +22,14 @@ import java.util.regex.Pattern;
 import tools.jackson.databind.JsonNode;
 
 /**
- * A LoRA adapter in a PEFT folder: {@code adapter_config.json} and {@code
- * adapter_model.safetensors}, or the older {@code adapter_model.bin}.
+ * An adapter in a PEFT folder: {@code adapter_config.json} and {@code adapter_model.safetensors},
+ * or the older {@code adapter_model.bin}.
  *
- * <p>For a linear layer {@code y = x W'} of shape W (out, in), module M of the adapter adds {@code
- * scaling (x A') B'} with A (rank, in) and B (out, rank). A setting that would change the result
- * and is not supported is refused by name, never ignored. The tensors live as long as the adapter
- * is open.
+ * <p>For a linear layer {@code y = x W'} of shape W (out, in), module M of a LoRA adapter adds
+ * {@code scaling (x A') B'} with A (rank, in) and B (out, rank). An IA3 adapter multiplies a
+ * layer's outputs or inputs by a vector, and prompt tuning puts virtual tokens before each source.
+ * A setting that would change the result and is not supported is refused by name, never ignored.
+ * The tensors live as long as the adapter is open.
  */
 public final class PeftAdapter implements AutoCloseable {
   /** TRL's name of the value head, which is not a part of the model. */
@@ -44,6 +45,14 @@ public final class PeftAdapter implements AutoCloseable {
           "(?<module>.+)\\.lora_magnitude_vector(?:\\.(?!weight$)(?<adapter>[^.]+))?(?:\\.weight)?");
   private static final Pattern SAVED =
       Pattern.compile("(?<module>.+?)\\.(?:modules_to_save\\.(?<adapter>[^.]+)\\.)?weight");
+
+  private static final Pattern IA3_KEY =
+      Pattern.compile("(?<module>.+)\\.ia3_l(?:\\.(?<adapter>[^.]+))?");
+
+  /** PEFT's name of the virtual tokens' embeddings. */
+  private static final String PROMPT = "prompt_embeddings";
+
+  private static final int MAX_VIRTUAL_TOKENS = 1 << 16;
 
   private static final Set<String> BIASES = Set.of("none", "all", "lora_only");
 
@@ -84,9 +93,31 @@ public final class PeftAdapter implements AutoCloseable {
     }
   }
 
+  /** The kinds of adapters that are read. */
+  public enum Kind {
+    /** LoRA (Hu et al. 2021), DoRA (Liu et al. 2024) included. */
+    LORA("a LoRA adapter"),
+    /** IA3 (Liu et al. 2022): scaled keys, values and activations. */
+    IA3("an IA3 adapter"),
+    /** Prompt tuning (Lester et al. 2021): virtual tokens. */
+    PROMPT_TUNING("a soft prompt");
+
+    private final String noun;
+
+    Kind(String noun) {
+      this.noun = noun;
+    }
+
+    /** Returns what such an adapter is called in a sentence. */
+    public String noun() {
+      return noun;
+    }
+  }
+
   private final Path folder;
   private final JsonObject config;
   private final Checkpoint weights;
+  private final Kind kind;
   private final int rank;
   private final double alpha;
   private final boolean rankStabilised;
@@ -94,20 +125,51 @@ public final class PeftAdapter implements AutoCloseable {
   private final Map<String, Module> modules = new LinkedHashMap<>();
   private final Map<String, Module> doraModules = new LinkedHashMap<>();
   private final Map<String, TensorView> saved = new LinkedHashMap<>();
+  private final Map<String, TensorView> scales = new LinkedHashMap<>();
+  private TensorView prompt; // null where it is none
 
   private PeftAdapter(Path folder, JsonObject config, Checkpoint weights) {
     this.folder = folder;
     this.config = config;
     this.weights = weights;
-    checkSupported();
-    rank = config.integer("r", 1, MAX_RANK);
-    alpha = config.number("lora_alpha");
-    rankStabilised = config.bool("use_rslora", false);
-    dropout = config.number("lora_dropout", 0);
+    kind = kindOf(config);
+    keys(kind).check(config);
+    boolean lora = kind == Kind.LORA;
+    if (lora) {
+      checkSupported();
+    }
+    rank = lora ? config.integer("r", 1, MAX_RANK) : 0;
+    alpha = lora ? config.number("lora_alpha") : 0;
+    rankStabilised = lora && config.bool("use_rslora", false);
+    dropout = lora ? config.number("lora_dropout", 0) : 0;
     if (dropout < 0 || dropout >= 1) {
       throw config.wrong("lora_dropout", "at least 0 and below 1");
     }
-    readModules();
+    switch (kind) {
+      case LORA -> readModules();
+      case IA3 -> readScales();
+      case PROMPT_TUNING -> readPrompt();
+    }
+  }
+
+  private static Kind kindOf(JsonObject config) {
+    String type = config.text("peft_type");
+    return Arrays.stream(Kind.values())
+        .filter(each -> each.name().equals(type))
+        .findFirst()
+        .orElseThrow(
+            () ->
+                config.wrong(
+                    "peft_type",
+                    "\"LORA\", \"IA3\" or \"PROMPT_TUNING\", the kinds of adapters that are read"));
+  }
+
+  private static ConfigKeys keys(Kind kind) {
+    return switch (kind) {
+      case LORA -> ConfigKeys.ADAPTER;
+      case IA3 -> ConfigKeys.IA3;
+      case PROMPT_TUNING -> ConfigKeys.PROMPT_TUNING;
+    };
   }
 
   /**
@@ -145,15 +207,10 @@ public final class PeftAdapter implements AutoCloseable {
   }
 
   private void checkSupported() {
-    String type = config.text("peft_type");
-    if (!type.equals("LORA")) {
-      throw config.wrong("peft_type", "\"LORA\", the only kind of adapter that is read");
-    }
     String bias = config.optionalText("bias").orElse("none");
     if (!BIASES.contains(bias)) {
       throw config.wrong("bias", "none, all or lora_only");
     }
-    ConfigKeys.ADAPTER.check(config);
     JsonNode init = config.node().get("init_lora_weights");
     if (init != null
         && init.isString()
@@ -188,24 +245,11 @@ public final class PeftAdapter implements AutoCloseable {
         readSaved(name, stored, adapterNames);
       }
     }
-    if (adapterNames.size() > 1) {
-      throw invalid(
-          "holds the adapters "
-              + String.join(", ", adapterNames)
-              + ", of which only one can be used: save it alone");
-    }
+    requireOne(adapterNames);
     if (a.isEmpty() && b.isEmpty() && saved.isEmpty()) {
       throw invalid("holds no tensors");
     }
-    List<String> listed = config.texts("modules_to_save");
-    if (!listed.isEmpty() && saved.isEmpty()) {
-      throw invalid(
-          "holds no tensor of "
-              + String.join(", ", listed)
-              + ", which "
-              + CONFIG
-              + " lists in modules_to_save");
-    }
+    requireListed();
     requirePartner(b, a, "lora_B", "lora_A");
     requirePartner(a, b, "lora_A", "lora_B");
     requirePartner(magnitudes, a, "lora_magnitude_vector", "lora_A");
@@ -229,6 +273,83 @@ public final class PeftAdapter implements AutoCloseable {
           Module module = module(name, tensorA, b.get(name), magnitudes.get(name), ranks, alphas);
           (dora ? doraModules : modules).put(name, module);
         });
+  }
+
+  private void requireOne(Set<String> adapterNames) {
+    if (adapterNames.size() > 1) {
+      throw invalid(
+          "holds the adapters "
+              + String.join(", ", adapterNames)
+              + ", of which only one can be used: save it alone");
+    }
+  }
+
+  private void requireListed() {
+    List<String> listed = config.texts("modules_to_save");
+    if (!listed.isEmpty() && saved.isEmpty()) {
+      throw invalid(
+          "holds no tensor of "
+              + String.join(", ", listed)
+              + ", which "
+              + CONFIG
+              + " lists in modules_to_save");
+    }
+  }
+
+  private void readScales() {
+    Set<String> adapterNames = new TreeSet<>();
+    for (String stored : weights.names()) {
+      if (stored.startsWith(VALUE_HEAD)) {
+        continue;
+      }
+      String name = inModel(stored);
+      Matcher key = IA3_KEY.matcher(name);
+      if (!key.matches()) {
+        readSaved(name, stored, adapterNames);
+        continue;
+      }
+      note(adapterNames, key);
+      TensorView vector = matrix(stored);
+      if (vector.shape()[0] != 1 && vector.shape()[1] != 1) {
+        throw invalid(
+            "holds tensor %s with shape %s, where IA3 has a column for outputs or a row for inputs"
+                .formatted(stored, Arrays.toString(vector.shape())));
+      }
+      put(scales, key.group("module"), vector, stored);
+    }
+    requireOne(adapterNames);
+    if (scales.isEmpty() && saved.isEmpty()) {
+      throw invalid("holds no tensors");
+    }
+    requireListed();
+  }
+
+  private void readPrompt() {
+    int tokens = config.integer("num_virtual_tokens", 1, MAX_VIRTUAL_TOKENS);
+    boolean bothStacks = config.optionalText("task_type").orElse("").equals("SEQ_2_SEQ_LM");
+    int stacks = config.integer("num_transformer_submodules", 1, 2, bothStacks ? 2 : 1);
+    for (String stored : weights.names()) {
+      if (!stored.equals(PROMPT) && !stored.startsWith(VALUE_HEAD)) {
+        throw invalid("holds tensor %s, but a soft prompt has %s alone".formatted(stored, PROMPT));
+      }
+    }
+    if (!weights.contains(PROMPT)) {
+      throw invalid("holds no tensor " + PROMPT);
+    }
+    TensorView all = matrix(PROMPT);
+    long width = all.shape()[1];
+    if (all.shape()[0] != (long) tokens * stacks || width < 1) {
+      throw invalid(
+          "holds %s with shape %s, but %s makes it %d virtual tokens for each of %d stacks"
+              .formatted(PROMPT, Arrays.toString(all.shape()), CONFIG, tokens, stacks));
+    }
+    // PEFT makes virtual tokens for the decoder too, and puts none of them before its input.
+    prompt =
+        new TensorView(
+            PROMPT,
+            all.dtype(),
+            new long[] {tokens, width},
+            all.data().asSlice(0, tokens * width * all.dtype().bytes()));
   }
 
   /**
@@ -298,7 +419,8 @@ public final class PeftAdapter implements AutoCloseable {
     throw invalid(
         "holds tensor "
             + stored
-            + ", which is neither a lora_A nor a lora_B weight nor of one of modules_to_save");
+            + ", which is neither %s nor of one of modules_to_save"
+                .formatted(kind == Kind.IA3 ? "an ia3_l vector" : "a lora_A nor a lora_B weight"));
   }
 
   private boolean isSaved(String module) {
@@ -363,7 +485,38 @@ public final class PeftAdapter implements AutoCloseable {
     return folder;
   }
 
-  /** Returns the rank of all modules but those that the configuration lists apart. */
+  /** Returns its kind. */
+  public Kind kind() {
+    return kind;
+  }
+
+  /**
+   * Makes sure that it is of a kind.
+   *
+   * @param instead completes the sentence: what to do with any other
+   * @throws InvalidInputException if it is of another kind
+   */
+  public void requireKind(Kind wanted, String instead) {
+    if (kind != wanted) {
+      throw new InvalidInputException(
+          "%s is %s, not %s: %s".formatted(folder, kind.noun, wanted.noun, instead));
+    }
+  }
+
+  /**
+   * Returns the vectors of an IA3 adapter, by the layer's name in the base model: (out, 1) for one
+   * that multiplies the layer's outputs, (1, in) for one that multiplies its inputs.
+   */
+  public Map<String, TensorView> scales() {
+    return Collections.unmodifiableMap(scales);
+  }
+
+  /** Returns the virtual tokens' embeddings (tokens, dModel); empty where it is no soft prompt. */
+  public Optional<TensorView> prompt() {
+    return Optional.ofNullable(prompt);
+  }
+
+  /** Returns the rank of all modules but those that the configuration lists apart; 0 if not LoRA. */
   public int rank() {
     return rank;
   }
@@ -437,9 +590,12 @@ public final class PeftAdapter implements AutoCloseable {
     return modulesToSave().stream().anyMatch(module::endsWith);
   }
 
-  /** Returns true if the adapter changes weights of the base model and not only adds to them. */
+  /**
+   * Returns true if the adapter changes the base model or its input and does not only add to its
+   * weights: it can only be given when the model is loaded.
+   */
   public boolean changesBase() {
-    return !doraModules.isEmpty() || !saved.isEmpty();
+    return !doraModules.isEmpty() || !saved.isEmpty() || kind != Kind.LORA;
   }
 
   /**
@@ -449,6 +605,7 @@ public final class PeftAdapter implements AutoCloseable {
    * @throws InvalidInputException if it has DoRA modules or replaces modules
    */
   public void requireAddsOnly(String instead) {
+    requireKind(Kind.LORA, instead);
     requireNoDora(instead);
     if (!saved.isEmpty()) {
       throw new InvalidInputException(
@@ -459,6 +616,7 @@ public final class PeftAdapter implements AutoCloseable {
 
   /** Makes sure that the adapter has no DoRA modules, as {@link #requireAddsOnly} does. */
   public void requireNoDora(String instead) {
+    requireKind(Kind.LORA, instead);
     if (!doraModules.isEmpty()) {
       throw new InvalidInputException(
           folder + " is a DoRA adapter, which changes the base model's weights: " + instead);

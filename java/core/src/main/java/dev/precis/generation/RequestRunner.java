@@ -69,7 +69,7 @@ final class RequestRunner implements AutoCloseable {
     int sources = request.sources().size();
     RunningRequest running =
         new RunningRequest(
-            request.sources(),
+            model.weights().prompted(request.sources()),
             null,
             options,
             StopRules.uniform(model.config().eosTokenIds(), sources, options.maxNewTokens()),

@@ -6,7 +6,6 @@ import dev.precis.t5.T5Model;
 import dev.precis.t5.T5Model.DecoderCache;
 import dev.precis.t5.T5Model.Encoded;
 import dev.precis.t5.T5Weights.Adapters;
-import dev.precis.tensor.Ragged;
 import dev.precis.tensor.Workspace;
 import java.util.ArrayList;
 import java.util.List;
@@ -85,7 +84,7 @@ final class SourceEncoder {
     if (given == null) {
       List<int[]> tokens = run.stream().map(Admission::tokens).toList();
       useAdapters(run);
-      encoded = model.encode(Ragged.of(tokens, model.config().vocabSize(), scratch), scratch);
+      encoded = model.encode(model.weights().promptedSources(tokens, scratch), scratch);
     }
     // Keys and values are products of one adapter's sources at a time.
     int begin = 0;

@@ -23,7 +23,7 @@ import java.util.Map;
  * layers that read the same input are one product: their outputs are stacked.
  *
  * <p>W is frozen, or trained ({@link #train(List)}), or frozen under adapters that are trained
- * ({@link #train(LoraTraining)}).
+ * ({@link #train(LoraTraining)}), or between vectors that are ({@link #train(Ia3Training)}).
  */
 public final class Linear {
   private final PackedMatrix w;
@@ -35,6 +35,7 @@ public final class Linear {
   private boolean byRows;
   private List<Parameter> weights;
   private LoraTraining adapters;
+  private Ia3Training scales;
 
   /**
    * Makes a frozen layer without bias or adapters.
@@ -91,6 +92,16 @@ public final class Linear {
     this.lora = adapters.weights();
   }
 
+  /** Has vectors trained that scale the product's inputs or outputs; they are used from now on. */
+  public void train(Ia3Training scales) {
+    this.scales = scales;
+  }
+
+  /** Returns whether the outputs are scaled, which takes as much memory again. */
+  public boolean scalesOutputs() {
+    return scales != null && scales.scalesOutputs();
+  }
+
   /** Returns the parameters of W, one for each part; null where W is frozen. */
   public List<Parameter> weights() {
     return weights;
@@ -109,15 +120,18 @@ public final class Linear {
     if (adapters != null) {
       adapters.update(ops);
     }
+    if (scales != null) {
+      scales.update(ops);
+    }
   }
 
   /** Returns whether the backward step needs the input's values. */
   public boolean needsInput() {
-    return weights != null || adapters != null;
+    return weights != null || adapters != null || scales != null && scales.scalesInput();
   }
 
   private boolean isTrained() {
-    if (needsInput()) {
+    if (weights != null || adapters != null) {
       return true;
     }
     for (int i = 0; i < biases.size(); i++) {
@@ -141,6 +155,25 @@ public final class Linear {
 
   /** Computes {@code y = x W' + adapters + bias} into given memory; x (M, K), y (M, N). */
   public Variable apply(Tape tape, Variable x, Tensor y) {
+    if (scales == null) {
+      return unscaled(tape, x, y);
+    }
+    Workspace.Mark mark = tape.workspace().mark();
+    Variable in = scales.input(tape, x);
+    Variable out;
+    if (scales.scalesOutputs()) {
+      Tensor raw = tape.workspace().tensor(DType.FLOAT32, y.rows(), y.columns());
+      out = scales.output(tape, unscaled(tape, in, raw), y);
+    } else {
+      out = unscaled(tape, in, y);
+    }
+    if (!tape.recording()) {
+      tape.workspace().release(mark);
+    }
+    return out;
+  }
+
+  private Variable unscaled(Tape tape, Variable x, Tensor y) {
     LoraTraining.Kept kept = keep(tape, x);
     product(tape.ops(), x.value(), kept, y, false);
     if (!tape.recording()) {
@@ -162,6 +195,18 @@ public final class Linear {
    * @param dropout probability with which an element of the product is dropped
    */
   public Variable addTo(Tape tape, Variable x, Variable stream, float dropout) {
+    if (scales == null) {
+      return addUnscaledTo(tape, x, stream, dropout);
+    }
+    Workspace.Mark mark = tape.workspace().mark();
+    Variable out = addUnscaledTo(tape, scales.input(tape, x), stream, dropout);
+    if (!tape.recording()) {
+      tape.workspace().release(mark);
+    }
+    return out;
+  }
+
+  private Variable addUnscaledTo(Tape tape, Variable x, Variable stream, float dropout) {
     Ops ops = tape.ops();
     if (!tape.recording()) {
       product(ops, x.value(), null, stream.value(), true);

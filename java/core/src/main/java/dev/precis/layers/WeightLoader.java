@@ -316,22 +316,32 @@ public final class WeightLoader {
    * is mapped can change under us.
    */
   public Weight embedding(String name, long rows, long columns) {
+    return embedding(name, rows, columns, 0);
+  }
+
+  /**
+   * Loads a table as {@link #embedding(String, long, long)}, with room for further rows behind its
+   * own, which the caller fills.
+   */
+  public Weight embedding(String name, long rows, long columns, long further) {
     long[] shape = {rows, columns};
     if (trained != null && trained.find(name) != null) {
       return weight(name, shape);
     }
+    long[] room = {rows + further, columns};
     MemorySegment memory =
         packed.get(
-            name,
-            rows * columns * tableType.bytes(),
+            further == 0 ? name : name + "+" + further,
+            (rows + further) * columns * tableType.bytes(),
             target -> {
               try (Arena call = Arena.ofConfined()) {
                 Tensor from = source.read(name, call, shape);
-                ops.convert(reachable(from, call), Tensor.of(target, tableType, shape));
+                Tensor own = Tensor.of(target, tableType, room).rows(0, rows);
+                ops.convert(reachable(from, call), own);
               }
             });
     source.release(name);
-    return withGradient(name, Tensor.of(memory, tableType, shape).on(ops.device()));
+    return withGradient(name, Tensor.of(memory, tableType, room).on(ops.device()));
   }
 
   /**

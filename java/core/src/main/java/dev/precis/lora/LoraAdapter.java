@@ -1,8 +1,6 @@
 package dev.precis.lora;
 
 import dev.precis.checkpoint.PeftAdapter;
-import dev.precis.checkpoint.SafeTensors;
-import dev.precis.io.AtomicFile;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
 import dev.precis.layers.Linear;
@@ -12,13 +10,8 @@ import dev.precis.layers.Parameters.Parameter;
 import dev.precis.layers.Part;
 import dev.precis.ops.Ops;
 import dev.precis.random.SplitMix64;
-import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.ValueLayout;
-import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -32,7 +25,7 @@ import tools.jackson.databind.node.ObjectNode;
  * Adapters that are trained (Hu et al. 2021): their parameters, on the layers that a {@link
  * LoraConfig} chose, and their way to and from PEFT folders.
  */
-public final class LoraAdapter {
+public final class LoraAdapter implements TrainedAdapter {
   private static final String A = ".lora_A.weight";
   private static final String B = ".lora_B.weight";
 
@@ -247,8 +240,19 @@ public final class LoraAdapter {
   }
 
   /** Returns the trainable parameters, by PEFT's names without the prefix. */
+  @Override
   public Parameters parameters() {
     return parameters;
+  }
+
+  @Override
+  public String tensorName(String parameter) {
+    return "base_model.model." + parameter;
+  }
+
+  @Override
+  public float dropout() {
+    return config.dropout();
   }
 
   /** Returns the names of the layers that are adapted. */
@@ -266,38 +270,9 @@ public final class LoraAdapter {
     write(folder, baseModel, List.of());
   }
 
-  /**
-   * Writes a PEFT folder, with further parameters in the same file under their own names: a value
-   * head's.
-   */
+  @Override
   public void write(Path folder, String baseModel, List<Parameter> others) {
-    try {
-      Files.createDirectories(folder);
-    } catch (IOException e) {
-      throw new UncheckedIOException("Cannot make the folder " + folder + ": " + e.getMessage(), e);
-    }
-    List<SafeTensors.Source> tensors = new ArrayList<>();
-    for (Parameter parameter : parameters.all()) {
-      tensors.add(
-          new SafeTensors.Source(
-              "base_model.model." + parameter.name(),
-              parameter.value().dtype(),
-              parameter.source().shape(),
-              () -> parameter.value().toHost()));
-    }
-    others.forEach(parameter -> tensors.add(parameter.source()));
-    SafeTensors.writeSources(
-        folder.resolve("adapter_model.safetensors"), tensors, Map.of("format", "pt"));
-    byte[] text =
-        (configuration(baseModel).toPrettyString() + "\n").getBytes(StandardCharsets.UTF_8);
-    AtomicFile.write(
-        folder.resolve("adapter_config.json"),
-        channel -> {
-          ByteBuffer bytes = ByteBuffer.wrap(text);
-          while (bytes.hasRemaining()) {
-            channel.write(bytes);
-          }
-        });
+    PeftFolder.write(folder, this, configuration(baseModel), others);
   }
 
   private ObjectNode configuration(String baseModel) {

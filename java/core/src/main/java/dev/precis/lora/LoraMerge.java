@@ -18,7 +18,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 
-/** Merges adapters into the base model: {@code W + s B A}, computed in float32. */
+/**
+ * Merges adapters into the base model, computed in float32: {@code W + s B A} of LoRA, scaled rows
+ * or columns of IA3.
+ */
 public final class LoraMerge {
   private LoraMerge() {}
 
@@ -35,8 +38,13 @@ public final class LoraMerge {
   public static int merge(Path base, List<Path> adapters, Path to, Ops ops) {
     List<PeftAdapter> opened = new ArrayList<>();
     try (Checkpoint checkpoint = Checkpoint.open(base)) {
-      for (Path adapter : adapters) {
-        opened.add(PeftAdapter.open(adapter));
+      for (Path folder : adapters) {
+        PeftAdapter adapter = PeftAdapter.open(folder);
+        opened.add(adapter);
+        if (adapter.prompt().isPresent()) {
+          throw new InvalidInputException(
+              folder + " is a soft prompt, which no weight can hold: give it beside the model");
+        }
       }
       AdapterMerge.apply(checkpoint, opened);
       for (PeftAdapter adapter : opened) {

@@ -258,19 +258,52 @@ public final class Tape {
    * @return (N, columns) float32
    */
   public Variable embedding(Weight table, Tensor ids, float dropout) {
+    return embedding(table, ids, dropout, null);
+  }
+
+  /**
+   * Rows of a table that are trained, while the table is not.
+   *
+   * @param places (n) int32: where the ids of a batch name one of them
+   * @param rows (n) int32: which of them is named there, from 0
+   * @param gradient (trained rows, columns) float32
+   */
+  public record TrainedRows(Tensor places, Tensor rows, Tensor gradient) {}
+
+  /**
+   * Looks up rows of a table, some of which are trained, as the beginning of a residual stream.
+   *
+   * @param ids (N) int32
+   * @param dropout probability with which an element is dropped
+   * @param trained null: the table is trained whole, or nothing of it is
+   * @return (N, columns) float32
+   */
+  public Variable embedding(Weight table, Tensor ids, float dropout, TrainedRows trained) {
     Tensor x = workspace.tensor(DType.FLOAT32, ids.dim(0), table.value().columns());
     ops.embedding(table.value(), ids, x);
     DropoutMask mask = drop(x, dropout);
-    Variable out = lasting(x, table.trained());
+    Variable out = lasting(x, table.trained() || trained != null);
     if (out.needsGradient()) {
       record(
           () -> {
             Tensor dx = out.gradient();
             dropAgain(dx, mask);
-            ops.embeddingBackward(ids, dx, table.gradient());
+            if (trained == null) {
+              ops.embeddingBackward(ids, dx, table.gradient());
+            } else {
+              rowsBackward(trained, dx);
+            }
           });
     }
     return out;
+  }
+
+  private void rowsBackward(TrainedRows trained, Tensor dx) {
+    Workspace.Mark mark = workspace.mark();
+    Tensor picked = workspace.tensor(DType.FLOAT32, trained.places.dim(0), dx.columns());
+    ops.embedding(dx, trained.places, picked);
+    ops.embeddingBackward(trained.rows, picked, trained.gradient);
+    workspace.release(mark);
   }
 
   /** Applies dropout in place and returns its mask; null: nothing is dropped. */

@@ -50,8 +50,7 @@ public final class FirstTokens implements AutoCloseable {
     List<int[]> some = Arrays.stream(batch).mapToObj(sources::get).toList();
     List<int[]> starts =
         Collections.nCopies(batch.length, new int[] {config.decoderStartTokenId()});
-    T5Model.Encoded encoded =
-        model.encode(Ragged.of(some, config.vocabSize(), workspace), workspace);
+    T5Model.Encoded encoded = model.encode(model.sources(some, workspace), workspace);
     Ragged target = Ragged.of(starts, config.vocabSize(), workspace);
     Tensor hidden = model.decode(encoded, target, workspace);
     Tensor logits = workspace.tensor(DType.FLOAT32, batch.length, config.vocabSize());

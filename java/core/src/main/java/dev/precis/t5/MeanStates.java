@@ -39,13 +39,12 @@ public final class MeanStates implements AutoCloseable {
   private void encode(List<int[]> sources, int[] batch, float[][] means) {
     workspace.reset();
     List<int[]> some = Arrays.stream(batch).mapToObj(sources::get).toList();
-    Ragged source = Ragged.of(some, model.config().vocabSize(), workspace);
+    Ragged source = model.sources(some, workspace);
     Tensor hidden = model.encode(source, workspace).hidden();
-    long row = 0;
-    for (int i : batch) {
-      int length = sources.get(i).length;
-      means[i] = mean(hidden, row, length);
-      row += length;
+    int prompt = model.weights().promptTokens(); // virtual tokens are no part of a text
+    for (int i = 0; i < batch.length; i++) {
+      long row = source.begin(i) + prompt;
+      means[batch[i]] = mean(hidden, row, sources.get(batch[i]).length);
     }
   }
 

@@ -67,6 +67,11 @@ public final class T5Model {
     return weights;
   }
 
+  /** Copies sources to native memory as the encoder reads them; see {@link T5Weights#sources}. */
+  public Ragged sources(List<int[]> sources, Workspace workspace) {
+    return weights.sources(sources, workspace);
+  }
+
   /**
    * Output of the encoder.
    *
@@ -286,7 +291,7 @@ public final class T5Model {
     Workspace.Mark mark = workspace.mark();
     int length = encoded.source().length(i);
     int inner = config.inner();
-    Tape tape = Tape.inference(ops, null);
+    Tape tape = Tape.inference(ops, workspace);
     Variable hidden = tape.constant(encoded.hidden().rows(encoded.source().begin(i), length));
     Tensor keyValue = workspace.tensor(stack.activations(), length, 2L * inner);
     List<Layer> layers = weights.decoder().layers();
@@ -323,7 +328,7 @@ public final class T5Model {
     Tensor from = copied.slice(0, count);
     Tensor to = copied.slice(count, count);
     int inner = config.inner();
-    Tape tape = Tape.inference(ops, null);
+    Tape tape = Tape.inference(ops, workspace);
     Variable hidden = tape.constant(encoded.hidden().rows(begin, tokens));
     Tensor keyValue = workspace.tensor(stack.activations(), tokens, 2L * inner);
     List<Layer> layers = weights.decoder().layers();
@@ -348,6 +353,9 @@ public final class T5Model {
       tokens = Math.min((long) sources * longest, Math.max(longest, ADMITTED_TOKENS));
     }
     long keyValue = Workspace.size(2 * tokens * config.inner() * stack.activations().bytes());
+    if (weights.decoder().layers().getFirst().crossKeyValue().scalesOutputs()) {
+      keyValue += Workspace.size(2 * tokens * config.inner() * DType.FLOAT32.bytes());
+    }
     return ops.onGpu() ? keyValue + Workspace.size(8 * tokens) : keyValue;
   }
 

@@ -95,6 +95,7 @@ final class T5Stack {
         tape,
         stack,
         source,
+        weights.prompt(),
         (layer, scratch) ->
             List.of(
                 x -> selfAttention(tape, layer, x, source, bidirectional, scratch),
@@ -114,6 +115,7 @@ final class T5Stack {
         tape,
         stack,
         target,
+        null,
         (layer, scratch) ->
             List.of(
                 x -> selfAttention(tape, layer, x, target, causal, scratch),
@@ -126,11 +128,16 @@ final class T5Stack {
     List<UnaryOperator<Variable>> of(Layer layer, Scratch scratch);
   }
 
-  private Variable run(Tape tape, T5Weights.Stack stack, Ragged tokens, Sublayers sublayers) {
+  private Variable run(
+      Tape tape,
+      T5Weights.Stack stack,
+      Ragged tokens,
+      SoftPrompt prompt,
+      Sublayers sublayers) {
     Workspace workspace = tape.workspace();
     Tensor hidden = workspace.tensor(activations, tokens.tokens(), config.dModel());
     Workspace.Mark mark = workspace.mark();
-    Variable x = embed(tape, tokens.ids());
+    Variable x = prompt == null ? embed(tape, tokens.ids()) : embed(tape, tokens, prompt);
     Scratch scratch = tape.recording() ? new Scratch(workspace, tokens.tokens()) : null;
     for (Layer layer : stack.layers()) {
       x = tape.block(x, sublayers.of(layer, scratch));
@@ -164,6 +171,13 @@ final class T5Stack {
   /** Begins a residual stream (tokens, dModel) float32. */
   Variable embed(Tape tape, Tensor ids) {
     return tape.embedding(weights.embedding(), ids, dropout(tape));
+  }
+
+  /** Begins the residual stream of sources that begin with the virtual tokens of a prompt. */
+  private Variable embed(Tape tape, Ragged source, SoftPrompt prompt) {
+    Tape.TrainedRows trained =
+        tape.recording() ? prompt.trained(source, tape.workspace()) : null;
+    return tape.embedding(weights.embedding(), source.ids(), dropout(tape), trained);
   }
 
   /** Normalizes a residual stream into new memory. */

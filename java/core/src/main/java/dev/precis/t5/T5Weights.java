@@ -6,12 +6,16 @@ import dev.precis.checkpoint.PeftAdapter;
 import dev.precis.io.InvalidInputException;
 import dev.precis.layers.Linear;
 import dev.precis.layers.Parameters;
+import dev.precis.layers.Parameters.Parameter;
 import dev.precis.layers.Part;
 import dev.precis.layers.WeightLoader;
 import dev.precis.ops.LoraWeights;
 import dev.precis.ops.Ops;
 import dev.precis.ops.Weight;
 import dev.precis.tensor.DType;
+import dev.precis.tensor.Ragged;
+import dev.precis.tensor.Tensor;
+import dev.precis.tensor.Workspace;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SegmentAllocator;
@@ -27,11 +31,17 @@ import java.util.function.Predicate;
 /**
  * The weights of a T5, packed for the kernels.
  *
- * @param embedding (vocab, dModel), float32 or bfloat16
+ * @param embedding (vocab, dModel), float32 or bfloat16; behind its rows those of the soft prompt
  * @param lmHead (vocab, dModel); the embedding's values where the two are tied
+ * @param prompt virtual tokens before each source; null: none
  */
 public record T5Weights(
-    T5Config config, Weight embedding, Stack encoder, Stack decoder, Linear lmHead) {
+    T5Config config,
+    Weight embedding,
+    Stack encoder,
+    Stack decoder,
+    Linear lmHead,
+    SoftPrompt prompt) {
 
   /**
    * Encoder or decoder.
@@ -101,13 +111,53 @@ public record T5Weights(
       Arena owner,
       DType dtype,
       PackedWeights packed) {
+    return load(checkpoint, config, ops, owner, dtype, packed, null);
+  }
+
+  /**
+   * Packs a checkpoint whose sources begin with a soft prompt.
+   *
+   * @param packed gives memory for the weights, or the weights
+   * @param prompt (virtual tokens, dModel) float32, which must live as long as the weights; null:
+   *     none
+   */
+  public static T5Weights load(
+      Checkpoint checkpoint,
+      T5Config config,
+      Ops ops,
+      Arena owner,
+      DType dtype,
+      PackedWeights packed,
+      Tensor prompt) {
     noteUnused(checkpoint, config);
     T5Weights weights =
         new Loader(
                 WeightLoader.frozen(checkpoint, ops, owner, dtype, packed),
                 config,
                 new Flow(name -> false, false))
-            .load();
+            .load(prompt == null ? null : new Weight(prompt, null), ops);
+    checkpoint.requireUnchanged();
+    return weights;
+  }
+
+  /**
+   * Packs a checkpoint, frozen, such that gradients flow through all of it to a soft prompt.
+   *
+   * @param prompt (virtual tokens, dModel)
+   */
+  public static T5Weights loadForPrompt(
+      Checkpoint checkpoint,
+      T5Config config,
+      Ops ops,
+      Arena owner,
+      DType dtype,
+      Parameter prompt) {
+    noteUnused(checkpoint, config);
+    Flow flow = new Flow(name -> false, false);
+    flow.encoder = true;
+    T5Weights weights =
+        new Loader(WeightLoader.forAdapters(checkpoint, ops, owner, dtype, null), config, flow)
+            .load(new Weight(prompt.value(), prompt.gradient()), ops);
     checkpoint.requireUnchanged();
     return weights;
   }
@@ -128,13 +178,41 @@ public record T5Weights(
       DType dtype,
       Predicate<String> adapted,
       Parameters trained) {
+    return loadForAdapters(
+        checkpoint, config, ops, owner, dtype, new Flow(adapted, trained != null), trained);
+  }
+
+  /**
+   * Packs a checkpoint as the method for adapters, some of which scale a layer's input.
+   *
+   * @param scaledInputs whether a layer, by its module name, has its input scaled
+   */
+  public static T5Weights loadForScales(
+      Checkpoint checkpoint,
+      T5Config config,
+      Ops ops,
+      Arena owner,
+      DType dtype,
+      Predicate<String> adapted,
+      Predicate<String> scaledInputs) {
+    Flow flow = new Flow(adapted, false);
+    flow.scaledInputs = scaledInputs;
+    return loadForAdapters(checkpoint, config, ops, owner, dtype, flow, null);
+  }
+
+  private static T5Weights loadForAdapters(
+      Checkpoint checkpoint,
+      T5Config config,
+      Ops ops,
+      Arena owner,
+      DType dtype,
+      Flow flow,
+      Parameters trained) {
     noteUnused(checkpoint, config);
     T5Weights weights =
         new Loader(
-                WeightLoader.forAdapters(checkpoint, ops, owner, dtype, trained),
-                config,
-                new Flow(adapted, trained != null))
-            .load();
+                WeightLoader.forAdapters(checkpoint, ops, owner, dtype, trained), config, flow)
+            .load(null, ops);
     checkpoint.requireUnchanged();
     return weights;
   }
@@ -144,12 +222,13 @@ public record T5Weights(
     Loader loader = new Loader(source, config, new Flow(name -> false, false));
     Weight embedding = source.embedding("shared.weight", config.vocabSize(), config.dModel());
     Stack encoder = loader.stack("encoder", config.numLayers(), false);
-    return new T5Weights(config, embedding, encoder, new Stack(List.of(), null), null);
+    return new T5Weights(config, embedding, encoder, new Stack(List.of(), null), null, null);
   }
 
   /** The flow of gradients, asked product by product in the order of the forward pass. */
   private static final class Flow {
     private final Predicate<String> adapted;
+    private Predicate<String> scaledInputs = name -> false;
     private boolean encoder;
     private boolean decoder;
 
@@ -179,7 +258,7 @@ public record T5Weights(
         before = decoder;
         decoder |= own;
       }
-      return before;
+      return before || names.stream().anyMatch(scaledInputs);
     }
   }
 
@@ -197,7 +276,7 @@ public record T5Weights(
             WeightLoader.trained(parameters, ops, owner, dtype),
             config,
             new Flow(name -> true, true))
-        .load();
+        .load(null, ops);
   }
 
   /**
@@ -211,7 +290,7 @@ public record T5Weights(
                 WeightLoader.frozenAsTrained(checkpoint, ops, owner, dtype),
                 config,
                 new Flow(name -> false, false))
-            .load();
+            .load(null, ops);
     checkpoint.requireUnchanged();
     return weights;
   }
@@ -219,6 +298,37 @@ public record T5Weights(
   /** Brings everything that is packed up to date with the parameters that are trained. */
   public void update(Ops ops) {
     linears().forEach(linear -> linear.update(ops));
+    if (prompt != null) {
+      prompt.update(ops);
+    }
+  }
+
+  /** Returns the number of virtual tokens before each source; 0 without a soft prompt. */
+  public int promptTokens() {
+    return prompt == null ? 0 : prompt.tokens();
+  }
+
+  /** Returns sources as the encoder reads them: behind the virtual tokens, where there are any. */
+  public List<int[]> prompted(List<int[]> sources) {
+    return prompt == null ? sources : prompt.before(sources);
+  }
+
+  /**
+   * Copies sources to native memory as the encoder reads them: behind the virtual tokens, where
+   * there are any.
+   *
+   * @throws InvalidInputException where a source is empty or an id is outside the vocabulary
+   */
+  public Ragged sources(List<int[]> sources, Workspace workspace) {
+    if (prompt != null) {
+      Ragged.check(sources, config.vocabSize());
+    }
+    return promptedSources(prompted(sources), workspace);
+  }
+
+  /** Copies sources to native memory that begin with the virtual tokens already. */
+  public Ragged promptedSources(List<int[]> sources, Workspace workspace) {
+    return Ragged.of(sources, config.vocabSize() + promptTokens(), workspace);
   }
 
   /** Returns every product of the model. */
@@ -317,8 +427,18 @@ public record T5Weights(
   /** Makes the weights. */
   private record Loader(WeightLoader source, T5Config config, Flow flow) {
 
-    T5Weights load() {
-      Weight embedding = source.embedding("shared.weight", config.vocabSize(), config.dModel());
+    /**
+     * Loads everything.
+     *
+     * @param prompt values of a soft prompt; null: none
+     */
+    T5Weights load(Weight prompt, Ops ops) {
+      Weight embedding =
+          source.embedding(
+              "shared.weight",
+              config.vocabSize(),
+              config.dModel(),
+              prompt == null ? 0 : prompt.value().rows());
       Stack encoder = stack("encoder", config.numLayers(), false);
       Stack decoder = stack("decoder", config.numDecoderLayers(), true);
       boolean own = hasOwnHead();
@@ -330,7 +450,8 @@ public record T5Weights(
       }
       Linear lmHead =
           linear(config.dModel(), List.of(own ? "lm_head" : "shared"), config.vocabSize());
-      return new T5Weights(config, embedding, encoder, decoder, lmHead);
+      SoftPrompt soft = prompt == null ? null : new SoftPrompt(prompt, embedding.value(), ops);
+      return new T5Weights(config, embedding, encoder, decoder, lmHead, soft);
     }
 
     /**

@@ -98,7 +98,8 @@ public final class FineTuning implements AutoCloseable {
     }
     List<int[]> targets = examples.stream().map(Example::target).toList();
     Tensor labels = TeacherForcing.labels(targets, workspace);
-    Ragged source = Ragged.of(examples.stream().map(Example::source).toList(), vocab, workspace);
+    List<int[]> sources = examples.stream().map(Example::source).toList();
+    Ragged source = model.weights().sources(sources, workspace);
     Ragged target = TeacherForcing.inputs(targets, t5.config(), workspace);
     Variable encoded = model.encode(tape, source);
     Variable hidden = model.decode(tape, encoded, source, target);

@@ -99,9 +99,10 @@ public final class RougeEvaluation implements AutoCloseable {
   /** Allocates the memory that an evaluation takes at most, and returns its bytes. */
   long reserve() {
     int together = Math.min(batchSize, tokens.size());
+    int prompt = t5.model().weights().promptTokens();
     List<Integer> longest =
         tokens.stream()
-            .map(each -> each.length)
+            .map(each -> prompt + each.length)
             .sorted(Comparator.reverseOrder())
             .limit(together)
             .toList();

@@ -9,8 +9,13 @@ import dev.precis.layers.Linear;
 import dev.precis.layers.Parameters;
 import dev.precis.layers.Parameters.Parameter;
 import dev.precis.layers.WeightLoader;
+import dev.precis.lora.Ia3Adapter;
+import dev.precis.lora.Ia3Config;
 import dev.precis.lora.LoraAdapter;
 import dev.precis.lora.LoraConfig;
+import dev.precis.lora.PromptAdapter;
+import dev.precis.lora.PromptConfig;
+import dev.precis.lora.TrainedAdapter;
 import dev.precis.random.SplitMix64;
 import dev.precis.t5.T5Config;
 import dev.precis.t5.T5Model;
@@ -35,7 +40,7 @@ public final class TrainableT5 extends Trainable {
   private final T5Config config;
   private T5Weights weights;
   private Parameters parameters;
-  private LoraAdapter adapter;
+  private TrainedAdapter adapter;
   private T5Training training;
   private T5Model model;
   private boolean dropsOut;
@@ -93,6 +98,107 @@ public final class TrainableT5 extends Trainable {
                 dropout);
           }
         });
+  }
+
+  /**
+   * Creates new IA3 vectors on a frozen model, which do not change its outputs yet.
+   *
+   * @param folder of the model
+   * @param dtype of the frozen weights and of the operands of matrix products: float32 or bfloat16
+   * @param dropout dropout rate of the model itself; NaN: the configuration's
+   * @throws InvalidInputException where the folder cannot be used or no layer is chosen
+   */
+  public static TrainableT5 ia3(
+      Path folder, Ia3Config ia3, DType dtype, float dropout, DeviceOptions device) {
+    return built(
+        new TrainableT5(folder, dtype, device),
+        t5 -> {
+          t5.loadForScales(ia3::targets, ia3::scalesInput);
+          t5.use(Ia3Adapter.create(ia3, t5.weights.linears(), t5.ops(), t5.arena()), dropout);
+        });
+  }
+
+  /**
+   * Loads IA3 vectors to train them further.
+   *
+   * @param start a PEFT folder
+   */
+  public static TrainableT5 ia3From(
+      Path folder, Path start, DType dtype, float dropout, DeviceOptions device) {
+    return built(
+        new TrainableT5(folder, dtype, device),
+        t5 -> {
+          try (PeftAdapter from = PeftAdapter.open(start)) {
+            Ia3Adapter.require(from);
+            t5.loadForScales(
+                from.scales()::containsKey, module -> Ia3Adapter.scalesInput(from, module));
+            t5.use(Ia3Adapter.from(from, t5.weights.linears(), t5.ops(), t5.arena()), dropout);
+          }
+        });
+  }
+
+  /**
+   * Creates a new soft prompt before a frozen model's sources.
+   *
+   * @param folder of the model
+   * @param dtype of the frozen weights and of the operands of matrix products: float32 or bfloat16
+   * @param dropout dropout rate of the model itself; NaN: the configuration's
+   * @param seed of the tokens whose embeddings it begins with, where none are named
+   * @throws InvalidInputException where the folder cannot be used
+   */
+  public static TrainableT5 promptTuning(
+      Path folder,
+      PromptConfig prompt,
+      DType dtype,
+      float dropout,
+      long seed,
+      DeviceOptions device) {
+    return built(
+        new TrainableT5(folder, dtype, device),
+        t5 -> {
+          try (Checkpoint checkpoint = Checkpoint.open(folder)) {
+            t5.loadBehind(
+                checkpoint,
+                PromptAdapter.create(prompt, checkpoint, t5.ops(), t5.arena(), seed),
+                dropout);
+          }
+        });
+  }
+
+  /**
+   * Loads a soft prompt to train it further.
+   *
+   * @param start a PEFT folder
+   */
+  public static TrainableT5 promptTuningFrom(
+      Path folder, Path start, DType dtype, float dropout, DeviceOptions device) {
+    return built(
+        new TrainableT5(folder, dtype, device),
+        t5 -> {
+          try (PeftAdapter from = PeftAdapter.open(start);
+              Checkpoint checkpoint = Checkpoint.open(folder)) {
+            t5.loadBehind(
+                checkpoint,
+                PromptAdapter.from(from, t5.config.dModel(), t5.ops(), t5.arena()),
+                dropout);
+          }
+        });
+  }
+
+  private void loadForScales(Predicate<String> adapted, Predicate<String> scaledInputs) {
+    try (Checkpoint checkpoint = Checkpoint.open(folder())) {
+      weights =
+          T5Weights.loadForScales(
+              checkpoint, config, ops(), arena(), dtype(), adapted, scaledInputs);
+    }
+  }
+
+  /** Loads the model behind a soft prompt. */
+  private void loadBehind(Checkpoint checkpoint, PromptAdapter prompt, float dropout) {
+    weights =
+        T5Weights.loadForPrompt(
+            checkpoint, config, ops(), arena(), dtype(), prompt.embeddings());
+    use(prompt, dropout);
   }
 
   /**
@@ -167,7 +273,7 @@ public final class TrainableT5 extends Trainable {
     }
   }
 
-  private void use(LoraAdapter adapter, float dropout) {
+  private void use(TrainedAdapter adapter, float dropout) {
     this.adapter = adapter;
     parameters = adapter.parameters();
     finish(dropout);
@@ -236,7 +342,7 @@ public final class TrainableT5 extends Trainable {
 
   private void finish(float dropout) {
     float rate = Float.isNaN(dropout) ? config.dropoutRate() : dropout;
-    dropsOut = rate > 0 || adapter != null && adapter.config().dropout() > 0;
+    dropsOut = rate > 0 || adapter != null && adapter.dropout() > 0;
     training = new T5Training(weights, ops(), dtype(), rate);
     model = new T5Model(weights, ops(), dtype());
   }
@@ -251,9 +357,9 @@ public final class TrainableT5 extends Trainable {
     return parameters;
   }
 
-  /** Returns the adapters; null under full fine-tuning. */
+  /** Returns the LoRA adapters; null where another method trains. */
   public LoraAdapter adapter() {
-    return adapter;
+    return adapter instanceof LoraAdapter lora ? lora : null;
   }
 
   /** Returns the forward pass that can be recorded on a tape. */
@@ -296,7 +402,11 @@ public final class TrainableT5 extends Trainable {
   /** Returns true if training changes the encoder's outputs. */
   public boolean trainsEncoder() {
     return parameters.all().stream()
-        .anyMatch(p -> p.name().startsWith("encoder.") || p.name().startsWith("shared."));
+        .anyMatch(
+            p ->
+                p.name().startsWith("encoder.")
+                    || p.name().startsWith("shared.")
+                    || adapter instanceof PromptAdapter);
   }
 
   /**
@@ -332,6 +442,6 @@ public final class TrainableT5 extends Trainable {
 
   @Override
   public String tensorName(String parameter) {
-    return adapter != null ? "base_model.model." + parameter : parameter;
+    return adapter != null ? adapter.tensorName(parameter) : parameter;
   }
 }

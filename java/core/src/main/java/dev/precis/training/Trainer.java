@@ -68,7 +68,10 @@ public final class Trainer extends TrainingLoop {
             options.seed());
     fineTuning = new FineTuning(t5, options.labelSmoothing(), options.recompute());
     try {
-      long source = Batches.longest(training, e -> e.source().length, options.batchSize());
+      // A step is measured with one example, whose virtual tokens are there already.
+      int prompt = t5.training().weights().promptTokens();
+      long source =
+          Batches.longest(training, e -> prompt + e.source().length, options.batchSize()) - prompt;
       long target = Batches.longest(training, e -> e.target().length, options.batchSize());
       long workspace = fineTuning.plan(source, target);
       Map<String, Long> parts = new LinkedHashMap<>(plan(workspace).parts());

@@ -1,6 +1,7 @@
 package dev.precis.training;
 
 import dev.precis.encoder.EncoderConfig;
+import dev.precis.lora.Ia3Config;
 import dev.precis.lora.LoraConfig;
 import dev.precis.t5.T5Config;
 import dev.precis.tensor.DType;
@@ -63,6 +64,38 @@ public final class WeightMemory {
                 trained.put(module + ".B", new long[] {shape[0], lora.rank()});
               }
             });
+    return plan(frozen(config, dtype) + transposedHead(config, dtype), trained, optimizer);
+  }
+
+  /**
+   * Returns the memory of IA3 on a frozen T5.
+   *
+   * @param dtype of the frozen weights: float32 or bfloat16
+   */
+  public static MemoryPlan ia3(
+      T5Config config, DType dtype, Ia3Config ia3, Optimizer.Settings optimizer) {
+    Map<String, long[]> trained = new LinkedHashMap<>();
+    config
+        .tensorShapes()
+        .forEach(
+            (name, shape) -> {
+              String module = name.replaceFirst("\\.weight$", "");
+              if (isProduct(name, shape) && ia3.targets(module)) {
+                trained.put(module, new long[] {ia3.scalesInput(module) ? shape[1] : shape[0]});
+              }
+            });
+    return plan(frozen(config, dtype) + transposedHead(config, dtype), trained, optimizer);
+  }
+
+  /**
+   * Returns the memory of a soft prompt before a frozen T5.
+   *
+   * @param dtype of the frozen weights: float32 or bfloat16
+   * @param tokens virtual tokens
+   */
+  public static MemoryPlan prompt(
+      T5Config config, DType dtype, long tokens, Optimizer.Settings optimizer) {
+    Map<String, long[]> trained = Map.of("prompt", new long[] {tokens, config.dModel()});
     return plan(frozen(config, dtype) + transposedHead(config, dtype), trained, optimizer);
   }
 

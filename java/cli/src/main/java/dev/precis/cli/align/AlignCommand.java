@@ -2,7 +2,7 @@ package dev.precis.cli.align;
 
 import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.options.FileOptions;
-import dev.precis.cli.options.MethodOptions;
+import dev.precis.cli.options.AlignMethodOptions;
 import dev.precis.cli.options.ModelOption;
 import dev.precis.cli.options.PairColumnOptions;
 import dev.precis.cli.options.PromptOptions;
@@ -97,7 +97,7 @@ public final class AlignCommand extends BaseCommand {
   @Mixin private FileOptions.Pairs preferences = new FileOptions.Pairs();
   @Mixin private PairColumnOptions reading = new PairColumnOptions();
   @Mixin private RunOptions run = new RunOptions();
-  @Mixin private MethodOptions method = new MethodOptions();
+  @Mixin private AlignMethodOptions method = new AlignMethodOptions();
   @Mixin private PromptOptions prompts = new PromptOptions();
   @Mixin private TargetOptions targets = new TargetOptions();
   @Mixin private StepOptions steps = new StepOptions();

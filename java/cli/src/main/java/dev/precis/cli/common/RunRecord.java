@@ -24,16 +24,28 @@ final class RunRecord {
           "pairs-split", "split",
           "feedback-split", "split");
 
-  /** Keys of the adapter's object. */
-  private static final Map<String, String> LORA =
+  /** Keys of the object of what is trained beside the model, by its name. */
+  private static final Map<String, Map<String, String>> ADAPTERS =
       Map.of(
-          "rank", "rank",
-          "alpha", "lora-alpha",
-          "target-modules", "target-modules",
-          "modules-to-save", "modules-to-save",
-          "rslora", "rslora",
-          "dropout", "lora-dropout",
-          "init-adapter", "init-adapter");
+          "lora",
+          Map.of(
+              "rank", "rank",
+              "alpha", "lora-alpha",
+              "target-modules", "target-modules",
+              "modules-to-save", "modules-to-save",
+              "rslora", "rslora",
+              "dropout", "lora-dropout",
+              "init-adapter", "init-adapter"),
+          "ia3",
+          Map.of(
+              "target-modules", "target-modules",
+              "feedforward-modules", "feedforward-modules",
+              "init-adapter", "init-adapter"),
+          "prompt-tuning",
+          Map.of(
+              "tokens", "prompt-tokens",
+              "text", "prompt-text",
+              "init-adapter", "init-adapter"));
 
   /** Values by which the record says that an option was not given. */
   private static final Map<String, String> NOT_GIVEN =
@@ -99,8 +111,8 @@ final class RunRecord {
     if (value.asString("").equals(NOT_GIVEN.get(name))) {
       return;
     }
-    if (name.equals("lora") && value.isObject()) {
-      value.properties().forEach(each -> takeAdapter(each.getKey(), each.getValue()));
+    if (ADAPTERS.containsKey(name) && value.isObject()) {
+      value.properties().forEach(each -> takeAdapter(name, each.getKey(), each.getValue()));
     } else if (value.isObject() && DATA.stream().anyMatch(data -> name.equals(data + "-columns"))) {
       takeColumns(value);
     } else if (name.equals("shuffle") && value.isBoolean()) {
@@ -112,10 +124,10 @@ final class RunRecord {
     }
   }
 
-  private void takeAdapter(String key, JsonNode value) {
+  private void takeAdapter(String kind, String key, JsonNode value) {
     String name = key.replace('_', '-');
     if (!name.endsWith("-sha256")) {
-      put(LORA.getOrDefault(name, "lora." + name), value);
+      put(ADAPTERS.get(kind).getOrDefault(name, kind + "." + name), value);
     }
   }
 

@@ -71,7 +71,7 @@ final class LossMetric implements Metric {
         input[0] = t5.config().decoderStartTokenId();
         System.arraycopy(target, 0, input, 1, target.length - 1);
         Encoded encoded =
-            model.encode(Ragged.of(List.of(sources.get(i)), vocab, workspace), workspace);
+            model.encode(model.sources(List.of(sources.get(i)), workspace), workspace);
         Tensor hidden =
             model.decode(encoded, Ragged.of(List.of(input), vocab, workspace), workspace);
         Tensor labels = workspace.tensor(DType.INT32, target.length);

@@ -99,13 +99,25 @@ public class LearningOptions extends RecomputeOption {
 
   /** Returns the options of a run, before the command's own. */
   public final TrainingOptions.Builder options(BaseCommand command, StepOptions steps, float rate) {
+    return options(command, steps, rate, weightDecay);
+  }
+
+  /**
+   * Returns the options of a run, before the command's own.
+   *
+   * @param rate the learning rate where none is given
+   * @param decay the weight decay where none is given
+   */
+  public final TrainingOptions.Builder options(
+      BaseCommand command, StepOptions steps, float rate, float decay) {
+    float given = command.given("--weight-decay") ? weightDecay : decay;
     Optimizer.Kind kind =
         command.choice(
             Optimizer.Kind.class, "--optimizer", optimizer, "adamw, adam, sgd or adafactor");
     Schedule.Shape shape =
         command.choice(Schedule.Shape.class, "--schedule", schedule, "linear, cosine or constant");
     return TrainingOptions.builder()
-        .optimizer(new Optimizer.Settings(kind, weightDecay, 0.9f, 0.999f, 1e-8f, momentum, false))
+        .optimizer(new Optimizer.Settings(kind, given, 0.9f, 0.999f, 1e-8f, momentum, false))
         .learningRate(steps.learningRate(rate))
         .schedule(shape)
         .warmupSteps(warmupSteps)

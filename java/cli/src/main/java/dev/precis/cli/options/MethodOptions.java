@@ -14,44 +14,38 @@ import java.util.TreeSet;
 import picocli.CommandLine.Option;
 
 /** Selects the trained weights: a new LoRA adapter, an existing one, or all weights. */
-public final class MethodOptions extends LoraOptions {
+public abstract class MethodOptions extends LoraOptions {
   private static final List<String> SHAPE =
       List.of("--rank", "--lora-alpha", "--target-modules", "--rslora", "--modules-to-save");
-
-  @Option(
-      names = "--method",
-      paramLabel = "lora|full",
-      defaultValue = "lora",
-      description =
-          "lora trains an adapter on frozen weights, full trains all weights (default:"
-              + " ${DEFAULT-VALUE}).")
-  private String method;
 
   @Option(
       names = {"--init-adapter", "--adapter"},
       paramLabel = "ADAPTER",
       description =
-          "LoRA: start from this PEFT adapter, with its own rank, alpha and modules; in align its"
-              + " value head is used too.")
+          "Start from this PEFT adapter, with its own rank, alpha and modules; in align its value"
+              + " head is used too.")
   private String initAdapter;
 
-  /** {@code lora} or {@code full}. */
-  public String method() {
-    return method;
+  /** Returns the method as given, such as {@code lora} or {@code full}. */
+  public abstract String method();
+
+  /** Returns whether LoRA adapters are trained. */
+  public final boolean lora() {
+    return method().equals("lora");
   }
 
-  /** Returns whether adapters are trained rather than all weights. */
-  public boolean lora() {
-    return method.equals("lora");
+  /** Returns whether all weights are trained. */
+  public final boolean full() {
+    return method().equals("full");
   }
 
   /** Returns the name of the result in a run's folder: {@code adapter} or {@code model}. */
-  public String resultName() {
-    return lora() ? "adapter" : "model";
+  public final String resultName() {
+    return full() ? "model" : "adapter";
   }
 
   /** The adapter to start from; null for a new one. */
-  public String initAdapter() {
+  public final String initAdapter() {
     return initAdapter;
   }
 
@@ -63,7 +57,7 @@ public final class MethodOptions extends LoraOptions {
    */
   public MemoryPlan weightMemory(
       BaseCommand command, T5Config config, DType dtype, Optimizer.Settings optimizer) {
-    if (!lora()) {
+    if (full()) {
       return WeightMemory.full(config, dtype, optimizer);
     }
     if (initAdapter == null) {
@@ -77,18 +71,26 @@ public final class MethodOptions extends LoraOptions {
 
   /** Refuses an unknown method, and options that do not belong to it. */
   public void check(BaseCommand command) {
-    if (!lora() && !method.equals("full")) {
-      throw command.usage("--method must be lora or full, not '" + method + "'");
-    }
     if (!lora()) {
-      for (String option : List.of("--lora-dropout", "--init-adapter")) {
-        refuse(command, option);
+      refuse(command, "--lora-dropout", "--method lora");
+      for (String option : SHAPE) {
+        String methods = methodsOf(option);
+        if (!List.of(methods.split(" or ")).contains(method())) {
+          refuse(command, option, "--method " + methods);
+        }
       }
-      SHAPE.forEach(option -> refuse(command, option));
     }
-    if (initAdapter != null && SHAPE.stream().anyMatch(command::given)) {
+    if (full()) {
+      refuse(command, "--init-adapter", "--method lora");
+    }
+    if (lora() && initAdapter != null && SHAPE.stream().anyMatch(command::given)) {
       checkShape(command);
     }
+  }
+
+  /** Returns the methods that have an option of LoRA, with "or" between them. */
+  String methodsOf(String option) {
+    return "lora";
   }
 
   /** Refuses a shape other than the one that the adapter brings; the same one is no error. */
@@ -119,9 +121,10 @@ public final class MethodOptions extends LoraOptions {
     }
   }
 
-  private static void refuse(BaseCommand command, String option) {
+  /** Refuses an option that belongs to another method. */
+  static void refuse(BaseCommand command, String option, String method) {
     if (command.given(option)) {
-      throw command.usage(option + " needs --method lora");
+      throw command.usage(option + " needs " + method);
     }
   }
 }

@@ -59,6 +59,8 @@ public final class RunTitle {
     }
     return switch (method) {
       case "lora" -> "LoRA fine-tuning";
+      case "ia3" -> "IA3 fine-tuning";
+      case "prompt-tuning" -> "Prompt tuning";
       case "full" -> "Full fine-tuning";
       case "reward" -> (config.has("pairs") ? "Reward model training" : "Classifier training");
       case "" -> "Training run";

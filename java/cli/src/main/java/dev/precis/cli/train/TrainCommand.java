@@ -9,18 +9,21 @@ import dev.precis.cli.options.EvalMetricOptions;
 import dev.precis.cli.options.FileOptions;
 import dev.precis.cli.options.GenerationConfigOption;
 import dev.precis.cli.options.LearningOptions;
-import dev.precis.cli.options.MethodOptions;
 import dev.precis.cli.options.PromptOptions;
 import dev.precis.cli.options.ReadOptions;
 import dev.precis.cli.options.RunOptions;
 import dev.precis.cli.options.StartOptions;
 import dev.precis.cli.options.StepOptions;
 import dev.precis.cli.options.TargetOptions;
+import dev.precis.cli.options.TrainMethodOptions;
 import dev.precis.cli.report.Curves;
 import dev.precis.data.DataListener;
+import dev.precis.device.DeviceOptions;
 import dev.precis.evaluation.Rouge;
 import dev.precis.io.Resources;
+import dev.precis.lora.Ia3Config;
 import dev.precis.lora.LoraConfig;
+import dev.precis.lora.PromptConfig;
 import dev.precis.t5.T5Config;
 import dev.precis.tensor.DType;
 import dev.precis.text.Tokenizer;
@@ -44,7 +47,8 @@ import picocli.CommandLine.Option;
     name = "train",
     header = "Fine-tunes a model on dialogues and their summaries.",
     description = {
-      "Trains LoRA adapters on a frozen model, or all weights of a model. The run folder holds"
+      "Trains LoRA adapters, IA3's vectors or a soft prompt on a frozen model, or all weights of a"
+          + " model. The run folder holds"
           + " config.json (all options, defaults included), metrics.jsonl (one object per step),"
           + " TensorBoard events, report.html, checkpoints/step-N and the result: adapter (a PEFT"
           + " folder) or model (a Hugging Face folder).",
@@ -56,6 +60,8 @@ import picocli.CommandLine.Option;
       "  precis train --model google/flan-t5-base --data train.csv --output run",
       "  precis train --model google/flan-t5-base --data train.csv \\",
       "      --eval-data dev.csv --method full --optimizer adafactor --output run",
+      "  precis train --model google/flan-t5-base --data train.csv \\",
+      "      --method prompt-tuning --prompt-text 'Summarize the dialogue' --output run",
       "  precis train --model google/flan-t5-base --data train.csv --output run \\",
       "      --resume",
       "  precis train --model google/flan-t5-base --data train.csv \\",
@@ -72,7 +78,7 @@ public final class TrainCommand extends BaseCommand {
   @Mixin private FileOptions.Dialogues dialogues = new FileOptions.Dialogues();
   @Mixin private ColumnOptions reading = new ColumnOptions();
   @Mixin private RunOptions run = new RunOptions();
-  @Mixin private MethodOptions method = new MethodOptions();
+  @Mixin private TrainMethodOptions method = new TrainMethodOptions();
   @Mixin private StepOptions steps = new StepOptions();
   @Mixin private LearningOptions learning = new LearningOptions();
   @Mixin private EvalMetricOptions evalMetric = new EvalMetricOptions();
@@ -130,7 +136,7 @@ public final class TrainCommand extends BaseCommand {
       RunConfig config = config(options, data, evalData);
       try (Resources resources = new Resources()) {
         RunFolder opened = resources.add(config.open(run.target()));
-        TrainableT5 t5 = resources.add(load(folder));
+        TrainableT5 t5 = resources.add(load(folder, tokenizer));
         RougeEvaluation summaries = summaries(t5, tokenizer, reader, evalData);
         if (summaries != null) {
           resources.add(summaries);
@@ -152,7 +158,7 @@ public final class TrainCommand extends BaseCommand {
     common().trainingType();
     start.check(this);
     method.check(this);
-    if (method.lora() && start.random()) {
+    if (!method.full() && start.random()) {
       throw usage("--init starts from random weights, which needs --method full");
     }
     learning.check(this, steps, steps.evaluation().evalData() != null);
@@ -168,7 +174,7 @@ public final class TrainCommand extends BaseCommand {
     return LearningOptions.build(
         this,
         learning
-            .options(this, steps, method.lora() ? 1e-3f : 1e-4f)
+            .options(this, steps, method.learningRate(), method.weightDecay())
             .labelSmoothing(labelSmoothing));
   }
 
@@ -208,7 +214,7 @@ public final class TrainCommand extends BaseCommand {
         t5, tokenizer, sources, metric, evalMetric.maxNewTokens(), steps.batchSize());
   }
 
-  private TrainableT5 load(Path folder) {
+  private TrainableT5 load(Path folder, Tokenizer tokenizer) {
     common().requireDevice();
     DType dtype = common().trainingType();
     float dropout = steps.dropout() == null ? Float.NaN : steps.dropout();
@@ -216,20 +222,38 @@ public final class TrainCommand extends BaseCommand {
       return TrainableT5.fromScratch(
           folder, dtype, dropout, common().seed(), common().deviceOptions());
     }
-    if (!method.lora()) {
+    if (method.full()) {
       return TrainableT5.full(folder, dtype, dropout, common().deviceOptions());
     }
-    if (method.initAdapter() != null) {
-      return TrainableT5.loraFrom(
-          folder,
-          resolve(method.initAdapter()),
-          method.loraDropout(),
-          dtype,
-          dropout,
-          common().deviceOptions());
+    return method.initAdapter() == null
+        ? begin(folder, tokenizer, dtype, dropout)
+        : from(folder, resolve(method.initAdapter()), dtype, dropout);
+  }
+
+  /** Begins with new parameters beside the model's. */
+  private TrainableT5 begin(Path folder, Tokenizer tokenizer, DType dtype, float dropout) {
+    DeviceOptions device = common().deviceOptions();
+    long seed = common().seed();
+    if (method.ia3()) {
+      return TrainableT5.ia3(folder, method.ia3Config(this), dtype, dropout, device);
     }
-    return TrainableT5.lora(
-        folder, method.config(), dtype, dropout, common().seed(), common().deviceOptions());
+    if (method.promptTuning()) {
+      PromptConfig prompt = method.promptConfig(tokenizer);
+      return TrainableT5.promptTuning(folder, prompt, dtype, dropout, seed, device);
+    }
+    return TrainableT5.lora(folder, method.config(), dtype, dropout, seed, device);
+  }
+
+  /** Continues with those of an adapter. */
+  private TrainableT5 from(Path folder, Path adapter, DType dtype, float dropout) {
+    DeviceOptions device = common().deviceOptions();
+    if (method.ia3()) {
+      return TrainableT5.ia3From(folder, adapter, dtype, dropout, device);
+    }
+    if (method.promptTuning()) {
+      return TrainableT5.promptTuningFrom(folder, adapter, dtype, dropout, device);
+    }
+    return TrainableT5.loraFrom(folder, adapter, method.loraDropout(), dtype, dropout, device);
   }
 
   private RunConfig config(
@@ -243,6 +267,10 @@ public final class TrainCommand extends BaseCommand {
     config.data("data", data, reading).data("eval_data", evalData, reading).dtype();
     if (method.lora()) {
       config.lora(this::describeAdapter);
+    } else if (method.ia3()) {
+      config.inner("ia3", this::describeScales);
+    } else if (method.promptTuning()) {
+      config.inner("prompt_tuning", this::describePrompt);
     }
     return config
         .dropout(steps.dropout())
@@ -266,6 +294,27 @@ public final class TrainCommand extends BaseCommand {
       lora.shape(shape).put("rslora", shape.rankStabilised());
     }
     lora.put("dropout", RunConfig.decimal(method.loraDropout()));
+  }
+
+  private void describeScales(RunConfig ia3) {
+    if (method.initAdapter() != null) {
+      ia3.weights("init_adapter", method.initAdapter());
+      return;
+    }
+    Ia3Config shape = method.ia3Config(this);
+    ia3.put("target_modules", shape.targetModules());
+    ia3.put("feedforward_modules", shape.feedForwardModules());
+  }
+
+  private void describePrompt(RunConfig prompt) {
+    if (method.initAdapter() != null) {
+      prompt.weights("init_adapter", method.initAdapter());
+      return;
+    }
+    prompt.put("tokens", method.promptTokens());
+    if (method.promptText() != null) {
+      prompt.put("text", method.promptText());
+    }
   }
 
   private Integer train(

@@ -22,6 +22,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import tools.jackson.databind.JsonNode;
 
 /** train, merge and bench sft. */
@@ -218,12 +219,52 @@ final class TrainTest {
     assertTrue(Files.exists(scratch.resolve("model/model.safetensors")));
   }
 
+  /** The result of each method is given to generate, and its configuration starts it again. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "--method ia3",
+        "--method ia3 --target-modules q,o --feedforward-modules o",
+        "--method prompt-tuning --prompt-tokens 3",
+        "--method prompt-tuning --prompt-tokens 4 --prompt-text Summary",
+      })
+  void vectorsAndPrompts(String method) throws IOException {
+    Path first = folder.resolve("first");
+    List<Object> arguments = new ArrayList<>(List.of("--model", MODEL, "--max-steps", 2));
+    arguments.addAll(List.of(method.split(" ")));
+    String said = train(first, arguments.toArray()).succeeded().err();
+    assertTrue(said.contains("trainable params: "), said);
+    Path adapter = first.resolve("adapter");
+    run("generate", "--model", MODEL, "--adapter", adapter, "--prompt", "Hi", "--max-new-tokens", 3)
+        .succeeded();
+    Path second = folder.resolve("second");
+    run("train", "--config", first.resolve("config.json"), "--output", second).succeeded();
+    assertArrayEquals(
+        Files.readAllBytes(adapter.resolve("adapter_model.safetensors")),
+        Files.readAllBytes(second.resolve("adapter/adapter_model.safetensors")));
+    Path further = folder.resolve("further");
+    List<String> name = List.of(method.split(" ")).subList(0, 2);
+    List<Object> from = new ArrayList<>(name);
+    from.addAll(List.of("--model", MODEL, "--max-steps", 1, "--init-adapter", adapter));
+    train(further, from.toArray()).succeeded();
+    CommandLineRun other =
+        train(folder.resolve("no"), "--model", MODEL, "--init-adapter", adapter, "--max-steps", 1);
+    assertEquals(2, other.exitCode());
+    assertTrue(other.err().contains("not a LoRA adapter"), other.err());
+  }
+
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',
       value = {
         "--method full --rank 8 | --rank needs --method lora",
-        "--method both | --method must be lora or full",
+        "--method ia3 --rank 8 | --rank needs --method lora",
+        "--method prompt-tuning --target-modules q | --target-modules needs --method lora or ia3",
+        "--prompt-tokens 8 | --prompt-tokens needs --method prompt-tuning",
+        "--feedforward-modules wo | --feedforward-modules needs --method ia3",
+        "--method prompt-tuning --prompt-tokens 0 | prompt-tokens must be 1 to 4096, not 0",
+        "--method ia3 --init-adapter x --target-modules k | mutually exclusive",
+        "--method both | --method must be lora, ia3, prompt-tuning or full",
         "--optimizer lion | --optimizer must be adamw, adam, sgd or adafactor",
         "--schedule step | --schedule must be linear, cosine or constant",
         "--epochs 2 --max-steps 3 | --epochs and --max-steps are mutually exclusive",
