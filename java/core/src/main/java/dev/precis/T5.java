@@ -272,7 +272,9 @@ public final class T5 implements AutoCloseable {
         });
   }
 
-  /** Returns the virtual tokens' embeddings of a soft prompt among adapters; null: there is none. */
+  /**
+   * Returns the virtual tokens' embeddings of a soft prompt among adapters; null: there is none.
+   */
   private Tensor prompt(List<PeftAdapter> adapters, T5Config config) {
     List<PeftAdapter> prompts =
         adapters.stream().filter(each -> each.prompt().isPresent()).toList();
@@ -453,7 +455,7 @@ public final class T5 implements AutoCloseable {
 
   private void pack(String name, Path folder) {
     try (PeftAdapter adapter = PeftAdapter.open(folder)) {
-      adapter.requireAddsOnly("merge it into a model of its own");
+      adapter.requireAddsOnly("load a model of its own with it");
     }
     adapters.add(name, folder);
   }

@@ -197,29 +197,6 @@ final class ConfigTest {
     again("adapter/adapter_model.safetensors", arguments.toArray());
   }
 
-  @Test
-  void soDoesThatOfAJudge() throws IOException {
-    again(
-        "adapter/adapter_model.safetensors",
-        "align",
-        "--algorithm",
-        "grpo",
-        "--model",
-        MODEL,
-        "--data",
-        DIALOGUES,
-        "--reward",
-        "judge:" + MODEL + ",prompt=minicheck",
-        "--batch-size",
-        4,
-        "--max-new-tokens",
-        4,
-        "--max-steps",
-        1,
-        "--rank",
-        2);
-  }
-
   @ParameterizedTest
   @ValueSource(strings = {"pairs", "data"})
   void soDoesThatOfARewardModel(String kind) throws IOException {

@@ -105,6 +105,7 @@ public final class Reference implements AutoCloseable {
       if (adapterFolder != null) {
         hash += "+" + ModelFolder.weightsHash(adapterFolder);
         try (PeftAdapter adapter = PeftAdapter.open(adapterFolder)) {
+          adapter.requireMergeable("a reference is base, adapter:DIR of LoRA or checkpoint:DIR");
           adapter.requireAddsOnly("merge it, and name the result checkpoint:DIR");
           policy.training().weights().check(adapter);
           if (!Collections.disjoint(adapter.modules().keySet(), OUTPUT_LAYER)) {

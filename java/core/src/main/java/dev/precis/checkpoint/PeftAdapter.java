@@ -516,7 +516,9 @@ public final class PeftAdapter implements AutoCloseable {
     return Optional.ofNullable(prompt);
   }
 
-  /** Returns the rank of all modules but those that the configuration lists apart; 0 if not LoRA. */
+  /**
+   * Returns the rank of all modules but those that the configuration lists apart; 0 if not LoRA.
+   */
   public int rank() {
     return rank;
   }
@@ -599,10 +601,23 @@ public final class PeftAdapter implements AutoCloseable {
   }
 
   /**
+   * Makes sure that the base model's weights can take the adapter in.
+   *
+   * @param instead completes the sentence: what to do with a soft prompt
+   * @throws InvalidInputException if it is a soft prompt
+   */
+  public void requireMergeable(String instead) {
+    if (prompt != null) {
+      throw new InvalidInputException(
+          folder + " is a soft prompt, which no weight can hold: " + instead);
+    }
+  }
+
+  /**
    * Makes sure that the adapter only adds to the base model's weights.
    *
    * @param instead completes the sentence: what to do with any other
-   * @throws InvalidInputException if it has DoRA modules or replaces modules
+   * @throws InvalidInputException if it is no LoRA adapter, has DoRA modules or replaces modules
    */
   public void requireAddsOnly(String instead) {
     requireKind(Kind.LORA, instead);

@@ -79,12 +79,12 @@ public final class Ia3Training {
   /**
    * Makes the vectors of a product.
    *
-   * @param linear the product
+   * @param parts those of the product
    * @param scales at most one for each part; one that scales inputs is alone on the product
    * @param owner frees the memory
    */
-  public Ia3Training(Linear linear, List<Scale> scales, Ops ops, Arena owner) {
-    parts = linear.parts();
+  public Ia3Training(List<Part> parts, List<Scale> scales, Ops ops, Arena owner) {
+    this.parts = parts;
     Columns scaledInput = null;
     Columns[] scaled = new Columns[parts.size()];
     List<Part> of = new ArrayList<>();

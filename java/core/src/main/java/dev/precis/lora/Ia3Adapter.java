@@ -89,7 +89,8 @@ public final class Ia3Adapter implements TrainedAdapter {
       TensorView vector = each.getValue();
       if (parameter == null || parameter.elements() != vector.elements()) {
         throw new InvalidInputException(
-            "%s scales %s by %d numbers, which this model's layer does not have: the adapter was trained on another model"
+            ("%s scales %s by %d numbers, which this model's layer does not have: the adapter was"
+                    + " trained on another model")
                 .formatted(start.folder(), each.getKey(), vector.elements()));
       }
       parameter.value().write(vector::toFloat32);
@@ -161,8 +162,8 @@ public final class Ia3Adapter implements TrainedAdapter {
     if (scalesInput && linear.parts().size() > 1) {
       throw new InvalidInputException(
           module
-              + " reads its input together with other layers, so that the input cannot be scaled for"
-              + " it alone: of T5's layers, o and wo can be feed-forward modules");
+              + " reads its input together with other layers, so that the input cannot be scaled"
+              + " for it alone: of T5's layers, o and wo can be feed-forward modules");
     }
     if (!scalesInput && ADDED.matcher(module).matches()) {
       throw new InvalidInputException(
@@ -180,7 +181,7 @@ public final class Ia3Adapter implements TrainedAdapter {
         }
       }
       if (!own.isEmpty()) {
-        linear.train(new Ia3Training(linear, own, ops, owner));
+        linear.train(new Ia3Training(linear.parts(), own, ops, owner));
       }
     }
   }

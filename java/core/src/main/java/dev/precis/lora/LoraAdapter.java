@@ -175,6 +175,9 @@ public final class LoraAdapter implements TrainedAdapter {
   }
 
   private static LoraConfig config(PeftAdapter start, float dropout, List<String> targets) {
+    if (start.prompt().isPresent()) {
+      start.requireKind(PeftAdapter.Kind.LORA, "only LoRA adapters are trained further here");
+    }
     List<String> listed = start.modulesToSave();
     if (listed.isEmpty()) {
       start.requireAddsOnly(

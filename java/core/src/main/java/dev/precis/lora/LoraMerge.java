@@ -41,10 +41,7 @@ public final class LoraMerge {
       for (Path folder : adapters) {
         PeftAdapter adapter = PeftAdapter.open(folder);
         opened.add(adapter);
-        if (adapter.prompt().isPresent()) {
-          throw new InvalidInputException(
-              folder + " is a soft prompt, which no weight can hold: give it beside the model");
-        }
+        adapter.requireMergeable("give it beside the model");
       }
       AdapterMerge.apply(checkpoint, opened);
       for (PeftAdapter adapter : opened) {

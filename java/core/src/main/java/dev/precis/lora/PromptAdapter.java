@@ -10,15 +10,14 @@ import dev.precis.ops.Ops;
 import dev.precis.random.SplitMix64;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * A soft prompt that is trained on a frozen model (Lester et al. 2021), and its way to and from PEFT
- * folders.
+ * A soft prompt that is trained on a frozen model (Lester et al. 2021), and its way to and from
+ * PEFT folders.
  */
 public final class PromptAdapter implements TrainedAdapter {
   private static final String NAME = "prompt_embeddings";
@@ -100,12 +99,12 @@ public final class PromptAdapter implements TrainedAdapter {
    * @throws InvalidInputException where the adapter belongs to another model, or is no soft prompt
    */
   public static TensorView saved(PeftAdapter start, long width) {
-    start.requireKind(
-        PeftAdapter.Kind.PROMPT_TUNING, "choose the method that it was trained with");
+    start.requireKind(PeftAdapter.Kind.PROMPT_TUNING, "choose the method that it was trained with");
     TensorView saved = start.prompt().orElseThrow();
     if (saved.shape()[1] != width) {
       throw new InvalidInputException(
-          "%s has virtual tokens of %d numbers, but this model's states have %d: it was trained on another model"
+          ("%s has virtual tokens of %d numbers, but this model's states have %d: it was trained on"
+                  + " another model")
               .formatted(start.folder(), saved.shape()[1], width));
     }
     return saved;

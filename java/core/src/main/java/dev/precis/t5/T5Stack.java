@@ -129,11 +129,7 @@ final class T5Stack {
   }
 
   private Variable run(
-      Tape tape,
-      T5Weights.Stack stack,
-      Ragged tokens,
-      SoftPrompt prompt,
-      Sublayers sublayers) {
+      Tape tape, T5Weights.Stack stack, Ragged tokens, SoftPrompt prompt, Sublayers sublayers) {
     Workspace workspace = tape.workspace();
     Tensor hidden = workspace.tensor(activations, tokens.tokens(), config.dModel());
     Workspace.Mark mark = workspace.mark();
@@ -175,8 +171,7 @@ final class T5Stack {
 
   /** Begins the residual stream of sources that begin with the virtual tokens of a prompt. */
   private Variable embed(Tape tape, Ragged source, SoftPrompt prompt) {
-    Tape.TrainedRows trained =
-        tape.recording() ? prompt.trained(source, tape.workspace()) : null;
+    Tape.TrainedRows trained = tape.recording() ? prompt.trained(source, tape.workspace()) : null;
     return tape.embedding(weights.embedding(), source.ids(), dropout(tape), trained);
   }
 

@@ -146,12 +146,7 @@ public record T5Weights(
    * @param prompt (virtual tokens, dModel)
    */
   public static T5Weights loadForPrompt(
-      Checkpoint checkpoint,
-      T5Config config,
-      Ops ops,
-      Arena owner,
-      DType dtype,
-      Parameter prompt) {
+      Checkpoint checkpoint, T5Config config, Ops ops, Arena owner, DType dtype, Parameter prompt) {
     noteUnused(checkpoint, config);
     Flow flow = new Flow(name -> false, false);
     flow.encoder = true;
@@ -210,8 +205,7 @@ public record T5Weights(
       Parameters trained) {
     noteUnused(checkpoint, config);
     T5Weights weights =
-        new Loader(
-                WeightLoader.forAdapters(checkpoint, ops, owner, dtype, trained), config, flow)
+        new Loader(WeightLoader.forAdapters(checkpoint, ops, owner, dtype, trained), config, flow)
             .load(null, ops);
     checkpoint.requireUnchanged();
     return weights;

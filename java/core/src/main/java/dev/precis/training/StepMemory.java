@@ -38,8 +38,12 @@ public final class StepMemory {
     long source = measure(workspace, step, LONG, SHORT) - base;
     long target = measure(workspace, step, SHORT, LONG) - base;
     double range = LONG - SHORT;
+    // The peak is the largest of several phases, each linear in the tokens, so that the line runs
+    // too low before its first point: fewer tokens are given the memory of that point.
     double bytes =
-        base + source / range * (sourceTokens - SHORT) + target / range * (targetTokens - SHORT);
+        base
+            + source / range * Math.max(0, sourceTokens - SHORT)
+            + target / range * Math.max(0, targetTokens - SHORT);
     // Room for rounding up to whole cache lines, and for the offsets of the sequences.
     long planned = (long) (bytes * 1.01) + (1 << 16);
     if (ops.onGpu()) {

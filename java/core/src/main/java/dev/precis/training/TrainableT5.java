@@ -196,8 +196,7 @@ public final class TrainableT5 extends Trainable {
   /** Loads the model behind a soft prompt. */
   private void loadBehind(Checkpoint checkpoint, PromptAdapter prompt, float dropout) {
     weights =
-        T5Weights.loadForPrompt(
-            checkpoint, config, ops(), arena(), dtype(), prompt.embeddings());
+        T5Weights.loadForPrompt(checkpoint, config, ops(), arena(), dtype(), prompt.embeddings());
     use(prompt, dropout);
   }
 

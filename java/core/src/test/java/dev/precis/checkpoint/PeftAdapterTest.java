@@ -243,8 +243,10 @@ class PeftAdapterTest {
     assertTrue(refusal().contains("adapter_config.json is missing"));
     Files.writeString(folder.resolve("adapter_config.json"), "{\"peft_type\":\"LORA\"}");
     assertTrue(refusal().contains("has no weights"));
+    writeGood("{'peft_type':'LOHA'}");
+    assertTrue(refusal().contains("but is \"LOHA\""));
     writeGood("{'peft_type':'IA3'}");
-    assertTrue(refusal().contains("but is \"IA3\""));
+    assertTrue(refusal().contains("neither an ia3_l vector nor"));
     writeGood("{'peft_type':'LORA','lora_alpha':1}");
     assertTrue(refusal().contains("has no \"r\""));
     writeGood(CONFIG + ",\n 'x': }");

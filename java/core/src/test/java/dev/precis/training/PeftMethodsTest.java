@@ -17,6 +17,7 @@ import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
 import dev.precis.layers.Parameters.Parameter;
 import dev.precis.lora.Ia3Config;
+import dev.precis.lora.LoraConfig;
 import dev.precis.lora.LoraMerge;
 import dev.precis.lora.PromptConfig;
 import dev.precis.ops.Ops;
@@ -32,6 +33,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.stream.StreamSupport;
 import org.junit.jupiter.api.Test;
@@ -141,7 +143,11 @@ class PeftMethodsTest {
   /** Gradients of the first step, losses of five of AdamW, and the values after them. */
   @ParameterizedTest
   @CsvSource({
-    "ia3, false", "ia3, true", "ia3-queries, false", "ia3-queries, true", "prompt, false",
+    "ia3, false",
+    "ia3, true",
+    "ia3-queries, false",
+    "ia3-queries, true",
+    "prompt, false",
     "prompt, true"
   })
   void trainsAsPeft(String name, boolean recompute) {
@@ -175,7 +181,8 @@ class PeftMethodsTest {
       for (Parameter parameter : t5.parameters().all()) {
         assertNear(golden, name + ".grad." + parameter.name(), parameter.gradient());
       }
-      try (RunFolder run = RunFolder.create(folder.resolve("run"), Json.mapper().createObjectNode());
+      try (RunFolder run =
+              RunFolder.create(folder.resolve("run"), Json.mapper().createObjectNode());
           Trainer trainer = new Trainer(t5, options, batch(), List.of(), run)) {
         for (JsonNode want : GOLDEN.get(name).get("losses")) {
           assertEquals(want.doubleValue(), trainer.step().loss(), 2e-4);
@@ -299,8 +306,7 @@ class PeftMethodsTest {
       }
       float[] first = TrainingGoldenTest.floats(sampled.parameters().values());
       assertArrayEquals(first, TrainingGoldenTest.floats(again.parameters().values()));
-      assertTrue(
-          !Arrays.equals(first, TrainingGoldenTest.floats(other.parameters().values())));
+      assertTrue(!Arrays.equals(first, TrainingGoldenTest.floats(other.parameters().values())));
       assertTrue(sampled.trainsEncoder());
     }
   }
@@ -324,6 +330,51 @@ class PeftMethodsTest {
       trainer.step();
       assertTrue(trainer.peak() <= planned, trainer.peak() + " of " + planned);
     }
+  }
+
+  /** Steps of fewer tokens than those that measure the plan, down to one. */
+  @ParameterizedTest
+  @CsvSource({
+    "lora, false",
+    "lora, true",
+    "full, false",
+    "full, true",
+    "ia3, false",
+    "ia3, true",
+    "ia3-queries, false",
+    "ia3-queries, true",
+    "prompt, false",
+    "prompt, true"
+  })
+  void theMemoryOfShortBatchesIsPlanned(String name, boolean recompute) {
+    for (int[] shape : new int[][] {{1, 1, 1}, {3, 7, 4}, {16, 5, 2}}) {
+      int[] source = new int[shape[1]];
+      int[] target = new int[shape[2]];
+      Arrays.fill(source, 5);
+      Arrays.fill(target, 6);
+      List<Example> examples = Collections.nCopies(shape[0], new Example(source, target));
+      TrainingOptions options =
+          TrainingOptions.builder().batchSize(shape[0]).maxSteps(2).recompute(recompute).build();
+      Path into = folder.resolve("run" + shape[0]);
+      try (TrainableT5 t5 = begun(name);
+          RunFolder run = RunFolder.create(into, Json.mapper().createObjectNode());
+          Trainer trainer = new Trainer(t5, options, examples, List.of(), run)) {
+        long planned = trainer.plan().parts().get("activations");
+        trainer.step();
+        trainer.step();
+        assertTrue(trainer.peak() <= planned, trainer.peak() + " of " + planned);
+      }
+    }
+  }
+
+  private static TrainableT5 begun(String name) {
+    LoraConfig lora = new LoraConfig(4, 8, 0, List.of("q", "v"), false);
+    return switch (name) {
+      case "lora" ->
+          TrainableT5.lora(MODEL, lora, DType.FLOAT32, 0.1f, 1, TrainingGoldenTest.device());
+      case "full" -> TrainableT5.full(MODEL, DType.FLOAT32, 0.1f, TrainingGoldenTest.device());
+      default -> from(FOLDER.resolve(name), DType.FLOAT32, 0.1f);
+    };
   }
 
   @Test

@@ -1,8 +1,8 @@
 package dev.precis.cli.align;
 
 import dev.precis.cli.common.BaseCommand;
-import dev.precis.cli.options.FileOptions;
 import dev.precis.cli.options.AlignMethodOptions;
+import dev.precis.cli.options.FileOptions;
 import dev.precis.cli.options.ModelOption;
 import dev.precis.cli.options.PairColumnOptions;
 import dev.precis.cli.options.PromptOptions;

@@ -1,6 +1,7 @@
 package dev.precis.cli.evaluate;
 
 import dev.precis.T5;
+import dev.precis.checkpoint.PeftAdapter;
 import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.common.Progress;
 import dev.precis.cli.common.Prompts;
@@ -31,7 +32,8 @@ public record CandidateRunner(
     boolean followsFolder) {
 
   /**
-   * Returns the candidates' results in their order; a model is loaded once for all that share it.
+   * Returns the candidates' results in their order; a model is loaded once for all that share it,
+   * those with IA3 adapters, soft prompts and the like apart.
    *
    * @param options those of a model
    * @param reading how files with summaries are read
@@ -44,7 +46,7 @@ public record CandidateRunner(
       DataOptions reading,
       int batchSize,
       List<Metric> metrics) {
-    Map<Path, List<Candidate>> byModel = new LinkedHashMap<>();
+    Map<Loaded, List<Candidate>> byModel = new LinkedHashMap<>();
     Map<Candidate, EvaluationResult> results = new LinkedHashMap<>();
     for (Candidate candidate : all) {
       if (candidate.isFile()) {
@@ -52,23 +54,23 @@ public record CandidateRunner(
         List<String> summaries = SummaryFile.read(candidate.model(), reading, rows, dialogues);
         results.put(candidate, result(candidate, null, summaries, null, metrics));
       } else {
-        byModel.computeIfAbsent(candidate.model(), any -> new ArrayList<>()).add(candidate);
+        byModel.computeIfAbsent(Loaded.of(candidate), any -> new ArrayList<>()).add(candidate);
       }
     }
     byModel.forEach(
-        (folder, sharing) -> {
+        (loaded, sharing) -> {
+          List<Path> inUse = sharing.getFirst().adapters();
           T5.LoadOptions loadOptions =
-              command
-                  .common()
-                  .loadOptions()
-                  .adapters(sharing.getFirst().adapters())
-                  .generationConfig(followsFolder);
-          try (T5 model = T5.load(folder, loadOptions)) {
+              command.common().loadOptions().adapters(inUse).generationConfig(followsFolder);
+          try (T5 model = T5.load(loaded.model(), loadOptions)) {
             GenerationOptions own = options.apply(model);
             List<int[]> sources =
                 prompts.encode(model.tokenizer(), dialogues, source, maxSourceLength, truncate);
             for (Candidate candidate : sharing) {
-              model.useAdapters(candidate.adapters());
+              if (!candidate.adapters().equals(inUse)) {
+                inUse = candidate.adapters();
+                model.useAdapters(inUse);
+              }
               List<Generation> generations =
                   summarize(candidate.name(), model, sources, own, batchSize);
               List<String> summaries = generations.stream().map(Generation::text).toList();
@@ -77,6 +79,25 @@ public record CandidateRunner(
           }
         });
     return all.stream().map(results::get).toList();
+  }
+
+  /**
+   * What candidates share.
+   *
+   * @param adapters those of a candidate, where one changes the model or its input and can only be
+   *     given when the model is loaded; empty: LoRA adapters are exchanged
+   */
+  private record Loaded(Path model, List<Path> adapters) {
+    static Loaded of(Candidate candidate) {
+      boolean alone = candidate.adapters().stream().anyMatch(Loaded::changesBase);
+      return new Loaded(candidate.model(), alone ? candidate.adapters() : List.of());
+    }
+
+    private static boolean changesBase(Path folder) {
+      try (PeftAdapter adapter = PeftAdapter.open(folder)) {
+        return adapter.changesBase();
+      }
+    }
   }
 
   private EvaluationResult result(

@@ -26,9 +26,9 @@ import picocli.CommandLine.Option;
     name = "merge",
     header = "Merges adapters into the base model.",
     description = {
-      "Adds the product of each LoRA adapter's two low-rank matrices to the weights, in float32, and"
-          + " scales them by the vectors of IA3 adapters. The result is a Hugging Face folder that"
-          + " needs no adapter.",
+      "Adds the product of each LoRA adapter's two low-rank matrices to the weights, in float32,"
+          + " and scales them by the vectors of IA3 adapters. The result is a Hugging Face folder"
+          + " that needs no adapter.",
       "Prints the largest difference between the logits of the model with adapters and those of the"
           + " merged model, on random tokens."
     },

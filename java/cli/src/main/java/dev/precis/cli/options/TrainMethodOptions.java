@@ -151,7 +151,8 @@ public final class TrainMethodOptions extends MethodOptions {
     }
     if (initAdapter() != null && !lora()) {
       for (String option :
-          List.of("--target-modules", "--feedforward-modules", "--prompt-tokens", "--prompt-text")) {
+          List.of(
+              "--target-modules", "--feedforward-modules", "--prompt-tokens", "--prompt-text")) {
         if (command.given(option)) {
           throw command.usage(
               option + " and --init-adapter are mutually exclusive: the adapter brings its own");
