@@ -7,6 +7,7 @@ import dev.precis.tensor.Workspace;
 public final class StepMemory {
   private static final int SHORT = 32;
   private static final int LONG = 96;
+  private static final int TINY = 2;
 
   /** Longest sequence of the full-size step on a GPU: attention is quadratic in the length. */
   private static final int PIECE = 512;
@@ -26,24 +27,35 @@ public final class StepMemory {
   }
 
   /**
-   * Returns the bytes that a step of so many tokens takes for activations. They grow linearly with
-   * the tokens, so that three tiny steps measure them. On a GPU a step of the full size follows,
-   * which allocates the scratch memory of the kernels.
+   * Returns the bytes that a step of so many tokens takes for activations. They are the largest of
+   * several phases, each of which grows linearly with the tokens, so that tiny steps measure them:
+   * three where the decoder's phase is the largest, and two where the source is so much longer than
+   * the target that the encoder's is. Fewer tokens than those of the tiniest step get its memory,
+   * because the line through larger ones runs too low there. On a GPU a step of the full size
+   * follows, which allocates the scratch memory of the kernels.
    */
   public static long plan(
       Ops ops, Workspace workspace, long sourceTokens, long targetTokens, Step step) {
     // Once to size the workspace: memory is given back on the way only if it is one block.
     measure(workspace, step, LONG, LONG);
     long base = measure(workspace, step, SHORT, SHORT);
-    long source = measure(workspace, step, LONG, SHORT) - base;
-    long target = measure(workspace, step, SHORT, LONG) - base;
-    double range = LONG - SHORT;
-    // The peak is the largest of several phases, each linear in the tokens, so that the line runs
-    // too low before its first point: fewer tokens are given the memory of that point.
+    long longSource = measure(workspace, step, LONG, SHORT);
+    double bySource = slope(base, longSource, SHORT, LONG);
+    double byTarget = slope(base, measure(workspace, step, SHORT, LONG), SHORT, LONG);
     double bytes =
         base
-            + source / range * Math.max(0, sourceTokens - SHORT)
-            + target / range * Math.max(0, targetTokens - SHORT);
+            + bySource * Math.max(0, sourceTokens - SHORT)
+            + byTarget * Math.max(0, targetTokens - SHORT);
+    if (sourceTokens > LONG) {
+      long lone = measure(workspace, step, LONG, TINY);
+      double byLoneSource = slope(measure(workspace, step, SHORT, TINY), lone, SHORT, LONG);
+      bytes =
+          Math.max(
+              bytes,
+              lone
+                  + byLoneSource * (sourceTokens - LONG)
+                  + slope(lone, longSource, TINY, SHORT) * Math.max(0, targetTokens - TINY));
+    }
     // Room for rounding up to whole cache lines, and for the offsets of the sequences.
     long planned = (long) (bytes * 1.01) + (1 << 16);
     if (ops.onGpu()) {
@@ -56,6 +68,11 @@ public final class StepMemory {
     }
     workspace.resetPeak();
     return planned;
+  }
+
+  /** Returns the bytes that each token adds. */
+  private static double slope(long fewer, long more, int from, int to) {
+    return (double) (more - fewer) / (to - from);
   }
 
   private static long measure(Workspace workspace, Step step, int sourceTokens, int targetTokens) {

@@ -43,6 +43,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
 
 /** IA3 and prompt tuning, against PEFT. */
 class PeftMethodsTest {
@@ -269,6 +270,55 @@ class PeftMethodsTest {
     }
   }
 
+  /**
+   * The folders in written are still those that are written; read.py made PEFT's logits of them.
+   */
+  @ParameterizedTest
+  @ValueSource(strings = {"ia3", "ia3-further", "prompt"})
+  void peftReadsWhatIsWritten(String name) throws IOException {
+    Path kept = FOLDER.resolve("written").resolve(name);
+    Path again = folder.resolve("again");
+    try (TrainableT5 t5 = started(name);
+        Checkpoint tensors = Checkpoint.openFile(kept.resolve("adapter_model.safetensors"))) {
+      for (Parameter parameter : t5.parameters().all()) {
+        TensorView tensor = tensors.get(t5.tensorName(parameter.name()));
+        parameter.value().write(tensor::toFloat32);
+      }
+      t5.update();
+      t5.write(again);
+    }
+    assertEquals(configuration(kept), configuration(again));
+    assertArrayEquals(
+        Files.readAllBytes(kept.resolve("adapter_model.safetensors")),
+        Files.readAllBytes(again.resolve("adapter_model.safetensors")));
+    try (Checkpoint golden = Checkpoint.openFile(FOLDER.resolve("written.safetensors"));
+        T5 t5 = load(List.of(kept), DType.FLOAT32)) {
+      for (int i = 0; i < batch().size(); i++) {
+        assertArrayEquals(
+            golden.get(name + ".logits." + i).toFloat32(),
+            logits(t5.model(), batch().subList(i, i + 1)),
+            2e-4f);
+      }
+    }
+  }
+
+  private static TrainableT5 started(String name) {
+    return switch (name) {
+      case "ia3" ->
+          TrainableT5.ia3(MODEL, Ia3Config.T5, DType.FLOAT32, 0, TrainingGoldenTest.device());
+      case "prompt" -> prompt(new PromptConfig(5, new int[0]), 3);
+      default -> from(FOLDER.resolve("ia3-queries"), DType.FLOAT32, 0);
+    };
+  }
+
+  /** Returns an adapter's configuration without the model's folder. */
+  private static JsonNode configuration(Path adapter) {
+    ObjectNode json =
+        (ObjectNode) Json.mapper().readTree(adapter.resolve("adapter_config.json").toFile());
+    json.remove("base_model_name_or_path");
+    return json;
+  }
+
   private static Tensor row(Tensor vector) {
     return vector.as(1, vector.dim(0));
   }
@@ -332,7 +382,7 @@ class PeftMethodsTest {
     }
   }
 
-  /** Steps of fewer tokens than those that measure the plan, down to one. */
+  /** Fewer tokens than those that measure the plan, and a source much longer than the target. */
   @ParameterizedTest
   @CsvSource({
     "lora, false",
@@ -346,8 +396,8 @@ class PeftMethodsTest {
     "prompt, false",
     "prompt, true"
   })
-  void theMemoryOfShortBatchesIsPlanned(String name, boolean recompute) {
-    for (int[] shape : new int[][] {{1, 1, 1}, {3, 7, 4}, {16, 5, 2}}) {
+  void theMemoryOfAnyShapeIsPlanned(String name, boolean recompute) {
+    for (int[] shape : new int[][] {{1, 1, 1}, {3, 7, 4}, {16, 5, 2}, {8, 200, 5}, {2, 5, 200}}) {
       int[] source = new int[shape[1]];
       int[] target = new int[shape[2]];
       Arrays.fill(source, 5);

@@ -237,6 +237,25 @@ final class TrainTest {
     Path adapter = first.resolve("adapter");
     run("generate", "--model", MODEL, "--adapter", adapter, "--prompt", "Hi", "--max-new-tokens", 3)
         .succeeded();
+    // Beside the model itself and a LoRA adapter, which share one loaded model.
+    String table =
+        run(
+                "evaluate",
+                "--data",
+                DIALOGUES,
+                "--limit",
+                2,
+                "--max-new-tokens",
+                3,
+                "--candidate",
+                "base=" + MODEL,
+                "--candidate",
+                "this=" + MODEL + "+" + adapter,
+                "--candidate",
+                "lora=" + MODEL + "+" + FIXTURES.resolve("t5-tiny-lora"))
+            .succeeded()
+            .out();
+    assertTrue(table.contains("this minus base"), table);
     Path second = folder.resolve("second");
     run("train", "--config", first.resolve("config.json"), "--output", second).succeeded();
     assertArrayEquals(
