@@ -45,10 +45,11 @@ public final class ServeCommand extends BaseCommand {
   @Option(
       names = "--model",
       required = true,
-      paramLabel = "[NAME=]MODEL",
+      paramLabel = "[NAME=]MODEL[+ADAPTER]...",
       description =
           "A T5 model or a classifier: a folder, or a hub ID that was downloaded. Requests choose"
-              + " it by NAME (default: the folder's name). Repeat the option to serve several.")
+              + " it by NAME (default: the folder's name). A T5 model is loaded with its PEFT"
+              + " adapters, which can be of each kind. Repeat the option to serve several.")
   private List<String> models = List.of();
 
   @Option(

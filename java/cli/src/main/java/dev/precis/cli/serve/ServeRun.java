@@ -12,6 +12,7 @@ import dev.precis.server.models.ServedModels;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.logging.Level;
 import java.util.logging.Logger;
@@ -95,9 +96,19 @@ final class ServeRun {
     // A folder may have the sign in its name.
     boolean named = equals > 0 && !Files.isDirectory(Path.of(option));
     String model = named ? option.substring(equals + 1) : option;
-    Path folder = command.resolve(model);
-    String name = named ? option.substring(0, equals) : nameOf(model, folder);
+    // A folder may have a plus in its name too.
+    List<String> parts =
+        Files.isDirectory(Path.of(model)) ? List.of(model) : List.of(model.split("\\+", -1));
+    if (parts.stream().anyMatch(String::isBlank)) {
+      throw command.usage("--model must be [NAME=]MODEL[+ADAPTER]..., not '" + option + "'");
+    }
+    Path folder = command.resolve(parts.getFirst());
+    List<Path> adapters = parts.stream().skip(1).map(command::resolve).toList();
+    String name = named ? option.substring(0, equals) : nameOf(parts.getFirst(), folder);
     if (Classifier.isClassifier(folder)) {
+      if (!adapters.isEmpty()) {
+        throw command.usage(folder + " is a classifier, which is served without adapters");
+      }
       Classifier.LoadOptions options = command.common().classifierOptions();
       models.add(name, Classifier.load(folder, options), command.moderationLabels());
     } else {
@@ -105,6 +116,7 @@ final class ServeRun {
           command
               .common()
               .loadOptions()
+              .adapters(adapters)
               .maxWaitingRequests(command.maxWaiting())
               .weightsCache(WeightsCache.of(command.terminal().environment()).orElse(null));
       models.add(name, T5.load(folder, options));

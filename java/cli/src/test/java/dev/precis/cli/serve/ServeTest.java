@@ -45,6 +45,11 @@ final class ServeTest {
         "--adapter none:tuned=ADAPTER | none of this name",
         "--adapter t5-tiny=ADAPTER | Two models have the name",
         "--model t5-tiny=CLASSIFIER | Two models have the name",
+        "--adapter scaled=IA3 | an IA3 adapter, not a LoRA adapter: load a model of its own with",
+        "--adapter prompt=PROMPT | a soft prompt, not a LoRA adapter: load a model of its own with",
+        "--model both=T5+PROMPT+PROMPT | are both soft prompts",
+        "--model one=T5+ | --model must be [NAME=]MODEL[+ADAPTER]...",
+        "--model one=CLASSIFIER+IA3 | is a classifier, which is served without adapters",
         "--model CLASSIFIER --moderation-label rude | has no label rude",
         "--model ../x=CLASSIFIER | is no name for a model",
       })
@@ -53,6 +58,9 @@ final class ServeTest {
         options
             .replace("ADAPTER", FIXTURES.resolve("t5-tiny-lora").toString())
             .replace("CLASSIFIER", FIXTURES.resolve("roberta-tiny").toString())
+            .replace("IA3", FIXTURES.resolveSibling("peft/ia3").toString())
+            .replace("PROMPT", FIXTURES.resolveSibling("peft/prompt").toString())
+            .replace("=T5", "=" + MODEL)
             .split(" ");
     Object[] arguments = new Object[given.length + 3];
     arguments[0] = "serve";
