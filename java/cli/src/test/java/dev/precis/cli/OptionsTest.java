@@ -40,6 +40,7 @@ final class OptionsTest {
           entry("--input", "dialogues and texts; in review, comparisons of another program"),
           entry(
               "--label-smoothing", "over the vocabulary in train, of the order of pairs in align"),
+          entry("--method", "train has methods that align does not have"),
           entry("--model", "serve takes several, each with a name"),
           entry("--output", "a file of results, a run, a model or a folder of files"),
           entry("--queue", "review works on one; a card counts the texts of several"),

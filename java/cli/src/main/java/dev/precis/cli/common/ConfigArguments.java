@@ -26,6 +26,9 @@ public final class ConfigArguments {
   /** Options that make no sense in a file. */
   private static final Set<String> COMMAND_LINE_ONLY = Set.of(CONFIG, "--help", "--version");
 
+  /** Options of one value that is a list of names with commas; a file may have a list. */
+  private static final Set<String> LISTS = Set.of("--target-modules", "--feedforward-modules");
+
   /** Options of which the one on the command line replaces the other one in the file. */
   private static final Map<String, String> INSTEAD =
       Map.of(
@@ -152,7 +155,7 @@ public final class ConfigArguments {
     value.forEach(each -> values.add(scalar(key, each)));
     if (option.isMultiValue()) {
       values.forEach(each -> arguments.add(name + "=" + each));
-    } else if (name.equals("--target-modules")) {
+    } else if (LISTS.contains(name)) {
       arguments.add(name + "=" + String.join(",", values));
     } else {
       throw wrong(key, "must be one value, not a list");
