@@ -361,6 +361,19 @@ public final class TrainableT5 extends Trainable {
     return adapter instanceof LoraAdapter lora ? lora : null;
   }
 
+  /**
+   * Makes sure that sources begin with no soft prompt, which alignment does not put before them.
+   *
+   * @throws InvalidInputException where they do
+   */
+  public void requireNoPrompt() {
+    if (weights.promptTokens() > 0) {
+      throw new InvalidInputException(
+          "A soft prompt is not aligned: give alignment a policy of LoRA adapters or of all"
+              + " weights");
+    }
+  }
+
   /** Returns the forward pass that can be recorded on a tape. */
   public T5Training training() {
     return training;

@@ -7,6 +7,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.precis.Fixtures;
 import dev.precis.T5;
+import dev.precis.alignment.Reference;
+import dev.precis.alignment.policy.Ppo;
+import dev.precis.alignment.policy.PpoOptions;
 import dev.precis.checkpoint.Checkpoint;
 import dev.precis.checkpoint.PeftAdapter;
 import dev.precis.checkpoint.TensorView;
@@ -317,6 +320,18 @@ class PeftMethodsTest {
         (ObjectNode) Json.mapper().readTree(adapter.resolve("adapter_config.json").toFile());
     json.remove("base_model_name_or_path");
     return json;
+  }
+
+  @Test
+  void aSoftPromptIsNotAligned() {
+    try (TrainableT5 policy = prompt(new PromptConfig(5, new int[0]), 1);
+        Reference reference = Reference.open("base", policy, Path::of)) {
+      PpoOptions options = PpoOptions.builder().build();
+      String said =
+          assertThrows(InvalidInputException.class, () -> new Ppo(policy, reference, null, options))
+              .getMessage();
+      assertTrue(said.contains("soft prompt is not aligned"), said);
+    }
   }
 
   private static Tensor row(Tensor vector) {

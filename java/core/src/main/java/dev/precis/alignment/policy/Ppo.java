@@ -65,6 +65,7 @@ public final class Ppo implements AutoCloseable {
       Tokenizer tokenizer,
       PpoOptions options,
       ResponseSampler elsewhere) {
+    t5.requireNoPrompt();
     this.t5 = t5;
     this.reference = reference;
     this.tokenizer = tokenizer;

@@ -48,6 +48,7 @@ final class CompletionScorer implements AutoCloseable {
    * @param recompute recompute activations in the backward pass, see {@link Tape}
    */
   CompletionScorer(TrainableT5 t5, boolean recompute) {
+    t5.requireNoPrompt();
     this.t5 = t5;
     workspace = t5.ops().newWorkspace();
     tape = new Tape(t5.ops(), workspace, recompute);
