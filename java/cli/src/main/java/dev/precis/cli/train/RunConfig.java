@@ -100,12 +100,12 @@ public final class RunConfig {
   }
 
   /**
-   * Returns the file.
+   * Returns the file or the folder of files.
    *
    * @throws InvalidInputException where it is a pipe
    */
   public static Path regular(Path file) {
-    if (Files.exists(file) && !Files.isRegularFile(file)) {
+    if (Files.exists(file) && !Files.isRegularFile(file) && !Files.isDirectory(file)) {
       throw new InvalidInputException(file + " must be a regular file: a run reads it repeatedly");
     }
     return file;

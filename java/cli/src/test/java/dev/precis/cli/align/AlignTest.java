@@ -43,8 +43,6 @@ final class AlignTest {
                 "align",
                 "--model",
                 MODEL,
-                "--data",
-                DIALOGUES,
                 "--output",
                 output,
                 "--batch-size",
@@ -56,6 +54,9 @@ final class AlignTest {
                 "--max-new-tokens",
                 8));
     arguments.addAll(List.of(more));
+    if (!arguments.contains("--data")) {
+      arguments.addAll(List.of("--data", DIALOGUES));
+    }
     return run(arguments.toArray());
   }
 
@@ -72,6 +73,21 @@ final class AlignTest {
 
   private static byte[] adapter(Path run) throws IOException {
     return Files.readAllBytes(run.resolve("adapter/adapter_model.safetensors"));
+  }
+
+  @Test
+  void aFolderOfSplitsIsReadAsItsFileIs() throws IOException {
+    Path splits = Files.createDirectory(folder.resolve("data"));
+    Files.copy(DIALOGUES, splits.resolve("train.jsonl"));
+    Files.copy(DIALOGUES, splits.resolve("test.jsonl"));
+    Path byFile = folder.resolve("file");
+    Path byFolder = folder.resolve("folder");
+    classified(byFile, "--max-steps", 1).succeeded();
+    classified(byFolder, "--max-steps", 1, "--data", splits).succeeded();
+    assertEquals("train", json(byFolder.resolve("config.json")).get("data_split").asString());
+    assertEquals(
+        Files.readAllLines(byFile.resolve("rollouts.jsonl")),
+        Files.readAllLines(byFolder.resolve("rollouts.jsonl")));
   }
 
   @Test

@@ -65,6 +65,20 @@ final class PreferenceAlignTest {
     return Files.readAllBytes(run.resolve("adapter/adapter_model.safetensors"));
   }
 
+  @ParameterizedTest
+  @CsvSource({"dpo, --pairs, pairs.jsonl", "kto, --feedback, feedback.jsonl"})
+  void aFolderOfSplitsIsReadAsItsFileIs(String algorithm, String option, String name)
+      throws IOException {
+    Path splits = Files.createDirectory(folder.resolve("splits"));
+    Files.copy(folder.resolve(name), splits.resolve("train.jsonl"));
+    Files.copy(folder.resolve(name), splits.resolve("validation.jsonl"));
+    Path byFile = folder.resolve("file");
+    Path byFolder = folder.resolve("folder");
+    align(algorithm, byFile, option, folder.resolve(name), "--max-steps", 1).succeeded();
+    align(algorithm, byFolder, option, splits, "--max-steps", 1).succeeded();
+    assertArrayEquals(adapter(byFile), adapter(byFolder));
+  }
+
   @Test
   void aNewAdapterHasTheShapeThatTrainWouldGiveIt() {
     Path output = folder.resolve("run");
