@@ -10,6 +10,9 @@ import java.net.InetSocketAddress;
 import java.net.URI;
 import java.net.URLDecoder;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
@@ -19,11 +22,13 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.Executors;
+import java.util.function.Function;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
- * A hub on the loopback interface, with one repository and a second host that large files are
- * redirected to. Its fields make it misbehave.
+ * A hub on the loopback interface, with one repository or the folders of {@link #main}, and a
+ * second host that large files are redirected to. Its fields make it misbehave.
  */
 final class FakeHub implements AutoCloseable {
   static final String COMMIT = "0123456789abcdef0123456789abcdef01234567";
@@ -39,6 +44,10 @@ final class FakeHub implements AutoCloseable {
 
   String api = "/api/models/org/name";
   String page = "/org/name";
+
+  /** The files of further repositories, by the path of their page, such as /datasets/org/name. */
+  private final Map<String, Map<String, byte[]>> others = new LinkedHashMap<>();
+
   List<String> revisions = List.of("main", "v1.0", "refs/pr/1", COMMIT);
 
   /** Token that a request needs; null for none. */
@@ -67,11 +76,39 @@ final class FakeHub implements AutoCloseable {
   /** Replaces the size of every file in the listing. */
   volatile Long claimedSize;
 
+  /** A repository: the paths of its listing and of its page, and its files. */
+  private record Repository(String api, String page, Map<String, byte[]> files) {}
+
   FakeHub() {
     hub.createContext("/", exchange -> answer(exchange, false));
     storage.createContext("/", exchange -> answer(exchange, true));
     hub.start();
     storage.start();
+  }
+
+  /**
+   * Serves the folders models/ORG/NAME and datasets/ORG/NAME of a folder until it is killed.
+   *
+   * <p>Usage: {@code java FakeHub.java FOLDER FILE}; FILE receives the address.
+   */
+  public static void main(String[] args) throws IOException {
+    FakeHub server = new FakeHub();
+    server.addFolders(Path.of(args[0], "models"), "/");
+    server.addFolders(Path.of(args[0], "datasets"), "/datasets/");
+    // Moved there when it is whole, because somebody waits for it.
+    Path written = Files.writeString(Path.of(args[1] + ".partial"), server.endpoint().toString());
+    Files.move(written, Path.of(args[1]), StandardCopyOption.ATOMIC_MOVE);
+  }
+
+  private void addFolders(Path folder, String pages) throws IOException {
+    try (Stream<Path> all = Files.walk(folder)) {
+      for (Path file : all.filter(Files::isRegularFile).toList()) {
+        Path name = folder.relativize(file);
+        others
+            .computeIfAbsent(pages + name.subpath(0, 2), page -> new LinkedHashMap<>())
+            .put(name.subpath(2, name.getNameCount()).toString(), Files.readAllBytes(file));
+      }
+    }
   }
 
   private static HttpServer server() {
@@ -105,7 +142,10 @@ final class FakeHub implements AutoCloseable {
 
   /** The name of the content in the cache. */
   String etag(String name) {
-    byte[] content = files.get(name);
+    return etag(name, files.get(name));
+  }
+
+  private static String etag(String name, byte[] content) {
     return isLarge(name)
         ? digest("SHA-256", content)
         : digest("SHA-1", ("blob " + content.length + "\0").getBytes(), content);
@@ -140,71 +180,100 @@ final class FakeHub implements AutoCloseable {
         exchange.getResponseHeaders().set("Retry-After", "0");
         exchange.sendResponseHeaders(errorStatus, -1);
       } else if (isStorage) {
-        send(exchange, URLDecoder.decode(path.substring(1), StandardCharsets.UTF_8));
+        String name = URLDecoder.decode(path, StandardCharsets.UTF_8);
+        Repository repository = repository(name, Repository::page);
+        send(exchange, repository, name.substring(repository.page.length() + 1));
       } else if (token != null && !("Bearer " + token).equals(headers.getFirst("Authorization"))) {
         exchange.sendResponseHeaders(401, -1);
-      } else if (path.startsWith(api + "/revision/")) {
-        info(exchange, path.substring((api + "/revision/").length()).replace("%2F", "/"));
-      } else if (path.startsWith(page + "/resolve/")) {
-        String[] revisionAndName = path.substring((page + "/resolve/").length()).split("/", 2);
+      } else if (repository(path, r -> r.api + "/revision") instanceof Repository repository) {
+        String revision = path.substring((repository.api + "/revision/").length());
+        info(exchange, repository, revision.replace("%2F", "/"));
+      } else if (repository(path, r -> r.page + "/resolve") instanceof Repository repository) {
+        String[] revisionAndName =
+            path.substring((repository.page + "/resolve/").length()).split("/", 2);
         exchange.getResponseHeaders().set("X-Repo-Commit", COMMIT);
-        resolve(exchange, revisionAndName[1]);
+        resolve(exchange, repository, revisionAndName[1]);
       } else {
         exchange.sendResponseHeaders(404, -1);
       }
     }
   }
 
-  private void info(HttpExchange exchange, String revision) throws IOException {
+  /** Returns the repository whose part is at the start of a path; null if there is none. */
+  private Repository repository(String path, Function<Repository, String> part) {
+    Stream<Repository> further =
+        others.entrySet().stream()
+            .map(
+                other -> {
+                  String its = other.getKey();
+                  String listing = its.startsWith("/datasets/") ? "/api" : "/api/models";
+                  return new Repository(listing + its, its, other.getValue());
+                });
+    return Stream.concat(Stream.of(new Repository(api, page, files)), further)
+        .filter(repository -> path.startsWith(part.apply(repository) + "/"))
+        .findFirst()
+        .orElse(null);
+  }
+
+  private void info(HttpExchange exchange, Repository repository, String revision)
+      throws IOException {
     if (!revisions.contains(revision)) {
       exchange.getResponseHeaders().set("X-Error-Code", "RevisionNotFound");
       exchange.sendResponseHeaders(404, -1);
       return;
     }
-    String siblings = files.keySet().stream().map(this::sibling).collect(Collectors.joining(","));
+    String siblings =
+        repository.files.entrySet().stream()
+            .map(file -> sibling(file.getKey(), file.getValue()))
+            .collect(Collectors.joining(","));
     byte[] body =
-        "{\"id\":\"org/name\",\"sha\":\"%s\",\"siblings\":[%s]}"
-            .formatted(COMMIT, siblings)
+        "{\"id\":\"%s\",\"sha\":\"%s\",\"siblings\":[%s]}"
+            .formatted(repository.page.replaceFirst("^/(datasets/)?", ""), COMMIT, siblings)
             .getBytes(StandardCharsets.UTF_8);
     exchange.sendResponseHeaders(200, body.length);
     exchange.getResponseBody().write(body);
   }
 
-  private String sibling(String name) {
+  private String sibling(String name, byte[] content) {
     String quoted = "\"" + name.replace("\\", "\\\\") + "\"";
     if (tellsNothing) {
       return "{\"rfilename\":" + quoted + "}";
     }
-    long size = claimedSize != null ? claimedSize : files.get(name).length;
+    long size = claimedSize != null ? claimedSize : content.length;
     String lfs =
         isLarge(name)
             ? ",\"lfs\":{\"sha256\":\"%s\",\"size\":%d,\"pointerSize\":130}"
-                .formatted(etag(name), size)
+                .formatted(etag(name, content), size)
             : "";
-    String blobId = isLarge(name) ? "f".repeat(40) : etag(name);
+    String blobId = isLarge(name) ? "f".repeat(40) : etag(name, content);
     return "{\"rfilename\":%s,\"size\":%d,\"blobId\":\"%s\"%s}"
         .formatted(quoted, size, blobId, lfs);
   }
 
-  private void resolve(HttpExchange exchange, String encoded) throws IOException {
+  private void resolve(HttpExchange exchange, Repository repository, String encoded)
+      throws IOException {
     String name = URLDecoder.decode(encoded, StandardCharsets.UTF_8);
-    if (!files.containsKey(name)) {
-      exchange.getResponseHeaders().set("X-Error-Code", "EntryNotFound");
+    byte[] content = repository.files.get(name);
+    var headers = exchange.getResponseHeaders();
+    if (content == null) {
+      headers.set("X-Error-Code", "EntryNotFound");
       exchange.sendResponseHeaders(404, -1);
     } else if (isLarge(name)) {
-      var headers = exchange.getResponseHeaders();
-      headers.set("X-Linked-Etag", "\"" + etag(name) + "\"");
-      headers.set("X-Linked-Size", "" + files.get(name).length);
-      headers.set("Location", "http://127.0.0.1:" + storage.getAddress().getPort() + "/" + encoded);
+      headers.set("X-Linked-Etag", "\"" + etag(name, content) + "\"");
+      headers.set("X-Linked-Size", "" + content.length);
+      headers.set(
+          "Location",
+          "http://127.0.0.1:%d%s/%s"
+              .formatted(storage.getAddress().getPort(), repository.page, encoded));
       exchange.sendResponseHeaders(302, -1);
     } else {
-      exchange.getResponseHeaders().set("ETag", "W/\"" + etag(name) + "\"");
-      send(exchange, name);
+      headers.set("ETag", "W/\"" + etag(name, content) + "\"");
+      send(exchange, repository, name);
     }
   }
 
-  private void send(HttpExchange exchange, String name) throws IOException {
-    byte[] content = files.get(name).clone();
+  private void send(HttpExchange exchange, Repository repository, String name) throws IOException {
+    byte[] content = repository.files.get(name).clone();
     if (falsified.equals(name)) {
       content[0]++;
     }
