@@ -26,6 +26,7 @@ final class SitePages {
   static {
     PAGES.put("README.md", "index");
     PAGES.put("docs/guide.md", "guide");
+    PAGES.put("docs/recipe.md", "recipe");
     PAGES.put("docs/reports.md", "reports");
     PAGES.put("docs/data.md", "data");
     PAGES.put("docs/files.md", "files");
