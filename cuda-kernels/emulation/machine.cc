@@ -1,5 +1,7 @@
 #include "machine.h"
 
+#include <cstdlib>
+
 #include "device.h"
 
 namespace precis {
@@ -14,6 +16,8 @@ bool open_machine(CudaContext* context, std::string* name) {
 bool has_wgmma() { return emulation::device().major == 9; }
 
 bool choose_order(int order, std::string* name) {
+  static const char* wish = std::getenv("PRECIS_EMULATION_ORDERS");
+  if (wish != nullptr && order >= std::atoi(wish)) return false;
   set_emulation_seed(static_cast<uint64_t>(order));
   *name = std::string("emulated ") + emulation::device().name + ", order " + std::to_string(order);
   return true;
