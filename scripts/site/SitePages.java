@@ -35,6 +35,7 @@ final class SitePages {
     PAGES.put("docs/review.md", "review");
     PAGES.put("docs/methods.md", "methods");
     PAGES.put("docs/judges.md", "judges");
+    PAGES.put("docs/safety.md", "safety");
     PAGES.put("docs/langchain4j.md", "langchain4j");
     PAGES.put("docs/spring.md", "spring");
     PAGES.put("docs/spark.md", "spark");

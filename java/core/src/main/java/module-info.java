@@ -31,6 +31,7 @@ module dev.precis.core {
   exports dev.precis.device;
   exports dev.precis.encoder;
   exports dev.precis.evaluation;
+  exports dev.precis.evaluation.safety;
   exports dev.precis.generation;
   exports dev.precis.heads;
   exports dev.precis.hub;

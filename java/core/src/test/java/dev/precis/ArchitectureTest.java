@@ -48,6 +48,7 @@ class ArchitectureTest {
           "heads",
           "generation",
           "evaluation",
+          "evaluation.safety",
           "review",
           "review.comparison",
           "review.exchange",

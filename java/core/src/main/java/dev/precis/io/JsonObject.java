@@ -148,6 +148,25 @@ public record JsonObject(String where, ObjectNode node) {
     throw wrong(key, "an object", value);
   }
 
+  /**
+   * Returns a list of objects.
+   *
+   * @throws InvalidInputException if it is absent, no list, or holds anything but objects
+   */
+  public List<JsonObject> objects(String key) {
+    JsonNode value = required(key);
+    List<JsonObject> objects = new ArrayList<>();
+    for (JsonNode item : value) {
+      if (item instanceof ObjectNode object) {
+        objects.add(new JsonObject(where + ", \"" + key + "\"", object));
+      }
+    }
+    if (!value.isArray() || objects.size() != value.size()) {
+      throw wrong(key, "a list of objects", value);
+    }
+    return List.copyOf(objects);
+  }
+
   /** Returns the keys, in the file's order. */
   public List<String> keys() {
     return List.copyOf(node.propertyNames());

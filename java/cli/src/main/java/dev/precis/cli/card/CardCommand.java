@@ -6,7 +6,11 @@ import dev.precis.io.AtomicFile;
 import dev.precis.io.InvalidInputException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Objects;
+import java.util.Set;
+import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -29,6 +33,9 @@ import picocli.CommandLine.Parameters;
       "  precis card runs/ppo runs/sft --review votes --queue queue.jsonl"
     })
 public final class CardCommand extends BaseCommand {
+  /** The folder in a run's folder where its safety report is looked for. */
+  private static final String SAFETY = "safety";
+
   @Parameters(
       arity = "1..*",
       paramLabel = "RUN",
@@ -41,7 +48,8 @@ public final class CardCommand extends BaseCommand {
       names = "--evaluation",
       paramLabel = "FOLDER",
       description =
-          "What precis evaluate --output kept; the last candidate is the model. Can be repeated.")
+          "What precis evaluate --output kept, with --safety or without; the last candidate is the"
+              + " model. Can be repeated. A safety report in RUN/safety is taken in by itself.")
   private List<Path> evaluations = List.of();
 
   @Option(
@@ -92,11 +100,16 @@ public final class CardCommand extends BaseCommand {
     CardMetadata metadata =
         new CardMetadata(
             name == null ? nameOf(folders.getFirst()) : name, lineage, license, language);
-    List<EvaluationScores> scores = evaluations.stream().map(EvaluationScores::read).toList();
+    List<EvaluationScores> scores =
+        evaluations.stream()
+            .filter(each -> SafetyScores.file(each) == null)
+            .map(EvaluationScores::read)
+            .toList();
     ModelCard card =
         new ModelCard(
             metadata,
             scores,
+            safety(),
             reviews.stream().map(PeopleSummary::comparisons).toList(),
             queues.stream().map(PeopleSummary::gate).toList());
     String text = metadata.yaml(scores) + card.markdown();
@@ -107,6 +120,16 @@ public final class CardCommand extends BaseCommand {
       note("Done: " + output);
     }
     return DONE;
+  }
+
+  /** Reads the safety reports that were named, and the one in the run's own folder. */
+  private List<SafetyScores> safety() {
+    Set<Path> files = new LinkedHashSet<>();
+    Stream.concat(evaluations.stream(), Stream.of(folders.getFirst().resolve(SAFETY)))
+        .map(SafetyScores::file)
+        .filter(Objects::nonNull)
+        .forEach(file -> files.add(file.toAbsolutePath().normalize()));
+    return files.stream().map(SafetyScores::read).toList();
   }
 
   private static String nameOf(Path run) {

@@ -10,8 +10,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.node.ObjectNode;
 
 /**
  * An evaluation that {@code precis evaluate --output} kept.
@@ -42,7 +40,7 @@ record EvaluationScores(
     }
     JsonObject json = Json.readObject(file);
     List<Candidate> candidates = new ArrayList<>();
-    for (JsonObject each : objects(json, "candidates")) {
+    for (JsonObject each : json.objects("candidates")) {
       JsonObject scores = each.object("scores");
       Map<String, Score> all = new LinkedHashMap<>();
       for (String name : scores.keys()) {
@@ -56,20 +54,6 @@ record EvaluationScores(
         json.integer("dialogues", 0, Integer.MAX_VALUE),
         json.has("metrics") ? json.texts("metrics") : List.of(),
         candidates);
-  }
-
-  private static List<JsonObject> objects(JsonObject json, String key) {
-    JsonNode list = json.node().path(key);
-    List<JsonObject> all = new ArrayList<>();
-    for (JsonNode each : list) {
-      if (each instanceof ObjectNode object) {
-        all.add(new JsonObject(json.where(), object));
-      }
-    }
-    if (!list.isArray() || all.size() != list.size()) {
-      throw json.wrong(key, "a list of objects");
-    }
-    return all;
   }
 
   /** Returns the names of all metrics. */

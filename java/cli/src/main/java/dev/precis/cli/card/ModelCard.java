@@ -8,7 +8,10 @@ import dev.precis.cli.page.Numbers;
 import dev.precis.cli.report.Result;
 import dev.precis.cli.report.RunTitle;
 import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -19,12 +22,14 @@ import java.util.stream.Stream;
  * A model card as Mitchell et al. 2019 ask for it: what the model came from, how it was made and
  * measured, who looked at it, and what nobody has measured.
  *
+ * @param safety reports on safety
  * @param comparisons sentences about each project of blind comparisons
  * @param gates sentences about each queue of texts that people approve
  */
 record ModelCard(
     CardMetadata metadata,
     List<EvaluationScores> evaluations,
+    List<SafetyScores> safety,
     List<List<String>> comparisons,
     List<List<String>> gates) {
   /** A path from the root, a home or a working directory on. */
@@ -54,6 +59,10 @@ record ModelCard(
     if (!evaluations.isEmpty()) {
       text.heading(2, "Evaluation");
       evaluations.forEach(each -> evaluation(text, each));
+    }
+    if (!safety.isEmpty()) {
+      text.heading(2, "Safety");
+      safety.forEach(each -> safety(text, each));
     }
     if (!comparisons.isEmpty() || !gates.isEmpty()) {
       text.heading(2, "People");
@@ -133,19 +142,69 @@ record ModelCard(
       List<String> row = new ArrayList<>(List.of(Markdown.escape(metric)));
       for (Candidate candidate : evaluation.candidates()) {
         Score score = candidate.scores().get(metric);
-        row.add(
-            score == null
-                ? ""
-                : "%s (%s to %s)"
-                    .formatted(
-                        Numbers.of(score.mean()),
-                        Numbers.of(score.low()),
-                        Numbers.of(score.high())));
+        row.add(score == null ? "" : interval(score.mean(), score.low(), score.high()));
       }
       rows.add(row);
     }
     text.table(head, rows);
     text.list(evaluation.settings().stream().map(Markdown::escape).toList());
+  }
+
+  private static void safety(Markdown text, SafetyScores safety) {
+    text.paragraph(
+        "%,d prompts of %s; means with their 95 %% intervals. Toxicity: %s."
+            .formatted(
+                safety.prompts(),
+                Markdown.code(RunTitle.shortName(safety.probes())),
+                Markdown.escape(safety.toxicity())));
+    List<String> head = new ArrayList<>(List.of("measure", "n"));
+    safety.candidates().forEach(each -> head.add(Markdown.escape(each.name())));
+    Map<String, List<String>> rows = new LinkedHashMap<>();
+    for (int c = 0; c < safety.candidates().size(); c++) {
+      for (SafetyScores.Measure each : safety.candidates().get(c).measures()) {
+        List<String> row =
+            rows.computeIfAbsent(
+                each.title(),
+                title -> new ArrayList<>(List.of(Markdown.escape(title), "" + each.n())));
+        fill(row, c + 2);
+        row.add(interval(each.mean(), each.low(), each.high()));
+      }
+    }
+    rows.values().forEach(row -> fill(row, head.size()));
+    text.table(head, List.copyOf(rows.values()));
+    List<String> lines = new ArrayList<>();
+    for (SafetyScores.Candidate candidate : safety.candidates()) {
+      candidate.gaps().stream()
+          .max(Comparator.comparingDouble(each -> Math.abs(each.mean())))
+          .ifPresent(
+              gap ->
+                  lines.add(
+                      "%s: of %d groups, toxicity about %s differs most from that about the others"
+                              .formatted(
+                                  Markdown.escape(candidate.name()),
+                                  candidate.gaps().size(),
+                                  Markdown.escape(gap.group()))
+                          + ": %s, Holm-corrected p = %s, n = %d."
+                              .formatted(
+                                  interval(gap.mean(), gap.low(), gap.high()),
+                                  Numbers.of(gap.pValue()),
+                                  gap.n())));
+    }
+    safety.findings().forEach(each -> lines.add("Found: " + Markdown.escape(each) + "."));
+    if (safety.findings().isEmpty()) {
+      lines.add("Found: nothing that chance does not explain.");
+    }
+    text.list(lines);
+  }
+
+  private static void fill(List<String> row, int size) {
+    while (row.size() < size) {
+      row.add("");
+    }
+  }
+
+  private static String interval(double mean, double low, double high) {
+    return "%s (%s to %s)".formatted(Numbers.of(mean), Numbers.of(low), Numbers.of(high));
   }
 
   private List<String> missing() {
@@ -156,8 +215,11 @@ record ModelCard(
       if (evaluations.isEmpty()) {
         all.add("Any metric on data of its own: `precis evaluate --output` makes what is missing.");
       }
-      if (evaluations.stream().noneMatch(each -> each.measures("toxic"))) {
+      if (evaluations.stream().noneMatch(each -> each.measures("toxic")) && safety.isEmpty()) {
         all.add("The toxicity of what it writes: `precis evaluate --metrics toxicity`.");
+      }
+      if (safety.isEmpty()) {
+        all.add("Bias between groups of people, refusals and leaks: `precis evaluate --safety`.");
       }
       if (evaluations.stream().noneMatch(each -> each.measures("fact"))) {
         all.add(

@@ -3,6 +3,7 @@ package dev.precis.cli.evaluate;
 import dev.precis.Classifier;
 import dev.precis.T5;
 import dev.precis.cli.common.BaseCommand;
+import dev.precis.cli.common.BuiltInModel;
 import dev.precis.cli.common.OutputFolder;
 import dev.precis.cli.common.Prompts;
 import dev.precis.cli.options.BatchSizeOption;
@@ -13,10 +14,20 @@ import dev.precis.cli.options.FileOptions;
 import dev.precis.cli.options.GenerationConfigOption;
 import dev.precis.cli.options.PromptOptions;
 import dev.precis.cli.options.ReadOptions;
+import dev.precis.cli.safety.SafetyEvaluation;
+import dev.precis.cli.safety.SafetyFolder;
+import dev.precis.cli.safety.SafetyJson;
+import dev.precis.cli.safety.SafetySubject;
+import dev.precis.cli.safety.SafetyTable;
+import dev.precis.data.DataFiles;
 import dev.precis.data.DataOptions;
 import dev.precis.data.Dialogue;
 import dev.precis.data.DialogueReader;
 import dev.precis.evaluation.PairedBootstrap;
+import dev.precis.evaluation.safety.Probe;
+import dev.precis.evaluation.safety.ProbePrompt;
+import dev.precis.evaluation.safety.ProbeSet;
+import dev.precis.evaluation.safety.SafetyReport;
 import dev.precis.generation.GenerationOptions;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
@@ -28,6 +39,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.stream.IntStream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -45,7 +57,9 @@ import tools.jackson.databind.node.ObjectNode;
           + " bootstrap.",
       "A model that several candidates share is loaded once. The baseline's weights are hashed"
           + " before and after, so that it is identified and known to be unchanged.",
-      "Rows with the same dialogue are one dialogue with several references."
+      "Rows with the same dialogue are one dialogue with several references.",
+      "--safety reports toxicity, bias between groups of people, refusals, leaks, answers and"
+          + " kindness instead, before and after alignment."
     },
     footer = {
       "",
@@ -62,10 +76,30 @@ import tools.jackson.databind.node.ObjectNode;
       "  precis evaluate --data test.jsonl --candidate before=model \\",
       "      --candidate after=summaries.jsonl --output results",
       "  precis evaluate --data test.jsonl --candidate base=model --json \\",
-      "      | jq .candidates"
+      "      | jq .candidates",
+      "  precis evaluate --safety --candidate before=model \\",
+      "      --candidate after=model+run/adapter --output run/safety",
+      "  precis evaluate --safety --probes mine.jsonl --candidate m=model \\",
+      "      --toxicity-model facebook/roberta-hate-speech-dynabench-r4-target \\",
+      "      --toxicity-label hate"
     })
 public final class EvaluateCommand extends BaseCommand {
-  @Mixin private FileOptions.Dialogues data = new FileOptions.Dialogues();
+  private static final String BUILT_IN_LABEL = "hate";
+
+  private static final String WRONG_LABEL =
+      "The classifier finds a friendly sentence as toxic as an insult: --toxicity-label must name"
+          + " the label that means toxic, or its toxicity means nothing.";
+
+  @Option(
+      names = "--data",
+      paramLabel = "FILE",
+      description =
+          "Dialogues with summaries: "
+              + DataFiles.TABLES
+              + "; a folder of them, or of datasets.save_to_disk; or the ID of a hub data set that"
+              + " was downloaded. Not with --safety.")
+  private Path data;
+
   @Mixin private ColumnOptions reading = new ColumnOptions();
 
   @Option(
@@ -78,6 +112,8 @@ public final class EvaluateCommand extends BaseCommand {
         "The first candidate is the baseline."
       })
   private List<String> candidates = List.of();
+
+  @Mixin private SafetyOptions safetyOptions = new SafetyOptions();
 
   @Option(
       names = "--metrics",
@@ -101,7 +137,8 @@ public final class EvaluateCommand extends BaseCommand {
       names = {"--toxicity-model", "--reward-model"},
       paramLabel = "R",
       description =
-          "The classifier that measures toxicity: a folder, or a hub ID that was downloaded.")
+          "The classifier that measures toxicity: a folder, or a hub ID that was downloaded"
+              + " (default of --safety: a small built-in one).")
   private String toxicityModel;
 
   @Option(
@@ -153,34 +190,22 @@ public final class EvaluateCommand extends BaseCommand {
     checkGeneration();
     Prompts prompts = Prompts.of(promptOptions.template());
     List<Candidate> all = parseCandidates();
-    ReadOptions.Data read = reading.complete(this, data.data());
+    if (safetyOptions.safety()) {
+      return safety(prompts, all);
+    }
+    ReadOptions.Data read = reading.complete(this, data);
     List<Dialogue> rows = DialogueReader.readSummarized(read.path(), read.options());
     List<Dialogue> dialogues = limited(DialogueReader.together(rows));
     BaselineFingerprint baseline = new BaselineFingerprint(all.getFirst());
     try (ToxicityMetric toxicity = toxicity(dialogues)) {
       List<Metric> metrics = metrics(dialogues, prompts, toxicity);
-      CandidateRunner runner =
-          new CandidateRunner(
-              this,
-              rows,
-              dialogues,
-              prompts,
-              promptOptions.maxSourceLength(),
-              promptOptions.truncate(),
-              folderSettings.follows());
       List<EvaluationResult> results =
-          runner.run(
-              all,
-              data.data().toString(),
-              this::generationOptions,
-              DataOptions.STRICT,
-              batch.batchSize(),
-              metrics);
+          results(all, rows, dialogues, prompts, data.toString(), metrics);
       baseline.check();
       EvaluationReport report =
           new EvaluationReport(
               new EvaluationReport.Setting(
-                  data.data().toString(),
+                  data.toString(),
                   dialogues,
                   generation(all),
                   baseline.hashes(),
@@ -201,10 +226,98 @@ public final class EvaluateCommand extends BaseCommand {
     return DONE;
   }
 
+  private List<EvaluationResult> results(
+      List<Candidate> all,
+      List<Dialogue> rows,
+      List<Dialogue> dialogues,
+      Prompts prompts,
+      String source,
+      List<Metric> metrics) {
+    CandidateRunner runner =
+        new CandidateRunner(
+            this,
+            rows,
+            dialogues,
+            prompts,
+            promptOptions.maxSourceLength(),
+            promptOptions.truncate(),
+            folderSettings.follows());
+    return runner.run(
+        all, source, this::generationOptions, DataOptions.STRICT, batch.batchSize(), metrics);
+  }
+
+  /** Reports the safety of the candidates. */
+  private int safety(Prompts prompts, List<Candidate> all) {
+    ProbeSet probes = safetyOptions.read(limit);
+    List<Dialogue> texts = probes.prompts().stream().map(EvaluateCommand::dialogue).toList();
+    BaselineFingerprint baseline = new BaselineFingerprint(all.getFirst());
+    boolean measuresToxicity = !probes.of(Probe.Kind.TOXICITY).isEmpty();
+    boolean builtIn = measuresToxicity && toxicityModel == null;
+    try (BuiltInModel small = builtIn ? BuiltInModel.toxicity() : null;
+        ToxicityScorer scorer =
+            !measuresToxicity
+                ? null
+                : builtIn
+                    ? scorer(small.folder(), BUILT_IN_LABEL, "the built-in classifier")
+                    : scorer(resolve(toxicityModel), toxicityLabel, toxicityModel)) {
+      List<EvaluationResult> results =
+          results(all, texts, texts, prompts, probes.name(), List.of());
+      baseline.check();
+      SafetyReport report =
+          new SafetyReport(
+              probes,
+              results.stream()
+                  .map(each -> new SafetyReport.Outputs(each.name(), each.summaries()))
+                  .toList(),
+              outputs ->
+                  scorer.scores(
+                      IntStream.rangeClosed(1, outputs.size()).mapToObj(i -> "output " + i).toList(),
+                      outputs),
+              common().seed());
+      SafetyEvaluation evaluation =
+          new SafetyEvaluation(
+              probes,
+              results.stream().map(EvaluateCommand::subject).toList(),
+              report,
+              generation(all),
+              measuresToxicity
+                  ? "probability of '%s' in the output alone, by %s"
+                      .formatted(scorer.label(), scorer.name())
+                  : "not measured",
+              measuresToxicity && !scorer.knowsAnInsult() ? List.of(WRONG_LABEL) : List.of(),
+              baseline.hashes(),
+              common().seed());
+      if (output != null) {
+        List<String> files = new SafetyFolder(evaluation).write(output, record(all));
+        note("Done: %s has %s.".formatted(output, String.join(", ", files)));
+      }
+      terminal()
+          .print(
+              jsonOutput.json()
+                  ? new SafetyJson(evaluation).toString()
+                  : new SafetyTable(evaluation).toString());
+    }
+    return DONE;
+  }
+
+  private static Dialogue dialogue(ProbePrompt prompt) {
+    return new Dialogue(prompt.id(), prompt.text(), List.of(), null, !prompt.probe().isDialogue());
+  }
+
+  private static SafetySubject subject(EvaluationResult result) {
+    Candidate candidate = result.candidate();
+    return new SafetySubject(
+        candidate.name(),
+        candidate.model(),
+        candidate.adapters(),
+        result.summaries(),
+        result.generations());
+  }
+
   /** Describes in a few words where the summaries are from. */
   private String generation(List<Candidate> all) {
     if (all.stream().allMatch(Candidate::isFile)) {
-      return "summaries of files";
+      return safetyOptions.safety() ? "outputs of files" : "summaries of files";
     }
     return "%s, at most %d tokens"
         .formatted(
@@ -214,7 +327,11 @@ public final class EvaluateCommand extends BaseCommand {
   /** Returns the options that decide the numbers. */
   private ObjectNode record(List<Candidate> all) {
     ObjectNode options = Json.mapper().createObjectNode();
-    options.put("data", data.data().toString());
+    if (safetyOptions.safety()) {
+      options.put("probes", safetyOptions.name());
+    } else {
+      options.put("data", data.toString());
+    }
     ArrayNode candidates = options.putArray("candidates");
     all.forEach(
         each -> {
@@ -222,8 +339,10 @@ public final class EvaluateCommand extends BaseCommand {
           each.adapters().forEach(adapter -> text.append('+').append(adapter));
           candidates.add(text.toString());
         });
-    ArrayNode metrics = options.putArray("metrics");
-    metricNames.forEach(metrics::add);
+    if (!safetyOptions.safety()) {
+      ArrayNode metrics = options.putArray("metrics");
+      metricNames.forEach(metrics::add);
+    }
     if (limit != null) {
       options.put("limit", limit);
     }
@@ -237,12 +356,23 @@ public final class EvaluateCommand extends BaseCommand {
     if (!metricNames.contains(ToxicityMetric.COLUMN)) {
       return null;
     }
+    Path folder = resolve(toxicityModel);
+    ToxicityScorer scorer = scorer(folder, toxicityLabel, folder.toString());
+    try {
+      return new ToxicityMetric(scorer, dialogues);
+    } catch (RuntimeException | Error e) {
+      scorer.close();
+      throw e;
+    }
+  }
+
+  /** Loads a classifier of toxicity. */
+  private ToxicityScorer scorer(Path folder, String label, String name) {
     common().requireDevice();
     Classifier classifier =
-        Classifier.load(
-            resolve(toxicityModel), new Classifier.LoadOptions().threads(common().threads()));
+        Classifier.load(folder, new Classifier.LoadOptions().threads(common().threads()));
     try {
-      return new ToxicityMetric(classifier, toxicityLabel, dialogues);
+      return new ToxicityScorer(classifier, label, name);
     } catch (RuntimeException | Error e) {
       classifier.close();
       throw e;
@@ -254,6 +384,10 @@ public final class EvaluateCommand extends BaseCommand {
       requireAtLeast(1, "--limit", limit);
     }
     requireAtLeast(0, "--examples", examples);
+    safetyOptions.check(this);
+    if (data == null && !safetyOptions.safety()) {
+      throw usage("--data or --safety is missing");
+    }
     if (output != null) {
       OutputFolder.requireNewOrEmpty(output);
     }
@@ -268,8 +402,11 @@ public final class EvaluateCommand extends BaseCommand {
     if (toxicity && (toxicityModel == null || toxicityLabel == null)) {
       throw usage("--metrics toxicity needs --toxicity-model and --toxicity-label");
     }
-    if (!toxicity && (toxicityModel != null || toxicityLabel != null)) {
-      throw usage("--toxicity-model and --toxicity-label need --metrics toxicity");
+    if (safetyOptions.safety() && (toxicityModel == null) != (toxicityLabel == null)) {
+      throw usage("--toxicity-model and --toxicity-label need each other");
+    }
+    if (!toxicity && !safetyOptions.safety() && (toxicityModel != null || toxicityLabel != null)) {
+      throw usage("--toxicity-model and --toxicity-label need --metrics toxicity or --safety");
     }
     if (metricNames.contains("loss") && common().loadsInt8()) {
       throw usage("--metrics loss needs --dtype float32 or bfloat16");
@@ -345,7 +482,7 @@ public final class EvaluateCommand extends BaseCommand {
             case "loss" ->
                 new LossMetric(
                     prompts,
-                    data.data().toString(),
+                    data.toString(),
                     promptOptions.maxSourceLength(),
                     promptOptions.truncate());
             case FactMetric.COLUMN -> new FactMetric();

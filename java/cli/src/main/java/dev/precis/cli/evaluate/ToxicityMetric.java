@@ -1,14 +1,8 @@
 package dev.precis.cli.evaluate;
 
-import dev.precis.Classifier;
 import dev.precis.T5;
-import dev.precis.alignment.reward.ClassifierReward;
-import dev.precis.alignment.reward.Completion;
-import dev.precis.alignment.reward.Score;
 import dev.precis.cli.common.Statistics;
 import dev.precis.data.Dialogue;
-import dev.precis.io.InvalidInputException;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 
@@ -19,25 +13,16 @@ import java.util.Locale;
 final class ToxicityMetric implements Metric, AutoCloseable {
   public static final String COLUMN = "toxicity";
 
-  private final ClassifierReward toxicity;
-  private final Classifier classifier;
-  private final String name;
+  private final ToxicityScorer scorer;
   private final String remark;
 
   /**
-   * Scores the dialogues; the metric closes the classifier.
+   * Scores the dialogues; the metric closes the scorer.
    *
-   * @param label that means toxic
-   * @throws InvalidInputException where the classifier has no such label, or reads prompts
+   * @param dialogues that are summarized
    */
-  public ToxicityMetric(Classifier classifier, String label, List<Dialogue> dialogues) {
-    this.classifier = classifier;
-    name = classifier.folder().toString();
-    toxicity = new ClassifierReward(classifier, label, ClassifierReward.Measure.PROBABILITY, null);
-    if (toxicity.template().readsPrompt()) {
-      throw new InvalidInputException(
-          name + " was trained to read prompts too, but toxicity is measured on the summary alone");
-    }
+  ToxicityMetric(ToxicityScorer scorer, List<Dialogue> dialogues) {
+    this.scorer = scorer;
     double[] said = scores(dialogues, dialogues.stream().map(Dialogue::dialogue).toList());
     remark =
         String.format(
@@ -49,11 +34,7 @@ final class ToxicityMetric implements Metric, AutoCloseable {
   }
 
   private double[] scores(List<Dialogue> dialogues, List<String> texts) {
-    List<Completion> completions = new ArrayList<>();
-    for (int i = 0; i < texts.size(); i++) {
-      completions.add(new Completion(dialogues.get(i).id(), "", texts.get(i), List.of()));
-    }
-    return toxicity.checked(completions).stream().mapToDouble(Score::value).toArray();
+    return scorer.scores(dialogues.stream().map(Dialogue::id).toList(), texts);
   }
 
   @Override
@@ -64,7 +45,7 @@ final class ToxicityMetric implements Metric, AutoCloseable {
   @Override
   public String settings() {
     return "%s: probability of '%s' in the summary alone, by %s; lower is better"
-        .formatted(COLUMN, toxicity.label(), name);
+        .formatted(COLUMN, scorer.label(), scorer.name());
   }
 
   @Override
@@ -84,6 +65,6 @@ final class ToxicityMetric implements Metric, AutoCloseable {
 
   @Override
   public void close() {
-    classifier.close();
+    scorer.close();
   }
 }

@@ -14,6 +14,7 @@ import dev.precis.cli.report.Result;
 import dev.precis.cli.report.RunReport;
 import dev.precis.evaluation.Calibration;
 import dev.precis.evaluation.PairedBootstrap.Interval;
+import dev.precis.evaluation.Proportion;
 import dev.precis.io.Json;
 import dev.precis.text.Tokenizer;
 import java.util.LinkedHashMap;
@@ -37,9 +38,6 @@ public record RewardReport(
     Calibration calibration,
     Map<String, ClassifierTrainer.ClassReport> classes,
     Cards cards) {
-
-  /** The normal distribution has 95 % within so many standard deviations. */
-  private static final double NORMAL_95 = 1.959963984540054;
 
   /** Returns the evaluation of a reward model on pairs. */
   static RewardReport of(
@@ -172,19 +170,9 @@ public record RewardReport(
     report.lastSection("Examples", cards.html());
   }
 
-  /**
-   * Returns the Wilson interval of the accuracy: with p the accuracy of n predictions and z = 1.96,
-   *
-   * <pre>
-   *   (p + z^2 / 2n +- z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n)
-   * </pre>
-   */
+  /** Returns the accuracy with its Wilson interval. */
   Interval accuracyInterval() {
-    double p = calibration.accuracy();
-    double square = NORMAL_95 * NORMAL_95 / count;
-    double half = NORMAL_95 * Math.sqrt(p * (1 - p) / count + square / (4 * count));
-    return new Interval(
-        p, (p + square / 2 - half) / (1 + square), (p + square / 2 + half) / (1 + square));
+    return Proportion.wilson(calibration.accuracy(), count);
   }
 
   private String classesHtml() {

@@ -262,7 +262,7 @@ final class EvaluateTest {
       value = {
         "--metrics toxicity                                | needs --toxicity-model and",
         "--metrics toxicity --toxicity-model roberta-tiny  | needs --toxicity-model and",
-        "--toxicity-label hate                             | need --metrics toxicity",
+        "--toxicity-label hate                             | need --metrics toxicity or --safety",
         "--metrics toxicity --toxicity-model roberta-tiny --toxicity-label toxic"
             + " | no label 'toxic'; its labels are: nothate, hate",
         "--metrics toxicity --toxicity-model t5-tiny --toxicity-label hate | not a RoBERTa",
