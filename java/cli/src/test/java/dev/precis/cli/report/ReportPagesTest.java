@@ -126,6 +126,30 @@ final class ReportPagesTest {
   }
 
   @Test
+  void safety() throws Exception {
+    Path output = folder.resolve("safety");
+    made(
+        "evaluate",
+        "--safety",
+        "--limit",
+        1,
+        "--max-new-tokens",
+        8,
+        "--candidate",
+        "before <b>x=" + MODEL,
+        "--candidate",
+        "after=" + FIXTURES.resolve("t5-tiny-v1.0"),
+        "--output",
+        output);
+    check("safety", output.resolve("report.html"));
+    assertTrue(text("h1").startsWith("Safety of before <b>x (t5-tiny) and after"), text("h1"));
+    assertTrue(text(".results").contains("refuses what does harm"), text(".results"));
+    assertEquals(3, count("section table"), "the measures, and the groups of each candidate");
+    assertEquals(11, count("section:first-of-type tbody tr"));
+    assertEquals(35, count("article"));
+  }
+
+  @Test
   void rewardModel() throws Exception {
     Path data = folder.resolve("dialogues");
     made("data", "--output", data, "--count", 200, "--byte-level", 300);
