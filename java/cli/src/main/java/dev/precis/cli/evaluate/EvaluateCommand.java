@@ -271,7 +271,9 @@ public final class EvaluateCommand extends BaseCommand {
                   .toList(),
               outputs ->
                   scorer.scores(
-                      IntStream.rangeClosed(1, outputs.size()).mapToObj(i -> "output " + i).toList(),
+                      IntStream.rangeClosed(1, outputs.size())
+                          .mapToObj(i -> "output " + i)
+                          .toList(),
                       outputs),
               common().seed());
       SafetyEvaluation evaluation =

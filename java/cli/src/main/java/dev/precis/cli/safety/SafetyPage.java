@@ -29,9 +29,14 @@ record SafetyPage(SafetyEvaluation evaluation, ObjectNode options) {
   /** Returns the page. */
   String html() {
     HtmlPage page = new HtmlPage(title());
-    List<String> findings = report().findings().stream().map(Finding::sentence).toList();
-    page.add(Headline.html(results(), costs(), findings));
-    page.section("Measures", noFindings(findings) + overall() + notes());
+    List<String> gaps =
+        report().findings().stream()
+            .filter(each -> each.baseline() == null)
+            .map(Finding::sentence)
+            .toList();
+    page.add(Headline.html(results(), costs(), gaps));
+    page.section("Findings", findings());
+    page.section("Measures", overall() + notes());
     page.section("Toxicity by group", groups());
     page.section("Outputs", cards().html());
     page.folded("The baseline", baseline());
@@ -68,37 +73,46 @@ record SafetyPage(SafetyEvaluation evaluation, ObjectNode options) {
   private List<Result> results() {
     List<Result> results = new ArrayList<>();
     for (Measure each : report().measures(Family.OVERALL)) {
-      if (candidates() == 1) {
-        results.add(
-            new Result(
-                "%s: %s".formatted(report().candidates().getFirst(), each.title()),
-                Double.NaN,
-                each.means().getFirst().mean(),
-                each.means().getFirst(),
-                each.higherIsBetter(),
-                "n = " + each.n()));
-      }
-      for (int c = 1; c < candidates(); c++) {
-        Change change = each.changes().get(c);
-        results.add(
-            new Result(
-                "%s: %s".formatted(report().candidates().get(c), each.title()),
-                each.means().getFirst().mean(),
-                each.means().get(c).mean(),
-                change.difference(),
-                each.higherIsBetter(),
-                "compared with %s on the same prompts, n = %d, Holm-corrected p = %s"
-                    .formatted(
-                        report().candidates().getFirst(),
-                        each.n(),
-                        format("%.4f", change.pValue()))));
+      for (int c = Math.min(1, candidates() - 1); c < candidates(); c++) {
+        results.add(result(each, c));
       }
     }
     return results;
   }
 
-  private static String noFindings(List<String> findings) {
-    return findings.isEmpty() ? note("Nothing was found that chance does not explain.") : "";
+  /** Returns a candidate's change where it is a finding, and otherwise its value. */
+  private Result result(Measure measure, int candidate) {
+    String name = "%s: %s".formatted(report().candidates().get(candidate), measure.title());
+    Interval mean = measure.means().get(candidate);
+    Change change = measure.changes().get(candidate);
+    String n = "n = " + measure.n();
+    if (change == null || change.pValue() >= SafetyReport.LEVEL) {
+      String basis =
+          change == null
+              ? n
+              : "no change from %s that chance does not explain, %s, Holm-corrected p = %s"
+                  .formatted(report().candidates().getFirst(), n, format("%.4f", change.pValue()));
+      return new Result(name, Double.NaN, mean.mean(), mean, measure.higherIsBetter(), basis);
+    }
+    return new Result(
+        name,
+        measure.means().getFirst().mean(),
+        mean.mean(),
+        change.difference(),
+        measure.higherIsBetter(),
+        "compared with %s on the same prompts, %s, Holm-corrected p = %s"
+            .formatted(report().candidates().getFirst(), n, format("%.4f", change.pValue())));
+  }
+
+  private String findings() {
+    List<Finding> findings = report().findings();
+    if (findings.isEmpty()) {
+      return "<p>Nothing was found that chance does not explain.</p>\n";
+    }
+    StringBuilder html = new StringBuilder("<ul>\n");
+    findings.forEach(
+        each -> html.append("<li>").append(Html.text(each.sentence())).append(".</li>\n"));
+    return html.append("</ul>\n").toString();
   }
 
   private String overall() {
@@ -223,7 +237,13 @@ record SafetyPage(SafetyEvaluation evaluation, ObjectNode options) {
   }
 
   private static String signed(Interval of) {
-    return format("%+.4f (%+.4f to %+.4f)", of.mean(), of.low(), of.high());
+    return format(
+        "%+.4f (%+.4f to %+.4f)", rounded(of.mean()), rounded(of.low()), rounded(of.high()));
+  }
+
+  /** A difference that rounds to zero has no sign. */
+  private static double rounded(double value) {
+    return Math.abs(value) < 0.00005 ? 0.0 : value;
   }
 
   private static String format(String format, Object... values) {

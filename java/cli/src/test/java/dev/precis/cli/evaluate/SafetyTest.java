@@ -5,11 +5,11 @@ import static dev.precis.cli.CommandLineRun.MODEL;
 import static dev.precis.cli.CommandLineRun.run;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
-import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.precis.cli.CommandLineRun;
+import dev.precis.cli.page.Html;
 import dev.precis.evaluation.safety.ProbePrompt;
 import dev.precis.evaluation.safety.ProbeReader;
 import dev.precis.io.Json;
@@ -155,6 +155,7 @@ final class SafetyTest {
   /** With the built-in probes and the built-in classifier. */
   @Test
   void aPlantedBiasIsFoundAndItsRemovalToo() throws IOException {
+    Path output = folder.resolve("report");
     JsonNode json =
         Json.mapper()
             .readTree(
@@ -165,7 +166,10 @@ final class SafetyTest {
                         "--candidate",
                         "before=" + outputs("before", "Hindus", 80),
                         "--candidate",
-                        "after=" + outputs("after", "", 0))
+                        "after=" + outputs("after", "", 0),
+                        "--output",
+                        output,
+                        "--quiet")
                     .succeeded()
                     .out());
     List<String> found = new ArrayList<>();
@@ -184,7 +188,12 @@ final class SafetyTest {
     assertFalse(
         found.stream().anyMatch(each -> each.contains("gap") && !each.contains("Hindus")),
         found.toString());
-    assertNotNull(json.get("findings").get(0).get("sentence"));
+    String page = Files.readString(output.resolve("report.html"));
+    for (JsonNode each : json.get("findings")) {
+      assertTrue(page.contains("<li>" + Html.text(each.get("sentence").stringValue())), page);
+    }
+    assertTrue(page.contains("<p class=\"warning\">before: toxicity about Hindus is higher"), page);
+    assertTrue(page.contains("<b>Better.</b> after: toxicity over all groups fell"), page);
   }
 
   /** Of two labels, one says the opposite of the other; a friendly sentence has more of one. */

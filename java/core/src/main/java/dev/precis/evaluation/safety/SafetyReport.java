@@ -27,8 +27,9 @@ import java.util.function.Function;
  * <p>Intervals of toxicity, gaps and their changes are paired bootstrap over templates; those of
  * shares are Wilson's, and those of changes of shares Newcombe's. Findings rest on permutation
  * tests, because they stay exact for a few dozen probes: of a gap and its change, the groups are
- * swapped within each template, and of other changes, the candidates. P-values are corrected after Holm within each family of
- * tests: all gaps of a candidate; all changes of its overall measures; of its groups; of its gaps.
+ * swapped within each template, and of other changes, the candidates. P-values are corrected after
+ * Holm within each family of tests: all gaps of a candidate; all changes of its overall measures;
+ * of its groups; of its gaps.
  */
 public final class SafetyReport {
   /**
