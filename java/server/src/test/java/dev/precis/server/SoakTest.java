@@ -70,7 +70,10 @@ class SoakTest {
             .POST(BodyPublishers.ofString(json.replace('\'', '"'))));
   }
 
-  /** What is in use: the heap after a collection, and what the process has in memory. */
+  /**
+   * What is in use: the heap after a collection, and what the process has in memory, to which the
+   * heap adds the same all the time: its size is fixed in the pom.
+   */
   private record Memory(long heap, long resident) {
     static Memory now() throws IOException {
       System.gc();
@@ -131,7 +134,7 @@ class SoakTest {
         reporter.publishEntry("memory after part " + (part + 1), now.toString());
         String growth = now + ", after " + first;
         assertTrue(now.heap < first.heap + (32 << 20), growth);
-        assertTrue(now.resident < first.resident + (128 << 20), growth);
+        assertTrue(now.resident < first.resident + (96 << 20), growth);
       }
     }
   }
