@@ -2,6 +2,7 @@ package dev.precis.spark;
 
 import dev.precis.io.InvalidInputException;
 import dev.precis.tensor.DType;
+import dev.precis.training.Trainable;
 import java.io.Serializable;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -16,6 +17,11 @@ import org.apache.spark.SparkFiles;
 record ModelKey(
     String folder, String adapter, DType dtype, String device, int threads, int batchRows)
     implements Serializable {
+
+  /** Names the instruction set and the weights that a model computes with. */
+  static String arithmetic(Trainable model, String weightsHash) {
+    return model.device().info().isa() + " and " + weightsHash;
+  }
 
   Path modelFolder() {
     return here(folder);

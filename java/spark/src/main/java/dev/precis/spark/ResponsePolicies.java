@@ -32,9 +32,10 @@ final class ResponsePolicies implements AutoCloseable {
 
     Policy(ResponseTask.Key key) {
       Path folder = ModelKey.here(key.model());
-      arithmetic = ModelFolder.weightsHash(folder);
       DeviceOptions device = new DeviceOptions().threads(key.threads()).isa(key.isa());
+      String hash = ModelFolder.weightsHash(folder);
       t5 = TrainableT5.lora(folder, key.lora(), key.dtype(), 0, 0, device);
+      arithmetic = ModelKey.arithmetic(t5, hash);
       generator = new ResponseGenerator(t5.model());
     }
 
@@ -52,8 +53,7 @@ final class ResponsePolicies implements AutoCloseable {
                   MemorySegment.copy(
                       parameters, 0, to, ValueLayout.JAVA_FLOAT, 0, parameters.length));
       t5.update();
-      return new ResponseTask.Outcome(
-          null, ResponseTask.arithmetic(t5, arithmetic), generator.sample(request));
+      return new ResponseTask.Outcome(null, arithmetic, generator.sample(request));
     }
 
     @Override

@@ -6,7 +6,6 @@ import dev.precis.generation.SampledTokens;
 import dev.precis.io.InvalidInputException;
 import dev.precis.lora.LoraConfig;
 import dev.precis.tensor.DType;
-import dev.precis.training.TrainableT5;
 import java.io.Serializable;
 import java.util.List;
 import org.apache.spark.api.java.function.Function;
@@ -21,7 +20,7 @@ record ResponseTask(Key key, Broadcast<float[]> parameters)
     implements Function<SamplingRequest, ResponseTask.Outcome> {
 
   /**
-   * What decides how the policy is loaded.
+   * The key of a loaded policy: tasks with the same one share its copies.
    *
    * @param isa null: the executor's best
    */
@@ -36,11 +35,6 @@ record ResponseTask(Key key, Broadcast<float[]> parameters)
    */
   record Outcome(String failure, String arithmetic, List<SampledTokens> samples)
       implements Serializable {}
-
-  /** Names the instruction set and the weights that a policy computes with. */
-  static String arithmetic(TrainableT5 policy, String weightsHash) {
-    return policy.device().info().isa() + " and " + weightsHash;
-  }
 
   @Override
   public Outcome call(SamplingRequest request) {

@@ -5,7 +5,6 @@ import dev.precis.alignment.policy.SamplingRequest;
 import dev.precis.checkpoint.ModelFolder;
 import dev.precis.generation.SampledTokens;
 import dev.precis.io.InvalidInputException;
-import dev.precis.tensor.Tensor;
 import dev.precis.training.TrainableT5;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -75,7 +74,8 @@ public final class SparkSampler implements ResponseSampler {
     }
     ResponseTask.Key key =
         new ResponseTask.Key(model, policy.adapter().config(), policy.dtype(), threads, isa);
-    Broadcast<float[]> parameters = context.broadcast(values(policy.parameters().values()));
+    MemorySegment values = policy.parameters().values().toHost();
+    Broadcast<float[]> parameters = context.broadcast(values.toArray(ValueLayout.JAVA_FLOAT));
     try {
       List<SamplingRequest> parts = parts(request);
       List<ResponseTask.Outcome> outcomes =
@@ -101,11 +101,6 @@ public final class SparkSampler implements ResponseSampler {
     return parts;
   }
 
-  private static float[] values(Tensor tensor) {
-    MemorySegment host = tensor.toHost();
-    return host.toArray(ValueLayout.JAVA_FLOAT);
-  }
-
   private List<SampledTokens> checked(ResponseTask.Outcome outcome, TrainableT5 policy) {
     if (outcome.failure() != null) {
       throw new InvalidInputException(outcome.failure());
@@ -113,7 +108,7 @@ public final class SparkSampler implements ResponseSampler {
     if (hash == null) {
       hash = ModelFolder.weightsHash(policy.folder());
     }
-    String own = ResponseTask.arithmetic(policy, hash);
+    String own = ModelKey.arithmetic(policy, hash);
     if (!own.equals(outcome.arithmetic())) {
       throw new InvalidInputException(
           "An executor computes with other instruction sets or weights than the driver (%s; %s): put the same model on all, and set isa to one that all have"

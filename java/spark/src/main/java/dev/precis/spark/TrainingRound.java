@@ -1,7 +1,6 @@
 package dev.precis.spark;
 
 import dev.precis.checkpoint.ModelFolder;
-import dev.precis.device.DeviceInfo;
 import dev.precis.device.DeviceOptions;
 import dev.precis.device.NativeException;
 import dev.precis.io.FileTree;
@@ -131,8 +130,7 @@ final class TrainingRound
         int port = ((InetSocketAddress) own.getLocalAddress()).getPort();
         Path folder = ModelKey.here(recipe.value().model());
         model = recipe.value().load(folder, new DeviceOptions().threads(threads).isa(isa));
-        DeviceInfo device = model.device().info();
-        String arithmetic = device.isa() + " and " + ModelFolder.weightsHash(folder);
+        String arithmetic = ModelKey.arithmetic(model, ModelFolder.weightsHash(folder));
         all = context.allGather(String.join("\n", OK, host, "" + port, secret(), arithmetic));
       } catch (InvalidInputException | NativeException e) {
         all = context.allGather("%s: %s".formatted(host, e.getMessage()));
