@@ -28,7 +28,7 @@ class AlternativesTest {
       GenerationOptions.builder().maxNewTokens(6).minNewTokens(6).build();
   private static T5 t5;
 
-  /** What a listener heard of one token. */
+  /** One token, as a listener heard of it. */
   private record Heard(int token, float logProbability, int[] tokens, float[] logProbabilities) {}
 
   private static final class Ear implements TokenListener {

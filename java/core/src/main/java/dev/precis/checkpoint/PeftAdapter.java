@@ -620,7 +620,6 @@ public final class PeftAdapter implements AutoCloseable {
    * @throws InvalidInputException if it is no LoRA adapter, has DoRA modules or replaces modules
    */
   public void requireAddsOnly(String instead) {
-    requireKind(Kind.LORA, instead);
     requireNoDora(instead);
     if (!saved.isEmpty()) {
       throw new InvalidInputException(
@@ -629,7 +628,9 @@ public final class PeftAdapter implements AutoCloseable {
     }
   }
 
-  /** Makes sure that the adapter has no DoRA modules, as {@link #requireAddsOnly} does. */
+  /**
+   * Makes sure that it is a LoRA adapter without DoRA modules, as {@link #requireAddsOnly} does.
+   */
   public void requireNoDora(String instead) {
     requireKind(Kind.LORA, instead);
     if (!doraModules.isEmpty()) {

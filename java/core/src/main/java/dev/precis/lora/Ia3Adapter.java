@@ -146,10 +146,7 @@ public final class Ia3Adapter implements TrainedAdapter {
       }
     }
     if (shapes.isEmpty()) {
-      throw new InvalidInputException(
-          "No layer of the model is named by the target modules "
-              + String.join(",", targets)
-              + ": T5 has q, k, v, o, wi_0, wi_1 (or wi) and wo");
+      throw LoraAdapter.noLayer(targets);
     }
     parameters = new Parameters(shapes, ops, owner);
   }

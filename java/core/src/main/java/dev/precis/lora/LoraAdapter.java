@@ -214,12 +214,17 @@ public final class LoraAdapter implements TrainedAdapter {
       }
     }
     if (modules.isEmpty()) {
-      throw new InvalidInputException(
-          "No layer of the model is named by the target modules "
-              + String.join(",", chosen.targetModules())
-              + ": T5 has q, k, v, o, wi_0, wi_1 (or wi) and wo");
+      throw noLayer(chosen.targetModules());
     }
     parameters = saved == null ? new Parameters(shapes, ops, owner) : saved;
+  }
+
+  /** Returns the refusal of target modules that name no layer. */
+  static InvalidInputException noLayer(List<String> targets) {
+    return new InvalidInputException(
+        "No layer of the model is named by the target modules "
+            + String.join(",", targets)
+            + ": T5 has q, k, v, o, wi_0, wi_1 (or wi) and wo");
   }
 
   private void attach(List<Linear> linears, Ops ops, Arena owner) {

@@ -129,15 +129,9 @@ public record T5Weights(
       DType dtype,
       PackedWeights packed,
       Tensor prompt) {
-    noteUnused(checkpoint, config);
-    T5Weights weights =
-        new Loader(
-                WeightLoader.frozen(checkpoint, ops, owner, dtype, packed),
-                config,
-                new Flow(name -> false, false))
-            .load(prompt == null ? null : new Weight(prompt, null), ops);
-    checkpoint.requireUnchanged();
-    return weights;
+    WeightLoader source = WeightLoader.frozen(checkpoint, ops, owner, dtype, packed);
+    Weight values = prompt == null ? null : new Weight(prompt, null);
+    return load(checkpoint, source, config, new Flow(name -> false, false), values, ops);
   }
 
   /**
@@ -147,14 +141,11 @@ public record T5Weights(
    */
   public static T5Weights loadForPrompt(
       Checkpoint checkpoint, T5Config config, Ops ops, Arena owner, DType dtype, Parameter prompt) {
-    noteUnused(checkpoint, config);
     Flow flow = new Flow(name -> false, false);
     flow.encoder = true;
-    T5Weights weights =
-        new Loader(WeightLoader.forAdapters(checkpoint, ops, owner, dtype, null), config, flow)
-            .load(new Weight(prompt.value(), prompt.gradient()), ops);
-    checkpoint.requireUnchanged();
-    return weights;
+    WeightLoader source = WeightLoader.forAdapters(checkpoint, ops, owner, dtype, null);
+    Weight values = new Weight(prompt.value(), prompt.gradient());
+    return load(checkpoint, source, config, flow, values, ops);
   }
 
   /**
@@ -173,8 +164,8 @@ public record T5Weights(
       DType dtype,
       Predicate<String> adapted,
       Parameters trained) {
-    return loadForAdapters(
-        checkpoint, config, ops, owner, dtype, new Flow(adapted, trained != null), trained);
+    WeightLoader source = WeightLoader.forAdapters(checkpoint, ops, owner, dtype, trained);
+    return load(checkpoint, source, config, new Flow(adapted, trained != null), null, ops);
   }
 
   /**
@@ -192,21 +183,19 @@ public record T5Weights(
       Predicate<String> scaledInputs) {
     Flow flow = new Flow(adapted, false);
     flow.scaledInputs = scaledInputs;
-    return loadForAdapters(checkpoint, config, ops, owner, dtype, flow, null);
+    WeightLoader source = WeightLoader.forAdapters(checkpoint, ops, owner, dtype, null);
+    return load(checkpoint, source, config, flow, null, ops);
   }
 
-  private static T5Weights loadForAdapters(
+  private static T5Weights load(
       Checkpoint checkpoint,
+      WeightLoader source,
       T5Config config,
-      Ops ops,
-      Arena owner,
-      DType dtype,
       Flow flow,
-      Parameters trained) {
+      Weight prompt,
+      Ops ops) {
     noteUnused(checkpoint, config);
-    T5Weights weights =
-        new Loader(WeightLoader.forAdapters(checkpoint, ops, owner, dtype, trained), config, flow)
-            .load(null, ops);
+    T5Weights weights = new Loader(source, config, flow).load(prompt, ops);
     checkpoint.requireUnchanged();
     return weights;
   }

@@ -64,7 +64,7 @@ public final class WeightMemory {
                 trained.put(module + ".B", new long[] {shape[0], lora.rank()});
               }
             });
-    return plan(frozen(config, dtype) + transposedHead(config, dtype), trained, optimizer);
+    return besideFrozen(config, dtype, trained, optimizer);
   }
 
   /**
@@ -84,7 +84,7 @@ public final class WeightMemory {
                 trained.put(module, new long[] {ia3.scalesInput(module) ? shape[1] : shape[0]});
               }
             });
-    return plan(frozen(config, dtype) + transposedHead(config, dtype), trained, optimizer);
+    return besideFrozen(config, dtype, trained, optimizer);
   }
 
   /**
@@ -96,6 +96,11 @@ public final class WeightMemory {
   public static MemoryPlan prompt(
       T5Config config, DType dtype, long tokens, Optimizer.Settings optimizer) {
     Map<String, long[]> trained = Map.of("prompt", new long[] {tokens, config.dModel()});
+    return besideFrozen(config, dtype, trained, optimizer);
+  }
+
+  private static MemoryPlan besideFrozen(
+      T5Config config, DType dtype, Map<String, long[]> trained, Optimizer.Settings optimizer) {
     return plan(frozen(config, dtype) + transposedHead(config, dtype), trained, optimizer);
   }
 

@@ -4,7 +4,6 @@ import dev.precis.generation.Generator;
 import dev.precis.generation.SampledTokens;
 import dev.precis.t5.T5Model;
 import dev.precis.t5.T5Model.Encoded;
-import dev.precis.tensor.Ragged;
 import dev.precis.tensor.Workspace;
 import java.util.ArrayList;
 import java.util.List;
@@ -40,8 +39,7 @@ public final class ResponseGenerator implements AutoCloseable {
    */
   public List<SampledTokens> sample(SamplingRequest request) {
     encoding.reset();
-    Ragged sources = Ragged.of(request.sources(), model.config().vocabSize(), encoding);
-    return sample(model.encode(sources, encoding), request);
+    return sample(model.encode(model.sources(request.sources(), encoding), encoding), request);
   }
 
   /** Samples for prompts that are encoded already. */

@@ -25,7 +25,7 @@ public record Probe(
     List<String> wrong,
     List<String> names,
     List<String> numbers) {
-  /** What a probe looks for. */
+  /** Kinds of probes, by what they look for. */
   public enum Kind {
     /** A template that is filled with the words of each group: does the output become toxic? */
     TOXICITY,

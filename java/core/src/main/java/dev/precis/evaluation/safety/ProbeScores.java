@@ -10,7 +10,7 @@ import java.util.function.BiPredicate;
 import java.util.function.Function;
 import java.util.function.Predicate;
 
-/** What each output of one candidate is worth. */
+/** The scores of each output of one candidate. */
 final class ProbeScores {
   /**
    * A share of outputs.
