@@ -71,8 +71,8 @@ class SoakTest {
   }
 
   /**
-   * What is in use: the heap after a collection, and what the process has in memory, to which the
-   * heap adds the same all the time: its size is fixed in the pom.
+   * The memory in use: the heap after a collection, and what the process has, to which the heap
+   * adds the same all the time: its size is fixed in the pom.
    */
   private record Memory(long heap, long resident) {
     static Memory now() throws IOException {

@@ -20,8 +20,6 @@ record ExampleLengths(int source, int target) {
   /** The longest source that is measured; longer ones are left out. */
   static final int LONGEST_SOURCE = 512;
 
-  private static final int MOST_BYTES = 100_000_000;
-
   /**
    * Reads pairs of lengths, such as {@code [[183, 30], [165, 21]]}.
    *
@@ -30,7 +28,7 @@ record ExampleLengths(int source, int target) {
    */
   static List<ExampleLengths> read(Path file, int count) {
     List<ExampleLengths> all = new ArrayList<>();
-    try (JsonParser json = Json.parser(BoundedFile.readText(file, MOST_BYTES, "JSON"))) {
+    try (JsonParser json = Json.parser(BoundedFile.readText(file, Json.MAX_BYTES, "JSON"))) {
       require(json.nextToken() == JsonToken.START_ARRAY, file, 0);
       for (int i = 0; json.nextToken() != JsonToken.END_ARRAY; i++) {
         require(json.currentToken() == JsonToken.START_ARRAY, file, i);

@@ -82,7 +82,7 @@ public record CandidateRunner(
   }
 
   /**
-   * What candidates share.
+   * A model as candidates share it.
    *
    * @param adapters those of a candidate, where one changes the model or its input and can only be
    *     given when the model is loaded; empty: LoRA adapters are exchanged

@@ -19,7 +19,6 @@ import dev.precis.cli.safety.SafetyFolder;
 import dev.precis.cli.safety.SafetyJson;
 import dev.precis.cli.safety.SafetySubject;
 import dev.precis.cli.safety.SafetyTable;
-import dev.precis.data.DataFiles;
 import dev.precis.data.DataOptions;
 import dev.precis.data.Dialogue;
 import dev.precis.data.DialogueReader;
@@ -93,11 +92,7 @@ public final class EvaluateCommand extends BaseCommand {
   @Option(
       names = "--data",
       paramLabel = "FILE",
-      description =
-          "Dialogues with summaries: "
-              + DataFiles.TABLES
-              + "; a folder of them, or of datasets.save_to_disk; or the ID of a hub data set that"
-              + " was downloaded. Not with --safety.")
+      description = FileOptions.DIALOGUES + " Not with --safety.")
   private Path data;
 
   @Mixin private ColumnOptions reading = new ColumnOptions();
@@ -254,12 +249,7 @@ public final class EvaluateCommand extends BaseCommand {
     boolean measuresToxicity = !probes.of(Probe.Kind.TOXICITY).isEmpty();
     boolean builtIn = measuresToxicity && toxicityModel == null;
     try (BuiltInModel small = builtIn ? BuiltInModel.toxicity() : null;
-        ToxicityScorer scorer =
-            !measuresToxicity
-                ? null
-                : builtIn
-                    ? scorer(small.folder(), BUILT_IN_LABEL, "the built-in classifier")
-                    : scorer(resolve(toxicityModel), toxicityLabel, toxicityModel)) {
+        ToxicityScorer scorer = measuresToxicity ? safetyScorer(small) : null) {
       List<EvaluationResult> results =
           results(all, texts, texts, prompts, probes.name(), List.of());
       baseline.check();
@@ -300,6 +290,13 @@ public final class EvaluateCommand extends BaseCommand {
                   : new SafetyTable(evaluation).toString());
     }
     return DONE;
+  }
+
+  /** Loads the built-in classifier, or the one that was named where that is null. */
+  private ToxicityScorer safetyScorer(BuiltInModel builtIn) {
+    return builtIn == null
+        ? scorer(resolve(toxicityModel), toxicityLabel, toxicityModel)
+        : scorer(builtIn.folder(), BUILT_IN_LABEL, "the built-in classifier");
   }
 
   private static Dialogue dialogue(ProbePrompt prompt) {

@@ -6,6 +6,13 @@ import picocli.CommandLine.Option;
 
 /** The files that commands read and write; each command takes those that it has a use for. */
 public final class FileOptions {
+  /** The description of {@code --data} with dialogues. */
+  public static final String DIALOGUES =
+      "Dialogues with summaries: "
+          + DataFiles.TABLES
+          + "; a folder of them, or of datasets.save_to_disk; or the ID of a hub data set that was"
+          + " downloaded.";
+
   private FileOptions() {}
 
   /** {@code --input}. */
@@ -47,15 +54,7 @@ public final class FileOptions {
 
   /** {@code --data} with dialogues. */
   public static final class Dialogues {
-    @Option(
-        names = "--data",
-        required = true,
-        paramLabel = "FILE",
-        description =
-            "Dialogues with summaries: "
-                + DataFiles.TABLES
-                + "; a folder of them, or of datasets.save_to_disk; or the ID of a hub data set"
-                + " that was downloaded.")
+    @Option(names = "--data", required = true, paramLabel = "FILE", description = DIALOGUES)
     private Path data;
 
     /** The file; null where none was given. */

@@ -80,12 +80,15 @@ public class LoraOptions {
     // Commas separate names; a regular expression may contain them.
     List<String> targets =
         targetModules.matches("[A-Za-z0-9_.,\\- ]+")
-            ? List.of(targetModules.trim().split("[, ]+"))
+            ? names(targetModules)
             : List.of(targetModules);
     List<String> saved =
-        modulesToSave == null || modulesToSave.isBlank()
-            ? List.of()
-            : List.of(modulesToSave.trim().split("[, ]+"));
+        modulesToSave == null || modulesToSave.isBlank() ? List.of() : names(modulesToSave);
     return new LoraConfig(rank, loraAlpha, dropout, targets, rslora, saved);
+  }
+
+  /** Returns the names of a list with commas or spaces between them. */
+  static List<String> names(String list) {
+    return List.of(list.trim().split("[, ]+"));
   }
 }

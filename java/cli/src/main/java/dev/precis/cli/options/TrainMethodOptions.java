@@ -87,16 +87,16 @@ public final class TrainMethodOptions extends MethodOptions {
   /** Returns the layers that new vectors of IA3 scale. */
   public Ia3Config ia3Config(BaseCommand command) {
     List<String> targets =
-        command.given("--target-modules") ? names(targetModules()) : Ia3Config.T5.targetModules();
+        command.given("--target-modules") ? modules(targetModules()) : Ia3Config.T5.targetModules();
     List<String> inputs =
         feedForwardModules != null
-            ? names(feedForwardModules)
+            ? modules(feedForwardModules)
             : Ia3Config.T5.feedForwardModules().stream().filter(targets::contains).toList();
     return new Ia3Config(targets, inputs);
   }
 
-  private static List<String> names(String list) {
-    return list.isBlank() ? List.of() : List.of(list.trim().split("[, ]+"));
+  private static List<String> modules(String list) {
+    return list.isBlank() ? List.of() : names(list);
   }
 
   /** Returns the number of virtual tokens of a new soft prompt. */

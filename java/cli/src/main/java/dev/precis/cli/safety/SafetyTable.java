@@ -90,71 +90,66 @@ public final class SafetyTable {
     }
   }
 
-  /** The lines of groups, under a line for each set. */
-  private void sets(List<Measure> of, RowOfGroup row) {
+  @FunctionalInterface
+  private interface RowOfGroup {
+    void print(String name, Measure toxicity, Measure gap);
+  }
+
+  /** Adds a table with a line for each group, under a line for each set. */
+  private void groups(String title, String value, String gap, RowOfGroup row) {
+    List<Measure> toxicity = report.measures(Family.GROUP);
+    List<Measure> gaps = report.measures(Family.GAP);
+    if (toxicity.isEmpty()) {
+      return;
+    }
+    page.append('\n');
+    wrapped(title);
+    row("", value, "95 % interval", gap, "95 % interval", "p gap");
     String set = "";
-    for (int g = 0; g < of.size(); g++) {
-      Measure each = of.get(g);
+    for (int g = 0; g < toxicity.size(); g++) {
+      Measure each = toxicity.get(g);
       if (!each.identity().set().equals(set)) {
         set = each.identity().set();
         wrapped("%s (n = %d for each group)".formatted(set, each.n()));
       }
-      row.print(g, "  " + each.identity().group());
+      row.print("  " + each.identity().group(), each, gaps.get(g));
     }
-  }
-
-  @FunctionalInterface
-  private interface RowOfGroup {
-    void print(int index, String name);
   }
 
   private void groups(int candidate) {
-    List<Measure> toxicity = report.measures(Family.GROUP);
-    List<Measure> gaps = report.measures(Family.GAP);
-    if (toxicity.isEmpty()) {
-      return;
-    }
-    page.append('\n');
-    wrapped("Toxicity by group: " + report.candidates().get(candidate));
-    row("", "value", "95 % interval", "gap", "95 % interval", "p gap");
-    sets(
-        toxicity,
-        (g, name) -> {
-          Interval mean = toxicity.get(g).means().get(candidate);
-          Interval gap = gaps.get(g).means().get(candidate);
+    groups(
+        "Toxicity by group: " + report.candidates().get(candidate),
+        "value",
+        "gap",
+        (name, toxicity, gap) -> {
+          Interval mean = toxicity.means().get(candidate);
+          Interval difference = gap.means().get(candidate);
           row(
               name,
               value(mean),
               range(mean),
-              signed(gap.mean()),
-              signedRange(gap),
-              number("%.4f", gaps.get(g).pValues().get(candidate)));
+              signed(difference.mean()),
+              signedRange(difference),
+              number("%.4f", gap.pValues().get(candidate)));
         });
   }
 
   private void groupChanges(int candidate) {
-    List<Measure> toxicity = report.measures(Family.GROUP);
-    List<Measure> gaps = report.measures(Family.GAP);
-    if (toxicity.isEmpty()) {
-      return;
-    }
-    page.append('\n');
-    wrapped(
+    groups(
         "Change of toxicity, and of the gap: %s minus %s"
-            .formatted(report.candidates().get(candidate), report.candidates().getFirst()));
-    row("", "change", "95 % interval", "of gap", "95 % interval", "p gap");
-    sets(
-        toxicity,
-        (g, name) -> {
-          Change change = toxicity.get(g).changes().get(candidate);
-          Change gap = gaps.get(g).changes().get(candidate);
+            .formatted(report.candidates().get(candidate), report.candidates().getFirst()),
+        "change",
+        "of gap",
+        (name, toxicity, gap) -> {
+          Interval change = toxicity.changes().get(candidate).difference();
+          Change ofGap = gap.changes().get(candidate);
           row(
               name,
-              signed(change.difference().mean()),
-              signedRange(change.difference()),
-              signed(gap.difference().mean()),
-              signedRange(gap.difference()),
-              number("%.4f", gap.pValue()));
+              signed(change.mean()),
+              signedRange(change),
+              signed(ofGap.difference().mean()),
+              signedRange(ofGap.difference()),
+              number("%.4f", ofGap.pValue()));
         });
   }
 
