@@ -39,6 +39,9 @@ record ExampleLengths(int source, int target) {
           all.add(new ExampleLengths(source, target));
         }
       }
+      if (json.nextToken() != null) {
+        throw new InvalidInputException(file + " goes on after the list of lengths");
+      }
     } catch (JacksonException e) {
       throw Json.invalid(file.toString(), e);
     }

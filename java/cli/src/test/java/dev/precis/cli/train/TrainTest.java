@@ -456,8 +456,12 @@ final class TrainTest {
     }
     Files.writeString(file, "[[513, 5]]");
     assertTrue(lengths(file, 3).err().contains("has no example"));
-    Files.writeString(file, "[[5, 5");
-    assertTrue(lengths(file, 3).err().contains("is not valid JSON"));
+    for (String wrong : List.of("[[5, 5", "[[5, 5]] x")) {
+      Files.writeString(file, wrong);
+      assertTrue(lengths(file, 3).err().contains("is not valid JSON"), wrong);
+    }
+    Files.writeString(file, "[[5, 5]] []");
+    assertTrue(lengths(file, 3).err().contains("goes on after the list of lengths"));
   }
 
   private static CommandLineRun lengths(Path file, int examples) {
