@@ -175,9 +175,9 @@ public final class AlignmentRace {
         mean(losses.path(0).path("scores"), "token_loss")
             - mean(losses.path(1).path("scores"), "token_loss");
     values.add("%.6f".formatted(divergence));
-    // "real user system", as Bash prints it.
-    String[] times =
-        Files.readString(run.resolveSibling(run.getFileName() + ".time")).split("\\s+");
+    // The last line is "real user system", as Bash prints it, after the notes of the commands.
+    Path file = run.resolveSibling(run.getFileName() + ".time");
+    String[] times = Files.readAllLines(file).getLast().split(" ");
     double seconds = Double.parseDouble(times[1]) + Double.parseDouble(times[2]);
     values.add("%.1f".formatted(seconds));
     return String.join(",", values);
