@@ -6,7 +6,9 @@
 //
 //   matmul_bench [--threads T] [--isa NAME] [--rounds R] [--only TEXT]
 
+#if defined(__x86_64__)
 #include <immintrin.h>
+#endif
 #include <sched.h>
 #include <time.h>
 
@@ -48,6 +50,7 @@ double best(const std::vector<double>& v) { return *std::min_element(v.begin(), 
 constexpr int kChains = 12;
 constexpr int64_t kSteps = 1000000;
 
+#if defined(__x86_64__)
 __attribute__((target("avx2,fma"), noinline)) double fma256() {
   __m256 a[kChains], x = _mm256_set1_ps(0.5f), y = _mm256_set1_ps(0.25f);
   for (auto& v : a) v = _mm256_setzero_ps();
@@ -80,6 +83,7 @@ PRECIS_PEAK512(bf16_512, "avx512f,avx512bf16", __m512, _mm512_setzero_ps(), _mm5
 PRECIS_PEAK512(vnni512, "avx512f,avx512vnni", __m512i, _mm512_setzero_si512(),
                _mm512_set1_epi32(0x01010101), _mm512_dpbusd_epi32(v, x, x), 128.0)
 #undef PRECIS_PEAK512
+#endif
 
 struct Peaks {
   double flops[3] = {};  // by kWeightTypes, one core
@@ -126,6 +130,7 @@ double read_bandwidth(int threads) {
 
 Peaks measure_peaks(int threads) {
   Peaks peaks;
+#if defined(__x86_64__)
   __builtin_cpu_init();
   auto best = [](double (*f)()) {
     double most = 0;
@@ -139,6 +144,7 @@ Peaks measure_peaks(int threads) {
   }
   if (__builtin_cpu_supports("avx512bf16")) peaks.flops[1] = best(bf16_512);
   if (__builtin_cpu_supports("avx512vnni")) peaks.flops[2] = best(vnni512);
+#endif
   alone() = threads == 1;
   peaks.bytes = read_bandwidth(threads);
   return peaks;

@@ -91,7 +91,8 @@ typedef struct precis_context_args {
   int32_t device;       /* precis_device */
   int32_t device_index; /* which GPU; 0 on the CPU */
   int32_t threads;      /* 0: one for each physical core this process may use */
-  const char* isa;      /* "portable", "avx2", "avx512", "avx512_bf16"; NULL: the best available */
+  const char* isa;      /* x86-64: "avx2", "avx512", "avx512_bf16"; aarch64: "neon", "neon_dotprod",
+                           "neon_bf16"; "portable"; NULL: the best available */
   const char* matmul; /* "native" or "onednn"; NULL: whichever measured faster on this processor */
   int32_t many_rows;  /* CUDA: products have many rows, as in training, and cuBLASLt computes them
                          where it can be loaded */
@@ -113,7 +114,7 @@ typedef struct precis_context_info {
   char onednn_version[64]; /* empty if oneDNN could not be loaded */
   char onednn_path[512];
   char onednn_error[512]; /* the reason why it could not be loaded */
-  char cores[256];        /* the cores that the threads are pinned to, as "0,1" */
+  char cores[256];        /* the cores that the threads are pinned to, as "0,1"; empty on macOS */
   /* The following, but for replays, describe a GPU; they are 0 and empty on the CPU. */
   int32_t device_index;
   int32_t driver_version;     /* the CUDA version that the driver supports, as 13000 */

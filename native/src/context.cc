@@ -22,7 +22,9 @@ void fail(precis_status status, const char* format, ...) {
 void* map_pages(size_t bytes) {
   void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return nullptr;
+#if defined(MADV_HUGEPAGE)
   if (bytes >= (size_t{2} << 20)) (void)madvise(memory, bytes, MADV_HUGEPAGE);
+#endif
   return memory;
 }
 

@@ -71,7 +71,8 @@ void expect_right(const TestContext& context, const Problem& p, Random& random, 
   attention_backward_ref(want.args);
   EXPECT_OK(context, precis_attention_backward(context, &got.args));
   // p and ds are rounded to bfloat16 before they are multiplied, and so is a float32 dout.
-  const bool rounds = p.dtype == PRECIS_BFLOAT16 && context.isa() == std::string("avx512_bf16");
+  const std::string isa = context.isa();
+  const bool rounds = p.dtype == PRECIS_BFLOAT16 && (isa == "avx512_bf16" || isa == "neon_bf16");
   const double share = rounds ? 8e-3 : 3e-6;
   // The magnitude of dout . v, of which differences are taken.
   const double least = std::sqrt(static_cast<double>(p.head_dim));
@@ -377,7 +378,7 @@ int main() {
     }
     expect_refusals(context);
   }
-  for (const char* isa : {"portable", "avx2", "avx512", "avx512_bf16"}) {
+  for (const char* isa : kIsas) {
     for (int32_t dtype : {PRECIS_FLOAT32, PRECIS_BFLOAT16}) {
       for (bool causal : {false, true}) {
         for (float dropout : {0.0f, 0.1f}) expect_invariant(isa, dtype, causal, dropout);

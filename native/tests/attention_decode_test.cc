@@ -290,7 +290,7 @@ int main() {
     }
     expect_refusals(context);
   }
-  for (const char* isa : {"portable", "avx2", "avx512", "avx512_bf16"}) {
+  for (const char* isa : kIsas) {
     for (int32_t dtype : {PRECIS_FLOAT32, PRECIS_BFLOAT16}) {
       expect_invariant(isa, dtype, true, false);
       for (bool shared : {false, true}) expect_invariant(isa, dtype, false, shared);

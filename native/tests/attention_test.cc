@@ -255,7 +255,7 @@ int main() {
     }
     expect_refusals(context);
   }
-  for (const char* isa : {"portable", "avx2", "avx512", "avx512_bf16"}) {
+  for (const char* isa : kIsas) {
     for (int32_t dtype : {PRECIS_FLOAT32, PRECIS_BFLOAT16}) {
       for (bool causal : {false, true}) {
         for (float dropout : {0.0f, 0.1f}) expect_invariant(isa, dtype, causal, dropout);

@@ -1,7 +1,9 @@
 // Tests contexts: the arguments that they refuse, and that they release threads, affinity and
 // memory.
 
+#if defined(__linux__)
 #include <sched.h>
+#endif
 
 #include <atomic>
 #include <thread>
@@ -10,7 +12,52 @@
 
 using namespace precis;
 
+namespace {
+
+// The affinity of the calling thread. Where threads cannot be pinned, nothing can be said of it.
+struct Affinity {
+#if defined(__linux__)
+  cpu_set_t set;
+  Affinity() { sched_getaffinity(0, sizeof set, &set); }
+  bool pinned() const { return CPU_COUNT(&set) == 1; }
+  bool operator==(const Affinity& other) const { return CPU_EQUAL(&set, &other.set); }
+#else
+  bool pinned() const { return true; }
+  bool operator==(const Affinity&) const { return true; }
+#endif
+};
+
+// The instruction sets of this kind of processor are known, those of other kinds are not, and the
+// basic ones are there. Prints those that the other tests run with.
+void test_instruction_sets() {
+  std::string here;
+  for (const std::string isa : kIsas) {
+    const TestContext context(isa.c_str(), 1);
+    const bool arm = isa.rfind("neon", 0) == 0, x86 = isa.rfind("avx", 0) == 0;
+#if defined(__aarch64__)
+    const bool known = !x86, must = !x86 && (isa == "neon" || !arm);
+#elif defined(__x86_64__)
+    const bool known = !arm, must = !arm && !x86;
+#else
+    const bool known = !arm && !x86, must = known;
+#endif
+    if (known) {
+      EXPECT(context.status() == PRECIS_OK || (!must && context.status() == PRECIS_UNSUPPORTED),
+             "%s: %s", isa.c_str(), context.error().c_str());
+    } else {
+      EXPECT(context.status() == PRECIS_INVALID_ARGUMENT &&
+                 context.error().find("is not one of") != std::string::npos,
+             "%s: %s", isa.c_str(), context.error().c_str());
+    }
+    if (context.status() == PRECIS_OK) here += " " + isa;
+  }
+  std::printf("instruction sets:%s\n", here.c_str());
+}
+
+}  // namespace
+
 int main() {
+  test_instruction_sets();
   EXPECT(precis_context_create(nullptr, nullptr) == PRECIS_INVALID_ARGUMENT);
   TestContext nonsense("sse17", 1);
   EXPECT(nonsense.status() == PRECIS_INVALID_ARGUMENT);
@@ -18,28 +65,23 @@ int main() {
   EXPECT(TestContext(nullptr, -1).status() == PRECIS_INVALID_ARGUMENT);
   precis_context_destroy(nullptr);
 
-  cpu_set_t before, during, after;
-  sched_getaffinity(0, sizeof before, &before);
+  const Affinity before;
   {
     TestContext context(nullptr, 2);
     GuardedTensor x(PRECIS_FLOAT32, {64, 4096}), y(PRECIS_BFLOAT16, {64, 4096});
     x.fill(1.5f);
     precis_convert_args args = {x, y};
     EXPECT_OK(context, precis_convert(context, &args));
-    sched_getaffinity(0, sizeof during, &during);
-    EXPECT(CPU_COUNT(&during) == 1);
+    EXPECT(Affinity().pinned());
     // Another thread uses the context: the first one gets its affinity back.
     std::thread([&] { EXPECT_OK(context, precis_convert(context, &args)); }).join();
-    sched_getaffinity(0, sizeof after, &after);
-    EXPECT(CPU_EQUAL(&before, &after));
+    EXPECT(Affinity() == before);
     // A caller that synchronizes gets its affinity back too; the next operation pins it again.
     for (int i = 0; i < 2; i++) {
       EXPECT_OK(context, precis_convert(context, &args));
-      sched_getaffinity(0, sizeof during, &during);
-      EXPECT(CPU_COUNT(&during) == 1);
+      EXPECT(Affinity().pinned());
       EXPECT_OK(context, precis_synchronize(context));
-      sched_getaffinity(0, sizeof after, &after);
-      EXPECT(CPU_EQUAL(&before, &after));
+      EXPECT(Affinity() == before);
     }
 
     precis_context_info info;
@@ -88,8 +130,7 @@ int main() {
   }
   // Destroying a context restores the affinity of its last caller, which is not this thread: this
   // thread's affinity is unchanged.
-  sched_getaffinity(0, sizeof after, &after);
-  EXPECT(CPU_EQUAL(&before, &after));
+  EXPECT(Affinity() == before);
   for (int i = 0; i < 200; i++) EXPECT(TestContext(nullptr, 2).status() == PRECIS_OK);
   return test_result();
 }

@@ -134,7 +134,7 @@ void test_finite_differences() {
 void test_blocks() {
   Random random(3);
   constexpr int64_t kRows = 330, kWidth = 12, kTokens = 32999;
-  for (const char* isa : {"portable", "avx2", "avx512", "avx512_bf16"}) {
+  for (const char* isa : kIsas) {
     TestContext one(isa, 1), two(isa, 2);
     if (one.status() != PRECIS_OK) continue;
     for (int32_t dtype : kLogitTypes) {

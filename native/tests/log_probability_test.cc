@@ -158,7 +158,7 @@ void test_finite_differences() {
 void test_blocks() {
   Random random(3);
   const LogitShape s = {200, 12, 32999};  // with dw a block has 127 rows at most
-  for (const char* isa : {"portable", "avx2", "avx512", "avx512_bf16"}) {
+  for (const char* isa : kIsas) {
     TestContext one(isa, 1), two(isa, 2);
     if (one.status() != PRECIS_OK) continue;
     for (int32_t dtype : kLogitTypes) {

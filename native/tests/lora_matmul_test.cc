@@ -172,12 +172,7 @@ void test_batches() {
   constexpr int64_t kRows = 70, kInputs = 767, kOutputs = 250, kRanks = 48;
   const std::vector<precis_lora_segment> segments = {{0, 100, 0, 16, 2, 0},
                                                      {150, 250, 16, 48, 0.5f, 0}};
-  struct Engine {
-    const char *isa, *matmul;
-  };
-  for (const Engine& e :
-       {Engine{"portable", "native"}, Engine{"avx2", "native"}, Engine{"avx512", "native"},
-        Engine{"avx512_bf16", "native"}, Engine{nullptr, nullptr}, Engine{nullptr, "onednn"}}) {
+  for (const Engine& e : all_engines()) {
     TestContext one(e.isa, 1, e.matmul), two(e.isa, 2, e.matmul);
     if (one.status() != PRECIS_OK) continue;
     for (int32_t dtype : {PRECIS_FLOAT32, PRECIS_BFLOAT16, PRECIS_INT8}) {
@@ -234,7 +229,7 @@ void test_batches() {
 void test_row_adapters() {
   Random random(6);
   constexpr int64_t kInputs = 767, kOutputs = 250, kRanks = 16;
-  for (const char* isa : {"portable", "avx2", "avx512", "avx512_bf16"}) {
+  for (const char* isa : kIsas) {
     TestContext one(isa, 1, "native"), two(isa, 2, "native");
     if (one.status() != PRECIS_OK) continue;
     for (int32_t dtype : {PRECIS_FLOAT32, PRECIS_BFLOAT16, PRECIS_INT8}) {
@@ -314,12 +309,7 @@ void test_row_adapters() {
 void test_adapter_per_row() {
   Random random(7);
   constexpr int64_t kInputs = 133, kOutputs = 150;
-  struct Engine {
-    const char *isa, *matmul;
-  };
-  for (const Engine& e :
-       {Engine{"portable", "native"}, Engine{"avx2", "native"}, Engine{"avx512", "native"},
-        Engine{"avx512_bf16", "native"}, Engine{nullptr, "onednn"}}) {
+  for (const Engine& e : all_engines()) {
     TestContext one(e.isa, 1, e.matmul), two(e.isa, 2, e.matmul);
     if (one.status() != PRECIS_OK) continue;
     for (int32_t dtype : {PRECIS_FLOAT32, PRECIS_BFLOAT16, PRECIS_INT8}) {

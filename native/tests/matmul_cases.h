@@ -24,6 +24,19 @@ inline void add_onednn(std::vector<TestContext>& contexts) {
   }
 }
 
+// Each instruction set with its own kernels, then the best one with what is used by default (nullptr)
+// and with oneDNN. A context may be refused.
+struct Engine {
+  const char *isa, *matmul;
+};
+inline std::vector<Engine> all_engines() {
+  std::vector<Engine> engines;
+  for (const char* isa : kIsas) engines.push_back({isa, "native"});
+  engines.push_back({nullptr, nullptr});
+  engines.push_back({nullptr, "onednn"});
+  return engines;
+}
+
 // Up to four parts of weights with gaps between their rows, and the packed matrix.
 class Weights {
  public:

@@ -88,12 +88,7 @@ void test_large(std::vector<TestContext>& contexts) {
 void test_batches() {
   Random random(3);
   constexpr int64_t kRows = 70, kInputs = 1111, kOutputs = 200;
-  struct Engine {
-    const char *isa, *matmul;
-  };
-  for (const Engine& e :
-       {Engine{"portable", "native"}, Engine{"avx2", "native"}, Engine{"avx512", "native"},
-        Engine{"avx512_bf16", "native"}, Engine{nullptr, nullptr}, Engine{nullptr, "onednn"}}) {
+  for (const Engine& e : all_engines()) {
     TestContext one(e.isa, 1, e.matmul), two(e.isa, 2, e.matmul), three(e.isa, 3, e.matmul);
     if (one.status() != PRECIS_OK) continue;
     for (int32_t dtype : kWeightTypes) {

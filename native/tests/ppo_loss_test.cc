@@ -290,7 +290,7 @@ void test_ties(std::vector<TestContext>& contexts) {
 void test_blocks() {
   Random random(4);
   const LogitShape s = {280, 12, 32999};  // with dw a block has 254 rows at most
-  for (const char* isa : {"portable", "avx2", "avx512", "avx512_bf16"}) {
+  for (const char* isa : kIsas) {
     TestContext one(isa, 1), two(isa, 2);
     if (one.status() != PRECIS_OK) continue;
     for (int32_t dtype : kLogitTypes) {

@@ -108,10 +108,14 @@ class TestContext {
   std::string error_;
 };
 
+// The instruction sets of all processors; a context of another processor's is refused.
+constexpr const char* kIsas[] = {"portable", "avx2",         "avx512",   "avx512_bf16",
+                                 "neon",     "neon_dotprod", "neon_bf16"};
+
 // Returns one context with one thread and one with two, for each instruction set of this processor.
 inline std::vector<TestContext> all_contexts() {
   std::vector<TestContext> contexts;
-  for (const char* isa : {"portable", "avx2", "avx512", "avx512_bf16"}) {
+  for (const char* isa : kIsas) {
     for (int threads : {1, 2}) {
       TestContext context(isa, threads);
       if (context.status() == PRECIS_OK) contexts.push_back(std::move(context));

@@ -99,7 +99,7 @@ void test_large(std::vector<TestContext>& contexts) {
 void test_bits() {
   Random random(3);
   constexpr int64_t kRows = 531, kOutputs = 211, kInputs = 170;
-  for (const char* isa : {"portable", "avx2", "avx512", "avx512_bf16"}) {
+  for (const char* isa : kIsas) {
     TestContext one(isa, 1), two(isa, 2), three(isa, 3);
     if (one.status() != PRECIS_OK) continue;
     for (int32_t dtype : kTypes) {

@@ -109,6 +109,68 @@ static inline void store_halves(IntVec a, int16_t* to) {
       _mm_unpacklo_epi64(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1)));
 }
 
+#elif defined(PRECIS_NEON)
+
+struct IntVec {
+  uint32x4_t low, high;
+  static inline IntVec zero() { return set1(0); }
+  static inline IntVec load(const void* p) {
+    const auto* bytes = static_cast<const uint8_t*>(p);
+    return {vreinterpretq_u32_u8(vld1q_u8(bytes)), vreinterpretq_u32_u8(vld1q_u8(bytes + 16))};
+  }
+  static inline IntVec set1(uint32_t x) { return {vdupq_n_u32(x), vdupq_n_u32(x)}; }
+  inline void store(void* p) const {
+    auto* bytes = static_cast<uint8_t*>(p);
+    vst1q_u8(bytes, vreinterpretq_u8_u32(low));
+    vst1q_u8(bytes + 16, vreinterpretq_u8_u32(high));
+  }
+};
+static inline Vec as_float(IntVec a) {
+  return {vreinterpretq_f32_u32(a.low), vreinterpretq_f32_u32(a.high)};
+}
+static inline Vec to_float(IntVec a) {
+  return {vcvtq_f32_s32(vreinterpretq_s32_u32(a.low)),
+          vcvtq_f32_s32(vreinterpretq_s32_u32(a.high))};
+}
+static inline IntVec subtract_128(IntVec a, IntVec b) {
+  return {vsubq_u32(a.low, vshlq_n_u32(b.low, 7)), vsubq_u32(a.high, vshlq_n_u32(b.high, 7))};
+}
+static inline IntVec low_halves_up(IntVec a) {
+  return {vshlq_n_u32(a.low, 16), vshlq_n_u32(a.high, 16)};
+}
+static inline IntVec high_halves(IntVec a) {
+  const uint32x4_t upper = vdupq_n_u32(0xffff0000u);
+  return {vandq_u32(a.low, upper), vandq_u32(a.high, upper)};
+}
+static inline IntVec even_bytes(IntVec a) {
+  const auto widen = [](uint32x4_t x) {
+    return vreinterpretq_u32_s16(vshrq_n_s16(vshlq_n_s16(vreinterpretq_s16_u32(x), 8), 8));
+  };
+  return {widen(a.low), widen(a.high)};
+}
+static inline IntVec odd_bytes(IntVec a) {
+  const auto widen = [](uint32x4_t x) {
+    return vreinterpretq_u32_s16(vshrq_n_s16(vreinterpretq_s16_u32(x), 8));
+  };
+  return {widen(a.low), widen(a.high)};
+}
+static inline IntVec dot16(IntVec acc, IntVec x, IntVec w) {
+  const auto dot = [](uint32x4_t sum, uint32x4_t a, uint32x4_t b) {
+    const int16x8_t p = vreinterpretq_s16_u32(a), q = vreinterpretq_s16_u32(b);
+    const int32x4_t pairs =
+        vpaddq_s32(vmull_s16(vget_low_s16(p), vget_low_s16(q)), vmull_high_s16(p, q));
+    return vaddq_u32(sum, vreinterpretq_u32_s32(pairs));
+  };
+  return {dot(acc.low, x.low, w.low), dot(acc.high, x.high, w.high)};
+}
+static inline IntVec bits(Vec a) {
+  return {vreinterpretq_u32_f32(a.low), vreinterpretq_u32_f32(a.high)};
+}
+static inline void store_bytes(IntVec a, int8_t* to) {
+  const uint16x8_t halves = vmovn_high_u32(vmovn_u32(a.low), a.high);
+  vst1_s8(to, vreinterpret_s8_u8(vmovn_u16(halves)));
+}
+
 #else
 
 struct IntVec {
@@ -204,6 +266,28 @@ struct DotBfloat16 {
   }
 };
 
+#elif defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC) && defined(PRECIS_NEON)
+
+// BFDOT adds the two products and the sum in a fixed order, each rounded to odd, whose mean error is
+// zero as that of rounding to nearest.
+struct DotBfloat16 {
+  using Acc = Vec;
+  static constexpr int32_t kX = PRECIS_BFLOAT16;
+  static constexpr int kInputs = 2, kXBytes = 4, kParts = 1;
+  template <int P>
+  static inline IntVec weights(const uint32_t* w) {
+    return IntVec::load(w);
+  }
+  template <int P>
+  static inline IntVec input(const char* x) {
+    return IntVec::set1(load_as<uint32_t>(x));
+  }
+  static inline Vec dot(Vec a, IntVec x, IntVec w) {
+    return {vbfdotq_f32(a.low, vreinterpretq_bf16_u32(w.low), vreinterpretq_bf16_u32(x.low)),
+            vbfdotq_f32(a.high, vreinterpretq_bf16_u32(w.high), vreinterpretq_bf16_u32(x.high))};
+  }
+};
+
 #else
 
 // x is rounded to bfloat16 but kept as float32; its two neighbors are multiplied in turn.
@@ -225,11 +309,15 @@ struct DotBfloat16 {
 
 #endif
 
-// x is unsigned, with 128 for zero. That adds 128 times the sum of the weights, which is subtracted
-// at the end. All of it is modulo 2^32.
-struct UnsignedInputs {
+// x in bytes, which have no room for outliers.
+struct ByteInputs {
   static constexpr int32_t kX = -1;
   static constexpr int kInputs = 4, kXBytes = 4;
+};
+
+// x is unsigned, with 128 for zero. That adds 128 times the sum of the weights, which is subtracted
+// at the end. All of it is modulo 2^32.
+struct UnsignedInputs : ByteInputs {
   static inline IntVec finish(IntVec a, const int32_t* sums) {
     return subtract_128(a, IntVec::load(sums));
   }
@@ -256,6 +344,42 @@ struct DotInt8 : UnsignedInputs {
   static inline IntVec dot(IntVec a, IntVec x, IntVec w) {
     __asm__("vpdpbusd %2, %1, %0" : "+v"(a.v) : "v"(x.v), "vm"(w.v));
     return a;
+  }
+};
+
+#elif defined(PRECIS_NEON)
+
+struct DotInt8 : ByteInputs {
+  using Acc = IntVec;
+  static constexpr int kParts = 1;
+  template <int P>
+  static inline IntVec weights(const uint32_t* w) {
+    return IntVec::load(w);
+  }
+  template <int P>
+  static inline IntVec input(const char* x) {
+    return IntVec::set1(load_as<uint32_t>(x));
+  }
+  static inline IntVec dot(IntVec a, IntVec x, IntVec w) {
+    return {dot4(a.low, x.low, w.low), dot4(a.high, x.high, w.high)};
+  }
+  static inline IntVec finish(IntVec a, const int32_t*) { return a; }
+  static inline void put(Vec x, Vec inverse, char* row, int64_t k) {
+    store_bytes(quantise(x, inverse, 0), reinterpret_cast<int8_t*>(row) + k);
+  }
+
+ private:
+  static inline uint32x4_t dot4(uint32x4_t a, uint32x4_t x, uint32x4_t w) {
+    const int32x4_t sum = vreinterpretq_s32_u32(a);
+    const int8x16_t p = vreinterpretq_s8_u32(x), q = vreinterpretq_s8_u32(w);
+#if defined(__ARM_FEATURE_DOTPROD)
+    return vreinterpretq_u32_s32(vdotq_s32(sum, q, p));
+#else
+    // Weights are at least -127, so that two products fit in 16 bits.
+    const int16x8_t pairs =
+        vpaddq_s16(vmull_s8(vget_low_s8(p), vget_low_s8(q)), vmull_high_s8(p, q));
+    return vreinterpretq_u32_s32(vpadalq_s16(sum, pairs));
+#endif
   }
 };
 

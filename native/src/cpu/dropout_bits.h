@@ -85,6 +85,55 @@ static inline uint64_t dropout_bits(uint64_t seed, uint64_t offset, uint64_t ind
   }
   return bits;
 }
+#elif defined(PRECIS_NEON)
+static inline uint64_t dropout_bits(uint64_t seed, uint64_t offset, uint64_t index,
+                                    uint32_t threshold) {
+  constexpr int kVecs = 4;  // of 32-bit lanes make 16 counters
+  const Philox counter = dropout_counter(offset, index);
+  constexpr uint32_t kLanes[4] = {0, 1, 2, 3};
+  uint32x4_t c[4][kVecs];
+#pragma GCC unroll 4
+  for (int v = 0; v < kVecs; v++) {
+    c[0][v] = vaddq_u32(vdupq_n_u32(counter.word[0] + 4 * v), vld1q_u32(kLanes));
+    for (int w = 1; w < 4; w++) c[w][v] = vdupq_n_u32(counter.word[w]);
+  }
+  struct Product {
+    uint32x4_t low, high;
+  };
+  const auto multiply = [](uint32x4_t a, uint32_t m) -> Product {
+    const uint32x4_t p = vreinterpretq_u32_u64(vmull_n_u32(vget_low_u32(a), m));
+    const uint32x4_t q = vreinterpretq_u32_u64(vmull_high_n_u32(a, m));
+    return {vuzp1q_u32(p, q), vuzp2q_u32(p, q)};
+  };
+  uint32_t key0 = static_cast<uint32_t>(seed), key1 = static_cast<uint32_t>(seed >> 32);
+#pragma GCC unroll 10
+  for (int round = 0; round < 10; round++) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kVecs; v++) {
+      const Product p0 = multiply(c[0][v], kPhiloxMultiplier0);
+      const Product p1 = multiply(c[2][v], kPhiloxMultiplier1);
+      c[0][v] = veorq_u32(veorq_u32(p1.high, c[1][v]), vdupq_n_u32(key0));
+      c[1][v] = p1.low;
+      c[2][v] = veorq_u32(veorq_u32(p0.high, c[3][v]), vdupq_n_u32(key1));
+      c[3][v] = p0.low;
+    }
+    key0 += kPhiloxStep0;
+    key1 += kPhiloxStep1;
+  }
+  const uint32x4_t least = vdupq_n_u32(threshold);
+  const uint8x16_t place = vreinterpretq_u8_u64(vdupq_n_u64(0x8040201008040201u));
+  uint64_t bits = 0;
+#pragma GCC unroll 4
+  for (int w = 0; w < 4; w++) {
+    const auto kept = [&](int v) {
+      return vmovn_high_u32(vmovn_u32(vcgeq_u32(c[w][v], least)), vcgeq_u32(c[w][v + 1], least));
+    };
+    const uint8x16_t bytes = vandq_u8(vmovn_high_u16(vmovn_u16(kept(0)), kept(2)), place);
+    const uint64_t lower = vaddv_u8(vget_low_u8(bytes)), upper = vaddv_u8(vget_high_u8(bytes));
+    bits |= (lower | upper << 8) << (16 * w);
+  }
+  return bits;
+}
 #else
 static inline uint64_t dropout_bits(uint64_t seed, uint64_t offset, uint64_t index,
                                     uint32_t threshold) {
@@ -111,6 +160,13 @@ static inline Vec keep_lanes(Vec x, uint64_t bits) {
   const __m256i lane = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
   const __m256i set = _mm256_and_si256(_mm256_set1_epi32(static_cast<int>(bits)), lane);
   return {_mm256_and_ps(x.v, _mm256_castsi256_ps(_mm256_cmpeq_epi32(set, lane)))};
+#elif defined(PRECIS_NEON)
+  constexpr uint32_t kBits[8] = {1, 2, 4, 8, 16, 32, 64, 128};
+  const uint32x4_t all = vdupq_n_u32(static_cast<uint32_t>(bits));
+  const auto keep = [all](float32x4_t a, uint32x4_t lanes) {
+    return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(a), vtstq_u32(all, lanes)));
+  };
+  return {keep(x.low, vld1q_u32(kBits)), keep(x.high, vld1q_u32(kBits + 4))};
 #else
   for (int i = 0; i < Vec::kWidth; i++) x.v[i] = (bits >> i & 1) != 0 ? x.v[i] : 0.0f;
   return x;

@@ -10,6 +10,10 @@
 #include <cpuid.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#elif defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#elif defined(__aarch64__) && defined(__APPLE__)
+#include <sys/sysctl.h>
 #endif
 
 namespace precis {
@@ -21,6 +25,37 @@ bool cpuid_bit(unsigned leaf, unsigned subleaf, int reg, int bit) {
   unsigned r[4];
   if (!__get_cpuid_count(leaf, subleaf, &r[0], &r[1], &r[2], &r[3])) return false;
   return (r[reg] >> bit) & 1;
+}
+#elif defined(__aarch64__)
+// The extensions that the kernels need. ARMv8.0 has NEON.
+struct ArmFeatures {
+  bool v8_2 = false;     // of ARMv8.1 and 8.2, what compilers emit unasked: CRC32, LSE, RDM
+  bool dotprod = false;  // SDOT
+  bool bf16 = false;     // BFDOT, BFCVTN
+  bool i8mm = false;     // SMMLA
+};
+ArmFeatures arm_features() {
+  ArmFeatures f;
+#if defined(__linux__)
+  // asm/hwcap.h of an old system may lack the names; the bits are those of the kernel's interface.
+  const unsigned long caps = getauxval(AT_HWCAP), caps2 = getauxval(AT_HWCAP2);
+  const unsigned long v8_2 = 1ul << 7 | 1ul << 8 | 1ul << 12;  // crc32, atomics, asimdrdm
+  f.v8_2 = (caps & v8_2) == v8_2;
+  f.dotprod = (caps >> 20 & 1) != 0;
+  f.i8mm = (caps2 >> 13 & 1) != 0;
+  f.bf16 = (caps2 >> 14 & 1) != 0;
+#elif defined(__APPLE__)
+  const auto has = [](const char* name) {
+    int value = 0;
+    size_t bytes = sizeof value;
+    return sysctlbyname(name, &value, &bytes, nullptr, 0) == 0 && value != 0;
+  };
+  f.v8_2 = has("hw.optional.armv8_1_atomics") && has("hw.optional.armv8_crc32");
+  f.dotprod = has("hw.optional.arm.FEAT_DotProd");
+  f.bf16 = has("hw.optional.arm.FEAT_BF16");
+  f.i8mm = has("hw.optional.arm.FEAT_I8MM");
+#endif
+  return f;
 }
 #endif
 
@@ -59,6 +94,12 @@ const char* cpu_features() {
     add(__builtin_cpu_supports("avx512bf16"), "avx512_bf16");
     add(has_amx_bf16(), "amx_bf16");
     add(cpuid_bit(7, 0, 3, 25), "amx_int8");
+#elif defined(__aarch64__)
+    const ArmFeatures has = arm_features();
+    add(true, "neon");
+    add(has.dotprod, "dotprod");
+    add(has.bf16, "bf16");
+    add(has.i8mm, "i8mm");
 #endif
     return s;
   }();
@@ -74,6 +115,10 @@ IsaChoice choose_isa(const char* name) {
                       __builtin_cpu_supports("avx512vl");
   const bool avx512_bf16 =
       avx512 && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bf16");
+#elif defined(__aarch64__)
+  const ArmFeatures has = arm_features();
+  [[maybe_unused]] const bool neon_dotprod = has.v8_2 && has.dotprod;
+  [[maybe_unused]] const bool neon_bf16 = neon_dotprod && has.bf16 && has.i8mm;
 #endif
   // Best first.
   const Candidate candidates[] = {
@@ -85,6 +130,15 @@ IsaChoice choose_isa(const char* name) {
 #endif
 #ifdef PRECIS_HAVE_avx2
       {"avx2", &precis::avx2::kernels, avx2},
+#endif
+#ifdef PRECIS_HAVE_neon_bf16
+      {"neon_bf16", &precis::neon_bf16::kernels, neon_bf16},
+#endif
+#ifdef PRECIS_HAVE_neon_dotprod
+      {"neon_dotprod", &precis::neon_dotprod::kernels, neon_dotprod},
+#endif
+#ifdef PRECIS_HAVE_neon
+      {"neon", &precis::neon::kernels, true},
 #endif
       {"portable", &portable::kernels, true},
   };

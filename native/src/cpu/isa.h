@@ -19,7 +19,7 @@ struct IsaChoice {
 // the processor or the build lacks it.
 IsaChoice choose_isa(const char* name);
 
-// Returns the processor's features, separated by spaces, as "avx2 fma avx512f".
+// Returns the processor's features, separated by spaces, as "avx2 fma avx512f" or "neon dotprod".
 const char* cpu_features();
 
 // Returns whether the processor multiplies bfloat16 tiles (Intel AMX).

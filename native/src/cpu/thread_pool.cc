@@ -1,16 +1,11 @@
 #include "cpu/thread_pool.h"
 
-#include <pthread.h>
-#include <sched.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
+#include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <cstdio>
-#include <set>
 #include <thread>
 
+#include "cpu/affinity.h"
 #include "error.h"
 
 namespace precis {
@@ -24,6 +19,8 @@ constexpr std::chrono::microseconds kSpin{200};
 void pause() {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("isb");  // YIELD is a no-op on most processors
 #endif
 }
 
@@ -43,60 +40,6 @@ inline void spin_then_sleep(Done done, Sleep sleep) {
   }
 }
 
-int current_thread_id() {
-  static thread_local const int id = static_cast<int>(syscall(SYS_gettid));
-  return id;
-}
-
-// The affinity that the process started with: a caller may itself be pinned by another pool.
-const cpu_set_t& process_affinity() {
-  static const cpu_set_t set = [] {
-    cpu_set_t s;
-    CPU_ZERO(&s);
-    if (sched_getaffinity(getpid(), sizeof s, &s) != 0 || CPU_COUNT(&s) == 0) CPU_SET(0, &s);
-    return s;
-  }();
-  return set;
-}
-
-// Returns the first hardware thread of each physical core that the process may use.
-std::vector<int> physical_cores() {
-  std::vector<int> cores;
-  std::set<std::string> seen;
-  for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-    if (!CPU_ISSET(cpu, &process_affinity())) continue;
-    char path[96], siblings[128] = "";
-    std::snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list",
-                  cpu);
-    if (FILE* file = std::fopen(path, "r")) {
-      if (std::fgets(siblings, sizeof siblings, file) == nullptr) siblings[0] = 0;
-      std::fclose(file);
-    }
-    if (siblings[0] == 0 || seen.insert(siblings).second) cores.push_back(cpu);
-  }
-  return cores;
-}
-
-// Returns the number of CPUs that the control group grants, or a large number.
-int quota() {
-  long long limit = -1, period = 100000;
-  if (FILE* file = std::fopen("/sys/fs/cgroup/cpu.max", "r")) {
-    if (std::fscanf(file, "%lld %lld", &limit, &period) != 2) limit = -1;
-    std::fclose(file);
-  }
-  if (limit <= 0 || period <= 0) return 1 << 20;
-  const long long cpus = (limit + period - 1) / period;
-  return cpus < 1 ? 1 : static_cast<int>(cpus);
-}
-
-void pin(int thread_id, int core) {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  CPU_SET(core, &set);
-  // Where a sandbox forbids pinning, the threads still work, but slower.
-  (void)sched_setaffinity(thread_id, sizeof set, &set);
-}
-
 }  // namespace
 
 struct ThreadPool::Shared {
@@ -110,25 +53,27 @@ struct ThreadPool::Shared {
 };
 
 ThreadPool::ThreadPool(int threads) : shared_(new Shared) {
-  if (threads < 0 || threads > CPU_SETSIZE) {
-    fail(PRECIS_INVALID_ARGUMENT, "threads: %d is not between 0 and %d", threads, CPU_SETSIZE);
+  if (threads < 0 || threads > most_threads()) {
+    fail(PRECIS_INVALID_ARGUMENT, "threads: %d is not between 0 and %d", threads, most_threads());
   }
   cores_ = physical_cores();
   if (threads == 0) {
     threads = static_cast<int>(cores_.size());
-    if (quota() < threads) threads = quota();
+    threads = std::min(threads, cpu_quota());
   }
   threads_ = shared_->threads = threads;
   if (threads == 1) return;
   // More threads than physical cores take the remaining allowed CPUs, then start again.
-  for (int cpu = 0; cpu < CPU_SETSIZE && static_cast<int>(cores_.size()) < threads; cpu++) {
-    bool used = false;
-    for (int core : cores_) used |= core == cpu;
-    if (!used && CPU_ISSET(cpu, &process_affinity())) cores_.push_back(cpu);
+  for (int cpu : hardware_threads()) {
+    if (static_cast<int>(cores_.size()) >= threads) break;
+    if (std::find(cores_.begin(), cores_.end(), cpu) == cores_.end()) cores_.push_back(cpu);
   }
   for (int i = 0; static_cast<int>(cores_.size()) < threads; i++) cores_.push_back(cores_[i]);
   cores_.resize(threads);
-  for (int core : cores_) cores_text_ += (cores_text_.empty() ? "" : ",") + std::to_string(core);
+  for (int core : cores_) {
+    if (!can_pin()) break;
+    cores_text_ += (cores_text_.empty() ? "" : ",") + std::to_string(core);
+  }
   try {
     for (int i = 1; i < threads; i++) {
       shared_->workers.emplace_back(work, shared_.get(), i, cores_[i]);
@@ -154,8 +99,7 @@ ThreadPool::~ThreadPool() {
 
 void ThreadPool::release_caller() {
   if (caller_ == 0) return;
-  (void)sched_setaffinity(caller_, caller_affinity_.size(),
-                          reinterpret_cast<const cpu_set_t*>(caller_affinity_.data()));
+  set_affinity(caller_, caller_affinity_);
   caller_ = 0;
 }
 
@@ -163,11 +107,7 @@ void ThreadPool::adopt_caller() {
   const int id = current_thread_id();
   if (id == caller_) return;
   release_caller();
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (sched_getaffinity(id, sizeof set, &set) != 0) set = process_affinity();
-  const auto* bytes = reinterpret_cast<const uint8_t*>(&set);
-  caller_affinity_.assign(bytes, bytes + sizeof set);
+  get_affinity(id, &caller_affinity_);
   pin(id, cores_[0]);
   caller_ = id;
 }
@@ -194,7 +134,7 @@ void ThreadPool::run(Task task, const void* argument) {
 
 void ThreadPool::work(Shared* shared, int thread, int core) {
   pin(current_thread_id(), core);
-  pthread_setname_np(pthread_self(), "precis-worker");
+  name_this_thread("precis-worker");
   Shared& s = *shared;
   uint32_t seen = 0;
   for (;;) {

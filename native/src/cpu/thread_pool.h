@@ -25,7 +25,7 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   int threads() const { return threads_; }
-  // As "0,1"; empty with one thread, which is not pinned.
+  // As "0,1"; empty with one thread, which is not pinned, and where threads cannot be pinned.
   const std::string& cores() const { return cores_text_; }
 
   // Runs task(argument, i, threads) for every i < threads and returns when all are done.

@@ -6,8 +6,15 @@
 
 #include <cstdint>
 
+// Every processor of ARMv8 has NEON, also where the portable instruction set is compiled.
+#if defined(__ARM_NEON) && defined(__aarch64__) && !defined(PRECIS_ISA_portable)
+#define PRECIS_NEON
+#endif
+
 #if defined(__AVX2__)
 #include <immintrin.h>
+#elif defined(PRECIS_NEON)
+#include <arm_neon.h>
 #endif
 
 #include "cpu/ranges.h"
@@ -162,6 +169,149 @@ static inline Vec if_positive(Vec x, Vec a, Vec b) {
   return {_mm256_blendv_ps(b.v, a.v, _mm256_cmp_ps(x.v, _mm256_setzero_ps(), _CMP_GT_OQ))};
 }
 
+#elif defined(PRECIS_NEON)
+
+// Two registers of the 32: as many vectors as AVX2 has, and sums in its order.
+struct Vec {
+  static constexpr int kWidth = 8;
+  float32x4_t low, high;
+
+  static inline Vec zero() { return set1(0.0f); }
+  static inline Vec set1(float x) { return {vdupq_n_f32(x), vdupq_n_f32(x)}; }
+  static inline Vec load(const float* p) { return {vld1q_f32(p), vld1q_f32(p + 4)}; }
+  static inline Vec load(const uint16_t* p) { return widen(vld1q_u16(p)); }
+  static inline Vec load(const float* p, int n) {
+    if (n < 4) return {load_first(p, n), vdupq_n_f32(0.0f)};
+    return {vld1q_f32(p), load_first(p + 4, n - 4)};
+  }
+  static inline Vec load(const uint16_t* p, int n) { return widen(load_first(p, n)); }
+  inline void store(float* p) const {
+    vst1q_f32(p, low);
+    vst1q_f32(p + 4, high);
+  }
+  inline void store(uint16_t* p) const { vst1q_u16(p, to_bf16()); }
+  inline void store(float* p, int n) const {
+    if (n < 4) return store_first(low, p, n);
+    vst1q_f32(p, low);
+    store_first(high, p + 4, n - 4);
+  }
+  inline void store(uint16_t* p, int n) const {
+    uint16_t t[8];
+    store(t);
+    for (int i = 0; i < n; i++) p[i] = t[i];
+  }
+  inline float sum() const {
+    const float32x4_t s = vaddq_f32(low, high);
+    return vpadds_f32(vadd_f32(vget_low_f32(s), vget_high_f32(s)));
+  }
+  inline float largest() const {
+    const float32x4_t s = larger(low, high);
+    const float32x4_t t = larger(s, vextq_f32(s, s, 2));
+    return vgetq_lane_f32(larger(t, vdupq_laneq_f32(t, 1)), 0);
+  }
+
+  // Four lanes of a where it is larger, else b, also where one is NaN: FMAX would return NaN.
+  static inline float32x4_t larger(float32x4_t a, float32x4_t b) {
+    return vbslq_f32(vcgtq_f32(a, b), a, b);
+  }
+  static inline Vec widen(uint16x8_t h) {
+    return {vreinterpretq_f32_u32(vshll_n_u16(vget_low_u16(h), 16)),
+            vreinterpretq_f32_u32(vshll_high_n_u16(h, 16))};
+  }
+  static inline float32x4_t load_first(const float* p, int n) {
+    const float32x2_t none = vdup_n_f32(0.0f);
+    switch (n) {
+      case 1:
+        return vcombine_f32(vld1_lane_f32(p, none, 0), none);
+      case 2:
+        return vcombine_f32(vld1_f32(p), none);
+      case 3:
+        return vcombine_f32(vld1_f32(p), vld1_lane_f32(p + 2, none, 0));
+      case 4:
+        return vld1q_f32(p);
+      default:
+        return vcombine_f32(none, none);
+    }
+  }
+  static inline uint16x8_t load_first(const uint16_t* p, int n) {
+    if (n >= 8) return vld1q_u16(p);
+    uint16_t t[8] = {};
+    for (int i = 0; i < n; i++) t[i] = p[i];
+    return vld1q_u16(t);
+  }
+  static inline void store_first(float32x4_t x, float* p, int n) {
+    switch (n) {
+      case 1:
+        return vst1q_lane_f32(p, x, 0);
+      case 2:
+        return vst1_f32(p, vget_low_f32(x));
+      case 3:
+        vst1_f32(p, vget_low_f32(x));
+        return vst1q_lane_f32(p + 2, x, 2);
+      case 4:
+        return vst1q_f32(p, x);
+    }
+  }
+#if defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC)
+  // To nearest even, NaN stays NaN, denormals too: the same bits as float_to_bf16.
+  inline uint16x8_t to_bf16() const {
+    const bfloat16x8_t lower = vcvtq_low_bf16_f32(low);
+    return vreinterpretq_u16_bf16(vcvtq_high_bf16_f32(lower, high));
+  }
+#else
+  inline uint16x8_t to_bf16() const {
+    const auto round = [](float32x4_t x) {
+      const uint32x4_t bits = vreinterpretq_u32_f32(x);
+      const uint32x4_t odd = vandq_u32(vshrq_n_u32(bits, 16), vdupq_n_u32(1));
+      const uint32x4_t near = vaddq_u32(bits, vaddq_u32(odd, vdupq_n_u32(0x7fff)));
+      return vbslq_u32(vceqq_f32(x, x), near, vorrq_u32(bits, vdupq_n_u32(0x400000)));
+    };
+    return vshrn_high_n_u32(vshrn_n_u32(round(low), 16), round(high), 16);
+  }
+#endif
+};
+#define PRECIS_VEC_BINARY(name, f) \
+  static inline Vec name(Vec a, Vec b) { return {f(a.low, b.low), f(a.high, b.high)}; }
+PRECIS_VEC_BINARY(operator+, vaddq_f32)
+PRECIS_VEC_BINARY(operator-, vsubq_f32)
+PRECIS_VEC_BINARY(operator*, vmulq_f32)
+PRECIS_VEC_BINARY(operator/, vdivq_f32)
+PRECIS_VEC_BINARY(max, Vec::larger)
+#undef PRECIS_VEC_BINARY
+static inline Vec min(Vec a, Vec b) {
+  return {vbslq_f32(vcltq_f32(a.low, b.low), a.low, b.low),
+          vbslq_f32(vcltq_f32(a.high, b.high), a.high, b.high)};
+}
+static inline Vec fma(Vec a, Vec b, Vec c) {
+  return {vfmaq_f32(c.low, a.low, b.low), vfmaq_f32(c.high, a.high, b.high)};
+}
+static inline bool any_nan(Vec a, Vec b) {
+  const uint32x4_t numbers =
+      vandq_u32(vandq_u32(vceqq_f32(a.low, a.low), vceqq_f32(b.low, b.low)),
+                vandq_u32(vceqq_f32(a.high, a.high), vceqq_f32(b.high, b.high)));
+  return vminvq_u32(numbers) == 0;
+}
+static inline Vec scale2(Vec x, Vec n) {
+  const auto power = [](float32x4_t e) {
+    return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtq_s32_f32(e), vdupq_n_s32(127)), 23));
+  };
+  return {vmulq_f32(x.low, power(n.low)), vmulq_f32(x.high, power(n.high))};
+}
+static inline Vec round(Vec x) { return {vrndnq_f32(x.low), vrndnq_f32(x.high)}; }
+static inline Vec sqrt(Vec x) { return {vsqrtq_f32(x.low), vsqrtq_f32(x.high)}; }
+static inline Vec if_positive(Vec x, Vec a, Vec b) {
+  return {vbslq_f32(vcgtzq_f32(x.low), a.low, b.low),
+          vbslq_f32(vcgtzq_f32(x.high), a.high, b.high)};
+}
+// Returns zero where x < limit, and y elsewhere, also where x is NaN.
+static inline Vec zero_below(Vec x, float limit, Vec y) {
+  const auto clear = [limit](float32x4_t a, float32x4_t b) {
+    const uint32x4_t below = vcltq_f32(a, vdupq_n_f32(limit));
+    return vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(b), below));
+  };
+  return {clear(x.low, y.low), clear(x.high, y.high)};
+}
+
 #else
 
 struct Vec {
@@ -273,6 +423,8 @@ static inline Vec exp(Vec x) {
   return {_mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x.v, low.v, _CMP_NLT_UQ), e.v)};
 #elif defined(__AVX2__)
   return {_mm256_andnot_ps(_mm256_cmp_ps(x.v, low.v, _CMP_LT_OQ), e.v)};
+#elif defined(PRECIS_NEON)
+  return zero_below(x, -87.3f, e);
 #else
   Vec y;
   for (int i = 0; i < 8; i++) y.v[i] = x.v[i] < low.v[i] ? 0.0f : e.v[i];

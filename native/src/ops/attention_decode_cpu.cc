@@ -38,6 +38,9 @@ void sum_each(const Vec (&s)[kAtOnce], float* sums) {
 #elif defined(__AVX2__)
   const __m256 e = _mm256_hadd_ps(_mm256_hadd_ps(s[0].v, s[1].v), _mm256_hadd_ps(s[2].v, s[3].v));
   _mm_storeu_ps(sums, _mm_add_ps(_mm256_castps256_ps128(e), _mm256_extractf128_ps(e, 1)));
+#elif defined(PRECIS_NEON)
+  const auto halves = [&](int i) { return vaddq_f32(s[i].low, s[i].high); };
+  vst1q_f32(sums, vpaddq_f32(vpaddq_f32(halves(0), halves(1)), vpaddq_f32(halves(2), halves(3))));
 #else
   for (int i = 0; i < kAtOnce; i++) sums[i] = s[i].sum();
 #endif

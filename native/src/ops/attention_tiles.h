@@ -12,7 +12,7 @@ namespace {
 
 #if defined(__AVX512F__)
 constexpr int kRows = 6, kVecs = 4;  // 24 sums of 32 registers
-#elif defined(__AVX2__)
+#elif defined(__AVX2__) || defined(PRECIS_NEON)
 constexpr int kRows = 6, kVecs = 2;  // 12 of 16
 #else
 constexpr int kRows = 2, kVecs = 2;
@@ -64,6 +64,27 @@ void transpose(Vec (&m)[W]) {
     m[c + 4].v = _mm512_castsi512_ps(_mm512_shuffle_i32x4(low01, low23, 0xdd));
     m[c + 8].v = _mm512_castsi512_ps(_mm512_shuffle_i32x4(high01, high23, 0x88));
     m[c + 12].v = _mm512_castsi512_ps(_mm512_shuffle_i32x4(high01, high23, 0xdd));
+  }
+#elif defined(PRECIS_NEON)
+  // Four by four lanes; then the blocks off the diagonal change places.
+  const auto four = [](float32x4_t& a, float32x4_t& b, float32x4_t& c, float32x4_t& d) {
+    const auto pairs = [](float32x4_t x) { return vreinterpretq_f64_f32(x); };
+    const auto lanes = [](float64x2_t x) { return vreinterpretq_f32_f64(x); };
+    const float64x2_t ab0 = pairs(vtrn1q_f32(a, b)), ab1 = pairs(vtrn2q_f32(a, b));
+    const float64x2_t cd0 = pairs(vtrn1q_f32(c, d)), cd1 = pairs(vtrn2q_f32(c, d));
+    a = lanes(vtrn1q_f64(ab0, cd0));
+    b = lanes(vtrn1q_f64(ab1, cd1));
+    c = lanes(vtrn2q_f64(ab0, cd0));
+    d = lanes(vtrn2q_f64(ab1, cd1));
+  };
+  for (int i = 0; i < W; i += 4) {
+    four(m[i].low, m[i + 1].low, m[i + 2].low, m[i + 3].low);
+    four(m[i].high, m[i + 1].high, m[i + 2].high, m[i + 3].high);
+  }
+  for (int i = 0; i < 4; i++) {
+    const float32x4_t upper = m[i].high;
+    m[i].high = m[i + 4].low;
+    m[i + 4].low = upper;
   }
 #else
   float t[W][W];

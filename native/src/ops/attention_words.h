@@ -133,6 +133,84 @@ struct Pairs {
   }
 };
 using Bf16Words = Pairs;
+#elif defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC) && defined(PRECIS_NEON)
+struct Pairs {
+  static constexpr int kPerWord = 2;
+
+  static Vec multiply_add(Vec a, Vec b, Vec c) {
+    return {vbfdotq_f32(c.low, words(a.low), words(b.low)),
+            vbfdotq_f32(c.high, words(a.high), words(b.high))};
+  }
+  static Vec load(const uint16_t* x, int64_t n) {
+    return {singles(halves(x, n)), singles(halves(x + W, n - W))};
+  }
+  static Vec load(const float* x, int64_t n) {
+    return join(Singles::load(x, n), Singles::load(x + W, n - W));
+  }
+  static Vec load_rows(const uint16_t* x0, const uint16_t* x1, int64_t n) {
+    return zip(halves(x0, n), x1 != nullptr ? halves(x1, n) : vdupq_n_u16(0));
+  }
+  static Vec load_rows(const float* x0, const float* x1, int64_t n) {
+    const Vec second = x1 != nullptr ? Singles::load(x1, n) : Vec::zero();
+    return zip(Singles::load(x0, n).to_bf16(), second.to_bf16());
+  }
+  // 2 W neighbours as words.
+  static Vec join(Vec low, Vec high) { return {singles(low.to_bf16()), singles(high.to_bf16())}; }
+  // W words each of which pairs an element of x0 with that of x1, both of 2 W; half 0 or 1 of them.
+  static Vec interleave(Vec x0, Vec x1, int half) {
+    return zip(vreinterpretq_u16_f32(half == 0 ? x0.low : x0.high),
+               vreinterpretq_u16_f32(half == 0 ? x1.low : x1.high));
+  }
+  // The sum is of what was rounded, so that the weights still add up to one.
+  static float exponentiate(float* p, int64_t n, float largest, float* exact = nullptr) {
+    const Vec shift = Vec::set1(largest), ones = join(Vec::set1(1.0f), Vec::set1(1.0f));
+    Vec sum = Vec::zero(), powers = Vec::zero();
+    for (int64_t j = 0; j < n; j += 2 * W) {
+      const Vec low = exp(Vec::load(p + j) - shift);
+      const Vec high = j + W < n ? exp(Vec::load(p + j + W) - shift) : Vec::zero();
+      const Vec e = join(low, high);
+      // Words overtake no score that is still to be read.
+      e.store(p + j / 2);
+      sum = multiply_add(e, ones, sum);
+      if (exact != nullptr) powers = powers + (low + high);
+    }
+    if (exact != nullptr) *exact = powers.sum();
+    return sum.sum();
+  }
+  static Vec rounded(Vec x) { return Vec::widen(x.to_bf16()); }
+  // 2^x within 3e-6 relative, far below what is lost when it becomes a word; 0 below 2^-126.
+  static constexpr float kPerUnit = 1.44269504f;
+  static Vec power(Vec x) {
+    const Vec clamped = max(Vec::set1(-126.0f), x);
+    const Vec n = round(clamped);
+    const Vec r = clamped - n;
+    Vec p = Vec::set1(0.00957010221f);
+    p = fma(p, r, Vec::set1(0.0559178628f));
+    p = fma(p, r, Vec::set1(0.240247443f));
+    p = fma(p, r, Vec::set1(0.693121791f));
+    p = fma(p, r, Vec::set1(0.999999285f));
+    return zero_below(x, -126.0f, scale2(p, n));
+  }
+  static void keep(float* p, int64_t n, uint64_t bits) {
+    constexpr uint16_t kBits[8] = {1, 2, 4, 8, 16, 32, 64, 128};
+    for (int64_t j = 0; j < n; j += W, p += W / 2) {
+      const uint16x8_t kept =
+          vtstq_u16(vdupq_n_u16(static_cast<uint16_t>(bits >> j)), vld1q_u16(kBits));
+      vst1q_f32(p, singles(vandq_u16(vreinterpretq_u16_f32(vld1q_f32(p)), kept)));
+    }
+  }
+
+ private:
+  static bfloat16x8_t words(float32x4_t x) { return vreinterpretq_bf16_f32(x); }
+  static float32x4_t singles(uint16x8_t x) { return vreinterpretq_f32_u16(x); }
+  static uint16x8_t halves(const uint16_t* x, int64_t n) {
+    return Vec::load_first(x, static_cast<int>(n < 0 ? 0 : n < W ? n : W));
+  }
+  static Vec zip(uint16x8_t a, uint16x8_t b) {
+    return {singles(vzip1q_u16(a, b)), singles(vzip2q_u16(a, b))};
+  }
+};
+using Bf16Words = Pairs;
 #else
 using Bf16Words = Singles;
 #endif

@@ -36,7 +36,7 @@ struct Outliers {
 // True if D's elements have no more than eight bits.
 template <class D>
 constexpr bool has_outliers() {
-  return std::is_base_of_v<UnsignedInputs, D>;
+  return std::is_base_of_v<ByteInputs, D>;
 }
 
 // Rows in the format that D reads.

@@ -14,10 +14,10 @@ constexpr int W = Vec::kWidth;
 constexpr int kMaxRows = 6;  // of a register tile
 
 // The number of vectors of outputs V in a register tile of R rows: R * V + V + 1 registers of 32
-// (AVX-512), 16 (AVX2) or, where a vector takes two of them, 8 (portable).
+// (AVX-512), 16 (AVX2; NEON, where a vector takes two of 32) or 8 (portable, two of 16).
 #if defined(__AVX512F__)
 constexpr int vectors_for(int) { return 4; }
-#elif defined(__AVX2__)
+#elif defined(__AVX2__) || defined(PRECIS_NEON)
 constexpr int vectors_for(int rows) { return rows == 1 ? 8 : rows == 2 ? 4 : 2; }
 #else
 constexpr int vectors_for(int rows) { return rows == 1 ? 4 : rows == 2 ? 2 : 1; }
@@ -31,12 +31,97 @@ struct Term {
   int64_t units;
 };
 
+#if defined(__ARM_FEATURE_MATMUL_INT8) && defined(PRECIS_NEON)
+
+// What multiply_tile does, for R > 1 rows of int8, with twice the products in an instruction: SMMLA
+// multiplies two rows with two outputs, eight k at a time, which are two units. The sums are
+// integers, so they are the same. (BFMMLA would give the bits of BFDOT by its definition, but with
+// nothing to spare where a processor deviates.)
+template <int R, int V, int kPrefetch>
+void multiply_row_pairs(const Term* terms, int count, int outputs, bool resume, const char* ahead,
+                        uint32_t* acc) {
+  constexpr int kPairs = (R + 1) / 2, kQuads = V * W / 4;
+  const auto first = [](int64x2_t a, int64x2_t b) { return vtrn1q_s64(a, b); };
+  const auto second = [](int64x2_t a, int64x2_t b) { return vtrn2q_s64(a, b); };
+  for (int n = 0; n < outputs; n += kQuads * 4) {
+    // Of rows 2 p and 2 p + 1: outputs 0 and 1 of a quad, then 2 and 3.
+    int32x4_t a[kPairs][kQuads][2];
+    for (int p = 0; p < kPairs; p++) {
+      for (int q = 0; q < kQuads; q++) {
+        const uint32_t* from = acc + 2 * p * kTileOutputs + n + q * 4;
+        int64x2_t rows[2] = {vdupq_n_s64(0), vdupq_n_s64(0)};
+        if (resume) rows[0] = vreinterpretq_s64_u32(vld1q_u32(from));
+        if (resume && 2 * p + 1 < R) {
+          rows[1] = vreinterpretq_s64_u32(vld1q_u32(from + kTileOutputs));
+        }
+        a[p][q][0] = vreinterpretq_s32_s64(first(rows[0], rows[1]));
+        a[p][q][1] = vreinterpretq_s32_s64(second(rows[0], rows[1]));
+      }
+    }
+    for (int t = 0; t < count; t++) {
+      const uint32_t* w = terms[t].w + n;
+      const char* x = terms[t].x;
+      const int64_t x_stride = terms[t].x_stride;
+      // Units u and u + 1 or, at the end of an odd number, u alone.
+      auto part = [&]<bool kTwo>() __attribute__((always_inline)) {
+        int8x16_t rows[kPairs];
+        const auto inputs = [&](int r) {
+          if constexpr (kTwo) return load_as<uint64_t>(x + r * x_stride);
+          return uint64_t{load_as<uint32_t>(x + r * x_stride)};
+        };
+        for (int p = 0; p < kPairs; p++) {
+          const uint64x1_t upper = vcreate_u64(2 * p + 1 < R ? inputs(2 * p + 1) : 0);
+          rows[p] = vreinterpretq_s8_u64(vcombine_u64(vcreate_u64(inputs(2 * p)), upper));
+        }
+        for (int q = 0; q < kQuads; q++) {
+          const uint32x4_t w0 = vld1q_u32(w + q * 4);
+          uint32x4_t w1 = vdupq_n_u32(0);
+          if constexpr (kTwo) w1 = vld1q_u32(w + kTileOutputs + q * 4);
+          const int8x16_t low = vreinterpretq_s8_u32(vzip1q_u32(w0, w1));
+          const int8x16_t high = vreinterpretq_s8_u32(vzip2q_u32(w0, w1));
+          for (int p = 0; p < kPairs; p++) {
+            a[p][q][0] = vmmlaq_s32(a[p][q][0], rows[p], low);
+            a[p][q][1] = vmmlaq_s32(a[p][q][1], rows[p], high);
+          }
+        }
+        constexpr int kUnits = kTwo ? 2 : 1;
+        if constexpr (kPrefetch > 0) {
+          for (int u = 0; u < kUnits; u++) {
+            for (int i = 0; i < kPrefetch; i++) __builtin_prefetch(ahead + 64 * i, 0, 2);
+            ahead += kTileOutputs * kUnitBytes;
+          }
+        }
+        w += kUnits * kTileOutputs;
+        x += kUnits * kUnitBytes;
+      };
+      for (int64_t u = terms[t].units / 2; u > 0; u--) part.template operator()<true>();
+      if (terms[t].units % 2 != 0) part.template operator()<false>();
+    }
+    for (int p = 0; p < kPairs; p++) {
+      for (int q = 0; q < kQuads; q++) {
+        uint32_t* to = acc + 2 * p * kTileOutputs + n + q * 4;
+        const int64x2_t s = vreinterpretq_s64_s32(a[p][q][0]);
+        const int64x2_t t = vreinterpretq_s64_s32(a[p][q][1]);
+        vst1q_u32(to, vreinterpretq_u32_s64(first(s, t)));
+        if (2 * p + 1 < R) vst1q_u32(to + kTileOutputs, vreinterpretq_u32_s64(second(s, t)));
+      }
+    }
+  }
+}
+
+#endif
+
 // acc[r][0, outputs) (+)= the terms' x_r W' for R rows and the first outputs of a tile. For every
 // unit of the first term, kPrefetch cache lines are prefetched into L2, from `ahead` on and 256
 // bytes apart.
 template <class D, int R, int V, int kPrefetch>
 void multiply_tile(const Term* terms, int count, int outputs, bool resume, const char* ahead,
                    uint32_t* acc) {
+#if defined(__ARM_FEATURE_MATMUL_INT8) && defined(PRECIS_NEON)
+  if constexpr (R > 1 && D::kInputs == 4) {
+    return multiply_row_pairs<R, V, kPrefetch>(terms, count, outputs, resume, ahead, acc);
+  }
+#endif
   using Acc = typename D::Acc;
   for (int n = 0; n < outputs; n += V * W) {
     Acc a[R][V];

@@ -25,6 +25,15 @@ struct CpuContext;
   }                                              \
   namespace avx512_bf16 {                        \
   void name(CpuContext& context, const args& a); \
+  }                                              \
+  namespace neon {                               \
+  void name(CpuContext& context, const args& a); \
+  }                                              \
+  namespace neon_dotprod {                       \
+  void name(CpuContext& context, const args& a); \
+  }                                              \
+  namespace neon_bf16 {                          \
+  void name(CpuContext& context, const args& a); \
   }
 
 // The number of elements of the last dimension, and the number of rows that they form.

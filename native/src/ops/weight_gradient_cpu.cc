@@ -153,10 +153,10 @@ void pack_panels(CpuContext& context, const precis_tensor& t, const Panels& p) {
 }
 
 // The vectors of lanes of a register tile. Six columns, these lanes and the broadcast values fill
-// the registers: 32 with AVX-512, 16 with AVX2, and otherwise 8, of which a vector takes two.
+// the registers: 32 with AVX-512, 16 with AVX2 and NEON, and otherwise 8.
 #if defined(__AVX512F__)
 constexpr int kVectors = 4;
-#elif defined(__AVX2__)
+#elif defined(__AVX2__) || defined(PRECIS_NEON)
 constexpr int kVectors = 2;
 #else
 constexpr int kVectors = 1;

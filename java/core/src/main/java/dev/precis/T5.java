@@ -197,8 +197,9 @@ public final class T5 implements AutoCloseable {
     }
 
     /**
-     * Sets the instruction set: {@code portable}, {@code avx2}, {@code avx512} or {@code
-     * avx512_bf16}; null, the default: the best of the machine.
+     * Sets the instruction set: on x86-64 {@code avx2}, {@code avx512} or {@code avx512_bf16}, on
+     * aarch64 {@code neon}, {@code neon_dotprod} or {@code neon_bf16}, on both {@code portable};
+     * null, the default: the best of the machine.
      */
     public LoadOptions isa(String isa) {
       device().isa(isa);

@@ -45,8 +45,9 @@ public final class DeviceOptions {
   }
 
   /**
-   * Sets the instruction set: {@code portable}, {@code avx2}, {@code avx512} or {@code
-   * avx512_bf16}; null: the best.
+   * Sets the instruction set: on x86-64 {@code avx2}, {@code avx512} or {@code avx512_bf16}, on
+   * aarch64 {@code neon}, {@code neon_dotprod} or {@code neon_bf16}, on both {@code portable};
+   * null: the best.
    */
   public DeviceOptions isa(String isa) {
     this.isa = isa;

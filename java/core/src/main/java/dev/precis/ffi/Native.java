@@ -15,9 +15,9 @@ import java.util.List;
  * <ol>
  *   <li>the folder or file that the property {@code precis.native.path} or else the environment
  *       variable {@code PRECIS_NATIVE_PATH} names,
- *   <li>the class path's or module path's {@code /native/<os>-<arch>/libprecis.so}, unpacked once
- *       into a folder named after its checksum below {@code PRECIS_CACHE_DIR} (default {@code
- *       ~/.cache/precis}),
+ *   <li>the class path's or module path's {@code /native/<os>-<arch>/libprecis.so} ({@code .dylib}
+ *       on macOS), unpacked once into a folder named after its checksum below {@code
+ *       PRECIS_CACHE_DIR} (default {@code ~/.cache/precis}),
  *   <li>{@code java.library.path}.
  * </ol>
  */

@@ -25,8 +25,12 @@ public final class NativeCache {
 
   /** Returns {@code linux-x86_64} or the like: the folder name below {@code /native} in a jar. */
   public static String platform() {
-    String os = System.getProperty("os.name").toLowerCase(Locale.ROOT);
-    String arch = System.getProperty("os.arch").toLowerCase(Locale.ROOT);
+    return platform(System.getProperty("os.name"), System.getProperty("os.arch"));
+  }
+
+  static String platform(String osName, String osArch) {
+    String os = osName.toLowerCase(Locale.ROOT);
+    String arch = osArch.toLowerCase(Locale.ROOT);
     return (os.startsWith("mac") ? "macos" : os.startsWith("windows") ? "windows" : os)
         + "-"
         + (arch.equals("amd64") ? "x86_64" : arch.equals("arm64") ? "aarch64" : arch);

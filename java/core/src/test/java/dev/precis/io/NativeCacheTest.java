@@ -21,6 +21,8 @@ import java.util.stream.Stream;
 import java.util.zip.ZipEntry;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 class NativeCacheTest {
   @TempDir Path folder;
@@ -32,6 +34,18 @@ class NativeCacheTest {
       out.write(content.getBytes());
     }
     return URI.create("jar:" + jar.toUri() + "!/native/lib.so").toURL();
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "Linux, amd64, linux-x86_64",
+    "Linux, aarch64, linux-aarch64",
+    "Mac OS X, aarch64, macos-aarch64",
+    "Windows 11, amd64, windows-x86_64",
+    "Linux, riscv64, linux-riscv64"
+  })
+  void namesThePlatform(String os, String arch, String platform) {
+    assertEquals(platform, NativeCache.platform(os, arch));
   }
 
   @Test
