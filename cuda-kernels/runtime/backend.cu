@@ -16,6 +16,7 @@
 #include "cublaslt.h"
 #include "cuda_check.h"
 #include "device_memory.h"
+#include "held_ops.h"
 #include "kernels.h"
 #include "ops/op.h"
 #include "staging.h"
@@ -109,7 +110,11 @@ const char* name_of(ProblemOp op) {
 class CudaBackend final : public Backend {
  public:
   CudaBackend(int index, bool many_rows)
-      : Backend(false), index_(index), memory_(context_.stream), staging_(context_.stream) {
+      : Backend(false),
+        index_(index),
+        memory_(context_.stream),
+        held_(context_, memory_),
+        staging_(context_.stream) {
     require_device(index);
     cuda_check(cudaGetDeviceProperties(&properties_, index), "cudaGetDeviceProperties");
     capability_ = 10 * properties_.major + properties_.minor;
@@ -129,6 +134,7 @@ class CudaBackend final : public Backend {
     problem_ = static_cast<unsigned long long*>(memory);
     problem_[1] = kNoProblem;
     clear_problem();
+    held_.open();
     if (capability_ == 90) choose_wgmma(many_rows);
     if (many_rows) {
       cublaslt_ = CublasLt::find(&cublaslt_error_);
@@ -150,6 +156,7 @@ class CudaBackend final : public Backend {
   void enter() override { cuda_check(cudaSetDevice(index_), "cudaSetDevice"); }
 
   void describe(precis_context_info* info) const override {
+    release();
     info->device = PRECIS_CUDA;
     info->device_index = index_;
     info->threads = 1;
@@ -177,6 +184,7 @@ class CudaBackend final : public Backend {
   }
 
   void synchronize() override {
+    release();
     launches_++;
     // Reading the problem word with the same synchronization costs one more copy and no second
     // wait.
@@ -197,16 +205,22 @@ class CudaBackend final : public Backend {
   }
 
   void* allocate(size_t bytes, bool shared) override {
+    release();
     const Counted counted(*this);
     return memory_.allocate(bytes, shared);
   }
-  void free(void* memory, size_t) override { memory_.free(memory); }
+  void free(void* memory, size_t) override {
+    release();
+    memory_.free(memory);
+  }
   void upload(void* to, const void* from, size_t bytes) override {
+    release();
     const Counted counted(*this);
     last_op_ = "upload";
     staging_.send(to, from, bytes, last_op_);
   }
   void download(void* to, const void* from, size_t bytes) override {
+    release();
     const Counted counted(*this);
     staging_.fetch(to, from, bytes, "download", [&] { synchronize(); });
   }
@@ -216,12 +230,19 @@ class CudaBackend final : public Backend {
 
   // A recording is a CUDA graph: between record and end_recording the stream captures its work.
   void record() override {
+    release();
     cuda_check(cudaStreamBeginCapture(context_.stream, cudaStreamCaptureModeThreadLocal),
                "record_begin");
     recording_ = context_.scratch.fixed = true;
     recorded_ = 0;
   }
   std::unique_ptr<Recording> end_recording() override {
+    try {
+      release();
+    } catch (const Error&) {
+      drop_recording();
+      throw;
+    }
     auto made = std::make_unique<Graph>();
     cudaGraph_t graph = nullptr;
     recording_ = context_.scratch.fixed = false;
@@ -234,12 +255,14 @@ class CudaBackend final : public Backend {
     return made;
   }
   void drop_recording() noexcept override {
+    held_.drop();
     cudaGraph_t graph = nullptr;
     recording_ = context_.scratch.fixed = false;
     if (cudaStreamEndCapture(context_.stream, &graph) == cudaSuccess) cudaGraphDestroy(graph);
     (void)cudaGetLastError();
   }
   bool replay(Recording& recording) override {
+    release();
     Graph& graph = static_cast<Graph&>(recording);
     if (graph.moves != moves()) return false;
     last_op_ = "a replayed recording";
@@ -259,6 +282,8 @@ class CudaBackend final : public Backend {
   void op(const precis_##op##_args& a) override {      \
     const Counted counted(*this);                      \
     last_op_ = #op;                                    \
+    check(a);                                          \
+    if (held_.take(a)) return;                         \
     cuda_check(op##_cuda(context_, prepared(a)), #op); \
   }
   PRECIS_FOR_EACH_OP(PRECIS_LAUNCH)
@@ -277,43 +302,49 @@ class CudaBackend final : public Backend {
   // Counts what the stream is given meanwhile, or, during a capture, what the graph is.
   class Counted {
    public:
-    explicit Counted(CudaBackend& backend) : backend_(backend) {}
+    explicit Counted(const CudaBackend& backend) : backend_(backend) {}
     Counted(const Counted&) = delete;
     ~Counted() {
       (backend_.recording_ ? backend_.recorded_ : backend_.launches_) += launches - before_;
     }
 
    private:
-    CudaBackend& backend_;
+    const CudaBackend& backend_;
     const int64_t before_ = launches;
   };
 
   // Increases whenever memory that a graph may use is freed: then the graph is invalid.
   uint64_t moves() const { return memory_.frees() + context_.scratch.moves; }
 
-  // Returns the launcher's arguments, after checks that apply to GPUs alone.
+  // Launches the operations that wait for their successor.
+  void release() const {
+    const Counted counted(*this);
+    held_.release();
+  }
+
+  // Checks that apply to GPUs alone.
   template <class Args>
-  const Args& prepared(const Args& a) {
-    return a;
-  }
-  const precis_attention_args& prepared(const precis_attention_args& a) {
+  void check(const Args&) {}
+  void check(const precis_attention_args& a) {
     require_heads("attention", a.q, a.heads, widest(a.q.dtype, false));
-    return a;
   }
-  const precis_attention_backward_args& prepared(const precis_attention_backward_args& a) {
+  void check(const precis_attention_backward_args& a) {
     const precis_tensor& q = a.forward.q;
     require_heads("attention_backward", q, a.forward.heads, widest(q.dtype, true));
-    return a;
   }
-  const precis_attention_decode_args& prepared(const precis_attention_decode_args& a) {
+  void check(const precis_attention_decode_args& a) {
     require_heads("attention_decode", a.q, a.heads, kMaxHeadDim);
-    return a;
   }
-  const precis_lora_matmul_args& prepared(const precis_lora_matmul_args& a) {
+  void check(const precis_lora_matmul_args& a) {
     if (a.a.outputs > kMaxLoraRanks) {
       fail(PRECIS_UNSUPPORTED, "lora_matmul: a has %lld ranks together, but a GPU takes %lld",
            static_cast<long long>(a.a.outputs), static_cast<long long>(kMaxLoraRanks));
     }
+  }
+
+  // Returns the launcher's arguments.
+  template <class Args>
+  const Args& prepared(const Args& a) {
     return a;
   }
   // Sources outside the context's memory are copied to the device first.
@@ -376,9 +407,10 @@ class CudaBackend final : public Backend {
   cudaDeviceProp properties_;
   CudaContext context_;
   DeviceMemory memory_;
+  mutable HeldOps held_;                   // released by everything that could see a difference
   unsigned long long* problem_ = nullptr;  // pinned: the code that was read, and kNoProblem
-  int64_t launches_ = 0;
-  int64_t recorded_ = 0;  // by the capture that is going on
+  mutable int64_t launches_ = 0;
+  mutable int64_t recorded_ = 0;  // by the capture that is going on
   const char* last_op_ = "the first operation";
   std::unique_ptr<CublasLt> cublaslt_;
   std::string cublaslt_error_;

@@ -3,8 +3,9 @@
 // The kernel is memory-bound, so expf costs no more time than __expf, and it is accurate to the
 // last bits of float32.
 #include "activation_functions.cuh"
+#include "element_dropout.cuh"
 #include "elements.cuh"
-#include "kernels.h"
+#include "fused_ops.h"
 #include "ops/activation.h"
 
 namespace precis {
@@ -14,6 +15,7 @@ template <class Act>
 struct Activation {
   AnyMatrix x, y;
   int64_t gate;  // columns from x to its factor; 0 without one
+  MatrixDropout after;
 
   __device__ void operator()(int64_t m, int64_t n, int count) const {
     float v[kEight], factor[kEight];
@@ -21,18 +23,32 @@ struct Activation {
     x.load(m, gate + n, gate > 0 ? count : 0, factor);
 #pragma unroll
     for (int i = 0; i < kEight; i++) v[i] = Act::act(v[i]) * (gate > 0 ? factor[i] : 1.0f);
-    y.save(m, n, count, v);
+    if (after.y.data != nullptr) {
+      after(m, n, count, v);
+    } else {
+      y.save(m, n, count, v);
+    }
   }
 };
 
 }  // namespace
 
-cudaError_t activation_cuda(CudaContext& context, const precis_activation_args& a) {
+static cudaError_t run(CudaContext& context, const precis_activation_args& a,
+                       const MatrixDropout& after) {
   return with_activation(a.kind, [&](auto act) {
     const Activation<decltype(act)> f = {any_matrix(a.x), any_matrix(a.y),
-                                         a.gated ? columns(a.y) : 0};
+                                         a.gated ? columns(a.y) : 0, after};
     return for_elements("activation", context.stream, rows(a.y), columns(a.y), f);
   });
+}
+
+cudaError_t activation_cuda(CudaContext& context, const precis_activation_args& a) {
+  return run(context, a, {});
+}
+
+cudaError_t activation_dropped(CudaContext& context, const precis_activation_args& a,
+                               const precis_dropout_args& dropout) {
+  return run(context, a, matrix_dropout(dropout));
 }
 
 }  // namespace precis

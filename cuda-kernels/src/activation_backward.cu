@@ -1,8 +1,9 @@
 // dx = dy act'(x), or gated dx[m, f] = dy act'(x[m, f]) x[m, F + f], dx[m, F + f] = dy act(x[m, f])
 //                                                              native/src/ops/activation_backward.h
 #include "activation_functions.cuh"
+#include "element_dropout.cuh"
 #include "elements.cuh"
-#include "kernels.h"
+#include "fused_ops.h"
 #include "ops/activation_backward.h"
 
 namespace precis {
@@ -12,11 +13,13 @@ template <class Act>
 struct ActivationBackward {
   AnyMatrix x, dy, dx;
   int64_t gate;
+  MatrixDropout before;  // of dy, in place
 
   __device__ void operator()(int64_t m, int64_t n, int count) const {
     float in[kEight], factor[kEight], gradient[kEight], other[kEight];
     x.load(m, n, count, in);
     dy.load(m, n, count, gradient);
+    if (before.y.data != nullptr) before(m, n, count, gradient);
     x.load(m, gate + n, gate > 0 ? count : 0, factor);
 #pragma unroll
     for (int i = 0; i < kEight; i++) {
@@ -32,13 +35,24 @@ struct ActivationBackward {
 
 }  // namespace
 
-cudaError_t activation_backward_cuda(CudaContext& context,
-                                     const precis_activation_backward_args& a) {
+static cudaError_t run(CudaContext& context, const precis_activation_backward_args& a,
+                       const MatrixDropout& before) {
   return with_activation(a.kind, [&](auto act) {
-    const ActivationBackward<decltype(act)> f = {any_matrix(a.x), any_matrix(a.dy),
-                                                 any_matrix(a.dx), a.gated ? columns(a.dy) : 0};
+    const ActivationBackward<decltype(act)> f = {
+        any_matrix(a.x), any_matrix(a.dy), any_matrix(a.dx), a.gated ? columns(a.dy) : 0, before};
     return for_elements("activation_backward", context.stream, rows(a.dy), columns(a.dy), f);
   });
+}
+
+cudaError_t activation_backward_cuda(CudaContext& context,
+                                     const precis_activation_backward_args& a) {
+  return run(context, a, {});
+}
+
+cudaError_t activation_backward_dropped(CudaContext& context,
+                                        const precis_activation_backward_args& a,
+                                        const precis_dropout_args& dropout) {
+  return run(context, a, matrix_dropout(dropout));
 }
 
 }  // namespace precis

@@ -81,6 +81,38 @@ struct Tanh {
   }
 };
 
+// The activation of a kind that is known at run time, for kernels that are not compiled for each of
+// them: large, and called for few elements.
+__device__ PRECIS_NOINLINE inline float activate(int32_t kind, float x) {
+  switch (kind) {
+    case PRECIS_RELU:
+      return Relu::act(x);
+    case PRECIS_GELU_TANH:
+      return GeluTanh::act(x);
+    case PRECIS_GELU_ERF:
+      return GeluErf::act(x);
+    case PRECIS_SILU:
+      return Silu::act(x);
+    default:
+      return Tanh::act(x);
+  }
+}
+// Its slope, and its value in *y.
+__device__ PRECIS_NOINLINE inline float activation_slope(int32_t kind, float x, float* y) {
+  switch (kind) {
+    case PRECIS_RELU:
+      return Relu::slope(x, y);
+    case PRECIS_GELU_TANH:
+      return GeluTanh::slope(x, y);
+    case PRECIS_GELU_ERF:
+      return GeluErf::slope(x, y);
+    case PRECIS_SILU:
+      return Silu::slope(x, y);
+    default:
+      return Tanh::slope(x, y);
+  }
+}
+
 // Calls f with the activation of that kind and returns its result.
 template <class F>
 static inline cudaError_t with_activation(int32_t kind, const F& f) {

@@ -14,212 +14,31 @@
 //
 // Not tried yet: at batch 1 there are no more blocks than heads; splitting the keys over several
 // blocks would fill the GPU but costs a second kernel.
-#include "kernels.h"
+#include "attention_decode.cuh"
 #include "ops/attention_decode.h"
-#include "relative_bias.cuh"
 
 namespace precis {
 namespace {
 
-constexpr int kThreads = 128;
-constexpr int kLanes = 8;  // lanes of a group
-constexpr int kGroups = kThreads / kLanes;
-constexpr int kTableSize = 1024;  // distances whose bias is looked up before the loop
-
-struct Arguments {
-  AnyMatrix q, k_new, v_new, out;
-  const int32_t* key_starts;
-  const int32_t* lengths;
-  const int32_t* ancestors;
-  int64_t ancestor_stride;
-  int64_t slot_rows;
-  int64_t cache_rows;
-  unsigned long long* problem;
-  BiasTable bias;
-  float scale;
-  int head_dim;
-};
-
-// Eight elements of the cache on their way: where rows are aligned as they lie in memory, otherwise
-// converted at once.
-template <class T, bool kAligned>
-class Held {
- public:
-  __device__ __forceinline__ void load(const T* p, int count) {
-    if constexpr (kAligned) {
-      count > 0 ? raw_.load(p) : raw_.clear();
-    } else {
-      load8(p, count, converted_);
-    }
-  }
-  __device__ __forceinline__ void get(float (&v)[kEight]) const {
-    if constexpr (kAligned) {
-      raw_.convert(v);
-    } else {
-#pragma unroll
-      for (int j = 0; j < kEight; j++) v[j] = converted_[j];
-    }
-  }
-
- private:
-  struct Nothing {};
-  std::conditional_t<kAligned, RawEight<T>, Nothing> raw_;
-  float converted_[kAligned ? 1 : kEight];
-};
-
-// kChunks: groups of 64 elements, enough for a head. kAligned: the rows of the cache are aligned to
-// 16 bytes, and so are its heads.
 template <class T, int kChunks, bool kAligned>
-__global__ void __launch_bounds__(kThreads)
-    attention_decode_kernel(Arguments a, Matrix<T> k_cache, Matrix<T> v_cache) {
-  constexpr int kKeys = 4 / kChunks;  // in flight, for each group
-  PRECIS_SHARED(float, maxima, kGroups);
-  PRECIS_SHARED(float, sums, kGroups);
-  PRECIS_SHARED(float, partials, kGroups* kChunks * 64);
-  PRECIS_SHARED(float, table, kTableSize);
+__global__ void __launch_bounds__(kDecodeThreads)
+    attention_decode_kernel(DecodeArguments a, Matrix<T> k_cache, Matrix<T> v_cache) {
   const int64_t r = blockIdx.x;
-  const int head = static_cast<int>(blockIdx.y), group = thread() / kLanes;
-  const int column = head * a.head_dim, lane = thread() % kLanes;
-  const int length = a.lengths[r], last = length - 1;
-  const int32_t* const ancestors =
-      a.ancestors != nullptr ? a.ancestors + r * a.ancestor_stride : nullptr;
-  const int64_t start = ancestors != nullptr ? 0 : a.key_starts[r];
-  auto row_of = [&](int p) {
-    return ancestors != nullptr ? ancestors[p] * a.slot_rows + p : start + p;
-  };
-  // The host cannot check what lies in device memory.
-  bool inside =
-      length >= 1 && (ancestors == nullptr ? start >= 0 && start + length <= a.cache_rows
-                                           : length <= a.ancestor_stride && length <= a.slot_rows);
-  if (inside && ancestors != nullptr) {
-    int outside = 0;
-    for (int p = thread(); p < length; p += kThreads) {
-      const int64_t row = row_of(p);
-      outside += row < 0 || row >= a.cache_rows;
-    }
-    inside = block_reduce(outside, Sum()) == 0;
-  }
-  if (!inside) {
-    if (thread() == 0) {
-      note_problem(a.problem, ProblemOp::kAttentionDecode, r, ProblemKind::kCacheRow);
-    }
-    return;
-  }
-  // The number of elements that the lane has in a chunk.
-  auto count_of = [&](int chunk) { return up_to_eight(a.head_dim - chunk * 64 - lane * kEight); };
-
-  const int known = min(last, kTableSize - 1);
-  if (a.bias.data != nullptr) {
-    for (int d = thread(); d <= known; d += kThreads) table[d] = a.bias.at(-d, head);
-  }
-  const bool append = a.k_new.data != nullptr;
-  if (append && group < kChunks) {
-    const int d = group * 64 + lane * kEight, count = count_of(group);
-    float k[kEight], v[kEight];
-    a.k_new.load(r, column + d, count, k);
-    a.v_new.load(r, column + d, count, v);
-    store8(k_cache.row(row_of(last)) + column + d, count, k);
-    store8(v_cache.row(row_of(last)) + column + d, count, v);
-  }
-  float q[kChunks][kEight];
-#pragma unroll
-  for (int c = 0; c < kChunks; c++) {
-    a.q.load(r, column + c * 64 + lane * kEight, count_of(c), q[c]);
-  }
-  __syncthreads();  // the table is filled in, and the new key and value are appended
-
-  float largest = -INFINITY, sum = 0, out[kChunks][kEight] = {};
-  for (int first = 0; first < length; first += kGroups * kKeys) {
-    Held<T, kAligned> k_held[kKeys][kChunks], v_held[kKeys][kChunks];
-    float score[kKeys];
-#pragma unroll
-    for (int i = 0; i < kKeys; i++) {
-      const int p = first + i * kGroups + group;
-      const int64_t from = row_of(p < length ? p : last);
-#pragma unroll
-      for (int c = 0; c < kChunks; c++) {
-        const int d = column + c * 64 + lane * kEight;
-        k_held[i][c].load(k_cache.row(from) + d, count_of(c));
-        v_held[i][c].load(v_cache.row(from) + d, count_of(c));
-      }
-    }
-#pragma unroll
-    for (int i = 0; i < kKeys; i++) {
-      float dot = 0;
-#pragma unroll
-      for (int c = 0; c < kChunks; c++) {
-        float k[kEight];
-        k_held[i][c].get(k);
-#pragma unroll
-        for (int j = 0; j < kEight; j++) dot = fmaf(q[c][j], k[j], dot);
-      }
-#pragma unroll
-      for (int d = kLanes / 2; d > 0; d /= 2) dot += __shfl_xor_sync(kAllLanes, dot, d);
-      score[i] = dot * a.scale;
-    }
-#pragma unroll
-    for (int i = 0; i < kKeys; i++) {
-      const int p = first + i * kGroups + group;
-      if (p >= length) continue;
-      if (a.bias.data != nullptr) {
-        score[i] += last - p <= known ? table[last - p] : a.bias.at(p - last, head);
-      }
-      const float most = score[i] > largest ? score[i] : largest;
-      const float keep = largest == -INFINITY ? 0.0f : expf(largest - most);
-      const float weight = expf(score[i] - most);
-      largest = most;
-      sum = sum * keep + weight;
-#pragma unroll
-      for (int c = 0; c < kChunks; c++) {
-        float v[kEight];
-        v_held[i][c].get(v);
-#pragma unroll
-        for (int j = 0; j < kEight; j++) out[c][j] = fmaf(weight, v[j], out[c][j] * keep);
-      }
-    }
-  }
-
-  if (lane == 0) {
-    maxima[group] = largest;
-    sums[group] = sum;
-  }
-#pragma unroll
-  for (int c = 0; c < kChunks; c++) {
-#pragma unroll
-    for (int j = 0; j < kEight; j++) {
-      partials[(group * kChunks + c) * 64 + lane * kEight + j] = out[c][j];
-    }
-  }
-  __syncthreads();
-  float all = maxima[0];
-  for (int g = 1; g < kGroups; g++) all = maxima[g] > all ? maxima[g] : all;
-  for (int d = thread(); d < a.head_dim; d += kThreads) {
-    float total = 0, value = 0;
-    for (int g = 0; g < kGroups; g++) {
-      if (g >= length) break;  // a group without keys
-      const float weight = expf(maxima[g] - all);
-      total = fmaf(weight, sums[g], total);
-      value = fmaf(weight, partials[g * kChunks * 64 + d], value);
-    }
-    a.out.set(r, column + d, value / total);
-  }
-}
-
-bool rows_are_aligned(const precis_tensor& t) {
-  return is_aligned(t.data) && row_stride(t) * element_bytes(t.dtype) % 16 == 0;
+  const int head = static_cast<int>(blockIdx.y);
+  attend<T, kChunks, kAligned>(
+      a, k_cache, v_cache, r, head,
+      [&](int d, int count, float(&v)[kEight]) { a.q.load(r, head * a.head_dim + d, count, v); });
 }
 
 template <int kChunks>
 cudaError_t run(CudaContext& context, const precis_attention_decode_args& a,
-                const Arguments& args) {
+                const DecodeArguments& args) {
   const dim3 grid(static_cast<uint32_t>(rows(a.q)), static_cast<uint32_t>(a.heads));
   return with_type(a.k_cache.dtype, [&](auto* type) {
     using T = PRECIS_TYPE_OF(type);
-    const auto kernel =
-        args.head_dim % kEight == 0 && rows_are_aligned(a.k_cache) && rows_are_aligned(a.v_cache)
-            ? attention_decode_kernel<T, kChunks, true>
-            : attention_decode_kernel<T, kChunks, false>;
-    return launch("attention_decode", kernel, grid, kThreads, 0, context.stream, args,
+    const auto kernel = decode_is_aligned(a) ? attention_decode_kernel<T, kChunks, true>
+                                             : attention_decode_kernel<T, kChunks, false>;
+    return launch("attention_decode", kernel, grid, kDecodeThreads, 0, context.stream, args,
                   matrix<T>(a.k_cache), matrix<T>(a.v_cache));
   });
 }
@@ -228,24 +47,10 @@ cudaError_t run(CudaContext& context, const precis_attention_decode_args& a,
 
 cudaError_t attention_decode_cuda(CudaContext& context, const precis_attention_decode_args& a) {
   if (rows(a.q) == 0) return cudaSuccess;
-  const int head_dim = static_cast<int>(columns(a.q) / a.heads);
-  const Arguments args = {any_matrix(a.q),
-                          any_matrix(a.k_new),
-                          any_matrix(a.v_new),
-                          any_matrix(a.out),
-                          a.key_starts,
-                          a.lengths,
-                          a.ancestors,
-                          a.ancestor_stride,
-                          a.slot_rows,
-                          rows(a.k_cache),
-                          context.problem,
-                          bias_table(a.bias, a.max_distance, false),
-                          a.scale,
-                          head_dim};
-  if (head_dim <= 64) return run<1>(context, a, args);
-  if (head_dim <= 128) return run<2>(context, a, args);
-  if (head_dim <= kMaxHeadDim) return run<4>(context, a, args);
+  const DecodeArguments args = decode_arguments(context, a);
+  if (args.head_dim <= 64) return run<1>(context, a, args);
+  if (args.head_dim <= 128) return run<2>(context, a, args);
+  if (args.head_dim <= kMaxHeadDim) return run<4>(context, a, args);
   return cudaErrorInvalidValue;
 }
 

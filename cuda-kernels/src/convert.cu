@@ -1,7 +1,9 @@
 // y = x between float32 and bfloat16                                       native/src/ops/convert.h
 //
 // NaN stays NaN, but its payload may change; the CPU's kernel keeps it.
+#include "element_groups.cuh"
 #include "elements.cuh"
+#include "fused_ops.h"
 #include "kernels.h"
 #include "ops/convert.h"
 
@@ -23,6 +25,15 @@ struct Convert {
 cudaError_t convert_cuda(CudaContext& context, const precis_convert_args& a) {
   const Convert f = {any_matrix(a.x), any_matrix(a.y)};
   return for_elements("convert", context.stream, rows(a.y), columns(a.y), f);
+}
+
+cudaError_t converts(CudaContext& context, const precis_convert_args* all, int count) {
+  if (count == 1) return convert_cuda(context, all[0]);
+  ElementGroup<Convert, kMostConverts> group;
+  for (int i = 0; i < count; i++) {
+    group.add({any_matrix(all[i].x), any_matrix(all[i].y)}, rows(all[i].y), columns(all[i].y));
+  }
+  return for_element_group("convert, several", context.stream, group);
 }
 
 }  // namespace precis

@@ -5,7 +5,7 @@
 // a warp reads 16 neighbors at a time. Eight neighbors a thread, as in the other elementwise
 // kernels, would take eight calls.
 #include "dropout.cuh"
-#include "kernels.h"
+#include "fused_ops.h"
 #include "ops/dropout.h"
 
 namespace precis {
@@ -15,8 +15,9 @@ constexpr int kThreads = 256;
 constexpr int kLanes = 16;  // threads of a group
 
 __global__ void __launch_bounds__(kThreads)
-    dropout_kernel(AnyMatrix x, AnyMatrix y, int64_t elements, int64_t width, uint64_t seed,
-                   uint64_t offset, uint32_t threshold, float scale, bool accumulate) {
+    dropout_kernel(AnyMatrix x, AnyMatrix y, AnyMatrix base, int64_t elements, int64_t width,
+                   uint64_t seed, uint64_t offset, uint32_t threshold, float scale,
+                   bool accumulate) {
   const int64_t groups = (elements + kDropoutGroup - 1) / kDropoutGroup;
   const int lane = thread() % kLanes;
   for (int64_t g = int64_t{blockIdx.x} * (kThreads / kLanes) + thread() / kLanes; g < groups;
@@ -28,7 +29,7 @@ __global__ void __launch_bounds__(kThreads)
     for (int i = 0; i < 4; i++) {
       if (first + i * kLanes >= elements) break;
       const float kept = random.word[i] >= threshold ? x.get(m, n) * scale : 0.0f;
-      y.set(m, n, accumulate ? y.get(m, n) + kept : kept);
+      y.set(m, n, accumulate ? base.get(m, n) + kept : kept);
       for (n += kLanes; n >= width; n -= width) m++;
     }
   }
@@ -36,13 +37,19 @@ __global__ void __launch_bounds__(kThreads)
 
 }  // namespace
 
-cudaError_t dropout_cuda(CudaContext& context, const precis_dropout_args& a) {
+cudaError_t dropout_onto(CudaContext& context, const precis_dropout_args& a,
+                         const precis_tensor& base) {
   const int64_t elements = rows(a.x) * columns(a.x);
   if (elements == 0) return cudaSuccess;
   const int64_t blocks = ceil_div(elements, kDropoutGroup * (kThreads / kLanes));
   return launch("dropout", dropout_kernel, grid_size(blocks, 1 << 20), kThreads, 0, context.stream,
-                any_matrix(a.x), any_matrix(a.y), elements, columns(a.x), a.seed, a.offset,
-                dropout_threshold(a.probability), dropout_scale(a.probability), a.accumulate != 0);
+                any_matrix(a.x), any_matrix(a.y), any_matrix(base), elements, columns(a.x), a.seed,
+                a.offset, dropout_threshold(a.probability), dropout_scale(a.probability),
+                a.accumulate != 0);
+}
+
+cudaError_t dropout_cuda(CudaContext& context, const precis_dropout_args& a) {
+  return dropout_onto(context, a, a.y);
 }
 
 }  // namespace precis

@@ -21,8 +21,16 @@ Product plain_product(const precis_tensor& x, const precis_packed_matrix& w, con
   p.inputs = w.inputs;
   p.alpha = alpha;
   p.accumulate = accumulate != 0;
+  p.base = static_cast<const float*>(y.data);
+  p.base_stride = p.y.stride;
   p.pairs = p.y.stride % 2 == 0 && reinterpret_cast<uintptr_t>(y.data) % (p.y.bf16 ? 4 : 8) == 0;
   return p;
+}
+
+void add_to(Product& p, const precis_tensor& base) {
+  p.base = static_cast<const float*>(base.data);
+  p.base_stride = row_stride(base);
+  p.pairs = p.pairs && p.base_stride % 2 == 0 && reinterpret_cast<uintptr_t>(base.data) % 8 == 0;
 }
 
 cudaError_t run_product(CudaContext& context, const Product& p, int32_t dtype) {
@@ -37,6 +45,7 @@ cudaError_t run_product(CudaContext& context, const Product& p, int32_t dtype) {
         context.scratch.reserve(static_cast<size_t>(p.rows * p.ranks) * sizeof(float), &t));
     Product with_t = p;
     with_t.t = static_cast<float*>(t);
+    with_t.norm = {};  // lora_down normalizes x
     PRECIS_RETURN_IF_ERROR(lora_down(context, p, static_cast<float*>(t)));
     return run_product(context, with_t, dtype);
   }
@@ -58,20 +67,7 @@ static cudaError_t zero_down(CudaContext& context, const precis_tensor& down, in
                            static_cast<size_t>(end - begin), context.stream);
 }
 
-cudaError_t lora_matmul_cuda(CudaContext& context, const precis_lora_matmul_args& l) {
-  if (l.row_adapter_count > 0) {
-    cudaError_t error = cudaSuccess;
-    for_rows_of_adapters(l, [&](int64_t begin, int64_t end, const precis_lora_rows* own) {
-      error = lora_matmul_cuda(context, lora_rows_product(l, begin, end, own));
-      if (error == cudaSuccess && own != nullptr && l.down.data != nullptr) {
-        error = zero_down(context, l.down, begin, end);
-      }
-      return error == cudaSuccess;
-    });
-    return error;
-  }
-  // Adapters of another type than W are not worth a kernel of their own.
-  if (l.a.dtype != l.w.dtype || l.b.dtype != l.w.dtype) return cudaErrorInvalidValue;
+Product lora_product(const precis_lora_matmul_args& l) {
   Product p = plain_product(l.x, l.w, l.y, l.alpha, l.accumulate);
   const CudaPackedLayout a = cuda_packed_layout(l.a.outputs, l.a.inputs, l.a.dtype);
   const CudaPackedLayout b = cuda_packed_layout(l.b.outputs, l.b.inputs, l.b.dtype);
@@ -88,10 +84,27 @@ cudaError_t lora_matmul_cuda(CudaContext& context, const precis_lora_matmul_args
   p.segment_count = l.segment_count;
   for (int i = 0; i < l.segment_count; i++) p.segments[i] = l.segments[i];
   if (l.dropout > 0 && p.ranks > 0) {
-    p.dropout = {l.dropout_of, dropout_threshold(l.dropout), dropout_scale(l.dropout), l.seed,
-                 l.offset};
+    p.dropout = {{dropout_threshold(l.dropout), dropout_scale(l.dropout), l.seed, l.offset},
+                 l.dropout_of};
   }
-  return run_product(context, p, l.w.dtype);
+  return p;
+}
+
+cudaError_t lora_matmul_cuda(CudaContext& context, const precis_lora_matmul_args& l) {
+  if (l.row_adapter_count > 0) {
+    cudaError_t error = cudaSuccess;
+    for_rows_of_adapters(l, [&](int64_t begin, int64_t end, const precis_lora_rows* own) {
+      error = lora_matmul_cuda(context, lora_rows_product(l, begin, end, own));
+      if (error == cudaSuccess && own != nullptr && l.down.data != nullptr) {
+        error = zero_down(context, l.down, begin, end);
+      }
+      return error == cudaSuccess;
+    });
+    return error;
+  }
+  // Adapters of another type than W are not worth a kernel of their own.
+  if (l.a.dtype != l.w.dtype || l.b.dtype != l.w.dtype) return cudaErrorInvalidValue;
+  return run_product(context, lora_product(l), l.w.dtype);
 }
 
 }  // namespace precis

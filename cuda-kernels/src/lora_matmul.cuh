@@ -3,17 +3,53 @@
 #ifndef PRECIS_CUDA_LORA_MATMUL_CUH_
 #define PRECIS_CUDA_LORA_MATMUL_CUH_
 
-#include "dropout.cuh"
+#include "activation_functions.cuh"
+#include "element_dropout.cuh"
+#include "grid_constant.cuh"
 #include "kernels.h"
 
 namespace precis {
 
-// The term that dropout is applied to; native/src/ops/dropout.h defines the mask.
-struct ProductDropout {
+// Dropout and the term that it is applied to.
+struct ProductDropout : ElementDropout {
   int32_t of;  // precis_lora_dropout
-  uint32_t threshold;
-  float scale;
-  uint64_t seed, offset;
+};
+
+// A prologue: x is the RMS norm of these rows, in bfloat16, which the product writes to x as well.
+struct ProductNorm {
+  const float* rows;  // (M, K); nullptr: x is read
+  int64_t stride;
+  const float* weight;
+  float epsilon;
+};
+
+// An epilogue: an activation of y, as native/src/ops/activation.h has it, beside y.
+struct ProductActivation {
+  AnyMatrix y;  // data nullptr: none
+  int32_t kind;
+  bool gated;
+  bool drops;  // the activation
+  ElementDropout mask;
+};
+
+// An epilogue: y is the gradient of an activation of x, and dx its gradient, as in
+// native/src/ops/activation_backward.h.
+struct ProductActivationBackward {
+  AnyMatrix x;  // data nullptr: none
+  AnyMatrix dx;
+  int32_t kind;
+  bool gated;
+  bool drops;  // y, before that
+  ElementDropout mask;
+};
+
+// Another epilogue: y, dropped, is added to a residual stream.
+struct ProductSum {
+  float* sum;  // (M, N); nullptr: none
+  int64_t stride;
+  const float* base;  // sum = base + dropout(y)
+  int64_t base_stride;
+  ElementDropout mask;
 };
 
 // The kernels' argument. Without adapters segment_count is 0 and a and b are empty.
@@ -32,19 +68,19 @@ struct Product {
   precis_lora_segment segments[PRECIS_MAX_LORA_SEGMENTS];
   float alpha;
   bool accumulate;
+  const float* base;  // with accumulate: what the product is added to, y or another matrix
+  int64_t base_stride;
   bool separate_z;
-  bool pairs;  // two neighbors of y, the first at an even column, are aligned for one store
+  bool
+      pairs;  // two neighbors of y and base, the first at an even column, are aligned for one access
   ProductDropout dropout;
   const float* t;  // x A' (rows, ranks) where lora_down has computed it; otherwise nullptr
+  ProductNorm norm;
+  ProductActivation activation;
+  ProductSum residual;
+  ProductActivationBackward activation_backward;
 };
 
-// Returns v times the scale of kept elements, or 0 for a dropped element.
-__device__ __forceinline__ float dropped(const ProductDropout& d, uint32_t word, float v) {
-  return word >= d.threshold ? v * d.scale : 0.0f;
-}
-__device__ __forceinline__ float dropped(const ProductDropout& d, int64_t index, float v) {
-  return dropped(d, dropout_word(d.seed, d.offset, static_cast<uint64_t>(index)), v);
-}
 // Fills in the random words of the elements index and index + 16: usually two of one call's four.
 __device__ __forceinline__ void dropout_words(const ProductDropout& d, int64_t index,
                                               uint32_t (&word)[2]) {
@@ -66,14 +102,62 @@ __device__ __forceinline__ float scaling_of_rank(const Product& p, int rank) {
   return 0;
 }
 
+// Large, and called once for an element.
+__device__ PRECIS_NOINLINE inline void add_dropped(const ProductSum& s, int64_t outputs, int64_t m,
+                                                   int64_t n, float y) {
+  s.sum[m * s.stride + n] = s.base[m * s.base_stride + n] + dropped(s.mask, m * outputs + n, y);
+}
+
+// Likewise: the gradient of the activation whose gradient y is.
+__device__ PRECIS_NOINLINE inline void store_activation_gradient(const Product& p, int64_t m,
+                                                                 int64_t n, float y) {
+  const ProductActivationBackward& b = p.activation_backward;
+  if (b.drops) {
+    y = dropped(b.mask, m * p.outputs + n, y);
+    if (p.y.bf16) y = round_to_bf16(y);
+    p.y.set(m, n, y);
+  }
+  float act;
+  const float slope = activation_slope(b.kind, b.x.get(m, n), &act);
+  const float factor = b.gated ? b.x.get(m, p.outputs + n) : 1.0f;
+  b.dx.set(m, n, y * (slope * factor));
+  if (b.gated) b.dx.set(m, p.outputs + n, y * act);
+}
+
 __device__ __forceinline__ void store_result(const Product& p, int64_t m, int64_t n, float sum) {
   if (m >= p.rows || n >= p.outputs) return;
-  p.y.set(m, n, (p.accumulate ? p.y.get(m, n) : 0.0f) + p.alpha * sum);
+  const float y = (p.accumulate ? p.base[m * p.base_stride + n] : 0.0f) + p.alpha * sum;
+  p.y.set(m, n, y);
+  if (p.residual.sum != nullptr) {
+    add_dropped(p.residual, p.outputs, m, n, p.y.bf16 ? round_to_bf16(y) : y);
+  } else if (p.activation_backward.x.data != nullptr) {
+    store_activation_gradient(p, m, n, p.y.bf16 ? round_to_bf16(y) : y);
+  }
+}
+
+// Stores the sums of output n and, where the activation is gated, of its factor, and the activation.
+__device__ __forceinline__ void store_activated(const Product& p, int64_t m, int64_t n, float sum,
+                                                float factor_sum) {
+  const ProductActivation& act = p.activation;
+  const int64_t width = act.gated ? p.outputs / 2 : p.outputs;
+  if (m >= p.rows || n >= width) return;
+  const auto rounded = [&](float v) { return p.y.bf16 ? round_to_bf16(p.alpha * v) : p.alpha * v; };
+  const float x = rounded(sum);
+  p.y.set(m, n, x);
+  float y = activate(act.kind, x);
+  if (act.gated) {
+    const float factor = rounded(factor_sum);
+    p.y.set(m, width + n, factor);
+    y *= factor;
+  }
+  if (act.drops) y = dropped(act.mask, m * width + n, act.y.bf16 ? round_to_bf16(y) : y);
+  act.y.set(m, n, y);
 }
 // Stores the results of columns n, which is even, and n + 1.
 __device__ __forceinline__ void store_results(const Product& p, int64_t m, int64_t n, float first,
                                               float second) {
-  if (!p.pairs || n + 1 >= p.outputs) {
+  if (!p.pairs || n + 1 >= p.outputs || p.residual.sum != nullptr ||
+      p.activation_backward.x.data != nullptr) {
     store_result(p, m, n, first);
     store_result(p, m, n + 1, second);
     return;
@@ -87,7 +171,7 @@ __device__ __forceinline__ void store_results(const Product& p, int64_t m, int64
   }
   uint2* y = reinterpret_cast<uint2*>(static_cast<float*>(p.y.data) + at);
   uint2 v = {0, 0};
-  if (p.accumulate) v = *y;
+  if (p.accumulate) v = *reinterpret_cast<const uint2*>(p.base + m * p.base_stride + n);
   v.x = __float_as_uint(__uint_as_float(v.x) + p.alpha * first);
   v.y = __float_as_uint(__uint_as_float(v.y) + p.alpha * second);
   *y = v;
@@ -208,20 +292,50 @@ __device__ __forceinline__ void add_segment(const Product& p, const precis_lora_
 // The most rows that use the tiles for few rows: as many as a decode step usually has.
 constexpr int64_t kFewRows = 32;
 
+// The most rows of a product that takes a norm or an activation along: a decode step's. With more,
+// every block of a row would normalize it again, which costs more than a launch.
+constexpr int64_t kMaxFusedRows = 128;
+
+// Tells whether a product of bfloat16 weights takes its norm and its activation along. There is one
+// kernel for all of them, whose tiles have few rows: not worth it where W is read too often.
+bool can_fuse(const CudaContext& context, const Product& p);
+// Tells whether the down-projection is a launch of its own, which takes a norm of any rows along.
+static inline bool normalizes_down(const Product& p, int32_t dtype) {
+  return dtype == PRECIS_BFLOAT16 && p.dropout.of == PRECIS_LORA_DROPOUT_X && p.t == nullptr &&
+         p.x.bf16;
+}
+
 // The product's arguments without adapters.
 Product plain_product(const precis_tensor& x, const precis_packed_matrix& w, const precis_tensor& y,
                       float alpha, int32_t accumulate);
+// Returns the product's arguments with the adapters of all rows.
+Product lora_product(const precis_lora_matmul_args& l);
+// Has the product added to the rows of another matrix than y.
+void add_to(Product& p, const precis_tensor& base);
 // Runs the kernel that suits the weights' type and the GPU.
 cudaError_t run_product(CudaContext& context, const Product& p, int32_t dtype);
 
 cudaError_t lora_matmul_float(CudaContext& context, const Product& p);
 cudaError_t lora_matmul_mma(CudaContext& context, const Product& p);
+// Computes a product with its norm, its activation, or both.
+cudaError_t fused_product(CudaContext& context, const Product& p);
+// Computes the queries y of a decode step, with their norm if there is one, and their attention,
+// whose heads are at most kMaxFusedHead wide and which appends nothing to its bfloat16 cache.
+constexpr int kMaxFusedHead = 64;
+cudaError_t attention_product(CudaContext& context, const Product& p,
+                              const precis_attention_decode_args& a);
 // Computes t = dropout(x) A' (rows, ranks), without the scaling.
 cudaError_t lora_down(CudaContext& context, const Product& p, float* t);
 
 // The bfloat16 product by wgmma and TMA, on sm_90a. It does nothing and sets *done to false where
 // TMA cannot copy the rows of x or z.
 cudaError_t lora_matmul_wgmma(CudaContext& context, const Product& p, bool* done);
+// Tells whether lora_matmul_wgmma takes the activation of a product along.
+static inline bool wgmma_activates(const CudaContext& context, const Product& p, bool gated) {
+  return (context.wgmma == Wgmma::kManyRows || context.wgmma == Wgmma::kAlways) &&
+         p.rows > kFewRows && p.ranks == 0 && gated && p.x.bf16 && p.y.bf16 && !p.accumulate &&
+         p.norm.rows == nullptr;
+}
 
 }  // namespace precis
 

@@ -30,11 +30,23 @@
 // Dropout of A's input: t = dropout(x) A' comes from lora_down.cu, which computes each mask once
 // and not once for every block of a row. Dropout of the low-rank term is applied in the epilogue.
 //
+// A decode step's product takes its neighbors along, which saves their launches and the reads and
+// writes in between, and changes no bit: each value is rounded where the separate kernels round it.
+//   - RMS norm in the prologue: while W's first stages are on their way, a warp for each row computes
+//     the row's scale; x is normalized on its way through registers. Every block of a row does that
+//     again, from the L2 cache; the first writes the normalized rows.
+//   - Activation in the epilogue: where it is gated, a tile has a value's and its gate's outputs in
+//     turns of eight, so that a thread has both.
+//   - Attention over the encoder's keys in the epilogue of its queries: a block has one head of some
+//     rows, as many as leave two blocks for a multiprocessor.
+//
 // Tried: x always through registers, two stages, eight warps. That took 162 registers without
 // adapters and 188 with, so one block per multiprocessor, and exposed a copy's whole latency in
 // every step of a small tile. Not tried yet: 256 columns. mma.sync reaches about 60 % of a Hopper
 // GPU's rate; there lora_matmul_wgmma.cu runs everything except rows that must be converted.
+#include "attention_decode.cuh"
 #include "lora_matmul.cuh"
+#include "row_in_registers.cuh"
 
 namespace precis {
 namespace {
@@ -55,11 +67,26 @@ PRECIS_HOST_DEVICE constexpr int64_t shared_elements(int rows, int columns, int 
   return ranks > 0 && low > ring ? low : ring;
 }
 
+// Epilogues that follow y.
+struct StoreAlone {};
+struct Activate {};
+struct Attend {
+  DecodeArguments of;
+  Matrix<Bf16> keys, values;
+  int rows;  // of a block
+};
+struct AttendAligned : Attend {};
+
 // The shape of a block. kDirect: the rows of x and z are bfloat16, aligned, and a multiple of eight
 // long. kGiven: t has been computed already.
 template <int rows, int columns, int warps_m, int warps_n, int ranks, int stages, bool direct,
-          bool given = false>
+          bool given = false, class AfterY = StoreAlone>
 struct Block {
+  using After = AfterY;
+  static constexpr bool kActivates = std::is_same_v<After, Activate>;
+  static constexpr bool kAttends = std::is_base_of_v<Attend, After>;
+  // Outputs of a tile that do not follow one another, or that do not begin at a multiple of 64.
+  static constexpr bool kScattered = kActivates || kAttends;
   static constexpr int kRows = rows, kColumns = columns, kWarpsM = warps_m, kWarpsN = warps_n;
   static constexpr int kRanks = ranks, kStages = stages;
   static constexpr bool kDirect = direct, kGiven = given;
@@ -70,7 +97,9 @@ struct Block {
 };
 
 template <class B>
-__global__ void __launch_bounds__(B::kThreads, B::kMinBlocks) lora_matmul_kernel(Product p) {
+__global__ void __launch_bounds__(B::kThreads, B::kMinBlocks)
+    lora_matmul_kernel(const __grid_constant__ Product p,
+                       const __grid_constant__ typename B::After after) {
   constexpr int kRows = B::kRows, kColumns = B::kColumns, kWarpsM = B::kWarpsM;
   constexpr int kWarpsN = B::kWarpsN, kRanks = B::kRanks, kStages = B::kStages;
   constexpr int kLoopRanks = B::kLoopRanks;
@@ -100,7 +129,19 @@ __global__ void __launch_bounds__(B::kThreads, B::kMinBlocks) lora_matmul_kernel
     return memory.part(stage * stage_size + kStride * (kRows + z_rows),
                        kStride * (kColumns + kLoopRanks));
   };
-  const int64_t m0 = int64_t{blockIdx.y} * kRows, n0 = int64_t{blockIdx.x} * kColumns;
+  int64_t m0 = int64_t{blockIdx.y} * kRows, n0 = int64_t{blockIdx.x} * kColumns;
+  int64_t rows_end = p.rows;
+  if constexpr (B::kAttends) {
+    m0 = int64_t{blockIdx.y} * after.rows;
+    n0 = int64_t{blockIdx.x} * after.of.head_dim;
+    rows_end = min(p.rows, m0 + after.rows);
+  }
+  const int64_t gated = B::kActivates && p.activation.gated ? p.outputs / 2 : 0;
+  // The output of a column of the tile, where they are scattered.
+  auto output_of = [&](int column) -> int64_t {
+    if (gated == 0) return n0 + column;
+    return column / 8 % 2 * gated + n0 / 2 + column / 16 * 8 + column % 8;
+  };
   const int warp = thread() / 32, lane = thread() % 32;
   const int warp_m = warp / kWarpsN * (kRows / kWarpsM);
   const int warp_n = warp % kWarpsN * (kColumns / kWarpsN);
@@ -117,13 +158,22 @@ __global__ void __launch_bounds__(B::kThreads, B::kMinBlocks) lora_matmul_kernel
     for (int i = 0; i < kCopiesW; i++) {
       const int row = first_row + i * kPassRows;
       if (row >= kColumns + kLoopRanks) break;
-      // All rows of a pass exist, or none does.
-      const int of_pass = i * kPassRows;
-      const bool of_w = of_pass < kColumns;
-      const bool wanted = of_w ? n0 + of_pass < p.w_rows : of_pass - kColumns < p.a_rows;
-      const Bf16* from =
-          of_w ? w_from + of_pass * p.w_stride : a_from + (of_pass - kColumns) * p.a_stride;
-      copy_async(tile.at(row * kStride + column, kEight), (wanted ? from : w_from) + k0, wanted);
+      if constexpr (B::kScattered) {
+        static_assert(kLoopRanks == 0);
+        const int64_t n = output_of(row);
+        const bool wanted = n < p.w_rows;
+        copy_async(tile.at(row * kStride + column, kEight),
+                   static_cast<const Bf16*>(p.w) + (wanted ? n : 0) * p.w_stride + column + k0,
+                   wanted);
+      } else {
+        // All rows of a pass exist, or none does.
+        const int of_pass = i * kPassRows;
+        const bool of_w = of_pass < kColumns;
+        const bool wanted = of_w ? n0 + of_pass < p.w_rows : of_pass - kColumns < p.a_rows;
+        const Bf16* from =
+            of_w ? w_from + of_pass * p.w_stride : a_from + (of_pass - kColumns) * p.a_stride;
+        copy_async(tile.at(row * kStride + column, kEight), (wanted ? from : w_from) + k0, wanted);
+      }
     }
   };
   // Copies x and, below it, z.
@@ -145,7 +195,8 @@ __global__ void __launch_bounds__(B::kThreads, B::kMinBlocks) lora_matmul_kernel
     copy_rows(p.x, 0);
     if (p.separate_z) copy_rows(p.z, kRows);
   };
-  // Without kDirect, x and z go through registers, where they are converted.
+  // Without kDirect, x and z go through registers, where they are normalized or converted.
+  PRECIS_SHARED(float, scales, B::kDirect ? 1 : kRows);
   constexpr int kHeld = B::kDirect ? 1 : kCopies;
   float held_x[kHeld][kEight], held_z[kHeld][kEight];
   auto load_x = [&](int64_t k0) {
@@ -153,7 +204,17 @@ __global__ void __launch_bounds__(B::kThreads, B::kMinBlocks) lora_matmul_kernel
     for (int i = 0; i < kHeld; i++) {
       const int row = first_row + i * kPassRows;
       const int64_t m = m0 + row, k = k0 + column;
-      const int count = up_to_eight(row < kRows && m < p.rows ? p.inputs - k : 0);
+      const int count = up_to_eight(row < kRows && m < rows_end ? p.inputs - k : 0);
+      if (p.norm.rows != nullptr) {
+        float weight[kEight];
+        load8(p.norm.rows + m * p.norm.stride + k, count, held_x[i]);
+        load8(p.norm.weight + k, count, weight);
+        const float scale = count > 0 ? scales[row] : 0.0f;
+#pragma unroll
+        for (int j = 0; j < kEight; j++) held_x[i][j] = held_x[i][j] * scale * weight[j];
+        if (blockIdx.x == 0) p.x.save(m, k, count, held_x[i]);
+        continue;
+      }
       p.x.load(m, k, count, held_x[i]);
       if (p.separate_z) p.z.load(m, k, count, held_z[i]);
     }
@@ -185,6 +246,15 @@ __global__ void __launch_bounds__(B::kThreads, B::kMinBlocks) lora_matmul_kernel
   float low[kTilesM][kLowTiles][4] = {};
   for (int step = 0; step < kStages - 1; step++) copy_step(step);
   if constexpr (!B::kDirect) {
+    if (p.norm.rows != nullptr) {
+      for (int row = warp; row < kRows && m0 + row < rows_end; row += kThreads / 32) {
+        const int width = static_cast<int>(p.inputs);
+        const RowInRegisters x(p.norm.rows + (m0 + row) * p.norm.stride, width);
+        const float scale = rms_scale(x, width, p.norm.epsilon);
+        if (lane == 0) scales[row] = scale;
+      }
+      __syncthreads();
+    }
     load_x(0);
     store_x(0);
   }
@@ -300,27 +370,75 @@ __global__ void __launch_bounds__(B::kThreads, B::kMinBlocks) lora_matmul_kernel
     }
   }
 
+  if constexpr (B::kActivates) {
 #pragma unroll
-  for (int i = 0; i < kTilesM; i++) {
-#pragma unroll
-    for (int half = 0; half < 2; half++) {
-      const int64_t m = m0 + warp_m + i * 16 + lane / 4 + half * 8;
+    for (int i = 0; i < kTilesM; i++) {
 #pragma unroll
       for (int j = 0; j < kTilesN; j++) {
-        store_results(p, m, n0 + warp_n + j * 8 + lane % 4 * 2, sum[i][j][2 * half],
-                      sum[i][j][2 * half + 1]);
+#pragma unroll
+        for (int e = 0; e < 4; e++) {
+          const int64_t m = m0 + warp_m + i * 16 + lane / 4 + e / 2 * 8;
+          const int64_t n = output_of(warp_n + j * 8 + lane % 4 * 2 + e % 2);
+          if (gated == 0) {
+            store_activated(p, m, n, sum[i][j][e], 0);
+          } else if (j % 2 == 0) {
+            store_activated(p, m, n, sum[i][j][e], sum[i][j + 1][e]);
+          }
+        }
+      }
+    }
+  } else if constexpr (B::kAttends) {
+    constexpr int kQueryStride = kColumns + kEight;
+    static_assert(kThreads == kDecodeThreads && kTilesM == 1 && kColumns == kMaxFusedHead);
+    const DecodeArguments& of = after.of;
+    const Shared<Bf16> queries = memory.part(0, kRows * kQueryStride);
+    __syncthreads();  // no thread reads the stages any more
+#pragma unroll
+    for (int j = 0; j < kTilesN; j++) {
+#pragma unroll
+      for (int e = 0; e < 4; e++) {
+        const int row = lane / 4 + e / 2 * 8, d = warp_n + j * 8 + lane % 4 * 2 + e % 2;
+        const Bf16 q = to_bf16(p.alpha * sum[0][j][e]);
+        queries[row * kQueryStride + d] = q;
+        if (m0 + row < rows_end && d < of.head_dim) p.y.set(m0 + row, n0 + d, to_float(q));
+      }
+    }
+    __syncthreads();
+    const int head = static_cast<int>(blockIdx.x);
+    for (int row = 0; m0 + row < rows_end; row++) {
+      attend<Bf16, 1, std::is_same_v<typename B::After, AttendAligned>>(
+          of, after.keys, after.values, m0 + row, head, [&](int d, int count, float(&v)[kEight]) {
+            load8(queries.at(row * kQueryStride + d, kEight), count, v);
+          });
+    }
+  } else {
+#pragma unroll
+    for (int i = 0; i < kTilesM; i++) {
+#pragma unroll
+      for (int half = 0; half < 2; half++) {
+        const int64_t m = m0 + warp_m + i * 16 + lane / 4 + half * 8;
+#pragma unroll
+        for (int j = 0; j < kTilesN; j++) {
+          store_results(p, m, n0 + warp_n + j * 8 + lane % 4 * 2, sum[i][j][2 * half],
+                        sum[i][j][2 * half + 1]);
+        }
       }
     }
   }
 }
 
 template <class B>
-cudaError_t run(CudaContext& context, const Product& p) {
-  const size_t bytes = shared_bytes<Bf16>(
+size_t block_bytes(const Product& p) {
+  return shared_bytes<Bf16>(
       shared_elements(B::kRows, B::kColumns, B::kRanks, B::kLoopRanks, p.separate_z, B::kStages));
+}
+
+template <class B>
+cudaError_t run(CudaContext& context, const Product& p) {
   const dim3 grid(static_cast<uint32_t>(ceil_div(p.outputs, B::kColumns)),
                   static_cast<uint32_t>(ceil_div(p.rows, B::kRows)));
-  return launch("lora_matmul", lora_matmul_kernel<B>, grid, B::kThreads, bytes, context.stream, p);
+  return launch("lora_matmul", lora_matmul_kernel<B>, grid, B::kThreads, block_bytes<B>(p),
+                context.stream, p, typename B::After());
 }
 
 template <int kRanks, bool kDirect>
@@ -342,6 +460,42 @@ cudaError_t run_ranks(CudaContext& context, const Product& p) {
   return run<Block<16, 64, 1, 4, kRanks, kMany ? 4 : 7, kDirect>>(context, p);
 }
 
+// Few rows, which go through registers, and y alone.
+template <int kRanks>
+cudaError_t run_few(CudaContext& context, const Product& p) {
+  if constexpr (kRanks == 0) {
+    // One warp has all rows of a tile to normalize.
+    constexpr int64_t kRowsOfOneWarp = 4;
+    if (p.rows <= kRowsOfOneWarp && ceil_div(p.outputs, 64) < 2 * context.multiprocessors) {
+      if (p.activation.y.data != nullptr) {
+        return run<Block<16, 16, 1, 1, 0, 18, false, false, Activate>>(context, p);
+      }
+      return run<Block<16, 16, 1, 1, 0, 18, false>>(context, p);
+    }
+    if (p.activation.y.data != nullptr) {
+      return run<Block<16, 64, 1, 4, 0, 7, false, false, Activate>>(context, p);
+    }
+  }
+  return run<Block<16, 64, 1, 4, kRanks, kRanks <= 32 ? 7 : 4, false>>(context, p);
+}
+
+// Attention beside it takes shared memory, too, and together they stay below 48 KiB.
+template <class After>
+cudaError_t run_attention(CudaContext& context, const Product& p,
+                          const precis_attention_decode_args& a) {
+  using B = Block<16, 64, 1, 4, 0, 6, false, false, After>;
+  After after;
+  after.of = decode_arguments(context, a);
+  after.keys = matrix<Bf16>(a.k_cache);
+  after.values = matrix<Bf16>(a.v_cache);
+  const int64_t wanted = ceil_div(p.rows * a.heads, 2 * int64_t{context.multiprocessors});
+  after.rows = static_cast<int>(min(int64_t{B::kRows}, wanted));
+  const dim3 grid(static_cast<uint32_t>(a.heads),
+                  static_cast<uint32_t>(ceil_div(p.rows, after.rows)));
+  return launch("lora_matmul, attention_decode", lora_matmul_kernel<B>, grid, B::kThreads,
+                block_bytes<B>(p), context.stream, p, after);
+}
+
 template <bool kDirect>
 cudaError_t run_direct(CudaContext& context, const Product& p) {
   if (p.t != nullptr) {
@@ -360,6 +514,29 @@ bool is_direct(const AnyMatrix& x, int64_t inputs) {
 }
 
 }  // namespace
+
+bool can_fuse(const CudaContext& context, const Product& p) {
+  constexpr int64_t kBlocks = 8;  // for a multiprocessor
+  const bool fits =
+      ceil_div(p.outputs, 64) * ceil_div(p.rows, 16) <= kBlocks * context.multiprocessors;
+  // Where wgmma has other bits than mma.sync, all products use it.
+  return p.rows > 0 && p.rows <= kMaxFusedRows && fits && !p.separate_z && p.t == nullptr &&
+         p.dropout.of != PRECIS_LORA_DROPOUT_X && p.ranks <= kMaxLoraRanks &&
+         (context.wgmma == Wgmma::kOff || context.wgmma == Wgmma::kManyRows);
+}
+
+cudaError_t fused_product(CudaContext& context, const Product& p) {
+  if (p.ranks == 0) return run_few<0>(context, p);
+  if (p.ranks <= 16) return run_few<16>(context, p);
+  if (p.ranks <= 32) return run_few<32>(context, p);
+  return run_few<128>(context, p);
+}
+
+cudaError_t attention_product(CudaContext& context, const Product& p,
+                              const precis_attention_decode_args& a) {
+  return decode_is_aligned(a) ? run_attention<AttendAligned>(context, p, a)
+                              : run_attention<Attend>(context, p, a);
+}
 
 cudaError_t lora_matmul_mma(CudaContext& context, const Product& p) {
   const bool direct = is_direct(p.x, p.inputs) && (!p.separate_z || is_direct(p.z, p.inputs));

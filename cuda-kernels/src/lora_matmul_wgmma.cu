@@ -12,6 +12,8 @@
 // operand; its product with B is added there, with the epilogue of the portable kernel. y in
 // bfloat16 is transposed through shared memory and stored in rows of 256 bytes.
 //
+// Of a gated activation a tile has 64 values and their 64 factors, so that a thread has both.
+//
 // Arithmetic of a multiprocessor, for 16 elements of K and 64 rows: at 2048 multiply-adds a cycle
 // 64 cycles without adapters, 72 with 16 ranks, 80 with 32; shared memory, at 128 bytes a cycle,
 // delivers the 6, 6.5 and 7 KiB in 48, 52 and 56. The occupancy is two blocks per multiprocessor
@@ -60,6 +62,7 @@ struct TiledProduct {
   Product p;
   bool bounded_wait;  // barriers time out, so that a trial cannot hang
   bool wide;          // y is bfloat16 in aligned groups of eight
+  int64_t gate;       // outputs from a value to its factor, of a gated activation; otherwise 0
 };
 
 template <class R>
@@ -109,7 +112,14 @@ __global__ void __launch_bounds__(kThreads, R::kMinBlocks)
     const int k = step * kDepth, m = static_cast<int>(m0), n = static_cast<int>(n0);
     copy_tile(x_tile(stage), q.x, k, m, full(stage));
     if constexpr (R::kSeparateZ) copy_tile(z_tile(stage), q.z, k, m, full(stage));
-    copy_tile(w_tile(stage), q.w, k, n, full(stage));
+    if (kRanks == 0 && q.gate > 0) {
+      // Two boxes of half the tile's rows: values, and their factors.
+      copy_tile(w_tile(stage), q.w, k, n / 2, full(stage));
+      copy_tile(w_tile(stage) + kColumns / 2 * kTileRowBytes, q.w, k,
+                static_cast<int>(q.gate) + n / 2, full(stage));
+    } else {
+      copy_tile(w_tile(stage), q.w, k, n, full(stage));
+    }
     if constexpr (kLoopRanks > 0) {
       copy_tile(w_tile(stage) + kColumns * kTileRowBytes, q.a, k, 0, full(stage));
     }
@@ -216,6 +226,20 @@ __global__ void __launch_bounds__(kThreads, R::kMinBlocks)
     }
   }
 
+  if (kRanks == 0 && q.gate > 0) {
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+#pragma unroll
+      for (int j = 0; j < kTilesN / 2; j++) {
+#pragma unroll
+        for (int e = 0; e < 2; e++) {
+          store_activated(p, m0 + row + half * 8, n0 / 2 + j * 8 + lane % 4 * 2 + e,
+                          sum[j][2 * half + e], sum[j + kTilesN / 2][2 * half + e]);
+        }
+      }
+    }
+    return;
+  }
   if (!q.wide) {
 #pragma unroll
     for (int half = 0; half < 2; half++) {
@@ -262,7 +286,8 @@ cudaError_t run(CudaContext& context, TiledProduct q, bool* done) {
   const Product& p = q.p;
   if (ceil_div(p.rows, kRows) > kMaxGridY || context.block_shared_bytes < R::kBytes ||
       !describe_tiles(&q.x, p.x.data, p.rows, p.inputs, p.x.stride, kRows) ||
-      !describe_tiles(&q.w, p.w, p.w_rows, p.w_stride, p.w_stride, kColumns) ||
+      !describe_tiles(&q.w, p.w, p.w_rows, p.w_stride, p.w_stride,
+                      q.gate > 0 ? kColumns / 2 : kColumns) ||
       (R::kRanks > 0 && !describe_tiles(&q.a, p.a, p.a_rows, p.a_stride, p.a_stride, R::kRanks)) ||
       (R::kSeparateZ && !describe_tiles(&q.z, p.z.data, p.rows, p.inputs, p.z.stride, kRows))) {
     return cudaSuccess;
@@ -288,7 +313,10 @@ cudaError_t lora_matmul_wgmma(CudaContext& context, const Product& p, bool* done
   TiledProduct q = {};
   q.p = p;
   q.bounded_wait = context.wgmma == Wgmma::kTrial;
-  q.wide = p.y.bf16 && !p.accumulate && p.y.stride % kEight == 0 && is_aligned(p.y.data);
+  q.wide = p.y.bf16 && !p.accumulate && p.residual.sum == nullptr &&
+           p.activation_backward.x.data == nullptr && p.y.stride % kEight == 0 &&
+           is_aligned(p.y.data);
+  q.gate = p.activation.y.data != nullptr && p.activation.gated ? p.outputs / 2 : 0;
   if (p.t != nullptr) return run<Ring<128, Low::kGiven>>(context, q, done);
   if (p.ranks == 0) return run<Ring<0, Low::kX>>(context, q, done);
   if (p.ranks <= 16) return run_ranks<16>(context, q, done);

@@ -3,7 +3,9 @@
 //
 // A thread writes eight elements of the result, regardless of the order in which that reads the
 // source: this runs once for each weight.
+#include "element_groups.cuh"
 #include "elements.cuh"
+#include "fused_ops.h"
 #include "kernels.h"
 #include "ops/matmul.h"
 
@@ -32,10 +34,7 @@ struct Pack {
   }
 };
 
-}  // namespace
-
-cudaError_t matmul_pack_cuda(CudaContext& context, const precis_matmul_pack_args& a) {
-  if (a.dtype == PRECIS_INT8) return cudaErrorInvalidValue;
+Pack pack_of(const precis_matmul_pack_args& a, CudaPackedLayout* layout) {
   Pack f = {};
   int64_t stacked = 0;
   for (int i = 0; i < a.weight_count; i++) {
@@ -46,9 +45,29 @@ cudaError_t matmul_pack_cuda(CudaContext& context, const precis_matmul_pack_args
   f.transposed = a.transposed != 0;
   f.outputs = a.transposed ? a.weights[0].dims[1] : stacked;
   f.inputs = a.transposed ? stacked : a.weights[0].dims[1];
-  const CudaPackedLayout layout = cuda_packed_layout(f.outputs, f.inputs, a.dtype);
-  f.packed = {a.packed, layout.stride, a.dtype == PRECIS_BFLOAT16};
+  *layout = cuda_packed_layout(f.outputs, f.inputs, a.dtype);
+  f.packed = {a.packed, layout->stride, a.dtype == PRECIS_BFLOAT16};
+  return f;
+}
+
+}  // namespace
+
+cudaError_t matmul_pack_cuda(CudaContext& context, const precis_matmul_pack_args& a) {
+  if (a.dtype == PRECIS_INT8) return cudaErrorInvalidValue;
+  CudaPackedLayout layout;
+  const Pack f = pack_of(a, &layout);
   return for_elements("matmul_pack", context.stream, layout.rows, layout.stride, f);
+}
+
+cudaError_t matmul_packs(CudaContext& context, const precis_matmul_pack_args* all, int count) {
+  if (count == 1) return matmul_pack_cuda(context, all[0]);
+  ElementGroup<Pack, kMostPacks> group;
+  for (int i = 0; i < count; i++) {
+    CudaPackedLayout layout;
+    const Pack f = pack_of(all[i], &layout);
+    group.add(f, layout.rows, layout.stride);
+  }
+  return for_element_group("matmul_pack, several", context.stream, group);
 }
 
 }  // namespace precis

@@ -16,13 +16,7 @@ __global__ void __launch_bounds__(kRowWarps * 32)
   for (int64_t m = int64_t{blockIdx.x} * kRowWarps + thread() / 32; m < rows;
        m += int64_t{gridDim.x} * kRowWarps) {
     const RowInRegisters row(x.row(m), width);
-    float squares = 0;
-    row.each([&](int, int, const float(&v)[kEight]) {
-#pragma unroll
-      for (int j = 0; j < kEight; j++) squares += v[j] * v[j];
-    });
-    squares = warp_reduce(squares, Sum());
-    const float scale = 1.0f / sqrtf(squares / static_cast<float>(width) + epsilon);
+    const float scale = rms_scale(row, width, epsilon);
     row.each([&](int d, int count, const float(&v)[kEight]) {
       float w[kEight];
       load8(weight + d, count, w);

@@ -5,7 +5,8 @@
 // dx: one warp per row, which is read twice, the second time from L1. It stores r[m] for dweight,
 // which column_sums.cuh computes.
 #include "column_sums.cuh"
-#include "kernels.h"
+#include "element_dropout.cuh"
+#include "fused_ops.h"
 #include "ops/rms_norm_backward.h"
 #include "row_in_registers.cuh"
 
@@ -14,7 +15,8 @@ namespace {
 
 __global__ void __launch_bounds__(kRowWarps * 32)
     rms_norm_dx_kernel(Matrix<const float> x, const float* weight, AnyMatrix dy, Matrix<float> dx,
-                       float* scales, int64_t rows, int width, float epsilon, bool accumulate) {
+                       float* scales, int64_t rows, int width, float epsilon, bool accumulate,
+                       MatrixDropout after) {
   const int lane = thread() % 32;
   for (int64_t m = int64_t{blockIdx.x} * kRowWarps + thread() / 32; m < rows;
        m += int64_t{gridDim.x} * kRowWarps) {
@@ -46,6 +48,7 @@ __global__ void __launch_bounds__(kRowWarps * 32)
 #pragma unroll
       for (int i = 0; i < kEight; i++) before[i] += r * (w[i] * g[i] - v[i] * shift);
       store8(dx.row(m) + d, count, before);
+      if (after.y.data != nullptr) after(m, d, count, before);
     }
     if (scales != nullptr && lane == 0) scales[m] = r;
   }
@@ -70,7 +73,8 @@ struct AddTo {
 
 }  // namespace
 
-cudaError_t rms_norm_backward_cuda(CudaContext& context, const precis_rms_norm_backward_args& a) {
+static cudaError_t run(CudaContext& context, const precis_rms_norm_backward_args& a,
+                       const MatrixDropout& after) {
   const int64_t m = rows(a.x), width = columns(a.x);
   if (m == 0) return cudaSuccess;
   const bool wants_weight = a.dweight.data != nullptr;
@@ -81,14 +85,24 @@ cudaError_t rms_norm_backward_cuda(CudaContext& context, const precis_rms_norm_b
         context.scratch.reserve(static_cast<size_t>(floats) * sizeof(float), &memory));
   }
   float* scales = static_cast<float*>(memory);
-  PRECIS_RETURN_IF_ERROR(launch(
-      "rms_norm_backward", rms_norm_dx_kernel, row_blocks(m), kRowWarps * 32, 0, context.stream,
-      matrix<const float>(a.x), static_cast<const float*>(a.weight.data), any_matrix(a.dy),
-      matrix<float>(a.dx), scales, m, static_cast<int>(width), a.epsilon, a.accumulate != 0));
+  PRECIS_RETURN_IF_ERROR(launch("rms_norm_backward", rms_norm_dx_kernel, row_blocks(m),
+                                kRowWarps * 32, 0, context.stream, matrix<const float>(a.x),
+                                static_cast<const float*>(a.weight.data), any_matrix(a.dy),
+                                matrix<float>(a.dx), scales, m, static_cast<int>(width), a.epsilon,
+                                a.accumulate != 0, after));
   if (!wants_weight) return cudaSuccess;
   return column_sums<1>("rms_norm_backward, dweight", context.stream, m, width, scales + m,
                         Element{matrix<const float>(a.x), any_matrix(a.dy), scales},
                         AddTo{static_cast<float*>(a.dweight.data)});
+}
+
+cudaError_t rms_norm_backward_cuda(CudaContext& context, const precis_rms_norm_backward_args& a) {
+  return run(context, a, {});
+}
+
+cudaError_t rms_norm_backward_dropped(CudaContext& context, const precis_rms_norm_backward_args& a,
+                                      const precis_dropout_args& dropout) {
+  return run(context, a, matrix_dropout(dropout));
 }
 
 }  // namespace precis

@@ -49,6 +49,18 @@ class RowInRegisters {
   float held_[kGroups][kEight];
 };
 
+// Returns 1 / sqrt(mean(x^2) + epsilon) of a row to every lane: all who normalize it get the same
+// bits.
+__device__ __forceinline__ float rms_scale(const RowInRegisters& row, int width, float epsilon) {
+  float squares = 0;
+  row.each([&](int, int, const float(&v)[kEight]) {
+#pragma unroll
+    for (int j = 0; j < kEight; j++) squares = fmaf(v[j], v[j], squares);
+  });
+  squares = warp_reduce(squares, Sum());
+  return 1.0f / sqrtf(squares / static_cast<float>(width) + epsilon);
+}
+
 }  // namespace precis
 
 #endif  // PRECIS_CUDA_ROW_IN_REGISTERS_CUH_

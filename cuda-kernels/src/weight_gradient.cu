@@ -2,8 +2,12 @@
 //
 // Designed for the gradients of LoRA's factors: N or K is small and there are many rows. So the
 // rows are split into stripes whose length depends on M alone, a block has a tile of 64 x 64 of one
-// stripe's sum, and a second kernel adds the stripes in order: deterministic, and independent of
-// the number of multiprocessors.
+// stripe's sum, and the last of a tile's blocks to finish adds the stripes in order: deterministic,
+// and independent of the number of multiprocessors.
+//
+// One launch computes the gradients of several weights that have the same rows, such as A and B of
+// all adapters of a layer. x may be an x before dropout, which is then dropped on its way to shared
+// memory, and written by the first of the gradients that reads it.
 //
 // bfloat16: tensor cores of sm_80 and later. Both operands have the layout of global memory in
 // shared memory, rows of m, and are transposed while they are loaded into fragments. float32: plain
@@ -11,59 +15,141 @@
 //
 // Not tried yet: larger tiles for full fine-tuning, where neither N nor K is small; copies that
 // overlap with the computation of a step.
-#include "elements.cuh"
-#include "kernels.h"
+#include "grid_constant.cuh"
+#include "last_block.cuh"
 #include "ops/weight_gradient.h"
+#include "weight_gradient.cuh"
 
 namespace precis {
 namespace {
 
-constexpr int kTile = 64;
+constexpr int kTile = static_cast<int>(kGradientTile);
 constexpr int kDepth = 32;  // rows of m in a step
 constexpr int kThreads = 256;
 constexpr int64_t kStripe = 512;
 constexpr int64_t kMaxStripes = 64;
 
-struct Arguments {
+struct Gradient {
   AnyMatrix dy, x;
+  AnyMatrix dropped_x;  // written if it has data and writes_dropped is set
+  ElementDropout dropout;
+  bool drops, writes_dropped, accumulate;
+  float alpha;
+  float* dw;
+  int64_t dw_stride;
   float* sums;  // (stripes, N, K)
-  int64_t rows, stripe_rows, outputs, inputs;
+  int64_t outputs, inputs;
+  int first_tile;
 };
 
-// Loads one step's rows of dy or x, converted to T, with zeros outside.
-template <class T>
+struct Arguments {
+  Gradient gradients[kMostGradients];
+  int count;
+  int64_t rows, stripe_rows, stripes;
+  uint32_t* finished;  // for each tile, how many of its blocks have finished; 0 between launches
+};
+
+// The part of a block: a tile of one gradient, and a stripe of its rows.
+struct Part {
+  const Gradient& of;
+  int64_t n0, k0, begin, end;
+};
+__device__ __forceinline__ Part part_of_block(const Arguments& a) {
+  const int tile = static_cast<int>(blockIdx.x);
+  int i = 0;
+  while (i + 1 < a.count && tile >= a.gradients[i + 1].first_tile) i++;
+  const Gradient& g = a.gradients[i];
+  const int64_t across = (g.inputs + kTile - 1) / kTile, mine = tile - g.first_tile;
+  const int64_t begin = int64_t{blockIdx.y} * a.stripe_rows;
+  return {g, mine / across * kTile, mine % across * kTile, begin,
+          min(begin + a.stripe_rows, a.rows)};
+}
+
+// Loads one step's rows of dy or x, converted to T, with zeros outside. each(m, column, count, v)
+// may change them before.
+template <class T, class Each>
 __device__ void load_tile(const Shared<T>& tile, int stride, const AnyMatrix& from, int64_t m0,
-                          int64_t end, int64_t column0, int64_t columns) {
+                          int64_t end, int64_t column0, int64_t columns, const Each& each) {
   constexpr int kEights = kTile / kEight;
   for (int e = thread(); e < kDepth * kEights; e += kThreads) {
     const int row = e / kEights, column = e % kEights * kEight;
+    const int count = up_to_eight(m0 + row < end ? columns - column0 - column : 0);
     float v[kEight];
-    from.load(m0 + row, column0 + column,
-              up_to_eight(m0 + row < end ? columns - column0 - column : 0), v);
+    from.load(m0 + row, column0 + column, count, v);
+    each(m0 + row, column0 + column, count, v);
     store8(tile.at(row * stride + column, kEight), kEight, v);
   }
 }
 
-__device__ __forceinline__ void store_sum(const Arguments& a, int64_t n, int64_t k, float sum) {
-  if (n < a.outputs && k < a.inputs) {
-    a.sums[(int64_t{blockIdx.z} * a.outputs + n) * a.inputs + k] = sum;
+// Loads the step of a block: dy, and x after its dropout.
+template <class T>
+__device__ void load_step(const Shared<T>& dys, const Shared<T>& xs, int stride, const Part& p,
+                          int64_t m0) {
+  const Gradient& g = p.of;
+  load_tile(dys, stride, g.dy, m0, p.end, p.n0, g.outputs,
+            [](int64_t, int64_t, int, float(&)[kEight]) {});
+  load_tile(xs, stride, g.x, m0, p.end, p.k0, g.inputs,
+            [&](int64_t m, int64_t k, int count, float(&v)[kEight]) {
+              if (!g.drops) return;
+#pragma unroll
+              for (int i = 0; i < kEight; i++) {
+                if (i >= count) break;
+                v[i] = dropped(g.dropout, m * g.inputs + k + i, v[i]);
+                if (g.dropped_x.bf16) v[i] = round_to_bf16(v[i]);
+              }
+              if (g.writes_dropped && p.n0 == 0) g.dropped_x.save(m, k, count, v);
+            });
+}
+
+// Adds a sum to dw[n, k] where there is one stripe; otherwise leaves it to finish.
+__device__ __forceinline__ void store_sum(const Arguments& a, const Part& p, int64_t n, int64_t k,
+                                          float sum) {
+  const Gradient& g = p.of;
+  if (n >= g.outputs || k >= g.inputs) return;
+  if (a.stripes > 1) {
+    g.sums[(int64_t{blockIdx.y} * g.outputs + n) * g.inputs + k] = sum;
+    return;
+  }
+  float* const to = g.dw + n * g.dw_stride + k;
+  *to = fmaf(g.alpha, sum, g.accumulate ? *to : 0.0f);
+}
+
+// Adds the tile's stripes in order, in the last of its blocks.
+__device__ void finish(const Arguments& a, const Part& p) {
+  if (a.stripes == 1) return;
+  if (!is_last_block(a.finished + blockIdx.x, static_cast<uint32_t>(a.stripes))) return;
+  const Gradient& g = p.of;
+  constexpr int kEights = kTile / kEight;
+  for (int e = thread(); e < kTile * kEights; e += kThreads) {
+    const int64_t n = p.n0 + e / kEights, k = p.k0 + e % kEights * kEight;
+    const int count = up_to_eight(n < g.outputs ? g.inputs - k : 0);
+    if (count == 0) continue;
+    float total[kEight] = {}, v[kEight];
+    for (int64_t s = 0; s < a.stripes; s++) {
+      load8(g.sums + (s * g.outputs + n) * g.inputs + k, count, v);
+#pragma unroll
+      for (int i = 0; i < kEight; i++) total[i] += v[i];
+    }
+    float* const to = g.dw + n * g.dw_stride + k;
+    load8(to, g.accumulate ? count : 0, v);
+#pragma unroll
+    for (int i = 0; i < kEight; i++) v[i] = fmaf(g.alpha, total[i], v[i]);
+    store8(to, count, v);
   }
 }
 
-__global__ void __launch_bounds__(kThreads) weight_gradient_kernel(Arguments a) {
+__global__ void __launch_bounds__(kThreads)
+    weight_gradient_kernel(const __grid_constant__ Arguments a) {
   constexpr int kStride = kTile + kEight;
   PRECIS_SHARED(Bf16, dys, kDepth * kStride);
   PRECIS_SHARED(Bf16, xs, kDepth * kStride);
-  const int64_t n0 = int64_t{blockIdx.y} * kTile, k0 = int64_t{blockIdx.x} * kTile;
-  const int64_t begin = int64_t{blockIdx.z} * a.stripe_rows;
-  const int64_t end = min(begin + a.stripe_rows, a.rows);
+  const Part part = part_of_block(a);
   // Eight warps: four bands of 16 outputs, two halves of 32 inputs.
   const int lane = thread() % 32, warp_n = thread() / 32 / 2 * 16, warp_k = thread() / 32 % 2 * 32;
   float sum[4][4] = {};
-  for (int64_t m0 = begin; m0 < end; m0 += kDepth) {
+  for (int64_t m0 = part.begin; m0 < part.end; m0 += kDepth) {
     __syncthreads();  // no thread reads the last step's rows any more
-    load_tile(dys, kStride, a.dy, m0, end, n0, a.outputs);
-    load_tile(xs, kStride, a.x, m0, end, k0, a.inputs);
+    load_step(dys, xs, kStride, part, m0);
     __syncthreads();
 #pragma unroll
     for (int m = 0; m < kDepth; m += 16) {
@@ -86,25 +172,24 @@ __global__ void __launch_bounds__(kThreads) weight_gradient_kernel(Arguments a) 
   for (int j = 0; j < 4; j++) {
 #pragma unroll
     for (int e = 0; e < 4; e++) {
-      store_sum(a, n0 + warp_n + lane / 4 + e / 2 * 8, k0 + warp_k + j * 8 + lane % 4 * 2 + e % 2,
-                sum[j][e]);
+      store_sum(a, part, part.n0 + warp_n + lane / 4 + e / 2 * 8,
+                part.k0 + warp_k + j * 8 + lane % 4 * 2 + e % 2, sum[j][e]);
     }
   }
+  finish(a, part);
 }
 
-__global__ void __launch_bounds__(kThreads) weight_gradient_float_kernel(Arguments a) {
+__global__ void __launch_bounds__(kThreads)
+    weight_gradient_float_kernel(const __grid_constant__ Arguments a) {
   constexpr int kStride = kTile + 4;
   PRECIS_SHARED(float, dys, kDepth* kStride);
   PRECIS_SHARED(float, xs, kDepth* kStride);
-  const int64_t n0 = int64_t{blockIdx.y} * kTile, k0 = int64_t{blockIdx.x} * kTile;
-  const int64_t begin = int64_t{blockIdx.z} * a.stripe_rows;
-  const int64_t end = min(begin + a.stripe_rows, a.rows);
+  const Part part = part_of_block(a);
   const int n = thread() / 16 * 4, k = thread() % 16 * 4;
   float sum[4][4] = {};
-  for (int64_t m0 = begin; m0 < end; m0 += kDepth) {
+  for (int64_t m0 = part.begin; m0 < part.end; m0 += kDepth) {
     __syncthreads();
-    load_tile(dys, kStride, a.dy, m0, end, n0, a.outputs);
-    load_tile(xs, kStride, a.x, m0, end, k0, a.inputs);
+    load_step(dys, xs, kStride, part, m0);
     __syncthreads();
     for (int m = 0; m < kDepth; m++) {
 #pragma unroll
@@ -117,63 +202,94 @@ __global__ void __launch_bounds__(kThreads) weight_gradient_float_kernel(Argumen
     }
   }
   for (int i = 0; i < 4; i++) {
-    for (int j = 0; j < 4; j++) store_sum(a, n0 + n + i, k0 + k + j, sum[i][j]);
+    for (int j = 0; j < 4; j++) store_sum(a, part, part.n0 + n + i, part.k0 + k + j, sum[i][j]);
   }
+  finish(a, part);
 }
-
-// Adds the stripes in order.
-struct AddStripes {
-  const float* sums;
-  float* dw;
-  int64_t stride, outputs, inputs, stripes;
-  float alpha;
-  bool accumulate;
-
-  __device__ void operator()(int64_t n, int64_t k, int count) const {
-    float total[kEight] = {}, v[kEight];
-    for (int64_t s = 0; s < stripes; s++) {
-      load8(sums + (s * outputs + n) * inputs + k, count, v);
-#pragma unroll
-      for (int i = 0; i < kEight; i++) total[i] += v[i];
-    }
-    load8(dw + n * stride + k, accumulate ? count : 0, v);
-#pragma unroll
-    for (int i = 0; i < kEight; i++) v[i] = fmaf(alpha, total[i], v[i]);
-    store8(dw + n * stride + k, count, v);
-  }
-};
 
 }  // namespace
 
-cudaError_t weight_gradient_cuda(CudaContext& context, const precis_weight_gradient_args& g) {
-  const int64_t m = rows(g.x), n = columns(g.dy), k = columns(g.x);
-  if (n == 0 || k == 0) return cudaSuccess;
-  int64_t stripe_rows = kStripe;
-  while (ceil_div(m, stripe_rows) > kMaxStripes) stripe_rows *= 2;
-  const int64_t stripes = ceil_div(m, stripe_rows);
-  if (ceil_div(n, kTile) > kMaxGridY) return cudaErrorInvalidValue;
-  void* memory = nullptr;
-  if (stripes > 0) {
-    PRECIS_RETURN_IF_ERROR(
-        context.scratch.reserve(static_cast<size_t>(stripes * n * k) * sizeof(float), &memory));
-    const Arguments a = {
-        any_matrix(g.dy), any_matrix(g.x), static_cast<float*>(memory), m, stripe_rows, n, k};
-    const dim3 grid(static_cast<uint32_t>(ceil_div(k, kTile)),
-                    static_cast<uint32_t>(ceil_div(n, kTile)), static_cast<uint32_t>(stripes));
-    PRECIS_RETURN_IF_ERROR(
-        launch("weight_gradient",
-               g.dtype == PRECIS_BFLOAT16 ? weight_gradient_kernel : weight_gradient_float_kernel,
-               grid, kThreads, 0, context.stream, a));
+bool WeightGradients::add(const precis_weight_gradient_args& g, const DroppedRows* dropped) {
+  if (count > 0 && (rows(g.x) != rows(all[0].x) || g.dtype != all[0].dtype)) return false;
+  const int64_t more = weight_gradient_tiles(g);
+  if (count == kMostGradients || (count > 0 && tiles + more > kMostTiles)) return false;
+  all[count] = g;
+  drops[count] = dropped != nullptr;
+  if (dropped != nullptr) dropout = *dropped;
+  count++;
+  tiles += more;
+  return true;
+}
+
+cudaError_t weight_gradients(CudaContext& context, const WeightGradients& w, uint32_t* finished) {
+  if (w.count == 0 || w.tiles == 0) return cudaSuccess;
+  const int64_t m = rows(w.all[0].x);
+  Arguments a = {};
+  a.rows = m;
+  a.stripe_rows = kStripe;
+  while (ceil_div(m, a.stripe_rows) > kMaxStripes) a.stripe_rows *= 2;
+  // Without rows a tile is one empty sum. With too many tiles for the counters, of one huge weight,
+  // there is one stripe.
+  a.stripes = m == 0 ? 1 : ceil_div(m, a.stripe_rows);
+  if (w.tiles > kMostTiles) {
+    a.stripe_rows = m;
+    a.stripes = 1;
   }
-  const AddStripes add = {static_cast<const float*>(memory),
-                          static_cast<float*>(g.dw.data),
-                          row_stride(g.dw),
-                          n,
-                          k,
-                          stripes,
-                          g.alpha,
-                          g.accumulate != 0};
-  return for_elements("weight_gradient, stripes", context.stream, n, k, add);
+  a.finished = finished;
+  int64_t elements = 0;
+  for (int i = 0; i < w.count; i++) elements += rows(w.all[i].dw) * columns(w.all[i].dw);
+  void* memory = nullptr;
+  if (a.stripes > 1) {
+    const size_t sum_bytes = static_cast<size_t>(a.stripes * elements) * sizeof(float);
+    const size_t counters = static_cast<size_t>(w.tiles) * sizeof(uint32_t);
+    PRECIS_RETURN_IF_ERROR(
+        context.scratch.reserve(sum_bytes + (finished == nullptr ? counters : 0), &memory));
+    if (finished == nullptr) {
+      a.finished =
+          static_cast<uint32_t*>(static_cast<void*>(static_cast<char*>(memory) + sum_bytes));
+      launches++;
+      PRECIS_RETURN_IF_ERROR(cudaMemsetAsync(a.finished, 0, counters, context.stream));
+    }
+  }
+  float* sums = static_cast<float*>(memory);
+  int64_t tiles = 0;
+  bool written = false;
+  for (int i = 0; i < w.count; i++) {
+    const precis_weight_gradient_args& of = w.all[i];
+    if (weight_gradient_tiles(of) == 0) continue;
+    Gradient& g = a.gradients[a.count++];
+    g.dy = any_matrix(of.dy);
+    g.x = any_matrix(of.x);
+    if (w.drops[i]) {
+      g.dropped_x = g.x;
+      g.x = any_matrix(w.dropout.x);
+      g.dropout = w.dropout.mask;
+      g.drops = true;
+      g.writes_dropped = !written;
+      written = true;
+    }
+    g.accumulate = of.accumulate != 0;
+    g.alpha = of.alpha;
+    g.dw = static_cast<float*>(of.dw.data);
+    g.dw_stride = row_stride(of.dw);
+    g.outputs = rows(of.dw);
+    g.inputs = columns(of.dw);
+    g.sums = sums;
+    if (sums != nullptr) sums += a.stripes * g.outputs * g.inputs;
+    g.first_tile = static_cast<int>(tiles);
+    tiles += weight_gradient_tiles(of);
+  }
+  const dim3 grid(static_cast<uint32_t>(tiles), static_cast<uint32_t>(a.stripes));
+  return launch(
+      "weight_gradient",
+      w.all[0].dtype == PRECIS_BFLOAT16 ? weight_gradient_kernel : weight_gradient_float_kernel,
+      grid, kThreads, 0, context.stream, a);
+}
+
+cudaError_t weight_gradient_cuda(CudaContext& context, const precis_weight_gradient_args& g) {
+  WeightGradients one;
+  one.add(g, nullptr);
+  return weight_gradients(context, one, nullptr);
 }
 
 }  // namespace precis

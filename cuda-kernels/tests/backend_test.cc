@@ -5,6 +5,7 @@
 #include <memory>
 #include <thread>
 
+#include "random/portable_math.h"
 #include "test.h"
 
 using namespace precis;
@@ -422,6 +423,376 @@ void test_recording(precis_context* c) {
   EXPECT_OK(c, precis_recording_destroy(c, nullptr));
 }
 
+// Operations of a decoding step, which one kernel computes with its neighbors: bitwise what they give
+// one by one, in fewer launches.
+class HeldOps {
+ public:
+  HeldOps(precis_context* c, int64_t m, Random& random)
+      : c_(c),
+        m_(m),
+        stream_(c, PRECIS_FLOAT32, m, kWidth, false),
+        weight_(c, PRECIS_FLOAT32, kWidth, 1, false),
+        normed_(c, PRECIS_BFLOAT16, m, kWidth, false),
+        wide_(c, PRECIS_BFLOAT16, m, 2 * kInner, false),
+        narrow_(c, PRECIS_BFLOAT16, m, 2 * kInner, false),
+        query_(c, PRECIS_BFLOAT16, m, kInner, false),
+        mixed_(c, PRECIS_BFLOAT16, m, kInner, false),
+        cache_(c, PRECIS_BFLOAT16, kKeys, 2 * kInner, false),
+        starts_(c, PRECIS_INT32, m, 1, false),
+        lengths_(c, PRECIS_INT32, m, 1, false),
+        in_(c, PRECIS_FLOAT32, 2 * kInner * kWidth, 1, false),
+        a_(c, PRECIS_FLOAT32, kRanks * kWidth, 1, false),
+        b_(c, PRECIS_FLOAT32, 2 * kInner * kRanks, 1, false) {
+    pack(in_, 2 * kInner, kWidth, random, &w_in_);
+    pack(a_, kRanks, kWidth, random, &w_a_);
+    pack(b_, 2 * kInner, kRanks, random, &w_b_);
+    stream_.set(normal(m * kWidth, random));
+    weight_.set(normal(kWidth, random));
+    std::vector<uint16_t> cache(2 * kKeys * 2 * kInner);  // Piece has four bytes an element
+    for (uint16_t& each : cache) each = float_to_bf16(random.normal());
+    cache_.set(cache);
+    std::vector<int32_t> starts(m), lengths(m);
+    for (int64_t r = 0; r < m; r++) {
+      starts[r] = static_cast<int32_t>(r % 20);
+      lengths[r] = static_cast<int32_t>(1 + r % (kKeys - 20));
+    }
+    starts_.set(starts);
+    lengths_.set(lengths);
+  }
+
+  // Runs a chain of operations one by one and together, and expects so many launches.
+  template <class Chain>
+  void check(const char* what, int64_t launches, const Chain& chain) {
+    const std::vector<std::vector<char>> want = results(chain, true, nullptr);
+    int64_t taken = 0;
+    EXPECT(results(chain, false, &taken) == want, "%s of %lld rows has other bits", what,
+           static_cast<long long>(m_));
+    EXPECT(taken == launches, "%s of %lld rows: %lld launches", what, static_cast<long long>(m_),
+           static_cast<long long>(taken));
+    // The same in a graph.
+    clear();
+    precis_recording* recording = nullptr;
+    EXPECT_OK(c_, precis_record_begin(c_));
+    chain([] {});
+    EXPECT_OK(c_, precis_record_end(c_, &recording));
+    int32_t replayed = 0;
+    EXPECT_OK(c_, precis_replay(c_, recording, &replayed));
+    EXPECT(replayed == 1 && contents() == want, "%s of %lld rows, replayed", what,
+           static_cast<long long>(m_));
+    EXPECT_OK(c_, precis_recording_destroy(c_, recording));
+  }
+
+  void norm() const {
+    const precis_rms_norm_args args = {stream_, weight_.vector(), normed_, 1e-6f, 0};
+    EXPECT_OK(c_, precis_rms_norm(c_, &args));
+  }
+  // The product's outputs may be fewer than the weight has.
+  void product(const precis_tensor& y, bool accumulate = false) const {
+    precis_matmul_args args = {normed_, w_in_, y, 1, accumulate};
+    args.w.outputs = y.dims[1];
+    EXPECT_OK(c_, precis_matmul(c_, &args));
+  }
+  void adapted_product() const {
+    precis_lora_matmul_args args = {};
+    args.x = normed_;
+    args.w = w_in_;
+    args.a = w_a_;
+    args.b = w_b_;
+    args.y = wide_;
+    args.alpha = 1;
+    args.segment_count = 1;
+    args.segments[0] = {8, 2 * kInner - 8, 0, kRanks, 0.5f, 0};
+    EXPECT_OK(c_, precis_lora_matmul(c_, &args));
+  }
+  void activation(bool gated, const precis_tensor& y) const {
+    const precis_activation_args args = {wide_, y, gated ? PRECIS_GELU_TANH : PRECIS_RELU, gated};
+    EXPECT_OK(c_, precis_activation(c_, &args));
+  }
+  void attention() const {
+    precis_attention_decode_args args = {};
+    args.q = query_;
+    args.k_cache = args.v_cache = columns(cache_, 0, kInner);
+    args.v_cache = columns(cache_, kInner, kInner);
+    args.out = mixed_;
+    args.key_starts = starts_.data<int32_t>();
+    args.lengths = lengths_.data<int32_t>();
+    args.heads = kHeads;
+    args.scale = 1;
+    EXPECT_OK(c_, precis_attention_decode(c_, &args));
+  }
+  precis_tensor wide() const { return wide_; }
+  precis_tensor gated() const { return columns(narrow_, 0, kInner); }
+  precis_tensor narrow() const { return narrow_; }
+  precis_tensor query() const { return query_; }
+  precis_tensor stream() const { return stream_; }
+
+  static constexpr int64_t kWidth = 100, kHeads = 3, kInner = 72, kKeys = 90, kRanks = 5;
+
+ private:
+  static std::vector<float> normal(int64_t count, Random& random) {
+    std::vector<float> values(static_cast<size_t>(count));
+    for (float& each : values) each = random.normal();
+    return values;
+  }
+  static precis_tensor columns(precis_tensor t, int64_t first, int64_t count) {
+    t.row_stride = t.dims[1];
+    t.data = static_cast<uint16_t*>(t.data) + first;
+    t.dims[1] = count;
+    return t;
+  }
+  // Packs a random weight into memory of its own.
+  void pack(const Piece& source, int64_t outputs, int64_t inputs, Random& random,
+            precis_packed_matrix* w) {
+    source.set(normal(outputs * inputs, random));
+    precis_matmul_pack_args args = {};
+    args.weights[0] = source;
+    args.weights[0].dims[0] = outputs;
+    args.weights[0].dims[1] = inputs;
+    args.weight_count = 1;
+    args.dtype = PRECIS_BFLOAT16;
+    EXPECT_OK(c_, precis_matmul_pack_size(c_, &args, &args.packed_bytes));
+    packed_.push_back(std::make_unique<Piece>(c_, PRECIS_FLOAT32, args.packed_bytes / 4, 1, false));
+    args.packed = packed_.back()->data<void>();
+    EXPECT_OK(c_, precis_matmul_pack(c_, &args));
+    *w = {args.packed, args.packed_bytes, outputs, inputs, PRECIS_BFLOAT16, 0};
+  }
+
+  void clear() const {
+    stream_.set(saved_.empty() ? stream_.get<float>() : saved_);
+    for (const Piece* each : {&normed_, &wide_, &narrow_, &query_, &mixed_}) {
+      each->set(std::vector<char>(each->get<char>().size(), 1));
+    }
+  }
+  std::vector<std::vector<char>> contents() const {
+    std::vector<std::vector<char>> all;
+    for (const Piece* each : {&stream_, &normed_, &wide_, &narrow_, &query_, &mixed_}) {
+      all.push_back(each->get<char>());
+    }
+    return all;
+  }
+  int64_t launches() const {
+    precis_context_info info;
+    EXPECT_OK(c_, precis_context_describe(c_, &info));
+    return info.launches;
+  }
+  template <class Chain>
+  std::vector<std::vector<char>> results(const Chain& chain, bool one_by_one, int64_t* taken) {
+    if (saved_.empty()) saved_ = stream_.get<float>();
+    clear();
+    const int64_t before = launches();
+    chain([&] {
+      if (one_by_one) EXPECT_OK(c_, precis_synchronize(c_));
+    });
+    if (taken != nullptr) *taken = launches() - before;
+    return contents();
+  }
+
+  precis_context* c_;
+  int64_t m_;
+  Piece stream_, weight_, normed_, wide_, narrow_, query_, mixed_, cache_, starts_, lengths_;
+  Piece in_, a_, b_;
+  std::vector<std::unique_ptr<Piece>> packed_;
+  precis_packed_matrix w_in_, w_a_, w_b_;
+  std::vector<float> saved_;
+};
+
+void test_held_ops(precis_context* c) {
+  Random random(17);
+  for (int64_t m : {1, 3, 17, 40, 128, 129}) {
+    HeldOps ops(c, m, random);
+    const bool few = m <= 128;
+    for (bool gated : {true, false}) {
+      ops.check("feed-forward", few ? 1 : 3, [&](auto next) {
+        ops.norm();
+        next();
+        ops.product(ops.wide());
+        next();
+        ops.activation(gated, gated ? ops.gated() : ops.narrow());
+        next();
+      });
+    }
+    ops.check("activation alone", few ? 1 : 2, [&](auto next) {
+      ops.product(ops.wide());
+      next();
+      ops.activation(true, ops.gated());
+      next();
+    });
+    ops.check("activation in place", few ? 2 : 3, [&](auto next) {
+      ops.norm();
+      next();
+      ops.product(ops.wide());
+      next();
+      ops.activation(false, ops.wide());
+      next();
+    });
+    ops.check("attention", few ? 1 : 3, [&](auto next) {
+      ops.norm();
+      next();
+      ops.product(ops.query());
+      next();
+      ops.attention();
+      next();
+    });
+    ops.check("adapters", few ? 1 : 2, [&](auto next) {
+      ops.norm();
+      next();
+      ops.adapted_product();
+      next();
+    });
+    // What a product overwrites cannot be normalized by its other blocks meanwhile.
+    precis_tensor onto = ops.stream();
+    onto.row_stride = onto.dims[1];
+    onto.dims[1] = 80;
+    ops.check("onto the stream", 2, [&](auto next) {
+      ops.norm();
+      next();
+      ops.product(onto, true);
+      next();
+    });
+    ops.check("norm alone", 2, [&](auto next) {
+      ops.norm();
+      next();
+      ops.norm();
+      next();
+    });
+  }
+}
+
+// Operations of one kind that do not depend on each other are one launch; those that do are not.
+void test_groups(precis_context* c) {
+  Random random(23);
+  const auto launches = [&] {
+    precis_context_info info;
+    EXPECT_OK(c, precis_context_describe(c, &info));
+    return info.launches;
+  };
+  const auto normal = [&](int64_t count) {
+    std::vector<float> values(static_cast<size_t>(count));
+    for (float& each : values) each = random.normal();
+    return values;
+  };
+  constexpr int64_t kRows = 70, kWidth = 24;
+  Piece x(c, PRECIS_FLOAT32, kRows, kWidth, false), y(c, PRECIS_FLOAT32, kRows, kWidth, false);
+  const std::vector<float> numbers = normal(kRows * kWidth);
+  x.set(numbers);
+  const auto row_of = [](const Piece& piece, int64_t r) {
+    precis_tensor t = piece;
+    t.dims[0] = 1;
+    t.data = piece.data<float>() + r * kWidth;
+    return t;
+  };
+  int64_t before = launches();
+  for (int64_t r = 0; r < kRows; r++) {
+    const precis_convert_args convert = {row_of(x, r), row_of(y, r)};
+    EXPECT_OK(c, precis_convert(c, &convert));
+  }
+  EXPECT(launches() - before == 2, "%lld", static_cast<long long>(launches() - before));
+  EXPECT(y.get<float>() == numbers);
+  // Each row is the one before it.
+  before = launches();
+  for (int64_t r = 1; r < 5; r++) {
+    const precis_convert_args convert = {row_of(y, r - 1), row_of(y, r)};
+    EXPECT_OK(c, precis_convert(c, &convert));
+  }
+  EXPECT(launches() - before == 4);
+  std::vector<float> got = y.get<float>();
+  for (int64_t r = 1; r < 5; r++) {
+    EXPECT(std::memcmp(got.data(), got.data() + r * kWidth, kWidth * 4) == 0);
+  }
+
+  // Packed weights, of which one is packed from the result of another operation.
+  std::vector<std::unique_ptr<Piece>> packed;
+  precis_matmul_pack_args pack = {};
+  pack.weights[0] = x;
+  pack.weight_count = 1;
+  for (int turn = 0; turn < 2; turn++) {
+    before = launches();
+    for (int32_t dtype : {PRECIS_FLOAT32, PRECIS_BFLOAT16}) {
+      for (int32_t transposed : {0, 1}) {
+        pack.dtype = dtype;
+        pack.transposed = transposed;
+        pack.packed_bytes = 128 * 64 * 4;
+        if (turn == 0 && packed.size() < 8) {
+          for (int i = 0; i < 2; i++) {
+            packed.push_back(std::make_unique<Piece>(c, PRECIS_FLOAT32, 128, 64, false));
+          }
+        }
+        const size_t at =
+            static_cast<size_t>(4 * (dtype == PRECIS_BFLOAT16) + 2 * transposed + turn);
+        pack.packed = packed[at]->data<void>();
+        EXPECT_OK(c, precis_matmul_pack(c, &pack));
+        if (turn == 0) EXPECT_OK(c, precis_synchronize(c));
+      }
+    }
+    if (turn == 1) EXPECT(launches() - before == 1);
+  }
+  for (size_t i = 0; i < 8; i += 2) {
+    EXPECT(packed[i]->get<char>() == packed[i + 1]->get<char>(), "packed %zu", i);
+  }
+
+  // A product that is added to a copy; bias of the copy's own rows.
+  for (int32_t dtype : {PRECIS_FLOAT32, PRECIS_BFLOAT16}) {
+    Piece in(c, PRECIS_FLOAT32, kRows, kWidth, false), sum(c, PRECIS_FLOAT32, kRows, kRows, false);
+    Piece stream(c, PRECIS_FLOAT32, kRows, kRows, false);
+    in.set(normal(kRows * kWidth));
+    stream.set(normal(kRows * kRows));
+    const precis_packed_matrix w = {packed[dtype == PRECIS_FLOAT32 ? 0 : 4]->data<void>(),
+                                    128 * 64 * 4,
+                                    kRows,
+                                    kWidth,
+                                    dtype,
+                                    0};
+    const precis_convert_args copy = {stream, sum};
+    const precis_matmul_args product = {in, w, sum, 0.5f, 1};
+    std::vector<float> want;
+    for (bool together : {false, true}) {
+      EXPECT_OK(c, precis_convert(c, &copy));
+      if (!together) EXPECT_OK(c, precis_synchronize(c));
+      before = launches();
+      EXPECT_OK(c, precis_convert(c, &copy));
+      if (!together) EXPECT_OK(c, precis_synchronize(c));
+      EXPECT_OK(c, precis_matmul(c, &product));
+      const int64_t taken = launches() - before;
+      EXPECT(taken == (together ? 1 : 3), "%lld launches", static_cast<long long>(taken));
+      if (!together) want = sum.get<float>();
+    }
+    EXPECT(sum.get<float>() == want && stream.get<float>() != want);
+  }
+
+  // Dropout and the gradients that read its result.
+  Piece dy(c, PRECIS_FLOAT32, kRows, 10, false), dropped(c, PRECIS_FLOAT32, kRows, kWidth, false);
+  Piece dw(c, PRECIS_FLOAT32, 10, kWidth, false), db(c, PRECIS_FLOAT32, 10, 10, false);
+  dy.set(normal(kRows * 10));
+  const precis_dropout_args dropout = {x, dropped, 3, 4, 0.5f, 0};
+  const precis_weight_gradient_args of_w = {dy, dropped, dw, 1, PRECIS_BFLOAT16, 0, 0};
+  const precis_weight_gradient_args of_b = {dy, dy, db, 1, PRECIS_BFLOAT16, 0, 0};
+  std::vector<std::vector<float>> want;
+  for (bool together : {false, true}) {
+    dropped.set(std::vector<float>(kRows * kWidth));
+    before = launches();
+    EXPECT_OK(c, precis_dropout(c, &dropout));
+    if (!together) EXPECT_OK(c, precis_synchronize(c));
+    EXPECT_OK(c, precis_weight_gradient(c, &of_b));
+    if (!together) EXPECT_OK(c, precis_synchronize(c));
+    EXPECT_OK(c, precis_weight_gradient(c, &of_w));
+    if (together) EXPECT(launches() - before == 1);
+    const std::vector<std::vector<float>> all = {dropped.get<float>(), dw.get<float>(),
+                                                 db.get<float>()};
+    EXPECT(!together || all == want);
+    want = all;
+  }
+  // One gradient reads what another one writes.
+  precis_weight_gradient_args again = of_b;
+  again.dy = again.x = db;
+  again.dw = dw;
+  again.dw.dims[1] = 10;
+  again.dw.row_stride = kWidth;
+  before = launches();
+  EXPECT_OK(c, precis_weight_gradient(c, &of_b));
+  EXPECT_OK(c, precis_weight_gradient(c, &again));
+  EXPECT(launches() - before == 2);
+}
+
 // Calls that invalidate a capture, after which the context still works.
 void test_invalid_capture(precis_context* c) {
   Piece x(c, PRECIS_FLOAT32, 2, 8, false), y(c, PRECIS_FLOAT32, 2, 8, true);
@@ -556,6 +927,8 @@ int main() {
   test_problems(c);
   test_decoding_on_device(c);
   test_recording(c);
+  test_held_ops(c);
+  test_groups(c);
   test_invalid_capture(c);
   test_moved_scratch();
   // From another thread, for which the device is not current yet.

@@ -110,7 +110,7 @@ public record EncoderWeights(
 
   /** Brings everything that is packed up to date with the parameters that are trained. */
   public void update(Ops ops) {
-    linears().forEach(linear -> linear.update(ops));
+    Linear.update(linears(), ops);
   }
 
   private record Loader(WeightLoader source, EncoderConfig config, DType dtype) {

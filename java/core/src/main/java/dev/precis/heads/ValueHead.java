@@ -64,7 +64,7 @@ public final class ValueHead {
     }
     PackedMatrix w = ops.pack(owner, DType.FLOAT32, List.of(weight.value()));
     TransposedWeights transposed = new TransposedWeights(ops, owner);
-    transposed.makeRoomFor(w);
+    transposed.makeRoomFor(w, false);
     linear = new Linear(w, transposed, List.of(new Part("v_head.summary", 0, 1)));
     linear.train(List.of(weight));
     linear.addBiases(List.of(new Weight(bias.value(), bias.gradient())));
@@ -106,7 +106,7 @@ public final class ValueHead {
 
   /** Brings what is packed up to date after the parameters changed. */
   public void update() {
-    linear.update(ops);
+    Linear.update(List.of(linear), ops);
   }
 
   /**

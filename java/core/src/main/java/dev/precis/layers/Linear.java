@@ -62,7 +62,7 @@ public final class Linear {
    *     the input
    */
   public PackedMatrix packTransposed() {
-    return transposed == null ? null : transposed.of(w);
+    return transposed == null ? null : transposed.of(w, weights == null);
   }
 
   /** Returns the bytes of a model's products, and of what their backward steps need. */
@@ -112,13 +112,25 @@ public final class Linear {
     return adapters;
   }
 
-  /** Brings what is packed up to date with the parameters, after they changed. */
-  public void update(Ops ops) {
+  /**
+   * Brings what is packed of some products up to date with the parameters, after they changed. All
+   * copies come first, then all packing: a GPU computes neighbors of one kind together.
+   */
+  public static void update(List<Linear> linears, Ops ops) {
+    for (Linear linear : linears) {
+      if (linear.adapters != null) {
+        linear.adapters.gatherUp(ops);
+      }
+    }
+    linears.forEach(linear -> linear.update(ops));
+  }
+
+  private void update(Ops ops) {
     if (weights != null) {
       ops.repack(w, weights.stream().map(Parameter::value).toList());
     }
     if (adapters != null) {
-      adapters.update(ops);
+      adapters.pack(ops);
     }
     if (scales != null) {
       scales.update(ops);
@@ -214,16 +226,17 @@ public final class Linear {
     }
     Workspace workspace = tape.workspace();
     Tensor value = workspace.tensor(DType.FLOAT32, stream.value().rows(), stream.value().columns());
-    ops.convert(stream.value(), value);
     // Memory that the backward step reads is allocated before memory that is released at once.
     LoraTraining.Kept kept = keep(tape, x);
     DropoutMask mask = dropout == 0 ? null : tape.nextMask(dropout);
     if (mask == null) {
+      ops.convert(stream.value(), value);
       product(ops, x.value(), kept, value, true);
     } else {
       Workspace.Mark mark = workspace.mark();
       Tensor product = workspace.tensor(x.value().dtype(), value.rows(), value.columns());
       product(ops, x.value(), kept, product, false);
+      ops.convert(stream.value(), value);
       ops.dropout(product, value, mask, true);
       workspace.release(mark);
     }

@@ -119,7 +119,7 @@ public final class LoraTraining {
   }
 
   /** Gathers B of all modules in one matrix, each in its outputs' rows and its ranks' columns. */
-  private void gatherUp(Ops ops) {
+  void gatherUp(Ops ops) {
     int rank = 0;
     for (Module module : modules) {
       Part part = module.part;
@@ -130,9 +130,8 @@ public final class LoraTraining {
     }
   }
 
-  /** Packs the parameters' present values. */
-  void update(Ops ops) {
-    gatherUp(ops);
+  /** Packs the parameters' present values, after {@link #gatherUp}. */
+  void pack(Ops ops) {
     ops.repack(weights.a(), downs());
     ops.repack(weights.b(), List.of(up));
     ops.repackTransposed(transposed.a(), List.of(up));

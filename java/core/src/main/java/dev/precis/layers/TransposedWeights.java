@@ -4,17 +4,27 @@ import dev.precis.ops.Ops;
 import dev.precis.ops.PackedMatrix;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.HashMap;
+import java.util.Map;
 
 /**
- * Memory in which a model's weights are packed transposed, one at a time, for the backward step:
- * {@code dx = dy W} reads W once for thousands of rows of dy, so that packing it anew costs about a
- * hundredth of the product, and keeping it would take as much memory as the model.
+ * A model's weights, packed transposed for the backward step, {@code dx = dy W}.
+ *
+ * <p>On the CPU they are packed one at a time into memory that all of them share: the product reads
+ * W once for thousands of rows of dy, so that packing it anew costs about a hundredth of the
+ * product, and keeping it would take as much memory as the model. On a GPU, where packing anew is a
+ * launch for each product, frozen weights are packed once and kept, if they take less than half of
+ * the memory that is free when the first of them is packed.
  */
 public final class TransposedWeights {
   private final Ops ops;
   private final Arena owner;
+  private final Map<Long, PackedMatrix> kept = new HashMap<>();
   private MemorySegment memory;
   private long bytes;
+  private long frozenBytes;
+  private boolean decided;
+  private boolean keeps;
 
   /**
    * Begins without memory.
@@ -26,25 +36,50 @@ public final class TransposedWeights {
     this.owner = owner;
   }
 
-  /** Makes room for a weight; must precede the first call of {@link #of}. */
-  public void makeRoomFor(PackedMatrix w) {
-    if (memory != null) {
+  /**
+   * Makes room for a weight; must precede the first call of {@link #of}.
+   *
+   * @param frozen whether its values never change
+   */
+  public void makeRoomFor(PackedMatrix w, boolean frozen) {
+    if (decided) {
       throw new IllegalStateException("The memory for transposed weights is in use already.");
     }
-    bytes = Math.max(bytes, ops.packedBytes(w.dtype(), w.inputs(), w.outputs()));
+    long own = ops.packedBytes(w.dtype(), w.inputs(), w.outputs());
+    bytes = Math.max(bytes, own);
+    frozenBytes += frozen ? own : 0;
   }
 
-  /** Returns the bytes of the largest weight. */
+  /** Returns the bytes of the largest weight, which a backward step needs at least. */
   public long bytes() {
     return bytes;
   }
 
-  /** Packs W' (K, N) of W (N, K), valid until the next call. */
-  PackedMatrix of(PackedMatrix w) {
+  /**
+   * Packs W' (K, N) of W (N, K), valid until the next call.
+   *
+   * @param frozen as in {@link #makeRoomFor}
+   */
+  PackedMatrix of(PackedMatrix w, boolean frozen) {
+    if (!decided) {
+      decided = true;
+      keeps = ops.onGpu() && frozenBytes <= ops.device().describe().gpu().freeBytes() / 2;
+    }
+    if (keeps && frozen) {
+      return kept.computeIfAbsent(
+          w.memory().address(),
+          address ->
+              transpose(
+                  w, ops.allocate(owner, ops.packedBytes(w.dtype(), w.inputs(), w.outputs()))));
+    }
     if (memory == null) {
       memory = ops.allocate(owner, bytes);
     }
-    PackedMatrix transposed = new PackedMatrix(memory, w.inputs(), w.outputs(), w.dtype());
+    return transpose(w, memory);
+  }
+
+  private PackedMatrix transpose(PackedMatrix w, MemorySegment to) {
+    PackedMatrix transposed = new PackedMatrix(to, w.inputs(), w.outputs(), w.dtype());
     ops.transpose(w, transposed);
     return transposed;
   }

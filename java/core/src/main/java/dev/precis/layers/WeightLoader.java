@@ -392,11 +392,12 @@ public final class WeightLoader {
                       read(names, call, outputs, inputs)));
       PackedMatrix w = new PackedMatrix(memory, all, inputs, dtype);
       boolean flows = transposed != null && backward;
+      boolean changes = trained != null && trained.find(names.getFirst() + ".weight") != null;
       if (flows) {
-        transposed.makeRoomFor(w);
+        transposed.makeRoomFor(w, !changes);
       }
       Linear linear = new Linear(w, flows ? transposed : null, parts);
-      if (trained != null && trained.find(names.getFirst() + ".weight") != null) {
+      if (changes) {
         linear.train(names.stream().map(name -> trained.find(name + ".weight")).toList());
       }
       // Packed weights need not stay in memory a second time.

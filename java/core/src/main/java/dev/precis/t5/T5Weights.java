@@ -280,7 +280,7 @@ public record T5Weights(
 
   /** Brings everything that is packed up to date with the parameters that are trained. */
   public void update(Ops ops) {
-    linears().forEach(linear -> linear.update(ops));
+    Linear.update(linears(), ops);
     if (prompt != null) {
       prompt.update(ops);
     }

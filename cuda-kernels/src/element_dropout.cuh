@@ -1,0 +1,54 @@
+// Dropout of single elements on their way through a kernel; native/src/ops/dropout.h defines the mask.
+#ifndef PRECIS_CUDA_ELEMENT_DROPOUT_CUH_
+#define PRECIS_CUDA_ELEMENT_DROPOUT_CUH_
+
+#include "dropout.cuh"
+#include "precis.h"
+
+namespace precis {
+
+struct ElementDropout {
+  uint32_t threshold;
+  float scale;
+  uint64_t seed, offset;
+};
+
+// Returns v times the scale of kept elements, or 0 for a dropped element.
+__device__ __forceinline__ float dropped(const ElementDropout& d, uint32_t word, float v) {
+  return word >= d.threshold ? v * d.scale : 0.0f;
+}
+__device__ __forceinline__ float dropped(const ElementDropout& d, int64_t index, float v) {
+  return dropped(d, dropout_word(d.seed, d.offset, static_cast<uint64_t>(index)), v);
+}
+
+static inline ElementDropout element_dropout(float probability, uint64_t seed, uint64_t offset) {
+  return {dropout_threshold(probability), dropout_scale(probability), seed, offset};
+}
+
+// The dropout of a matrix of float32 or bfloat16 that another kernel has computed.
+struct MatrixDropout {
+  AnyMatrix y;  // of the dropout; data nullptr: there is none
+  ElementDropout mask;
+  int64_t width;
+  bool rounds;  // the elements are rounded to bfloat16 before
+
+  // Drops elements [n, n + count) of row m and stores them to y.
+  __device__ __forceinline__ void operator()(int64_t m, int64_t n, int count,
+                                             float (&v)[kEight]) const {
+#pragma unroll
+    for (int i = 0; i < kEight; i++) {
+      if (i >= count) break;
+      v[i] = dropped(mask, m * width + n + i, rounds ? round_to_bf16(v[i]) : v[i]);
+      if (y.bf16) v[i] = round_to_bf16(v[i]);
+    }
+    y.save(m, n, count, v);
+  }
+};
+static inline MatrixDropout matrix_dropout(const precis_dropout_args& a) {
+  return {any_matrix(a.y), element_dropout(a.probability, a.seed, a.offset), columns(a.x),
+          a.x.dtype == PRECIS_BFLOAT16};
+}
+
+}  // namespace precis
+
+#endif  // PRECIS_CUDA_ELEMENT_DROPOUT_CUH_
