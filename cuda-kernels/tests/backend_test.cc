@@ -427,12 +427,16 @@ void test_recording(precis_context* c) {
 // one by one, in fewer launches.
 class HeldOps {
  public:
-  HeldOps(precis_context* c, int64_t m, Random& random)
+  HeldOps(precis_context* c, int64_t m, int64_t width, Random& random)
       : c_(c),
         m_(m),
-        stream_(c, PRECIS_FLOAT32, m, kWidth, false),
-        weight_(c, PRECIS_FLOAT32, kWidth, 1, false),
-        normed_(c, PRECIS_BFLOAT16, m, kWidth, false),
+        stream_(c, PRECIS_FLOAT32, m, width, false),
+        weight_(c, PRECIS_FLOAT32, width, 1, false),
+        gradient_(c, PRECIS_FLOAT32, m, width, false),
+        normed_(c, PRECIS_BFLOAT16, m, width, false),
+        sum_(c, PRECIS_FLOAT32, m, kInner, false),
+        base_(c, PRECIS_FLOAT32, m, kInner, false),
+        values_(c, PRECIS_BFLOAT16, m, 2 * kInner, false),
         wide_(c, PRECIS_BFLOAT16, m, 2 * kInner, false),
         narrow_(c, PRECIS_BFLOAT16, m, 2 * kInner, false),
         query_(c, PRECIS_BFLOAT16, m, kInner, false),
@@ -440,15 +444,19 @@ class HeldOps {
         cache_(c, PRECIS_BFLOAT16, kKeys, 2 * kInner, false),
         starts_(c, PRECIS_INT32, m, 1, false),
         lengths_(c, PRECIS_INT32, m, 1, false),
-        in_(c, PRECIS_FLOAT32, 2 * kInner * kWidth, 1, false),
-        a_(c, PRECIS_FLOAT32, kRanks * kWidth, 1, false),
+        in_(c, PRECIS_FLOAT32, 2 * kInner * width, 1, false),
+        a_(c, PRECIS_FLOAT32, kRanks * width, 1, false),
         b_(c, PRECIS_FLOAT32, 2 * kInner * kRanks, 1, false) {
-    pack(in_, 2 * kInner, kWidth, random, &w_in_);
-    pack(a_, kRanks, kWidth, random, &w_a_);
+    pack(in_, 2 * kInner, width, random, &w_in_);
+    pack(a_, kRanks, width, random, &w_a_);
     pack(b_, 2 * kInner, kRanks, random, &w_b_);
-    stream_.set(normal(m * kWidth, random));
-    weight_.set(normal(kWidth, random));
-    std::vector<uint16_t> cache(2 * kKeys * 2 * kInner);  // Piece has four bytes an element
+    stream_.set(normal(m * width, random));
+    weight_.set(normal(width, random));
+    base_.set(normal(m * kInner, random));
+    std::vector<uint16_t> values(2 * m * 2 * kInner);  // Piece has four bytes an element
+    for (uint16_t& each : values) each = float_to_bf16(random.normal());
+    values_.set(values);
+    std::vector<uint16_t> cache(2 * kKeys * 2 * kInner);
     for (uint16_t& each : cache) each = float_to_bf16(random.normal());
     cache_.set(cache);
     std::vector<int32_t> starts(m), lengths(m);
@@ -492,7 +500,7 @@ class HeldOps {
     args.w.outputs = y.dims[1];
     EXPECT_OK(c_, precis_matmul(c_, &args));
   }
-  void adapted_product() const {
+  void adapted_product(float dropout = 0) const {
     precis_lora_matmul_args args = {};
     args.x = normed_;
     args.w = w_in_;
@@ -502,6 +510,9 @@ class HeldOps {
     args.alpha = 1;
     args.segment_count = 1;
     args.segments[0] = {8, 2 * kInner - 8, 0, kRanks, 0.5f, 0};
+    args.dropout_of = dropout > 0 ? PRECIS_LORA_DROPOUT_X : PRECIS_LORA_DROPOUT_NONE;
+    args.dropout = dropout;
+    args.seed = 5;
     EXPECT_OK(c_, precis_lora_matmul(c_, &args));
   }
   void activation(bool gated, const precis_tensor& y) const {
@@ -520,13 +531,44 @@ class HeldOps {
     args.scale = 1;
     EXPECT_OK(c_, precis_attention_decode(c_, &args));
   }
+  void activate_values() const {
+    const precis_activation_args args = {values_, gated(), PRECIS_GELU_TANH, 1};
+    EXPECT_OK(c_, precis_activation(c_, &args));
+  }
+  // The gradient of that; dy is the queries.
+  void activation_backward() const {
+    const precis_activation_backward_args args = {values_, query_, narrow_, PRECIS_GELU_TANH, 1};
+    EXPECT_OK(c_, precis_activation_backward(c_, &args));
+  }
+  void norm_backward() const {
+    precis_rms_norm_backward_args args = {};
+    args.x = stream_;
+    args.weight = weight_.vector();
+    args.dy = normed_;
+    args.dx = gradient_;
+    args.epsilon = 1e-6f;
+    args.accumulate = 1;
+    EXPECT_OK(c_, precis_rms_norm_backward(c_, &args));
+  }
+  void dropout(const precis_tensor& x, const precis_tensor& y, bool accumulate = false) const {
+    const precis_dropout_args args = {x, y, 9, 2, 0.25f, accumulate};
+    EXPECT_OK(c_, precis_dropout(c_, &args));
+  }
+  void copy_base() const {
+    const precis_convert_args args = {base_, sum_};
+    EXPECT_OK(c_, precis_convert(c_, &args));
+  }
+  precis_tensor sum() const { return sum_; }
+  precis_tensor gradient() const { return gradient_; }
+  // As wide as the stream.
+  precis_tensor passing() const { return columns(narrow_, 0, precis_tensor(stream_).dims[1]); }
   precis_tensor wide() const { return wide_; }
   precis_tensor gated() const { return columns(narrow_, 0, kInner); }
   precis_tensor narrow() const { return narrow_; }
   precis_tensor query() const { return query_; }
   precis_tensor stream() const { return stream_; }
 
-  static constexpr int64_t kWidth = 100, kHeads = 3, kInner = 72, kKeys = 90, kRanks = 5;
+  static constexpr int64_t kHeads = 3, kInner = 72, kKeys = 90, kRanks = 5;
 
  private:
   static std::vector<float> normal(int64_t count, Random& random) {
@@ -559,13 +601,14 @@ class HeldOps {
 
   void clear() const {
     stream_.set(saved_.empty() ? stream_.get<float>() : saved_);
-    for (const Piece* each : {&normed_, &wide_, &narrow_, &query_, &mixed_}) {
-      each->set(std::vector<char>(each->get<char>().size(), 1));
+    for (const Piece* each : {&normed_, &wide_, &narrow_, &query_, &mixed_, &sum_, &gradient_}) {
+      each->set(std::vector<char>(each->get<char>().size(), 0x3f));
     }
   }
   std::vector<std::vector<char>> contents() const {
     std::vector<std::vector<char>> all;
-    for (const Piece* each : {&stream_, &normed_, &wide_, &narrow_, &query_, &mixed_}) {
+    for (const Piece* each :
+         {&stream_, &normed_, &wide_, &narrow_, &query_, &mixed_, &sum_, &gradient_}) {
       all.push_back(each->get<char>());
     }
     return all;
@@ -589,73 +632,156 @@ class HeldOps {
 
   precis_context* c_;
   int64_t m_;
-  Piece stream_, weight_, normed_, wide_, narrow_, query_, mixed_, cache_, starts_, lengths_;
+  Piece stream_, weight_, gradient_, normed_, sum_, base_, values_, wide_, narrow_, query_, mixed_,
+      cache_, starts_, lengths_;
   Piece in_, a_, b_;
   std::vector<std::unique_ptr<Piece>> packed_;
   precis_packed_matrix w_in_, w_a_, w_b_;
   std::vector<float> saved_;
 };
 
-void test_held_ops(precis_context* c) {
-  Random random(17);
-  for (int64_t m : {1, 3, 17, 40, 128, 129}) {
-    HeldOps ops(c, m, random);
-    const bool few = m <= 128;
-    for (bool gated : {true, false}) {
-      ops.check("feed-forward", few ? 1 : 3, [&](auto next) {
-        ops.norm();
-        next();
-        ops.product(ops.wide());
-        next();
-        ops.activation(gated, gated ? ops.gated() : ops.narrow());
-        next();
-      });
-    }
-    ops.check("activation alone", few ? 1 : 2, [&](auto next) {
-      ops.product(ops.wide());
-      next();
-      ops.activation(true, ops.gated());
-      next();
-    });
-    ops.check("activation in place", few ? 2 : 3, [&](auto next) {
-      ops.norm();
-      next();
-      ops.product(ops.wide());
-      next();
-      ops.activation(false, ops.wide());
-      next();
-    });
-    ops.check("attention", few ? 1 : 3, [&](auto next) {
-      ops.norm();
-      next();
+void test_held_ops(precis_context* c, int64_t m, int64_t width, bool wgmma, Random& random) {
+  HeldOps ops(c, m, width, random);
+  const bool few = m <= 128;
+  // Where TMA can copy the rows.
+  const bool tiles = wgmma && width % 8 == 0;
+  for (bool gated : {true, false}) {
+    ops.check("feed-forward",
+              few              ? 1
+              : gated && tiles ? 2
+                               : 3,
+              [&](auto next) {
+                ops.norm();
+                next();
+                ops.product(ops.wide());
+                next();
+                ops.activation(gated, gated ? ops.gated() : ops.narrow());
+                next();
+              });
+  }
+  ops.check("activation alone", few || tiles ? 1 : 2, [&](auto next) {
+    ops.product(ops.wide());
+    next();
+    ops.activation(true, ops.gated());
+    next();
+  });
+  ops.check("activation in place", few ? 2 : 3, [&](auto next) {
+    ops.norm();
+    next();
+    ops.product(ops.wide());
+    next();
+    ops.activation(false, ops.wide());
+    next();
+  });
+  ops.check("attention", few ? 1 : 3, [&](auto next) {
+    ops.norm();
+    next();
+    ops.product(ops.query());
+    next();
+    ops.attention();
+    next();
+  });
+  ops.check("adapters", few ? 1 : 2, [&](auto next) {
+    ops.norm();
+    next();
+    ops.adapted_product();
+    next();
+  });
+  // What a product overwrites cannot be normalized by its other blocks meanwhile.
+  precis_tensor onto = ops.stream();
+  onto.row_stride = onto.dims[1];
+  onto.dims[1] = 80;
+  ops.check("onto the stream", 2, [&](auto next) {
+    ops.norm();
+    next();
+    ops.product(onto, true);
+    next();
+  });
+  ops.check("norm alone", 2, [&](auto next) {
+    ops.norm();
+    next();
+    ops.norm();
+    next();
+  });
+  ops.check("adapters with dropout", 2, [&](auto next) {
+    ops.norm();
+    next();
+    ops.adapted_product(0.25f);
+    next();
+  });
+  ops.check("activation with dropout", few || tiles ? 1 : 2, [&](auto next) {
+    ops.product(ops.wide());
+    next();
+    ops.activation(true, ops.gated());
+    next();
+    ops.dropout(ops.gated(), ops.gated());
+    next();
+  });
+  ops.check("activation with dropout, without its product", 1, [&](auto next) {
+    ops.activate_values();
+    next();
+    ops.dropout(ops.gated(), ops.gated());
+    next();
+  });
+  for (bool drops : {false, true}) {
+    ops.check("gradient of an activation", 1, [&](auto next) {
       ops.product(ops.query());
       next();
-      ops.attention();
+      if (drops) ops.dropout(ops.query(), ops.query());
       next();
-    });
-    ops.check("adapters", few ? 1 : 2, [&](auto next) {
-      ops.norm();
-      next();
-      ops.adapted_product();
-      next();
-    });
-    // What a product overwrites cannot be normalized by its other blocks meanwhile.
-    precis_tensor onto = ops.stream();
-    onto.row_stride = onto.dims[1];
-    onto.dims[1] = 80;
-    ops.check("onto the stream", 2, [&](auto next) {
-      ops.norm();
-      next();
-      ops.product(onto, true);
-      next();
-    });
-    ops.check("norm alone", 2, [&](auto next) {
-      ops.norm();
-      next();
-      ops.norm();
+      ops.activation_backward();
       next();
     });
   }
+  ops.check("gradient of an activation, without its product", 1, [&](auto next) {
+    ops.dropout(ops.query(), ops.query());
+    next();
+    ops.activation_backward();
+    next();
+  });
+  ops.check("gradient of a norm with dropout", 1, [&](auto next) {
+    ops.norm_backward();
+    next();
+    ops.dropout(ops.gradient(), ops.passing());
+    next();
+  });
+  ops.check("residual stream", 1, [&](auto next) {
+    ops.product(ops.query());
+    next();
+    ops.copy_base();
+    next();
+    ops.dropout(ops.query(), ops.sum(), true);
+    next();
+  });
+  ops.check("residual stream in place", 1, [&](auto next) {
+    ops.product(ops.query());
+    next();
+    ops.dropout(ops.query(), ops.sum(), true);
+    next();
+  });
+  ops.check("residual stream, without its product", 1, [&](auto next) {
+    ops.copy_base();
+    next();
+    ops.dropout(ops.query(), ops.sum(), true);
+    next();
+  });
+  ops.check("product between a copy and its dropout", 2, [&](auto next) {
+    ops.copy_base();
+    next();
+    ops.product(ops.query());
+    next();
+    ops.dropout(ops.query(), ops.sum(), true);
+    next();
+  });
+}
+
+void test_held_ops(precis_context* c) {
+  precis_context_info info;
+  EXPECT_OK(c, precis_context_describe(c, &info));
+  const bool wgmma = std::strcmp(info.isa, "sm_90a") == 0;
+  Random random(17);
+  for (int64_t m : {1, 3, 17, 40, 128, 129}) test_held_ops(c, m, 100, wgmma, random);
+  test_held_ops(c, 135, 104, wgmma, random);
 }
 
 // Operations of one kind that do not depend on each other are one launch; those that do are not.
@@ -927,9 +1053,9 @@ int main() {
   test_problems(c);
   test_decoding_on_device(c);
   test_recording(c);
+  test_invalid_capture(c);
   test_held_ops(c);
   test_groups(c);
-  test_invalid_capture(c);
   test_moved_scratch();
   // From another thread, for which the device is not current yet.
   std::thread([&] { test_memory(c); }).join();
