@@ -49,6 +49,7 @@ class HeldOps {
 
   // Launches what is held. Throws Error if that fails; then nothing is held any more.
   void release() {
+    if (!holds_other_than_gradients() && !held_.dropout && held_.gradients.count == 0) return;
     const Held held = std::move(held_);
     held_ = {};
     if (held.product) run(*held.product);
