@@ -75,6 +75,8 @@ const char* name_of(ProblemOp op) {
       return "log_probability";
     case ProblemOp::kPpoLoss:
       return "ppo_loss";
+    case ProblemOp::kDistillationLoss:
+      return "distillation_loss";
     default:
       return "an operation";
   }

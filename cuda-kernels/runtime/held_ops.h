@@ -301,7 +301,7 @@ class HeldOps {
                "activation");
   }
   static ElementDropout mask(const std::optional<precis_dropout_args>& a) {
-    return a ? element_dropout(a->probability, a->seed, a->offset) : ElementDropout();
+    return a ? element_dropout(*a) : ElementDropout();
   }
 
   void run(const Product& product, int32_t dtype) {
@@ -351,7 +351,7 @@ class HeldOps {
       const int32_t dtype = held_.product->dtype;
       product.residual = {static_cast<float*>(a.y.data), row_stride(a.y),
                           static_cast<const float*>(base.data), row_stride(base),
-                          element_dropout(a.probability, a.seed, a.offset)};
+                          element_dropout(a)};
       drop();
       run(product, dtype);
       return true;
@@ -386,7 +386,7 @@ class HeldOps {
       return held_.gradients.add(a, nullptr);
     }
     const precis_dropout_args& d = *held_.dropout;
-    const DroppedRows dropped = {d.x, element_dropout(d.probability, d.seed, d.offset)};
+    const DroppedRows dropped = {d.x, element_dropout(d)};
     const bool added = held_.gradients.add(a, &dropped);
     held_.dropout_is_read |= added;
     return added;

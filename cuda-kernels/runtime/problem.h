@@ -19,7 +19,8 @@ enum class ProblemOp : uint32_t {
   kTopK,
   kLinearCrossEntropy,
   kLogProbability,
-  kPpoLoss
+  kPpoLoss,
+  kDistillationLoss
 };
 enum class ProblemKind : uint32_t {
   kNan = 1,

@@ -183,14 +183,15 @@ __global__ void __launch_bounds__(kFloatThreads, 2) attention_float_kernel(Atten
     const float keep = largest == -INFINITY ? 0.0f : expf(largest - most);
     largest = most;
     float tile_sum = 0;
+    const DropoutRow of = dropout_row(a, p.q0 + query);
 #pragma unroll
     for (int i = 0; i < kSmallTile / kRowThreads; i++) {
       const int j = part + i * kRowThreads;
       score[i] = expf(score[i] - most);
       tile_sum += score[i];
       if (a.drop_below > 0) {
-        const uint64_t index = attention_dropout_index(p.q0 + query, a.heads, head, first + j);
-        const bool kept = dropout_keeps(a.seed, a.offset, index, a.drop_below);
+        const uint64_t index = attention_dropout_index(of.row, a.heads, head, first + j);
+        const bool kept = dropout_keeps(a.seed, of.offset, index, a.drop_below);
         score[i] = kept ? score[i] * a.kept_scale : 0.0f;
       }
       ps[mine * (kSmallTile + 1) + j] = score[i];

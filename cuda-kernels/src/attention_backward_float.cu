@@ -21,8 +21,9 @@ __device__ __forceinline__ float dot(const Shared<float>& x, int r, const Shared
 __device__ __forceinline__ float kept_factor(const AttentionArguments& a, int64_t row, int head,
                                              int key) {
   if (a.drop_below == 0) return 1;
-  const uint64_t index = attention_dropout_index(row, a.heads, head, key);
-  return dropout_keeps(a.seed, a.offset, index, a.drop_below) ? a.kept_scale : 0.0f;
+  const DropoutRow of = dropout_row(a, row);
+  const uint64_t index = attention_dropout_index(of.row, a.heads, head, key);
+  return dropout_keeps(a.seed, of.offset, index, a.drop_below) ? a.kept_scale : 0.0f;
 }
 
 template <int kDim>

@@ -242,9 +242,9 @@ __global__ void __launch_bounds__(kThreads) keys_kernel(AttentionBackwardArgumen
       float kept[2][2] = {{1, 1}, {1, 1}};
       if (a.drop_below > 0) {
         // This lane's call serves one of two queries, that of the lane 16 away the other.
-        const uint64_t index = attention_dropout_index(p.q0 + first + j * 8 + quad * 2 + upper,
-                                                       a.heads, head, p.first + mine % 16);
-        const Philox random = dropout_philox(a.seed, a.offset, index);
+        const DropoutRow of = dropout_row(a, p.q0 + first + j * 8 + quad * 2 + upper);
+        const uint64_t index = attention_dropout_index(of.row, a.heads, head, p.first + mine % 16);
+        const Philox random = dropout_philox(a.seed, of.offset, index);
 #pragma unroll
         for (int h = 0; h < 2; h++) {
           const uint32_t low = random.word[2 * h], high = random.word[2 * h + 1];

@@ -29,8 +29,10 @@ struct AttentionArguments {
   const int32_t* key_offsets;
   BiasTable bias;
   uint64_t seed, offset;
-  uint32_t drop_below;  // 0: no dropout
-  float kept_scale;     // 1 / (1 - dropout)
+  const int64_t* dropout_rows;  // nullptr: rows of q
+  int64_t queries;              // of all sequences
+  uint32_t drop_below;          // 0: no dropout
+  float kept_scale;             // 1 / (1 - dropout)
   float scale;
   int32_t sequences, heads, head_dim;
   bool causal;
@@ -47,6 +49,8 @@ static inline AttentionArguments attention_arguments(const precis_attention_args
           bias_table(a.bias, a.max_distance, a.bidirectional != 0),
           a.seed,
           a.offset,
+          static_cast<const int64_t*>(a.dropout_rows.data),
+          rows(a.q),
           a.dropout > 0 ? dropout_threshold(a.dropout) : 0,
           dropout_scale(a.dropout),
           a.scale,
@@ -54,6 +58,11 @@ static inline AttentionArguments attention_arguments(const precis_attention_args
           a.heads,
           static_cast<int32_t>(columns(a.q) / a.heads),
           a.causal != 0};
+}
+
+// Returns the row of the mask that belongs to a row of q; rows beyond the last query get any.
+__device__ __forceinline__ DropoutRow dropout_row(const AttentionArguments& a, int64_t row) {
+  return dropout_row(a.dropout_rows, min(row, a.queries - 1), a.offset);
 }
 
 // The rows that a block works on.
@@ -237,11 +246,12 @@ template <int kKeys, class F>
 __device__ __forceinline__ void for_dropout_words(const AttentionArguments& a, int64_t row,
                                                   int head, int first, const F& f) {
   const int lane_column = thread() % 4 * 2;
+  const DropoutRow of = dropout_row(a, row);
 #pragma unroll
   for (int i = 0; i < 4; i++) {
     const int key = first + i / 2 * 8 + lane_column + i % 2;
     const Philox random =
-        dropout_philox(a.seed, a.offset, attention_dropout_index(row, a.heads, head, key));
+        dropout_philox(a.seed, of.offset, attention_dropout_index(of.row, a.heads, head, key));
     const bool upper = kKeys == 32 && first % 64 != 0;
 #pragma unroll
     for (int w = 0; w < kKeys / 16; w++) {

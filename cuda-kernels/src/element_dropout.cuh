@@ -11,18 +11,27 @@ struct ElementDropout {
   uint32_t threshold;
   float scale;
   uint64_t seed, offset;
+  const int64_t* rows;  // dropout_rows; nullptr: rows of the batch
 };
 
 // Returns v times the scale of kept elements, or 0 for a dropped element.
 __device__ __forceinline__ float dropped(const ElementDropout& d, uint32_t word, float v) {
   return word >= d.threshold ? v * d.scale : 0.0f;
 }
-__device__ __forceinline__ float dropped(const ElementDropout& d, int64_t index, float v) {
-  return dropped(d, dropout_word(d.seed, d.offset, static_cast<uint64_t>(index)), v);
+// The index in the mask of element n of a row of this width.
+__device__ __forceinline__ uint64_t dropout_index(const DropoutRow& row, int64_t n, int64_t width) {
+  return row.row * static_cast<uint64_t>(width) + static_cast<uint64_t>(n);
+}
+// The same as above for element (m, n) of a matrix of this width.
+__device__ __forceinline__ float dropped(const ElementDropout& d, int64_t m, int64_t n,
+                                         int64_t width, float v) {
+  const DropoutRow row = dropout_row(d.rows, m, d.offset);
+  return dropped(d, dropout_word(d.seed, row.offset, dropout_index(row, n, width)), v);
 }
 
-static inline ElementDropout element_dropout(float probability, uint64_t seed, uint64_t offset) {
-  return {dropout_threshold(probability), dropout_scale(probability), seed, offset};
+static inline ElementDropout element_dropout(const precis_dropout_args& a) {
+  return {dropout_threshold(a.probability), dropout_scale(a.probability), a.seed, a.offset,
+          static_cast<const int64_t*>(a.dropout_rows.data)};
 }
 
 // The dropout of a matrix of float32 or bfloat16 that another kernel has computed.
@@ -38,14 +47,14 @@ struct MatrixDropout {
 #pragma unroll
     for (int i = 0; i < kEight; i++) {
       if (i >= count) break;
-      v[i] = dropped(mask, m * width + n + i, rounds ? round_to_bf16(v[i]) : v[i]);
+      v[i] = dropped(mask, m, n + i, width, rounds ? round_to_bf16(v[i]) : v[i]);
       if (y.bf16) v[i] = round_to_bf16(v[i]);
     }
     y.save(m, n, count, v);
   }
 };
 static inline MatrixDropout matrix_dropout(const precis_dropout_args& a) {
-  return {any_matrix(a.y), element_dropout(a.probability, a.seed, a.offset), columns(a.x),
+  return {any_matrix(a.y), element_dropout(a), columns(a.x),
           a.x.dtype == PRECIS_BFLOAT16};
 }
 

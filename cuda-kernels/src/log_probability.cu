@@ -39,6 +39,7 @@ cudaError_t log_probability_cuda(CudaContext& context, const precis_log_probabil
   if (a.divergences.data != nullptr) {
     rows.reference_x = a.reference_x;
     rows.reference_w = a.reference_w;
+    rows.reference_scale = a.scale;
   }
   return for_logit_rows(context, rows,
                         LogProbability{a.log_probabilities, a.entropies, a.divergences,

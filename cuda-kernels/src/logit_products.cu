@@ -187,8 +187,14 @@ cudaError_t multiply_logit_rows(CudaContext& context, const LogitRows& a, const 
     p.to = plan.reference;
     p.logits = plan.reference_logits;
     p.is_reference = true;
-    PRECIS_RETURN_IF_ERROR(gather_and_multiply(context, plan, a.reference_x, a.reference_w, p));
-    p.reference = plan.reference_logits;
+    p.scale = a.reference_scale;
+    LogitPlan of_reference = plan;
+    of_reference.width = plan.reference_width;
+    of_reference.x_stride = plan.reference_stride;
+    PRECIS_RETURN_IF_ERROR(
+        gather_and_multiply(context, of_reference, a.reference_x, a.reference_w, p));
+    p.scale = a.scale;
+    p.reference = a.reads_logits ? nullptr : plan.reference_logits;
     p.is_reference = false;
   }
   p.to = plan.policy;

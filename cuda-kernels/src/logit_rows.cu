@@ -53,7 +53,10 @@ cudaError_t plan_logit_rows(CudaContext& context, const LogitRows& a, LogitPlan*
   p.dx_stride = ceil_div(p.width, ManyRows::kColumns) * ManyRows::kColumns;
   p.x_stride = ceil_div(p.width, kCudaPackMultiple) * kCudaPackMultiple;
   p.block_rows = kMaxLogitRows;
-  const int64_t row_bytes = p.logits_stride * 4 * (int64_t{gradient} + int64_t{reference});
+  p.reference_width = reference ? a.reference_w.inputs : 0;
+  p.reference_stride = ceil_div(p.reference_width, kCudaPackMultiple) * kCudaPackMultiple;
+  const bool stores = gradient || a.reads_logits;
+  const int64_t row_bytes = p.logits_stride * 4 * (int64_t{stores} + int64_t{reference});
   if (row_bytes > 0) {
     const int64_t bytes = a.dw.data != nullptr ? kLogitBytesWithWeight : kLogitBytes;
     const int64_t tiles = bytes / row_bytes / ManyRows::kRows;
@@ -77,7 +80,7 @@ cudaError_t plan_logit_rows(CudaContext& context, const LogitRows& a, LogitPlan*
     claim(&p.index, p.rows);
     claim(&p.counted, 1);
     float* x = nullptr;
-    claim(&x, p.block_rows * p.x_stride);
+    claim(&x, p.block_rows * max(p.x_stride, p.reference_stride));
     p.x = x;
     claim(&p.of_label, p.block_rows);
     auto claim_sums = [&](TileSums& t, bool bf16, bool with_reference) {
@@ -88,7 +91,7 @@ cudaError_t plan_logit_rows(CudaContext& context, const LogitRows& a, LogitPlan*
       for (float** to : {&t.reference_largest, &t.differences}) claim(to, p.block_rows * t.tiles);
     };
     claim_sums(p.policy, p.bf16, reference);
-    if (gradient) claim(&p.logits, p.block_rows * p.logits_stride);
+    if (stores) claim(&p.logits, p.block_rows * p.logits_stride);
     if (a.dx.data != nullptr) claim(&p.dx_sums, p.segments * p.block_rows * p.dx_stride);
     if (reference) {
       claim_sums(p.reference, a.reference_w.dtype == PRECIS_BFLOAT16, false);

@@ -66,6 +66,10 @@ struct LogitRows {
   bool linear;                     // RowSums::terms is sum d instead of sum d exp(d)
   precis_tensor reference_x = {};  // without data: there is no reference
   precis_packed_matrix reference_w = {};
+  float reference_scale = 0;
+  // The loss reads the logits of both itself: z is stored without a gradient too, and the tiles do
+  // not sum the difference from the reference.
+  bool reads_logits = false;
 
   bool wants_gradient() const { return dx.data != nullptr || dw.data != nullptr; }
 };
@@ -107,7 +111,8 @@ struct LogitPlan {
   int32_t* index;    // (rows) the rows that count, in order, then the others
   int32_t* counted;  // how many count
   void* x;           // (block_rows, x_stride) of w's type, or of the reference's w's
-  int64_t x_stride;
+  int64_t x_stride;  // the reference's rows have reference_stride
+  int64_t reference_width, reference_stride;
   float* of_label;  // (block_rows)
   TileSums policy, reference;
   float* logits;            // (block_rows, logits_stride), later g of w's type; nullptr: not stored
@@ -186,17 +191,22 @@ __device__ __forceinline__ RowSums sums_of_row(const LogitPlan& p, bool linear, 
 
 constexpr int kFinishThreads = 384;  // two blocks per multiprocessor, as registers allow
 
+// Does what is to be done for row r of the block, which is row m, if it does not count. Returns
+// whether it counts.
+template <class Loss>
+__device__ __forceinline__ bool counts(const LogitPlan& p, int64_t r, int64_t m,
+                                       const Matrix<float>& dx, const Loss& loss) {
+  if (r < p.counted_rows()) return true;
+  for (int64_t d = thread(); dx.data != nullptr && d < p.width; d += blockDim.x) dx.row(m)[d] = 0;
+  if (thread() == 0) loss.leave_out(m);
+  return false;
+}
+
 template <class Loss>
 __global__ void __launch_bounds__(kFinishThreads, 2)
     finish_logit_rows_kernel(LogitPlan p, Matrix<float> dx, bool linear, Loss loss) {
   const int64_t r = blockIdx.x, m = p.index[p.first + r];
-  if (r >= p.counted_rows()) {
-    for (int64_t d = thread(); dx.data != nullptr && d < p.width; d += blockDim.x) {
-      dx.row(m)[d] = 0;
-    }
-    if (thread() == 0) loss.leave_out(m);
-    return;
-  }
+  if (!counts(p, r, m, dx, loss)) return;
   PRECIS_SHARED(float, largest, 1);
   PRECIS_SHARED(LogitGradient, gradient, 1);
   if (thread() < 32) {
@@ -252,22 +262,30 @@ static inline LogitRows logit_rows(const Args& a, const precis_tensor& labels, P
   return rows;
 }
 
-template <class Loss>
-static inline cudaError_t for_logit_rows(CudaContext& context, const LogitRows& a,
-                                         const Loss& loss) {
+// finish(plan) launches what comes between the products of a block.
+template <class Finish>
+static inline cudaError_t for_logit_blocks(CudaContext& context, const LogitRows& a,
+                                           const Finish& finish) {
   if (rows(a.x) == 0) return cudaSuccess;
   LogitPlan plan;
   PRECIS_RETURN_IF_ERROR(plan_logit_rows(context, a, &plan));
   for (plan.first = 0; plan.first < plan.rows; plan.first += plan.block_rows) {
     plan.block_rows = min(plan.block_rows, plan.rows - plan.first);
     PRECIS_RETURN_IF_ERROR(multiply_logit_rows(context, a, plan));
-    PRECIS_RETURN_IF_ERROR(launch("finish_logit_rows", finish_logit_rows_kernel<Loss>,
-                                  static_cast<uint32_t>(plan.block_rows),
-                                  a.wants_gradient() ? kFinishThreads : 32, 0, context.stream, plan,
-                                  matrix<float>(a.dx), a.linear, loss));
+    PRECIS_RETURN_IF_ERROR(finish(plan));
     if (a.wants_gradient()) PRECIS_RETURN_IF_ERROR(add_logit_gradients(context, a, plan));
   }
   return cudaSuccess;
+}
+
+template <class Loss>
+static inline cudaError_t for_logit_rows(CudaContext& context, const LogitRows& a,
+                                         const Loss& loss) {
+  return for_logit_blocks(context, a, [&](const LogitPlan& plan) {
+    return launch("finish_logit_rows", finish_logit_rows_kernel<Loss>,
+                  static_cast<uint32_t>(plan.block_rows), a.wants_gradient() ? kFinishThreads : 32,
+                  0, context.stream, plan, matrix<float>(a.dx), a.linear, loss);
+  });
 }
 
 // Stores a row's element of a float32 vector, if it is wanted.

@@ -65,18 +65,20 @@ __global__ void __launch_bounds__(kThreads) lora_down_kernel(Product p, float* t
 #pragma unroll
     for (int i = 0; i < kPasses; i++) {
       const int row = thread() / kLanes + i * (kThreads / kLanes);
-      const int64_t index = (m0 + row) * p.inputs + int64_t{step} * kDepth + column;
+      // Rows beyond the last get any mask.
+      const DropoutRow of =
+          dropout_row(p.dropout.rows, min(m0 + row, p.rows - 1), p.dropout.offset);
+      const uint64_t index = dropout_index(of, int64_t{step} * kDepth + column, p.inputs);
       uint32_t word[4];
       if (aligned) {
-        const Philox random =
-            dropout_philox(p.dropout.seed, p.dropout.offset, static_cast<uint64_t>(index));
+        const Philox random = dropout_philox(p.dropout.seed, of.offset, index);
 #pragma unroll
         for (int j = 0; j < 4; j++) word[j] = random.word[j];
       } else {
 #pragma unroll
         for (int j = 0; j < 4; j++) {
-          word[j] = dropout_word(p.dropout.seed, p.dropout.offset,
-                                 static_cast<uint64_t>(index + j * kLanes));
+          word[j] =
+              dropout_word(p.dropout.seed, of.offset, index + static_cast<uint64_t>(j * kLanes));
         }
       }
 #pragma unroll

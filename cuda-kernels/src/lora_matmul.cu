@@ -84,7 +84,8 @@ Product lora_product(const precis_lora_matmul_args& l) {
   p.segment_count = l.segment_count;
   for (int i = 0; i < l.segment_count; i++) p.segments[i] = l.segments[i];
   if (l.dropout > 0 && p.ranks > 0) {
-    p.dropout = {{dropout_threshold(l.dropout), dropout_scale(l.dropout), l.seed, l.offset},
+    p.dropout = {{dropout_threshold(l.dropout), dropout_scale(l.dropout), l.seed, l.offset,
+                  static_cast<const int64_t*>(l.dropout_rows.data)},
                  l.dropout_of};
   }
   return p;

@@ -81,16 +81,15 @@ struct Product {
   ProductActivationBackward activation_backward;
 };
 
-// Fills in the random words of the elements index and index + 16: usually two of one call's four.
-__device__ __forceinline__ void dropout_words(const ProductDropout& d, int64_t index,
+// Fills in the random words of the elements first and first + 16: usually two of one call's four.
+__device__ __forceinline__ void dropout_words(uint64_t seed, uint64_t offset, uint64_t first,
                                               uint32_t (&word)[2]) {
-  const auto first = static_cast<uint64_t>(index);
-  const Philox random = dropout_philox(d.seed, d.offset, first);
+  const Philox random = dropout_philox(seed, offset, first);
   const uint64_t i = first / 16 % 4;
   const uint32_t(&w)[4] = random.word;
   word[0] = i == 0 ? w[0] : i == 1 ? w[1] : i == 2 ? w[2] : w[3];
   word[1] = i == 0 ? w[1] : i == 1 ? w[2] : w[3];
-  if (i == 3) word[1] = dropout_word(d.seed, d.offset, first + 16);
+  if (i == 3) word[1] = dropout_word(seed, offset, first + 16);
 }
 
 // The factor of a column of down: the scaling of the segment that has the rank.
@@ -105,7 +104,7 @@ __device__ __forceinline__ float scaling_of_rank(const Product& p, int rank) {
 // Large, and called once for an element.
 __device__ PRECIS_NOINLINE inline void add_dropped(const ProductSum& s, int64_t outputs, int64_t m,
                                                    int64_t n, float y) {
-  s.sum[m * s.stride + n] = s.base[m * s.base_stride + n] + dropped(s.mask, m * outputs + n, y);
+  s.sum[m * s.stride + n] = s.base[m * s.base_stride + n] + dropped(s.mask, m, n, outputs, y);
 }
 
 // Likewise: the gradient of the activation whose gradient y is.
@@ -113,7 +112,7 @@ __device__ PRECIS_NOINLINE inline void store_activation_gradient(const Product& 
                                                                  int64_t n, float y) {
   const ProductActivationBackward& b = p.activation_backward;
   if (b.drops) {
-    y = dropped(b.mask, m * p.outputs + n, y);
+    y = dropped(b.mask, m, n, p.outputs, y);
     if (p.y.bf16) y = round_to_bf16(y);
     p.y.set(m, n, y);
   }
@@ -150,7 +149,7 @@ __device__ __forceinline__ void store_activated(const Product& p, int64_t m, int
     p.y.set(m, width + n, factor);
     y *= factor;
   }
-  if (act.drops) y = dropped(act.mask, m * width + n, act.y.bf16 ? round_to_bf16(y) : y);
+  if (act.drops) y = dropped(act.mask, m, n, width, act.y.bf16 ? round_to_bf16(y) : y);
   act.y.set(m, n, y);
 }
 // Stores the results of columns n, which is even, and n + 1.
@@ -262,14 +261,16 @@ __device__ __forceinline__ void add_segment(const Product& p, const precis_lora_
         const int64_t m = m0 + t * 16 + lane / 4 + e / 2 * 8;
         const int64_t n = n0 + warp_n + first * 8 + lane % 4 * 2 + e % 2;
         if (drops) {
-          const int64_t index = m * p.outputs + n;
+          // Rows beyond the last get any mask.
+          const DropoutRow row = dropout_row(p.dropout.rows, min(m, p.rows - 1), p.dropout.offset);
+          const uint64_t index = dropout_index(row, n, p.outputs);
           uint32_t word[2];
           if constexpr (kPairDistance == 2) {
-            dropout_words(p.dropout, index, word);
+            dropout_words(p.dropout.seed, row.offset, index, word);
           } else {
             for (int h = 0; h < 2; h++) {
-              word[h] = dropout_word(p.dropout.seed, p.dropout.offset,
-                                     static_cast<uint64_t>(index + 8 * h));
+              word[h] =
+                  dropout_word(p.dropout.seed, row.offset, index + 8 * static_cast<uint64_t>(h));
             }
           }
           for (int h = 0; h < 2; h++) part[h][e] = dropped(p.dropout, word[h], part[h][e]);

@@ -50,7 +50,7 @@ __global__ void __launch_bounds__(256) lora_matmul_float_kernel(const __grid_con
   add_product(xs, ws, p.inputs, rows_of(p.x), w, sum);
   auto dropped_x = [&](int i, int64_t k) {
     if (m0 + i >= p.rows) return 0.0f;
-    const float v = dropped(p.dropout, (m0 + i) * p.inputs + k, p.x.get(m0 + i, k));
+    const float v = dropped(p.dropout, m0 + i, k, p.inputs, p.x.get(m0 + i, k));
     return p.x.bf16 ? round_to_bf16(v) : v;
   };
   // 64 ranks at a time.
@@ -92,9 +92,10 @@ __global__ void __launch_bounds__(256) lora_matmul_float_kernel(const __grid_con
         const int64_t n = n0 + column + j;
         if (n < s.output_begin || n >= s.output_end) continue;  // adds not even NaN times 0
         for (int k = 0; k < 4; k++) {
-          const int64_t index = (m0 + row + k) * p.outputs + n;
+          // Rows beyond the last get any mask.
+          const int64_t m = min(m0 + row + k, p.rows - 1);
           sum[k][j] += p.dropout.of == PRECIS_LORA_DROPOUT_LOW_RANK
-                           ? dropped(p.dropout, index, part[k][j])
+                           ? dropped(p.dropout, m, n, p.outputs, part[k][j])
                            : part[k][j];
         }
       }

@@ -94,7 +94,7 @@ __device__ void load_step(const Shared<T>& dys, const Shared<T>& xs, int stride,
 #pragma unroll
               for (int i = 0; i < kEight; i++) {
                 if (i >= count) break;
-                v[i] = dropped(g.dropout, m * g.inputs + k + i, v[i]);
+                v[i] = dropped(g.dropout, m, k + i, g.inputs, v[i]);
                 if (g.dropped_x.bf16) v[i] = round_to_bf16(v[i]);
               }
               if (g.writes_dropped && p.n0 == 0) g.dropped_x.save(m, k, count, v);

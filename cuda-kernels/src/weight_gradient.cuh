@@ -17,7 +17,7 @@ static inline int64_t weight_gradient_tiles(const precis_weight_gradient_args& g
   return ceil_div(rows(g.dw), kGradientTile) * ceil_div(columns(g.dw), kGradientTile);
 }
 
-// Rows before dropout, and its mask: element (m, n) of (M, N) has the index m N + n.
+// Rows before dropout, and its mask.
 struct DroppedRows {
   precis_tensor x;
   ElementDropout mask;

@@ -40,8 +40,8 @@ struct Case {
     for (const auto& t : memory) place(*t);
     args = want;
     precis_attention_args& f = args.forward;
-    for (precis_tensor* t : {&f.q, &f.k, &f.v, &f.out, &f.bias, &f.log_sum_exp, &args.dout,
-                             &args.dq, &args.dk, &args.dv, &args.dbias}) {
+    for (precis_tensor* t : {&f.q, &f.k, &f.v, &f.out, &f.bias, &f.log_sum_exp, &f.dropout_rows,
+                             &args.dout, &args.dq, &args.dk, &args.dv, &args.dbias}) {
       *t = on_device(*t);
     }
     f.query_offsets = query_offsets;
@@ -235,6 +235,7 @@ void check_many(TestDevice& device, int32_t dtype, Random& random) {
     turn++;
     p.out_dtype = turn % 2 == 0 ? dtype : PRECIS_FLOAT32;
     p.dropout = turn % 3 == 0 ? 0.4f : 0;
+    p.by_example = turn % 6 == 0;
     check(device, p, random, turn % 5 < 3 ? dtype : PRECIS_FLOAT32, PRECIS_FLOAT32);
   };
   for (int64_t head_dim : {1, 24, 64, 65, 136}) {

@@ -18,7 +18,7 @@ struct DeviceInputs {
     for (const GuardedTensor& t : in.memory) {
       memory.push_back(std::make_unique<OnDevice>(t));
       const precis_tensor host = t, device = *memory.back();
-      for (precis_tensor* a : {&args.q, &args.k, &args.v, &args.bias}) {
+      for (precis_tensor* a : {&args.q, &args.k, &args.v, &args.bias, &args.dropout_rows}) {
         const auto at = static_cast<char*>(a->data) - reinterpret_cast<char*>(t.memory());
         if (a->data == nullptr || at < 0 || at >= static_cast<int64_t>(t.bytes())) continue;
         const auto start = static_cast<char*>(host.data) - reinterpret_cast<char*>(t.memory());
@@ -152,6 +152,7 @@ int main() {
         p.causal = true;
         p.bidirectional = false;
         p.dropout = head_dim == 24 ? 0.3f : 0;
+        p.by_example = head_dim == 24;
         p.max_distance = 40;
         check(device, p, random);
       }

@@ -107,7 +107,11 @@ void dropouts(TestDevice& device, int32_t dtype, int32_t x_type, int64_t m, int6
     GuardedTensor down(PRECIS_FLOAT32, {m, ranks}, 1), want_down(PRECIS_FLOAT32, {m, ranks});
     y.fill(0.5f);
     want.fill(0.5f);
-    OnDevice x_(x), y_(y), down_(down);
+    GuardedTensor names(PRECIS_INT64, {m});
+    for (int64_t r = 0; r < m; r++) {
+      names.data<int64_t>()[r] = static_cast<int64_t>(random.next());
+    }
+    OnDevice x_(x), y_(y), down_(down), names_(names);
     precis_lora_matmul_args args =
         layer.args(x_, y_, {{0, n / 3, 0, ranks / 2, 2, 0}, {n / 3, n, ranks / 2, ranks, 0.5f, 0}});
     args.down = down_;
@@ -117,7 +121,11 @@ void dropouts(TestDevice& device, int32_t dtype, int32_t x_type, int64_t m, int6
     args.dropout = 0.3f;
     args.seed = 0x123456789abcull;
     args.offset = 3;
+    // Rows that are named or not.
+    const bool named = (x_type == PRECIS_BFLOAT16) == (of == PRECIS_LORA_DROPOUT_X);
+    if (named) args.dropout_rows = names_;
     EXPECT_RUN(device, lora_matmul_cuda(device.context(), args));
+    if (named) args.dropout_rows = names;
     y_.download();
     down_.download();
     layer.reference(args, x, want, want_down);

@@ -131,7 +131,7 @@ typedef struct precis_context_info {
   char cublaslt_error[512]; /* the reason why it could not be loaded */
 } precis_context_info;
 
-#define PRECIS_ABI_VERSION 10
+#define PRECIS_ABI_VERSION 11
 
 PRECIS_API precis_status precis_context_create(const precis_context_args* args,
                                                precis_context** context);
@@ -345,6 +345,7 @@ typedef struct precis_lora_matmul_args {
   uint64_t offset;
   const precis_lora_rows* row_adapters; /* optional, in memory of the host: in the order of their
                                            rows, which do not overlap; without dropout */
+  precis_tensor dropout_rows;           /* (M) int64, optional: as in precis_dropout */
 } precis_lora_matmul_args;
 
 PRECIS_API precis_status precis_lora_matmul(precis_context* context,
@@ -395,7 +396,11 @@ PRECIS_API precis_status precis_add(precis_context* context, const precis_add_ar
  * (Srivastava et al. 2014). The mask of element (m, n) of (M, N) is a function of
  * (seed, offset, m N + n) alone, Philox4x32-10, so that the same call is its own backward pass. x
  * and y are float32 or bfloat16 (accumulate: y float32); y may be x without accumulate.
- * 0 <= probability < 1; offset distinguishes the calls of a step.
+ * 0 <= probability < 1; offset distinguishes the calls of a step and is below 2^32.
+ *
+ * With dropout_rows, row m has the mask of another row: with dropout_rows[m] = e 2^32 + p, that of
+ * row p under offset + e 2^32. A batch whose rows say which example e they belong to and which
+ * position p they have in it gets the same masks however it is split. Any value is valid.
  */
 typedef struct precis_dropout_args {
   precis_tensor x;
@@ -404,6 +409,7 @@ typedef struct precis_dropout_args {
   uint64_t offset;
   float probability;
   int32_t accumulate;
+  precis_tensor dropout_rows; /* (M) int64, optional */
 } precis_dropout_args;
 
 PRECIS_API precis_status precis_dropout(precis_context* context, const precis_dropout_args* args);
@@ -586,6 +592,7 @@ PRECIS_API precis_status precis_top_k(precis_context* context, const precis_top_
  *
  * dropout (0: none) drops probabilities after the softmax and scales the others by
  * 1 / (1 - dropout); the mask is a function of (seed, offset, row of q, head, key position) alone.
+ * dropout_rows names other rows, as in precis_dropout.
  */
 typedef struct precis_attention_args {
   precis_tensor q;
@@ -606,6 +613,7 @@ typedef struct precis_attention_args {
   uint64_t offset;
   float dropout;
   int32_t reserved;
+  precis_tensor dropout_rows; /* (queries) int64, optional */
 } precis_attention_args;
 
 PRECIS_API precis_status precis_attention(precis_context* context,
@@ -872,6 +880,47 @@ typedef struct precis_ppo_loss_args {
 } precis_ppo_loss_args;
 
 PRECIS_API precis_status precis_ppo_loss(precis_context* context, const precis_ppo_loss_args* args);
+
+/*
+ * The loss of knowledge distillation (Hinton et al. 2015) by the generalized Jensen-Shannon
+ * divergence (Agarwal et al. 2023), mixed with the cross-entropy of labels. The logits of student
+ * and teacher are never materialized as a whole:
+ *
+ *   z = scale x w',   u = teacher_scale teacher_x teacher_w'
+ *   q = softmax(z / temperature),   p = softmax(u / temperature),   r = beta p + (1 - beta) q
+ *
+ *   divergences[m] = beta sum_v p log(p / r) + (1 - beta) sum_v q log(q / r)   if 0 < beta < 1
+ *                    sum_v p log(p / q)                                       if beta = 0
+ *                    sum_v q log(q / p)                                       if beta = 1
+ *   cross_entropies[m] = -log softmax(z)[labels[m]]
+ *   total = sum_m (divergence_weight divergences[m] + label_weight cross_entropies[m])
+ *   dx = d total / dx   (written)
+ *   dw += d total / dw
+ *
+ * The divergence is not multiplied by temperature^2. A row whose label is -100 is ignored: zeros,
+ * no gradient. Any other label outside [0, V) is an invalid argument, and then nothing is written.
+ */
+typedef struct precis_distillation_loss_args {
+  precis_tensor x;                   /* (M, D) float32 or bfloat16 */
+  precis_packed_matrix w;            /* V outputs, D inputs; float32 or bfloat16 */
+  precis_packed_matrix w_transposed; /* the same packed transposed, D outputs; needed for dx */
+  precis_tensor labels;              /* (M) int32 */
+  precis_tensor teacher_x;           /* (M, E) float32 or bfloat16 */
+  precis_packed_matrix teacher_w;    /* V outputs, E inputs; float32 or bfloat16; it may be w */
+  precis_tensor divergences;         /* (M) float32, written */
+  precis_tensor cross_entropies;     /* (M) float32, written */
+  precis_tensor dx;                  /* (M, D) float32, optional */
+  precis_tensor dw;                  /* (V, D) float32, optional */
+  float scale;
+  float teacher_scale;
+  float temperature; /* above 0 */
+  float beta;        /* in [0, 1] */
+  float divergence_weight;
+  float label_weight;
+} precis_distillation_loss_args;
+
+PRECIS_API precis_status precis_distillation_loss(precis_context* context,
+                                                  const precis_distillation_loss_args* args);
 
 /* ------------------------------------------------------------------ optimizers */
 

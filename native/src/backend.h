@@ -26,6 +26,7 @@ namespace precis {
   X(linear_cross_entropy)     \
   X(log_probability)          \
   X(ppo_loss)                 \
+  X(distillation_loss)        \
   X(rms_norm)                 \
   X(rms_norm_backward)        \
   X(layer_norm)               \

@@ -24,6 +24,7 @@ struct Problem {
   bool fused = false;  // q, k and v are columns of one matrix
   float scale = 1;
   float dropout = 0;
+  bool by_example = false;  // dropout_rows name the sequences and the positions in them
 };
 
 // The scale of q and k at which scores are around 2 for any width of a head.
@@ -64,6 +65,16 @@ struct Inputs {
       memory.emplace_back(PRECIS_FLOAT32, std::vector<int64_t>{p.buckets, p.heads}, 2, 1);
       args.bias = memory.back().fill_normal(random);
     }
+    if (p.by_example) {
+      memory.emplace_back(PRECIS_INT64, std::vector<int64_t>{m}, 0, 1);
+      args.dropout_rows = memory.back();
+      int64_t* names = memory.back().data<int64_t>();
+      for (size_t s = 0; s < p.lengths.size(); s++) {
+        for (int32_t i = 0; i < p.lengths[s].first; i++) {
+          names[query_offsets[s] + i] = static_cast<int64_t>(7 * s + 3) << 32 | i;
+        }
+      }
+    }
     args.query_offsets = query_offsets.data();
     args.key_offsets = key_offsets.data();
     args.sequences = static_cast<int32_t>(p.lengths.size());
@@ -86,7 +97,8 @@ inline std::string describe(const TestContext& context, const Problem& p) {
   return std::string(context.name()) + " head_dim " + std::to_string(p.head_dim) + " of " +
          std::to_string(p.lengths[0].first) + "x" + std::to_string(p.lengths[0].second) +
          (p.dtype == PRECIS_BFLOAT16 ? " bf16" : " f32") + (p.causal ? " causal" : "") +
-         (p.fused ? " fused" : "") + (p.dropout > 0 ? " dropout" : "");
+         (p.fused ? " fused" : "") + (p.dropout > 0 ? " dropout" : "") +
+         (p.by_example ? " by example" : "");
 }
 
 // Returns true if the two are bitwise identical.

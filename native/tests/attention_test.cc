@@ -48,6 +48,7 @@ void expect_invariant(const char* isa, int32_t dtype, bool causal, float dropout
   p.heads = 5;
   p.causal = causal;
   p.dropout = dropout;
+  p.by_example = dropout > 0;
   Inputs in(p, random);
   const int64_t inner = p.heads * p.head_dim;
   std::vector<TestContext> contexts;
@@ -61,8 +62,6 @@ void expect_invariant(const char* isa, int32_t dtype, bool causal, float dropout
     in.args.out = again;
     EXPECT_OK(context, precis_attention(context, &in.args));
     EXPECT(same_rows(batch, again), "%s", context.name());
-    // The dropout mask depends on the position of a sequence in the batch.
-    if (dropout > 0) continue;
     for (size_t s = 0; s < p.lengths.size(); s++) {
       const auto [queries, keys] = p.lengths[s];
       GuardedTensor alone(PRECIS_FLOAT32, {queries, inner});
@@ -79,6 +78,10 @@ void expect_invariant(const char* isa, int32_t dtype, bool causal, float dropout
       args.v = from(in.args.v, in.key_offsets[s], keys);
       args.query_offsets = query_offsets;
       args.key_offsets = key_offsets;
+      args.dropout_rows.data = in.args.dropout_rows.data == nullptr
+                                   ? nullptr
+                                   : row<int64_t>(in.args.dropout_rows, 0) + in.query_offsets[s];
+      args.dropout_rows.dims[0] = queries;
       args.sequences = 1;
       args.out = alone;
       EXPECT_OK(context, precis_attention(context, &args));
@@ -185,6 +188,7 @@ void expect_refusals(const TestContext& context) {
   refused("log_sum_exp overlaps out", [](Args& a) { a.log_sum_exp.data = a.out.data; });
   refused("dropout is 1,", [](Args& a) { a.dropout = 1; });
   refused("dropout is nan", [](Args& a) { a.dropout = NAN; });
+  refused("dropout_rows cannot be float32", [](Args& a) { a.dropout_rows = a.q; });
   refused("dropout is -0.1", [](Args& a) { a.dropout = -0.1f; });
   refused("query_offsets is NULL", [](Args& a) { a.query_offsets = nullptr; });
   refused("sequences is -1", [](Args& a) { a.sequences = -1; });
@@ -234,11 +238,14 @@ int main() {
           expect_right(context, p, random);
           p.dropout = 0.4f;
           expect_right(context, p, random);
+          p.by_example = true;
+          expect_right(context, p, random);
           p.causal = true;
           p.bidirectional = false;
           p.max_distance = 40;
           expect_right(context, p, random);
           p.dropout = 0;
+          p.by_example = false;
           expect_right(context, p, random);
         }
       }

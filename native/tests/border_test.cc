@@ -70,6 +70,8 @@ class AnyCall {
       for (int64_t c = 0; c < columns(t); c++) {
         if (dtype == PRECIS_INT32) {
           row<int32_t>(t, r)[c] = 0;
+        } else if (dtype == PRECIS_INT64) {
+          row<int64_t>(t, r)[c] = 0;
         } else {
           store_element(t, r, c, 0.25 + 0.125 * static_cast<double>((r + c) % 3));
         }
@@ -211,6 +213,7 @@ void describe(Call<precis_bias_gradient_args>& c) {
 void describe(Call<precis_dropout_args>& c) {
   c.input("x", c.args.x, PRECIS_FLOAT32, {3, 8}).allow(kFloats);
   c.output("y", c.args.y, PRECIS_FLOAT32, {3, 8}).allow(kFloats).in_place_of("x");
+  c.input("dropout_rows", c.args.dropout_rows, PRECIS_INT64, {3}).absent();
   c.args.probability = 0.5f;
 }
 
@@ -310,6 +313,7 @@ void describe(Call<precis_lora_matmul_args>& c) {
   c.packed("b", c.args.b, 8, 4);
   c.input("lora_x", c.args.lora_x, PRECIS_FLOAT32, {3, 16}).allow(kFloats).absent();
   c.output("down", c.args.down, PRECIS_FLOAT32, {3, 4}).absent();
+  c.input("dropout_rows", c.args.dropout_rows, PRECIS_INT64, {3}).absent();
   c.args.segments[0] = {0, 8, 0, 4, 2, 0};
   c.args.segment_count = 1;
   c.array("row_adapters", c.args.row_adapters,
@@ -332,6 +336,7 @@ void describe_attention(Call<Args>& c, precis_attention_args& a, bool written) {
   c.input("out", a.out, PRECIS_FLOAT32, {4, 16}).allow(kFloats).written = written;
   c.input("bias", a.bias, PRECIS_FLOAT32, {8, 2}).absent();
   c.input("log_sum_exp", a.log_sum_exp, PRECIS_FLOAT32, {4, 2}).absent().written = written;
+  c.input("dropout_rows", a.dropout_rows, PRECIS_INT64, {4}).absent();
   c.array("query_offsets", a.query_offsets, {0, 1, 4});
   c.array("key_offsets", a.key_offsets, {0, 2, 5});
   a.sequences = 2;
@@ -452,6 +457,19 @@ void describe(Call<precis_ppo_loss_args>& c) {
   c.output("dvalues", c.args.dvalues, PRECIS_FLOAT32, {3}).absent();
   c.args.clip_range_low = c.args.clip_range_high = c.args.clip_range_value = 0.2f;
   c.args.kl_coefficient = 0.1f;
+}
+
+void describe(Call<precis_distillation_loss_args>& c) {
+  describe_logits(c);
+  c.input("labels", c.args.labels, PRECIS_INT32, {3});
+  c.input("teacher_x", c.args.teacher_x, PRECIS_FLOAT32, {3, 24}).allow(kFloats);
+  c.packed("teacher_w", c.args.teacher_w, 8, 24);
+  c.output("divergences", c.args.divergences, PRECIS_FLOAT32, {3});
+  c.output("cross_entropies", c.args.cross_entropies, PRECIS_FLOAT32, {3});
+  c.args.teacher_scale = 1;
+  c.args.temperature = 1;
+  c.args.beta = 0.5f;
+  c.args.divergence_weight = 1;
 }
 
 void describe(Call<precis_sum_of_squares_args>& c) {

@@ -20,7 +20,7 @@ void check_rate(TestContext& context, float probability) {
   GuardedTensor x(PRECIS_FLOAT32, {m, n}), y(PRECIS_FLOAT32, {m, n});
   GuardedTensor offset(PRECIS_FLOAT32, {m, n}), seed(PRECIS_FLOAT32, {m, n});
   x.fill(1);
-  precis_dropout_args args = {x, y, 7, 9, probability, 0};
+  precis_dropout_args args = {x, y, 7, 9, probability, 0, {}};
   EXPECT_OK(context, precis_dropout(context, &args));
   args.y = offset;
   args.offset++;
@@ -54,6 +54,45 @@ void check_rate(TestContext& context, float probability) {
   expect_share("seeds", seeds, q * q);
 }
 
+// Rows that name an example and a position get the mask of that position under an offset of the
+// example's own, wherever they lie: here those of a batch of two examples in another order.
+void check_rows(TestContext& context) {
+  const int64_t width = 130;
+  GuardedTensor x(PRECIS_FLOAT32, {5, width}), y(PRECIS_FLOAT32, {5, width});
+  GuardedTensor alone(PRECIS_FLOAT32, {3, width});
+  x.fill(1);
+  GuardedTensor names(PRECIS_INT64, {5});
+  const int64_t example = 6;
+  const int64_t in_batch[] = {0, 1, example << 32 | 2, example << 32, example << 32 | 1};
+  for (int64_t r = 0; r < 5; r++) names.data<int64_t>()[r] = in_batch[r];
+  precis_dropout_args args = {x, y, 7, 9, 0.5f, 0, names};
+  EXPECT_OK(context, precis_dropout(context, &args));
+  auto expect_row = [&](int64_t r, int64_t position) {
+    int64_t differ = 0;
+    for (int64_t c = 0; c < width; c++) differ += y.at(r, c) != alone.at(position, c);
+    EXPECT(differ == 0, "%s: %lld of row %lld", context.name(), static_cast<long long>(differ),
+           static_cast<long long>(r));
+  };
+  // Without names the first rows are those of example 0.
+  precis_tensor first = x;
+  first.dims[0] = 3;
+  args = {first, alone, 7, 9, 0.5f, 0, {}};
+  EXPECT_OK(context, precis_dropout(context, &args));
+  expect_row(0, 0);
+  expect_row(1, 1);
+  args.offset = 9 + (static_cast<uint64_t>(example) << 32);
+  EXPECT_OK(context, precis_dropout(context, &args));
+  expect_row(2, 2);
+  expect_row(3, 0);
+  expect_row(4, 1);
+  args.dropout_rows = names;
+  EXPECT_REFUSED(context, precis_dropout(context, &args),
+                 "dropout_rows has 5 elements, but x has 3 rows");
+  args.dropout_rows = first;
+  args.dropout_rows.rank = 1;
+  EXPECT_REFUSED(context, precis_dropout(context, &args), "dropout_rows cannot be float32");
+}
+
 }  // namespace
 
 int main() {
@@ -70,8 +109,18 @@ int main() {
           x.fill_normal(random);
           before.fill_normal(random);
           copy(before, want);
-          precis_dropout_args args = {x,           want,      random.next(), random.next(),
-                                      probability, accumulate};
+          precis_dropout_args args = {};
+          args.x = x;
+          args.y = want;
+          args.seed = random.next();
+          args.offset = random.next();
+          args.probability = probability;
+          args.accumulate = accumulate;
+          GuardedTensor names(PRECIS_INT64, {m}, 0, 1);
+          for (int64_t r = 0; r < m; r++) {
+            names.data<int64_t>()[r] = static_cast<int64_t>(random.next());
+          }
+          if (types % 2 == accumulate) args.dropout_rows = names;
           dropout_ref(args);
           for (TestContext& context : all_contexts()) {
             GuardedTensor y(to, {m, width}, 2, 3);
@@ -96,11 +145,12 @@ int main() {
   }
   for (TestContext& context : all_contexts()) {
     for (float probability : {0.1f, 0.5f, 0.9f}) check_rate(context, probability);
+    check_rows(context);
 
     // In place; dropped elements are zero even where they were not finite.
     GuardedTensor x(PRECIS_FLOAT32, {3, 70}, 1, 1), want(PRECIS_FLOAT32, {3, 70});
     x.fill(NAN);
-    precis_dropout_args args = {x, want, 1, 2, 0.5f, 0};
+    precis_dropout_args args = {x, want, 1, 2, 0.5f, 0, {}};
     dropout_ref(args);
     args.y = x;
     EXPECT_OK(context, precis_dropout(context, &args));
@@ -108,7 +158,7 @@ int main() {
     expect_close(x, want, 0, 0, context.name());
 
     GuardedTensor narrow(PRECIS_FLOAT32, {2, 4});
-    args = {narrow, narrow, 1, 2, 1.0f, 0};
+    args = {narrow, narrow, 1, 2, 1.0f, 0, {}};
     EXPECT_REFUSED(context, precis_dropout(context, &args), "probability is 1");
     args.probability = -0.1f;
     EXPECT_REFUSED(context, precis_dropout(context, &args), "probability is -0.1");

@@ -129,11 +129,17 @@ void test_sizes(std::vector<TestContext>& contexts) {
           args.accumulate = accumulate;
           if (dropped) args.lora_x = low_x;
           if (has_down) args.down = want_down;
+          GuardedTensor names(PRECIS_INT64, {m});
+          for (int64_t r = 0; r < m; r++) {
+            names.data<int64_t>()[r] = static_cast<int64_t>(random.next());
+          }
+          const bool named = random.below(2) == 0;
           const auto with_dropout = [&] {
             args.dropout_of = dropout_of;
             args.dropout = 0.25f;
             args.seed = 5;
             args.offset = 7;
+            args.dropout_rows = named ? names.tensor() : precis_tensor{};
           };
           with_dropout();
           lora_matmul_ref(args, adapted.w.args(), adapted.a.args(), adapted.b.args());

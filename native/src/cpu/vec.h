@@ -432,6 +432,51 @@ static inline Vec exp(Vec x) {
 #endif
 }
 
+// Splits positive normal numbers: x = m 2^n with m in [1, 2).
+static inline void split(Vec x, Vec* m, Vec* n) {
+#if defined(__AVX512F__)
+  *m = {_mm512_getmant_ps(x.v, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_src)};
+  *n = {_mm512_getexp_ps(x.v)};
+#elif defined(__AVX2__)
+  const __m256i bits = _mm256_castps_si256(x.v);
+  const __m256i fraction = _mm256_and_si256(bits, _mm256_set1_epi32(0x7fffff));
+  *m = {_mm256_castsi256_ps(_mm256_or_si256(fraction, _mm256_set1_epi32(0x3f800000)))};
+  *n = {_mm256_cvtepi32_ps(_mm256_sub_epi32(_mm256_srli_epi32(bits, 23), _mm256_set1_epi32(127)))};
+#else
+  float values[Vec::kWidth], exponents[Vec::kWidth];
+  x.store(values);
+  for (int i = 0; i < Vec::kWidth; i++) {
+    uint32_t bits;
+    __builtin_memcpy(&bits, &values[i], sizeof bits);
+    exponents[i] = static_cast<float>(static_cast<int32_t>(bits >> 23) - 127);
+    bits = (bits & 0x7fffff) | 0x3f800000;
+    __builtin_memcpy(&values[i], &bits, sizeof bits);
+  }
+  *m = Vec::load(values);
+  *n = Vec::load(exponents);
+#endif
+}
+
+// ln x of positive normal numbers, within 2e-7 relative, and 7e-7 where fma rounds twice; NaN for NaN and
+// infinity. With x = m 2^n and m in [sqrt(1/2), sqrt(2)),  ln m = 2 atanh s,  s = (m - 1) / (m + 1),
+// whose series in s^2 <= 0.0295 ends after s^8 / 9 with a remainder below 3e-9 relative.
+static inline Vec log(Vec x) {
+  const Vec one = Vec::set1(1.0f), half = Vec::set1(0.5f);
+  Vec m, n;
+  split(x, &m, &n);
+  const Vec above = m - Vec::set1(1.41421356f);
+  n = if_positive(above, n + one, n);
+  m = if_positive(above, m * half, m);
+  const Vec s = (m - one) / (m + one), square = s * s;
+  Vec p = Vec::set1(1.0f / 9.0f);
+  p = fma(p, square, Vec::set1(1.0f / 7.0f));
+  p = fma(p, square, Vec::set1(1.0f / 5.0f));
+  p = fma(p, square, Vec::set1(1.0f / 3.0f));
+  p = fma(p, square, one);
+  const Vec nan = x - x;  // 0 for a number
+  return fma(n, Vec::set1(0.693147182f), fma(s + s, p, nan));
+}
+
 // tanh x = 1 - 2 / (e^2x + 1); accurate to 1e-7 absolute.
 static inline Vec tanh(Vec x) {
   const Vec one = Vec::set1(1.0f);

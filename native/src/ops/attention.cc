@@ -1,4 +1,5 @@
 #include "ops/attention_checks.h"
+#include "ops/dropout_checks.h"
 #include "random/dropout_mask.h"
 
 namespace precis {
@@ -47,6 +48,7 @@ void check_attention(const Check& check, const precis_attention_args& a) {
     check.dim("log_sum_exp", a.log_sum_exp, 1, a.heads, "heads");
   }
   check.fraction("dropout", a.dropout);
+  check_dropout_rows(check, a.dropout_rows, "q", a.q);
   check.that(a.dropout == 0 || rows(a.q) <= kMaxAttentionDropoutRows / a.heads, "q has ", rows(a.q),
              " rows of ", a.heads, " heads, more than dropout can tell apart");
   const int64_t offsets = int64_t{a.sequences} + 1;
@@ -56,7 +58,8 @@ void check_attention(const Check& check, const precis_attention_args& a) {
                        {"v", a.v},
                        {"bias", a.bias},
                        {"query_offsets", a.query_offsets, offsets},
-                       {"key_offsets", a.key_offsets, offsets}});
+                       {"key_offsets", a.key_offsets, offsets},
+                       {"dropout_rows", a.dropout_rows}});
 }
 
 }  // namespace precis

@@ -30,7 +30,8 @@ void check_attention_backward(const Check& check, const precis_attention_backwar
                        {"log_sum_exp", a.log_sum_exp},
                        {"dout", b.dout},
                        {"query_offsets", a.query_offsets, offsets},
-                       {"key_offsets", a.key_offsets, offsets}});
+                       {"key_offsets", a.key_offsets, offsets},
+                       {"dropout_rows", a.dropout_rows}});
 }
 
 }  // namespace precis

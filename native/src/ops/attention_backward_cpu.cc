@@ -476,12 +476,13 @@ class Backward {
   void fill_kept(int64_t begin, int64_t end, int64_t count) {
     auto* kept = static_cast<uint64_t*>(static_cast<void*>(scratch_ + layout_.kept));
     const uint32_t threshold = dropout_threshold(a_.dropout);
+    const auto* names = static_cast<const int64_t*>(a_.dropout_rows.data);
     for (int64_t j = begin; j < end; j += kDropoutGroup) {
       uint64_t bits[kBlock] = {};
       for (int64_t i = 0; i < count; i++) {
-        bits[i] = dropout_bits(
-            a_.seed, a_.offset,
-            attention_dropout_index(first_query_ + first_ + i, a_.heads, head_, j), threshold);
+        const DropoutRow of = dropout_row(names, first_query_ + first_ + i, a_.offset);
+        bits[i] = dropout_bits(a_.seed, of.offset,
+                               attention_dropout_index(of.row, a_.heads, head_, j), threshold);
       }
       transpose_bits(bits);
       for (int64_t i = 0; i < kDropoutGroup; i++) kept[j - begin + i] = bits[i];

@@ -46,8 +46,10 @@ void attention_backward_ref(const precis_attention_backward_args& b) {
               std::exp(score - static_cast<double>(load_element(a.log_sum_exp, q0 + i, h)));
           double z = 1;
           if (a.dropout > 0) {
-            const uint64_t index = attention_dropout_index(q0 + i, a.heads, h, j);
-            const bool kept = dropout_keeps(a.seed, a.offset, index, dropout_threshold(a.dropout));
+            const DropoutRow of =
+                dropout_row(static_cast<const int64_t*>(a.dropout_rows.data), q0 + i, a.offset);
+            const uint64_t index = attention_dropout_index(of.row, a.heads, h, j);
+            const bool kept = dropout_keeps(a.seed, of.offset, index, dropout_threshold(a.dropout));
             z = kept ? 1 / (1 - static_cast<double>(a.dropout)) : 0;
           }
           const double ds = p * (z * dot(b.dout, q0 + i, a.v, k0 + j) - mean);

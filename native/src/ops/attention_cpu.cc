@@ -305,9 +305,11 @@ class Attention {
 
   void drop(int64_t query, int64_t h, int64_t n, float* weights) const {
     const uint32_t threshold = dropout_threshold(a_.dropout);
+    const DropoutRow of =
+        dropout_row(static_cast<const int64_t*>(a_.dropout_rows.data), query, a_.offset);
     for (int64_t j = 0; j < n; j += kDropoutGroup) {
-      const uint64_t bits = dropout_bits(a_.seed, a_.offset,
-                                         attention_dropout_index(query, a_.heads, h, j), threshold);
+      const uint64_t bits = dropout_bits(
+          a_.seed, of.offset, attention_dropout_index(of.row, a_.heads, h, j), threshold);
       Op::keep(weights + j / Op::kPerWord, min(kDropoutGroup, n - j), bits);
     }
   }

@@ -38,8 +38,10 @@ void attention_ref(const precis_attention_args& a) {
         }
         for (int64_t j = 0; j < visible; j++) {
           if (a.dropout > 0) {
-            const uint64_t index = attention_dropout_index(q0 + i, a.heads, h, j);
-            const bool kept = dropout_keeps(a.seed, a.offset, index, dropout_threshold(a.dropout));
+            const DropoutRow of =
+                dropout_row(static_cast<const int64_t*>(a.dropout_rows.data), q0 + i, a.offset);
+            const uint64_t index = attention_dropout_index(of.row, a.heads, h, j);
+            const bool kept = dropout_keeps(a.seed, of.offset, index, dropout_threshold(a.dropout));
             p[j] *= kept ? 1 / (1 - static_cast<double>(a.dropout)) : 0;
           }
           for (int64_t d = 0; d < head_dim; d++) {

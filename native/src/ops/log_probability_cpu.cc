@@ -11,6 +11,7 @@ void log_probability_cpu(CpuContext& context, const precis_log_probability_args&
   if (a.divergences.data != nullptr) {
     all.reference_x = a.reference_x;
     all.reference_w = a.reference_w;
+    all.reference_scale = a.scale;
   }
   const int64_t tokens = a.w.outputs;
   for (int64_t m = 0; m < rows(a.x); m++) {

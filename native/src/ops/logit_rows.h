@@ -28,6 +28,7 @@ struct LogitRows {
   float grad_scale;
   precis_tensor reference_x = {}; /* no data: there is no reference */
   precis_packed_matrix reference_w = {};
+  float reference_scale = 0;
 
   bool wants_gradient() const { return dx.data != nullptr || dw.data != nullptr; }
   bool bf16() const { return w.dtype == PRECIS_BFLOAT16; }
@@ -77,7 +78,9 @@ static inline void for_logit_rows(CpuContext& context, const LogitRows& a, const
   if (most > kMaxLogitRows) most = kMaxLogitRows;
   const int64_t blocks = ceil_div(counted, most), block_rows = ceil_div(counted, blocks);
   ScratchLayout layout;
-  const int64_t index_at = layout.add(counted * 8), x_at = layout.add(block_rows * width * 4);
+  const int64_t reference_width = reference ? columns(a.reference_x) : 0;
+  const int64_t index_at = layout.add(counted * 8);
+  const int64_t x_at = layout.add(block_rows * max(width, reference_width) * 4);
   const int64_t dx_at = layout.add(wants_dx ? block_rows * width * 4 : 0);
   const int64_t logits_at = layout.add(block_rows * stride * 4);
   const int64_t reference_at = layout.add(reference ? block_rows * stride * 4 : 0);
@@ -101,9 +104,9 @@ static inline void for_logit_rows(CpuContext& context, const LogitRows& a, const
     const precis_tensor logits = matrix(logits_at, tokens, stride, PRECIS_FLOAT32);
     const precis_tensor q = matrix(reference_at, tokens, stride, PRECIS_FLOAT32);
     if (reference) {
-      const precis_tensor x = matrix(x_at, width, 0, a.reference_w.dtype);
+      const precis_tensor x = matrix(x_at, reference_width, 0, a.reference_w.dtype);
       gather_rows(context.pool, a.reference_x, from, x);
-      multiply(x, a.reference_w, q, a.scale);
+      multiply(x, a.reference_w, q, a.reference_scale);
     }
     const precis_tensor x = matrix(x_at, width, 0, a.w.dtype);
     gather_rows(context.pool, a.x, from, x);
@@ -176,16 +179,23 @@ static inline LogitSums sums_of(const float* z, int64_t n, float* keep, const Te
   return sums;
 }
 
-// Overwrites a row's logits with their gradient: z[i] = f(z[i]), except at_label for the label.
+// Overwrites a row's logits with their gradient: z[i] = f(i, lanes, z[i]), except at_label for the
+// label.
 template <class F>
-static inline void put_gradient(const LogitRows& a, float* z, int32_t label, double at_label,
-                                const F& f) {
+static inline void put_gradients(const LogitRows& a, float* z, int32_t label, double at_label,
+                                 const F& f) {
   auto put_as = [&](auto* g) {
     each_vector(0, a.w.outputs,
-                [&](int64_t i, auto lanes) { lanes.store(g + i, f(lanes.load(z + i))); });
+                [&](int64_t i, auto lanes) { lanes.store(g + i, f(i, lanes, lanes.load(z + i))); });
     Vec::set1(static_cast<float>(at_label)).store(g + label, 1);
   };
   a.bf16() ? put_as(reinterpret_cast<uint16_t*>(z)) : put_as(z);
+}
+// Likewise where the gradient depends on the logit alone: z[i] = f(z[i]).
+template <class F>
+static inline void put_gradient(const LogitRows& a, float* z, int32_t label, double at_label,
+                                const F& f) {
+  put_gradients(a, z, label, at_label, [&](int64_t, auto, Vec v) { return f(v); });
 }
 
 }  // namespace PRECIS_ISA

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "ops/dropout_checks.h"
 #include "ops/product_checks.h"
 
 namespace precis {
@@ -84,6 +85,7 @@ void check_down(const Check& check, const precis_lora_matmul_args& a) {
 }
 
 void check_lora_dropout(const Check& check, const precis_lora_matmul_args& a) {
+  check_dropout_rows(check, a.dropout_rows, "x", a.x);
   check.that(
       a.dropout_of >= PRECIS_LORA_DROPOUT_NONE && a.dropout_of <= PRECIS_LORA_DROPOUT_LOW_RANK,
       "dropout_of is ", a.dropout_of);
@@ -121,7 +123,8 @@ void check_lora_matmul(const Check& check, const precis_lora_matmul_args& a) {
                        check.memory("w", a.w),
                        check.memory("a", a.a),
                        check.memory("b", a.b),
-                       {"row_adapters", a.row_adapters, a.row_adapter_count}});
+                       {"row_adapters", a.row_adapters, a.row_adapter_count},
+                       {"dropout_rows", a.dropout_rows}});
 }
 
 }  // namespace precis

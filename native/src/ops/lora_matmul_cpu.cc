@@ -23,7 +23,7 @@ void with_dropped_x(CpuContext& context, const precis_lora_matmul_args& a) {
   const int64_t m = rows(a.x), k = columns(a.x);
   const auto bytes = static_cast<size_t>(m * k * element_bytes(a.x.dtype));
   const precis_tensor z = tensor(context.outer.reserve(bytes), m, k, a.x.dtype);
-  dropout_cpu(context, {a.x, z, a.seed, a.offset, a.dropout, 0});
+  dropout_cpu(context, {a.x, z, a.seed, a.offset, a.dropout, 0, a.dropout_rows});
   plain(context, a, z);
 }
 
@@ -57,7 +57,7 @@ void with_dropped_term(CpuContext& context, const precis_lora_matmul_args& a) {
   }
   product(context, a.x, a.w, a.y, a.alpha, a.accumulate != 0);
   product(context, t, a.b, term, a.alpha, false);
-  dropout_cpu(context, {term, a.y, a.seed, a.offset, a.dropout, 1});
+  dropout_cpu(context, {term, a.y, a.seed, a.offset, a.dropout, 1, a.dropout_rows});
 }
 
 void zero_rows(const precis_tensor& down, int64_t begin, int64_t end) {

@@ -21,8 +21,10 @@ void lora_matmul_ref(const precis_lora_matmul_args& args, const precis_matmul_pa
   // Applies dropout to element (m, n) of a matrix of this width, if dropout is of that matrix.
   auto dropped = [&](int32_t of, int64_t m, int64_t n, int64_t width, double v) {
     if (args.dropout_of != of) return v;
-    const auto index = static_cast<uint64_t>(m * width + n);
-    const bool kept = dropout_keeps(args.seed, args.offset, index, threshold);
+    const DropoutRow row =
+        dropout_row(static_cast<const int64_t*>(args.dropout_rows.data), m, args.offset);
+    const uint64_t index = row.row * static_cast<uint64_t>(width) + static_cast<uint64_t>(n);
+    const bool kept = dropout_keeps(args.seed, row.offset, index, threshold);
     return kept ? v * (1 / (1 - double{args.dropout})) : 0;
   };
   auto low_element = [&](int64_t m, int64_t k) {

@@ -7,7 +7,9 @@
 // element is kept when its word is at least dropout_threshold.
 //
 // index is m N + n for element (m, n) of an (M, N) matrix. The probabilities of attention are such
-// a matrix with a row for each row of q and head, and 2^31 columns.
+// a matrix with a row for each row of q and head, and 2^31 columns. Where dropout_rows names the
+// example that a row belongs to and the row's position in it, these take the place of m and of the
+// upper half of offset, so that the mask does not depend on where in a batch the row lies.
 #ifndef PRECIS_RANDOM_DROPOUT_MASK_H_
 #define PRECIS_RANDOM_DROPOUT_MASK_H_
 
@@ -41,12 +43,26 @@ PRECIS_HOST_DEVICE static inline bool dropout_keeps(uint64_t seed, uint64_t offs
   return dropout_word(seed, offset, index) >= threshold;
 }
 
+// A row of a mask: element n of it is at row N + n under the offset.
+struct DropoutRow {
+  uint64_t row, offset;
+};
+
+// Returns the row of the mask that belongs to row m. rows: dropout_rows, or NULL.
+PRECIS_HOST_DEVICE static inline DropoutRow dropout_row(const int64_t* rows, int64_t m,
+                                                        uint64_t offset) {
+  if (rows == nullptr) return {static_cast<uint64_t>(m), offset};
+  const auto name = static_cast<uint64_t>(rows[m]);
+  return {name & 0xffffffff, offset + (name >> 32 << 32)};
+}
+
 // Returns the index of a probability of attention. row heads + head is below
 // kMaxAttentionDropoutRows.
 constexpr int64_t kMaxAttentionDropoutRows = int64_t{1} << 33;
-PRECIS_HOST_DEVICE static inline uint64_t attention_dropout_index(int64_t row, int64_t heads,
+PRECIS_HOST_DEVICE static inline uint64_t attention_dropout_index(uint64_t row, int64_t heads,
                                                                   int64_t head, int64_t key) {
-  return (static_cast<uint64_t>(row * heads + head) << 31) + static_cast<uint64_t>(key);
+  return ((row * static_cast<uint64_t>(heads) + static_cast<uint64_t>(head)) << 31) +
+         static_cast<uint64_t>(key);
 }
 
 }  // namespace precis

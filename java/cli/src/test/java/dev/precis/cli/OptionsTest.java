@@ -31,6 +31,9 @@ final class OptionsTest {
       Map.ofEntries(
           entry(
               "--adapter", "generate and merge add up any number; train and align start from one"),
+          entry(
+              "--beta",
+              "of the divergence of distillation in train, of the preference loss in align"),
           entry("--candidate", "evaluate's first is the baseline; review hides their names"),
           entry("--data", "reward reads labelled texts, the others dialogues"),
           entry(
@@ -47,6 +50,7 @@ final class OptionsTest {
           entry("--repeats", "measurements in bench, a share of pairs in review"),
           entry("--reward-label", "a reward in align, also with a minus sign; a score in review"),
           entry("--reward-model", "an older name of --toxicity-model in evaluate"),
+          entry("--temperature", "of sampling; in train, of both models' distributions"),
           entry("--template", "of prompts; in reward, of what the reward model reads"));
 
   private static final CommandLine ROOT =

@@ -88,8 +88,14 @@ public final class EncoderClassifier {
           "A sequence has %d tokens, but the model reads at most %d: cut it"
               .formatted(tokens.longest(), config.maxTokens()));
     }
+    Variable first =
+        tape.withDropoutRows(tape.dropoutRows(tokens), () -> firstStates(tape, tokens, types));
+    return tape.withDropoutRows(tape.dropoutSequences(tokens), () -> head(tape, first));
+  }
+
+  /** Returns the states of each sequence's first token, (sequences, hiddenSize). */
+  private Variable firstStates(Tape tape, Ragged tokens, Tensor types) {
     float hiddenDropout = rate(tape, config.hiddenDropout());
-    float headDropout = rate(tape, config.classifierDropout());
     Variable x = embed(tape, tokens, types, hiddenDropout);
     for (Layer layer : weights.layers()) {
       x =
@@ -99,8 +105,12 @@ public final class EncoderClassifier {
                   y -> attention(tape, layer, y, tokens, hiddenDropout),
                   y -> feedForward(tape, layer, y, hiddenDropout)));
     }
+    return tape.rows(x, tokens.firstTokens(tape.workspace()));
+  }
+
+  private Variable head(Tape tape, Variable first) {
+    float headDropout = rate(tape, config.classifierDropout());
     EncoderFamily.Head head = config.family().head();
-    Variable first = tape.rows(x, tokens.firstTokens(tape.workspace()));
     first = head.dropsInput() ? tape.dropout(first, headDropout) : first;
     Variable hidden = weights.dense().apply(tape, first, DType.FLOAT32);
     hidden = tape.activation(hidden, head.activation(), false, like(tape, hidden.value()));

@@ -59,6 +59,7 @@ final class AttentionKernels extends Kernels {
     precis_attention_args.dropout(to, dropout == null ? 0 : dropout.probability());
     precis_attention_args.seed(to, dropout == null ? 0 : dropout.seed());
     precis_attention_args.offset(to, dropout == null ? 0 : dropout.offset());
+    put(to, precis_attention_args.dropout_rows$offset(), dropout == null ? null : dropout.rows());
   }
 
   void decode(

@@ -2,6 +2,7 @@ package dev.precis.ops;
 
 import dev.precis.ffi.Context;
 import dev.precis.ffi.generated.Precis;
+import dev.precis.ffi.generated.precis_distillation_loss_args;
 import dev.precis.ffi.generated.precis_linear_cross_entropy_args;
 import dev.precis.ffi.generated.precis_log_probability_args;
 import dev.precis.ffi.generated.precis_ppo_loss_args;
@@ -14,6 +15,7 @@ final class LossKernels extends Kernels {
   private final MemorySegment linearCrossEntropy = block(precis_linear_cross_entropy_args.layout());
   private final MemorySegment logProbability = block(precis_log_probability_args.layout());
   private final MemorySegment ppoLoss = block(precis_ppo_loss_args.layout());
+  private final MemorySegment distillationLoss = block(precis_distillation_loss_args.layout());
 
   LossKernels(Context context, Arena arena) {
     super(context, arena);
@@ -113,5 +115,33 @@ final class LossKernels extends Kernels {
     precis_ppo_loss_args.entropy_coefficient(to, coefficients.entropyCoefficient());
     precis_ppo_loss_args.kl_coefficient(to, coefficients.klCoefficient());
     context.check(Precis.precis_ppo_loss(handle, to));
+  }
+
+  void distillationLoss(
+      Tensor x,
+      LogitHead head,
+      Tensor labels,
+      DistillationLoss.Teacher teacher,
+      DistillationLoss.Coefficients coefficients,
+      DistillationLoss.Outputs outputs,
+      LogitHead.Gradients gradients) {
+    MemorySegment to = distillationLoss;
+    put(to, precis_distillation_loss_args.x$offset(), x);
+    put(to, precis_distillation_loss_args.w$offset(), head.packed());
+    put(to, precis_distillation_loss_args.w_transposed$offset(), head.transposed());
+    put(to, precis_distillation_loss_args.labels$offset(), labels);
+    put(to, precis_distillation_loss_args.teacher_x$offset(), teacher.x());
+    put(to, precis_distillation_loss_args.teacher_w$offset(), teacher.head().packed());
+    put(to, precis_distillation_loss_args.divergences$offset(), outputs.divergences());
+    put(to, precis_distillation_loss_args.cross_entropies$offset(), outputs.crossEntropies());
+    put(to, precis_distillation_loss_args.dx$offset(), gradients.dx());
+    put(to, precis_distillation_loss_args.dw$offset(), gradients.dw());
+    precis_distillation_loss_args.scale(to, head.scale());
+    precis_distillation_loss_args.teacher_scale(to, teacher.head().scale());
+    precis_distillation_loss_args.temperature(to, coefficients.temperature());
+    precis_distillation_loss_args.beta(to, coefficients.beta());
+    precis_distillation_loss_args.divergence_weight(to, coefficients.divergenceWeight());
+    precis_distillation_loss_args.label_weight(to, coefficients.labelWeight());
+    context.check(Precis.precis_distillation_loss(handle, to));
   }
 }

@@ -445,6 +445,25 @@ public final class Ops implements AutoCloseable {
     losses.ppoLoss(x, head, inputs, critic, coefficients, outputs, gradients);
   }
 
+  /**
+   * Computes the loss of knowledge distillation by the generalized Jensen-Shannon divergence
+   * (Agarwal et al. 2023) and its gradients. The total is the caller's sum of {@code
+   * divergenceWeight divergences[m] + labelWeight crossEntropies[m]}.
+   *
+   * @param x (M, D)
+   * @param labels (M) int32; -100 leaves a row out: zeros, no gradient
+   */
+  public void distillationLoss(
+      Tensor x,
+      LogitHead head,
+      Tensor labels,
+      DistillationLoss.Teacher teacher,
+      DistillationLoss.Coefficients coefficients,
+      DistillationLoss.Outputs outputs,
+      LogitHead.Gradients gradients) {
+    losses.distillationLoss(x, head, labels, teacher, coefficients, outputs, gradients);
+  }
+
   // From logits to tokens.
 
   /** Computes softmax or log-softmax along the rows of x (M, N) float32; y may be x. */

@@ -112,15 +112,13 @@ final class ProductKernels extends Kernels {
 
   void loraMatmul(
       Tensor x, PackedMatrix w, LoraWeights lora, Tensor y, float alpha, boolean accumulate) {
-    precis_lora_matmul_args.dropout_of(loraMatmul, Precis.PRECIS_LORA_DROPOUT_NONE());
-    precis_lora_matmul_args.dropout(loraMatmul, 0);
+    putNoDropout();
     put(loraMatmul, precis_lora_matmul_args.down$offset(), (Tensor) null);
     runLora(x, w, lora, y, alpha, accumulate);
   }
 
   void loraMatmul(Tensor x, PackedMatrix w, LoraRows rows, Tensor y, float alpha, boolean add) {
-    precis_lora_matmul_args.dropout_of(loraMatmul, Precis.PRECIS_LORA_DROPOUT_NONE());
-    precis_lora_matmul_args.dropout(loraMatmul, 0);
+    putNoDropout();
     put(loraMatmul, precis_lora_matmul_args.down$offset(), (Tensor) null);
     LoraWeights first = rows.first();
     runLora(x, w, first.a(), first.b(), List.of(), rows, y, alpha, add);
@@ -135,8 +133,7 @@ final class ProductKernels extends Kernels {
       Tensor y,
       boolean accumulate) {
     if (dropout == null) {
-      precis_lora_matmul_args.dropout_of(loraMatmul, Precis.PRECIS_LORA_DROPOUT_NONE());
-      precis_lora_matmul_args.dropout(loraMatmul, 0);
+      putNoDropout();
     } else {
       DropoutMask mask = dropout.mask();
       precis_lora_matmul_args.dropout_of(
@@ -145,9 +142,16 @@ final class ProductKernels extends Kernels {
       precis_lora_matmul_args.dropout(loraMatmul, mask.probability());
       precis_lora_matmul_args.seed(loraMatmul, mask.seed());
       precis_lora_matmul_args.offset(loraMatmul, mask.offset());
+      put(loraMatmul, precis_lora_matmul_args.dropout_rows$offset(), mask.rows());
     }
     put(loraMatmul, precis_lora_matmul_args.down$offset(), down);
     runLora(x, w, lora, y, 1, accumulate);
+  }
+
+  private void putNoDropout() {
+    precis_lora_matmul_args.dropout_of(loraMatmul, Precis.PRECIS_LORA_DROPOUT_NONE());
+    precis_lora_matmul_args.dropout(loraMatmul, 0);
+    put(loraMatmul, precis_lora_matmul_args.dropout_rows$offset(), (Tensor) null);
   }
 
   private void runLora(

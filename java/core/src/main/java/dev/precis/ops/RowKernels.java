@@ -70,6 +70,7 @@ final class RowKernels extends Kernels {
     precis_dropout_args.seed(dropout, mask.seed());
     precis_dropout_args.offset(dropout, mask.offset());
     precis_dropout_args.probability(dropout, mask.probability());
+    put(dropout, precis_dropout_args.dropout_rows$offset(), mask.rows());
     precis_dropout_args.accumulate(dropout, flag(accumulate));
     context.check(Precis.precis_dropout(handle, dropout));
   }

@@ -1,10 +1,14 @@
 package dev.precis.ops;
 
 import dev.precis.tensor.DType;
+import dev.precis.tensor.Ragged;
 import dev.precis.tensor.Tensor;
 import dev.precis.tensor.Workspace;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
 
 /**
@@ -28,6 +32,8 @@ public final class Tape {
   private boolean recording;
   private long seed;
   private long dropoutOffset;
+  private int[] examples; // null: dropout goes by the rows' place in the batch
+  private Tensor dropoutRows; // of what is computed now; null: not named
 
   /**
    * Makes a tape over a workspace, which does not record before {@link #begin}.
@@ -63,10 +69,81 @@ public final class Tape {
    * @param seed of every dropout mask of the step
    */
   public void begin(boolean recording, long seed) {
+    begin(recording, seed, null);
+  }
+
+  /**
+   * Begins a step on examples of a larger batch: forgets what was recorded. A dropout mask depends
+   * on the examples and the positions in them, and not on which of them are in one batch.
+   *
+   * @param recording false: forward only
+   * @param seed of every dropout mask of the step
+   * @param examples for each sequence that is encoded, the number of its example in the whole
+   *     batch; null: masks depend on the rows' place
+   */
+  public void begin(boolean recording, long seed, int[] examples) {
     steps.clear();
     this.recording = recording;
     this.seed = seed;
+    this.examples = examples;
+    dropoutRows = null;
     dropoutOffset = 0;
+  }
+
+  /**
+   * Names the rows of sequences by example and position, for {@link #withDropoutRows}.
+   *
+   * @param tokens as many sequences as examples or a multiple: those of an example follow one
+   *     another
+   * @return (tokens) int64, which lives as long as the step; null where masks do not depend on
+   *     examples
+   */
+  public Tensor dropoutRows(Ragged tokens) {
+    return dropoutRows(tokens, tokens.tokens(), 0);
+  }
+
+  /** Names the sequences as a whole, by their first positions: (sequences) int64, or null. */
+  public Tensor dropoutSequences(Ragged tokens) {
+    return dropoutRows(tokens, tokens.sequences(), 1);
+  }
+
+  private Tensor dropoutRows(Ragged tokens, int rows, int most) {
+    if (!recording || examples == null) {
+      return null;
+    }
+    int sequences = tokens.sequences();
+    if (sequences % examples.length != 0) {
+      throw new IllegalArgumentException(
+          sequences + " sequences are not a multiple of " + examples.length + " examples");
+    }
+    int each = sequences / examples.length;
+    long[] names = new long[rows];
+    int at = 0;
+    for (int s = 0; s < sequences; s++) {
+      long sequence = (long) examples[s / each] * each + s % each;
+      int length = most > 0 ? most : tokens.length(s);
+      for (int i = 0; i < length; i++) {
+        names[at++] = sequence << 32 | i;
+      }
+    }
+    Tensor tensor = workspace.device(DType.INT64, rows);
+    tensor.write(to -> MemorySegment.copy(names, 0, to, ValueLayout.JAVA_LONG, 0, rows));
+    return tensor;
+  }
+
+  /**
+   * Computes with rows that {@link #dropoutRows} has named.
+   *
+   * @param rows null: not named
+   */
+  public <R> R withDropoutRows(Tensor rows, Supplier<R> work) {
+    Tensor before = dropoutRows;
+    dropoutRows = rows;
+    try {
+      return work.get();
+    } finally {
+      dropoutRows = before;
+    }
   }
 
   /** Returns whether backward steps are recorded. */
@@ -76,7 +153,7 @@ public final class Tape {
 
   /** Returns a mask that no other dropout of the step has. */
   public DropoutMask nextMask(float probability) {
-    return new DropoutMask(probability, seed, dropoutOffset++);
+    return new DropoutMask(probability, seed, dropoutOffset++, dropoutRows);
   }
 
   /** Returns a value that nothing is trained upstream of. */
@@ -219,6 +296,7 @@ public final class Tape {
 
   private Variable recomputed(Variable stream, UnaryOperator<Variable> body) {
     long firstDropout = dropoutOffset;
+    Tensor rows = dropoutRows;
     List<Runnable> outer = steps;
     Tensor out = like(stream.value());
     Workspace.Mark forward = workspace.mark();
@@ -236,7 +314,7 @@ public final class Tape {
             long lastDropout = dropoutOffset;
             steps = new ArrayList<>();
             dropoutOffset = firstDropout;
-            body.apply(stream);
+            withDropoutRows(rows, () -> body.apply(stream));
             backward();
             steps = rest;
             dropoutOffset = lastDropout;

@@ -152,7 +152,7 @@ public final class T5Model {
    *
    * @throws InvalidInputException where it has an adapter
    */
-  private LogitHead plainHead() {
+  public LogitHead plainHead() {
     if (weights.lmHead().used() != null) {
       throw new InvalidInputException(
           "The output layer has an adapter, but its logits never exist whole here: merge the"

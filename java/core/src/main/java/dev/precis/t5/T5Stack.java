@@ -111,6 +111,7 @@ final class T5Stack {
   Variable decode(Tape tape, Variable encoded, Ragged source, Ragged target) {
     T5Weights.Stack stack = weights.decoder();
     Ragged readers = target.grouped(source.sequences(), tape.workspace());
+    Tensor sourceRows = tape.dropoutRows(source);
     return run(
         tape,
         stack,
@@ -119,7 +120,7 @@ final class T5Stack {
         (layer, scratch) ->
             List.of(
                 x -> selfAttention(tape, layer, x, target, causal, scratch),
-                x -> crossAttention(tape, layer, x, encoded, readers, source, scratch),
+                x -> crossAttention(tape, layer, x, encoded, sourceRows, readers, source, scratch),
                 x -> feedForward(tape, layer, x, scratch)));
   }
 
@@ -129,6 +130,12 @@ final class T5Stack {
   }
 
   private Variable run(
+      Tape tape, T5Weights.Stack stack, Ragged tokens, SoftPrompt prompt, Sublayers sublayers) {
+    return tape.withDropoutRows(
+        tape.dropoutRows(tokens), () -> runNamed(tape, stack, tokens, prompt, sublayers));
+  }
+
+  private Variable runNamed(
       Tape tape, T5Weights.Stack stack, Ragged tokens, SoftPrompt prompt, Sublayers sublayers) {
     Workspace workspace = tape.workspace();
     Tensor hidden = workspace.tensor(activations, tokens.tokens(), config.dModel());
@@ -203,12 +210,14 @@ final class T5Stack {
       Layer layer,
       Variable x,
       Variable encoded,
+      Tensor sourceRows,
       Ragged readers,
       Ragged source,
       Scratch scratch) {
     Variable normed = norm(tape, x, layer.crossNorm(), layer.crossQuery(), scratch);
     Variable query = product(tape, layer.crossQuery(), normed);
-    Variable keyValue = product(tape, layer.crossKeyValue(), encoded);
+    Variable keyValue =
+        tape.withDropoutRows(sourceRows, () -> product(tape, layer.crossKeyValue(), encoded));
     Variable mixed =
         tape.crossAttention(query, keyValue, shape(tape, bidirectional, null, readers, source));
     return addTo(tape, layer.crossOut(), mixed, x);

@@ -1,6 +1,7 @@
 package dev.precis.t5;
 
 import dev.precis.layers.Linear;
+import dev.precis.ops.DistillationLoss;
 import dev.precis.ops.LogProbabilities;
 import dev.precis.ops.LogitHead;
 import dev.precis.ops.Ops;
@@ -132,6 +133,25 @@ public final class T5Training {
         new LogProbabilities(logProbabilities, null, dlogProbabilities),
         null,
         gradients(tape, dx));
+  }
+
+  /**
+   * Computes the loss of distillation, without the logits; see {@link Ops#distillationLoss}. The
+   * tape plays back the gradient of the whole loss.
+   *
+   * @param hidden of {@link #decode}
+   * @param labels (tokens) int32; -100 leaves a token out
+   */
+  public void distillationLoss(
+      Tape tape,
+      Variable hidden,
+      Tensor labels,
+      DistillationLoss.Teacher teacher,
+      DistillationLoss.Coefficients coefficients,
+      DistillationLoss.Outputs outputs) {
+    Tensor dx = newGradient(tape, hidden);
+    ops.distillationLoss(
+        hidden.value(), head(dx), labels, teacher, coefficients, outputs, gradients(tape, dx));
   }
 
   /** Returns the output layer, packed transposed as well where the gradient dx is wanted. */

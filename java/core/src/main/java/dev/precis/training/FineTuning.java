@@ -48,10 +48,47 @@ public final class FineTuning implements AutoCloseable {
    * @return the sum of the losses of all target tokens
    */
   public double accumulate(List<Example> examples, float scale, long seed) {
+    return accumulate(examples, 0, scale, seed);
+  }
+
+  /**
+   * Adds the gradients of some examples of a larger batch, as {@link #accumulate(List, float,
+   * long)} does. They have the dropout masks that they have in the whole batch.
+   *
+   * @param first number of the first example in the whole batch
+   */
+  public double accumulate(List<Example> examples, int first, float scale, long seed) {
     try {
-      double sum = loss(examples, true, scale, labelSmoothing, seed);
+      double sum = loss(examples, first, true, scale, labelSmoothing, seed);
       tape.backward();
       return sum;
+    } finally {
+      t5.ops().release();
+    }
+  }
+
+  /** Computes the loss of a batch from the decoder's states, and records its gradient. */
+  @FunctionalInterface
+  interface Loss {
+    /**
+     * Computes the loss.
+     *
+     * @param hidden (target tokens, dModel), of the decoder
+     * @param labels (target tokens) int32
+     */
+    void compute(Tape tape, Variable hidden, Tensor labels);
+  }
+
+  /**
+   * Adds the gradients of a loss to those of the parameters.
+   *
+   * @param numbers of the examples in the step's whole batch, which dropout masks depend on
+   * @param seed of the dropout masks of the whole step
+   */
+  void accumulate(List<Example> examples, int[] numbers, long seed, Loss loss) {
+    try {
+      compute(examples, numbers, true, seed, loss);
+      tape.backward();
     } finally {
       t5.ops().release();
     }
@@ -60,7 +97,7 @@ public final class FineTuning implements AutoCloseable {
   /** Returns the sum of the losses, without label smoothing and without dropout. */
   public double evaluate(List<Example> examples) {
     try {
-      return loss(examples, false, 1, 0, 0);
+      return loss(examples, 0, false, 1, 0, 0);
     } finally {
       t5.ops().release();
     }
@@ -81,9 +118,37 @@ public final class FineTuning implements AutoCloseable {
   }
 
   private double loss(
-      List<Example> examples, boolean recording, float scale, float smoothing, long seed) {
+      List<Example> examples,
+      int first,
+      boolean recording,
+      float scale,
+      float smoothing,
+      long seed) {
+    double[] sum = new double[1];
+    compute(
+        examples,
+        TrainingLoop.numbers(first, examples.size()),
+        recording,
+        seed,
+        (tape, hidden, labels) ->
+            sum[0] = sum(t5.training().crossEntropy(tape, hidden, labels, smoothing, scale)));
+    return sum[0];
+  }
+
+  /** Returns the sum of a vector, element by element in their order. */
+  static double sum(Tensor vector) {
+    double sum = 0;
+    MemorySegment values = vector.toHost();
+    for (long i = 0; i < vector.dim(0); i++) {
+      sum += values.getAtIndex(ValueLayout.JAVA_FLOAT, i);
+    }
+    return sum;
+  }
+
+  private void compute(
+      List<Example> examples, int[] numbers, boolean recording, long seed, Loss loss) {
     workspace.reset();
-    tape.begin(recording, seed);
+    tape.begin(recording, seed, numbers);
     T5Training model = t5.training();
     int vocab = t5.config().vocabSize();
     for (Example example : examples) {
@@ -103,13 +168,7 @@ public final class FineTuning implements AutoCloseable {
     Ragged target = TeacherForcing.inputs(targets, t5.config(), workspace);
     Variable encoded = model.encode(tape, source);
     Variable hidden = model.decode(tape, encoded, source, target);
-    Tensor losses = model.crossEntropy(tape, hidden, labels, smoothing, scale);
-    double sum = 0;
-    MemorySegment values = losses.toHost();
-    for (long i = 0; i < labels.dim(0); i++) {
-      sum += values.getAtIndex(ValueLayout.JAVA_FLOAT, i);
-    }
-    return sum;
+    loss.compute(tape, hidden, labels);
   }
 
   /**

@@ -10,13 +10,15 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Fine-tunes a T5 on examples with the supervised loss of {@link FineTuning}.
+ * Fine-tunes a T5 on examples with the supervised loss of {@link FineTuning}, or with that of a
+ * {@link Distillation} from a teacher. Evaluations measure the supervised loss in both cases.
  *
  * <p>Not thread-safe, except {@link #stop}.
  */
 public final class Trainer extends TrainingLoop {
   private final List<Example> evaluation;
   private final RougeEvaluation summaries; // null: evaluations do not generate
+  private final Distillation distillation; // null: the targets' cross-entropy alone is the loss
   private final Batches<Example> batches;
   private final FineTuning fineTuning;
   private final MemoryPlan plan;
@@ -50,6 +52,28 @@ public final class Trainer extends TrainingLoop {
       List<Example> evaluation,
       RougeEvaluation summaries,
       RunFolder run) {
+    this(t5, options, training, evaluation, summaries, null, run);
+  }
+
+  /**
+   * Prepares a run in which a model learns from a teacher. Metrics of a step are {@code
+   * divergence}, a mean over target tokens, {@code cross_entropy}, a mean over those of the data,
+   * and {@code on_policy}, the share of examples whose target the student sampled.
+   *
+   * @param evaluation examples to evaluate on; may be empty without summaries
+   * @param summaries generates and scores in each evaluation; null: evaluations are compared by
+   *     their loss. The caller owns it and must close it
+   * @param distillation the loss; null: fine-tuning. The caller owns it and must close it
+   * @param run folder that everything is written to; the caller owns it and must close it
+   */
+  public Trainer(
+      TrainableT5 t5,
+      TrainingOptions options,
+      List<Example> training,
+      List<Example> evaluation,
+      RougeEvaluation summaries,
+      Distillation distillation,
+      RunFolder run) {
     if (summaries != null && evaluation.isEmpty()) {
       throw new InvalidInputException("ROUGE needs evaluation data.");
     }
@@ -59,6 +83,7 @@ public final class Trainer extends TrainingLoop {
     super(t5, options, training.size(), !evaluation.isEmpty(), run);
     this.evaluation = List.copyOf(evaluation);
     this.summaries = summaries;
+    this.distillation = distillation;
     batches =
         new Batches<>(
             training,
@@ -72,12 +97,21 @@ public final class Trainer extends TrainingLoop {
       int prompt = t5.training().weights().promptTokens();
       long source =
           Batches.longest(training, e -> prompt + e.source().length, options.batchSize()) - prompt;
-      long target = Batches.longest(training, e -> e.target().length, options.batchSize());
+      int sampled = distillation == null ? 0 : distillation.sampledTokens();
+      long target =
+          Batches.longest(training, e -> Math.max(sampled, e.target().length), options.batchSize());
       long workspace = fineTuning.plan(source, target);
       Map<String, Long> parts = new LinkedHashMap<>(plan(workspace).parts());
       fineTuning.reserve(workspace);
       if (summaries != null) {
         parts.put("generation", summaries.reserve());
+        parts.put("kernels", t5.ops().scratchBytes());
+      }
+      if (distillation != null) {
+        parts.put("teacher", distillation.teacher().weightBytes());
+        parts.put("teacher's activations", distillation.teacher().reserve(source, target));
+        List<Integer> sources = training.stream().map(e -> e.source().length).toList();
+        parts.merge("generation", distillation.reserve(sources, options.batchSize()), Long::sum);
         parts.put("kernels", t5.ops().scratchBytes());
       }
       plan = new MemoryPlan(parts);
@@ -106,18 +140,46 @@ public final class Trainer extends TrainingLoop {
   @Override
   protected BatchLoss accumulateGradients(long step) {
     List<Example> batch = batches.batch(step);
+    if (distillation != null) {
+      return distill(step, batch);
+    }
     long targets = FineTuning.targetTokens(batch);
     Map<String, Double> sums =
         accumulate(
             step,
             batch,
-            (micro, seed, into) ->
-                into.merge("loss", fineTuning.accumulate(micro, 1f / targets, seed), Double::sum));
+            (micro, first, seed, into) ->
+                into.merge(
+                    "loss", fineTuning.accumulate(micro, first, 1f / targets, seed), Double::sum));
     long tokens = targets;
     for (Example example : batch) {
       tokens += example.source().length;
     }
     return new BatchLoss(sums.get("loss") / targets, tokens, Map.of());
+  }
+
+  private BatchLoss distill(long step, List<Example> batch) {
+    List<Distillation.Item> items =
+        distillation.items(batch, options().seed(), step, options().batchSize());
+    long targets = items.stream().mapToLong(Distillation.Item::targetTokens).sum();
+    Map<String, Double> sums =
+        accumulate(
+            step,
+            items,
+            (micro, first, seed, into) ->
+                distillation.accumulate(fineTuning, micro, first, 1f / targets, seed, into));
+    Map<String, Double> metrics = new LinkedHashMap<>();
+    metrics.put("divergence", sums.get("divergence") / targets);
+    if (sums.containsKey("labels")) {
+      metrics.put("cross_entropy", sums.get("cross_entropy") / sums.get("labels"));
+    }
+    long sampled = items.stream().filter(Distillation.Item::sampled).count();
+    metrics.put("on_policy", (double) sampled / items.size());
+    long tokens = targets;
+    for (Example example : batch) {
+      tokens += example.source().length;
+    }
+    return new BatchLoss(sums.get("loss") / targets, tokens, metrics);
   }
 
   @Override

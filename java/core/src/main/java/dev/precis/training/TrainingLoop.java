@@ -4,6 +4,7 @@ import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
 import dev.precis.io.JsonObject;
 import dev.precis.layers.Parameters;
+import dev.precis.ops.Tape;
 import dev.precis.random.SplitMix64;
 import dev.precis.tensor.MemoryPlan;
 import dev.precis.tensor.Tensor;
@@ -15,6 +16,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
@@ -116,11 +118,12 @@ public abstract class TrainingLoop implements AutoCloseable {
     /**
      * Adds the gradients of a micro-batch to those of the parameters.
      *
-     * @param seed of the dropout masks
+     * @param first number of its first example in the step's whole batch, from 0
+     * @param seed of the dropout masks of the whole step, which depend on an example's number too
      * @param sums sums of the loss and of metrics by name, which those of the micro-batch are added
      *     to
      */
-    void accumulate(List<E> examples, long seed, Map<String, Double> sums);
+    void accumulate(List<E> examples, int first, long seed, Map<String, Double> sums);
   }
 
   /** Leaves an evaluation that {@link #stop} interrupts. */
@@ -280,7 +283,7 @@ public abstract class TrainingLoop implements AutoCloseable {
     if (exchange == null) {
       Map<String, Double> sums = new LinkedHashMap<>();
       for (int part = 0; part < all.size(); part++) {
-        microBatch.accumulate(all.get(part), dropoutSeed(step, part), sums);
+        microBatch.accumulate(all.get(part), part * options.batchSize(), dropoutSeed(step), sums);
       }
       return sums;
     }
@@ -290,7 +293,7 @@ public abstract class TrainingLoop implements AutoCloseable {
     for (int part = exchange.begin(exchange.rank(), all.size()); part < end; part++) {
       Map<String, Double> sums = new LinkedHashMap<>();
       parameters.clearGradients();
-      microBatch.accumulate(all.get(part), dropoutSeed(step, part), sums);
+      microBatch.accumulate(all.get(part), part * options.batchSize(), dropoutSeed(step), sums);
       MemorySegment gradients = parameters.gradients().toHost();
       own.add(new GradientExchange.Contribution(gradients.toArray(ValueLayout.JAVA_FLOAT), sums));
     }
@@ -300,9 +303,18 @@ public abstract class TrainingLoop implements AutoCloseable {
     return total.sums();
   }
 
-  /** Returns the seed of the dropout masks of a micro-batch. */
-  protected final long dropoutSeed(long step, int part) {
-    return SplitMix64.mix(options.seed(), 0x64726f70L, step, part);
+  /**
+   * Returns the seed of the dropout masks of a step. Those of an example depend on its number in
+   * the step's batch too, see {@link Tape#begin(boolean, long, int[])}, and not on how the batch is
+   * split.
+   */
+  protected final long dropoutSeed(long step) {
+    return SplitMix64.mix(options.seed(), 0x64726f70L, step);
+  }
+
+  /** Returns the numbers of so many examples, from the first one's on. */
+  protected static int[] numbers(int first, int count) {
+    return IntStream.range(first, first + count).toArray();
   }
 
   /** Returns the number of steps of the whole run. */

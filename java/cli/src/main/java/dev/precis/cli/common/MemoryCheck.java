@@ -11,7 +11,7 @@ import java.util.Map;
 public final class MemoryCheck {
   /** Parts of a plan that are in memory as soon as there is a plan. */
   private static final List<String> LOADED =
-      List.of("weights", "reference", "trained weights and gradients");
+      List.of("weights", "reference", "teacher", "trained weights and gradients");
 
   /** Bytes of classes that are loaded and code that is compiled after a plan was made. */
   private static final long LATER = 48_000_000;

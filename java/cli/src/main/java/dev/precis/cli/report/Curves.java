@@ -24,6 +24,21 @@ public enum Curves {
       Curve.of("learning_rate", "Learning rate"),
       Curve.of("tokens_per_second", "Tokens per second")),
 
+  /** Fine-tuning with a teacher. */
+  DISTILLATION(
+      Curve.wide("loss", "Loss"),
+      Curve.wide("eval_loss", "Evaluation loss (cross-entropy)"),
+      Curve.wide("divergence", "Divergence from the teacher, per token"),
+      Curve.of("eval_rouge1", "ROUGE-1 (mean F1), evaluation"),
+      Curve.wide("cross_entropy", "Cross-entropy of the data's targets"),
+      Curve.of("on_policy", "Share of examples with targets of the student"),
+      Curve.of("eval_rougeL", "ROUGE-L (mean F1), evaluation"),
+      Curve.of("eval_rouge2", "ROUGE-2 (mean F1), evaluation"),
+      Curve.of("eval_rougeLsum", "ROUGE-Lsum (mean F1), evaluation"),
+      Curve.wide("grad_norm", "Gradient norm"),
+      Curve.of("learning_rate", "Learning rate"),
+      Curve.of("tokens_per_second", "Tokens per second")),
+
   /** Training a reward model or a classifier. */
   REWARD(
       Curve.wide("loss", "Loss"),

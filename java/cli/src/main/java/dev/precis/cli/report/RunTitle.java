@@ -42,7 +42,12 @@ public final class RunTitle {
             : scratch.isEmpty() ? "" : " of " + scratch + " from random weights";
     String data = name(config, config.has("pairs") ? "pairs" : "feedback");
     data = data.isEmpty() ? name(config, "data") : data;
-    return method(config) + start + (data.isEmpty() ? "" : " on " + data);
+    String teacher =
+        config.get("distillation") instanceof ObjectNode taught ? name(taught, "teacher") : "";
+    return method(config)
+        + start
+        + (data.isEmpty() ? "" : " on " + data)
+        + (teacher.isEmpty() ? "" : ", taught by " + teacher);
   }
 
   private static String method(ObjectNode config) {

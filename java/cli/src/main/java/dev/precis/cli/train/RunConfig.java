@@ -2,6 +2,7 @@ package dev.precis.cli.train;
 
 import dev.precis.checkpoint.ModelFolder;
 import dev.precis.cli.common.BaseCommand;
+import dev.precis.cli.options.DistillationFlags;
 import dev.precis.cli.options.EvalMetricOptions;
 import dev.precis.cli.options.PromptOptions;
 import dev.precis.cli.options.ReadOptions;
@@ -154,6 +155,23 @@ public final class RunConfig {
   public RunConfig options(ObjectNode options) {
     json.setAll(options);
     return this;
+  }
+
+  /** Adds the teacher and how a model learns from it; nothing where there is none. */
+  public RunConfig distillation(DistillationFlags flags) {
+    if (!flags.given()) {
+      return this;
+    }
+    return inner(
+        "distillation",
+        inner -> {
+          List<String> names = flags.names();
+          inner.weights("teacher", names.getFirst());
+          for (int i = 1; i < names.size(); i++) {
+            inner.weights(i == 1 ? "teacher_adapter" : "teacher_adapter_" + i, names.get(i));
+          }
+          inner.options(flags.options(command).toJson());
+        });
   }
 
   /** Adds how evaluations are compared, where that is not by their loss. */

@@ -5,6 +5,7 @@ import dev.precis.cli.common.AvailableMemory;
 import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.common.MemoryCheck;
 import dev.precis.cli.options.ColumnOptions;
+import dev.precis.cli.options.DistillationFlags;
 import dev.precis.cli.options.EvalMetricOptions;
 import dev.precis.cli.options.FileOptions;
 import dev.precis.cli.options.GenerationConfigOption;
@@ -27,10 +28,12 @@ import dev.precis.lora.PromptConfig;
 import dev.precis.t5.T5Config;
 import dev.precis.tensor.DType;
 import dev.precis.text.Tokenizer;
+import dev.precis.training.Distillation;
 import dev.precis.training.Example;
 import dev.precis.training.ExampleReader;
 import dev.precis.training.RougeEvaluation;
 import dev.precis.training.RunFolder;
+import dev.precis.training.Teacher;
 import dev.precis.training.TrainableT5;
 import dev.precis.training.Trainer;
 import dev.precis.training.TrainingLoop;
@@ -52,6 +55,8 @@ import picocli.CommandLine.Option;
           + " config.json (all options, defaults included), metrics.jsonl (one object per step),"
           + " TensorBoard events, report.html, checkpoints/step-N and the result: adapter (a PEFT"
           + " folder) or model (a Hugging Face folder).",
+      "With --teacher the model learns the distributions of a larger one (distillation), on the"
+          + " data's summaries or, with --on-policy, on those that it samples itself.",
       "A killed run resumes bitwise identically."
     },
     footer = {
@@ -66,6 +71,8 @@ import picocli.CommandLine.Option;
       "      --resume",
       "  precis train --model google/flan-t5-base --data train.csv \\",
       "      --eval-data dev.csv --eval-metric rouge --output run",
+      "  precis train --model google/flan-t5-small --teacher google/flan-t5-large \\",
+      "      --data train.csv --method full --on-policy 0.5 --output run",
       "  precis generate --model google/flan-t5-base --adapter run/adapter \\",
       "      --input test.jsonl"
     })
@@ -82,6 +89,7 @@ public final class TrainCommand extends BaseCommand {
   @Mixin private StepOptions steps = new StepOptions();
   @Mixin private LearningOptions learning = new LearningOptions();
   @Mixin private EvalMetricOptions evalMetric = new EvalMetricOptions();
+  @Mixin private DistillationFlags distillation = new DistillationFlags();
 
   @Option(
       names = "--label-smoothing",
@@ -111,7 +119,7 @@ public final class TrainCommand extends BaseCommand {
 
   @Override
   protected Map<String, String> defaults() {
-    return Map.of("--max-source-length", "1024");
+    return Map.of("--max-source-length", "1024", "--max-new-tokens", "128");
   }
 
   @Override
@@ -141,8 +149,9 @@ public final class TrainCommand extends BaseCommand {
         if (summaries != null) {
           resources.add(summaries);
         }
+        Distillation loss = distillation(t5, resources);
         Trainer trainer =
-            resources.add(new Trainer(t5, options, training, evaluation, summaries, opened));
+            resources.add(new Trainer(t5, options, training, evaluation, summaries, loss, opened));
         if (run.resume()) {
           trainer.resume();
         }
@@ -151,6 +160,16 @@ public final class TrainCommand extends BaseCommand {
         return train(t5, trainer, opened, training.size(), options, folder, shown);
       }
     }
+  }
+
+  /** Returns the loss with a teacher; null: there is none. */
+  private Distillation distillation(TrainableT5 t5, Resources resources) {
+    if (!distillation.given()) {
+      return null;
+    }
+    Teacher teacher =
+        resources.add(Teacher.load(distillation.folder(this), distillation.adapters(this), t5));
+    return resources.add(new Distillation(t5, teacher, distillation.options(this)));
   }
 
   private void checkUsage() {
@@ -163,6 +182,7 @@ public final class TrainCommand extends BaseCommand {
     }
     learning.check(this, steps, steps.evaluation().evalData() != null);
     evalMetric.check(this, steps.evaluation().evalData() != null);
+    distillation.check(this);
     prompts.check(this);
     targets.check(this);
     if (reportExamples < 0 || reportExamples > MOST_EXAMPLES) {
@@ -279,6 +299,7 @@ public final class TrainCommand extends BaseCommand {
         .put("truncate", prompts.truncate())
         .put("all_references", allReferences)
         .options(options.toJson())
+        .distillation(distillation)
         .evalMetric(evalMetric.rouge(this), evalMetric);
   }
 
@@ -335,7 +356,11 @@ public final class TrainCommand extends BaseCommand {
       shown.begin();
     }
     TrainingLoop.Result result =
-        session.train(Curves.FINE_TUNING, trained, t5.parameterCount(), shown::addTo);
+        session.train(
+            distillation.given() ? Curves.DISTILLATION : Curves.FINE_TUNING,
+            trained,
+            t5.parameterCount(),
+            shown::addTo);
     if (result.end() == TrainingLoop.End.INTERRUPTED) {
       return FAILED;
     }

@@ -48,7 +48,7 @@ final class PolicyRandom {
   }
 
   /**
-   * Returns the seed of a mini-batch's dropout masks.
+   * Returns the seed of an optimizer step's dropout masks.
    *
    * @param at position of its first prompt in the epoch's order
    */

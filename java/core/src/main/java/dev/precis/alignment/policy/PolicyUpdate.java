@@ -99,17 +99,23 @@ final class PolicyUpdate {
       int accumulated = 0;
       boolean stop = false;
       int stepTokens = 0;
+      int stepBegin = 0;
       for (int at = 0; at < order.length && !stop; at += together) {
         int[] part = Arrays.copyOfRange(order, at, Math.min(order.length, at + together));
         if (accumulated == 0) {
           clearGradients();
           int end =
               Math.min(order.length, at + together * options.optimization().gradientAccumulation());
+          stepBegin = at;
           stepTokens = rollout.trainedTokens(Arrays.copyOfRange(order, at, end));
         }
         Variable hidden =
             forward.hidden(
-                rollout, part, epoch == 0 && at == 0, random.dropout(rollout.step(), epoch, at));
+                rollout,
+                part,
+                epoch == 0 && at == 0,
+                at,
+                random.dropout(rollout.step(), epoch, stepBegin));
         accumulate(hidden, rollout, targets, part, stepTokens, klCoefficient, statistics);
         accumulated++;
         if (accumulated == options.optimization().gradientAccumulation()
@@ -144,7 +150,7 @@ final class PolicyUpdate {
    * @param part indices of the prompts
    */
   void measure(Rollout rollout, PolicyTargets targets, int[] part, double klCoefficient) {
-    Variable hidden = forward.hidden(rollout, part, true, random.dropout(rollout.step(), 0, 0));
+    Variable hidden = forward.hidden(rollout, part, true, 0, random.dropout(rollout.step(), 0, 0));
     accumulate(hidden, rollout, targets, part, rollout.trainedTokens(part), klCoefficient, null);
     clearGradients();
   }

@@ -9,6 +9,7 @@ import dev.precis.tensor.Tensor;
 import dev.precis.tensor.Workspace;
 import dev.precis.training.TrainableT5;
 import java.util.List;
+import java.util.stream.IntStream;
 
 /**
  * Forward passes of the policy that an update differentiates. The rollout computes that of the
@@ -130,16 +131,17 @@ final class UpdateForward implements AutoCloseable {
    *
    * @param part indices of its prompts
    * @param isFirst whether it is the first of the update
-   * @param dropoutSeed of its dropout masks
+   * @param number of its first prompt in the epoch; dropout masks depend on a prompt's number
+   * @param dropoutSeed of the dropout masks of the optimizer step
    */
-  Variable hidden(Rollout rollout, int[] part, boolean isFirst, long dropoutSeed) {
+  Variable hidden(Rollout rollout, int[] part, boolean isFirst, int number, long dropoutSeed) {
     First kept = first;
     first = null;
     if (kept != null && kept.rollout == rollout && isFirst) {
       return kept.hidden;
     }
     workspace.reset();
-    tape.begin(true, dropoutSeed);
+    tape.begin(true, dropoutSeed, IntStream.range(number, number + part.length).toArray());
     Ragged source = sequences.sources(rollout.prompts(), part, workspace);
     Ragged target =
         sequences.decoderInputs(

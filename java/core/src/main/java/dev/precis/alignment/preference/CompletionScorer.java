@@ -117,13 +117,19 @@ final class CompletionScorer implements AutoCloseable {
   /**
    * Adds the policy's gradients to those of the parameters.
    *
-   * @param seed of the dropout masks
+   * @param numbers of the items in the step's whole batch, which their dropout masks depend on
+   * @param seed of the dropout masks of the whole step
    * @return the policy's log-probabilities of the completions
    */
   double[][] accumulate(
-      List<TokenizedPair> items, int first, int last, long seed, Gradients gradients) {
+      List<TokenizedPair> items,
+      int first,
+      int last,
+      int[] numbers,
+      long seed,
+      Gradients gradients) {
     workspace.reset();
-    tape.begin(true, seed);
+    tape.begin(true, seed, numbers);
     Inputs inputs = new Inputs(items, first, last);
     Variable hidden = hidden(inputs);
     Tensor scores = scores(hidden.value(), inputs, t5.model());
@@ -184,7 +190,7 @@ final class CompletionScorer implements AutoCloseable {
     List<TokenizedPair> items = Collections.nCopies(count, item);
     double[][] gradients = new double[count][];
     Arrays.fill(gradients, new double[] {1, -1});
-    accumulate(items, 0, 2, 0, sums -> gradients);
+    accumulate(items, 0, 2, new int[count], 0, sums -> gradients);
     t5.parameters().clearGradients();
     if (reference != null) {
       reference(reference, items, 0, 2);

@@ -227,15 +227,17 @@ public final class PreferenceTrainer extends TrainingLoop {
     List<TokenizedPair> batch = batches.batch(step);
     double divergence = divergence(batch);
     PreferenceMetrics metrics = new PreferenceMetrics();
-    int part = 0;
+    int first = 0;
     long tokens = 0;
     for (List<TokenizedPair> micro : Batches.split(batch, options().batchSize())) {
       scorer.accumulate(
           micro,
           0,
           objective.trainedCompletions(),
-          dropoutSeed(step, part++),
+          numbers(first, micro.size()),
+          dropoutSeed(step),
           sums -> gradients(micro, sums, divergence, batch.size(), metrics));
+      first += micro.size();
     }
     for (TokenizedPair item : batch) {
       tokens += item.tokens();

@@ -103,8 +103,8 @@ abstract class ClassifierLoop<E> extends TrainingLoop {
         accumulate(
             step,
             batch,
-            (micro, seed, into) -> {
-              Variable logits = forward(sequences(micro), true, seed);
+            (micro, first, seed, into) -> {
+              Variable logits = forward(micro, first, true, seed);
               Tensor gradient = tape.gradientFor(logits, DType.FLOAT32);
               double loss = loss(micro, logits.value(), 1.0 / batch.size(), gradient, into);
               into.merge(LOSS, loss, Double::sum);
@@ -124,9 +124,20 @@ abstract class ClassifierLoop<E> extends TrainingLoop {
     super.share(exchange);
   }
 
-  private Variable forward(List<int[]> sequences, boolean recording, long seed) {
+  private Variable forward(List<E> examples, int first, boolean recording, long seed) {
+    List<int[]> sequences = sequences(examples);
+    // All first sequences come first, then all second ones.
+    int each = sequences.size() / examples.size();
+    int[] numbers = new int[sequences.size()];
+    for (int i = 0; i < numbers.length; i++) {
+      numbers[i] = (first + i % examples.size()) * each + i / examples.size();
+    }
+    return forward(sequences, numbers, recording, seed);
+  }
+
+  private Variable forward(List<int[]> sequences, int[] numbers, boolean recording, long seed) {
     workspace.reset();
-    tape.begin(recording, seed);
+    tape.begin(recording, seed, numbers);
     return roberta
         .classifier()
         .logits(tape, Ragged.of(sequences, roberta.config().vocabSize(), workspace));
@@ -138,7 +149,7 @@ abstract class ClassifierLoop<E> extends TrainingLoop {
    */
   final Tensor logits(List<E> examples) {
     checkStopped();
-    return forward(sequences(examples), false, 0).value();
+    return forward(examples, 0, false, 0).value();
   }
 
   /** Returns the held-out examples. */
@@ -184,7 +195,7 @@ abstract class ClassifierLoop<E> extends TrainingLoop {
       sequences.add(sequence);
     }
     workspace.resetPeak();
-    Variable logits = forward(sequences, true, 0);
+    Variable logits = forward(sequences, numbers(0, count), true, 0);
     Tensor gradient = tape.gradientFor(logits, DType.FLOAT32);
     float[] ones = new float[Math.toIntExact(gradient.rows() * gradient.columns())];
     Arrays.fill(ones, 1);

@@ -59,10 +59,10 @@ public class Precis extends Precis$shared {
     public static int PRECIS_MAX_LORA_RANKS_CUDA() {
         return PRECIS_MAX_LORA_RANKS_CUDA;
     }
-    private static final int PRECIS_ABI_VERSION = (int)10L;
+    private static final int PRECIS_ABI_VERSION = (int)11L;
     /**
      * {@snippet lang=c :
-     * #define PRECIS_ABI_VERSION 10
+     * #define PRECIS_ABI_VERSION 11
      * }
      */
     public static int PRECIS_ABI_VERSION() {
@@ -3034,6 +3034,67 @@ public class Precis extends Precis$shared {
         try {
             if (TRACE_DOWNCALLS) {
                 traceDowncall("precis_ppo_loss", context, args);
+            }
+            return (int)mh$.invokeExact(context, args);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class precis_distillation_loss {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Precis.C_INT,
+            Precis.C_POINTER,
+            Precis.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("precis_distillation_loss");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * precis_status precis_distillation_loss(precis_context *context, const precis_distillation_loss_args *args)
+     * }
+     */
+    public static FunctionDescriptor precis_distillation_loss$descriptor() {
+        return precis_distillation_loss.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * precis_status precis_distillation_loss(precis_context *context, const precis_distillation_loss_args *args)
+     * }
+     */
+    public static MethodHandle precis_distillation_loss$handle() {
+        return precis_distillation_loss.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * precis_status precis_distillation_loss(precis_context *context, const precis_distillation_loss_args *args)
+     * }
+     */
+    public static MemorySegment precis_distillation_loss$address() {
+        return precis_distillation_loss.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * precis_status precis_distillation_loss(precis_context *context, const precis_distillation_loss_args *args)
+     * }
+     */
+    public static int precis_distillation_loss(MemorySegment context, MemorySegment args) {
+        var mh$ = precis_distillation_loss.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("precis_distillation_loss", context, args);
             }
             return (int)mh$.invokeExact(context, args);
         } catch (Error | RuntimeException ex) {

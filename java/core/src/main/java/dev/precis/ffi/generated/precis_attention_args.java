@@ -33,6 +33,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     uint64_t offset;
  *     float dropout;
  *     int32_t reserved;
+ *     precis_tensor dropout_rows;
  * }
  * }
  */
@@ -60,7 +61,8 @@ public class precis_attention_args {
         Precis.C_LONG.withName("seed"),
         Precis.C_LONG.withName("offset"),
         Precis.C_FLOAT.withName("dropout"),
-        Precis.C_INT.withName("reserved")
+        Precis.C_INT.withName("reserved"),
+        precis_tensor.layout().withName("dropout_rows")
     ).withName("precis_attention_args");
 
     /**
@@ -860,6 +862,50 @@ public class precis_attention_args {
      */
     public static void reserved(MemorySegment struct, int fieldValue) {
         struct.set(reserved$LAYOUT, reserved$OFFSET, fieldValue);
+    }
+
+    private static final GroupLayout dropout_rows$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("dropout_rows"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * precis_tensor dropout_rows
+     * }
+     */
+    public static final GroupLayout dropout_rows$layout() {
+        return dropout_rows$LAYOUT;
+    }
+
+    private static final long dropout_rows$OFFSET = $LAYOUT.byteOffset(groupElement("dropout_rows"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * precis_tensor dropout_rows
+     * }
+     */
+    public static final long dropout_rows$offset() {
+        return dropout_rows$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * precis_tensor dropout_rows
+     * }
+     */
+    public static MemorySegment dropout_rows(MemorySegment struct) {
+        return struct.asSlice(dropout_rows$OFFSET, dropout_rows$LAYOUT.byteSize());
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * precis_tensor dropout_rows
+     * }
+     */
+    public static void dropout_rows(MemorySegment struct, MemorySegment fieldValue) {
+        MemorySegment.copy(fieldValue, 0L, struct, dropout_rows$OFFSET, dropout_rows$LAYOUT.byteSize());
     }
 
     /**

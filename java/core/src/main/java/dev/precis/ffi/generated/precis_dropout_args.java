@@ -21,6 +21,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     uint64_t offset;
  *     float probability;
  *     int32_t accumulate;
+ *     precis_tensor dropout_rows;
  * }
  * }
  */
@@ -36,7 +37,8 @@ public class precis_dropout_args {
         Precis.C_LONG.withName("seed"),
         Precis.C_LONG.withName("offset"),
         Precis.C_FLOAT.withName("probability"),
-        Precis.C_INT.withName("accumulate")
+        Precis.C_INT.withName("accumulate"),
+        precis_tensor.layout().withName("dropout_rows")
     ).withName("precis_dropout_args");
 
     /**
@@ -308,6 +310,50 @@ public class precis_dropout_args {
      */
     public static void accumulate(MemorySegment struct, int fieldValue) {
         struct.set(accumulate$LAYOUT, accumulate$OFFSET, fieldValue);
+    }
+
+    private static final GroupLayout dropout_rows$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("dropout_rows"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * precis_tensor dropout_rows
+     * }
+     */
+    public static final GroupLayout dropout_rows$layout() {
+        return dropout_rows$LAYOUT;
+    }
+
+    private static final long dropout_rows$OFFSET = $LAYOUT.byteOffset(groupElement("dropout_rows"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * precis_tensor dropout_rows
+     * }
+     */
+    public static final long dropout_rows$offset() {
+        return dropout_rows$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * precis_tensor dropout_rows
+     * }
+     */
+    public static MemorySegment dropout_rows(MemorySegment struct) {
+        return struct.asSlice(dropout_rows$OFFSET, dropout_rows$LAYOUT.byteSize());
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * precis_tensor dropout_rows
+     * }
+     */
+    public static void dropout_rows(MemorySegment struct, MemorySegment fieldValue) {
+        MemorySegment.copy(fieldValue, 0L, struct, dropout_rows$OFFSET, dropout_rows$LAYOUT.byteSize());
     }
 
     /**

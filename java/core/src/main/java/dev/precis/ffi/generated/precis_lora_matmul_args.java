@@ -32,6 +32,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     uint64_t seed;
  *     uint64_t offset;
  *     const precis_lora_rows *row_adapters;
+ *     precis_tensor dropout_rows;
  * }
  * }
  */
@@ -58,7 +59,8 @@ public class precis_lora_matmul_args {
         Precis.C_INT.withName("row_adapter_count"),
         Precis.C_LONG.withName("seed"),
         Precis.C_LONG.withName("offset"),
-        Precis.C_POINTER.withName("row_adapters")
+        Precis.C_POINTER.withName("row_adapters"),
+        precis_tensor.layout().withName("dropout_rows")
     ).withName("precis_lora_matmul_args");
 
     /**
@@ -825,6 +827,50 @@ public class precis_lora_matmul_args {
      */
     public static void row_adapters(MemorySegment struct, MemorySegment fieldValue) {
         struct.set(row_adapters$LAYOUT, row_adapters$OFFSET, fieldValue);
+    }
+
+    private static final GroupLayout dropout_rows$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("dropout_rows"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * precis_tensor dropout_rows
+     * }
+     */
+    public static final GroupLayout dropout_rows$layout() {
+        return dropout_rows$LAYOUT;
+    }
+
+    private static final long dropout_rows$OFFSET = $LAYOUT.byteOffset(groupElement("dropout_rows"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * precis_tensor dropout_rows
+     * }
+     */
+    public static final long dropout_rows$offset() {
+        return dropout_rows$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * precis_tensor dropout_rows
+     * }
+     */
+    public static MemorySegment dropout_rows(MemorySegment struct) {
+        return struct.asSlice(dropout_rows$OFFSET, dropout_rows$LAYOUT.byteSize());
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * precis_tensor dropout_rows
+     * }
+     */
+    public static void dropout_rows(MemorySegment struct, MemorySegment fieldValue) {
+        MemorySegment.copy(fieldValue, 0L, struct, dropout_rows$OFFSET, dropout_rows$LAYOUT.byteSize());
     }
 
     /**
