@@ -80,7 +80,7 @@ cudaError_t plan_logit_rows(CudaContext& context, const LogitRows& a, LogitPlan*
     claim(&p.index, p.rows);
     claim(&p.counted, 1);
     float* x = nullptr;
-    claim(&x, p.block_rows * max(p.x_stride, p.reference_stride));
+    claim(&x, p.block_rows * (p.x_stride > p.reference_stride ? p.x_stride : p.reference_stride));
     p.x = x;
     claim(&p.of_label, p.block_rows);
     auto claim_sums = [&](TileSums& t, bool bf16, bool with_reference) {
