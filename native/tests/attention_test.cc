@@ -188,7 +188,7 @@ void expect_refusals(const TestContext& context) {
   refused("log_sum_exp overlaps out", [](Args& a) { a.log_sum_exp.data = a.out.data; });
   refused("dropout is 1,", [](Args& a) { a.dropout = 1; });
   refused("dropout is nan", [](Args& a) { a.dropout = NAN; });
-  refused("dropout_rows cannot be float32", [](Args& a) { a.dropout_rows = a.q; });
+  refused("dropout_rows has rank 2, not 1", [](Args& a) { a.dropout_rows = a.q; });
   refused("dropout is -0.1", [](Args& a) { a.dropout = -0.1f; });
   refused("query_offsets is NULL", [](Args& a) { a.query_offsets = nullptr; });
   refused("sequences is -1", [](Args& a) { a.sequences = -1; });
