@@ -54,8 +54,7 @@ struct MatrixDropout {
   }
 };
 static inline MatrixDropout matrix_dropout(const precis_dropout_args& a) {
-  return {any_matrix(a.y), element_dropout(a), columns(a.x),
-          a.x.dtype == PRECIS_BFLOAT16};
+  return {any_matrix(a.y), element_dropout(a), columns(a.x), a.x.dtype == PRECIS_BFLOAT16};
 }
 
 }  // namespace precis

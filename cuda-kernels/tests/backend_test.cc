@@ -444,6 +444,7 @@ class HeldOps {
         cache_(c, PRECIS_BFLOAT16, kKeys, 2 * kInner, false),
         starts_(c, PRECIS_INT32, m, 1, false),
         lengths_(c, PRECIS_INT32, m, 1, false),
+        names_(c, PRECIS_INT32, m, 2, false),
         in_(c, PRECIS_FLOAT32, 2 * kInner * width, 1, false),
         a_(c, PRECIS_FLOAT32, kRanks * width, 1, false),
         b_(c, PRECIS_FLOAT32, 2 * kInner * kRanks, 1, false) {
@@ -466,6 +467,9 @@ class HeldOps {
     }
     starts_.set(starts);
     lengths_.set(lengths);
+    std::vector<int64_t> names(m);
+    for (int64_t& each : names) each = static_cast<int64_t>(random.next());
+    names_.set(names);
   }
 
   // Runs a chain of operations one by one and together, and expects so many launches.
@@ -490,6 +494,15 @@ class HeldOps {
     EXPECT_OK(c_, precis_recording_destroy(c_, recording));
   }
 
+  // Names of rows, or none, so that both are tested.
+  precis_tensor dropout_rows() const {
+    precis_tensor names = names_;
+    names.dtype = PRECIS_INT64;
+    names.dims[1] = 0;
+    names.rank = 1;
+    return m_ % 4 == 1 ? precis_tensor{} : names;
+  }
+
   void norm() const {
     const precis_rms_norm_args args = {stream_, weight_.vector(), normed_, 1e-6f, 0};
     EXPECT_OK(c_, precis_rms_norm(c_, &args));
@@ -512,6 +525,7 @@ class HeldOps {
     args.segments[0] = {8, 2 * kInner - 8, 0, kRanks, 0.5f, 0};
     args.dropout_of = dropout > 0 ? PRECIS_LORA_DROPOUT_X : PRECIS_LORA_DROPOUT_NONE;
     args.dropout = dropout;
+    args.dropout_rows = dropout_rows();
     args.seed = 5;
     EXPECT_OK(c_, precis_lora_matmul(c_, &args));
   }
@@ -551,7 +565,7 @@ class HeldOps {
     EXPECT_OK(c_, precis_rms_norm_backward(c_, &args));
   }
   void dropout(const precis_tensor& x, const precis_tensor& y, bool accumulate = false) const {
-    const precis_dropout_args args = {x, y, 9, 2, 0.25f, accumulate};
+    const precis_dropout_args args = {x, y, 9, 2, 0.25f, accumulate, dropout_rows()};
     EXPECT_OK(c_, precis_dropout(c_, &args));
   }
   void copy_base() const {
@@ -633,7 +647,7 @@ class HeldOps {
   precis_context* c_;
   int64_t m_;
   Piece stream_, weight_, gradient_, normed_, sum_, base_, values_, wide_, narrow_, query_, mixed_,
-      cache_, starts_, lengths_;
+      cache_, starts_, lengths_, names_;
   Piece in_, a_, b_;
   std::vector<std::unique_ptr<Piece>> packed_;
   precis_packed_matrix w_in_, w_a_, w_b_;
@@ -889,7 +903,7 @@ void test_groups(precis_context* c) {
   Piece dy(c, PRECIS_FLOAT32, kRows, 10, false), dropped(c, PRECIS_FLOAT32, kRows, kWidth, false);
   Piece dw(c, PRECIS_FLOAT32, 10, kWidth, false), db(c, PRECIS_FLOAT32, 10, 10, false);
   dy.set(normal(kRows * 10));
-  const precis_dropout_args dropout = {x, dropped, 3, 4, 0.5f, 0};
+  const precis_dropout_args dropout = {x, dropped, 3, 4, 0.5f, 0, {}};
   const precis_weight_gradient_args of_w = {dy, dropped, dw, 1, PRECIS_BFLOAT16, 0, 0};
   const precis_weight_gradient_args of_b = {dy, dy, db, 1, PRECIS_BFLOAT16, 0, 0};
   std::vector<std::vector<float>> want;

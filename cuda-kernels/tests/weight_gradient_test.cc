@@ -23,7 +23,13 @@ void several(TestDevice& device, int64_t m, int32_t dtype, int32_t x_type, Rando
   for (GuardedTensor* each : {&da, &want_da, &db, &want_db, &dw, &want_dw}) each->fill(0.5f);
   OnDevice dy_(dy), down_(down), x_(x), dropped_(dropped), alone_(alone), da_(da), db_(db), dw_(dw);
   OnDevice want_da_(want_da), want_db_(want_db), want_dw_(want_dw);
-  const precis_dropout_args dropout = {x_, alone_, 7, 3, 0.25f, 0};
+  GuardedTensor names(PRECIS_INT64, {m});
+  for (int64_t r = 0; r < m; r++) {
+    names.data<int64_t>()[r] = static_cast<int64_t>(random.next());
+  }
+  OnDevice names_(names);
+  precis_dropout_args dropout = {x_, alone_, 7, 3, 0.25f, 0, {}};
+  if (m < 100) dropout.dropout_rows = names_;
   EXPECT_RUN(device, dropout_cuda(device.context(), dropout));
   EXPECT_RUN(device,
              weight_gradient_cuda(device.context(), {dy_, down_, want_db_, 1, dtype, 1, 0}));
@@ -32,7 +38,7 @@ void several(TestDevice& device, int64_t m, int32_t dtype, int32_t x_type, Rando
   EXPECT_RUN(device,
              weight_gradient_cuda(device.context(), {dy_, alone_, want_dw_, 1, dtype, 1, 0}));
 
-  const DroppedRows before = {x_, {dropout_threshold(0.25f), dropout_scale(0.25f), 7, 3}};
+  const DroppedRows before = {x_, element_dropout(dropout)};
   const DeviceArray<uint32_t> finished{std::vector<uint32_t>(kMostTiles)};
   WeightGradients all;
   EXPECT(all.add({dy_, down_, db_, 1, dtype, 1, 0}, nullptr));
