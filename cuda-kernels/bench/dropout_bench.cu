@@ -13,7 +13,7 @@ PRECIS_BENCH(dropout) {
   b.row(
       "dropout" + shape, {n * 6, 0},
       [&] {
-        return dropout_cuda(b.context(), {x, y, 1, 1, 0.1f, 0});
+        return dropout_cuda(b.context(), {x, y, 1, 1, 0.1f, 0, {}});
       },
       [&] {
         const std::vector<double> got = b.row(y, m / 2);

@@ -77,7 +77,7 @@ int main(int argc, char** argv) {
     });
     for (float probability : {0.0f, 0.1f}) {
       time(probability > 0 ? "dropout 0.1" : "dropout 0", 8.0 * size, [&] {
-        precis_dropout_args args = {x, y, 1, 2, probability, 0};
+        precis_dropout_args args = {x, y, 1, 2, probability, 0, {}};
         return precis_dropout(context, &args);
       });
     }

@@ -73,7 +73,7 @@ void test_contents(TestContext& context) {
     for (int64_t c = 0; c < 16; c++) store_element(table, r, c, static_cast<float>(r));
   }
   ids.data<int32_t>()[0] = ids.data<int32_t>()[1] = 1;
-  precis_embedding_args args = {table, ids, y};
+  precis_embedding_args args = {table, ids, y, {}};
   precis_recording* recording = nullptr;
   EXPECT_OK(context, precis_record_begin(context));
   EXPECT_OK(context, precis_embedding(context, &args));

@@ -131,13 +131,16 @@ class T5Test {
   @Test
   void anInterruptEndsTheCallAndLeavesTheModelUsable() throws Exception {
     try (T5 t5 = T5.load(TINY)) {
+      // So many tokens that the call cannot be over before it is cancelled, if its thread is late.
+      GenerationOptions endless =
+          GenerationOptions.builder().minNewTokens(4000).maxNewTokens(4000).build();
       AtomicReference<Throwable> failure = new AtomicReference<>();
       Thread thread =
           new Thread(
               () -> {
                 Thread.currentThread().interrupt();
                 try {
-                  t5.generate(PROMPT, SHORT);
+                  t5.generate(PROMPT, endless);
                 } catch (Throwable e) {
                   failure.set(e);
                 }
