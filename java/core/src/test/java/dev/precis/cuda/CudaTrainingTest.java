@@ -140,9 +140,10 @@ class CudaTrainingTest {
     int layer = 22 + 4 + 4 + 9 + 2 + 5;
     // Embeddings, last norms, their dropout, the loss, the norm of the gradients, the optimizer,
     // one
-    // fill and five copies: of losses, of the norm, and of the word in which kernels note a
-    // problem.
-    int rest = 2 + 2 + 6 + 6 + 2 + 1 + 1 + 5;
+    // fill and eight copies: of losses, of the norm, of the word in which kernels note a problem,
+    // and of the examples and positions by which the sources', the targets' and the sequences'
+    // dropout goes.
+    int rest = 2 + 2 + 6 + 6 + 2 + 1 + 1 + 8;
     // Four products of the two layers have adapters, each packed four times, of six modules' B.
     int packs = (16 * layers + 19) / 20;
     int copies = (6 * layers + 47) / 48;
