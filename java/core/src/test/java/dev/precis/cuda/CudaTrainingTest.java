@@ -139,10 +139,9 @@ class CudaTrainingTest {
     // down-projections, 4 groups of gradients, 9 of attention, 2 norms, 5 gradients of norms.
     int layer = 22 + 4 + 4 + 9 + 2 + 5;
     // Embeddings, last norms, their dropout, the loss, the norm of the gradients, the optimizer,
-    // one
-    // fill and eight copies: of losses, of the norm, of the word in which kernels note a problem,
-    // and of the examples and positions by which the sources', the targets' and the sequences'
-    // dropout goes.
+    // one fill and eight copies: of losses, of the norm, of the word in which kernels note a
+    // problem, and of the examples and positions by which the sources', the targets' and the
+    // sequences' dropout goes.
     int rest = 2 + 2 + 6 + 6 + 2 + 1 + 1 + 8;
     // Four products of the two layers have adapters, each packed four times, of six modules' B.
     int packs = (16 * layers + 19) / 20;
