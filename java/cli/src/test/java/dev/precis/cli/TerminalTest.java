@@ -135,6 +135,7 @@ final class TerminalTest {
     "train, --gradient-accumulation-steps 8, --gradient-accumulation",
     "train, --gradient_checkpointing, --recompute",
     "train, --max-length 512, --max-source-length",
+    "train, --max-completion-length 64, --max-target-length",
     "train, --output-dir x, --output",
     "train, --model-name-or-path x, --model",
     "train, --bf16, --dtype",

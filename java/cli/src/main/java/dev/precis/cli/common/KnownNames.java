@@ -141,6 +141,16 @@ final class KnownNames {
   }
 
   /**
+   * Lengths where the data's texts are learned from: a command that samples some itself, as
+   * distillation does, has max-new-tokens for those alone.
+   */
+  private static final Map<String, String> OF_DATA =
+      Map.of(
+          "max-length", "max-source-length",
+          "max-completion-length", "max-target-length",
+          "max-output-length", "max-target-length");
+
+  /**
    * Returns our name for an option.
    *
    * @param argument as given, perhaps with a value behind "="
@@ -158,6 +168,9 @@ final class KnownNames {
             .toLowerCase(Locale.ROOT);
     if (options.contains("--" + name)) {
       return Optional.of("--" + name);
+    }
+    if (options.contains("--on-policy") && OF_DATA.containsKey(name)) {
+      return Optional.of("--" + OF_DATA.get(name));
     }
     return OURS.getOrDefault(name, List.of()).stream()
         .map(each -> "--" + each)
