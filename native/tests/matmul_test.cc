@@ -460,7 +460,11 @@ void test_choice() {
     return;
   }
   EXPECT_OK(onednn, precis_context_describe(onednn, &info));
-  EXPECT(info.onednn == 1 && info.onednn_version[0] == '3' && info.onednn_error[0] == 0);
+  EXPECT(info.onednn == 1 && info.onednn_version[0] == '3');
+  // What oneDNN does not multiply on this processor is left to the kernels, and said.
+  const bool whole = std::strstr(info.features, "avx512f") != nullptr;
+  EXPECT(whole ? info.onednn_error[0] == 0 : std::strstr(info.onednn_error, "bfloat16") != nullptr,
+         "%s", info.onednn_error);
   EXPECT(std::strstr(info.onednn_path, "libdnnl") != nullptr, "%s", info.onednn_path);
 }
 

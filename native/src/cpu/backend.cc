@@ -46,6 +46,9 @@ class CpuBackend final : public Backend {
     try {
       onednn_ = std::make_unique<OneDnn>(cpu_.pool.threads());
       cpu_.onednn = onednn_.get();
+      leave_to_kernels(PRECIS_FLOAT32, "float32", &cpu_.onednn_rule.float32);
+      leave_to_kernels(PRECIS_BFLOAT16, "bfloat16", &cpu_.onednn_rule.bfloat16);
+      leave_to_kernels(PRECIS_INT8, "int8", &cpu_.onednn_rule.int8);
     } catch (const Error& e) {
       if (asked) throw;
       onednn_error_ = e.text;
@@ -129,6 +132,14 @@ class CpuBackend final : public Backend {
 #undef PRECIS_CALL_KERNEL
 
  private:
+  // Products that oneDNN has not for this processor are ours.
+  void leave_to_kernels(int32_t dtype, const char* name, int64_t* from_rows) {
+    if (*from_rows == OneDnnRule::kNever || onednn_->multiplies(dtype)) return;
+    *from_rows = OneDnnRule::kNever;
+    onednn_error_ += onednn_error_.empty() ? "" : "; ";
+    onednn_error_ += std::string("it has no product of ") + name + " for this processor";
+  }
+
   CpuContext cpu_;
   IsaChoice isa_;
   std::unique_ptr<OneDnn> onednn_;

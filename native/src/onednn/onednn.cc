@@ -57,6 +57,14 @@ OneDnn::~OneDnn() {
   for (Entry& e : entries_) plugin_->destroy(e.product);
 }
 
+bool OneDnn::multiplies(int32_t dtype) const {
+  const precis_onednn_product_args args = {16, 1, 64, 64, dtype, threads_};
+  char error[128] = "";
+  precis_onednn_product* product = plugin_->create(&args, error, sizeof error);
+  if (product != nullptr) plugin_->destroy(product);
+  return product != nullptr;
+}
+
 precis_onednn_product* OneDnn::product(int64_t rows, int64_t tiles, int64_t inputs,
                                        int64_t x_stride, int32_t dtype) {
   for (const Entry& e : entries_) {

@@ -22,6 +22,10 @@ class OneDnn {
   const char* version() const;
   const char* path() const;
 
+  // Tells whether oneDNN has a product of weights of this dtype for the processor: without AVX-512 it
+  // has none of bfloat16.
+  bool multiplies(int32_t dtype) const;
+
   // The product of so many rows and tiles, made at its first use and kept. Throws Error. Valid
   // until release_surplus.
   precis_onednn_product* product(int64_t rows, int64_t tiles, int64_t inputs, int64_t x_stride,

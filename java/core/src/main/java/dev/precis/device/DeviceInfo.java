@@ -6,7 +6,8 @@ package dev.precis.device;
  * @param isa the instruction set of the kernels, such as {@code avx512_bf16} or {@code sm_90a}
  * @param features what the processor offers
  * @param cores the cores that the threads are pinned to
- * @param onednnError reason why oneDNN could not be loaded; empty if it was, or nobody tried
+ * @param onednnError reason why oneDNN could not be loaded, or what it cannot multiply on this
+ *     processor, which the library's own kernels do; empty if there is neither, or nobody tried
  * @param scratchBytes memory that the kernels hold at this moment
  * @param allocations number of allocations since the device was opened
  * @param replays number of captured steps that were replayed

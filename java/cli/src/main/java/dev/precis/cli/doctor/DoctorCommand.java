@@ -143,13 +143,13 @@ public final class DoctorCommand extends BaseCommand {
           Level.OK,
           "%d, pinned to %s; %d processors are visible"
               .formatted(info.threads(), info.cores(), Runtime.getRuntime().availableProcessors()));
+      String onednnError = info.onednnError().isEmpty() ? "" : " (" + info.onednnError() + ")";
       add(
           "onednn",
           info.onednn() ? Level.OK : Level.NOTE,
           info.onednn()
-              ? info.onednnVersion() + ", " + info.onednnPath()
-              : "not used: the library's own matrix products replace it"
-                  + (info.onednnError().isEmpty() ? "" : " (" + info.onednnError() + ")"));
+              ? info.onednnVersion() + ", " + info.onednnPath() + onednnError
+              : "not used: the library's own matrix products replace it" + onednnError);
       check("product", () -> testProduct(ops));
     } catch (RuntimeException e) {
       add("threads", Level.FAILED, Failures.of(e).sentence());
