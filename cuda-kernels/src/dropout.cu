@@ -41,9 +41,9 @@ __global__ void __launch_bounds__(kThreads)
 
 // Masks of the rows that are named.
 __global__ void __launch_bounds__(kThreads)
-    dropout_rows_kernel(AnyMatrix x, AnyMatrix y, int64_t rows, int64_t width, const int64_t* names,
-                        uint64_t seed, uint64_t offset, uint32_t threshold, float scale,
-                        bool accumulate) {
+    dropout_rows_kernel(AnyMatrix x, AnyMatrix y, AnyMatrix base, int64_t rows, int64_t width,
+                        const int64_t* names, uint64_t seed, uint64_t offset, uint32_t threshold,
+                        float scale, bool accumulate) {
   const int64_t row_groups = (width + kDropoutGroup - 1) / kDropoutGroup;
   const bool aligned = width % kDropoutGroup == 0;
   const int lane = thread() % kLanes;
@@ -62,7 +62,7 @@ __global__ void __launch_bounds__(kThreads)
           aligned ? random.word[i]
                   : dropout_word(seed, of.offset, first + static_cast<uint64_t>(i * kLanes));
       const float kept = word >= threshold ? x.get(m, n) * scale : 0.0f;
-      y.set(m, n, accumulate ? y.get(m, n) + kept : kept);
+      y.set(m, n, accumulate ? base.get(m, n) + kept : kept);
     }
   }
 }
@@ -77,8 +77,8 @@ cudaError_t dropout_onto(CudaContext& context, const precis_dropout_args& a,
     const int64_t groups = rows(a.x) * ceil_div(columns(a.x), kDropoutGroup);
     return launch("dropout, rows", dropout_rows_kernel,
                   grid_size(ceil_div(groups, kThreads / kLanes), 1 << 20), kThreads, 0,
-                  context.stream, any_matrix(a.x), any_matrix(a.y), rows(a.x), columns(a.x),
-                  static_cast<const int64_t*>(a.dropout_rows.data), a.seed, a.offset,
+                  context.stream, any_matrix(a.x), any_matrix(a.y), any_matrix(base), rows(a.x),
+                  columns(a.x), static_cast<const int64_t*>(a.dropout_rows.data), a.seed, a.offset,
                   dropout_threshold(a.probability), dropout_scale(a.probability),
                   a.accumulate != 0);
   }
