@@ -113,7 +113,7 @@ typedef struct precis_context_info {
                               wgmma (Hopper's tensor cores) is in use */
   char onednn_version[64]; /* empty if oneDNN could not be loaded */
   char onednn_path[512];
-  char onednn_error[512]; /* the reason why it could not be loaded */
+  char onednn_error[512]; /* why it could not be loaded, or what it has no product of */
   char cores[256];        /* the cores that the threads are pinned to, as "0,1"; empty on macOS */
   /* The following, but for replays, describe a GPU; they are 0 and empty on the CPU. */
   int32_t device_index;
