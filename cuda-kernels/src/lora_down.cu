@@ -10,7 +10,7 @@
 // cores, one tile in advance; four warps divide the ranks among themselves. There is one barrier a
 // step. Every sum runs through k in steps of 16, so a row's bits do not depend on the batch.
 //
-// Where x is the RMS norm of other rows, the block normalizes its own, which it writes to x for the
+// The block normalizes its own rows if x is the RMS norm of others, and writes them to x for the
 // product that follows: a warp for each row computes the row's scale first.
 //
 // At 8192 x 768: 512 blocks, 1.6 million calls of Philox, about 4 us of arithmetic on 132

@@ -519,7 +519,7 @@ bool can_fuse(const CudaContext& context, const Product& p) {
   constexpr int64_t kBlocks = 8;  // for a multiprocessor
   const bool fits =
       ceil_div(p.outputs, 64) * ceil_div(p.rows, 16) <= kBlocks * context.multiprocessors;
-  // Where wgmma has other bits than mma.sync, all products use it.
+  // All products use wgmma if it has other bits than mma.sync.
   return p.rows > 0 && p.rows <= kMaxFusedRows && fits && !p.separate_z && p.t == nullptr &&
          p.dropout.of != PRECIS_LORA_DROPOUT_X && p.ranks <= kMaxLoraRanks &&
          (context.wgmma == Wgmma::kOff || context.wgmma == Wgmma::kManyRows);

@@ -657,7 +657,7 @@ class HeldOps {
 void test_held_ops(precis_context* c, int64_t m, int64_t width, bool wgmma, Random& random) {
   HeldOps ops(c, m, width, random);
   const bool few = m <= 128;
-  // Where TMA can copy the rows.
+  // TMA can copy these rows.
   const bool tiles = wgmma && width % 8 == 0;
   for (bool gated : {true, false}) {
     ops.check("feed-forward",
@@ -701,7 +701,7 @@ void test_held_ops(precis_context* c, int64_t m, int64_t width, bool wgmma, Rand
     ops.adapted_product();
     next();
   });
-  // What a product overwrites cannot be normalized by its other blocks meanwhile.
+  // A product's other blocks cannot normalize meanwhile what one overwrites.
   precis_tensor onto = ops.stream();
   onto.row_stride = onto.dims[1];
   onto.dims[1] = 80;

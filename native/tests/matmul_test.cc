@@ -461,7 +461,7 @@ void test_choice() {
   }
   EXPECT_OK(onednn, precis_context_describe(onednn, &info));
   EXPECT(info.onednn == 1 && info.onednn_version[0] == '3');
-  // What oneDNN does not multiply on this processor is left to the kernels, and said.
+  // The kernels multiply what oneDNN cannot on this processor, and the context says so.
   const bool whole = std::strstr(info.features, "avx512f") != nullptr;
   EXPECT(whole ? info.onednn_error[0] == 0 : std::strstr(info.onednn_error, "bfloat16") != nullptr,
          "%s", info.onednn_error);

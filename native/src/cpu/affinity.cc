@@ -94,7 +94,7 @@ void pin(int thread_id, int core) {
   cpu_set_t set;
   CPU_ZERO(&set);
   CPU_SET(core, &set);
-  // Where a sandbox forbids pinning, the threads still work, but slower.
+  // If a sandbox forbids pinning, the threads still work, but slower.
   (void)sched_setaffinity(thread_id, sizeof set, &set);
 }
 

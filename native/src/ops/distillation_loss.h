@@ -29,7 +29,7 @@
 
 namespace precis {
 
-// Where 0 < beta < 1, log(q / p) is clamped to +-kMostLogRatio, so that its power is a number. What
+// log(q / p) is clamped to +-kMostLogRatio if 0 < beta < 1, so that its power is a number. What
 // lies beyond contributes less than rounding does.
 constexpr float kMostLogRatio = 80;
 

@@ -33,7 +33,7 @@ struct Term {
 
 #if defined(__ARM_FEATURE_MATMUL_INT8) && defined(PRECIS_NEON)
 
-// What multiply_tile does, for R > 1 rows of int8, with twice the products in an instruction: SMMLA
+// Computes as multiply_tile, for R > 1 rows of int8, with twice the products an instruction: SMMLA
 // multiplies two rows with two outputs, eight k at a time, which are two units. The sums are
 // integers, so they are the same. (BFMMLA would give the bits of BFDOT by its definition, but with
 // nothing to spare where a processor deviates.)
