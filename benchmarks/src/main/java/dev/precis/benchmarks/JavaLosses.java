@@ -9,6 +9,7 @@ import static dev.precis.benchmarks.JavaArrays.size;
 import static dev.precis.benchmarks.JavaArrays.transposed;
 
 import dev.precis.benchmarks.Provider.Call;
+import dev.precis.ops.DistillationLoss;
 import dev.precis.ops.PpoLoss;
 import dev.precis.tensor.Tensor;
 import java.util.Arrays;
@@ -27,6 +28,7 @@ final class JavaLosses {
       case LossProblem.Gae p -> gae(p);
       case LossProblem.LinearCrossEntropy p -> linearCrossEntropy(p);
       case LossProblem.LogProbability p -> logProbability(p);
+      case LossProblem.DistillationLoss p -> distillationLoss(p);
     };
   }
 
@@ -243,6 +245,79 @@ final class JavaLosses {
         if (dx != null) {
           copy(dx, p.dx());
         }
+      }
+    };
+  }
+
+  private Call distillationLoss(LossProblem.DistillationLoss p) {
+    Logits student = new Logits(p.x(), p.w());
+    Logits teacher = new Logits(p.teacherX(), p.teacherW());
+    int v = student.vocabulary;
+    DistillationLoss.Coefficients c = p.coefficients();
+    float temperature = c.temperature();
+    int[] labels = ints(p.labels());
+    float[] divergences = arrays.of(p.divergences());
+    float[] crossEntropies = arrays.of(p.crossEntropies());
+    float[] dx = arrays.of(p.dx());
+    return new Call() {
+      @Override
+      public void run() {
+        float[] z = student.compute();
+        float[] u = teacher.compute();
+        for (int row = 0; row < student.rows; row++) {
+          int at = row * v;
+          double ofAll = logOfSum(z, at, v);
+          crossEntropies[row] = (float) (ofAll - z[at + labels[row]]);
+          double labelWeight = c.labelWeight();
+          double[] g = new double[v];
+          for (int i = 0; i < v; i++) {
+            g[i] = labelWeight * Math.exp(z[at + i] - ofAll);
+            z[at + i] /= temperature;
+            u[at + i] /= temperature;
+          }
+          g[labels[row]] -= labelWeight;
+          double ofStudent = logOfSum(z, at, v);
+          double ofTeacher = logOfSum(u, at, v);
+          double divergence = 0;
+          double mean = 0;
+          double weight = c.divergenceWeight() / temperature;
+          for (int i = 0; i < v; i++) {
+            double logQ = z[at + i] - ofStudent;
+            double logP = u[at + i] - ofTeacher;
+            double q = Math.exp(logQ);
+            double teachers = Math.exp(logP);
+            if (c.beta() == 0) {
+              divergence += teachers * (logP - logQ);
+              g[i] += weight * (q - teachers);
+            } else {
+              // Where beta is 1, r is p.
+              double r = c.beta() * teachers + (1 - c.beta()) * q;
+              double logR = c.beta() == 1 ? logP : Math.log(r);
+              double own = c.beta() == 1 ? 1 : 1 - c.beta();
+              divergence += own * q * (logQ - logR);
+              divergence += c.beta() == 1 ? 0 : c.beta() * teachers * (logP - logR);
+              u[at + i] = (float) (own * (logQ - logR));
+              mean += q * u[at + i];
+            }
+          }
+          if (c.beta() != 0) {
+            for (int i = 0; i < v; i++) {
+              g[i] += weight * Math.exp(z[at + i] - ofStudent) * (u[at + i] - mean);
+            }
+          }
+          divergences[row] = (float) divergence;
+          for (int i = 0; i < v; i++) {
+            z[at + i] = (float) g[i];
+          }
+        }
+        student.back(dx);
+      }
+
+      @Override
+      public void publish() {
+        copy(divergences, p.divergences());
+        copy(crossEntropies, p.crossEntropies());
+        copy(dx, p.dx());
       }
     };
   }

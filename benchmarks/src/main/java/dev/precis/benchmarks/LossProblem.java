@@ -1,6 +1,6 @@
 package dev.precis.benchmarks;
 
-import dev.precis.ops.PpoLoss.Coefficients;
+import dev.precis.ops.DistillationLoss.Coefficients;
 import dev.precis.tensor.Tensor;
 
 /** Losses over the vocabulary, and the advantages that one of them needs. */
@@ -24,7 +24,7 @@ public sealed interface LossProblem extends Problem {
       Tensor values,
       Tensor oldValues,
       Tensor returns,
-      Coefficients coefficients,
+      dev.precis.ops.PpoLoss.Coefficients coefficients,
       Tensor logProbabilities,
       Tensor entropies,
       Tensor policyLosses,
@@ -76,6 +76,31 @@ public sealed interface LossProblem extends Problem {
       Tensor dlogProbabilities,
       Tensor logProbabilities,
       Tensor entropies,
+      Tensor dx)
+      implements LossProblem {}
+
+  /**
+   * The loss of distillation with {@code logits = x W'} and the teacher's {@code teacherX
+   * teacherW'}.
+   *
+   * @param x (M, D)
+   * @param w (V, D)
+   * @param labels (M) int32
+   * @param teacherX (M, E)
+   * @param teacherW (V, E)
+   * @param divergences (M) float32
+   * @param crossEntropies (M) float32
+   * @param dx (M, D) float32
+   */
+  record DistillationLoss(
+      Tensor x,
+      Tensor w,
+      Tensor labels,
+      Tensor teacherX,
+      Tensor teacherW,
+      Coefficients coefficients,
+      Tensor divergences,
+      Tensor crossEntropies,
       Tensor dx)
       implements LossProblem {}
 }

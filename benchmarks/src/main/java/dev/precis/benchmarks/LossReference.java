@@ -97,6 +97,50 @@ final class LossReference {
     return new LabelRow(logP[label], entropy, back(g, p.w()));
   }
 
+  /** One row's terms, not weighted, and the gradient of the weighted loss. */
+  record DistilledRow(double divergence, double crossEntropy, double[] dx) {}
+
+  static DistilledRow row(LossProblem.DistillationLoss p, long m) {
+    double temperature = p.coefficients().temperature();
+    double beta = p.coefficients().beta();
+    double[] z = product(rowOf(p.x(), m), p.w());
+    double[] u = product(rowOf(p.teacherX(), m), p.teacherW());
+    double[] logS = logSoftmax(z);
+    double[] logQ = logSoftmax(Arrays.stream(z).map(l -> l / temperature).toArray());
+    double[] logP = logSoftmax(Arrays.stream(u).map(l -> l / temperature).toArray());
+    int label = p.labels().memory().getAtIndex(ValueLayout.JAVA_INT, m);
+    // The divergence's derivative by q, but for a constant, which the softmax takes away.
+    double[] slopes = new double[z.length];
+    double divergence = 0;
+    double mean = 0;
+    for (int v = 0; v < z.length; v++) {
+      double ofTeacher = Math.exp(logP[v]);
+      double ofStudent = Math.exp(logQ[v]);
+      if (beta == 0) {
+        divergence += ofTeacher * (logP[v] - logQ[v]);
+        slopes[v] = -ofTeacher / ofStudent;
+      } else if (beta == 1) {
+        divergence += ofStudent * (logQ[v] - logP[v]);
+        slopes[v] = logQ[v] - logP[v];
+      } else {
+        double logR = Math.log(beta * ofTeacher + (1 - beta) * ofStudent);
+        divergence += beta * ofTeacher * (logP[v] - logR);
+        divergence += (1 - beta) * ofStudent * (logQ[v] - logR);
+        slopes[v] = (1 - beta) * (logQ[v] - logR);
+      }
+      mean += ofStudent * slopes[v];
+    }
+    double[] g = new double[z.length];
+    for (int v = 0; v < g.length; v++) {
+      double ofDivergence = Math.exp(logQ[v]) * (slopes[v] - mean) / temperature;
+      double ofLabel = Math.exp(logS[v]) - (v == label ? 1 : 0);
+      g[v] =
+          p.coefficients().divergenceWeight() * ofDivergence
+              + p.coefficients().labelWeight() * ofLabel;
+    }
+    return new DistilledRow(divergence, -logS[label], back(g, p.w()));
+  }
+
   /** Returns {@code g W}: from the gradient of a row's logits to that of its input. */
   private static double[] back(double[] g, Tensor w) {
     double[] dx = new double[Math.toIntExact(w.columns())];

@@ -2,6 +2,7 @@ package dev.precis.benchmarks;
 
 import dev.precis.alignment.policy.Advantages;
 import dev.precis.benchmarks.Provider.Call;
+import dev.precis.ops.DistillationLoss;
 import dev.precis.ops.LogProbabilities;
 import dev.precis.ops.LogitHead;
 import dev.precis.ops.Ops;
@@ -24,6 +25,7 @@ final class PrecisLosses {
     return switch (problem) {
       case LossProblem.LinearCrossEntropy p -> linearCrossEntropy(p);
       case LossProblem.LogProbability p -> logProbability(p);
+      case LossProblem.DistillationLoss p -> distillationLoss(p);
       case LossProblem.PpoLoss p -> ppoLoss(p);
       case LossProblem.Gae p -> gae(p);
     };
@@ -47,6 +49,19 @@ final class PrecisLosses {
         new LogProbabilities(p.logProbabilities(), p.entropies(), p.dlogProbabilities());
     LogitHead.Gradients gradients = new LogitHead.Gradients(p.dx(), null);
     return () -> ops.logProbability(p.x(), head, p.labels(), outputs, null, gradients);
+  }
+
+  private Call distillationLoss(LossProblem.DistillationLoss p) {
+    LogitHead head = head(p.w());
+    DistillationLoss.Teacher teacher =
+        new DistillationLoss.Teacher(
+            p.teacherX(), new LogitHead(precis.pack(p.teacherW().dtype(), p.teacherW()), null, 1));
+    DistillationLoss.Outputs outputs =
+        new DistillationLoss.Outputs(p.divergences(), p.crossEntropies());
+    LogitHead.Gradients gradients = new LogitHead.Gradients(p.dx(), null);
+    return () ->
+        ops.distillationLoss(
+            p.x(), head, p.labels(), teacher, p.coefficients(), outputs, gradients);
   }
 
   private Call ppoLoss(LossProblem.PpoLoss p) {

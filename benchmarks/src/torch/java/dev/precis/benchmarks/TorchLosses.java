@@ -23,7 +23,10 @@ final class TorchLosses {
     return switch (problem) {
       case LossProblem.PpoLoss p -> ppoLoss(p);
       case LossProblem.Gae p -> gae(p);
-      case LossProblem.LinearCrossEntropy _, LossProblem.LogProbability _ -> throw notOne(problem);
+      case LossProblem.LinearCrossEntropy _,
+          LossProblem.LogProbability _,
+          LossProblem.DistillationLoss _ ->
+          throw notOne(problem);
     };
   }
 
