@@ -5,9 +5,10 @@
 #ifndef PRECIS_CUDA_KERNELS_H_
 #define PRECIS_CUDA_KERNELS_H_
 
-#include "backend.h"
 #include "cuda_context.h"
 #include "device.h"
+#include "operations.h"
+#include "precis.h"
 
 namespace precis {
 

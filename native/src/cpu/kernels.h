@@ -2,7 +2,8 @@
 #ifndef PRECIS_CPU_KERNELS_H_
 #define PRECIS_CPU_KERNELS_H_
 
-#include "backend.h"
+#include "operations.h"
+#include "precis.h"
 
 namespace precis {
 

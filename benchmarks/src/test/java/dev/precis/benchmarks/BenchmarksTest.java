@@ -249,13 +249,13 @@ class BenchmarksTest {
     assertTrue(e.getMessage().contains("torhc"), e.getMessage());
   }
 
-  /** Expects a benchmark for every operation that backend.h lists. */
+  /** Expects a benchmark for every operation that operations.h lists. */
   @Test
   void everyOperationHasItsBenchmark() throws IOException, ReflectiveOperationException {
-    String header = Files.readString(Path.of("../native/src/backend.h"));
+    String header = Files.readString(Path.of("../native/src/operations.h"));
     Matcher list =
         Pattern.compile("#define PRECIS_FOR_EACH_OP\\(X\\)((?:.*\\\\\n)*.*)").matcher(header);
-    assertTrue(list.find(), "backend.h has no list PRECIS_FOR_EACH_OP");
+    assertTrue(list.find(), "operations.h has no list PRECIS_FOR_EACH_OP");
     Set<String> operations =
         Pattern.compile("X\\((\\w+)\\)")
             .matcher(list.group(1))

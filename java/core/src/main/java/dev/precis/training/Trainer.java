@@ -80,26 +80,26 @@ public final class Trainer extends TrainingLoop {
     if (training.isEmpty()) {
       throw new InvalidInputException("There is no example to train on.");
     }
-    super(t5, options, training.size(), !evaluation.isEmpty(), run);
-    this.evaluation = List.copyOf(evaluation);
-    this.summaries = summaries;
-    this.distillation = distillation;
-    batches =
+    Batches<Example> batches =
         new Batches<>(
             training,
             e -> e.source().length + e.target().length,
-            options.stepSize(),
+            Batches.Size.of(options),
             options.shuffle(),
             options.seed());
+    super(t5, options, batches, !evaluation.isEmpty(), run);
+    this.evaluation = List.copyOf(evaluation);
+    this.summaries = summaries;
+    this.distillation = distillation;
+    this.batches = batches;
     fineTuning = new FineTuning(t5, options.labelSmoothing(), options.recompute());
     try {
       // A step is measured with one example, whose virtual tokens are there already.
+      double epochs = options.maxSteps() > 0 ? Double.POSITIVE_INFINITY : options.epochs();
       int prompt = t5.training().weights().promptTokens();
-      long source =
-          Batches.longest(training, e -> prompt + e.source().length, options.batchSize()) - prompt;
+      long source = batches.largest(e -> prompt + e.source().length, epochs) - prompt;
       int sampled = distillation == null ? 0 : distillation.sampledTokens();
-      long target =
-          Batches.longest(training, e -> Math.max(sampled, e.target().length), options.batchSize());
+      long target = batches.largest(e -> Math.max(sampled, e.target().length), epochs);
       long workspace = fineTuning.plan(source, target);
       Map<String, Long> parts = new LinkedHashMap<>(plan(workspace).parts());
       fineTuning.reserve(workspace);
@@ -139,15 +139,16 @@ public final class Trainer extends TrainingLoop {
 
   @Override
   protected BatchLoss accumulateGradients(long step) {
-    List<Example> batch = batches.batch(step);
+    List<List<Example>> parts = batches.batches(step);
     if (distillation != null) {
-      return distill(step, batch);
+      return distill(step, parts);
     }
+    List<Example> batch = Batches.join(parts);
     long targets = FineTuning.targetTokens(batch);
     Map<String, Double> sums =
         accumulate(
             step,
-            batch,
+            parts,
             (micro, first, seed, into) ->
                 into.merge(
                     "loss", fineTuning.accumulate(micro, first, 1f / targets, seed), Double::sum));
@@ -158,14 +159,15 @@ public final class Trainer extends TrainingLoop {
     return new BatchLoss(sums.get("loss") / targets, tokens, Map.of());
   }
 
-  private BatchLoss distill(long step, List<Example> batch) {
+  private BatchLoss distill(long step, List<List<Example>> parts) {
+    List<Example> batch = Batches.join(parts);
     List<Distillation.Item> items =
         distillation.items(batch, options().seed(), step, options().batchSize());
     long targets = items.stream().mapToLong(Distillation.Item::targetTokens).sum();
     Map<String, Double> sums =
         accumulate(
             step,
-            items,
+            Batches.regroup(parts, items),
             (micro, first, seed, into) ->
                 distillation.accumulate(fineTuning, micro, first, 1f / targets, seed, into));
     Map<String, Double> metrics = new LinkedHashMap<>();
@@ -220,11 +222,11 @@ public final class Trainer extends TrainingLoop {
 
   /** Returns the sum of the losses of each batch of evaluation examples. */
   private double[] evaluationSums() {
-    List<List<Example>> batches = Batches.split(evaluation, options().batchSize());
-    double[] sums = new double[batches.size()];
+    List<List<Example>> parts = batches.split(evaluation);
+    double[] sums = new double[parts.size()];
     for (int i = 0; i < sums.length; i++) {
       checkStopped();
-      sums[i] = fineTuning.evaluate(batches.get(i));
+      sums[i] = fineTuning.evaluate(parts.get(i));
     }
     return sums;
   }

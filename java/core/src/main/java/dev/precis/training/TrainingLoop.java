@@ -139,7 +139,7 @@ public abstract class TrainingLoop implements AutoCloseable {
 
   private final Trainable model;
   private final TrainingOptions options;
-  private final long stepsPerEpoch;
+  private final Batches<?> batches;
   private final boolean evaluates;
   private final RunFolder run;
   private final Arena arena = Arena.ofShared();
@@ -161,12 +161,16 @@ public abstract class TrainingLoop implements AutoCloseable {
   /**
    * Prepares a run, which starts from the beginning unless it is resumed.
    *
-   * @param examples number of training examples
+   * @param batches the training examples
    * @param evaluates whether there are examples to evaluate on
    * @param run folder that everything is written to; the caller owns it and must close it
    */
   protected TrainingLoop(
-      Trainable model, TrainingOptions options, int examples, boolean evaluates, RunFolder run) {
+      Trainable model,
+      TrainingOptions options,
+      Batches<?> batches,
+      boolean evaluates,
+      RunFolder run) {
     if (options.earlyStopping() > 0 && !evaluates) {
       throw new InvalidInputException("Early stopping needs evaluation data.");
     }
@@ -174,11 +178,8 @@ public abstract class TrainingLoop implements AutoCloseable {
     this.options = options;
     this.evaluates = evaluates;
     this.run = run;
-    stepsPerEpoch = Math.ceilDiv(examples, options.stepSize());
-    totalSteps =
-        options.maxSteps() > 0
-            ? options.maxSteps()
-            : Math.max(1, Math.round(options.epochs() * stepsPerEpoch));
+    this.batches = batches;
+    totalSteps = options.maxSteps() > 0 ? options.maxSteps() : batches.steps(options.epochs());
     schedule = new Schedule(options.schedule(), options.warmupSteps(), totalSteps);
     try {
       optimizer = Optimizer.create(options.optimizer(), model.parameters(), model.ops(), arena);
@@ -278,22 +279,26 @@ public abstract class TrainingLoop implements AutoCloseable {
    * @return the sums that the micro-batches gave, in the order of their names' first appearance
    */
   protected final <E> Map<String, Double> accumulate(
-      long step, List<E> batch, MicroBatch<E> microBatch) {
-    List<List<E>> all = Batches.split(batch, options.batchSize());
+      long step, List<List<E>> batches, MicroBatch<E> microBatch) {
     if (exchange == null) {
       Map<String, Double> sums = new LinkedHashMap<>();
-      for (int part = 0; part < all.size(); part++) {
-        microBatch.accumulate(all.get(part), part * options.batchSize(), dropoutSeed(step), sums);
+      int first = 0;
+      for (List<E> batch : batches) {
+        microBatch.accumulate(batch, first, dropoutSeed(step), sums);
+        first += batch.size();
       }
       return sums;
     }
     Parameters parameters = model.parameters();
     List<GradientExchange.Contribution> own = new ArrayList<>();
-    int end = exchange.begin(exchange.rank() + 1, all.size());
-    for (int part = exchange.begin(exchange.rank(), all.size()); part < end; part++) {
+    int end = exchange.begin(exchange.rank() + 1, batches.size());
+    int begin = exchange.begin(exchange.rank(), batches.size());
+    int first = batches.subList(0, begin).stream().mapToInt(List::size).sum();
+    for (List<E> batch : batches.subList(begin, end)) {
       Map<String, Double> sums = new LinkedHashMap<>();
       parameters.clearGradients();
-      microBatch.accumulate(all.get(part), part * options.batchSize(), dropoutSeed(step), sums);
+      microBatch.accumulate(batch, first, dropoutSeed(step), sums);
+      first += batch.size();
       MemorySegment gradients = parameters.gradients().toHost();
       own.add(new GradientExchange.Contribution(gradients.toArray(ValueLayout.JAVA_FLOAT), sums));
     }
@@ -389,7 +394,7 @@ public abstract class TrainingLoop implements AutoCloseable {
    */
   private void complete(Listener listener, boolean interrupted) {
     boolean last = done == totalSteps;
-    boolean epochEnds = done % stepsPerEpoch == 0;
+    boolean epochEnds = batches.endsEpoch(done);
     boolean improved = false;
     if (evaluates && (last || due(options.evaluateEvery(), epochEnds))) {
       improved = evaluate(listener);
@@ -457,7 +462,7 @@ public abstract class TrainingLoop implements AutoCloseable {
     return new Step(
         done,
         totalSteps,
-        (double) done / stepsPerEpoch,
+        batches.epochs(done),
         batch.loss,
         learningRate,
         norm,

@@ -16,6 +16,8 @@ import tools.jackson.databind.node.ObjectNode;
  * @param warmupSteps steps until the full learning rate
  * @param maxGradNorm clip the norm of all gradients together to this (Pascanu et al. 2013); 0: off
  * @param batchSize examples in one forward and backward pass
+ * @param maxTokensPerBatch most source and target tokens in one forward and backward pass, in place
+ *     of batchSize examples; 0: batchSize examples
  * @param gradientAccumulation batches per optimizer step, whose gradient is that of one large batch
  * @param epochs passes over the examples, if maxSteps is 0
  * @param maxSteps optimizer steps; 0: those of the epochs
@@ -36,6 +38,7 @@ public record TrainingOptions(
     long warmupSteps,
     float maxGradNorm,
     int batchSize,
+    int maxTokensPerBatch,
     int gradientAccumulation,
     double epochs,
     long maxSteps,
@@ -60,6 +63,7 @@ public record TrainingOptions(
     require(warmupSteps >= 0, "warmup-steps", "0 or more", warmupSteps);
     require(maxGradNorm >= 0, "max-grad-norm", "0 or more", maxGradNorm);
     require(batchSize > 0, "batch-size", "1 or more", batchSize);
+    require(maxTokensPerBatch >= 0, "max-tokens-per-batch", "0 or more", maxTokensPerBatch);
     require(gradientAccumulation > 0, "gradient-accumulation", "1 or more", gradientAccumulation);
     require(epochs > 0 && epochs < 1e6, "epochs", "above 0 and below 1000000", epochs);
     require(maxSteps >= 0, "max-steps", "0 or more", maxSteps);
@@ -89,7 +93,11 @@ public record TrainingOptions(
     json.put("schedule", schedule.name().toLowerCase(Locale.ROOT));
     json.put("warmup_steps", warmupSteps);
     json.put("max_grad_norm", Json.shortest(maxGradNorm));
-    json.put("batch_size", batchSize);
+    if (maxTokensPerBatch > 0) {
+      json.put("max_tokens_per_batch", maxTokensPerBatch);
+    } else {
+      json.put("batch_size", batchSize);
+    }
     json.put("gradient_accumulation", gradientAccumulation);
     json.put("epochs", epochs);
     json.put("max_steps", maxSteps);
@@ -107,6 +115,15 @@ public record TrainingOptions(
     return Math.multiplyExact(batchSize, gradientAccumulation);
   }
 
+  /**
+   * Refuses batches of a number of tokens, for runs whose examples are more than a source and a
+   * target.
+   */
+  public void requireBatchesOfExamples() {
+    require(
+        maxTokensPerBatch == 0, "max-tokens-per-batch", "0 in this kind of run", maxTokensPerBatch);
+  }
+
   /** Collects the options. */
   public static final class Builder {
     private Optimizer.Settings optimizer = Optimizer.Settings.of(Optimizer.Kind.ADAMW, 0.01f);
@@ -115,6 +132,7 @@ public record TrainingOptions(
     private long warmupSteps;
     private float maxGradNorm = 1;
     private int batchSize = 8;
+    private int maxTokensPerBatch;
     private int gradientAccumulation = 1;
     private double epochs = 1;
     private long maxSteps;
@@ -156,6 +174,11 @@ public record TrainingOptions(
 
     public Builder batchSize(int batchSize) {
       this.batchSize = batchSize;
+      return this;
+    }
+
+    public Builder maxTokensPerBatch(int maxTokensPerBatch) {
+      this.maxTokensPerBatch = maxTokensPerBatch;
       return this;
     }
 
@@ -223,6 +246,7 @@ public record TrainingOptions(
           warmupSteps,
           maxGradNorm,
           batchSize,
+          maxTokensPerBatch,
           gradientAccumulation,
           epochs,
           maxSteps,

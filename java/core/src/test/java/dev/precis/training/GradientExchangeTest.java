@@ -59,11 +59,13 @@ class GradientExchangeTest {
   }
 
   /** Trains adapters and returns their bits and the losses of the steps. */
-  private static List<float[]> train(DType dtype, GradientExchange exchange, Path folder) {
+  private static List<float[]> train(
+      DType dtype, int tokens, GradientExchange exchange, Path folder) {
     // Five micro-batches a step, and fewer in the last one of an epoch.
     TrainingOptions options =
         TrainingOptions.builder()
             .batchSize(3)
+            .maxTokensPerBatch(tokens)
             .gradientAccumulation(5)
             .maxSteps(STEPS)
             .seed(3)
@@ -87,10 +89,16 @@ class GradientExchangeTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"FLOAT32, 1", "FLOAT32, 2", "BFLOAT16, 4", "FLOAT32, 7"})
-  void anyNumberOfProcessesTrainsTheBitsOfOne(DType dtype, int processes, @TempDir Path folder)
-      throws Exception {
-    List<float[]> alone = train(dtype, null, folder.resolve("alone"));
+  @CsvSource({
+    "FLOAT32, 0, 1",
+    "FLOAT32, 0, 2",
+    "BFLOAT16, 0, 4",
+    "FLOAT32, 0, 7",
+    "FLOAT32, 700, 3"
+  })
+  void anyNumberOfProcessesTrainsTheBitsOfOne(
+      DType dtype, int tokens, int processes, @TempDir Path folder) throws Exception {
+    List<float[]> alone = train(dtype, tokens, null, folder.resolve("alone"));
     List<List<GradientExchange.Contribution>> all = new ArrayList<>();
     CyclicBarrier barrier = new CyclicBarrier(processes);
     List<Future<List<float[]>>> results = new ArrayList<>();
@@ -101,7 +109,7 @@ class GradientExchangeTest {
       for (int i = 0; i < processes; i++) {
         Shared exchange = new Shared(i, all, barrier);
         Path run = folder.resolve("run" + i);
-        results.add(threads.submit(() -> train(dtype, exchange, run)));
+        results.add(threads.submit(() -> train(dtype, tokens, exchange, run)));
       }
       for (Future<List<float[]>> result : results) {
         assertArrayEquals(alone.get(0), result.get().get(0));

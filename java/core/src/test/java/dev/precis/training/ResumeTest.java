@@ -99,31 +99,47 @@ class ResumeTest {
 
   @Test
   void stoppedAfterEachStep(@TempDir Path folder) throws IOException {
+    stoppedAfterEachStep(folder, TrainingProcess.options());
+  }
+
+  /** Batches of tokens, of which each epoch has a number of its own. */
+  @Test
+  void stoppedAfterEachStepOfTokens(@TempDir Path folder) throws IOException {
+    stoppedAfterEachStep(
+        folder,
+        TrainingOptions.builder()
+            .maxTokensPerBatch(1500)
+            .gradientAccumulation(2)
+            .epochs(2.5)
+            .seed(11)
+            .build());
+  }
+
+  private static void stoppedAfterEachStep(Path folder, TrainingOptions options)
+      throws IOException {
     Path whole = folder.resolve("whole");
-    TrainingProcess.train(whole, new Trainer.Listener() {});
+    long steps = TrainingProcess.train(whole, options, new Trainer.Listener() {}).steps();
     Path stopped = folder.resolve("stopped");
     int runs = 0;
     Trainer.Result result;
     do {
-      result = stopAfterOne(stopped);
+      result = stopAfterOne(stopped, options);
       runs++;
     } while (result.end() == Trainer.End.INTERRUPTED);
     // The last evaluation is made by a run of its own: no run begins one after it was stopped.
-    assertEquals(TrainingProcess.STEPS + 1, runs);
+    assertEquals(steps + 1, runs);
     assertArrayEquals(result(whole), result(stopped));
     assertEquals(Killing.metrics(whole), Killing.metrics(stopped));
   }
 
-  private static Trainer.Result stopAfterOne(Path folder) {
+  private static Trainer.Result stopAfterOne(Path folder, TrainingOptions options) {
     ObjectNode config = Json.mapper().createObjectNode().put("test", true);
     List<Example> all = TrainingGoldenTest.dialogues();
     boolean going = Files.exists(folder.resolve("config.json"));
     try (RunFolder run =
             going ? RunFolder.resume(folder, config) : RunFolder.create(folder, config);
         TrainableT5 t5 = TrainingProcess.trainable();
-        Trainer trainer =
-            new Trainer(
-                t5, TrainingProcess.options(), all.subList(0, 40), all.subList(40, 48), run)) {
+        Trainer trainer = new Trainer(t5, options, all.subList(0, 40), all.subList(40, 48), run)) {
       if (going) {
         trainer.resume();
       }
@@ -143,7 +159,7 @@ class ResumeTest {
     Path whole = folder.resolve("whole");
     TrainingProcess.train(whole, new Trainer.Listener() {});
     Path full = folder.resolve("full");
-    stopAfterOne(full);
+    stopAfterOne(full, TrainingProcess.options());
     // Blocks of 1024 bytes: enough for configurations, too little for an adapter's weights.
     Process process = start(full, "/bin/bash", "-c", "ulimit -f 24; exec \"$@\"");
     assertTrue(process.waitFor(120, TimeUnit.SECONDS));

@@ -37,14 +37,17 @@ final class TrainingProcess {
   }
 
   static Trainer.Result train(Path folder, Trainer.Listener listener) {
+    return train(folder, options(), listener);
+  }
+
+  static Trainer.Result train(Path folder, TrainingOptions options, Trainer.Listener listener) {
     ObjectNode config = Json.mapper().createObjectNode().put("test", true);
     List<Example> all = TrainingGoldenTest.dialogues();
     boolean going = Files.exists(folder.resolve("config.json"));
     try (RunFolder run =
             going ? RunFolder.resume(folder, config) : RunFolder.create(folder, config);
         TrainableT5 t5 = trainable();
-        Trainer trainer =
-            new Trainer(t5, options(), all.subList(0, 40), all.subList(40, 48), run)) {
+        Trainer trainer = new Trainer(t5, options, all.subList(0, 40), all.subList(40, 48), run)) {
       if (going) {
         trainer.resume();
       }

@@ -146,7 +146,7 @@ record PreferenceAlignment(
         "trainable params: %,d || all params: %,d || reference: %s"
             .formatted(t5.parameters().count(), t5.parameterCount(), setup.reference()));
     TrainingSession session = new TrainingSession(command, trainer, run);
-    session.announce(examples, options.stepSize(), setup.run().checksMemory());
+    session.announce(examples, options, setup.run().checksMemory());
     TrainingLoop.Result result =
         session.train(
             Curves.PREFERENCES, t5.parameters().count(), t5.parameterCount(), report -> {});

@@ -3,6 +3,7 @@ package dev.precis.cli.bench;
 import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.options.LoraOptions;
 import dev.precis.cli.options.RecomputeOption;
+import dev.precis.cli.options.TokenBatchOption;
 import dev.precis.device.DeviceInfo;
 import dev.precis.training.Batches;
 import dev.precis.training.Example;
@@ -35,7 +36,8 @@ import tools.jackson.databind.node.ObjectNode;
       "",
       "Example:",
       "  precis bench sft --model google/flan-t5-base --dtype bfloat16 --rank 32",
-      "  precis bench sft --model google/flan-t5-base --dtype bfloat16 --lengths lengths.json"
+      "  precis bench sft --model google/flan-t5-base --dtype bfloat16 \\",
+      "      --lengths lengths.json --max-tokens-per-batch 2048"
     })
 public final class BenchSftCommand extends BaseCommand {
   @Mixin private BenchOptions bench = new BenchOptions();
@@ -64,6 +66,7 @@ public final class BenchSftCommand extends BaseCommand {
       description = "Examples of --lengths, from its beginning (default: ${DEFAULT-VALUE}).")
   private int count;
 
+  @Mixin private TokenBatchOption tokenBatch = new TokenBatchOption();
   @Mixin private LoraOptions lora = new LoraOptions();
   @Mixin private RecomputeOption memory = new RecomputeOption();
 
@@ -72,6 +75,10 @@ public final class BenchSftCommand extends BaseCommand {
     bench.check(this);
     requireAtLeast(1, "--target", target);
     requireAtLeast(1, "--examples", count);
+    tokenBatch.check(this, "--batch");
+    if (tokenBatch.tokens() > 0 && lengths == null) {
+      throw usage("--max-tokens-per-batch needs --lengths");
+    }
     List<ExampleLengths> shapes =
         lengths == null
             ? Collections.nCopies(bench.batch(), new ExampleLengths(bench.source(), target))
@@ -94,21 +101,23 @@ public final class BenchSftCommand extends BaseCommand {
           new Batches<>(
               examples,
               each -> each.source().length + each.target().length,
-              bench.batch(),
+              tokenBatch.tokens() > 0
+                  ? Batches.Size.ofTokens(tokenBatch.tokens())
+                  : Batches.Size.ofExamples(bench.batch()),
               lengths != null,
               common().seed());
       fineTuning.reserve(
           fineTuning.plan(
-              Batches.longest(examples, each -> each.source().length, bench.batch()),
-              Batches.longest(examples, each -> each.target().length, bench.batch())));
+              batches.largest(each -> each.source().length, 1),
+              batches.largest(each -> each.target().length, 1)));
       double[] loss = new double[1];
-      int steps = Math.toIntExact(batches.stepsPerEpoch());
+      int steps = Math.toIntExact(batches.steps(1));
       BenchResult result =
           BenchResult.time(
               bench.repeats(),
               run -> {
                 for (int step = 0; step < steps; step++) {
-                  List<Example> batch = batches.batch(step);
+                  List<Example> batch = Batches.join(batches.batches(step));
                   long targets = FineTuning.targetTokens(batch);
                   long number = (long) (run + 1) * steps + step;
                   t5.parameters().clearGradients();
@@ -124,7 +133,12 @@ public final class BenchSftCommand extends BaseCommand {
       long tokens = shapes.stream().mapToLong(each -> each.source() + each.target()).sum();
       ObjectNode json =
           result.json(lengths == null ? "sft" : "sft-lengths", t5.dtype(), info, tokens);
-      json.put("batch", bench.batch());
+      if (tokenBatch.tokens() > 0) {
+        json.put("max_tokens_per_batch", tokenBatch.tokens());
+        json.put("steps", steps);
+      } else {
+        json.put("batch", bench.batch());
+      }
       if (lengths == null) {
         json.put("source", bench.source());
         json.put("target", target);

@@ -357,7 +357,7 @@ public final class RewardCommand extends BaseCommand {
             .formatted(
                 roberta.parameters().count(), newHead ? ", with a new head on the model" : ""));
     TrainingSession session = new TrainingSession(this, trainer, opened);
-    session.announce(examples, 0, run.checksMemory());
+    session.announce(examples, null, run.checksMemory());
     RewardReport[] found = new RewardReport[1];
     TrainingLoop.Result result =
         session.train(

@@ -16,6 +16,7 @@ import dev.precis.cli.options.RunOptions;
 import dev.precis.cli.options.StartOptions;
 import dev.precis.cli.options.StepOptions;
 import dev.precis.cli.options.TargetOptions;
+import dev.precis.cli.options.TokenBatchOption;
 import dev.precis.cli.options.TrainMethodOptions;
 import dev.precis.cli.report.Curves;
 import dev.precis.data.DataListener;
@@ -87,6 +88,7 @@ public final class TrainCommand extends BaseCommand {
   @Mixin private RunOptions run = new RunOptions();
   @Mixin private TrainMethodOptions method = new TrainMethodOptions();
   @Mixin private StepOptions steps = new StepOptions();
+  @Mixin private TokenBatchOption tokenBatch = new TokenBatchOption();
   @Mixin private LearningOptions learning = new LearningOptions();
   @Mixin private EvalMetricOptions evalMetric = new EvalMetricOptions();
   @Mixin private DistillationFlags distillation = new DistillationFlags();
@@ -180,6 +182,7 @@ public final class TrainCommand extends BaseCommand {
     if (!method.full() && start.random()) {
       throw usage("--init starts from random weights, which needs --method full");
     }
+    tokenBatch.check(this, "--batch-size");
     learning.check(this, steps, steps.evaluation().evalData() != null);
     evalMetric.check(this, steps.evaluation().evalData() != null);
     distillation.check(this);
@@ -195,6 +198,7 @@ public final class TrainCommand extends BaseCommand {
         this,
         learning
             .options(this, steps, method.learningRate(), method.weightDecay())
+            .maxTokensPerBatch(tokenBatch.tokens())
             .labelSmoothing(labelSmoothing));
   }
 
@@ -351,7 +355,7 @@ public final class TrainCommand extends BaseCommand {
         "trainable params: %,d || all params: %,d || trainable%%: %.4f"
             .formatted(trained, t5.parameterCount(), 100.0 * trained / t5.parameterCount()));
     TrainingSession session = new TrainingSession(this, trainer, opened);
-    session.announce("%,d examples".formatted(examples), options.stepSize(), run.checksMemory());
+    session.announce("%,d examples".formatted(examples), options, run.checksMemory());
     if (trainer.done() == 0 && !start.random()) {
       shown.begin();
     }

@@ -11,6 +11,7 @@ import dev.precis.cli.report.RunReport;
 import dev.precis.tensor.MemoryPlan;
 import dev.precis.training.RunFolder;
 import dev.precis.training.TrainingLoop;
+import dev.precis.training.TrainingOptions;
 import java.util.Map;
 import java.util.function.Consumer;
 
@@ -23,23 +24,29 @@ public record TrainingSession(BaseCommand command, TrainingLoop loop, RunFolder 
    * Says what is about to be trained on, and what memory that takes.
    *
    * @param examples such as "1,000 pairs"
-   * @param stepSize examples per step; 0 where that goes without saying
+   * @param options say how large a step is; null where that goes without saying
    * @param checksMemory whether a plan that does not fit is refused
    */
-  public void announce(String examples, int stepSize, boolean checksMemory) {
+  public void announce(String examples, TrainingOptions options, boolean checksMemory) {
     MemoryPlan plan = loop.onGpu() ? loop.plan() : MemoryCheck.withProcess(loop.plan(), 0);
     command.note(
         "%s, %,d steps%s; native memory %s"
-            .formatted(
-                examples,
-                loop.totalSteps(),
-                stepSize > 0 ? " of " + stepSize : "",
-                MemoryFormat.of(plan)));
+            .formatted(examples, loop.totalSteps(), size(options), MemoryFormat.of(plan)));
     if (checksMemory && !loop.onGpu()) {
       MemoryCheck.require(
           plan, AvailableMemory.ofThisProcess(), "--batch-size, --recompute or --dtype bfloat16");
     }
     announceResumed(command, loop.done());
+  }
+
+  private static String size(TrainingOptions options) {
+    if (options == null) {
+      return "";
+    }
+    return options.maxTokensPerBatch() > 0
+        ? " of up to %,d tokens"
+            .formatted((long) options.maxTokensPerBatch() * options.gradientAccumulation())
+        : " of " + options.stepSize();
   }
 
   /** Says where a run that is resumed continues. */

@@ -108,6 +108,60 @@ final class TrainTest {
         4, Json.readObject(output.resolve("config.json")).object("lora").integer("rank", 1, 9));
   }
 
+  @Test
+  void batchesOfTokens() throws IOException {
+    Path output = folder.resolve("run");
+    Object[] arguments = {
+      "train",
+      "--model",
+      MODEL,
+      "--data",
+      DIALOGUES,
+      "--output",
+      output,
+      "--epochs",
+      2,
+      "--max-tokens-per-batch",
+      900,
+      "--rank",
+      4,
+      "--report-examples",
+      0
+    };
+    String said = run(arguments).succeeded().err();
+    assertTrue(said.contains(" of up to 900 tokens"), said);
+    List<JsonNode> metrics = lines(output.resolve("metrics.jsonl"));
+    assertEquals(2.0, metrics.getLast().get("epoch").doubleValue());
+    assertTrue(metrics.stream().allMatch(each -> each.get("tokens").intValue() <= 900));
+    long all = metrics.stream().mapToLong(each -> each.get("tokens").longValue()).sum();
+    assertTrue(all > 900 * 0.8 * metrics.size(), all + " in " + metrics.size());
+    assertTrue(Files.exists(output.resolve("checkpoints/step-" + metrics.size())));
+    Path again = folder.resolve("again");
+    run("train", "--config", output.resolve("config.json"), "--output", again).succeeded();
+    assertArrayEquals(
+        Files.readAllBytes(output.resolve("adapter/adapter_model.safetensors")),
+        Files.readAllBytes(again.resolve("adapter/adapter_model.safetensors")));
+  }
+
+  @Test
+  void batchesOfTokensThatCannotBe() {
+    refused("takes the place of --batch-size", "--batch-size", 4, "--max-tokens-per-batch", 900);
+    refused("--max-tokens-per-batch must be 1 or more", "--max-tokens-per-batch", 0);
+    refused("set max-tokens-per-batch to ", "--max-tokens-per-batch", 20);
+    var bench = run("bench", "sft", "--model", MODEL, "--max-tokens-per-batch", 900);
+    assertEquals(2, bench.exitCode());
+    assertTrue(bench.err().contains("--max-tokens-per-batch needs --lengths"), bench.err());
+  }
+
+  private void refused(String why, Object... options) {
+    List<Object> arguments = new ArrayList<>(List.of("train", "--model", MODEL));
+    arguments.addAll(List.of("--data", DIALOGUES, "--output", folder.resolve("refused")));
+    arguments.addAll(List.of(options));
+    var result = run(arguments.toArray());
+    assertEquals(2, result.exitCode());
+    assertTrue(result.err().contains(why), result.err());
+  }
+
   /** The scores logged during the run are those that evaluate gives for its result. */
   @Test
   void keepsTheBestByRouge() throws IOException {

@@ -105,16 +105,22 @@ public final class PreferenceTrainer extends TrainingLoop {
     if (objective.needsReference() && reference == null) {
       throw new InvalidInputException("This loss compares the policy with a reference: name one.");
     }
-    super(t5, options, training.size(), !evaluation.isEmpty(), run);
+    options.requireBatchesOfExamples();
+    Batches<TokenizedPair> batches =
+        new Batches<>(
+            training,
+            TokenizedPair::tokens,
+            Batches.Size.of(options),
+            options.shuffle(),
+            options.seed());
+    super(t5, options, batches, !evaluation.isEmpty(), run);
     this.t5 = t5;
     this.objective = objective;
     this.reference = objective.needsReference() ? reference : null;
     this.startsAtReference = startsAtReference;
     this.training = training;
     this.evaluation = evaluation;
-    batches =
-        new Batches<>(
-            training, TokenizedPair::tokens, options.stepSize(), options.shuffle(), options.seed());
+    this.batches = batches;
     scorer = new CompletionScorer(t5, options.recompute());
     try {
       long workspace =
@@ -194,8 +200,7 @@ public final class PreferenceTrainer extends TrainingLoop {
   }
 
   private void checkStart(double[][] scores) {
-    List<TokenizedPair> first = batches.batch(0);
-    for (List<TokenizedPair> batch : Batches.split(first, options().batchSize())) {
+    for (List<TokenizedPair> batch : batches.batches(0)) {
       double[][] policy = scorer.policy(batch, 0, 2);
       for (int i = 0; i < policy.length; i++) {
         double[] wanted = scores[batch.get(i).index()];
@@ -224,12 +229,13 @@ public final class PreferenceTrainer extends TrainingLoop {
   @Override
   protected BatchLoss accumulateGradients(long step) {
     prepare((done, total) -> true);
-    List<TokenizedPair> batch = batches.batch(step);
+    List<List<TokenizedPair>> parts = batches.batches(step);
+    List<TokenizedPair> batch = Batches.join(parts);
     double divergence = divergence(batch);
     PreferenceMetrics metrics = new PreferenceMetrics();
     int first = 0;
     long tokens = 0;
-    for (List<TokenizedPair> micro : Batches.split(batch, options().batchSize())) {
+    for (List<TokenizedPair> micro : parts) {
       scorer.accumulate(
           micro,
           0,

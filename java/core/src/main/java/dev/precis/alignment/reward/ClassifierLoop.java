@@ -56,12 +56,15 @@ abstract class ClassifierLoop<E> extends TrainingLoop {
     if (training.isEmpty()) {
       throw new InvalidInputException("There is no example to train on.");
     }
-    super(roberta, options, training.size(), !evaluation.isEmpty(), run);
+    options.requireBatchesOfExamples();
+    Batches<E> batches =
+        new Batches<>(
+            training, tokens, Batches.Size.of(options), options.shuffle(), options.seed());
+    super(roberta, options, batches, !evaluation.isEmpty(), run);
     this.roberta = roberta;
     this.evaluation = List.copyOf(evaluation);
     this.tokens = tokens;
-    batches =
-        new Batches<>(training, tokens, options.stepSize(), options.shuffle(), options.seed());
+    this.batches = batches;
     workspace = roberta.ops().newWorkspace();
     tape = new Tape(roberta.ops(), workspace, options.recompute());
     try {
@@ -98,11 +101,12 @@ abstract class ClassifierLoop<E> extends TrainingLoop {
 
   @Override
   protected final BatchLoss accumulateGradients(long step) {
-    List<E> batch = batches.batch(step);
+    List<List<E>> parts = batches.batches(step);
+    List<E> batch = Batches.join(parts);
     Map<String, Double> sums =
         accumulate(
             step,
-            batch,
+            parts,
             (micro, first, seed, into) -> {
               Variable logits = forward(micro, first, true, seed);
               Tensor gradient = tape.gradientFor(logits, DType.FLOAT32);
