@@ -29,9 +29,13 @@ __device__ __forceinline__ float dropped(const ElementDropout& d, int64_t m, int
   return dropped(d, dropout_word(d.seed, row.offset, dropout_index(row, n, width)), v);
 }
 
+static inline ElementDropout element_dropout(float probability, uint64_t seed, uint64_t offset,
+                                             const precis_tensor& rows) {
+  return {dropout_threshold(probability), dropout_scale(probability), seed, offset,
+          static_cast<const int64_t*>(rows.data)};
+}
 static inline ElementDropout element_dropout(const precis_dropout_args& a) {
-  return {dropout_threshold(a.probability), dropout_scale(a.probability), a.seed, a.offset,
-          static_cast<const int64_t*>(a.dropout_rows.data)};
+  return element_dropout(a.probability, a.seed, a.offset, a.dropout_rows);
 }
 
 // The dropout of a matrix of float32 or bfloat16 that another kernel has computed.

@@ -84,9 +84,7 @@ Product lora_product(const precis_lora_matmul_args& l) {
   p.segment_count = l.segment_count;
   for (int i = 0; i < l.segment_count; i++) p.segments[i] = l.segments[i];
   if (l.dropout > 0 && p.ranks > 0) {
-    p.dropout = {{dropout_threshold(l.dropout), dropout_scale(l.dropout), l.seed, l.offset,
-                  static_cast<const int64_t*>(l.dropout_rows.data)},
-                 l.dropout_of};
+    p.dropout = {element_dropout(l.dropout, l.seed, l.offset, l.dropout_rows), l.dropout_of};
   }
   return p;
 }

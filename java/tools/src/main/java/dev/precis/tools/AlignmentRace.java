@@ -6,10 +6,12 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.stream.Stream;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -27,43 +29,41 @@ import tools.jackson.databind.node.ObjectNode;
  * </ul>
  */
 public final class AlignmentRace {
-  /** A measured number of a run: its name in the CSV, its head in the table, its digits there. */
+  /**
+   * A measured number of a run: its name in the CSV, which has two columns where it is measured
+   * before alignment too, its head in the table, and its digits there.
+   */
   private enum Measure {
-    REWARD("reward", 3),
-    TOXICITY("toxicity", 4),
-    ROUGE_1("ROUGE-1", 3),
-    ROUGE_L("ROUGE-L", 3),
-    KL("KL, nats a token", 3),
-    SECONDS("CPU seconds", 0);
+    REWARD("reward", true, "reward", 3),
+    TOXICITY("toxicity", true, "toxicity", 4),
+    ROUGE_1("rouge1", true, "ROUGE-1", 3),
+    ROUGE_L("rougeL", true, "ROUGE-L", 3),
+    KL("kl_per_token", false, "KL, nats a token", 3),
+    SECONDS("cpu_seconds", false, "CPU seconds", 0);
 
+    final String name;
+    final boolean compares;
     final String head;
     final int digits;
 
-    Measure(String head, int digits) {
+    Measure(String name, boolean compares, String head, int digits) {
+      this.name = name;
+      this.compares = compares;
       this.head = head;
       this.digits = digits;
     }
 
-    /** The value before alignment, of which the change is reported; empty of a cost. */
-    boolean compares() {
-      return this != KL && this != SECONDS;
+    String column(boolean before) {
+      return compares ? name + (before ? "_before" : "_after") : name;
     }
   }
 
   private static final List<String> COLUMNS =
-      List.of(
-          "algorithm",
-          "seed",
-          "reward_before",
-          "reward_after",
-          "toxicity_before",
-          "toxicity_after",
-          "rouge1_before",
-          "rouge1_after",
-          "rougeL_before",
-          "rougeL_after",
-          "kl_per_token",
-          "cpu_seconds");
+      Stream.concat(
+              Stream.of("algorithm", "seed"),
+              Arrays.stream(Measure.values())
+                  .flatMap(each -> Stream.of(each.column(true), each.column(false)).distinct()))
+          .toList();
 
   /**
    * The 97.5 % quantiles of Student's t distribution, of 1 degree of freedom and more; those of
@@ -98,29 +98,17 @@ public final class AlignmentRace {
   /** The runs of one algorithm: the values of each column. */
   private record Runs(String algorithm, Map<String, double[]> columns) {
     Estimate of(Measure measure, boolean before) {
-      return Estimate.of(columns.get(column(measure, before)));
+      return Estimate.of(columns.get(measure.column(before)));
     }
 
     Estimate change(Measure measure) {
-      double[] before = columns.get(column(measure, true));
-      double[] after = columns.get(column(measure, false));
+      double[] before = columns.get(measure.column(true));
+      double[] after = columns.get(measure.column(false));
       double[] change = new double[after.length];
       for (int i = 0; i < change.length; i++) {
         change[i] = after[i] - before[i];
       }
       return Estimate.of(change);
-    }
-
-    private static String column(Measure measure, boolean before) {
-      String when = before ? "_before" : "_after";
-      return switch (measure) {
-        case REWARD -> "reward" + when;
-        case TOXICITY -> "toxicity" + when;
-        case ROUGE_1 -> "rouge1" + when;
-        case ROUGE_L -> "rougeL" + when;
-        case KL -> "kl_per_token";
-        case SECONDS -> "cpu_seconds";
-      };
     }
   }
 
@@ -198,7 +186,7 @@ public final class AlignmentRace {
     StringBuilder head = new StringBuilder("| algorithm | runs |");
     StringBuilder rule = new StringBuilder("|---|---|");
     for (Measure measure : Measure.values()) {
-      head.append(' ').append(measure.head).append(measure.compares() ? " (change) |" : " |");
+      head.append(' ').append(measure.head).append(measure.compares ? " (change) |" : " |");
       rule.append("---|");
     }
     System.out.println(head);
@@ -208,7 +196,7 @@ public final class AlignmentRace {
       line.append(runs.columns.get("seed").length).append(" |");
       for (Measure measure : Measure.values()) {
         line.append(' ').append(runs.of(measure, false).text(measure.digits));
-        if (measure.compares()) {
+        if (measure.compares) {
           line.append(" (").append(runs.change(measure).text(measure.digits)).append(')');
         }
         line.append(" |");
