@@ -465,6 +465,8 @@ void test_choice() {
   const bool whole = std::strstr(info.features, "avx512f") != nullptr;
   EXPECT(whole ? info.onednn_error[0] == 0 : std::strstr(info.onednn_error, "bfloat16") != nullptr,
          "%s", info.onednn_error);
+  const bool dots = whole || std::strstr(info.features, "vnni") != nullptr;
+  EXPECT(dots == (std::strstr(info.onednn_error, "int8") == nullptr), "%s", info.onednn_error);
   EXPECT(std::strstr(info.onednn_path, "libdnnl") != nullptr, "%s", info.onednn_path);
 }
 

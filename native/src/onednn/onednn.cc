@@ -57,10 +57,14 @@ OneDnn::~OneDnn() {
   for (Entry& e : entries_) plugin_->destroy(e.product);
 }
 
+precis_onednn_product* OneDnn::create(const precis_onednn_product_args& args,
+                                      char (&error)[128]) const {
+  return plugin_->create(&args, error, sizeof error);
+}
+
 bool OneDnn::multiplies(int32_t dtype) const {
-  const precis_onednn_product_args args = {16, 1, 64, 64, dtype, threads_};
   char error[128] = "";
-  precis_onednn_product* product = plugin_->create(&args, error, sizeof error);
+  precis_onednn_product* product = create({16, 1, 64, 64, dtype, threads_}, error);
   if (product != nullptr) plugin_->destroy(product);
   return product != nullptr;
 }
@@ -76,7 +80,7 @@ precis_onednn_product* OneDnn::product(int64_t rows, int64_t tiles, int64_t inpu
   const precis_onednn_product_args args = {rows, tiles, inputs, x_stride, dtype, threads_};
   char error[128] = "";
   entries_.reserve(kMaxProducts + 8);
-  precis_onednn_product* product = plugin_->create(&args, error, sizeof error);
+  precis_onednn_product* product = create(args, error);
   if (product == nullptr) {
     fail(PRECIS_UNSUPPORTED, "matmul: %s of %lld rows, %lld inputs and %lld outputs", error,
          static_cast<long long>(rows), static_cast<long long>(inputs),

@@ -22,8 +22,8 @@ class OneDnn {
   const char* version() const;
   const char* path() const;
 
-  // Tells whether oneDNN has a product of weights of this dtype for the processor: without AVX-512 it
-  // has none of bfloat16.
+  // Tells whether oneDNN has a fast product of weights of this dtype for the processor: without
+  // AVX-512 it has none of bfloat16, and without AVX-512 and AVX-VNNI none of int8.
   bool multiplies(int32_t dtype) const;
 
   // The product of so many rows and tiles, made at its first use and kept. Throws Error. Valid
@@ -42,6 +42,9 @@ class OneDnn {
     precis_onednn_product_args args;
     precis_onednn_product* product;
   };
+
+  // Returns nullptr where there is none: error says why.
+  precis_onednn_product* create(const precis_onednn_product_args& args, char (&error)[128]) const;
 
   const precis_onednn_plugin* plugin_;
   int threads_;
