@@ -37,9 +37,9 @@ template <class Vector, class Step, class Lanes>
 inline double chains(int64_t steps, Vector ones, Step step, Lanes lanes) {
   Vector s0{}, s1{}, s2{}, s3{}, s4{}, s5{}, s6{}, s7{}, s8{}, s9{}, s10{}, s11{};
   for (int64_t i = 0; i < steps; i++) {
-#define PRECIS_ROOFLINE_STEP(sum)     \
-  asm volatile("" : REGISTER(ones));  \
-  sum = step(sum, ones);              \
+#define PRECIS_ROOFLINE_STEP(sum)    \
+  asm volatile("" : REGISTER(ones)); \
+  sum = step(sum, ones);             \
   asm volatile("" : REGISTER(sum));
     PRECIS_ROOFLINE_STEP(s0)
     PRECIS_ROOFLINE_STEP(s1)
@@ -124,20 +124,20 @@ void fill(int32_t* words, int32_t value) {
   for (int i = 0; i < 16 * 16; i++) words[i] = value;
 }
 
-#define PRECIS_ROOFLINE_TILES(name, instruction, type, ones)  \
-  double name(int64_t steps) {                                \
-    alignas(64) int32_t words[16 * 16];                       \
-    fill(words, ones);                                        \
-    configure_tiles(words);                                   \
-    for (int64_t i = 0; i < steps; i++) {                     \
-      instruction(0, 6, 7);                                   \
-      instruction(1, 6, 7);                                   \
-      instruction(2, 6, 7);                                   \
-      instruction(3, 6, 7);                                   \
-      instruction(4, 6, 7);                                   \
-      instruction(5, 6, 7);                                   \
-    }                                                         \
-    return sum_tiles<type>();                                 \
+#define PRECIS_ROOFLINE_TILES(name, instruction, type, ones) \
+  double name(int64_t steps) {                               \
+    alignas(64) int32_t words[16 * 16];                      \
+    fill(words, ones);                                       \
+    configure_tiles(words);                                  \
+    for (int64_t i = 0; i < steps; i++) {                    \
+      instruction(0, 6, 7);                                  \
+      instruction(1, 6, 7);                                  \
+      instruction(2, 6, 7);                                  \
+      instruction(3, 6, 7);                                  \
+      instruction(4, 6, 7);                                  \
+      instruction(5, 6, 7);                                  \
+    }                                                        \
+    return sum_tiles<type>();                                \
   }
 #if defined(__AMX_BF16__)
 PRECIS_ROOFLINE_TILES(tiles, _tile_dpbf16ps, float, kBfloat16Ones)
@@ -146,8 +146,7 @@ constexpr Loop kLoops[] = {
     {"bfloat16," SET ",tdpbf16ps", 6 * 2 * 16 * 16 * 32, tiles, nullptr, false}};
 #else
 PRECIS_ROOFLINE_TILES(tiles, _tile_dpbssd, int32_t, kByteOnes)
-constexpr Loop kLoops[] = {
-    {"int8," SET ",tdpbssd", 6 * 2 * 16 * 16 * 64, tiles, nullptr, false}};
+constexpr Loop kLoops[] = {{"int8," SET ",tdpbssd", 6 * 2 * 16 * 16 * 64, tiles, nullptr, false}};
 #endif
 
 #else
@@ -218,9 +217,8 @@ double maddubs_loop(int64_t steps) {
 constexpr Loop kLoops[] = {
     {"read," SET ",256 bits", 0, nullptr, read_all, false},
     {"update," SET ",256 bits", 0, nullptr, update_all, true},
-    {"float32," SET ",vfmadd231ps", kChains * 2 * 8, fma_loop, nullptr, false},
-    {"bfloat16," SET ",vpslld+vpand+2 vfmadd231ps", kChains * 2 * 16, bfloat16_loop, nullptr,
-     false},
+    {"float32," SET ",vfmadd", kChains * 2 * 8, fma_loop, nullptr, false},
+    {"bfloat16," SET ",vpslld+vpand+2 vfmadd", kChains * 2 * 16, bfloat16_loop, nullptr, false},
     {"int8," SET ",vpmaddwd+vpaddd", kChains * 2 * 16, madd_loop, nullptr, false},
     {"int8," SET ",vpmaddubsw+vpmaddwd+vpaddd", kChains * 2 * 32, maddubs_loop, nullptr, false}};
 
@@ -244,18 +242,18 @@ double maddubs_loop(int64_t steps) {
 constexpr Loop kLoops[] = {
     {"read," SET ",512 bits", 0, nullptr, read_all, false},
     {"update," SET ",512 bits", 0, nullptr, update_all, true},
-    {"float32," SET ",vfmadd231ps", kChains * 2 * 16, fma_loop, nullptr, false},
+    {"float32," SET ",vfmadd", kChains * 2 * 16, fma_loop, nullptr, false},
     {"int8," SET ",vpmaddwd+vpaddd", kChains * 2 * 32, madd_loop, nullptr, false},
     {"int8," SET ",vpmaddubsw+vpmaddwd+vpaddd", kChains * 2 * 64, maddubs_loop, nullptr, false}};
 
 #elif defined(PRECIS_ROOFLINE_BASE)
-constexpr Loop kLoops[] = {
-    {"read," SET ",128 bits", 0, nullptr, read_all, false},
-    {"update," SET ",128 bits", 0, nullptr, update_all, true},
+constexpr Loop kLoops[] = {{"read," SET ",128 bits", 0, nullptr, read_all, false},
+                           {"update," SET ",128 bits", 0, nullptr, update_all, true},
 #if defined(__aarch64__)
-    {"float32," SET ",fmla", kChains * 2 * 4, fma_loop, nullptr, false}};
+                           {"float32," SET ",fmla", kChains * 2 * 4, fma_loop, nullptr, false}};
 #else
-    {"float32," SET ",multiply and add", kChains * 2 * 4, fma_loop, nullptr, false}};
+                           {"float32," SET ",multiply and add", kChains * 2 * 4, fma_loop, nullptr,
+                            false}};
 #endif
 
 #elif defined(__AVX512BF16__)
@@ -275,8 +273,7 @@ double dot_loop(int64_t steps) {
       [](__m512i sum, __m512i a) { return _mm512_dpbusd_epi32(sum, a, a); },
       lanes_of<int32_t, __m512i>);
 }
-constexpr Loop kLoops[] = {
-    {"int8," SET ",vpdpbusd", kChains * 2 * 64, dot_loop, nullptr, false}};
+constexpr Loop kLoops[] = {{"int8," SET ",vpdpbusd", kChains * 2 * 64, dot_loop, nullptr, false}};
 
 #elif defined(__AVXVNNI__)
 double dot_loop(int64_t steps) {
@@ -285,8 +282,7 @@ double dot_loop(int64_t steps) {
       [](__m256i sum, __m256i a) { return _mm256_dpbusd_avx_epi32(sum, a, a); },
       lanes_of<int32_t, __m256i>);
 }
-constexpr Loop kLoops[] = {
-    {"int8," SET ",vpdpbusd", kChains * 2 * 32, dot_loop, nullptr, false}};
+constexpr Loop kLoops[] = {{"int8," SET ",vpdpbusd", kChains * 2 * 32, dot_loop, nullptr, false}};
 
 #elif defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC)
 double dot_loop(int64_t steps) {
