@@ -22,19 +22,38 @@ final class BenchOptions {
       description = "Sequences in the batch (default: ${DEFAULT-VALUE}).")
   private int batch;
 
-  @Option(
-      names = "--source",
-      paramLabel = "N",
-      defaultValue = "256",
-      description = "Source tokens of each sequence (default: ${DEFAULT-VALUE}).")
-  private int source;
+  @Mixin private SourceTokens source = new SourceTokens();
+  @Mixin private Repeats repeats = new Repeats();
 
-  @Option(
-      names = "--repeats",
-      paramLabel = "N",
-      defaultValue = "3",
-      description = "Timed runs, after one to warm up (default: ${DEFAULT-VALUE}).")
-  private int repeats;
+  /** {@code --source}: how long the sources are. */
+  static final class SourceTokens {
+    @Option(
+        names = "--source",
+        paramLabel = "N",
+        defaultValue = "256",
+        description = "Source tokens of each sequence (default: ${DEFAULT-VALUE}).")
+    private int source;
+
+    int source(BaseCommand command) {
+      command.requireAtLeast(1, "--source", source);
+      return source;
+    }
+  }
+
+  /** {@code --repeats}: how many runs are timed. */
+  static final class Repeats {
+    @Option(
+        names = "--repeats",
+        paramLabel = "N",
+        defaultValue = "3",
+        description = "Timed runs, after one to warm up (default: ${DEFAULT-VALUE}).")
+    private int repeats;
+
+    int repeats(BaseCommand command) {
+      command.requireAtLeast(1, "--repeats", repeats);
+      return repeats;
+    }
+  }
 
   /** {@code --new}: how many tokens are generated. */
   static final class NewTokens {
@@ -60,17 +79,17 @@ final class BenchOptions {
   }
 
   int source() {
-    return source;
+    return source.source;
   }
 
   int repeats() {
-    return repeats;
+    return repeats.repeats;
   }
 
   void check(BaseCommand command) {
     command.requireAtLeast(1, "--batch", batch);
-    command.requireAtLeast(1, "--source", source);
-    command.requireAtLeast(1, "--repeats", repeats);
+    source.source(command);
+    repeats.repeats(command);
   }
 
   /** Random token ids of a vocabulary. */
@@ -81,6 +100,11 @@ final class BenchOptions {
 
   /** A batch of random sources. */
   List<int[]> randomSources(long seed, int vocabulary) {
+    return randomSources(seed, vocabulary, batch, source());
+  }
+
+  /** Random sources of equal length. */
+  static List<int[]> randomSources(long seed, int vocabulary, int batch, int source) {
     Random random = new Random(seed);
     List<int[]> sources = new ArrayList<>();
     for (int i = 0; i < batch; i++) {
