@@ -34,6 +34,9 @@ final class UsageTest {
         "merge --model m --output o                | --adapter is missing",
         "bench                                     | What to measure is missing",
         "bench generate                            | --model=",
+        "bench roofline --size huge                | --size must be mini, small, base, large or xl",
+        "bench roofline --repeats 0                | --repeats must be 1 or more",
+        "bench roofline --device cuda              | bench roofline measures the processor",
         "reward                                    | --output=",
         "evaluate                                  | --candidate=",
         "evaluate --candidate a=b                  | --data or --safety is missing",
@@ -126,6 +129,7 @@ final class UsageTest {
         "download",
         "doctor",
         "bench generate",
+        "bench roofline",
         "completion"
       })
   void helpHasExamplesAndTheCommonOptions(String command) {
