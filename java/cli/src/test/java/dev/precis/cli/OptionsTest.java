@@ -45,7 +45,7 @@ final class OptionsTest {
           entry(
               "--label-smoothing", "over the vocabulary in train, of the order of pairs in align"),
           entry("--method", "train has methods that align does not have"),
-          entry("--model", "serve takes several, each with a name"),
+          entry("--model", "serve takes several, each with a name; bench does without, by --size"),
           entry("--output", "a file of results, a run, a model or a folder of files"),
           entry("--queue", "review works on one; a card counts the texts of several"),
           entry("--quick", "leaves parts of demo out; takes a small model in bench roofline"),

@@ -1,7 +1,6 @@
 package dev.precis.cli.bench;
 
 import dev.precis.cli.common.BaseCommand;
-import dev.precis.cli.options.ModelOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
@@ -13,7 +12,7 @@ final class BenchOptions {
   private static final int FIRST_ID = 3;
   private static final int LAST_ID = 31999;
 
-  @Mixin private ModelOption model = new ModelOption();
+  @Mixin private BenchModel model = new BenchModel();
 
   @Option(
       names = "--batch",
@@ -70,7 +69,7 @@ final class BenchOptions {
     }
   }
 
-  ModelOption model() {
+  BenchModel model() {
     return model;
   }
 

@@ -29,11 +29,12 @@ import tools.jackson.databind.node.ObjectNode;
     description = {
       "Measures the bandwidth of memory and the rate of float32, bfloat16 and int8 arithmetic by"
           + " every instruction set that the processor has, on one thread and on all.",
-      "Then times generation (batch 1 and 8, in the model's type and in int8), a step of LoRA and"
-          + " a step of PPO on a model of random weights. For each it prints the floor, which is"
-          + " the time that its operations and bytes need at these ceilings, the median time, the"
-          + " share (floor over time), and the same for each part of it. The ceilings are measured"
-          + " again between the runs, and their medians count, because a shared machine's change.",
+      "Then times generation (batch 1 and 8, in the model's type and in int8), a step of LoRA and a"
+          + " step of PPO on a model of random weights: base, or mini with --quick. For each it"
+          + " prints the floor, which is the time that its operations and bytes need at these"
+          + " ceilings, the median time, the share (floor over time), and the same for each part of"
+          + " it. The ceilings are measured again between the runs, and their medians count,"
+          + " because a shared machine's change.",
       "The time of a part is that of its operations in runs of their own; java is what is left of"
           + " the run, negative where the noise is larger. A share above 100 %% means that the"
           + " machine was busier while a ceiling was measured.",
@@ -58,13 +59,7 @@ public final class BenchRooflineCommand extends BaseCommand {
   private static final int MINI_BATCH = 4;
   private static final int RANK = 32;
 
-  @Option(
-      names = "--size",
-      paramLabel = "SIZE",
-      description =
-          "Shape of the random model: mini, or FLAN-T5's small, base, large or xl (default: base,"
-              + " mini with --quick).")
-  private String size;
+  @Mixin private BenchModel.Size size = new BenchModel.Size();
 
   @Option(
       names = "--quick",
@@ -86,9 +81,7 @@ public final class BenchRooflineCommand extends BaseCommand {
 
   @Override
   public Integer call() {
-    String shape = size != null ? size : quick ? "mini" : "base";
-    RandomT5.Size chosen =
-        choice(RandomT5.Size.class, "--size", shape, "mini, small, base, large or xl");
+    RandomT5.Size shape = size.of(this, quick ? RandomT5.Size.MINI : RandomT5.Size.BASE);
     DType dtype = given("--dtype") ? common().trainingType() : DType.BFLOAT16;
     if (common().asksForGpu()) {
       throw usage(
@@ -112,7 +105,7 @@ public final class BenchRooflineCommand extends BaseCommand {
     int threads = info.threads();
     long seed = common().seed();
     List<RooflineResult> results = new ArrayList<>();
-    try (RandomT5 model = new RandomT5(chosen)) {
+    try (RandomT5 model = new RandomT5(shape)) {
       List<Supplier<RooflineMode>> modes =
           List.of(
               () -> RooflineMode.generation(model, dtype, one, threads, seed),
@@ -141,7 +134,7 @@ public final class BenchRooflineCommand extends BaseCommand {
       root.put("isa", info.isa());
       root.put("threads", info.threads());
       root.put("cores", info.cores());
-      root.put("size", shape.toLowerCase(Locale.ROOT));
+      root.put("size", shape.name().toLowerCase(Locale.ROOT));
       root.put("quick", quick);
       root.put("peak_mb", ProcFile.bytes("/proc/self/status", "VmHWM") >> 20);
       writeCeilings(root.putArray("ceilings"), rates);
