@@ -14,9 +14,9 @@ import java.util.Map;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
-/** What was measured of a mode, and its floor. */
+/** The measurements of a mode, and its floor. */
 final class RooflineResult {
-  /** What is left of a run's time when its operations are taken off. */
+  /** The rest of a run's time when its operations are taken off. */
   static final String JAVA = "java";
 
   /**

@@ -69,7 +69,7 @@ class BenchRooflineTest {
         all += part.get("seconds").doubleValue();
         double formula = part.get("multiplications").doubleValue();
         if (formula > 0) {
-          // What ran is what the formulas say, but for the zeros of fused adapters and small terms.
+          // The formulas hold, but for the zeros of fused adapters and small terms.
           double counted = part.get("counted").doubleValue();
           assertTrue(counted >= 0.999 * formula && counted <= 1.06 * formula, name + " " + what);
         }
