@@ -37,6 +37,10 @@ final class UsageTest {
         "bench generate --model m --size mini      | --model and --size are mutually exclusive",
         "bench sft --size huge                     | --size must be mini, small, base, large or xl",
         "bench roofline --size huge                | --size must be mini, small, base, large or xl",
+        "bench roofline --json nowhere/f.json      | --json must name a file in a folder that"
+            + " exists",
+        "bench roofline --json .                   | --json must name a file in a folder that"
+            + " exists",
         "bench roofline --repeats 0                | --repeats must be 1 or more",
         "bench roofline --device cuda              | bench roofline measures the processor",
         "reward                                    | --output=",

@@ -11,6 +11,7 @@ import dev.precis.io.AtomicFile;
 import dev.precis.io.Json;
 import dev.precis.ops.Ops;
 import dev.precis.tensor.DType;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -29,12 +30,12 @@ import tools.jackson.databind.node.ObjectNode;
     description = {
       "Measures the bandwidth of memory and the rate of float32, bfloat16 and int8 arithmetic by"
           + " every instruction set that the processor has, on one thread and on all.",
-      "Then times generation (batch 1 and 8, in the model's type and in int8), a step of LoRA and a"
-          + " step of PPO on a model of random weights: base, or mini with --quick. For each it"
-          + " prints the floor, which is the time that its operations and bytes need at these"
-          + " ceilings, the median time, the share (floor over time), and the same for each part of"
-          + " it. The ceilings are measured again between the runs, and their medians count,"
-          + " because a shared machine's change.",
+      "Then times generation (batch 1 and 8, in bfloat16, or float32 by --dtype, and in int8), a"
+          + " step of LoRA and a step of PPO on a model of random weights: base, or mini with"
+          + " --quick. For each it prints the floor, which is the time that its operations and"
+          + " bytes need at these ceilings, the median time, the share (floor over time), and the"
+          + " same for each part of it. The ceilings are measured again between the runs, and their"
+          + " medians count, because a shared machine's change.",
       "The time of a part is that of its operations in runs of their own; java is what is left of"
           + " the run, negative where the noise is larger. A share above 100 %% means that the"
           + " machine was busier while a ceiling was measured.",
@@ -87,6 +88,13 @@ public final class BenchRooflineCommand extends BaseCommand {
       throw usage(
           "bench roofline measures the processor: leave --device out; scripts/gpu-check measures a"
               + " GPU");
+    }
+    if (json != null) {
+      // Said before minutes have passed.
+      Path folder = json.toAbsolutePath().getParent();
+      if (Files.isDirectory(json) || folder == null || !Files.isDirectory(folder)) {
+        throw usage("--json must name a file in a folder that exists, not " + json);
+      }
     }
     int sourceTokens = unlessQuick("--source", source.source(this), QUICK_SOURCE);
     int targetTokens = unlessQuick("--new", target.newTokens(this), QUICK_TARGET);
