@@ -11,8 +11,9 @@ import java.util.Locale;
 import java.util.Optional;
 
 /**
- * The measured roofline (Williams et al. 2009) of this machine, as {@code roofline.cc} prints it:
- * the bandwidths of memory and caches and the rates of arithmetic, for one thread and for several.
+ * The measured roofline (Williams et al. 2009) of this machine, as {@link RooflineMeasurement}
+ * prints it: the bandwidths of memory and caches and the rates of arithmetic, for one thread and
+ * for several.
  */
 final class Roofline {
   private static final String FLOAT32 = "float32";
@@ -36,7 +37,7 @@ final class Roofline {
     return new Roofline();
   }
 
-  /** Reads what {@code roofline} has printed. */
+  /** Reads what {@link RooflineMeasurement} has printed. */
   static Roofline read(Path file) throws IOException {
     Roofline roofline = new Roofline();
     try (CsvReader<NamedCsvRecord> csv = CsvReader.builder().ofNamedCsvRecord(file)) {

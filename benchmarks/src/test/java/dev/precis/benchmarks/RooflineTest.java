@@ -3,17 +3,16 @@ package dev.precis.benchmarks;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.precis.tensor.DType;
 import java.io.IOException;
+import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Tests the bound that a measured roofline sets, and the program that measures it. */
+/** Tests the bound that a measured roofline sets, and its measurement. */
 class RooflineTest {
   private static final String MEASURED =
       """
@@ -90,27 +89,11 @@ class RooflineTest {
   }
 
   @Test
-  void programMeasuresAllKinds() throws IOException, InterruptedException {
-    Path program = folder.resolve("roofline");
-    List<String> compile =
-        List.of(
-            "c++",
-            "-std=c++20",
-            "-O3",
-            "-march=native",
-            "-pthread",
-            "-Wall",
-            "-Wextra",
-            "-Werror",
-            "-o",
-            program.toString(),
-            "roofline/roofline.cc");
-    assumeTrue(Files.isExecutable(Path.of("/usr/bin/c++")), "There is no C++ compiler.");
-    assertEquals(0, new ProcessBuilder(compile).inheritIO().start().waitFor());
+  void measurementHasAllKinds() throws IOException {
     Path csv = folder.resolve("roofline.csv");
-    Process run =
-        new ProcessBuilder(program.toString(), "1", "0.001").redirectOutput(csv.toFile()).start();
-    assertEquals(0, run.waitFor());
+    try (PrintStream out = new PrintStream(csv.toFile())) {
+      RooflineMeasurement.print(1, 0.001, 1 << 24, out);
+    }
     Roofline roofline = Roofline.read(csv);
     double cached = roofline.bound(Work.ofMemory().hot(1e5, 1e5), 1).orElseThrow().seconds();
     double cold = roofline.bound(Work.ofMemory().cold(1e5, 1e5), 1).orElseThrow().seconds();
@@ -120,7 +103,5 @@ class RooflineTest {
     assertEquals("arithmetic", products.limit());
     // No core does more than 1000 of them in a nanosecond, nor less than one.
     assertTrue(products.seconds() > 1e-3 && products.seconds() < 1, products.toString());
-    Process wrong = new ProcessBuilder(program.toString(), "0").start();
-    assertEquals(2, wrong.waitFor());
   }
 }

@@ -187,6 +187,31 @@ final class CommandsTest {
   }
 
   @Test
+  void benchNeedsNoModel() {
+    String out =
+        run(
+                "bench",
+                "generate",
+                "--size",
+                "mini",
+                "--batch",
+                1,
+                "--source",
+                5,
+                "--new",
+                2,
+                "--repeats",
+                1,
+                "--threads",
+                1)
+            .succeeded()
+            .out();
+    JsonNode result = Json.mapper().readTree(out);
+    assertEquals("bfloat16", result.get("dtype").stringValue());
+    assertTrue(result.get("seconds").doubleValue() > 0);
+  }
+
+  @Test
   void benchRefusesNothing() {
     CommandLineRun result = run("bench", "generate", "--model", MODEL, "--batch", 0);
     assertEquals(2, result.exitCode());

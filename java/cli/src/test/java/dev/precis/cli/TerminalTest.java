@@ -99,6 +99,7 @@ final class TerminalTest {
         "bench generate",
         "bench sft",
         "bench ppo",
+        "bench roofline",
         "completion"
       })
   void helpFits(String command) {

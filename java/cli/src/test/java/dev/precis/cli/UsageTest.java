@@ -33,7 +33,16 @@ final class UsageTest {
         "generate --model m --seed 1 --threads 2 --seed 3 | --seed is given twice",
         "merge --model m --output o                | --adapter is missing",
         "bench                                     | What to measure is missing",
-        "bench generate                            | --model=",
+        "bench generate                            | --model or --size is missing",
+        "bench generate --model m --size mini      | --model and --size are mutually exclusive",
+        "bench sft --size huge                     | --size must be mini, small, base, large or xl",
+        "bench roofline --size huge                | --size must be mini, small, base, large or xl",
+        "bench roofline --json nowhere/f.json      | --json must name a file in a folder that"
+            + " exists",
+        "bench roofline --json .                   | --json must name a file in a folder that"
+            + " exists",
+        "bench roofline --repeats 0                | --repeats must be 1 or more",
+        "bench roofline --device cuda              | bench roofline measures the processor",
         "reward                                    | --output=",
         "evaluate                                  | --candidate=",
         "evaluate --candidate a=b                  | --data or --safety is missing",
@@ -126,6 +135,7 @@ final class UsageTest {
         "download",
         "doctor",
         "bench generate",
+        "bench roofline",
         "completion"
       })
   void helpHasExamplesAndTheCommonOptions(String command) {

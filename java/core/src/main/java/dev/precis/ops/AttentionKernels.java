@@ -8,6 +8,7 @@ import dev.precis.ffi.generated.precis_attention_decode_args;
 import dev.precis.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 
 /** Attention over sequences, its gradients, and attention over a KV cache. */
 final class AttentionKernels extends Kernels {
@@ -15,13 +16,16 @@ final class AttentionKernels extends Kernels {
   private final MemorySegment backward = block(precis_attention_backward_args.layout());
   private final MemorySegment decode = block(precis_attention_decode_args.layout());
 
-  AttentionKernels(Context context, Arena arena) {
-    super(context, arena);
+  AttentionKernels(Context context, OpTimer timer, Arena arena) {
+    super(context, timer, arena);
   }
 
   void attention(Attention.Operands operands, Attention.Shape shape) {
     putForward(attention, operands, shape);
-    context.check(Precis.precis_attention(handle, attention));
+    if (timer.isOn()) {
+      timer.count(2 * pairs(shape) * operands.q().columns(), 0);
+    }
+    check("attention", Precis.precis_attention(begin(), attention));
   }
 
   void backward(
@@ -35,7 +39,29 @@ final class AttentionKernels extends Kernels {
     put(backward, precis_attention_backward_args.dk$offset(), gradients.dk());
     put(backward, precis_attention_backward_args.dv$offset(), gradients.dv());
     put(backward, precis_attention_backward_args.dbias$offset(), gradients.dbias());
-    context.check(Precis.precis_attention_backward(handle, backward));
+    if (timer.isOn()) {
+      // The scores again, and the gradients of probabilities, values, queries and keys.
+      timer.count(5 * pairs(shape) * operands.q().columns(), 0);
+    }
+    check("attention_backward", Precis.precis_attention_backward(begin(), backward));
+  }
+
+  /** Returns the number of pairs of a query and a key that it sees. */
+  private static double pairs(Attention.Shape shape) {
+    MemorySegment queries = shape.queryOffsets().toHost();
+    MemorySegment keys = shape.keyOffsets().toHost();
+    double pairs = 0;
+    for (long i = 0; i + 1 < shape.queryOffsets().dim(0); i++) {
+      double m = length(queries, i);
+      double n = length(keys, i);
+      pairs += shape.kind().causal() ? m * (m + 1) / 2 + m * Math.max(0, n - m) : m * n;
+    }
+    return pairs;
+  }
+
+  private static int length(MemorySegment offsets, long i) {
+    return offsets.getAtIndex(ValueLayout.JAVA_INT, i + 1)
+        - offsets.getAtIndex(ValueLayout.JAVA_INT, i);
   }
 
   private static void putForward(
@@ -87,6 +113,15 @@ final class AttentionKernels extends Kernels {
     precis_attention_decode_args.heads(decode, kind.heads());
     precis_attention_decode_args.max_distance(decode, kind.maxDistance());
     precis_attention_decode_args.scale(decode, kind.scale());
-    context.check(Precis.precis_attention_decode(handle, decode));
+    if (timer.isOn()) {
+      double keys = 0;
+      MemorySegment lengths = rows.lengths().toHost();
+      for (long i = 0; i < q.rows(); i++) {
+        keys += lengths.getAtIndex(ValueLayout.JAVA_INT, i);
+      }
+      keys *= 2 * q.columns();
+      timer.count(keys, keys * cache.keys().dtype().bytes());
+    }
+    check("attention_decode", Precis.precis_attention_decode(begin(), decode));
   }
 }

@@ -25,7 +25,8 @@ abstract class Kernels {
   private static final long DTYPE = precis_tensor.dtype$offset();
 
   final Context context;
-  final MemorySegment handle;
+  final OpTimer timer;
+  private final MemorySegment handle;
   private final Arena arena;
 
   /**
@@ -33,8 +34,9 @@ abstract class Kernels {
    *
    * @param arena frees the argument blocks
    */
-  Kernels(Context context, Arena arena) {
+  Kernels(Context context, OpTimer timer, Arena arena) {
     this.context = context;
+    this.timer = timer;
     this.handle = context.handle();
     this.arena = arena;
   }
@@ -42,6 +44,32 @@ abstract class Kernels {
   /** Allocates the argument block of a kernel. */
   final MemorySegment block(MemoryLayout layout) {
     return arena.allocate(layout);
+  }
+
+  /** Returns the context for a call that begins now, and ends with {@link #check}. */
+  final MemorySegment begin() {
+    if (timer.isOn()) {
+      timer.begin();
+    }
+    return handle;
+  }
+
+  /** Ends a call that {@link #begin} has begun: throws the library's message if it has failed. */
+  final void check(String op, int status) {
+    if (timer.isOn()) {
+      timer.end(op);
+    }
+    context.check(status);
+  }
+
+  /** Returns the multiply-adds of x with a matrix: x (M, K), w (N, K). */
+  static double products(Tensor x, PackedMatrix w) {
+    return (double) x.rows() * w.outputs() * w.inputs();
+  }
+
+  /** Returns the bytes of a matrix without the padding of its layout. */
+  static double bytes(PackedMatrix w) {
+    return (double) w.outputs() * w.inputs() * w.dtype().bytes();
   }
 
   /** Returns C's truth value. */

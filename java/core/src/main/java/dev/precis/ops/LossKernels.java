@@ -17,8 +17,23 @@ final class LossKernels extends Kernels {
   private final MemorySegment ppoLoss = block(precis_ppo_loss_args.layout());
   private final MemorySegment distillationLoss = block(precis_distillation_loss_args.layout());
 
-  LossKernels(Context context, Arena arena) {
-    super(context, arena);
+  LossKernels(Context context, OpTimer timer, Arena arena) {
+    super(context, timer, arena);
+  }
+
+  /**
+   * Counts the products with the output layer: the logits, those of another model, and the
+   * gradients. Logits that a kernel computes twice count once.
+   */
+  private void count(Tensor x, LogitHead head, LogitHead.Gradients gradients, Tensor other) {
+    if (timer.isOn()) {
+      int products =
+          1
+              + (other == null ? 0 : 1)
+              + (gradients.dx() == null ? 0 : 1)
+              + (gradients.dw() == null ? 0 : 1);
+      timer.count(products * products(x, head.packed()), products * bytes(head.packed()));
+    }
   }
 
   void linearCrossEntropy(
@@ -40,7 +55,8 @@ final class LossKernels extends Kernels {
     precis_linear_cross_entropy_args.scale(to, head.scale());
     precis_linear_cross_entropy_args.label_smoothing(to, labelSmoothing);
     precis_linear_cross_entropy_args.grad_scale(to, gradScale);
-    context.check(Precis.precis_linear_cross_entropy(handle, to));
+    count(x, head, gradients, null);
+    check("linear_cross_entropy", Precis.precis_linear_cross_entropy(begin(), to));
   }
 
   void logProbability(
@@ -74,7 +90,8 @@ final class LossKernels extends Kernels {
     put(to, precis_log_probability_args.dx$offset(), gradients.dx());
     put(to, precis_log_probability_args.dw$offset(), gradients.dw());
     precis_log_probability_args.scale(to, head.scale());
-    context.check(Precis.precis_log_probability(handle, to));
+    count(x, head, gradients, divergence == null ? null : divergence.referenceX());
+    check("log_probability", Precis.precis_log_probability(begin(), to));
   }
 
   void ppoLoss(
@@ -114,7 +131,8 @@ final class LossKernels extends Kernels {
     precis_ppo_loss_args.value_coefficient(to, coefficients.valueCoefficient());
     precis_ppo_loss_args.entropy_coefficient(to, coefficients.entropyCoefficient());
     precis_ppo_loss_args.kl_coefficient(to, coefficients.klCoefficient());
-    context.check(Precis.precis_ppo_loss(handle, to));
+    count(x, head, gradients, null);
+    check("ppo_loss", Precis.precis_ppo_loss(begin(), to));
   }
 
   void distillationLoss(
@@ -142,6 +160,7 @@ final class LossKernels extends Kernels {
     precis_distillation_loss_args.beta(to, coefficients.beta());
     precis_distillation_loss_args.divergence_weight(to, coefficients.divergenceWeight());
     precis_distillation_loss_args.label_weight(to, coefficients.labelWeight());
-    context.check(Precis.precis_distillation_loss(handle, to));
+    count(x, head, gradients, teacher.x());
+    check("distillation_loss", Precis.precis_distillation_loss(begin(), to));
   }
 }

@@ -22,6 +22,7 @@ import java.util.List;
 public final class Ops implements AutoCloseable {
   private final Context context;
   private final Arena arena = Arena.ofShared();
+  private final OpTimer timer = new OpTimer();
   private final ProductKernels products;
   private final RowKernels rows;
   private final AttentionKernels attention;
@@ -31,12 +32,12 @@ public final class Ops implements AutoCloseable {
 
   private Ops(Context context) {
     this.context = context;
-    products = new ProductKernels(context, arena);
-    rows = new RowKernels(context, arena);
-    attention = new AttentionKernels(context, arena);
-    losses = new LossKernels(context, arena);
-    sampling = new SamplingKernels(context, arena);
-    optimizers = new OptimizerKernels(context, arena);
+    products = new ProductKernels(context, timer, arena);
+    rows = new RowKernels(context, timer, arena);
+    attention = new AttentionKernels(context, timer, arena);
+    losses = new LossKernels(context, timer, arena);
+    sampling = new SamplingKernels(context, timer, arena);
+    optimizers = new OptimizerKernels(context, timer, arena);
   }
 
   /**
@@ -78,6 +79,11 @@ public final class Ops implements AutoCloseable {
   /** Returns whether the operations run on a GPU, which reaches no memory but its own. */
   public boolean onGpu() {
     return context.onGpu();
+  }
+
+  /** Returns the timer of these operations, which is off. */
+  public OpTimer timer() {
+    return timer;
   }
 
   /** Returns the instruction set of the kernels, such as {@code avx512}. */

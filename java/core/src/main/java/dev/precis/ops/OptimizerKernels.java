@@ -26,15 +26,15 @@ final class OptimizerKernels extends Kernels {
   private final MemorySegment sumOfSquares = block(precis_sum_of_squares_args.layout());
   private final MemorySegment result; // the kernel writes it, on a GPU too
 
-  OptimizerKernels(Context context, Arena arena) {
-    super(context, arena);
+  OptimizerKernels(Context context, OpTimer timer, Arena arena) {
+    super(context, timer, arena);
     result = context.allocateShared(arena, Double.BYTES);
   }
 
   double sumOfSquares(Tensor x) {
     put(sumOfSquares, precis_sum_of_squares_args.x$offset(), x);
     precis_sum_of_squares_args.result(sumOfSquares, result);
-    context.check(Precis.precis_sum_of_squares(handle, sumOfSquares));
+    check("sum_of_squares", Precis.precis_sum_of_squares(begin(), sumOfSquares));
     context.synchronize();
     return result.get(JAVA_DOUBLE, 0);
   }
@@ -53,7 +53,11 @@ final class OptimizerKernels extends Kernels {
     precis_adam_args.weight_decay(adam, settings.weightDecay());
     precis_adam_args.gradient_scale(adam, update.gradientScale());
     precis_adam_args.decoupled(adam, flag(settings.decoupled()));
-    context.check(Precis.precis_adam(handle, adam));
+    if (timer.isOn()) {
+      // Parameter, gradient and moments are read; all but the gradient are written.
+      timer.count(0, 7.0 * Float.BYTES * parameter.rows() * parameter.columns());
+    }
+    check("adam", Precis.precis_adam(begin(), adam));
   }
 
   void sgd(Tensor parameter, Tensor gradient, Tensor buffer, Update.Sgd settings, Update update) {
@@ -65,7 +69,7 @@ final class OptimizerKernels extends Kernels {
     precis_sgd_args.momentum(sgd, settings.momentum());
     precis_sgd_args.weight_decay(sgd, settings.weightDecay());
     precis_sgd_args.gradient_scale(sgd, update.gradientScale());
-    context.check(Precis.precis_sgd(handle, sgd));
+    check("sgd", Precis.precis_sgd(begin(), sgd));
   }
 
   void adafactor(
@@ -88,6 +92,6 @@ final class OptimizerKernels extends Kernels {
     precis_adafactor_args.weight_decay(adafactor, settings.weightDecay());
     precis_adafactor_args.gradient_scale(adafactor, update.gradientScale());
     precis_adafactor_args.scale_parameter(adafactor, flag(settings.scaleParameter()));
-    context.check(Precis.precis_adafactor(handle, adafactor));
+    check("adafactor", Precis.precis_adafactor(begin(), adafactor));
   }
 }

@@ -28,8 +28,8 @@ final class ProductKernels extends Kernels {
   private final MemorySegment loraSegments = precis_lora_matmul_args.segments(loraMatmul);
   private final MemorySegment weightGradient = block(precis_weight_gradient_args.layout());
 
-  ProductKernels(Context context, Arena arena) {
-    super(context, arena);
+  ProductKernels(Context context, OpTimer timer, Arena arena) {
+    super(context, timer, arena);
   }
 
   PackedMatrix pack(
@@ -58,7 +58,7 @@ final class ProductKernels extends Kernels {
   }
 
   private long packedBytes() {
-    context.check(Precis.precis_matmul_pack_size(handle, pack, packedSize));
+    check("matmul_pack_size", Precis.precis_matmul_pack_size(begin(), pack, packedSize));
     return packedSize.get(JAVA_LONG, 0);
   }
 
@@ -92,13 +92,13 @@ final class ProductKernels extends Kernels {
     }
     precis_matmul_pack_args.packed(pack, memory);
     precis_matmul_pack_args.packed_bytes(pack, memory.byteSize());
-    context.check(Precis.precis_matmul_pack(handle, pack));
+    check("matmul_pack", Precis.precis_matmul_pack(begin(), pack));
   }
 
   void transpose(PackedMatrix w, PackedMatrix out) {
     put(transpose, precis_transpose_packed_args.w$offset(), w);
     put(transpose, precis_transpose_packed_args.out$offset(), out);
-    context.check(Precis.precis_transpose_packed(handle, transpose));
+    check("transpose_packed", Precis.precis_transpose_packed(begin(), transpose));
   }
 
   void matmul(Tensor x, PackedMatrix w, Tensor y, float alpha, boolean accumulate) {
@@ -107,7 +107,10 @@ final class ProductKernels extends Kernels {
     put(matmul, precis_matmul_args.y$offset(), y);
     precis_matmul_args.alpha(matmul, alpha);
     precis_matmul_args.accumulate(matmul, flag(accumulate));
-    context.check(Precis.precis_matmul(handle, matmul));
+    if (timer.isOn()) {
+      timer.count(products(x, w), bytes(w));
+    }
+    check("matmul", Precis.precis_matmul(begin(), matmul));
   }
 
   void loraMatmul(
@@ -185,7 +188,24 @@ final class ProductKernels extends Kernels {
     precis_lora_matmul_args.row_adapter_count(loraMatmul, rows == null ? 0 : rows.count());
     precis_lora_matmul_args.alpha(loraMatmul, alpha);
     precis_lora_matmul_args.accumulate(loraMatmul, flag(accumulate));
-    context.check(Precis.precis_lora_matmul(handle, loraMatmul));
+    if (timer.isOn()) {
+      countLora(x, w, a, segments, rows);
+    }
+    check("lora_matmul", Precis.precis_lora_matmul(begin(), loraMatmul));
+  }
+
+  /** Counts the product and, unless rows have adapters of their own, the low-rank terms. */
+  private void countLora(
+      Tensor x, PackedMatrix w, PackedMatrix a, List<LoraWeights.Segment> segments, LoraRows rows) {
+    timer.count(products(x, w), bytes(w));
+    if (rows != null) {
+      return;
+    }
+    timer.count(products(x, a), 0);
+    for (LoraWeights.Segment each : segments) {
+      double outputs = each.outputEnd() - each.outputBegin();
+      timer.count(x.rows() * outputs * (each.rankEnd() - each.rankBegin()), 0);
+    }
   }
 
   void weightGradient(
@@ -196,6 +216,9 @@ final class ProductKernels extends Kernels {
     precis_weight_gradient_args.alpha(weightGradient, alpha);
     precis_weight_gradient_args.dtype(weightGradient, dtype.ordinal());
     precis_weight_gradient_args.accumulate(weightGradient, flag(accumulate));
-    context.check(Precis.precis_weight_gradient(handle, weightGradient));
+    if (timer.isOn()) {
+      timer.count((double) dy.rows() * dy.columns() * x.columns(), 0);
+    }
+    check("weight_gradient", Precis.precis_weight_gradient(begin(), weightGradient));
   }
 }

@@ -35,33 +35,33 @@ final class RowKernels extends Kernels {
   private final MemorySegment activation = block(precis_activation_args.layout());
   private final MemorySegment activationBackward = block(precis_activation_backward_args.layout());
 
-  RowKernels(Context context, Arena arena) {
-    super(context, arena);
+  RowKernels(Context context, OpTimer timer, Arena arena) {
+    super(context, timer, arena);
   }
 
   void convert(Tensor x, Tensor y) {
     put(convert, precis_convert_args.x$offset(), x);
     put(convert, precis_convert_args.y$offset(), y);
-    context.check(Precis.precis_convert(handle, convert));
+    check("convert", Precis.precis_convert(begin(), convert));
   }
 
   void add(Tensor x, float alpha, Tensor y) {
     put(add, precis_add_args.x$offset(), x);
     put(add, precis_add_args.y$offset(), y);
     precis_add_args.alpha(add, alpha);
-    context.check(Precis.precis_add(handle, add));
+    check("add", Precis.precis_add(begin(), add));
   }
 
   void addBias(Tensor y, Tensor bias) {
     put(addBias, precis_add_bias_args.y$offset(), y);
     put(addBias, precis_add_bias_args.bias$offset(), bias);
-    context.check(Precis.precis_add_bias(handle, addBias));
+    check("add_bias", Precis.precis_add_bias(begin(), addBias));
   }
 
   void biasGradient(Tensor dy, Tensor dbias) {
     put(biasGradient, precis_bias_gradient_args.dy$offset(), dy);
     put(biasGradient, precis_bias_gradient_args.dbias$offset(), dbias);
-    context.check(Precis.precis_bias_gradient(handle, biasGradient));
+    check("bias_gradient", Precis.precis_bias_gradient(begin(), biasGradient));
   }
 
   void dropout(Tensor x, Tensor y, DropoutMask mask, boolean accumulate) {
@@ -72,7 +72,7 @@ final class RowKernels extends Kernels {
     precis_dropout_args.probability(dropout, mask.probability());
     put(dropout, precis_dropout_args.dropout_rows$offset(), mask.rows());
     precis_dropout_args.accumulate(dropout, flag(accumulate));
-    context.check(Precis.precis_dropout(handle, dropout));
+    check("dropout", Precis.precis_dropout(begin(), dropout));
   }
 
   void embedding(Tensor table, Tensor ids, Tensor y, Tensor yRows) {
@@ -80,14 +80,14 @@ final class RowKernels extends Kernels {
     put(embedding, precis_embedding_args.ids$offset(), ids);
     put(embedding, precis_embedding_args.y$offset(), y);
     put(embedding, precis_embedding_args.y_rows$offset(), yRows);
-    context.check(Precis.precis_embedding(handle, embedding));
+    check("embedding", Precis.precis_embedding(begin(), embedding));
   }
 
   void embeddingBackward(Tensor ids, Tensor dy, Tensor dtable) {
     put(embeddingBackward, precis_embedding_backward_args.ids$offset(), ids);
     put(embeddingBackward, precis_embedding_backward_args.dy$offset(), dy);
     put(embeddingBackward, precis_embedding_backward_args.dtable$offset(), dtable);
-    context.check(Precis.precis_embedding_backward(handle, embeddingBackward));
+    check("embedding_backward", Precis.precis_embedding_backward(begin(), embeddingBackward));
   }
 
   void rmsNorm(Tensor x, Tensor weight, float epsilon, Tensor y) {
@@ -95,7 +95,7 @@ final class RowKernels extends Kernels {
     put(rmsNorm, precis_rms_norm_args.weight$offset(), weight);
     put(rmsNorm, precis_rms_norm_args.y$offset(), y);
     precis_rms_norm_args.epsilon(rmsNorm, epsilon);
-    context.check(Precis.precis_rms_norm(handle, rmsNorm));
+    check("rms_norm", Precis.precis_rms_norm(begin(), rmsNorm));
   }
 
   void rmsNormBackward(
@@ -113,7 +113,7 @@ final class RowKernels extends Kernels {
     put(rmsNormBackward, precis_rms_norm_backward_args.dweight$offset(), dweight);
     precis_rms_norm_backward_args.epsilon(rmsNormBackward, epsilon);
     precis_rms_norm_backward_args.accumulate(rmsNormBackward, flag(accumulate));
-    context.check(Precis.precis_rms_norm_backward(handle, rmsNormBackward));
+    check("rms_norm_backward", Precis.precis_rms_norm_backward(begin(), rmsNormBackward));
   }
 
   void layerNorm(Tensor x, Tensor weight, Tensor bias, float epsilon, Tensor y) {
@@ -122,7 +122,7 @@ final class RowKernels extends Kernels {
     put(layerNorm, precis_layer_norm_args.bias$offset(), bias);
     put(layerNorm, precis_layer_norm_args.y$offset(), y);
     precis_layer_norm_args.epsilon(layerNorm, epsilon);
-    context.check(Precis.precis_layer_norm(handle, layerNorm));
+    check("layer_norm", Precis.precis_layer_norm(begin(), layerNorm));
   }
 
   void layerNormBackward(
@@ -135,7 +135,7 @@ final class RowKernels extends Kernels {
     put(layerNormBackward, precis_layer_norm_backward_args.dbias$offset(), gradients.dbias());
     precis_layer_norm_backward_args.epsilon(layerNormBackward, epsilon);
     precis_layer_norm_backward_args.accumulate(layerNormBackward, flag(gradients.accumulate()));
-    context.check(Precis.precis_layer_norm_backward(handle, layerNormBackward));
+    check("layer_norm_backward", Precis.precis_layer_norm_backward(begin(), layerNormBackward));
   }
 
   void activation(Tensor x, Activation kind, boolean gated, Tensor y) {
@@ -143,7 +143,7 @@ final class RowKernels extends Kernels {
     put(activation, precis_activation_args.y$offset(), y);
     precis_activation_args.kind(activation, kind.ordinal());
     precis_activation_args.gated(activation, flag(gated));
-    context.check(Precis.precis_activation(handle, activation));
+    check("activation", Precis.precis_activation(begin(), activation));
   }
 
   void activationBackward(Tensor x, Activation kind, boolean gated, Tensor dy, Tensor dx) {
@@ -152,6 +152,6 @@ final class RowKernels extends Kernels {
     put(activationBackward, precis_activation_backward_args.dx$offset(), dx);
     precis_activation_backward_args.kind(activationBackward, kind.ordinal());
     precis_activation_backward_args.gated(activationBackward, flag(gated));
-    context.check(Precis.precis_activation_backward(handle, activationBackward));
+    check("activation_backward", Precis.precis_activation_backward(begin(), activationBackward));
   }
 }

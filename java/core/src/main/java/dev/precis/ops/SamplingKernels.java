@@ -18,28 +18,28 @@ final class SamplingKernels extends Kernels {
   private final MemorySegment process = block(precis_process_logits_args.layout());
   private final MemorySegment sample = block(precis_sample_args.layout());
 
-  SamplingKernels(Context context, Arena arena) {
-    super(context, arena);
+  SamplingKernels(Context context, OpTimer timer, Arena arena) {
+    super(context, timer, arena);
   }
 
   void softmax(Tensor x, Tensor y, boolean logarithm) {
     put(softmax, precis_softmax_args.x$offset(), x);
     put(softmax, precis_softmax_args.y$offset(), y);
     precis_softmax_args.logarithm(softmax, flag(logarithm));
-    context.check(Precis.precis_softmax(handle, softmax));
+    check("softmax", Precis.precis_softmax(begin(), softmax));
   }
 
   void topK(Tensor x, Tensor values, Tensor indices) {
     put(topK, precis_top_k_args.x$offset(), x);
     put(topK, precis_top_k_args.values$offset(), values);
     put(topK, precis_top_k_args.indices$offset(), indices);
-    context.check(Precis.precis_top_k(handle, topK));
+    check("top_k", Precis.precis_top_k(begin(), topK));
   }
 
   void processLogits(Tensor scores, LogitRules rules) {
     put(process, precis_process_logits_args.scores$offset(), scores);
     putRules(precis_process_logits_args.rules(process), rules);
-    context.check(Precis.precis_process_logits(handle, process));
+    check("process_logits", Precis.precis_process_logits(begin(), process));
   }
 
   void greedy(
@@ -116,7 +116,7 @@ final class SamplingKernels extends Kernels {
   private void run(Tensor logits, LogitRules rules) {
     put(sample, precis_sample_args.logits$offset(), logits);
     putRules(precis_sample_args.rules(sample), rules);
-    context.check(Precis.precis_sample(handle, sample));
+    check("sample", Precis.precis_sample(begin(), sample));
   }
 
   private static void putRules(MemorySegment to, LogitRules rules) {

@@ -189,9 +189,21 @@ public final class Tape {
 
   /** Adds a backward step. */
   public void record(Runnable backward) {
-    if (recording) {
-      steps.add(backward);
+    if (!recording) {
+      return;
     }
+    OpTimer timer = ops.timer();
+    if (!timer.isOn()) {
+      steps.add(backward);
+      return;
+    }
+    OpTimer.Section section = timer.section();
+    steps.add(
+        () -> {
+          OpTimer.Section before = timer.enter(section);
+          backward.run();
+          timer.enter(before);
+        });
   }
 
   /**

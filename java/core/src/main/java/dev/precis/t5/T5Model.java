@@ -4,6 +4,7 @@ import dev.precis.io.InvalidInputException;
 import dev.precis.ops.Attention;
 import dev.precis.ops.LogProbabilities;
 import dev.precis.ops.LogitHead;
+import dev.precis.ops.OpTimer;
 import dev.precis.ops.Ops;
 import dev.precis.ops.Tape;
 import dev.precis.ops.Variable;
@@ -99,7 +100,9 @@ public final class T5Model {
 
   /** Computes {@code logits = scale hidden lm_head'}; hidden (M, dModel), logits (M, vocab). */
   public void logits(Tensor hidden, Tensor logits) {
+    OpTimer.Section before = ops.timer().enter(OpTimer.Section.HEAD);
     weights.lmHead().scaled(ops, hidden, logits, config.outputScale());
+    ops.timer().enter(before);
   }
 
   /**
@@ -257,6 +260,16 @@ public final class T5Model {
    */
   public void admit(
       Encoded encoded, int[] sequences, DecoderCache cache, int[] firsts, Workspace workspace) {
+    OpTimer.Section before = ops.timer().enter(OpTimer.Section.ENCODER);
+    try {
+      admitAll(encoded, sequences, cache, firsts, workspace);
+    } finally {
+      ops.timer().enter(before);
+    }
+  }
+
+  private void admitAll(
+      Encoded encoded, int[] sequences, DecoderCache cache, int[] firsts, Workspace workspace) {
     if (!ops.onGpu()) {
       for (int i = 0; i < sequences.length; i++) {
         admit(encoded, sequences[i], cache, firsts[i], workspace);
@@ -385,6 +398,15 @@ public final class T5Model {
    * @param workspace temporary memory, released again
    */
   public void step(DecoderCache cache, Rows rows, Tensor logits, Workspace workspace) {
+    OpTimer.Section before = ops.timer().enter(OpTimer.Section.STEP);
+    try {
+      run(cache, rows, logits, workspace);
+    } finally {
+      ops.timer().enter(before);
+    }
+  }
+
+  private void run(DecoderCache cache, Rows rows, Tensor logits, Workspace workspace) {
     Workspace.Mark mark = workspace.mark();
     Tape tape = Tape.inference(ops, workspace);
     Attention.CacheRows selfRows =

@@ -2,6 +2,7 @@ package dev.precis.t5;
 
 import dev.precis.layers.Linear;
 import dev.precis.ops.Attention;
+import dev.precis.ops.OpTimer;
 import dev.precis.ops.Tape;
 import dev.precis.ops.Variable;
 import dev.precis.ops.Weight;
@@ -11,6 +12,7 @@ import dev.precis.tensor.Ragged;
 import dev.precis.tensor.Tensor;
 import dev.precis.tensor.Workspace;
 import java.util.List;
+import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
 
 /**
@@ -91,15 +93,19 @@ final class T5Stack {
   /** Runs the encoder; returns (tokens, dModel), normalized. */
   Variable encode(Tape tape, Ragged source) {
     T5Weights.Stack stack = weights.encoder();
-    return run(
+    return in(
+        OpTimer.Section.ENCODER,
         tape,
-        stack,
-        source,
-        weights.prompt(),
-        (layer, scratch) ->
-            List.of(
-                x -> selfAttention(tape, layer, x, source, bidirectional, scratch),
-                x -> feedForward(tape, layer, x, scratch)));
+        () ->
+            run(
+                tape,
+                stack,
+                source,
+                weights.prompt(),
+                (layer, scratch) ->
+                    List.of(
+                        x -> selfAttention(tape, layer, x, source, bidirectional, scratch),
+                        x -> feedForward(tape, layer, x, scratch))));
   }
 
   /**
@@ -112,16 +118,33 @@ final class T5Stack {
     T5Weights.Stack stack = weights.decoder();
     Ragged readers = target.grouped(source.sequences(), tape.workspace());
     Tensor sourceRows = tape.dropoutRows(source);
-    return run(
+    return in(
+        OpTimer.Section.DECODER,
         tape,
-        stack,
-        target,
-        null,
-        (layer, scratch) ->
-            List.of(
-                x -> selfAttention(tape, layer, x, target, causal, scratch),
-                x -> crossAttention(tape, layer, x, encoded, sourceRows, readers, source, scratch),
-                x -> feedForward(tape, layer, x, scratch)));
+        () ->
+            run(
+                tape,
+                stack,
+                target,
+                null,
+                (layer, scratch) ->
+                    List.of(
+                        x -> selfAttention(tape, layer, x, target, causal, scratch),
+                        x ->
+                            crossAttention(
+                                tape, layer, x, encoded, sourceRows, readers, source, scratch),
+                        x -> feedForward(tape, layer, x, scratch))));
+  }
+
+  /** Computes something whose operations belong to a section. */
+  static Variable in(OpTimer.Section section, Tape tape, Supplier<Variable> work) {
+    OpTimer timer = tape.ops().timer();
+    OpTimer.Section before = timer.enter(section);
+    try {
+      return work.get();
+    } finally {
+      timer.enter(before);
+    }
   }
 
   /** Makes the sublayers of a layer. */
@@ -217,7 +240,13 @@ final class T5Stack {
     Variable normed = norm(tape, x, layer.crossNorm(), layer.crossQuery(), scratch);
     Variable query = product(tape, layer.crossQuery(), normed);
     Variable keyValue =
-        tape.withDropoutRows(sourceRows, () -> product(tape, layer.crossKeyValue(), encoded));
+        tape.withDropoutRows(
+            sourceRows,
+            () ->
+                in(
+                    OpTimer.Section.ENCODER,
+                    tape,
+                    () -> product(tape, layer.crossKeyValue(), encoded)));
     Variable mixed =
         tape.crossAttention(query, keyValue, shape(tape, bidirectional, null, readers, source));
     return addTo(tape, layer.crossOut(), mixed, x);

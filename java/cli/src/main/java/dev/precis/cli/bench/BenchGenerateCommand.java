@@ -22,7 +22,7 @@ import tools.jackson.databind.node.ObjectNode;
       "",
       "Examples:",
       "  precis bench generate --model google/flan-t5-base --dtype bfloat16 --batch 1",
-      "  precis bench generate --model google/flan-t5-base --dtype int8 --repeats 5"
+      "  precis bench generate --size base --dtype int8 --repeats 5   (random weights)"
     })
 public final class BenchGenerateCommand extends BaseCommand {
   @Mixin private BenchOptions bench = new BenchOptions();
@@ -32,7 +32,8 @@ public final class BenchGenerateCommand extends BaseCommand {
   public Integer call() {
     bench.check(this);
     int newTokens = length.newTokens(this);
-    try (T5 t5 = T5.load(bench.model().folder(this), common().loadOptions())) {
+    try (BenchModel.Folder model = bench.model().open(this);
+        T5 t5 = T5.load(model.path(), common().loadOptions())) {
       List<int[]> sources = bench.randomSources(common().seed(), t5.config().vocabSize());
       GenerationOptions options =
           GenerationOptions.builder()

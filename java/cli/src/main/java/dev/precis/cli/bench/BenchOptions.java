@@ -1,7 +1,6 @@
 package dev.precis.cli.bench;
 
 import dev.precis.cli.common.BaseCommand;
-import dev.precis.cli.options.ModelOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
@@ -13,7 +12,7 @@ final class BenchOptions {
   private static final int FIRST_ID = 3;
   private static final int LAST_ID = 31999;
 
-  @Mixin private ModelOption model = new ModelOption();
+  @Mixin private BenchModel model = new BenchModel();
 
   @Option(
       names = "--batch",
@@ -22,19 +21,38 @@ final class BenchOptions {
       description = "Sequences in the batch (default: ${DEFAULT-VALUE}).")
   private int batch;
 
-  @Option(
-      names = "--source",
-      paramLabel = "N",
-      defaultValue = "256",
-      description = "Source tokens of each sequence (default: ${DEFAULT-VALUE}).")
-  private int source;
+  @Mixin private SourceTokens source = new SourceTokens();
+  @Mixin private Repeats repeats = new Repeats();
 
-  @Option(
-      names = "--repeats",
-      paramLabel = "N",
-      defaultValue = "3",
-      description = "Timed runs, after one to warm up (default: ${DEFAULT-VALUE}).")
-  private int repeats;
+  /** {@code --source}: how long the sources are. */
+  static final class SourceTokens {
+    @Option(
+        names = "--source",
+        paramLabel = "N",
+        defaultValue = "256",
+        description = "Source tokens of each sequence (default: ${DEFAULT-VALUE}).")
+    private int source;
+
+    int source(BaseCommand command) {
+      command.requireAtLeast(1, "--source", source);
+      return source;
+    }
+  }
+
+  /** {@code --repeats}: how many runs are timed. */
+  static final class Repeats {
+    @Option(
+        names = "--repeats",
+        paramLabel = "N",
+        defaultValue = "3",
+        description = "Timed runs, after one to warm up (default: ${DEFAULT-VALUE}).")
+    private int repeats;
+
+    int repeats(BaseCommand command) {
+      command.requireAtLeast(1, "--repeats", repeats);
+      return repeats;
+    }
+  }
 
   /** {@code --new}: how many tokens are generated. */
   static final class NewTokens {
@@ -51,7 +69,7 @@ final class BenchOptions {
     }
   }
 
-  ModelOption model() {
+  BenchModel model() {
     return model;
   }
 
@@ -60,17 +78,17 @@ final class BenchOptions {
   }
 
   int source() {
-    return source;
+    return source.source;
   }
 
   int repeats() {
-    return repeats;
+    return repeats.repeats;
   }
 
   void check(BaseCommand command) {
     command.requireAtLeast(1, "--batch", batch);
-    command.requireAtLeast(1, "--source", source);
-    command.requireAtLeast(1, "--repeats", repeats);
+    source.source(command);
+    repeats.repeats(command);
   }
 
   /** Random token ids of a vocabulary. */
@@ -81,6 +99,11 @@ final class BenchOptions {
 
   /** A batch of random sources. */
   List<int[]> randomSources(long seed, int vocabulary) {
+    return randomSources(seed, vocabulary, batch, source());
+  }
+
+  /** Random sources of equal length. */
+  static List<int[]> randomSources(long seed, int vocabulary, int batch, int source) {
     Random random = new Random(seed);
     List<int[]> sources = new ArrayList<>();
     for (int i = 0; i < batch; i++) {

@@ -71,9 +71,10 @@ public final class BenchPpoCommand extends BaseCommand {
             .loss(loss -> loss.entropyCoefficient(0.01f))
             .seed(common().seed())
             .build();
-    try (TrainableT5 t5 =
+    try (BenchModel.Folder model = bench.model().open(this);
+        TrainableT5 t5 =
             TrainableT5.lora(
-                bench.model().folder(this),
+                model.path(),
                 lora.config(),
                 common().trainingType(),
                 0,

@@ -34,7 +34,7 @@ import tools.jackson.databind.node.ObjectNode;
     },
     footer = {
       "",
-      "Example:",
+      "Examples:",
       "  precis bench sft --model google/flan-t5-base --dtype bfloat16 --rank 32",
       "  precis bench sft --model google/flan-t5-base --dtype bfloat16 \\",
       "      --lengths lengths.json --max-tokens-per-batch 2048"
@@ -83,9 +83,10 @@ public final class BenchSftCommand extends BaseCommand {
         lengths == null
             ? Collections.nCopies(bench.batch(), new ExampleLengths(bench.source(), target))
             : ExampleLengths.read(lengths, count);
-    try (TrainableT5 t5 =
+    try (BenchModel.Folder model = bench.model().open(this);
+        TrainableT5 t5 =
             TrainableT5.lora(
-                bench.model().folder(this),
+                model.path(),
                 lora.config(),
                 common().trainingType(),
                 Float.NaN,
