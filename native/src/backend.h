@@ -18,6 +18,7 @@ namespace precis {
   X(attention_backward)       \
   X(attention_decode)         \
   X(convert)                  \
+  X(disentangled_attention)   \
   X(matmul_pack)              \
   X(transpose_packed)         \
   X(matmul)                   \
