@@ -131,7 +131,7 @@ typedef struct precis_context_info {
   char cublaslt_error[512]; /* the reason why it could not be loaded */
 } precis_context_info;
 
-#define PRECIS_ABI_VERSION 11
+#define PRECIS_ABI_VERSION 12
 
 PRECIS_API precis_status precis_context_create(const precis_context_args* args,
                                                precis_context** context);
@@ -674,6 +674,34 @@ typedef struct precis_attention_decode_args {
 
 PRECIS_API precis_status precis_attention_decode(precis_context* context,
                                                  const precis_attention_decode_args* args);
+
+/*
+ * Attention within whole sequences with relative positions as vectors (He et al. 2021, DeBERTa's
+ * disentangled attention), without gradients:
+ *   score[i, j, h] = scale (q[i, h] . k[j, h] + q[i, h] . position_keys[r, h]
+ *                           + k[j, h] . position_queries[r, h])
+ *   out[i, h] = sum_j softmax_j(score[i, j, h]) v[j, h]
+ * r = min(max(i - j, -reach), reach) + reach. q, k, v, out (N, heads x head_dim): the rows of all
+ * sequences, one behind the other; i and j are of the same sequence. position_keys and
+ * position_queries (2 reach + 1, heads x head_dim) have q's type; either is optional, and its term
+ * is 0 without it.
+ */
+typedef struct precis_disentangled_attention_args {
+  precis_tensor q; /* float32 or bfloat16; k and v likewise */
+  precis_tensor k;
+  precis_tensor v;
+  precis_tensor out; /* float32 or bfloat16 */
+  precis_tensor position_keys;
+  precis_tensor position_queries;
+  const int32_t* offsets; /* sequences + 1, from 0, ascending */
+  int32_t sequences;
+  int32_t heads;
+  float scale;
+  int32_t reserved;
+} precis_disentangled_attention_args;
+
+PRECIS_API precis_status precis_disentangled_attention(
+    precis_context* context, const precis_disentangled_attention_args* args);
 
 /* ------------------------------------------------------------------ sampling */
 

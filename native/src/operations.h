@@ -8,6 +8,7 @@
   X(attention_backward)       \
   X(attention_decode)         \
   X(convert)                  \
+  X(disentangled_attention)   \
   X(matmul_pack)              \
   X(transpose_packed)         \
   X(matmul)                   \

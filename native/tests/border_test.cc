@@ -356,6 +356,19 @@ void describe(Call<precis_attention_backward_args>& c) {
   c.output("dbias", c.args.dbias, PRECIS_FLOAT32, {8, 2}).absent();
 }
 
+void describe(Call<precis_disentangled_attention_args>& c) {
+  c.input("q", c.args.q, PRECIS_FLOAT32, {4, 16}).allow(kFloats);
+  c.input("k", c.args.k, PRECIS_FLOAT32, {4, 16});
+  c.input("v", c.args.v, PRECIS_FLOAT32, {4, 16});
+  c.output("out", c.args.out, PRECIS_FLOAT32, {4, 16}).allow(kFloats);
+  c.input("position_keys", c.args.position_keys, PRECIS_FLOAT32, {5, 16}).absent();
+  c.input("position_queries", c.args.position_queries, PRECIS_FLOAT32, {5, 16}).absent();
+  c.array("offsets", c.args.offsets, {0, 1, 4});
+  c.args.sequences = 2;
+  c.args.heads = 2;
+  c.args.scale = 1;
+}
+
 void describe(Call<precis_attention_decode_args>& c) {
   c.input("q", c.args.q, PRECIS_FLOAT32, {2, 16}).allow(kFloats);
   c.input("k_new", c.args.k_new, PRECIS_FLOAT32, {2, 16}).absent();

@@ -11,6 +11,7 @@
 #include "ops/attention_decode.h"
 #include "ops/bias_gradient.h"
 #include "ops/convert.h"
+#include "ops/disentangled_attention.h"
 #include "ops/distillation_loss.h"
 #include "ops/dropout.h"
 #include "ops/embedding.h"

@@ -3,24 +3,6 @@
 #include "random/dropout_mask.h"
 
 namespace precis {
-namespace {
-
-// Offsets of sequences that together are the rows of t.
-void check_offsets(const Check& check, const char* name, const int32_t* offsets, int32_t sequences,
-                   const char* tensor, const precis_tensor& t) {
-  check.that(offsets != nullptr, name, " is NULL");
-  check.array(name, offsets, int64_t{sequences} + 1);
-  check.that(offsets[0] == 0, name, "[0] is ", offsets[0], ", not 0");
-  for (int32_t s = 0; s < sequences; s++) {
-    check.that(offsets[s] <= offsets[s + 1], name, "[", s + 1, "] is ", offsets[s + 1],
-               ", less than the ", offsets[s], " before it");
-  }
-  check.that(offsets[sequences] == rows(t), name, " ends with ", offsets[sequences], ", but ",
-             tensor, " has ", rows(t), " rows");
-}
-
-}  // namespace
-
 void check_attention(const Check& check, const precis_attention_args& a) {
   check.tensor("q", a.q, 2, kFloats);
   check.tensor("k", a.k, 2, Dtypes(a.q.dtype));

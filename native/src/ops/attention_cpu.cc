@@ -26,14 +26,13 @@ namespace {
 constexpr int kBlock = 4 * kRows;  // queries of a block
 constexpr float kMinusInfinity = -__builtin_inff();
 
-// The operands and results of a tile.
-struct Tile {
+// The operands of a tile of scores.
+struct ScoreTile {
   const float* a;
   int64_t a_stride;
   const float* b;
   int64_t b_stride;
   int64_t steps;
-  // Scores.
   float* scores;
   int64_t score_stride;
   const float* bias;  // of the tile's first score; that of the next row lies one before
@@ -42,15 +41,10 @@ struct Tile {
   int64_t visible;  // columns of the tile's first row that count: may exceed the tile
   int64_t growth;   // how many more those of the next row are
   int64_t most;     // and where that ends
-  // Results.
-  const float* scale_rows;
-  void* out;
-  int64_t out_stride;
-  int64_t out_columns;
 };
 
 template <class Op, int R, int N>
-void score_tile(const Tile& t) {
+void score_tile(const ScoreTile& t) {
   Vec c[R][N];
 #pragma GCC unroll 8
   for (int r = 0; r < R; r++) {
@@ -79,31 +73,9 @@ void score_tile(const Tile& t) {
   }
 }
 
-template <class Op, class Y, int R, int N>
-void value_tile(const Tile& t) {
-  Vec c[R][N];
-#pragma GCC unroll 8
-  for (int r = 0; r < R; r++) {
-#pragma GCC unroll 8
-    for (int n = 0; n < N; n++) c[r][n] = Vec::zero();
-  }
-  multiply<Op, R, N>(t.a, t.a_stride, t.b, t.b_stride, t.steps, c);
-#pragma GCC unroll 8
-  for (int r = 0; r < R; r++) {
-    Y* y = static_cast<Y*>(t.out) + r * t.out_stride;
-    const Vec scale = Vec::set1(t.scale_rows[r]);
-#pragma GCC unroll 8
-    for (int n = 0; n < N; n++) {
-      const Vec value = c[r][n] * scale;
-      const int64_t left = t.out_columns - n * W;
-      left >= W ? value.store(y + n * W) : value.store(y + n * W, static_cast<int>(left));
-    }
-  }
-}
-
 // Picks the instance for a number of rows in [1, kRows] and of vectors in [1, kVecs].
 template <class Op, int R = kRows, int N = kVecs>
-void score_tile_of(int64_t rows, int64_t vecs, const Tile& t) {
+void score_tile_of(int64_t rows, int64_t vecs, const ScoreTile& t) {
   if constexpr (R > 1) {
     if (rows < R) return score_tile_of<Op, R - 1, N>(rows, vecs, t);
   }
@@ -111,16 +83,6 @@ void score_tile_of(int64_t rows, int64_t vecs, const Tile& t) {
     if (vecs < N) return score_tile_of<Op, R, N - 1>(rows, vecs, t);
   }
   score_tile<Op, R, N>(t);
-}
-template <class Op, class Y, int R = kRows, int N = kVecs>
-void value_tile_of(int64_t rows, int64_t vecs, const Tile& t) {
-  if constexpr (R > 1) {
-    if (rows < R) return value_tile_of<Op, Y, R - 1, N>(rows, vecs, t);
-  }
-  if constexpr (N > 1) {
-    if (vecs < N) return value_tile_of<Op, Y, R, N - 1>(rows, vecs, t);
-  }
-  value_tile<Op, Y, R, N>(t);
 }
 
 // The layout of a thread's slice of scratch memory, in words.
@@ -195,32 +157,11 @@ class Attention {
   }
   void pack(int32_t s, int64_t h, float* scratch) const {
     const int64_t n = keys(s);
-    // Keys: tiles of kTile keys, in each of which a step is one word of every key.
     const X* k = row<const X>(a_.k, a_.key_offsets[s]) + h * head_dim_;
-    float* to = scratch + layout_.keys;
-    for (int64_t j = 0; j < n; j += W) {
-      float* tile = to + j / kTile * kTile * words_ + j % kTile;
-      for (int64_t d = 0; d < words_; d += W) {
-        Vec m[W];
-        for (int i = 0; i < W; i++) {
-          m[i] = j + i < n ? Op::load(k + (j + i) * row_stride(a_.k) + d * Op::kPerWord,
-                                      head_dim_ - d * Op::kPerWord)
-                           : Vec::zero();
-        }
-        transpose(m);
-        for (int i = 0; i < W && d + i < words_; i++) m[i].store(tile + (d + i) * kTile);
-      }
-    }
-    // Values: a step is one word, kPerWord keys, of every dimension.
+    const auto key = [&](int64_t j) { return k + j * row_stride(a_.k); };
+    pack_row_tiles<Op>(n, head_dim_, words_, key, scratch + layout_.keys);
     const X* v = row<const X>(a_.v, a_.key_offsets[s]) + h * head_dim_;
-    to = scratch + layout_.values;
-    for (int64_t j = 0; j < n; j += Op::kPerWord, to += width_) {
-      const X* v0 = v + j * row_stride(a_.v);
-      const X* v1 = j + 1 < n ? v0 + row_stride(a_.v) : nullptr;
-      for (int64_t d = 0; d < head_dim_; d += W) {
-        Op::load_rows(v0 + d, v1 != nullptr ? v1 + d : nullptr, head_dim_ - d).store(to + d);
-      }
-    }
+    pack_values<Op>(n, head_dim_, width_, v, row_stride(a_.v), scratch + layout_.values);
     const int64_t first = 1 - queries(s);
     fill_relative_bias(bias_, h, first, keys(s) - first + kTile, scratch + layout_.bias);
   }
@@ -236,17 +177,10 @@ class Attention {
 
     for (int64_t i = 0; i < count; i++) {
       const X* x = row<const X>(a_.q, a_.query_offsets[s] + first + i) + h * head_dim_;
-      for (int64_t d = 0; d < words_; d += W) {
-        const Vec words = Op::load(x + d * Op::kPerWord, head_dim_ - d * Op::kPerWord);
-        if (d + W <= words_) {
-          words.store(q + i * words_ + d);
-        } else {
-          words.store(q + i * words_ + d, static_cast<int>(words_ - d));
-        }
-      }
+      pack_words<Op>(x, head_dim_, words_, q + i * words_);
       Vec::set1(kMinusInfinity).store(largest + i * W);
     }
-    Tile t = {};
+    ScoreTile t = {};
     t.a_stride = words_;
     t.b_stride = kTile;
     t.steps = words_;
@@ -270,9 +204,10 @@ class Attention {
         score_tile_of<Op>(rows, (min(columns, kTile) + W - 1) / W, t);
       }
     }
-    t.a_stride = score_stride;
-    t.b_stride = width_;
-    t.out_stride = row_stride(a_.out);
+    ValueTile out = {};
+    out.weight_stride = score_stride;
+    out.value_stride = width_;
+    out.out_stride = row_stride(a_.out);
     for (int64_t i = 0; i < count; i += kRows) {
       const int64_t rows = min(kRows, count - i);
       const int64_t columns = visible(s, first + i + rows - 1);
@@ -291,14 +226,14 @@ class Attention {
           drop(a_.query_offsets[s] + first + r, h, round_up(columns, W), weights);
         }
       }
-      t.a = scores + i * score_stride;
-      t.steps = (columns + Op::kPerWord - 1) / Op::kPerWord;
-      t.scale_rows = inverse + i;
+      out.weights = scores + i * score_stride;
+      out.steps = (columns + Op::kPerWord - 1) / Op::kPerWord;
+      out.scale_rows = inverse + i;
       for (int64_t d = 0; d < head_dim_; d += kTile) {
-        t.b = scratch + layout_.values + d;
-        t.out_columns = head_dim_ - d;
-        t.out = row<Y>(a_.out, a_.query_offsets[s] + first + i) + h * head_dim_ + d;
-        value_tile_of<Op, Y>(rows, (min(head_dim_ - d, kTile) + W - 1) / W, t);
+        out.values = scratch + layout_.values + d;
+        out.out_columns = head_dim_ - d;
+        out.out = row<Y>(a_.out, a_.query_offsets[s] + first + i) + h * head_dim_ + d;
+        value_tile_of<Op, Y>(rows, (min(head_dim_ - d, kTile) + W - 1) / W, out);
       }
     }
   }

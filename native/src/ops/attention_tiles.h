@@ -97,6 +97,94 @@ void transpose(Vec (&m)[W]) {
 #endif
 }
 
+// Packs n rows as the columns of a right operand: tiles of kTile rows, in each of which a step is
+// one word of every row. row_of(i) points to row i, which has head_dim elements.
+template <class Op, class RowOf>
+void pack_row_tiles(int64_t n, int64_t head_dim, int64_t words, const RowOf& row_of, float* to) {
+  for (int64_t j = 0; j < n; j += W) {
+    float* tile = to + j / kTile * kTile * words + j % kTile;
+    for (int64_t d = 0; d < words; d += W) {
+      Vec m[W];
+      for (int i = 0; i < W; i++) {
+        m[i] = j + i < n ? Op::load(row_of(j + i) + d * Op::kPerWord, head_dim - d * Op::kPerWord)
+                         : Vec::zero();
+      }
+      transpose(m);
+      for (int i = 0; i < W && d + i < words; i++) m[i].store(tile + (d + i) * kTile);
+    }
+  }
+}
+
+// Packs n rows as the steps of a right operand: a step is one word, kPerWord rows, of every
+// dimension, and takes width floats, head_dim rounded up to whole vectors.
+template <class Op, class X>
+void pack_values(int64_t n, int64_t head_dim, int64_t width, const X* from, int64_t stride,
+                 float* to) {
+  for (int64_t j = 0; j < n; j += Op::kPerWord, to += width) {
+    const X* x0 = from + j * stride;
+    const X* x1 = j + 1 < n ? x0 + stride : nullptr;
+    for (int64_t d = 0; d < head_dim; d += W) {
+      Op::load_rows(x0 + d, x1 != nullptr ? x1 + d : nullptr, head_dim - d).store(to + d);
+    }
+  }
+}
+
+// Packs one row of a left operand.
+template <class Op, class X>
+void pack_words(const X* x, int64_t head_dim, int64_t words, float* to) {
+  for (int64_t d = 0; d < words; d += W) {
+    const Vec v = Op::load(x + d * Op::kPerWord, head_dim - d * Op::kPerWord);
+    d + W <= words ? v.store(to + d) : v.store(to + d, static_cast<int>(words - d));
+  }
+}
+
+// The product of weights and values, each row of which is scaled.
+struct ValueTile {
+  const float* weights;
+  int64_t weight_stride;
+  const float* values;
+  int64_t value_stride;
+  int64_t steps;
+  const float* scale_rows;
+  void* out;
+  int64_t out_stride;
+  int64_t out_columns;
+};
+
+template <class Op, class Y, int R, int N>
+void value_tile(const ValueTile& t) {
+  Vec c[R][N];
+#pragma GCC unroll 8
+  for (int r = 0; r < R; r++) {
+#pragma GCC unroll 8
+    for (int n = 0; n < N; n++) c[r][n] = Vec::zero();
+  }
+  multiply<Op, R, N>(t.weights, t.weight_stride, t.values, t.value_stride, t.steps, c);
+#pragma GCC unroll 8
+  for (int r = 0; r < R; r++) {
+    Y* y = static_cast<Y*>(t.out) + r * t.out_stride;
+    const Vec scale = Vec::set1(t.scale_rows[r]);
+#pragma GCC unroll 8
+    for (int n = 0; n < N; n++) {
+      const Vec value = c[r][n] * scale;
+      const int64_t left = t.out_columns - n * W;
+      left >= W ? value.store(y + n * W) : value.store(y + n * W, static_cast<int>(left));
+    }
+  }
+}
+
+// Picks the instance for a number of rows in [1, kRows] and of vectors in [1, kVecs].
+template <class Op, class Y, int R = kRows, int N = kVecs>
+void value_tile_of(int64_t rows, int64_t vecs, const ValueTile& t) {
+  if constexpr (R > 1) {
+    if (rows < R) return value_tile_of<Op, Y, R - 1, N>(rows, vecs, t);
+  }
+  if constexpr (N > 1) {
+    if (vecs < N) return value_tile_of<Op, Y, R, N - 1>(rows, vecs, t);
+  }
+  value_tile<Op, Y, R, N>(t);
+}
+
 }  // namespace
 }  // namespace PRECIS_ISA
 }  // namespace precis

@@ -12,10 +12,11 @@ import json
 import pathlib
 
 import torch
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerFast
-from transformers import BertConfig, DistilBertConfig, ElectraConfig, XLMRobertaConfig
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, DebertaV2Tokenizer, PreTrainedTokenizerFast
+from transformers import BertConfig, DebertaV2Config, DistilBertConfig, ElectraConfig, XLMRobertaConfig
 from transformers import T5Config, T5ForConditionalGeneration, T5ForTokenClassification
+from transformers.models.deberta_v2.modeling_deberta_v2 import make_log_bucket_position
 
 HERE = pathlib.Path(__file__).parent
 TEXTS = [
@@ -74,8 +75,15 @@ def golden(folder):
         types = row.get("token_type_ids") or [0] * len(row["input_ids"])
         if model.config.model_type not in ("distilbert", "roberta", "xlm-roberta"):
             inputs["token_type_ids"] = torch.tensor([types])
+        if model.config.model_type == "deberta-v2":  # in a batch that has padding behind the shorter row
+            inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
+            n = len(row["input_ids"])
+            width = min(2 * n, MAX_LENGTH)
+            inputs = {key: torch.cat([value.repeat(1, 2)[:, :width],
+                                      torch.nn.functional.pad(value, (0, width - n))])
+                      for key, value in inputs.items()}
         with torch.no_grad():
-            logits = model(**inputs).logits[0].tolist()
+            logits = model(**inputs).logits[-1].tolist()
         decoded = tokenizer.decode(row["input_ids"], skip_special_tokens=True)
         rows.append({"first": first, "second": second, "ids": row["input_ids"], "types": types,
                      "logits": logits, "decoded": decoded})
@@ -135,8 +143,115 @@ def judges():
     text(HERE, "judges.json", json.dumps({"pairs": JUDGED, "prompts": rows}, indent=1) + "\n")
 
 
+# As microsoft/deberta-v3 has it, and what else a checkpoint may have. Sequences are longer than the buckets.
+DEBERTA = {
+    "deberta-v3-tiny": dict(pos_att_type=["p2c", "c2p"], share_att_key=True, position_buckets=12,
+                            max_relative_positions=-1, norm_rel_ebd="layer_norm", position_biased_input=False,
+                            type_vocab_size=0),
+    "deberta-c2p-tiny": dict(pos_att_type=["c2p"], share_att_key=False, position_buckets=9, max_relative_positions=20,
+                             norm_rel_ebd="none", position_biased_input=True, type_vocab_size=2, hidden_size=21,
+                             num_attention_heads=3),
+    "deberta-p2c-tiny": dict(pos_att_type="p2c", share_att_key=False, position_buckets=-1, max_relative_positions=11,
+                             norm_rel_ebd="layer_norm", position_biased_input=False, type_vocab_size=2),
+    "deberta-both-tiny": dict(pos_att_type="p2c|c2p", share_att_key=False, position_buckets=4,
+                              max_relative_positions=64, norm_rel_ebd="layer_norm", position_biased_input=True,
+                              type_vocab_size=0),
+}
+
+
+def deberta(labels):
+    """Tokenizers of each kind that DeBERTa's folders have: of transformers 4, with and without do_lower_case and
+    split_by_punct, and of transformers 5."""
+    pieces = [("[PAD]", 0.0), ("[CLS]", 0.0), ("[SEP]", 0.0), ("[UNK]", 0.0)]
+    pieces += [("\u2581" + w, -3.0 - i / 8) for i, w in enumerate(WORDS) if "#" not in w]
+    pieces += [("\u2581", -4.0)] + [(c, -6.0 - i / 8) for i, c in enumerate(LETTERS + "ABH.,!?'")]
+    for i, (name, sizes) in enumerate(DEBERTA.items()):
+        config = dict(vocab_size=len(pieces) + 1, hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
+                      intermediate_size=24, max_position_embeddings=MAX_LENGTH, relative_attention=True,
+                      pooler_hidden_act="gelu", pad_token_id=0, **labels)
+        folder = save(name, DebertaV2Config(**{**config, **sizes, "pooler_hidden_size": sizes.get("hidden_size", 16)}),
+                      6 + i)
+        if name == "deberta-both-tiny":
+            tokenizer = DebertaV2Tokenizer(vocab=pieces, unk_id=3, model_max_length=MAX_LENGTH, split_by_punct=True,
+                                           do_lower_case=True)
+            tokenizer.save_pretrained(folder)
+            continue
+        lower = name == "deberta-c2p-tiny"
+        unigram = Tokenizer(models.Unigram(pieces, unk_id=3))
+        unigram.normalizer = normalizers.Sequence(
+            [normalizers.Lowercase()] * lower
+            + [normalizers.Strip(), normalizers.NFKC(), normalizers.Replace(Regex(" {2,}"), " ")])
+        unigram.pre_tokenizer = pre_tokenizers.Sequence(
+            [pre_tokenizers.Punctuation(behavior="isolated")] * lower
+            + [pre_tokenizers.Metaspace(replacement="\u2581", prepend_scheme="always")])
+        unigram.decoder = decoders.Metaspace(replacement="\u2581", prepend_scheme="always")
+        unigram.post_processor = processors.TemplateProcessing(
+            single="[CLS]:0 $A:0 [SEP]:0", pair="[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1",
+            special_tokens=[("[CLS]", 1), ("[SEP]", 2)])
+        PreTrainedTokenizerFast(tokenizer_object=unigram, cls_token="[CLS]", sep_token="[SEP]", pad_token="[PAD]",
+                                unk_token="[UNK]", mask_token="[MASK]", model_max_length=MAX_LENGTH
+                                ).save_pretrained(folder)
+
+
+def deberta_rows():
+    """The row of the table of relative positions for the distances from -(m + 3) to m + 3, by buckets and m."""
+    rows = {}
+    for buckets, most in [(256, 512), (12, 64), (9, 20), (4, 64), (7, 33), (32, 128), (256, 1024), (128, 512)]:
+        distances = torch.arange(-(most + 3), most + 4)
+        bucket = make_log_bucket_position(distances, buckets, most).to(torch.long)
+        rows[f"{buckets},{most}"] = torch.clamp(bucket + buckets, 0, 2 * buckets - 1).tolist()
+    text(HERE, "deberta-rows.json", json.dumps(rows) + "\n")
+
+
+CANDIDATES = ["the cat is lost", "hello world.", "", "Anna lost not the dog, Bob is of no text"]
+REFERENCES = [["Anna lost the cat."], ["the end of the world", "hello"], ["no text"], ["the dog, not the cat", "", "Bob"]]
+
+
+def bertscore():
+    """Precision, recall and F1 in double precision on transformers' hidden states in double precision."""
+    rows = []
+    for name, layer, idf in [("bert-tiny", 1, False), ("bert-tiny", 2, True), ("deberta-v3-tiny", 2, False),
+                             ("xlm-roberta-tiny", 0, True), ("roberta-tiny", 1, False)]:
+        folder = HERE.parent / "fixtures" / name if name == "roberta-tiny" else HERE / name
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        model = AutoModelForSequenceClassification.from_pretrained(folder).eval().double()
+
+        def read(text):
+            ids = tokenizer(" " + text if name == "roberta-tiny" and text else text).input_ids
+            with torch.no_grad():
+                states = model(input_ids=torch.tensor([ids]), output_hidden_states=True).hidden_states[layer][0]
+            return ids, states / states.norm(dim=-1, keepdim=True)
+
+        all_references = [set(read(text)[0]) for texts in REFERENCES for text in texts]
+        special = set(tokenizer("").input_ids)
+
+        def weights(ids):
+            if not idf:
+                return torch.tensor([0.0 if i in special else 1.0 for i in ids], dtype=torch.float64)
+            counts = [sum(i in reference for reference in all_references) for i in ids]
+            return torch.log((len(all_references) + 1) / (torch.tensor(counts, dtype=torch.float64) + 1))
+
+        scores = []
+        for candidate, references in zip(CANDIDATES, REFERENCES):
+            of = []
+            for reference in references:
+                (ids, c), (other, r) = read(candidate), read(reference)
+                w, v, cosines = weights(ids), weights(other), c @ r.T
+                if w.sum() == 0 or v.sum() == 0:
+                    of.append([0.0, 0.0, 0.0])
+                    continue
+                p = (w * cosines.max(1).values).sum() / w.sum()
+                q = (v * cosines.max(0).values).sum() / v.sum()
+                of.append([p.item(), q.item(), (2 * p * q / (p + q)).item()])
+            scores.append([max(column) for column in zip(*of)])
+        rows.append({"model": name, "layer": layer, "idf": idf, "scores": scores})
+    text(HERE, "bertscore.json", json.dumps({"candidates": CANDIDATES, "references": REFERENCES, "rows": rows},
+                                            indent=1) + "\n")
+
+
 def main():
     judges()
+    deberta_rows()
     vocab = word_pieces()
     labels = {"id2label": {0: "no", 1: "unsure", 2: "yes"}, "label2id": {"no": 0, "unsure": 1, "yes": 2}}
     sizes = dict(vocab_size=len(vocab), hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
@@ -171,10 +286,12 @@ def main():
                             sep_token="</s>", pad_token="<pad>", unk_token="<unk>",
                             model_max_length=MAX_LENGTH).save_pretrained(folder)
 
-    names = ["bert-tiny", "distilbert-tiny", "electra-tiny", "xlm-roberta-tiny"]
+    deberta(labels)
+    names = ["bert-tiny", "distilbert-tiny", "electra-tiny", "xlm-roberta-tiny", *DEBERTA]
     rows = {name: golden(HERE / name) for name in names}
     rows["roberta-tiny"] = golden(HERE.parent / "fixtures" / "roberta-tiny")
     text(HERE, "golden.json", json.dumps(rows, ensure_ascii=True, separators=(",", ":")) + "\n")
+    bertscore()
 
 
 main()

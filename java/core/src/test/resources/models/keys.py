@@ -7,6 +7,7 @@ import pathlib
 from peft import IA3Config, LoraConfig, PromptTuningConfig
 from transformers import (
     BertConfig,
+    DebertaV2Config,
     DistilBertConfig,
     ElectraConfig,
     MT5Config,
@@ -17,7 +18,7 @@ from transformers import (
 )
 
 keys = {}
-ENCODERS = (RobertaConfig, XLMRobertaConfig, BertConfig, DistilBertConfig, ElectraConfig)
+ENCODERS = (RobertaConfig, XLMRobertaConfig, BertConfig, DistilBertConfig, ElectraConfig, DebertaV2Config)
 for kind in (T5Config, MT5Config, UMT5Config, *ENCODERS):
     config = kind()
     names = set(config.to_dict()) | {f.name for f in dataclasses.fields(kind)} | set(kind.attribute_map)

@@ -29,6 +29,27 @@ public sealed interface AttentionProblem extends Problem {
   }
 
   /**
+   * Disentangled attention of equally long sequences over themselves.
+   *
+   * @param q (sequences x length, heads x head_dim), as are k, v and out
+   * @param positionKeys (2 length - 1, heads x head_dim): by the distance of a query from a key
+   * @param positionQueries likewise
+   * @param offsets (sequences + 1) int32: where each sequence begins
+   */
+  record Disentangled(
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      Tensor positionKeys,
+      Tensor positionQueries,
+      Tensor offsets,
+      int length,
+      int heads,
+      float scale,
+      Tensor out)
+      implements AttentionProblem {}
+
+  /**
    * Attention of one new query a row over the row's slice of a KV cache.
    *
    * @param q (M, heads x head_dim), as are kNew, vNew and out

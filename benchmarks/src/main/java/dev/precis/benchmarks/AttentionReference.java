@@ -31,6 +31,36 @@ final class AttentionReference {
         null);
   }
 
+  static double[] row(AttentionProblem.Disentangled p, long m) {
+    int width = Math.toIntExact(p.q().columns());
+    int headDim = width / p.heads();
+    int query = Math.toIntExact(m % p.length());
+    long first = m - query;
+    double[] out = new double[width];
+    for (int head = 0; head < p.heads(); head++) {
+      double[] scores = new double[p.length()];
+      for (int j = 0; j < p.length(); j++) {
+        long position = query - j + p.length() - 1;
+        for (int d = head * headDim; d < (head + 1) * headDim; d++) {
+          double q = p.q().get(m, d);
+          double k = p.k().get(first + j, d);
+          scores[j] +=
+              q * k
+                  + q * p.positionKeys().get(position, d)
+                  + k * p.positionQueries().get(position, d);
+        }
+        scores[j] *= p.scale();
+      }
+      double[] weights = softmax(scores);
+      for (int j = 0; j < p.length(); j++) {
+        for (int d = head * headDim; d < (head + 1) * headDim; d++) {
+          out[d] += weights[j] * p.v().get(first + j, d);
+        }
+      }
+    }
+    return out;
+  }
+
   static double[] row(AttentionProblem.AttentionDecode p, long m) {
     return attend(
         p.q(),

@@ -19,6 +19,7 @@ final class JavaAttention {
   Call prepare(AttentionProblem problem) {
     return switch (problem) {
       case AttentionProblem.Attention p -> attention(p);
+      case AttentionProblem.Disentangled p -> disentangled(p);
       case AttentionProblem.AttentionDecode p -> attentionDecode(p);
       case AttentionProblem.AttentionBackward p -> attentionBackward(p);
     };
@@ -54,6 +55,43 @@ final class JavaAttention {
                   addScaled(out, query, scores[j], v, (base + j) * width + column, headDim);
                 }
               }
+            }
+          }
+        },
+        out,
+        p.out());
+  }
+
+  private Call disentangled(AttentionProblem.Disentangled p) {
+    int width = size(p.q().columns());
+    int headDim = width / p.heads();
+    int length = p.length();
+    float[] q = arrays.of(p.q());
+    float[] k = arrays.of(p.k());
+    float[] v = arrays.of(p.v());
+    float[] positionKeys = arrays.of(p.positionKeys());
+    float[] positionQueries = arrays.of(p.positionQueries());
+    float[] out = arrays.of(p.out());
+    float[] scores = new float[length];
+    return call(
+        () -> {
+          Arrays.fill(out, 0);
+          for (int at = 0; at < size(p.q().rows()) * p.heads(); at++) {
+            int row = at / p.heads();
+            int column = at % p.heads() * headDim;
+            int i = row % length;
+            int query = row * width + column;
+            for (int j = 0; j < length; j++) {
+              int key = (row - i + j) * width + column;
+              int position = (i - j + length - 1) * width + column;
+              float sum = dot(q, query, k, key, headDim);
+              sum += dot(q, query, positionKeys, position, headDim);
+              sum += dot(k, key, positionQueries, position, headDim);
+              scores[j] = sum * p.scale();
+            }
+            softmax(scores, length);
+            for (int j = 0; j < length; j++) {
+              addScaled(out, query, scores[j], v, (row - i + j) * width + column, headDim);
             }
           }
         },

@@ -23,6 +23,12 @@ final class PrecisAttention {
         Attention.Shape shape = shape(p);
         yield () -> ops.attention(operands, shape);
       }
+      case AttentionProblem.Disentangled p -> {
+        Attention.Operands operands = new Attention.Operands(p.q(), p.k(), p.v(), p.out(), null);
+        Attention.Disentangled kind =
+            new Attention.Disentangled(p.heads(), p.scale(), p.positionKeys(), p.positionQueries());
+        yield () -> ops.disentangledAttention(operands, kind, p.offsets());
+      }
       case AttentionProblem.AttentionBackward p -> attentionBackward(p);
       case AttentionProblem.AttentionDecode p -> attentionDecode(p);
     };

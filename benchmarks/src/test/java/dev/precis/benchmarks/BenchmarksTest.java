@@ -47,6 +47,7 @@ class BenchmarksTest {
           AttentionDecodeBenchmark.class,
           BiasGradientBenchmark.class,
           ConvertBenchmark.class,
+          DisentangledAttentionBenchmark.class,
           DistillationLossBenchmark.class,
           DropoutBenchmark.class,
           EmbeddingBenchmark.class,

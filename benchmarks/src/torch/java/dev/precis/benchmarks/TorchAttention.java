@@ -18,7 +18,8 @@ final class TorchAttention {
     return switch (problem) {
       case AttentionProblem.Attention p -> attention(p);
       case AttentionProblem.AttentionDecode p -> attentionDecode(p);
-      case AttentionProblem.AttentionBackward _ -> throw notOne(problem);
+      case AttentionProblem.AttentionBackward _, AttentionProblem.Disentangled _ ->
+          throw notOne(problem);
     };
   }
 

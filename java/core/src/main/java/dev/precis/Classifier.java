@@ -29,8 +29,8 @@ import java.util.Map;
 import java.util.concurrent.CancellationException;
 
 /**
- * Classifies texts and pairs of texts with an encoder: RoBERTa (Liu et al. 2019), BERT, DistilBERT
- * or ELECTRA, or a T5's encoder with a head. Scores have the labels' names.
+ * Classifies texts and pairs of texts with an encoder: RoBERTa (Liu et al. 2019), BERT, DistilBERT,
+ * ELECTRA or DeBERTa, or a T5's encoder with a head. Scores have the labels' names.
  *
  * <pre>{@code
  * try (var classifier = Classifier.load(Path.of("roberta-hate-speech"))) {

@@ -12,14 +12,17 @@ import dev.precis.tensor.Tensor;
 import java.util.List;
 
 /** A classifier of BERT's kind. */
-record EncoderNetwork(EncoderConfig config, EncoderClassifier model, Tape tape)
+record EncoderNetwork(EncoderConfig config, EncoderClassifier model, Tape tape, DType activations)
     implements ClassifierModel {
   static EncoderNetwork load(
       Checkpoint checkpoint, EncoderConfig config, Engine engine, Tape tape, DType dtype) {
     EncoderWeights weights =
         EncoderWeights.load(checkpoint, config, engine.ops(), engine.arena(), dtype);
     return new EncoderNetwork(
-        config, new EncoderClassifier(weights, engine.ops(), dtype, false), tape);
+        config,
+        new EncoderClassifier(weights, engine.ops(), dtype, false),
+        tape,
+        dtype.activations());
   }
 
   @Override
@@ -56,7 +59,10 @@ record EncoderNetwork(EncoderConfig config, EncoderClassifier model, Tape tape)
   public long weightBytes() {
     EncoderWeights weights = model.weights();
     long bytes = weights.words().value().address().byteSize();
-    bytes += weights.positions().value().address().byteSize();
+    if (weights.positions() != null) {
+      bytes += weights.positions().value().address().byteSize();
+    }
+    bytes += config.positionTableElements() * activations.bytes();
     return bytes + Linear.bytes(weights.linears());
   }
 

@@ -56,6 +56,9 @@ public final class ConfigKeys {
   /** The keys of ELECTRA. */
   public static final ConfigKeys ELECTRA = new ConfigKeys("ELECTRA");
 
+  /** The keys of DeBERTa of the versions 2 and 3. */
+  public static final ConfigKeys DEBERTA = new ConfigKeys("DeBERTa v2, v3");
+
   /** The keys of PEFT's {@code adapter_config.json}. */
   public static final ConfigKeys ADAPTER = new ConfigKeys("LoRA and DoRA adapters");
 
@@ -163,8 +166,47 @@ public final class ConfigKeys {
     DISTILBERT.effectless("qa_dropout", "it belongs to another head");
     DISTILBERT.effectless("tie_weights_", "a classifier has no output embedding");
     classifierKeys(DISTILBERT, "0");
+    deberta();
     adapter();
     otherAdapters();
+  }
+
+  private static void deberta() {
+    DEBERTA.followed("model_type", "`deberta-v2`, v3 too");
+    DEBERTA.followed("vocab_size", "default 128100");
+    DEBERTA.followed("hidden_size", "default 1536");
+    DEBERTA.followed("num_hidden_layers", "default 24");
+    DEBERTA.followed("num_attention_heads", "default 24");
+    DEBERTA.followed("intermediate_size", "default 6144");
+    DEBERTA.followed("hidden_act", "default `gelu`");
+    DEBERTA.followed("max_position_embeddings", "default 512; the most tokens of a text");
+    DEBERTA.followed("type_vocab_size", "default 0");
+    DEBERTA.followed("layer_norm_eps", "default 1e-7");
+    DEBERTA.followed("relative_attention", "true alone is supported");
+    DEBERTA.followed("max_relative_positions", "default -1: `max_position_embeddings`");
+    DEBERTA.followed("position_buckets", "default -1: each distance has a row of its own");
+    DEBERTA.followed("pos_att_type", "`c2p`, `p2c`, both or none");
+    DEBERTA.followed("share_att_key", "default false");
+    DEBERTA.followed("norm_rel_ebd", "`layer_norm` or none");
+    DEBERTA.followed("position_biased_input", "default true");
+    DEBERTA.followed("attention_head_size", "`hidden_size / num_attention_heads` alone");
+    DEBERTA.followed("embedding_size", "`hidden_size` alone is supported");
+    DEBERTA.followed("pooler_hidden_size", "`hidden_size` alone is supported");
+    DEBERTA.followed("pooler_hidden_act", "`gelu` alone is supported");
+    DEBERTA.followed("conv_kernel_size", "0 alone is supported");
+    for (String name :
+        List.of(
+            "hidden_dropout_prob",
+            "attention_probs_dropout_prob",
+            "cls_dropout",
+            "pooler_dropout")) {
+      DEBERTA.effectless(name, "training alone drops, and a DeBERTa is not trained here");
+    }
+    for (String name : List.of("conv_act", "conv_groups")) {
+      DEBERTA.effectless(name, "it belongs to `conv_kernel_size`");
+    }
+    DEBERTA.effectless("legacy", "it belongs to another head");
+    classifierKeys(DEBERTA, "0");
   }
 
   /** Adds the keys that BERT and its relatives share. */

@@ -112,7 +112,17 @@ public final class TensorNames {
             + BERT_ENCODER
             + ")|classifier\\.(?:dense|out_proj)\\.\\w+"
             + "|(?:discriminator_predictions|generator_predictions|generator_lm_head)\\.[A-Za-z0-9_.]+)",
-        "(?:discriminator_predictions|generator_predictions|generator_lm_head)\\..*");
+        "(?:discriminator_predictions|generator_predictions|generator_lm_head)\\..*"),
+    DEBERTA(
+        "deberta.",
+        "(?:(?:deberta\\.)?(?:"
+            + BERT_ENCODER
+            + "|encoder\\.(?:rel_embeddings|LayerNorm)\\.\\w+)"
+            + "|classifier\\.\\w+"
+            + "|(?:cls|lm_predictions|mask_predictions)\\.[A-Za-z0-9_.]+)",
+        // Old files keep positions that position_biased_input leaves out.
+        "deberta\\.embeddings\\.position_embeddings\\.weight"
+            + "|(?:cls|lm_predictions|mask_predictions)\\..*");
 
     private final String prefix; // of an encoder's tensors
     private final Pattern names;
@@ -150,6 +160,7 @@ public final class TensorNames {
       case "bert" -> new TensorNames(Family.BERT, false);
       case "distilbert" -> new TensorNames(Family.DISTILBERT, false);
       case "electra" -> new TensorNames(Family.ELECTRA, false);
+      case "deberta-v2" -> new TensorNames(Family.DEBERTA, false);
       default -> null;
     };
   }
@@ -224,6 +235,9 @@ public final class TensorNames {
   private String standard(String name) {
     if (family == Family.T5) {
       return name.equals("lm_head.0.weight") ? HEAD : name;
+    }
+    if (family == Family.DEBERTA && name.startsWith("pooler.")) {
+      return name; // it is the head's
     }
     return BARE_ENCODER.matcher(name).matches() ? family.prefix + name : name;
   }

@@ -23,6 +23,8 @@ import java.util.List;
  *   logits = outProjection(act(dense(x of the first token)))        act as the family's head has it
  * </pre>
  *
+ * <p>A DeBERTa's attention is disentangled, see {@link Attention.Disentangled}.
+ *
  * <p>Sequences lie one behind the other, without padding. Not thread-safe.
  */
 public final class EncoderClassifier {
@@ -83,18 +85,25 @@ public final class EncoderClassifier {
    * @throws InvalidInputException where a sequence is longer than the model has positions
    */
   public Variable logits(Tape tape, Ragged tokens, Tensor types) {
-    if (tokens.longest() > config.maxTokens()) {
-      throw new InvalidInputException(
-          "A sequence has %d tokens, but the model reads at most %d: cut it"
-              .formatted(tokens.longest(), config.maxTokens()));
-    }
     Variable first =
         tape.withDropoutRows(tape.dropoutRows(tokens), () -> firstStates(tape, tokens, types));
     return tape.withDropoutRows(tape.dropoutSequences(tokens), () -> head(tape, first));
   }
 
-  /** Returns the states of each sequence's first token, (sequences, hiddenSize). */
-  private Variable firstStates(Tape tape, Ragged tokens, Tensor types) {
+  /**
+   * Computes the last layer's output for each token.
+   *
+   * @param tokens each sequence with its special tokens
+   * @param types as {@link #logits(Tape, Ragged, Tensor)} has them
+   * @return (tokens, hiddenSize) float32
+   * @throws InvalidInputException where a sequence is longer than the model has positions
+   */
+  public Variable states(Tape tape, Ragged tokens, Tensor types) {
+    if (tokens.longest() > config.maxTokens()) {
+      throw new InvalidInputException(
+          "A sequence has %d tokens, but the model reads at most %d: cut it"
+              .formatted(tokens.longest(), config.maxTokens()));
+    }
     float hiddenDropout = rate(tape, config.hiddenDropout());
     Variable x = embed(tape, tokens, types, hiddenDropout);
     for (Layer layer : weights.layers()) {
@@ -105,7 +114,12 @@ public final class EncoderClassifier {
                   y -> attention(tape, layer, y, tokens, hiddenDropout),
                   y -> feedForward(tape, layer, y, hiddenDropout)));
     }
-    return tape.rows(x, tokens.firstTokens(tape.workspace()));
+    return x;
+  }
+
+  /** Returns the states of each sequence's first token, (sequences, hiddenSize). */
+  private Variable firstStates(Tape tape, Ragged tokens, Tensor types) {
+    return tape.rows(states(tape, tokens, types), tokens.firstTokens(tape.workspace()));
   }
 
   private Variable head(Tape tape, Variable first) {
@@ -128,7 +142,9 @@ public final class EncoderClassifier {
 
   private Variable embed(Tape tape, Ragged tokens, Tensor types, float dropout) {
     Variable x = tape.embedding(weights.words(), tokens.ids(), 0);
-    x = tape.addEmbedding(x, weights.positions(), positions(tape, tokens));
+    if (weights.positions() != null) {
+      x = tape.addEmbedding(x, weights.positions(), positions(tape, tokens));
+    }
     if (types != null) {
       x = tape.addEmbedding(x, weights.types(), types);
     } else if (weights.type() != null) {
@@ -164,7 +180,10 @@ public final class EncoderClassifier {
 
   private Variable attention(Tape tape, Layer layer, Variable x, Ragged tokens, float dropout) {
     Variable qkv = layer.qkv().apply(tape, x, activations);
-    Variable mixed = tape.selfAttention(qkv, shape(tape, tokens), null);
+    Variable mixed =
+        layer.disentangled() == null
+            ? tape.selfAttention(qkv, shape(tape, tokens), null)
+            : tape.disentangledSelfAttention(qkv, layer.disentangled(), tokens.offsets());
     x = layer.attentionOut().addTo(tape, mixed, x, dropout);
     return norm(tape, x, layer.attentionNorm(), 0);
   }

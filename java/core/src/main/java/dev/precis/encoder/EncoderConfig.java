@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 
 /**
@@ -26,6 +27,7 @@ import java.util.Map;
  * @param hiddenDropout probability with which training drops an element of a layer's output
  * @param attentionDropout likewise of an attention probability
  * @param classifierDropout likewise of what the head reads
+ * @param relative a DeBERTa's relative positions; null: there are none
  * @param labels the classes' names, in the order of the logits
  * @param multiLabel whether each class stands for itself: its probability is the logit's sigmoid,
  *     else that of a softmax over all
@@ -46,6 +48,7 @@ public record EncoderConfig(
     float attentionDropout,
     float classifierDropout,
     int padTokenId,
+    RelativePositions relative,
     List<String> labels,
     boolean multiLabel) {
 
@@ -69,7 +72,11 @@ public record EncoderConfig(
     EncoderFamily family = EncoderFamily.of(json);
     family.keys().check(json);
     requireSupported(json);
-    return family == EncoderFamily.DISTILBERT ? distilBert(json) : bert(json, family);
+    return switch (family) {
+      case DISTILBERT -> distilBert(json);
+      case DEBERTA -> deberta(json);
+      default -> bert(json, family);
+    };
   }
 
   private static EncoderConfig bert(JsonObject json, EncoderFamily family) {
@@ -93,12 +100,13 @@ public record EncoderConfig(
         heads,
         json.integer("max_position_embeddings", roberta ? pad + 4 : 4, LARGEST, 512),
         json.integer("type_vocab_size", 1, 1024, 2),
-        epsilon(json),
+        epsilon(json, 1e-12),
         activation(json, "hidden_act"),
         hiddenDropout,
         rate(json, "attention_probs_dropout_prob", 0.1),
         rate(json, "classifier_dropout", hiddenDropout),
         pad,
+        null,
         labels,
         multiLabel(json, labels));
   }
@@ -127,8 +135,98 @@ public record EncoderConfig(
         rate(json, "attention_dropout", 0.1),
         rate(json, "seq_classif_dropout", 0.2),
         json.integer("pad_token_id", 0, vocab - 1, 0),
+        null,
         labels,
         multiLabel(json, labels));
+  }
+
+  private static EncoderConfig deberta(JsonObject json) {
+    int vocab = json.integer("vocab_size", 1, 1 << 24, 128100);
+    int hidden = json.integer("hidden_size", 1, LARGEST, 1536);
+    int heads = json.integer("num_attention_heads", 1, 1024, 24);
+    if (hidden % heads != 0) {
+      throw json.wrong("hidden_size", "a multiple of num_attention_heads, which is " + heads);
+    }
+    requireSize(json, "attention_head_size", hidden / heads, "hidden_size / num_attention_heads");
+    requireSize(json, "embedding_size", hidden, "hidden_size");
+    requireSize(json, "pooler_hidden_size", hidden, "hidden_size");
+    if (json.integer("conv_kernel_size", 0, LARGEST, 0) > 0) {
+      throw json.wrong(
+          "conv_kernel_size",
+          "0: a DeBERTa with a convolution, as the large ones of v2, is not read");
+    }
+    if (!json.optionalText("pooler_hidden_act").orElse("gelu").equals("gelu")) {
+      throw json.wrong("pooler_hidden_act", "gelu");
+    }
+    int maxPositions = json.integer("max_position_embeddings", 4, LARGEST, 512);
+    float hiddenDropout = rate(json, "hidden_dropout_prob", 0.1);
+    List<String> labels = labels(json);
+    return new EncoderConfig(
+        EncoderFamily.DEBERTA,
+        vocab,
+        hidden,
+        hidden,
+        json.integer("intermediate_size", 1, LARGEST, 6144),
+        json.integer("num_hidden_layers", 1, 1024, 24),
+        heads,
+        maxPositions,
+        json.integer("type_vocab_size", 0, 1024, 0),
+        epsilon(json, 1e-7),
+        activation(json, "hidden_act"),
+        hiddenDropout,
+        rate(json, "attention_probs_dropout_prob", 0.1),
+        rate(json, "cls_dropout", hiddenDropout),
+        json.integer("pad_token_id", 0, vocab - 1, 0),
+        relativePositions(json, maxPositions),
+        labels,
+        multiLabel(json, labels));
+  }
+
+  private static void requireSize(JsonObject json, String key, int size, String reason) {
+    if (json.integer(key, 1, LARGEST, size) != size) {
+      throw json.wrong(key, size + ", as " + reason + " makes it");
+    }
+  }
+
+  private static RelativePositions relativePositions(JsonObject json, int maxPositions) {
+    if (!json.bool("relative_attention", false)) {
+      throw json.wrong(
+          "relative_attention", "true: a DeBERTa without relative positions is not supported");
+    }
+    int buckets = Math.max(0, json.integer("position_buckets", -1, LARGEST, -1));
+    int maxDistance = json.integer("max_relative_positions", -1, LARGEST, -1);
+    maxDistance = maxDistance < 1 ? maxPositions : maxDistance;
+    if (buckets > 0 && (buckets == 1 || maxDistance - 1 <= buckets / 2)) {
+      throw json.wrong(
+          "position_buckets",
+          "2 or more, or -1, and at most twice the farthest distance, which is "
+              + (maxDistance - 1));
+    }
+    List<String> terms = new ArrayList<>();
+    if (json.has("pos_att_type") && json.node().get("pos_att_type").isString()) {
+      for (String term : json.text("pos_att_type").toLowerCase(Locale.ROOT).split("\\|")) {
+        terms.add(term.strip());
+      }
+    } else if (json.has("pos_att_type")) {
+      terms.addAll(json.texts("pos_att_type"));
+    }
+    if (!List.of("c2p", "p2c").containsAll(terms)) {
+      throw json.wrong("pos_att_type", "c2p, p2c or both");
+    }
+    return new RelativePositions(
+        buckets,
+        maxDistance,
+        json.bool("share_att_key", false),
+        terms.contains("c2p"),
+        terms.contains("p2c"),
+        List.of(
+                json.optionalText("norm_rel_ebd")
+                    .orElse("none")
+                    .toLowerCase(Locale.ROOT)
+                    .split("\\|"))
+            .stream()
+            .anyMatch(each -> each.strip().equals("layer_norm")),
+        json.bool("position_biased_input", true));
   }
 
   /** Reads the vocabulary's size, which a RoBERTa must give; the others have BERT's. */
@@ -166,8 +264,8 @@ public record EncoderConfig(
     }
   }
 
-  private static float epsilon(JsonObject json) {
-    double epsilon = json.number("layer_norm_eps", 1e-12);
+  private static float epsilon(JsonObject json, double otherwise) {
+    double epsilon = json.number("layer_norm_eps", otherwise);
     if (!(epsilon > 0 && epsilon < 1)) {
       throw json.wrong("layer_norm_eps", "a number above 0 and below 1");
     }
@@ -219,25 +317,51 @@ public record EncoderConfig(
     return family.isRoberta() ? maxPositions - padTokenId - 1 : maxPositions;
   }
 
+  /**
+   * Makes sure that a model of this shape can be trained.
+   *
+   * @throws InvalidInputException for a DeBERTa
+   */
+  public void requireTrainable() {
+    if (relative != null) {
+      throw new InvalidInputException(
+          "A DeBERTa (model_type "
+              + family.modelType()
+              + ") gives scores here and cannot be trained: choose a RoBERTa, BERT, DistilBERT or"
+              + " ELECTRA");
+    }
+  }
+
   /** Returns the same shape with other classes, of which one is true. */
   public EncoderConfig withLabels(List<String> labels) {
-    return with(labels, labels.size() == 1, hiddenDropout, attentionDropout, classifierDropout);
+    return with(
+        numLayers, labels, labels.size() == 1, hiddenDropout, attentionDropout, classifierDropout);
   }
 
   /** Returns the same shape with one dropout everywhere. */
   public EncoderConfig withDropout(float dropout) {
-    return with(labels, multiLabel, dropout, dropout, dropout);
+    return with(numLayers, labels, multiLabel, dropout, dropout, dropout);
+  }
+
+  /** Returns the same shape with the first layers alone. */
+  public EncoderConfig withLayers(int layers) {
+    return with(layers, labels, multiLabel, hiddenDropout, attentionDropout, classifierDropout);
   }
 
   private EncoderConfig with(
-      List<String> labels, boolean multiLabel, float hidden, float attention, float classifier) {
+      int layers,
+      List<String> labels,
+      boolean multiLabel,
+      float hidden,
+      float attention,
+      float classifier) {
     return new EncoderConfig(
         family,
         vocabSize,
         embeddingSize,
         hiddenSize,
         intermediateSize,
-        numLayers,
+        layers,
         numHeads,
         maxPositions,
         typeVocabSize,
@@ -247,6 +371,7 @@ public record EncoderConfig(
         attention,
         classifier,
         padTokenId,
+        relative,
         labels,
         multiLabel);
   }
@@ -256,7 +381,10 @@ public record EncoderConfig(
     Map<String, long[]> shapes = new LinkedHashMap<>();
     String embeddings = family.prefix() + "embeddings.";
     shapes.put(embeddings + "word_embeddings.weight", new long[] {vocabSize, embeddingSize});
-    shapes.put(embeddings + "position_embeddings.weight", new long[] {maxPositions, embeddingSize});
+    if (hasAbsolutePositions()) {
+      shapes.put(
+          embeddings + "position_embeddings.weight", new long[] {maxPositions, embeddingSize});
+    }
     if (typeVocabSize > 0) {
       shapes.put(
           embeddings + "token_type_embeddings.weight", new long[] {typeVocabSize, embeddingSize});
@@ -265,9 +393,21 @@ public record EncoderConfig(
     if (projectsEmbeddings()) {
       linear(shapes, projection(), hiddenSize, embeddingSize);
     }
+    if (relative != null) {
+      shapes.put(relativeTable(), new long[] {2L * relative.span(), hiddenSize});
+      if (relative.normalized()) {
+        norm(shapes, relativeNorm(), hiddenSize);
+      }
+    }
     EncoderFamily.Names names = family.names();
     for (int i = 0; i < numLayers; i++) {
       String layer = layer(i);
+      if (relative != null && !relative.shared() && relative.byQuery()) {
+        linear(shapes, positionKeys(i), hiddenSize, hiddenSize);
+      }
+      if (relative != null && !relative.shared() && relative.byKey()) {
+        linear(shapes, positionQueries(i), hiddenSize, hiddenSize);
+      }
       for (String name : List.of(names.query(), names.key(), names.value())) {
         linear(shapes, layer + name, hiddenSize, hiddenSize);
       }
@@ -285,6 +425,52 @@ public record EncoderConfig(
   /** Returns the beginning of the names of a layer's tensors. */
   String layer(int index) {
     return family.prefix() + family.names().layers() + index + ".";
+  }
+
+  /** Returns whether positions are added to the embeddings. */
+  boolean hasAbsolutePositions() {
+    return relative == null || relative.absolute();
+  }
+
+  /** Returns the name of the table of relative positions. */
+  String relativeTable() {
+    return family.prefix() + "encoder.rel_embeddings.weight";
+  }
+
+  /** Returns the name of the norm that it goes through. */
+  String relativeNorm() {
+    return family.prefix() + "encoder.LayerNorm";
+  }
+
+  /** Returns the name of a layer's projection of relative positions that is for keys. */
+  String positionKeys(int layer) {
+    return layer(layer) + "attention.self.pos_key_proj";
+  }
+
+  /** Returns the name of that which is for queries. */
+  String positionQueries(int layer) {
+    return layer(layer) + "attention.self.pos_query_proj";
+  }
+
+  /**
+   * Returns the largest distance of a query from a key that {@link PositionTables} hold: longer
+   * ones have the same row, or do not occur.
+   */
+  int reach() {
+    int reach = 0;
+    while (reach < maxPositions - 1 && !relative.isLast(reach)) {
+      reach++;
+    }
+    return reach;
+  }
+
+  /** Returns the elements of all layers' tables of projected relative positions, 0 without any. */
+  public long positionTableElements() {
+    if (relative == null) {
+      return 0;
+    }
+    int tables = (relative.byQuery() ? 1 : 0) + (relative.byKey() ? 1 : 0);
+    return (2L * reach() + 1) * hiddenSize * tables * numLayers;
   }
 
   /** Returns whether the embeddings are narrower or wider than the residual stream. */

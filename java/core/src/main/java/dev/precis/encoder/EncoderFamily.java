@@ -51,7 +51,14 @@ public enum EncoderFamily {
       "Electra",
       ConfigKeys.ELECTRA,
       Names.BERT,
-      new Head("classifier.dense", "classifier.out_proj", Activation.GELU_ERF, true));
+      new Head("classifier.dense", "classifier.out_proj", Activation.GELU_ERF, true)),
+  /** DeBERTa of the versions 2 and 3 (He et al. 2021), whose attention has relative positions. */
+  DEBERTA(
+      "deberta-v2",
+      "DebertaV2",
+      ConfigKeys.DEBERTA,
+      Names.DEBERTA,
+      new Head("pooler.dense", "classifier", Activation.GELU_ERF, true));
 
   /**
    * The classification head.
@@ -89,6 +96,17 @@ public enum EncoderFamily {
             "intermediate.dense",
             "output.dense",
             "output.LayerNorm");
+    static final Names DEBERTA =
+        new Names(
+            BERT.layers,
+            "attention.self.query_proj",
+            "attention.self.key_proj",
+            "attention.self.value_proj",
+            BERT.attentionOut,
+            BERT.attentionNorm,
+            BERT.feedForwardIn,
+            BERT.feedForwardOut,
+            BERT.feedForwardNorm);
     static final Names DISTILBERT =
         new Names(
             "transformer.layer.",
@@ -132,8 +150,8 @@ public enum EncoderFamily {
                     config.where()
                         + " describes a model of type "
                         + type
-                        + ", not a RoBERTa, BERT, DistilBERT or ELECTRA: give the folder of a"
-                        + " classifier with model_type "
+                        + ", not a RoBERTa, BERT, DistilBERT, ELECTRA or DeBERTa: give the folder"
+                        + " of a classifier with model_type "
                         + Arrays.stream(values())
                             .map(EncoderFamily::modelType)
                             .collect(Collectors.joining(", "))));
@@ -169,7 +187,7 @@ public enum EncoderFamily {
 
   /** Returns the beginning of the names of all tensors but the head's. */
   public String prefix() {
-    return isRoberta() ? "roberta." : modelType + ".";
+    return isRoberta() ? "roberta." : this == DEBERTA ? "deberta." : modelType + ".";
   }
 
   /** Returns whether it is a RoBERTa, whose positions count from behind the padding's id. */

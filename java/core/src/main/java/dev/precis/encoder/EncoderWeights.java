@@ -5,6 +5,7 @@ import dev.precis.io.InvalidInputException;
 import dev.precis.layers.Linear;
 import dev.precis.layers.Parameters;
 import dev.precis.layers.WeightLoader;
+import dev.precis.ops.Attention;
 import dev.precis.ops.Ops;
 import dev.precis.ops.Weight;
 import dev.precis.tensor.DType;
@@ -17,13 +18,13 @@ import java.util.List;
  * The weights of an encoder with a head, packed for the kernels.
  *
  * @param words (vocab, width of the embeddings), float32 or bfloat16
- * @param positions (positions, width) float32
+ * @param positions (positions, width) float32; null: none are added to the embeddings
  * @param types (token types, width) float32; null: there are none
  * @param type (width) float32: the first of them, which every token of a single text has
  * @param norm of the embeddings
  * @param projection width -> hidden; null: the embeddings have the stream's width
- * @param dense the head's first layer, hidden -> hidden, float32
- * @param outProjection the head's second layer, hidden -> labels, float32
+ * @param dense the head's first layer, hidden -> hidden, float32; null: there is no head
+ * @param outProjection the head's second layer, hidden -> labels, float32; null likewise
  */
 public record EncoderWeights(
     EncoderConfig config,
@@ -43,6 +44,7 @@ public record EncoderWeights(
    * One layer.
    *
    * @param qkv hidden -> 3 hidden: queries, keys and values
+   * @param disentangled attention with relative positions, a DeBERTa's; null: there are none
    */
   public record Layer(
       Linear qkv,
@@ -50,7 +52,13 @@ public record EncoderWeights(
       Norm attentionNorm,
       Linear feedForwardIn,
       Linear feedForwardOut,
-      Norm feedForwardNorm) {
+      Norm feedForwardNorm,
+      Attention.Disentangled disentangled) {
+    Layer with(Attention.Disentangled kind) {
+      return new Layer(
+          qkv, attentionOut, attentionNorm, feedForwardIn, feedForwardOut, feedForwardNorm, kind);
+    }
+
     List<Linear> linears() {
       return List.of(qkv, attentionOut, feedForwardIn, feedForwardOut);
     }
@@ -75,12 +83,34 @@ public record EncoderWeights(
               + ": it is an encoder without a classifier; train one with 'precis reward'");
     }
     checkpoint.noteUnused(config.tensorShapes().keySet());
-    EncoderWeights weights =
-        new Loader(
-                WeightLoader.frozen(checkpoint, ops, owner, dtype, WeightLoader.memory(ops, owner)),
-                config,
-                dtype)
-            .load();
+    return load(checkpoint, config, ops, owner, dtype, true);
+  }
+
+  /**
+   * Packs the first layers of a checkpoint, without a head, for hidden states.
+   *
+   * @param layers from 0, the embeddings alone, to all
+   * @throws InvalidInputException as {@link #load}
+   */
+  public static EncoderWeights loadLayers(
+      Checkpoint checkpoint, EncoderConfig config, int layers, Ops ops, Arena owner, DType dtype) {
+    checkpoint.noteUnused(config.tensorShapes().keySet());
+    return load(checkpoint, config.withLayers(layers), ops, owner, dtype, false);
+  }
+
+  private static EncoderWeights load(
+      Checkpoint checkpoint,
+      EncoderConfig config,
+      Ops ops,
+      Arena owner,
+      DType dtype,
+      boolean head) {
+    WeightLoader source =
+        WeightLoader.frozen(checkpoint, ops, owner, dtype, WeightLoader.memory(ops, owner));
+    EncoderWeights weights = new Loader(source, config, dtype, head).load();
+    if (config.relative() != null) {
+      weights = weights.with(PositionTables.add(weights, checkpoint, ops, owner, dtype));
+    }
     checkpoint.requireUnchanged();
     return weights;
   }
@@ -90,10 +120,18 @@ public record EncoderWeights(
    * #update} brings up to date; everything else is the parameters themselves.
    *
    * @param parameters of the names and shapes of {@link EncoderConfig#tensorShapes}
+   * @throws InvalidInputException for a DeBERTa, whose attention has no gradient here
    */
   public static EncoderWeights train(
       Parameters parameters, EncoderConfig config, Ops ops, Arena owner, DType dtype) {
-    return new Loader(WeightLoader.trained(parameters, ops, owner, dtype), config, dtype).load();
+    config.requireTrainable();
+    return new Loader(WeightLoader.trained(parameters, ops, owner, dtype), config, dtype, true)
+        .load();
+  }
+
+  private EncoderWeights with(List<Layer> layers) {
+    return new EncoderWeights(
+        config, words, positions, types, type, norm, projection, layers, dense, outProjection);
   }
 
   /** Returns every product of the model. */
@@ -103,8 +141,10 @@ public record EncoderWeights(
       all.add(projection);
     }
     layers.forEach(layer -> all.addAll(layer.linears()));
-    all.add(dense);
-    all.add(outProjection);
+    if (dense != null) {
+      all.add(dense);
+      all.add(outProjection);
+    }
     return all;
   }
 
@@ -113,7 +153,7 @@ public record EncoderWeights(
     Linear.update(linears(), ops);
   }
 
-  private record Loader(WeightLoader source, EncoderConfig config, DType dtype) {
+  private record Loader(WeightLoader source, EncoderConfig config, DType dtype, boolean head) {
     EncoderWeights load() {
       int d = config.hiddenSize();
       int width = config.embeddingSize();
@@ -126,7 +166,9 @@ public record EncoderWeights(
         layers.add(layer(config.layer(i)));
       }
       Weight positions =
-          weight(embeddings + "position_embeddings.weight", config.maxPositions(), width);
+          config.hasAbsolutePositions()
+              ? weight(embeddings + "position_embeddings.weight", config.maxPositions(), width)
+              : null;
       Weight types =
           config.typeVocabSize() == 0
               ? null
@@ -142,8 +184,10 @@ public record EncoderWeights(
               ? linear(List.of(config.projection()), d, width, dtype)
               : null,
           layers,
-          linear(List.of(family.head().dense()), d, d, DType.FLOAT32),
-          linear(List.of(family.head().out()), config.labels().size(), d, DType.FLOAT32));
+          head ? linear(List.of(family.head().dense()), d, d, DType.FLOAT32) : null,
+          head
+              ? linear(List.of(family.head().out()), config.labels().size(), d, DType.FLOAT32)
+              : null);
     }
 
     private Layer layer(String prefix) {
@@ -159,7 +203,8 @@ public record EncoderWeights(
           norm(prefix + names.attentionNorm(), d),
           linear(List.of(prefix + names.feedForwardIn()), config.intermediateSize(), d, dtype),
           linear(List.of(prefix + names.feedForwardOut()), d, config.intermediateSize(), dtype),
-          norm(prefix + names.feedForwardNorm(), d));
+          norm(prefix + names.feedForwardNorm(), d),
+          null);
     }
 
     private Linear linear(List<String> names, long outputs, long inputs, DType dtype) {

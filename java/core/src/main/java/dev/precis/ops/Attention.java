@@ -3,8 +3,8 @@ package dev.precis.ops;
 import dev.precis.tensor.Tensor;
 
 /**
- * The arguments of {@link Ops#attention}, {@link Ops#attentionBackward} and {@link
- * Ops#attentionDecode} by meaning.
+ * The arguments of {@link Ops#attention}, {@link Ops#attentionBackward}, {@link
+ * Ops#attentionDecode} and {@link Ops#disentangledAttention} by meaning.
  */
 public final class Attention {
   private Attention() {}
@@ -49,6 +49,21 @@ public final class Attention {
    * @param dbias (buckets, heads) float32, added to; or null
    */
   public record Gradients(Tensor dq, Tensor dk, Tensor dv, Tensor dbias) {}
+
+  /**
+   * Disentangled attention (He et al. 2021): relative positions as vectors, which queries and keys
+   * are multiplied by.
+   *
+   * <pre>
+   *   score = scale (q . k + q . positionKeys[r] + k . positionQueries[r])
+   *   r = min(max(query - key, -reach), reach) + reach
+   * </pre>
+   *
+   * @param scale of the scores
+   * @param positionKeys (2 reach + 1, heads x head_dim), of the type of q; null: no such term
+   * @param positionQueries likewise
+   */
+  public record Disentangled(int heads, float scale, Tensor positionKeys, Tensor positionQueries) {}
 
   /** Keys and values, each (rows, heads x head_dim). */
   public record KeyValue(Tensor keys, Tensor values) {}

@@ -5,6 +5,7 @@ import dev.precis.ffi.generated.Precis;
 import dev.precis.ffi.generated.precis_attention_args;
 import dev.precis.ffi.generated.precis_attention_backward_args;
 import dev.precis.ffi.generated.precis_attention_decode_args;
+import dev.precis.ffi.generated.precis_disentangled_attention_args;
 import dev.precis.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -15,6 +16,7 @@ final class AttentionKernels extends Kernels {
   private final MemorySegment attention = block(precis_attention_args.layout());
   private final MemorySegment backward = block(precis_attention_backward_args.layout());
   private final MemorySegment decode = block(precis_attention_decode_args.layout());
+  private final MemorySegment disentangled = block(precis_disentangled_attention_args.layout());
 
   AttentionKernels(Context context, OpTimer timer, Arena arena) {
     super(context, timer, arena);
@@ -86,6 +88,26 @@ final class AttentionKernels extends Kernels {
     precis_attention_args.seed(to, dropout == null ? 0 : dropout.seed());
     precis_attention_args.offset(to, dropout == null ? 0 : dropout.offset());
     put(to, precis_attention_args.dropout_rows$offset(), dropout == null ? null : dropout.rows());
+  }
+
+  void disentangled(Attention.Operands operands, Attention.Disentangled kind, Tensor offsets) {
+    put(disentangled, precis_disentangled_attention_args.q$offset(), operands.q());
+    put(disentangled, precis_disentangled_attention_args.k$offset(), operands.k());
+    put(disentangled, precis_disentangled_attention_args.v$offset(), operands.v());
+    put(disentangled, precis_disentangled_attention_args.out$offset(), operands.out());
+    put(
+        disentangled,
+        precis_disentangled_attention_args.position_keys$offset(),
+        kind.positionKeys());
+    put(
+        disentangled,
+        precis_disentangled_attention_args.position_queries$offset(),
+        kind.positionQueries());
+    precis_disentangled_attention_args.offsets(disentangled, offsets.address());
+    precis_disentangled_attention_args.sequences(disentangled, Math.toIntExact(offsets.dim(0) - 1));
+    precis_disentangled_attention_args.heads(disentangled, kind.heads());
+    precis_disentangled_attention_args.scale(disentangled, kind.scale());
+    context.check(Precis.precis_disentangled_attention(handle, disentangled));
   }
 
   void decode(

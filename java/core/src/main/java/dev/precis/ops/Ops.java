@@ -372,6 +372,18 @@ public final class Ops implements AutoCloseable {
   }
 
   /**
+   * Computes attention within sequences that lie one behind the other, with relative positions as
+   * vectors; there is no gradient of it.
+   *
+   * @param operands q, k, v and out, each (tokens, heads x head_dim); logSumExp is null
+   * @param offsets (sequences + 1) int32: where each sequence begins
+   */
+  public void disentangledAttention(
+      Attention.Operands operands, Attention.Disentangled kind, Tensor offsets) {
+    attention.disentangled(operands, kind, offsets);
+  }
+
+  /**
    * Computes attention of one query a row over a KV cache.
    *
    * @param q (M, heads x head_dim)

@@ -530,6 +530,28 @@ public final class Tape {
   }
 
   /**
+   * Computes {@link Ops#disentangledAttention} within sequences, for inference.
+   *
+   * @param qkv (tokens, 3 inner): queries, keys and values side by side
+   * @param offsets (sequences + 1) int32
+   * @return (tokens, inner), of the type of qkv
+   * @throws IllegalStateException if a gradient is needed, which there is none of
+   */
+  public Variable disentangledSelfAttention(
+      Variable qkv, Attention.Disentangled kind, Tensor offsets) {
+    if (qkv.needsGradient()) {
+      throw new IllegalStateException("disentangled attention has no gradient");
+    }
+    long inner = qkv.value().columns() / 3;
+    Tensor out = workspace.tensor(qkv.value().dtype(), qkv.value().rows(), inner);
+    Tensor q = qkv.value().columns(0, inner);
+    Tensor k = qkv.value().columns(inner, inner);
+    Tensor v = qkv.value().columns(2 * inner, inner);
+    ops.disentangledAttention(new Attention.Operands(q, k, v, out, null), kind, offsets);
+    return variable(out, false);
+  }
+
+  /**
    * Computes the attention of queries over keys and values from elsewhere.
    *
    * @param query (queries, inner)

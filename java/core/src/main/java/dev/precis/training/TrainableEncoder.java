@@ -93,6 +93,7 @@ public final class TrainableEncoder extends Trainable {
 
   private TrainableEncoder(Path folder, Options options, DeviceOptions device) {
     EncoderConfig read = EncoderConfig.read(folder).withLabels(options.labels);
+    read.requireTrainable();
     double range = Json.readObject(folder.resolve("config.json")).number("initializer_range", 0.02);
     super(folder, options.dtype, device);
     config = Float.isNaN(options.dropout) ? read : read.withDropout(options.dropout);

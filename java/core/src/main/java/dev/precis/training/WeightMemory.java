@@ -38,8 +38,8 @@ public final class WeightMemory {
 
   /** Returns the bytes of a frozen classifier, whose weights all have one type. */
   public static long frozen(EncoderConfig config, DType dtype) {
-    return config.tensorShapes().values().stream().mapToLong(WeightMemory::elements).sum()
-        * dtype.bytes();
+    long elements = config.tensorShapes().values().stream().mapToLong(WeightMemory::elements).sum();
+    return (elements + config.positionTableElements()) * dtype.bytes();
   }
 
   /**

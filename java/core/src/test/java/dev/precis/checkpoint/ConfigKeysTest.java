@@ -39,6 +39,7 @@ class ConfigKeysTest {
       case "BertConfig" -> ConfigKeys.BERT;
       case "DistilBertConfig" -> ConfigKeys.DISTILBERT;
       case "ElectraConfig" -> ConfigKeys.ELECTRA;
+      case "DebertaV2Config" -> ConfigKeys.DEBERTA;
       case "LoraConfig" -> ConfigKeys.ADAPTER;
       case "IA3Config" -> ConfigKeys.IA3;
       case "PromptTuningConfig" -> ConfigKeys.PROMPT_TUNING;
@@ -57,6 +58,7 @@ class ConfigKeysTest {
         "BertConfig",
         "DistilBertConfig",
         "ElectraConfig",
+        "DebertaV2Config",
         "LoraConfig",
         "IA3Config",
         "PromptTuningConfig"
@@ -81,6 +83,7 @@ class ConfigKeysTest {
         "BertConfig",
         "DistilBertConfig",
         "ElectraConfig",
+        "DebertaV2Config",
         "LoraConfig",
         "IA3Config",
         "PromptTuningConfig"

@@ -76,6 +76,10 @@ class EncoderGoldenTest {
         "distilbert-tiny",
         "electra-tiny",
         "xlm-roberta-tiny",
+        "deberta-v3-tiny",
+        "deberta-c2p-tiny",
+        "deberta-p2c-tiny",
+        "deberta-both-tiny",
         "roberta-tiny"
       })
   void idsTypesAndLogitsAreThoseOfTransformers(String name) throws IOException {

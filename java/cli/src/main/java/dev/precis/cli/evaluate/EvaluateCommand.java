@@ -83,6 +83,9 @@ import tools.jackson.databind.node.ObjectNode;
       "      --toxicity-label hate"
     })
 public final class EvaluateCommand extends BaseCommand {
+  private static final List<String> METRICS =
+      List.of("rouge", "loss", ToxicityMetric.COLUMN, FactMetric.COLUMN, BertScoreMetric.NAME);
+
   private static final String BUILT_IN_LABEL = "hate";
 
   private static final String WRONG_LABEL =
@@ -116,7 +119,7 @@ public final class EvaluateCommand extends BaseCommand {
       paramLabel = "METRIC",
       defaultValue = "rouge",
       description = {
-        "rouge, loss, toxicity, facts, or several, such as rouge,facts (default:"
+        "rouge, loss, toxicity, facts, bertscore, or several, such as rouge,facts (default:"
             + " ${DEFAULT-VALUE}).",
         "loss is the cross-entropy per token of the first reference, as a mean over dialogues and,"
             + " with the perplexity, over tokens; lower is better.",
@@ -124,7 +127,9 @@ public final class EvaluateCommand extends BaseCommand {
             + " --toxicity-model; lower is better. With rouge, the report also says where ROUGE"
             + " fell.",
         "facts is the share of a summary's names, numbers, times, speakers and negations that the"
-            + " dialogue supports; higher is better."
+            + " dialogue supports; higher is better.",
+        "bertscore is precision, recall and F1 of BERTScore (Zhang et al. 2020) against the"
+            + " references, by --bertscore-model; higher is better."
       })
   private List<String> metricNames = List.of();
 
@@ -142,6 +147,7 @@ public final class EvaluateCommand extends BaseCommand {
       description = "The classifier's label that means toxic, such as hate.")
   private String toxicityLabel;
 
+  @Mixin private BertScoreOptions bertScoreOptions = new BertScoreOptions();
   @Mixin private RougeOptions rougeOptions = new RougeOptions();
 
   @Option(names = "--limit", paramLabel = "N", description = "Evaluate only the first N dialogues.")
@@ -192,8 +198,9 @@ public final class EvaluateCommand extends BaseCommand {
     List<Dialogue> rows = DialogueReader.readSummarized(read.path(), read.options());
     List<Dialogue> dialogues = limited(DialogueReader.together(rows));
     BaselineFingerprint baseline = new BaselineFingerprint(all.getFirst());
-    try (ToxicityMetric toxicity = toxicity(dialogues)) {
-      List<Metric> metrics = metrics(dialogues, prompts, toxicity);
+    try (ToxicityMetric toxicity = toxicity(dialogues);
+        BertScoreMetric bertScore = bertScore(dialogues)) {
+      List<Metric> metrics = metrics(dialogues, prompts, toxicity, bertScore);
       List<EvaluationResult> results =
           results(all, rows, dialogues, prompts, data.toString(), metrics);
       baseline.check();
@@ -365,6 +372,12 @@ public final class EvaluateCommand extends BaseCommand {
     }
   }
 
+  private BertScoreMetric bertScore(List<Dialogue> dialogues) {
+    return metricNames.contains(BertScoreMetric.NAME)
+        ? bertScoreOptions.metric(this, dialogues)
+        : null;
+  }
+
   /** Loads a classifier of toxicity. */
   private ToxicityScorer scorer(Path folder, String label, String name) {
     common().requireDevice();
@@ -393,10 +406,12 @@ public final class EvaluateCommand extends BaseCommand {
     batch.checkBatchSize(this);
     promptOptions.check(this);
     for (String metric : metricNames) {
-      if (!List.of("rouge", "loss", ToxicityMetric.COLUMN, FactMetric.COLUMN).contains(metric)) {
-        throw usage("There is no metric '" + metric + "', only rouge, loss, toxicity and facts");
+      if (!METRICS.contains(metric)) {
+        throw usage(
+            "There is no metric '" + metric + "', only rouge, loss, toxicity, facts and bertscore");
       }
     }
+    bertScoreOptions.check(this, metricNames.contains(BertScoreMetric.NAME));
     boolean toxicity = metricNames.contains(ToxicityMetric.COLUMN);
     if (toxicity && (toxicityModel == null || toxicityLabel == null)) {
       throw usage("--metrics toxicity needs --toxicity-model and --toxicity-label");
@@ -467,7 +482,11 @@ public final class EvaluateCommand extends BaseCommand {
     return limit == null ? all : all.subList(0, Math.min(limit, all.size()));
   }
 
-  private List<Metric> metrics(List<Dialogue> dialogues, Prompts prompts, ToxicityMetric toxicity) {
+  private List<Metric> metrics(
+      List<Dialogue> dialogues,
+      Prompts prompts,
+      ToxicityMetric toxicity,
+      BertScoreMetric bertScore) {
     IntSummaryStatistics counts =
         dialogues.stream().mapToInt(each -> each.summaries().size()).summaryStatistics();
     var rouge = rougeOptions.rouge();
@@ -485,6 +504,7 @@ public final class EvaluateCommand extends BaseCommand {
                     promptOptions.maxSourceLength(),
                     promptOptions.truncate());
             case FactMetric.COLUMN -> new FactMetric();
+            case BertScoreMetric.NAME -> bertScore;
             default -> toxicity;
           });
     }

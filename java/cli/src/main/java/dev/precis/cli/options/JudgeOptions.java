@@ -11,8 +11,8 @@ public final class JudgeOptions {
       description = {
         "A model that says how far a text supports a claim, in place of --reward-model: a"
             + " classifier for natural language inference (RoBERTa, XLM-RoBERTa, BERT, DistilBERT,"
-            + " ELECTRA), a T5's encoder with a head (HHEM), or a T5 that answers with a word"
-            + " (MiniCheck, UniEval, SteamSHP)."
+            + " ELECTRA, DeBERTa), a T5's encoder with a head (HHEM), or a T5 that answers with a"
+            + " word (MiniCheck, UniEval, SteamSHP)."
       })
   private String judge;
 

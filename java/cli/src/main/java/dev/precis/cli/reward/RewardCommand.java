@@ -148,6 +148,7 @@ public final class RewardCommand extends BaseCommand {
     RewardTemplate reads = rewardTemplate();
     Path folder = start.folder(this);
     EncoderConfig config = EncoderConfig.read(folder);
+    config.requireTrainable();
     if (run.checksMemory()) {
       MemoryCheck.requireBeforeLoading(
           WeightMemory.full(config, common().trainingType(), options.optimizer()),

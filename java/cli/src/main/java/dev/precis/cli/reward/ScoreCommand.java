@@ -53,9 +53,9 @@ import tools.jackson.core.JsonGenerator;
           + ", or a folder of them, with a field 'text' (or 'summary', as 'precis generate' writes,"
           + " or 'completion') and optionally 'id'; .txt with one text per line.",
       "A reward model whose template contains {prompt} also needs a field 'prompt'.",
-      "Model: a folder of a RoBERTa, XLM-RoBERTa, BERT, DistilBERT or ELECTRA with a classifier,"
-          + " its tokenizer in tokenizer.json, in vocab.json and merges.txt, or in vocab.txt. A"
-          + " text that is too long for the model is truncated at its end.",
+      "Model: a folder of a RoBERTa, XLM-RoBERTa, BERT, DistilBERT, ELECTRA or DeBERTa (v2, v3)"
+          + " with a classifier, its tokenizer in tokenizer.json, in vocab.json and merges.txt, or"
+          + " in vocab.txt. A text that is too long for the model is truncated at its end.",
       "",
       "Examples:",
       "  precis download facebook/roberta-hate-speech-dynabench-r4-target",

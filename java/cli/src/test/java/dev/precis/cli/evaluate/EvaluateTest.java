@@ -172,6 +172,33 @@ final class EvaluateTest {
   }
 
   @Test
+  void bertScoreIsThatOfTheSummariesAndOneForAReference() throws IOException {
+    Path baseline = folder.resolve("baseline.csv");
+    Files.writeString(baseline, "LAYER,P,R,F\n1,0.5,0.5,0.5\n");
+    Object[] options = {
+      "--data",
+      DIALOGUES,
+      "--candidate",
+      "base=" + MODEL,
+      "--metrics",
+      "bertscore",
+      "--bertscore-model",
+      CLASSIFIER,
+      "--bertscore-layer",
+      1
+    };
+    JsonNode plain = json(options).get("candidates").get(0).get("scores");
+    List<Object> rescaled = new ArrayList<>(List.of(options));
+    rescaled.addAll(List.of("--bertscore-baseline", baseline));
+    JsonNode other = json(rescaled.toArray()).get("candidates").get(0).get("scores");
+    for (String column : List.of("bertscoreP", "bertscoreR", "bertscoreF1")) {
+      double mean = plain.get(column).get("mean").doubleValue();
+      assertTrue(mean > 0 && mean < 1, column + " " + mean);
+      assertEquals((mean - 0.5) / 0.5, other.get(column).get("mean").doubleValue(), 1e-6);
+    }
+  }
+
+  @Test
   void toxicityIsThatOfTheSummariesAndRougeIsGuarded() {
     Path other = FIXTURES.resolve("t5-tiny-v1.0");
     Object[] options = {
@@ -266,7 +293,11 @@ final class EvaluateTest {
         "--metrics toxicity --toxicity-model roberta-tiny --toxicity-label toxic"
             + " | no label 'toxic'; its labels are: nothate, hate",
         "--metrics toxicity --toxicity-model t5-tiny --toxicity-label hate | not a RoBERTa",
-        "--metrics bleu                                    | only rouge, loss, toxicity and facts",
+        "--metrics bleu        | only rouge, loss, toxicity, facts and bertscore",
+        "--metrics bertscore   | --metrics bertscore needs --bertscore-model",
+        "--bertscore-idf       | need --metrics bertscore",
+        "--metrics bertscore --bertscore-model roberta-tiny --bertscore-layer 9 | layer 9",
+        "--metrics bertscore --bertscore-model t5-tiny      | not a RoBERTa",
       })
   void toxicityRefuses(String options, String sentence) {
     List<Object> args =

@@ -59,10 +59,10 @@ public class Precis extends Precis$shared {
     public static int PRECIS_MAX_LORA_RANKS_CUDA() {
         return PRECIS_MAX_LORA_RANKS_CUDA;
     }
-    private static final int PRECIS_ABI_VERSION = (int)11L;
+    private static final int PRECIS_ABI_VERSION = (int)12L;
     /**
      * {@snippet lang=c :
-     * #define PRECIS_ABI_VERSION 11
+     * #define PRECIS_ABI_VERSION 12
      * }
      */
     public static int PRECIS_ABI_VERSION() {
@@ -2729,6 +2729,67 @@ public class Precis extends Precis$shared {
         try {
             if (TRACE_DOWNCALLS) {
                 traceDowncall("precis_attention_decode", context, args);
+            }
+            return (int)mh$.invokeExact(context, args);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class precis_disentangled_attention {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Precis.C_INT,
+            Precis.C_POINTER,
+            Precis.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("precis_disentangled_attention");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * precis_status precis_disentangled_attention(precis_context *context, const precis_disentangled_attention_args *args)
+     * }
+     */
+    public static FunctionDescriptor precis_disentangled_attention$descriptor() {
+        return precis_disentangled_attention.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * precis_status precis_disentangled_attention(precis_context *context, const precis_disentangled_attention_args *args)
+     * }
+     */
+    public static MethodHandle precis_disentangled_attention$handle() {
+        return precis_disentangled_attention.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * precis_status precis_disentangled_attention(precis_context *context, const precis_disentangled_attention_args *args)
+     * }
+     */
+    public static MemorySegment precis_disentangled_attention$address() {
+        return precis_disentangled_attention.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * precis_status precis_disentangled_attention(precis_context *context, const precis_disentangled_attention_args *args)
+     * }
+     */
+    public static int precis_disentangled_attention(MemorySegment context, MemorySegment args) {
+        var mh$ = precis_disentangled_attention.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("precis_disentangled_attention", context, args);
             }
             return (int)mh$.invokeExact(context, args);
         } catch (Error | RuntimeException ex) {
