@@ -150,8 +150,7 @@ public final class TextStates implements AutoCloseable {
   private void computeBatch(List<int[]> ids, List<Integer> batch, BertScore.States[] all) {
     workspace.reset();
     tape.begin(false, 0);
-    Ragged tokens =
-        Ragged.of(batch.stream().map(ids::get).toList(), config.vocabSize(), workspace);
+    Ragged tokens = Ragged.of(batch.stream().map(ids::get).toList(), config.vocabSize(), workspace);
     Tensor states = model.states(tape, tokens, null).value();
     int width = config.hiddenSize();
     MemorySegment host = states.toHost();

@@ -49,8 +49,7 @@ class TextStatesTest {
         List<List<States>> of = references.stream().map(encoder::of).toList();
         BertScore score =
             row.get("idf").booleanValue()
-                ? BertScore.weightedBy(
-                    of.stream().flatMap(List::stream).map(States::ids).toList())
+                ? BertScore.weightedBy(of.stream().flatMap(List::stream).map(States::ids).toList())
                 : BertScore.plain(encoder.specialIds());
         for (int i = 0; i < candidates.size(); i++) {
           Score got = score.best(read.get(i), of.get(i));

@@ -74,7 +74,9 @@ public final class BertScore {
         }
         try {
           return new Baseline(
-              Double.parseDouble(cells[1]), Double.parseDouble(cells[2]), Double.parseDouble(cells[3]));
+              Double.parseDouble(cells[1]),
+              Double.parseDouble(cells[2]),
+              Double.parseDouble(cells[3]));
         } catch (NumberFormatException | ArrayIndexOutOfBoundsException e) {
           throw new InvalidInputException(
               "%s, line %d: it must be LAYER,P,R,F with three numbers behind the layer"
