@@ -109,7 +109,19 @@ public record EncoderWeights(
         WeightLoader.frozen(checkpoint, ops, owner, dtype, WeightLoader.memory(ops, owner));
     EncoderWeights weights = new Loader(source, config, dtype, head).load();
     if (config.relative() != null) {
-      weights = weights.with(PositionTables.add(weights, checkpoint, ops, owner, dtype));
+      List<Attention.Disentangled> kinds =
+          PositionTables.project(
+              weights.layers.stream().map(Layer::qkv).toList(),
+              checkpoint,
+              config,
+              ops,
+              owner,
+              dtype);
+      List<Layer> layers = new ArrayList<>();
+      for (int i = 0; i < kinds.size(); i++) {
+        layers.add(weights.layers.get(i).with(kinds.get(i)));
+      }
+      weights = weights.with(layers);
     }
     checkpoint.requireUnchanged();
     return weights;

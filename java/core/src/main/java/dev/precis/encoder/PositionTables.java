@@ -1,7 +1,7 @@
 package dev.precis.encoder;
 
 import dev.precis.checkpoint.Checkpoint;
-import dev.precis.encoder.EncoderWeights.Layer;
+import dev.precis.layers.Linear;
 import dev.precis.layers.WeightLoader;
 import dev.precis.ops.Attention;
 import dev.precis.ops.Ops;
@@ -35,24 +35,32 @@ final class PositionTables {
     this.dtype = dtype;
   }
 
-  /** Returns a model's layers with the relative positions that each attends by. */
-  static List<Layer> add(
-      EncoderWeights weights, Checkpoint checkpoint, Ops ops, Arena owner, DType dtype) {
-    return new PositionTables(checkpoint, weights.config(), ops, owner, dtype)
-        .project(weights.layers());
+  /**
+   * Returns the relative positions that each layer attends by.
+   *
+   * @param qkv each layer's product of queries, keys and values
+   */
+  static List<Attention.Disentangled> project(
+      List<Linear> qkv,
+      Checkpoint checkpoint,
+      EncoderConfig config,
+      Ops ops,
+      Arena owner,
+      DType dtype) {
+    return new PositionTables(checkpoint, config, ops, owner, dtype).project(qkv);
   }
 
-  private List<Layer> project(List<Layer> layers) {
+  private List<Attention.Disentangled> project(List<Linear> qkv) {
     try (Arena call = Arena.ofConfined();
         Workspace workspace = ops.newWorkspace()) {
       WeightLoader source =
           WeightLoader.frozen(checkpoint, ops, call, dtype, WeightLoader.memory(ops, call));
       Tape tape = Tape.inference(ops, workspace);
       Variable positions = tape.constant(positions(source, workspace));
-      List<Layer> projected = new ArrayList<>();
-      for (int i = 0; i < layers.size(); i++) {
+      List<Attention.Disentangled> projected = new ArrayList<>();
+      for (int i = 0; i < qkv.size(); i++) {
         Workspace.Mark mark = workspace.mark();
-        projected.add(layers.get(i).with(project(layers.get(i), i, source, tape, positions)));
+        projected.add(project(qkv.get(i), i, source, tape, positions));
         workspace.release(mark);
       }
       ops.synchronize();
@@ -86,13 +94,13 @@ final class PositionTables {
   }
 
   private Attention.Disentangled project(
-      Layer layer, int index, WeightLoader source, Tape tape, Variable positions) {
+      Linear qkvOfLayer, int index, WeightLoader source, Tape tape, Variable positions) {
     RelativePositions relative = config.relative();
     int width = config.hiddenSize();
     Tensor keys = null;
     Tensor queries = null;
     if (relative.shared()) {
-      Tensor qkv = layer.qkv().apply(tape, positions, dtype.activations()).value();
+      Tensor qkv = qkvOfLayer.apply(tape, positions, dtype.activations()).value();
       queries = relative.byKey() ? kept(qkv.columns(0, width)) : null;
       keys = relative.byQuery() ? kept(qkv.columns(width, width)) : null;
     } else {
