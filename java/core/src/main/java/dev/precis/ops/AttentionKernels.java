@@ -50,13 +50,17 @@ final class AttentionKernels extends Kernels {
 
   /** Returns the number of pairs of a query and a key that it sees. */
   private static double pairs(Attention.Shape shape) {
-    MemorySegment queries = shape.queryOffsets().toHost();
-    MemorySegment keys = shape.keyOffsets().toHost();
+    return pairs(shape.queryOffsets(), shape.keyOffsets(), shape.kind().causal());
+  }
+
+  private static double pairs(Tensor queryOffsets, Tensor keyOffsets, boolean causal) {
+    MemorySegment queries = queryOffsets.toHost();
+    MemorySegment keys = keyOffsets.toHost();
     double pairs = 0;
-    for (long i = 0; i + 1 < shape.queryOffsets().dim(0); i++) {
+    for (long i = 0; i + 1 < queryOffsets.dim(0); i++) {
       double m = length(queries, i);
       double n = length(keys, i);
-      pairs += shape.kind().causal() ? m * (m + 1) / 2 + m * Math.max(0, n - m) : m * n;
+      pairs += causal ? m * (m + 1) / 2 + m * Math.max(0, n - m) : m * n;
     }
     return pairs;
   }
@@ -107,7 +111,12 @@ final class AttentionKernels extends Kernels {
     precis_disentangled_attention_args.sequences(disentangled, Math.toIntExact(offsets.dim(0) - 1));
     precis_disentangled_attention_args.heads(disentangled, kind.heads());
     precis_disentangled_attention_args.scale(disentangled, kind.scale());
-    context.check(Precis.precis_disentangled_attention(handle, disentangled));
+    if (timer.isOn()) {
+      int terms =
+          2 + (kind.positionKeys() == null ? 0 : 1) + (kind.positionQueries() == null ? 0 : 1);
+      timer.count(terms * pairs(offsets, offsets, false) * operands.q().columns(), 0);
+    }
+    check("disentangled_attention", Precis.precis_disentangled_attention(begin(), disentangled));
   }
 
   void decode(
