@@ -44,6 +44,7 @@ final class SitePages {
     PAGES.put("CHANGELOG.md", "changelog");
     PAGES.put("SECURITY.md", "security");
     PAGES.put("benchmarks/README.md", "benchmarks");
+    PAGES.put("docs/roofline.md", "roofline");
   }
 
   private final Path root;
