@@ -46,11 +46,6 @@ __device__ __forceinline__ void load_rows(const Shared<float>& to, const AnyMatr
   }
 }
 
-__device__ __forceinline__ int64_t position_row(int distance, int64_t reach) {
-  const int64_t d = distance;
-  return (d < -reach ? -reach : d > reach ? reach : d) + reach;
-}
-
 template <int kDim>
 __global__ void __launch_bounds__(kTileRows<kDim>* kRowThreads)
     disentangled_attention_kernel(Arguments a) {
@@ -82,11 +77,11 @@ __global__ void __launch_bounds__(kTileRows<kDim>* kRowThreads)
     const int nearest = tile.first - first - (kN - 1);
     if (a.position_keys.data != nullptr) {
       load_rows<kDim>(position_keys, a.position_keys, kDistances<kDim>, column, a.head_dim,
-                      [&](int w) { return position_row(nearest + w, a.key_reach); });
+                      [&](int w) { return relative_row(nearest + w, a.key_reach); });
     }
     if (a.position_queries.data != nullptr) {
       load_rows<kDim>(position_queries, a.position_queries, kDistances<kDim>, column, a.head_dim,
-                      [&](int w) { return position_row(nearest + w, a.query_reach); });
+                      [&](int w) { return relative_row(nearest + w, a.query_reach); });
     }
     __syncthreads();
     float score[kN / kRowThreads], most = largest;

@@ -11,6 +11,7 @@
 #define PRECIS_OPS_DISENTANGLED_ATTENTION_H_
 
 #include "ops/op.h"
+#include "random/portable_math.h"
 
 namespace precis {
 
@@ -18,7 +19,7 @@ void disentangled_attention_ref(const precis_disentangled_attention_args& a);
 PRECIS_DECLARE_CPU_KERNEL(disentangled_attention_cpu, precis_disentangled_attention_args)
 
 // The row of a table of relative positions for a query's position - a key's.
-static inline int64_t relative_row(int64_t distance, int64_t reach) {
+PRECIS_HOST_DEVICE static inline int64_t relative_row(int64_t distance, int64_t reach) {
   return (distance < -reach ? -reach : distance > reach ? reach : distance) + reach;
 }
 

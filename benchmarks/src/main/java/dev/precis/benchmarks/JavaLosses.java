@@ -290,7 +290,7 @@ final class JavaLosses {
               divergence += teachers * (logP - logQ);
               g[i] += weight * (q - teachers);
             } else {
-              // Where beta is 1, r is p.
+              // At beta 1, r is p.
               double r = c.beta() * teachers + (1 - c.beta()) * q;
               double logR = c.beta() == 1 ? logP : Math.log(r);
               double own = c.beta() == 1 ? 1 : 1 - c.beta();

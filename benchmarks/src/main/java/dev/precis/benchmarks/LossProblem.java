@@ -1,6 +1,6 @@
 package dev.precis.benchmarks;
 
-import dev.precis.ops.DistillationLoss.Coefficients;
+import dev.precis.ops.PpoLoss.Coefficients;
 import dev.precis.tensor.Tensor;
 
 /** Losses over the vocabulary, and the advantages that one of them needs. */
@@ -24,7 +24,7 @@ public sealed interface LossProblem extends Problem {
       Tensor values,
       Tensor oldValues,
       Tensor returns,
-      dev.precis.ops.PpoLoss.Coefficients coefficients,
+      Coefficients coefficients,
       Tensor logProbabilities,
       Tensor entropies,
       Tensor policyLosses,
@@ -98,7 +98,7 @@ public sealed interface LossProblem extends Problem {
       Tensor labels,
       Tensor teacherX,
       Tensor teacherW,
-      Coefficients coefficients,
+      dev.precis.ops.DistillationLoss.Coefficients coefficients,
       Tensor divergences,
       Tensor crossEntropies,
       Tensor dx)

@@ -3,6 +3,7 @@ package dev.precis.ops;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.function.Supplier;
 
 /**
  * Times the operations of an {@link Ops} and counts their work, by the section of the model that
@@ -80,15 +81,25 @@ public final class OpTimer {
     return on;
   }
 
-  /**
-   * Has the following operations belong to a section.
-   *
-   * @return the section until now, which the caller restores
-   */
-  public Section enter(Section now) {
+  /** Runs work whose operations belong to a section, and returns its result. */
+  public <R> R in(Section now, Supplier<R> work) {
     Section before = section;
     section = now;
-    return before;
+    try {
+      return work.get();
+    } finally {
+      section = before;
+    }
+  }
+
+  /** Runs work whose operations belong to a section. */
+  public void in(Section now, Runnable work) {
+    in(
+        now,
+        () -> {
+          work.run();
+          return null;
+        });
   }
 
   /** Returns the section that operations belong to now. */

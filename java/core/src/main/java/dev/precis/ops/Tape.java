@@ -198,12 +198,7 @@ public final class Tape {
       return;
     }
     OpTimer.Section section = timer.section();
-    steps.add(
-        () -> {
-          OpTimer.Section before = timer.enter(section);
-          backward.run();
-          timer.enter(before);
-        });
+    steps.add(() -> timer.in(section, backward));
   }
 
   /**

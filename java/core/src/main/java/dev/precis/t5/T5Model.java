@@ -100,9 +100,10 @@ public final class T5Model {
 
   /** Computes {@code logits = scale hidden lm_head'}; hidden (M, dModel), logits (M, vocab). */
   public void logits(Tensor hidden, Tensor logits) {
-    OpTimer.Section before = ops.timer().enter(OpTimer.Section.HEAD);
-    weights.lmHead().scaled(ops, hidden, logits, config.outputScale());
-    ops.timer().enter(before);
+    ops.timer()
+        .in(
+            OpTimer.Section.HEAD,
+            () -> weights.lmHead().scaled(ops, hidden, logits, config.outputScale()));
   }
 
   /**
@@ -260,12 +261,8 @@ public final class T5Model {
    */
   public void admit(
       Encoded encoded, int[] sequences, DecoderCache cache, int[] firsts, Workspace workspace) {
-    OpTimer.Section before = ops.timer().enter(OpTimer.Section.ENCODER);
-    try {
-      admitAll(encoded, sequences, cache, firsts, workspace);
-    } finally {
-      ops.timer().enter(before);
-    }
+    ops.timer()
+        .in(OpTimer.Section.ENCODER, () -> admitAll(encoded, sequences, cache, firsts, workspace));
   }
 
   private void admitAll(
@@ -398,12 +395,7 @@ public final class T5Model {
    * @param workspace temporary memory, released again
    */
   public void step(DecoderCache cache, Rows rows, Tensor logits, Workspace workspace) {
-    OpTimer.Section before = ops.timer().enter(OpTimer.Section.STEP);
-    try {
-      run(cache, rows, logits, workspace);
-    } finally {
-      ops.timer().enter(before);
-    }
+    ops.timer().in(OpTimer.Section.STEP, () -> run(cache, rows, logits, workspace));
   }
 
   private void run(DecoderCache cache, Rows rows, Tensor logits, Workspace workspace) {

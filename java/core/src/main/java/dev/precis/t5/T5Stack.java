@@ -137,14 +137,8 @@ final class T5Stack {
   }
 
   /** Computes something whose operations belong to a section. */
-  static Variable in(OpTimer.Section section, Tape tape, Supplier<Variable> work) {
-    OpTimer timer = tape.ops().timer();
-    OpTimer.Section before = timer.enter(section);
-    try {
-      return work.get();
-    } finally {
-      timer.enter(before);
-    }
+  private static Variable in(OpTimer.Section section, Tape tape, Supplier<Variable> work) {
+    return tape.ops().timer().in(section, work);
   }
 
   /** Makes the sublayers of a layer. */

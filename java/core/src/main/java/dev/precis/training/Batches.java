@@ -63,7 +63,7 @@ public final class Batches<T> {
   private final long perEpoch; // steps of an epoch; 0: each epoch has a number of its own
   private final List<Long> ends = new ArrayList<>(); // where each has: steps until the epochs' ends
   private long epoch = -1;
-  private List<int[][]> order; // of that epoch: the batches of each step
+  private List<List<List<Integer>>> order; // of that epoch: the batches of each step
 
   /**
    * Assigns these examples.
@@ -107,29 +107,29 @@ public final class Batches<T> {
 
   /** Returns other examples in their order, in batches of this size. */
   public List<List<T>> split(List<T> others) {
-    if (size.maxTokens == 0) {
-      return split(others, size.examples);
-    }
-    int[] lengths = others.stream().mapToInt(length).toArray();
-    List<List<T>> batches = new ArrayList<>();
-    int from = 0;
-    while (from < lengths.length) {
-      int to = end(lengths, from);
-      batches.add(others.subList(from, to));
-      from = to;
-    }
-    return batches;
+    return size.maxTokens == 0
+        ? split(others, size.examples)
+        : split(others, length, size.maxTokens);
   }
 
-  /** Returns the end of the batch that begins there: one example at least. */
-  private int end(int[] lengths, int from) {
-    long tokens = lengths[from];
-    int to = from + 1;
-    while (to < lengths.length && tokens + lengths[to] <= size.maxTokens) {
-      tokens += lengths[to];
-      to++;
+  /** Returns the examples in batches of so many tokens at most, but of one example at least. */
+  private static <E> List<List<E>> split(List<E> examples, ToIntFunction<E> length, int maxTokens) {
+    List<List<E>> batches = new ArrayList<>();
+    int from = 0;
+    long tokens = 0;
+    for (int at = 0; at < examples.size(); at++) {
+      int next = length.applyAsInt(examples.get(at));
+      if (at > from && tokens + next > maxTokens) {
+        batches.add(examples.subList(from, at));
+        from = at;
+        tokens = 0;
+      }
+      tokens += next;
     }
-    return to;
+    if (from < examples.size()) {
+      batches.add(examples.subList(from, examples.size()));
+    }
+    return batches;
   }
 
   /** Returns items that stand for the examples of some batches, one each, in the same batches. */
@@ -167,12 +167,10 @@ public final class Batches<T> {
     long largest = 0;
     long last = shuffle ? (long) Math.clamp(Math.ceil(epochs), 1, MEASURED_EPOCHS) : 1;
     for (long each = 0; each < last; each++) {
-      for (int[][] step : order(each)) {
-        for (int[] batch : step) {
-          largest =
-              Math.max(
-                  largest,
-                  Arrays.stream(batch).mapToLong(i -> measure.applyAsInt(examples.get(i))).sum());
+      for (List<List<Integer>> step : order(each)) {
+        for (List<Integer> batch : step) {
+          long sum = batch.stream().mapToLong(i -> measure.applyAsInt(examples.get(i))).sum();
+          largest = Math.max(largest, sum);
         }
       }
     }
@@ -244,8 +242,8 @@ public final class Batches<T> {
       epoch = itsEpoch;
     }
     List<List<T>> batches = new ArrayList<>();
-    for (int[] batch : order.get((int) (step - begin(itsEpoch)))) {
-      batches.add(Arrays.stream(batch).mapToObj(examples::get).toList());
+    for (List<Integer> batch : order.get((int) (step - begin(itsEpoch)))) {
+      batches.add(batch.stream().map(examples::get).toList());
     }
     return batches;
   }
@@ -256,35 +254,31 @@ public final class Batches<T> {
   }
 
   /** Returns an epoch's steps, each of which has the batches of its examples' numbers. */
-  private List<int[][]> order(long number) {
+  private List<List<List<Integer>>> order(long number) {
     int n = examples.size();
     Integer[] all = new Integer[n];
     for (int i = 0; i < n; i++) {
       all[i] = i;
     }
+    ToIntFunction<Integer> itsLength = i -> length.applyAsInt(examples.get(i));
+    List<Integer> numbers = Arrays.asList(all);
     if (!shuffle) {
-      return steps(cutByTokens(all, 0, n));
+      return split(split(numbers, itsLength, size.maxTokens), size.perStep);
     }
     SplitMix64 random = new SplitMix64(SplitMix64.mix(seed, 0x65706f6368L, number));
-    shuffle(all, random);
-    int bucket = bucket();
-    Comparator<Integer> byLength = Comparator.comparingInt(i -> length.applyAsInt(examples.get(i)));
-    List<int[]> pieces = new ArrayList<>();
-    for (int from = 0; from < n; from += bucket) {
-      int to = Math.min(n, from + bucket);
-      Arrays.sort(all, from, to, byLength);
+    shuffle(numbers, random);
+    List<List<Integer>> pieces = new ArrayList<>();
+    for (List<Integer> bucket : split(numbers, bucket())) {
+      bucket.sort(Comparator.comparingInt(itsLength));
       pieces.addAll(
           size.maxTokens == 0
-              ? cut(range(all, from, to), size.step())
-              : cutByTokens(all, from, to));
+              ? split(bucket, size.step())
+              : split(bucket, itsLength, size.maxTokens));
     }
-    int[][] shuffled = pieces.toArray(int[][]::new);
-    shuffle(shuffled, random);
-    return size.maxTokens > 0
-        ? steps(List.of(shuffled))
-        : Arrays.stream(shuffled)
-            .map(step -> cut(step, size.examples).toArray(int[][]::new))
-            .toList();
+    shuffle(pieces, random);
+    return size.maxTokens == 0
+        ? pieces.stream().map(step -> split(step, size.examples)).toList()
+        : split(pieces, size.perStep);
   }
 
   /** Returns the number of examples that are sorted together. */
@@ -297,43 +291,10 @@ public final class Batches<T> {
     return (int) Math.clamp(BUCKET_STEPS * inBatch * size.perStep, 1, examples.size());
   }
 
-  private static List<int[]> cut(int[] all, int examples) {
-    List<int[]> pieces = new ArrayList<>();
-    for (int at = 0; at < all.length; at += examples) {
-      pieces.add(Arrays.copyOfRange(all, at, Math.min(all.length, at + examples)));
-    }
-    return pieces;
-  }
-
-  private List<int[]> cutByTokens(Integer[] all, int from, int to) {
-    int[] lengths = new int[to - from];
-    Arrays.setAll(lengths, i -> length.applyAsInt(examples.get(all[from + i])));
-    List<int[]> pieces = new ArrayList<>();
-    int at = 0;
-    while (at < lengths.length) {
-      int end = end(lengths, at);
-      pieces.add(range(all, from + at, from + end));
-      at = end;
-    }
-    return pieces;
-  }
-
-  private static int[] range(Integer[] all, int from, int to) {
-    return Arrays.stream(all, from, to).mapToInt(Integer::intValue).toArray();
-  }
-
-  /** Returns batches as they are, as many in a step as there are to be. */
-  private List<int[][]> steps(List<int[]> batches) {
-    return split(batches, size.perStep).stream().map(step -> step.toArray(int[][]::new)).toList();
-  }
-
   /** Shuffles in place (Fisher and Yates 1938). */
-  private static <E> void shuffle(E[] all, SplitMix64 random) {
-    for (int i = all.length - 1; i > 0; i--) {
-      int j = random.below(i + 1);
-      E swapped = all[i];
-      all[i] = all[j];
-      all[j] = swapped;
+  private static <E> void shuffle(List<E> all, SplitMix64 random) {
+    for (int i = all.size() - 1; i > 0; i--) {
+      Collections.swap(all, i, random.below(i + 1));
     }
   }
 }

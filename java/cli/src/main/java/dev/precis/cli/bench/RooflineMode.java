@@ -204,9 +204,7 @@ final class RooflineMode implements AutoCloseable {
     run =
         number -> {
           Rollout rollout = ppo.rollout(prompts, number + 1);
-          OpTimer.Section before = timer.enter(OpTimer.Section.REWARD);
-          double[] scores = reward.score(rollout.samples());
-          timer.enter(before);
+          double[] scores = timer.in(OpTimer.Section.REWARD, () -> reward.score(rollout.samples()));
           ppo.update(rollout, scores);
         };
   }
