@@ -19,6 +19,9 @@ constexpr int64_t kChunkUnits = 1024;  // 256 KB of a tile, which stay in L2
 // A block of rows is multiplied with one tile before the next: its 384 KB of x stay in L2.
 constexpr int64_t kRowBlockBytes = 384 << 10;
 constexpr int64_t kMinRowBlock = 48, kMaxRowBlock = 384;
+// With this many groups of rows or more, it pays to copy the words of a tile to L1 before they are
+// multiplied.
+constexpr int64_t kCopyGroups = 3;
 // Up to this many elements of x every thread prepares its own copy, which is cheaper than one more
 // synchronization of the threads.
 constexpr int64_t kPrivateInputs = 8192;
@@ -52,6 +55,13 @@ class Multiplication {
   static constexpr bool kSame = D::kInputs == L::kInputs && D::kXBytes == L::kXBytes;
   // True if the low-rank sums can continue in the registers of x W'.
   static constexpr bool kFused = kSame && !is_onednn<D>();
+
+  // True if copies of words are faster: where they are unpacked for multiplications of floats, or are
+  // read in several passes, each of which needs one cache line in four. Beside products of integers,
+  // which take two instructions, it counts little.
+  static constexpr bool kCopies = D::kInputs == 1   ? passes_for(kMaxRows) > 1
+                                  : D::kInputs == 2 ? D::kParts == 2
+                                                    : false;
 
   using Segments = typename LowRank<L>::Segments;
 
@@ -228,11 +238,35 @@ class Multiplication {
       const Term term = segment_term(*p_.low.b, low.of[i], tile, m0);
       for (int64_t u = 0; u < term.units * kTileOutputs; u += 16) __builtin_prefetch(term.w + u);
     }
+    // Adds the low-rank terms of the fused segments, behind the n terms that there are.
+    const auto add_fused = [&](int64_t row, Term* terms, int n) {
+      for (int i = 0; i < fused; i++) {
+        if (overlap(p_.w.outputs, p_.low.segments[i], tile) == Overlap::kNone) continue;
+        terms[n++] = segment_term(*p_.low.b, low.of[i], tile, row);
+      }
+      return n;
+    };
+    if constexpr (kCopies) {
+      if (groups >= kCopyGroups) {
+        sum_copied(x, w, m0, m1, more, acc);
+        for (int64_t g = 0; g < groups; g++) {
+          const int64_t first = slice_begin(m1 - m0, groups, g), row = m0 + first;
+          const int rows = static_cast<int>(slice_begin(m1 - m0, groups, g + 1) - first);
+          uint32_t* sums = acc + first * kTileOutputs;
+          row_adapters_.prefetch(tile, row, rows);
+          Term terms[PRECIS_MAX_LORA_SEGMENTS];
+          const int n = add_fused(row, terms, 0);
+          if (n > 0) multiply_rows<D>(rows, terms, n, true, nullptr, sums);
+          finish(x, low, fused, tile, row, rows, sums);
+        }
+        return;
+      }
+    }
     for (int64_t u = 0; u < units; u += kChunkUnits) {
       const int64_t count = min(kChunkUnits, units - u);
       const bool last_chunk = u + count == units;
       // Several groups of rows use a chunk of weights from L2; during the first two the next chunk
-      // is prefetched, two of a unit's four cache lines in each.
+      // is prefetched, half of it in each.
       const bool ahead = groups > 1 && (more || !last_chunk);
       for (int64_t g = 0; g < groups; g++) {
         const int64_t first = slice_begin(m1 - m0, groups, g), row = m0 + first;
@@ -243,19 +277,51 @@ class Multiplication {
         if (last_chunk) row_adapters_.prefetch(tile, row, rows);
         Term terms[1 + PRECIS_MAX_LORA_SEGMENTS] = {
             {x.row(row) + u * D::kXBytes, x.stride, w + u * kTileOutputs, count}};
-        int n = 1;
-        for (int i = 0; last_chunk && i < fused; i++) {
-          if (overlap(p_.w.outputs, p_.low.segments[i], tile) == Overlap::kNone) continue;
-          terms[n++] = segment_term(*p_.low.b, low.of[i], tile, row);
-        }
-        if (ahead && g < 2) {
-          multiply_rows<D, 2>(
-              rows, terms, n, u > 0,
-              reinterpret_cast<const char*>(terms[0].w + count * kTileOutputs) + g * 128, sums);
-        } else {
-          multiply_rows<D, 0>(rows, terms, n, u > 0, nullptr, sums);
-        }
+        const int n = last_chunk ? add_fused(row, terms, 1) : 1;
+        const char* next =
+            ahead && g < 2 ? ahead_of(w + (u + count) * kTileOutputs, count, g) : nullptr;
+        multiply_rows<D>(rows, terms, n, u > 0, next, sums);
         if (last_chunk) finish(x, low, fused, tile, row, rows, sums);
+      }
+    }
+  }
+
+  // Computes x W' of rows [m0, m1) and one tile, whose words are copied once for all rows. While
+  // the first group of rows is multiplied, the words that follow are prefetched.
+  void sum_copied(const Inputs& x, const uint32_t* w, int64_t m0, int64_t m1, bool more,
+                  uint32_t* acc) const {
+    constexpr int V = vectors_for(kMaxRows), kPasses = passes_for(kMaxRows);
+    // Rows of a group: all are of almost the same size.
+    constexpr int kFewest = (kMaxRows * (kCopyGroups - 1) + 1) / kCopyGroups;
+    // Of the following words, each of the first two groups prefetches half in all passes together.
+    constexpr int kStep = kAheadBytes / kPasses, kLines = (kStep + 63) / 64;
+    using Words = CopiedWords<D, V>;
+    alignas(64) float copied[Words::kUnits * Words::kUnit];
+    const int64_t units = this->units(), groups = ceil_div(m1 - m0, kMaxRows);
+    for (int64_t u = 0; u < units; u += Words::kUnits) {
+      const int64_t count = min(Words::kUnits, units - u);
+      const bool ahead = more || u + count < units;
+      const uint32_t* from = w + u * kTileOutputs;
+      const char* next = reinterpret_cast<const char*>(from + count * kTileOutputs);
+      for (int pass = 0; pass < kPasses; pass++) {
+        Words::copy(from + pass * V * W, count, copied);
+        for (int64_t g = 0; g < groups; g++) {
+          const int64_t first = slice_begin(m1 - m0, groups, g);
+          const int rows = static_cast<int>(slice_begin(m1 - m0, groups, g + 1) - first);
+          const Term term = {x.row(m0 + first) + u * D::kXBytes, x.stride,
+                             reinterpret_cast<const uint32_t*>(copied), count};
+          uint32_t* sums = acc + first * kTileOutputs + pass * V * W;
+          with_rows(rows, [&]<int R>() {
+            if constexpr (R >= kFewest) {
+              if (g < 2 && ahead) {
+                multiply_tile<D, R, V, kLines, kStep, Words>(&term, 1, V * W, u > 0, next, sums);
+                next += count * kStep;
+              } else {
+                multiply_tile<D, R, V, 0, 0, Words>(&term, 1, V * W, u > 0, nullptr, sums);
+              }
+            }
+          });
+        }
       }
     }
   }

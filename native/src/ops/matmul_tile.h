@@ -31,13 +31,38 @@ struct Term {
   int64_t units;
 };
 
+// Prefetches kLines cache lines into L2, and moves on by kStep bytes to those of the next unit.
+template <int kLines, int kStep>
+static inline void prefetch_unit(const char*& ahead) {
+  for (int i = 0; i < kLines; i++) __builtin_prefetch(ahead + 64 * i, 0, 2);
+  ahead += kStep;
+}
+
+constexpr int passes_for(int rows) {
+  return static_cast<int>(kTileOutputs) / (vectors_for(rows) * W);
+}
+
+// While a group of rows is multiplied with a tile, half of the next tile's memory is prefetched,
+// for each unit kAheadBytes. Where the outputs take several passes, all of them take part, for
+// requests that come faster than memory answers stall the multiplications.
+constexpr int kAheadBytes = static_cast<int>(kTileOutputs * kUnitBytes) / 2;
+constexpr int lines_for(int rows) { return passes_for(rows) == 1 ? kAheadBytes / 64 : 1; }
+constexpr int step_for(int rows) {
+  return passes_for(rows) == 1 ? 2 * kAheadBytes : kAheadBytes / passes_for(rows);
+}
+// Returns where the prefetching of one of the two groups of rows begins.
+inline const char* ahead_of(const uint32_t* next, int64_t units, int64_t group) {
+  return reinterpret_cast<const char*>(next) +
+         group * kAheadBytes * (passes_for(kMaxRows) == 1 ? 1 : units);
+}
+
 #if defined(__ARM_FEATURE_MATMUL_INT8) && defined(PRECIS_NEON)
 
 // Computes as multiply_tile, for R > 1 rows of int8, with twice the products an instruction: SMMLA
 // multiplies two rows with two outputs, eight k at a time, which are two units. The sums are
 // integers, so they are the same. (BFMMLA would give the bits of BFDOT by its definition, but with
 // nothing to spare where a processor deviates.)
-template <int R, int V, int kPrefetch>
+template <int R, int V, int kLines, int kStep>
 void multiply_row_pairs(const Term* terms, int count, int outputs, bool resume, const char* ahead,
                         uint32_t* acc) {
   constexpr int kPairs = (R + 1) / 2, kQuads = V * W / 4;
@@ -85,12 +110,7 @@ void multiply_row_pairs(const Term* terms, int count, int outputs, bool resume, 
           }
         }
         constexpr int kUnits = kTwo ? 2 : 1;
-        if constexpr (kPrefetch > 0) {
-          for (int u = 0; u < kUnits; u++) {
-            for (int i = 0; i < kPrefetch; i++) __builtin_prefetch(ahead + 64 * i, 0, 2);
-            ahead += kTileOutputs * kUnitBytes;
-          }
-        }
+        for (int u = 0; u < kUnits; u++) prefetch_unit<kLines, kStep>(ahead);
         w += kUnits * kTileOutputs;
         x += kUnits * kUnitBytes;
       };
@@ -111,15 +131,47 @@ void multiply_row_pairs(const Term* terms, int count, int outputs, bool resume, 
 
 #endif
 
-// acc[r][0, outputs) (+)= the terms' x_r W' for R rows and the first outputs of a tile. For every
-// unit of the first term, kPrefetch cache lines are prefetched into L2, from `ahead` on and 256
-// bytes apart.
-template <class D, int R, int V, int kPrefetch>
+// Reads the words of a tile as they are packed; D unpacks them for every group of rows anew.
+template <class D>
+struct PackedWords {
+  static constexpr int64_t kUnit = kTileOutputs;  // words from a unit to the next
+  template <int P>
+  static auto read(const uint32_t* w, int v) {
+    return D::template weights<P>(w + v * W);
+  }
+};
+
+// With several groups of rows, floats of V vectors of outputs are first copied to a buffer that
+// stays in L1, [unit][part][V][W]. Where an instruction set multiplies the neighbors of a word one
+// after the other, they are also unpacked there, once for all rows: the instructions would compete
+// with the multiplications.
+template <class D, int V>
+struct CopiedWords {
+  static constexpr int64_t kUnit = D::kParts * V * W;
+  static constexpr int64_t kUnits = (16 << 10) / (kUnit * kUnitBytes);  // that a buffer holds
+  template <int P>
+  static Vec read(const uint32_t* w, int v) {
+    return Vec::load(reinterpret_cast<const float*>(w) + (P * V + v) * W);
+  }
+  // Copies units of V vectors of outputs of a tile.
+  static void copy(const uint32_t* w, int64_t units, float* to) {
+    for (int64_t u = 0; u < units; u++, w += kTileOutputs, to += kUnit) {
+      for (int v = 0; v < V; v++) {
+        D::template weights<0>(w + v * W).store(to + v * W);
+        if constexpr (D::kParts == 2) D::template weights<1>(w + v * W).store(to + (V + v) * W);
+      }
+    }
+  }
+};
+
+// acc[r][0, outputs) (+)= the terms' x_r W' for R rows and the first outputs of a tile. kLines
+// and kStep tell what is prefetched, from `ahead` on.
+template <class D, int R, int V, int kLines = 0, int kStep = 0, class Words = PackedWords<D>>
 void multiply_tile(const Term* terms, int count, int outputs, bool resume, const char* ahead,
                    uint32_t* acc) {
 #if defined(__ARM_FEATURE_MATMUL_INT8) && defined(PRECIS_NEON)
   if constexpr (R > 1 && D::kInputs == 4) {
-    return multiply_row_pairs<R, V, kPrefetch>(terms, count, outputs, resume, ahead, acc);
+    return multiply_row_pairs<R, V, kLines, kStep>(terms, count, outputs, resume, ahead, acc);
   }
 #endif
   using Acc = typename D::Acc;
@@ -134,10 +186,10 @@ void multiply_tile(const Term* terms, int count, int outputs, bool resume, const
       const uint32_t* w = terms[t].w + n;
       const char* x = terms[t].x;
       const int64_t x_stride = terms[t].x_stride;
-      for (int64_t u = terms[t].units; u > 0; u--, w += kTileOutputs, x += D::kXBytes) {
+      for (int64_t u = terms[t].units; u > 0; u--, w += Words::kUnit, x += D::kXBytes) {
         auto part = [&]<int P>() __attribute__((always_inline)) {
           decltype(D::template weights<P>(w)) b[V];
-          for (int v = 0; v < V; v++) b[v] = D::template weights<P>(w + v * W);
+          for (int v = 0; v < V; v++) b[v] = Words::template read<P>(w, v);
           for (int r = 0; r < R; r++) {
             const auto xr = D::template input<P>(x + r * x_stride);
             for (int v = 0; v < V; v++) a[r][v] = D::dot(a[r][v], xr, b[v]);
@@ -145,10 +197,7 @@ void multiply_tile(const Term* terms, int count, int outputs, bool resume, const
         };
         part.template operator()<0>();
         if constexpr (D::kParts == 2) part.template operator()<1>();
-        if constexpr (kPrefetch > 0) {
-          for (int i = 0; i < kPrefetch; i++) __builtin_prefetch(ahead + 64 * i, 0, 2);
-          ahead += kTileOutputs * kUnitBytes;
-        }
+        prefetch_unit<kLines, kStep>(ahead);
       }
     }
     for (int r = 0; r < R; r++) {
@@ -178,11 +227,18 @@ void with_rows(int rows, const F& f) {
   }
 }
 
-template <class D, int kPrefetch>
+// Multiplies a group of rows with a tile; ahead is that of ahead_of, or null.
+template <class D>
 void multiply_rows(int rows, const Term* terms, int count, bool resume, const char* ahead,
                    uint32_t* acc) {
   with_rows(rows, [&]<int R>() {
-    multiply_tile<D, R, vectors_for(R), kPrefetch>(terms, count, kTileOutputs, resume, ahead, acc);
+    constexpr int V = vectors_for(R);
+    if (R > 2 && ahead != nullptr) {  // fewer are a group that is alone
+      multiply_tile<D, R, V, lines_for(R), step_for(R)>(terms, count, kTileOutputs, resume, ahead,
+                                                        acc);
+    } else {
+      multiply_tile<D, R, V>(terms, count, kTileOutputs, resume, nullptr, acc);
+    }
   });
 }
 
