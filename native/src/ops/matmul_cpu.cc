@@ -256,7 +256,7 @@ class Multiplication {
           row_adapters_.prefetch(tile, row, rows);
           Term terms[PRECIS_MAX_LORA_SEGMENTS];
           const int n = add_fused(row, terms, 0);
-          if (n > 0) multiply_rows<D>(rows, terms, n, true, nullptr, sums);
+          if (n > 0) multiply_rows<D>(rows, terms, n, true, sums);
           finish(x, low, fused, tile, row, rows, sums);
         }
         return;
@@ -265,9 +265,9 @@ class Multiplication {
     for (int64_t u = 0; u < units; u += kChunkUnits) {
       const int64_t count = min(kChunkUnits, units - u);
       const bool last_chunk = u + count == units;
-      // Several groups of rows use a chunk of weights from L2; during the first two the next chunk
-      // is prefetched, half of it in each.
-      const bool ahead = groups > 1 && (more || !last_chunk);
+      // Several groups of rows use a chunk of weights from L2. Meanwhile the next chunk is
+      // prefetched: half of it in each of the first two, or all where there is one group.
+      const bool ahead = more || !last_chunk;
       for (int64_t g = 0; g < groups; g++) {
         const int64_t first = slice_begin(m1 - m0, groups, g), row = m0 + first;
         const int rows = static_cast<int>(slice_begin(m1 - m0, groups, g + 1) - first);
@@ -280,7 +280,7 @@ class Multiplication {
         const int n = last_chunk ? add_fused(row, terms, 1) : 1;
         const char* next =
             ahead && g < 2 ? ahead_of(w + (u + count) * kTileOutputs, count, g) : nullptr;
-        multiply_rows<D>(rows, terms, n, u > 0, next, sums);
+        multiply_rows<D>(rows, terms, n, u > 0, next, groups == 1, sums);
         if (last_chunk) finish(x, low, fused, tile, row, rows, sums);
       }
     }
@@ -294,7 +294,7 @@ class Multiplication {
     // Rows of a group: all are of almost the same size.
     constexpr int kFewest = (kMaxRows * (kCopyGroups - 1) + 1) / kCopyGroups;
     // Of the following words, each of the first two groups prefetches half in all passes together.
-    constexpr int kStep = kAheadBytes / kPasses, kLines = (kStep + 63) / 64;
+    constexpr int kStep = kUnitSize / 2 / kPasses, kLines = (kStep + 63) / 64;
     using Words = CopiedWords<D, V>;
     alignas(64) float copied[Words::kUnits * Words::kUnit];
     const int64_t units = this->units(), groups = ceil_div(m1 - m0, kMaxRows);

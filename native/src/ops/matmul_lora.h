@@ -133,10 +133,10 @@ void add_segment(const precis_packed_matrix& b, const precis_lora_segment& s,
   const Overlap has = overlap(b.outputs, s, tile);
   if (has == Overlap::kNone) return;
   const Term term = segment_term(b, in, tile, m);
-  if (has == Overlap::kWhole) return multiply_rows<L>(rows, &term, 1, true, nullptr, acc);
+  if (has == Overlap::kWhole) return multiply_rows<L>(rows, &term, 1, true, acc);
   alignas(64) uint32_t sums[kMaxRows * kTileOutputs];
   __builtin_memcpy(sums, acc, static_cast<size_t>(rows * kTileOutputs * 4));
-  multiply_rows<L>(rows, &term, 1, true, nullptr, sums);
+  multiply_rows<L>(rows, &term, 1, true, sums);
   const int64_t n = tile * kTileOutputs;
   const int64_t begin = s.output_begin > n ? s.output_begin - n : 0;
   const int64_t end = min(s.output_end - n, kTileOutputs);
@@ -292,7 +292,7 @@ class LowRank {
   void project_group(const Inputs& x, int64_t first, int rows, int64_t rank, int64_t ranks,
                      uint32_t* acc) const {
     const Term term = {x.row(first), x.stride, weights(rank), units()};
-    if (ranks > kNarrow) return multiply_rows<L>(rows, &term, 1, false, nullptr, acc);
+    if (ranks > kNarrow) return multiply_rows<L>(rows, &term, 1, false, acc);
     with_rows(rows, [&]<int R>() {
       // It prefetches half of the cache lines: the hardware prefetcher alone is late.
       multiply_tile<L, R, 2, 2, kTileOutputs * kUnitBytes>(

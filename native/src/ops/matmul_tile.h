@@ -42,18 +42,22 @@ constexpr int passes_for(int rows) {
   return static_cast<int>(kTileOutputs) / (vectors_for(rows) * W);
 }
 
-// While a group of rows is multiplied with a tile, half of the next tile's memory is prefetched,
-// for each unit kAheadBytes. Where the outputs take several passes, all of them take part, for
-// requests that come faster than memory answers stall the multiplications.
-constexpr int kAheadBytes = static_cast<int>(kTileOutputs * kUnitBytes) / 2;
-constexpr int lines_for(int rows) { return passes_for(rows) == 1 ? kAheadBytes / 64 : 1; }
-constexpr int step_for(int rows) {
-  return passes_for(rows) == 1 ? 2 * kAheadBytes : kAheadBytes / passes_for(rows);
+// While a group of rows is multiplied with a tile, the next tile's memory is prefetched: half of it,
+// or all where the group is alone. Where the outputs take several passes, all of them take part,
+// for requests that come faster than memory answers stall the multiplications; and the hardware's
+// prefetcher does not follow passes that need every fourth cache line.
+constexpr int kUnitSize = static_cast<int>(kTileOutputs * kUnitBytes);
+constexpr int step_for(int rows, int bytes) {
+  return passes_for(rows) == 1 ? kUnitSize : bytes / passes_for(rows);
 }
-// Returns where the prefetching of one of the two groups of rows begins.
+constexpr int lines_for(int rows, int bytes) {
+  const int lines = (passes_for(rows) == 1 ? bytes : step_for(rows, bytes)) / 64;
+  return lines > 0 ? lines : 1;
+}
+// Returns where the prefetching of one of two groups of rows begins.
 inline const char* ahead_of(const uint32_t* next, int64_t units, int64_t group) {
   return reinterpret_cast<const char*>(next) +
-         group * kAheadBytes * (passes_for(kMaxRows) == 1 ? 1 : units);
+         group * (kUnitSize / 2) * (passes_for(kMaxRows) == 1 ? 1 : units);
 }
 
 #if defined(__ARM_FEATURE_MATMUL_INT8) && defined(PRECIS_NEON)
@@ -227,18 +231,29 @@ void with_rows(int rows, const F& f) {
   }
 }
 
-// Multiplies a group of rows with a tile; ahead is that of ahead_of, or null.
+// Multiplies a group of rows with a tile. ahead is that of ahead_of, or null; alone says that there
+// is no other group.
 template <class D>
 void multiply_rows(int rows, const Term* terms, int count, bool resume, const char* ahead,
-                   uint32_t* acc) {
+                   bool alone, uint32_t* acc) {
   with_rows(rows, [&]<int R>() {
-    constexpr int V = vectors_for(R);
-    if (R > 2 && ahead != nullptr) {  // fewer are a group that is alone
-      multiply_tile<D, R, V, lines_for(R), step_for(R)>(terms, count, kTileOutputs, resume, ahead,
-                                                        acc);
+    constexpr int V = vectors_for(R), kHalf = kUnitSize / 2;
+    if (R > 2 && ahead != nullptr && !alone) {  // two groups have three rows each at least
+      multiply_tile<D, R, V, lines_for(R, kHalf), step_for(R, kHalf)>(terms, count, kTileOutputs,
+                                                                      resume, ahead, acc);
+    } else if (passes_for(R) > 1 && ahead != nullptr) {
+      multiply_tile<D, R, V, lines_for(R, kUnitSize), step_for(R, kUnitSize)>(
+          terms, count, kTileOutputs, resume, ahead, acc);
     } else {
       multiply_tile<D, R, V>(terms, count, kTileOutputs, resume, nullptr, acc);
     }
+  });
+}
+// The same, without prefetching.
+template <class D>
+void multiply_rows(int rows, const Term* terms, int count, bool resume, uint32_t* acc) {
+  with_rows(rows, [&]<int R>() {
+    multiply_tile<D, R, vectors_for(R)>(terms, count, kTileOutputs, resume, nullptr, acc);
   });
 }
 
