@@ -34,6 +34,7 @@ public final class AlignmentRace {
    * before alignment too, its head in the table, and its digits there.
    */
   private enum Measure {
+    SAMPLED_REWARD("sampled_reward", true, "reward of samples", 3),
     REWARD("reward", true, "reward", 3),
     TOXICITY("toxicity", true, "toxicity", 4),
     ROUGE_1("rouge1", true, "ROUGE-1", 3),
@@ -146,18 +147,12 @@ public final class AlignmentRace {
   }
 
   private static String row(String algorithm, String seed, Path run) throws IOException {
-    JsonNode candidates = read(run.resolve("evaluation/evaluation.json")).path("candidates");
     List<String> values = new ArrayList<>(List.of(algorithm, seed));
-    for (String name : List.of("reward", "toxicity", "rouge1", "rougeL")) {
-      for (int when = 0; when < 2; when++) {
-        JsonNode scores = candidates.path(when).path("scores");
-        double value =
-            name.equals("reward")
-                ? 1 - mean(scores, "toxicity") + 2 * mean(scores, "rouge1")
-                : mean(scores, name);
-        values.add("%.6f".formatted(value));
-      }
-    }
+    add(values, run.resolve("samples/evaluation.json"), List.of("reward"));
+    add(
+        values,
+        run.resolve("evaluation/evaluation.json"),
+        List.of("reward", "toxicity", "rouge1", "rougeL"));
     JsonNode losses = read(run.resolve("divergence/evaluation.json")).path("candidates");
     double divergence =
         mean(losses.path(0).path("scores"), "token_loss")
@@ -169,6 +164,22 @@ public final class AlignmentRace {
     double seconds = Double.parseDouble(times[1]) + Double.parseDouble(times[2]);
     values.add("%.1f".formatted(seconds));
     return String.join(",", values);
+  }
+
+  /** Appends measures of an evaluation, each before and after alignment. */
+  private static void add(List<String> values, Path evaluation, List<String> names)
+      throws IOException {
+    JsonNode candidates = read(evaluation).path("candidates");
+    for (String name : names) {
+      for (int when = 0; when < 2; when++) {
+        JsonNode scores = candidates.path(when).path("scores");
+        double value =
+            name.equals("reward")
+                ? 1 - mean(scores, "toxicity") + 2 * mean(scores, "rouge1")
+                : mean(scores, name);
+        values.add("%.6f".formatted(value));
+      }
+    }
   }
 
   private static JsonNode read(Path file) throws IOException {
@@ -230,16 +241,16 @@ public final class AlignmentRace {
     return all;
   }
 
-  /** Two plots side by side: toxicity and ROUGE-1 against the divergence, with 95 % intervals. */
+  /** Two plots side by side: the reward and ROUGE-1 against the divergence, with 95 % intervals. */
   private static String plot(List<Runs> all) {
     StringBuilder svg =
         new StringBuilder(
             """
             <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 900 400" font-family="sans-serif" font-size="12">
-            <title>Toxicity and ROUGE-1 of each algorithm against its KL divergence, with 95 % intervals</title>
+            <title>The reward and ROUGE-1 of each algorithm against its KL divergence, with 95 % intervals</title>
             <rect width="900" height="400" fill="white"/>
             """);
-    panel(svg, all, Measure.TOXICITY, 60);
+    panel(svg, all, Measure.SAMPLED_REWARD, 60);
     panel(svg, all, Measure.ROUGE_1, 510);
     return svg.append("</svg>\n").toString();
   }
@@ -250,7 +261,12 @@ public final class AlignmentRace {
     int height = 300;
     Range x = Range.of(all, Measure.KL, false);
     Range y = Range.of(all, measure, true);
-    text(svg, left + width / 2.0, 20, "middle", measure.head + ", greedy decoding");
+    text(
+        svg,
+        left + width / 2.0,
+        20,
+        "middle",
+        measure.head + (measure == Measure.SAMPLED_REWARD ? "" : ", greedy decoding"));
     text(svg, left + width / 2.0, top + height + 45, "middle", "KL divergence, nats a token");
     svg.append(
         "<path d=\"M%d %dV%dH%d\" fill=\"none\" stroke=\"black\"/>%n"
