@@ -17,10 +17,18 @@ struct Activation {
   int64_t gate;  // columns from x to its factor; 0 without one
   MatrixDropout after;
 
-  __device__ void operator()(int64_t m, int64_t n, int count) const {
+  static constexpr int kAhead = 2;
+  struct Held {
+    AnyEight x, factor;
+  };
+  __device__ __forceinline__ Held load(int64_t m, int64_t n, int count) const {
+    return {x.raw(m, n, count), x.raw(m, gate + n, gate > 0 ? count : 0)};
+  }
+  __device__ __forceinline__ void operator()(int64_t m, int64_t n, int count,
+                                             const Held& held) const {
     float v[kEight], factor[kEight];
-    x.load(m, n, count, v);
-    x.load(m, gate + n, gate > 0 ? count : 0, factor);
+    held.x.convert(v);
+    held.factor.convert(factor);
 #pragma unroll
     for (int i = 0; i < kEight; i++) v[i] = Act::act(v[i]) * (gate > 0 ? factor[i] : 1.0f);
     if (after.y.data != nullptr) {

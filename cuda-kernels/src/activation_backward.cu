@@ -15,12 +15,20 @@ struct ActivationBackward {
   int64_t gate;
   MatrixDropout before;  // of dy, in place
 
-  __device__ void operator()(int64_t m, int64_t n, int count) const {
+  static constexpr int kAhead = 2;
+  struct Held {
+    AnyEight x, dy, factor;
+  };
+  __device__ __forceinline__ Held load(int64_t m, int64_t n, int count) const {
+    return {x.raw(m, n, count), dy.raw(m, n, count), x.raw(m, gate + n, gate > 0 ? count : 0)};
+  }
+  __device__ __forceinline__ void operator()(int64_t m, int64_t n, int count,
+                                             const Held& held) const {
     float in[kEight], factor[kEight], gradient[kEight], other[kEight];
-    x.load(m, n, count, in);
-    dy.load(m, n, count, gradient);
+    held.x.convert(in);
+    held.dy.convert(gradient);
+    held.factor.convert(factor);
     if (before.y.data != nullptr) before(m, n, count, gradient);
-    x.load(m, gate + n, gate > 0 ? count : 0, factor);
 #pragma unroll
     for (int i = 0; i < kEight; i++) {
       float y;

@@ -61,22 +61,29 @@ struct Factored {
   __device__ __forceinline__ float row_factor(int64_t m) const {
     return scale / sqrtf(rows[m] / static_cast<float>(scalars->mean));
   }
-  __device__ __forceinline__ void load_update(int64_t m, int64_t d, int count, float factor,
-                                              float (&u)[kEight]) const {
+  struct HeldUpdate {
+    RawEight<float> gradient, factors;
+  };
+  __device__ __forceinline__ HeldUpdate load_update(int64_t m, int64_t d, int count) const {
+    HeldUpdate held;
+    held.gradient.load(gradient.row(m) + d, count);
+    held.factors.load(factors + d, count);
+    return held;
+  }
+  __device__ __forceinline__ void update(const HeldUpdate& held, float factor,
+                                         float (&u)[kEight]) const {
     float f[kEight];
-    load8(gradient.row(m) + d, count, u);
-    load8(factors + d, count, f);
+    held.gradient.convert(u);
+    held.factors.convert(f);
 #pragma unroll
     for (int i = 0; i < kEight; i++) u[i] = u[i] * factor * f[i];
   }
-  // Sums f(d, count) over the row; all lanes of a warp call it.
-  template <class F>
-  __device__ __forceinline__ float row_sum(const F& f) const {
-    float sum = 0;
-    for (int d = thread() % 32 * kEight; d < k; d += 32 * kEight) {
-      sum += f(d, up_to_eight(k - d));
-    }
-    return warp_reduce(sum, Sum());
+  // Calls use(held) for what load(d, count) has asked for of each eight of the row; all lanes of a
+  // warp call it.
+  template <class Load, class Use>
+  __device__ __forceinline__ void each_of_row(const Load& load, const Use& use) const {
+    for_eights<2>(thread() % 32 * kEight, k, 32 * kEight, load,
+                  [&](int, int, const auto& held) { use(held); });
   }
 };
 
@@ -90,16 +97,26 @@ __device__ __forceinline__ float sum_squares(const float (&v)[kEight], float sca
 __global__ void __launch_bounds__(kWarps * 32) adafactor_rows_kernel(Factored f) {
   for (int64_t m = int64_t{blockIdx.x} * kWarps + thread() / 32; m < f.n;
        m += int64_t{gridDim.x} * kWarps) {
-    const float gradients = f.row_sum([&](int d, int count) {
-      float v[kEight];
-      load8(f.gradient.row(m) + d, count, v);
-      return sum_squares(v, f.scale);
-    });
-    const float parameters = f.row_sum([&](int d, int count) {
-      float v[kEight];
-      load8(f.parameter.row(m) + d, count, v);
-      return sum_squares(v, 1.0f);
-    });
+    struct Held {
+      RawEight<float> gradient, parameter;
+    };
+    float gradients = 0, parameters = 0;
+    f.each_of_row(
+        [&](int d, int count) {
+          Held held;
+          held.gradient.load(f.gradient.row(m) + d, count);
+          held.parameter.load(f.parameter.row(m) + d, count);
+          return held;
+        },
+        [&](const Held& held) {
+          float v[kEight];
+          held.gradient.convert(v);
+          gradients += sum_squares(v, f.scale);
+          held.parameter.convert(v);
+          parameters += sum_squares(v, 1.0f);
+        });
+    gradients = warp_reduce(gradients, Sum());
+    parameters = warp_reduce(parameters, Sum());
     if (thread() % 32 != 0) continue;
     f.rows[m] = f.decay(f.rows[m], gradients / static_cast<float>(f.k));
     f.squares[m].parameter = parameters;
@@ -109,9 +126,22 @@ __global__ void __launch_bounds__(kWarps * 32) adafactor_rows_kernel(Factored f)
 struct GradientSquare {
   Factored f;
 
-  __device__ __forceinline__ void operator()(int64_t m, int d, float (&sum)[1]) const {
-    const float g = f.scale * f.gradient.row(m)[d];
-    sum[0] += g * g;
+  static constexpr int kAhead = 4;
+  using Held = RawEight<float>;
+  __device__ __forceinline__ Held load(int64_t m, int d, int count) const {
+    Held held;
+    held.load(f.gradient.row(m) + d, count);
+    return held;
+  }
+  __device__ __forceinline__ void operator()(int64_t, const Held& held,
+                                             float (&sum)[1][kEight]) const {
+    float v[kEight];
+    held.convert(v);
+#pragma unroll
+    for (int i = 0; i < kEight; i++) {
+      const float g = f.scale * v[i];
+      sum[0][i] += g * g;
+    }
   }
 };
 struct ColumnMoment {
@@ -135,11 +165,14 @@ __global__ void __launch_bounds__(kWarps * 32) adafactor_updates_kernel(Factored
   for (int64_t m = int64_t{blockIdx.x} * kWarps + thread() / 32; m < f.n;
        m += int64_t{gridDim.x} * kWarps) {
     const float factor = f.row_factor(m);
-    const float updates = f.row_sum([&](int d, int count) {
-      float u[kEight];
-      f.load_update(m, d, count, factor, u);
-      return sum_squares(u, 1.0f);
-    });
+    float updates = 0;
+    f.each_of_row([&](int d, int count) { return f.load_update(m, d, count); },
+                  [&](const Factored::HeldUpdate& held) {
+                    float u[kEight];
+                    f.update(held, factor, u);
+                    updates += sum_squares(u, 1.0f);
+                  });
+    updates = warp_reduce(updates, Sum());
     if (thread() % 32 == 0) f.squares[m].update = updates;
   }
 }
@@ -147,11 +180,23 @@ __global__ void __launch_bounds__(kWarps * 32) adafactor_updates_kernel(Factored
 struct ChangeMatrix {
   Factored f;
 
-  __device__ void operator()(int64_t m, int64_t d, int count) const {
+  static constexpr int kAhead = 1;
+  struct Held {
+    RawEight<float> parameter;
+    Factored::HeldUpdate update;
+  };
+  __device__ __forceinline__ Held load(int64_t m, int64_t d, int count) const {
+    Held held;
+    held.parameter.load(f.parameter.row(m) + d, count);
+    held.update = f.load_update(m, d, count);
+    return held;
+  }
+  __device__ __forceinline__ void operator()(int64_t m, int64_t d, int count,
+                                             const Held& held) const {
     const Change change = f.scalars->change;
     float p[kEight], u[kEight];
-    load8(f.parameter.row(m) + d, count, p);
-    f.load_update(m, d, count, f.row_factor(m), u);
+    held.parameter.convert(p);
+    f.update(held.update, f.row_factor(m), u);
 #pragma unroll
     for (int i = 0; i < kEight; i++) p[i] = change.keep * p[i] - change.step * u[i];
     store8(f.parameter.row(m) + d, count, p);

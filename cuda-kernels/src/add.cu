@@ -10,10 +10,18 @@ struct Add {
   AnyMatrix x, y;
   float alpha;
 
-  __device__ void operator()(int64_t m, int64_t n, int count) const {
+  static constexpr int kAhead = 2;
+  struct Held {
+    AnyEight x, y;
+  };
+  __device__ __forceinline__ Held load(int64_t m, int64_t n, int count) const {
+    return {x.raw(m, n, count), y.raw(m, n, count)};
+  }
+  __device__ __forceinline__ void operator()(int64_t m, int64_t n, int count,
+                                             const Held& held) const {
     float v[kEight], sum[kEight];
-    x.load(m, n, count, v);
-    y.load(m, n, count, sum);
+    held.x.convert(v);
+    held.y.convert(sum);
 #pragma unroll
     for (int i = 0; i < kEight; i++) sum[i] = fmaf(alpha, v[i], sum[i]);
     y.save(m, n, count, sum);

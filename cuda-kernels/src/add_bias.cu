@@ -10,10 +10,22 @@ struct AddBias {
   AnyMatrix y;
   const float* bias;
 
-  __device__ void operator()(int64_t m, int64_t n, int count) const {
+  static constexpr int kAhead = 2;
+  struct Held {
+    AnyEight y;
+    RawEight<float> bias;
+  };
+  __device__ __forceinline__ Held load(int64_t m, int64_t n, int count) const {
+    Held held;
+    held.y = y.raw(m, n, count);
+    held.bias.load(bias + n, count);
+    return held;
+  }
+  __device__ __forceinline__ void operator()(int64_t m, int64_t n, int count,
+                                             const Held& held) const {
     float v[kEight], b[kEight];
-    y.load(m, n, count, v);
-    load8(bias + n, count, b);
+    held.y.convert(v);
+    held.bias.convert(b);
 #pragma unroll
     for (int i = 0; i < kEight; i++) v[i] += b[i];
     y.save(m, n, count, v);

@@ -9,8 +9,17 @@ namespace {
 struct Element {
   AnyMatrix dy;
 
-  __device__ __forceinline__ void operator()(int64_t m, int d, float (&sum)[1]) const {
-    sum[0] += dy.get(m, d);
+  static constexpr int kAhead = 4;
+  using Held = AnyEight;
+  __device__ __forceinline__ Held load(int64_t m, int d, int count) const {
+    return dy.raw(m, d, count);
+  }
+  __device__ __forceinline__ void operator()(int64_t, const Held& held,
+                                             float (&sum)[1][kEight]) const {
+    float g[kEight];
+    held.convert(g);
+#pragma unroll
+    for (int i = 0; i < kEight; i++) sum[0][i] += g[i];
   }
 };
 struct AddTo {

@@ -13,9 +13,15 @@ namespace {
 struct Convert {
   AnyMatrix x, y;
 
-  __device__ void operator()(int64_t m, int64_t n, int count) const {
+  static constexpr int kAhead = 4;
+  using Held = AnyEight;
+  __device__ __forceinline__ Held load(int64_t m, int64_t n, int count) const {
+    return x.raw(m, n, count);
+  }
+  __device__ __forceinline__ void operator()(int64_t m, int64_t n, int count,
+                                             const Held& held) const {
     float v[kEight];
-    x.load(m, n, count, v);
+    held.convert(v);
     y.save(m, n, count, v);
   }
 };

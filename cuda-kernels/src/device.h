@@ -177,6 +177,9 @@ __device__ __forceinline__ int up_to_eight(Integer left) {
   return left < 0 ? 0 : left < kEight ? static_cast<int>(left) : kEight;
 }
 
+__device__ __forceinline__ uint32_t element_bits(float x) { return __float_as_uint(x); }
+__device__ __forceinline__ uint32_t element_bits(Bf16 x) { return x.bits; }
+
 // Eight elements as they lie in memory. A kernel that waits for memory first loads all that it is
 // going to need and converts it afterwards: then the loads are in flight together.
 template <class T>
@@ -192,6 +195,23 @@ struct RawEight {
   __device__ __forceinline__ void clear() {
 #pragma unroll
     for (int i = 0; i < kVectors; i++) vector[i] = {0, 0, 0, 0};
+  }
+  // Loads count <= 8 elements and sets the others to 0; 16 bytes at a time where p is aligned.
+  __device__ __forceinline__ void load(const T* p, int count) {
+    if (count == kEight && is_aligned(p)) {
+      load(p);
+      return;
+    }
+    constexpr int kInWord = 4 / static_cast<int>(sizeof(T)), kBits = 32 / kInWord;
+    uint32_t words[4 * kVectors] = {};
+#pragma unroll
+    for (int i = 0; i < kEight; i++) {
+      if (i < count) words[i / kInWord] |= element_bits(p[i]) << (i % kInWord * kBits);
+    }
+#pragma unroll
+    for (int i = 0; i < kVectors; i++) {
+      vector[i] = {words[4 * i], words[4 * i + 1], words[4 * i + 2], words[4 * i + 3]};
+    }
   }
   __device__ __forceinline__ void convert(float (&v)[kEight]) const {
 #pragma unroll
@@ -275,6 +295,20 @@ static inline Matrix<T> matrix(const precis_tensor& t) {
   return {static_cast<T*>(t.data), row_stride(t)};
 }
 
+// Eight elements of an AnyMatrix as they lie in memory.
+struct AnyEight {
+  uint4 vector[2];  // the first alone for bfloat16
+  bool bf16;
+
+  __device__ __forceinline__ void convert(float (&v)[kEight]) const {
+    if (bf16) {
+      RawEight<Bf16>{{vector[0]}}.convert(v);
+    } else {
+      RawEight<float>{{vector[0], vector[1]}}.convert(v);
+    }
+  }
+};
+
 // A float32 or bfloat16 matrix whose type is tested at run time. Memory-bound kernels use it, so
 // that one instance serves every combination of types.
 struct AnyMatrix {
@@ -301,6 +335,22 @@ struct AnyMatrix {
       load8(static_cast<const float*>(data) + m * stride + n, count, v);
     }
   }
+  // The same, to be converted later.
+  __device__ __forceinline__ AnyEight raw(int64_t m, int64_t n, int count) const {
+    AnyEight held;
+    held.bf16 = bf16;
+    if (bf16) {
+      RawEight<Bf16> eight;
+      eight.load(static_cast<const Bf16*>(data) + m * stride + n, count);
+      held.vector[0] = held.vector[1] = eight.vector[0];
+    } else {
+      RawEight<float> eight;
+      eight.load(static_cast<const float*>(data) + m * stride + n, count);
+      held.vector[0] = eight.vector[0];
+      held.vector[1] = eight.vector[1];
+    }
+    return held;
+  }
   __device__ __forceinline__ void save(int64_t m, int64_t n, int count,
                                        const float (&v)[kEight]) const {
     if (bf16) {
@@ -322,6 +372,23 @@ static inline cudaError_t with_type(int32_t dtype, const F& f) {
 }
 // The type that f was called with.
 #define PRECIS_TYPE_OF(pointer) std::remove_pointer_t<decltype(pointer)>
+
+// Goes through the eights of [begin, end) that are step apart, kAhead of them at a time: load(i, count)
+// returns what it has asked for of the elements [i, i + count), for all of them before the first is
+// used by use(i, count, held). So the loads are in flight together; the order of the uses stays.
+template <int kAhead, class Integer, class Load, class Use>
+__device__ __forceinline__ void for_eights(Integer begin, Integer end, Integer step,
+                                           const Load& load, const Use& use) {
+  for (Integer i = begin; i < end; i += kAhead * step) {
+    decltype(load(i, 0)) held[kAhead];
+#pragma unroll
+    for (int j = 0; j < kAhead; j++) held[j] = load(i + j * step, up_to_eight(end - i - j * step));
+#pragma unroll
+    for (int j = 0; j < kAhead; j++) {
+      if (i + j * step < end) use(i + j * step, up_to_eight(end - i - j * step), held[j]);
+    }
+  }
+}
 
 // ------------------------------------------------------------------ reductions
 

@@ -28,12 +28,18 @@ __global__ void __launch_bounds__(kWarps * 32)
       note_problem(problem, ProblemOp::kEmbedding, t, ProblemKind::kId);
     if (!inside) continue;
     const T* from = table.row(known ? id : 0);
-    for (int d = lane * kEight; d < width; d += 32 * kEight) {
-      const int count = up_to_eight(width - d);
-      float v[kEight];
-      load8(from + d, known ? count : 0, v);
-      y.save(to, d, count, v);
-    }
+    for_eights<4>(
+        lane * kEight, width, 32 * kEight,
+        [&](int d, int count) {
+          RawEight<T> held;
+          held.load(from + d, known ? count : 0);
+          return held;
+        },
+        [&](int d, int count, const RawEight<T>& held) {
+          float v[kEight];
+          held.convert(v);
+          y.save(to, d, count, v);
+        });
   }
 }
 

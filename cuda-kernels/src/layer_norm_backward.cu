@@ -18,6 +18,12 @@ struct Moments {
   float mean, r;
 };
 
+// Eight elements of a row before they are converted.
+struct HeldRow {
+  RawEight<float> x, weight;
+  AnyEight dy;
+};
+
 __global__ void __launch_bounds__(kRowWarps * 32)
     layer_norm_dx_kernel(Matrix<const float> x, const float* weight, AnyMatrix dy, Matrix<float> dx,
                          Moments* moments, int64_t rows, int width, float epsilon,
@@ -27,28 +33,42 @@ __global__ void __launch_bounds__(kRowWarps * 32)
   for (int64_t m = int64_t{blockIdx.x} * kRowWarps + thread() / 32; m < rows;
        m += int64_t{gridDim.x} * kRowWarps) {
     float sum = 0;
-    for (int d = lane * kEight; d < width; d += 32 * kEight) {
-      float v[kEight];
-      load8(x.row(m) + d, up_to_eight(width - d), v);
+    for_eights<4>(
+        lane * kEight, width, 32 * kEight,
+        [&](int d, int count) {
+          RawEight<float> held;
+          held.load(x.row(m) + d, count);
+          return held;
+        },
+        [&](int, int, const RawEight<float>& held) {
+          float v[kEight];
+          held.convert(v);
 #pragma unroll
-      for (int i = 0; i < kEight; i++) sum += v[i];
-    }
+          for (int i = 0; i < kEight; i++) sum += v[i];
+        });
     const float mean = warp_reduce(sum, Sum()) / static_cast<float>(width);
     float squares = 0, gradients = 0, products = 0;
-    for (int d = lane * kEight; d < width; d += 32 * kEight) {
-      const int count = up_to_eight(width - d);
-      float v[kEight], g[kEight], w[kEight];
-      load8(x.row(m) + d, count, v);
-      dy.load(m, d, count, g);
-      load8(weight + d, count, w);
+    const auto load = [&](int d, int count) {
+      HeldRow held;
+      held.x.load(x.row(m) + d, count);
+      held.dy = dy.raw(m, d, count);
+      held.weight.load(weight + d, count);
+      return held;
+    };
+    for_eights<2>(lane * kEight, width, 32 * kEight, load,
+                  [&](int, int count, const HeldRow& held) {
+                    float v[kEight], g[kEight], w[kEight];
+                    held.x.convert(v);
+                    held.dy.convert(g);
+                    held.weight.convert(w);
 #pragma unroll
-      for (int i = 0; i < kEight; i++) {
-        const float c = i < count ? v[i] - mean : 0.0f;
-        squares += c * c;
-        gradients += w[i] * g[i];
-        products += w[i] * g[i] * c;
-      }
-    }
+                    for (int i = 0; i < kEight; i++) {
+                      const float c = i < count ? v[i] - mean : 0.0f;
+                      squares += c * c;
+                      gradients += w[i] * g[i];
+                      products += w[i] * g[i] * c;
+                    }
+                  });
     squares = warp_reduce(squares, Sum());
     gradients = warp_reduce(gradients, Sum()) * inverse_width;
     products = warp_reduce(products, Sum()) * inverse_width;
@@ -57,11 +77,14 @@ __global__ void __launch_bounds__(kRowWarps * 32)
     const float shift = r * (r * products);
     for (int d = lane * kEight; d < width; d += 32 * kEight) {
       const int count = up_to_eight(width - d);
+      const HeldRow held = load(d, count);
+      RawEight<float> old;
+      old.load(dx.row(m) + d, accumulate ? count : 0);
       float v[kEight], g[kEight], w[kEight], before[kEight];
-      load8(x.row(m) + d, count, v);
-      dy.load(m, d, count, g);
-      load8(weight + d, count, w);
-      load8(dx.row(m) + d, accumulate ? count : 0, before);
+      held.x.convert(v);
+      held.dy.convert(g);
+      held.weight.convert(w);
+      old.convert(before);
 #pragma unroll
       for (int i = 0; i < kEight; i++) {
         before[i] += r * (w[i] * g[i] - gradients - (v[i] - mean) * shift);
@@ -77,10 +100,28 @@ struct Element {
   AnyMatrix dy;
   const Moments* moments;
 
-  __device__ __forceinline__ void operator()(int64_t m, int d, float (&sums)[2]) const {
-    const float g = dy.get(m, d);
-    sums[0] += g * ((x.row(m)[d] - moments[m].mean) * moments[m].r);
-    sums[1] += g;
+  static constexpr int kAhead = 2;
+  struct Held {
+    RawEight<float> x;
+    AnyEight dy;
+  };
+  __device__ __forceinline__ Held load(int64_t m, int d, int count) const {
+    Held held;
+    held.x.load(x.row(m) + d, count);
+    held.dy = dy.raw(m, d, count);
+    return held;
+  }
+  __device__ __forceinline__ void operator()(int64_t m, const Held& held,
+                                             float (&sums)[2][kEight]) const {
+    float v[kEight], g[kEight];
+    held.x.convert(v);
+    held.dy.convert(g);
+    const Moments of = moments[m];
+#pragma unroll
+    for (int i = 0; i < kEight; i++) {
+      sums[0][i] += g[i] * ((v[i] - of.mean) * of.r);
+      sums[1][i] += g[i];
+    }
   }
 };
 struct AddTo {

@@ -45,12 +45,20 @@ struct AddSegments {
 
   __device__ void operator()(int64_t r, int64_t n, int count) const {
     if (r >= p.counted_rows()) return;
-    float total[kEight] = {}, v[kEight];
-    for (int64_t s = 0; s < p.segments; s++) {
-      load8(p.dx_sums + (s * p.block_rows + r) * p.dx_stride + n, kEight, v);
+    float total[kEight] = {};
+    for_eights<2>(
+        int64_t{0}, p.segments * kEight, int64_t{kEight},
+        [&](int64_t s, int count) {
+          RawEight<float> held;
+          held.load(p.dx_sums + (s / kEight * p.block_rows + r) * p.dx_stride + n, count);
+          return held;
+        },
+        [&](int64_t, int, const RawEight<float>& held) {
+          float v[kEight];
+          held.convert(v);
 #pragma unroll
-      for (int i = 0; i < kEight; i++) total[i] += v[i];
-    }
+          for (int i = 0; i < kEight; i++) total[i] += v[i];
+        });
 #pragma unroll
     for (int i = 0; i < kEight; i++) total[i] *= factor;
     store8(dx.row(p.index[p.first + r]) + n, count, total);

@@ -10,10 +10,18 @@ struct Gather {
   LogitPlan p;
   AnyMatrix from, to;
 
-  __device__ void operator()(int64_t r, int64_t n, int count) const {
+  static constexpr int kAhead = 4;
+  using Held = AnyEight;
+  __device__ __forceinline__ Held load(int64_t r, int64_t n, int count) const {
+    const bool exists = r < p.counted_rows();
+    return from.raw(exists ? p.index[p.first + r] : 0, n,
+                    exists ? min(up_to_eight(p.width - n), count) : 0);
+  }
+  __device__ __forceinline__ void operator()(int64_t r, int64_t n, int count,
+                                             const Held& held) const {
     if (r >= p.counted_rows()) return;
     float v[kEight];
-    from.load(p.index[p.first + r], n, min(up_to_eight(p.width - n), count), v);
+    held.convert(v);
     to.save(r, n, count, v);
   }
 };

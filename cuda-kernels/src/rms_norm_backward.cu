@@ -13,6 +13,12 @@
 namespace precis {
 namespace {
 
+// Eight elements of a row before they are converted.
+struct HeldRow {
+  RawEight<float> x, weight;
+  AnyEight dy;
+};
+
 __global__ void __launch_bounds__(kRowWarps * 32)
     rms_norm_dx_kernel(Matrix<const float> x, const float* weight, AnyMatrix dy, Matrix<float> dx,
                        float* scales, int64_t rows, int width, float epsilon, bool accumulate,
@@ -21,18 +27,24 @@ __global__ void __launch_bounds__(kRowWarps * 32)
   for (int64_t m = int64_t{blockIdx.x} * kRowWarps + thread() / 32; m < rows;
        m += int64_t{gridDim.x} * kRowWarps) {
     float squares = 0, product = 0;
-    for (int d = lane * kEight; d < width; d += 32 * kEight) {
-      const int count = up_to_eight(width - d);
+    const auto load = [&](int d, int count) {
+      HeldRow held;
+      held.x.load(x.row(m) + d, count);
+      held.dy = dy.raw(m, d, count);
+      held.weight.load(weight + d, count);
+      return held;
+    };
+    for_eights<2>(lane * kEight, width, 32 * kEight, load, [&](int, int, const HeldRow& held) {
       float v[kEight], g[kEight], w[kEight];
-      load8(x.row(m) + d, count, v);
-      dy.load(m, d, count, g);
-      load8(weight + d, count, w);
+      held.x.convert(v);
+      held.dy.convert(g);
+      held.weight.convert(w);
 #pragma unroll
       for (int i = 0; i < kEight; i++) {
         squares += v[i] * v[i];
         product += w[i] * g[i] * v[i];
       }
-    }
+    });
     squares = warp_reduce(squares, Sum());
     product = warp_reduce(product, Sum());
     const float r = 1.0f / sqrtf(squares / static_cast<float>(width) + epsilon);
@@ -40,11 +52,14 @@ __global__ void __launch_bounds__(kRowWarps * 32)
     const float shift = r * (r * (product / static_cast<float>(width)));
     for (int d = lane * kEight; d < width; d += 32 * kEight) {
       const int count = up_to_eight(width - d);
+      const HeldRow held = load(d, count);
+      RawEight<float> old;
+      old.load(dx.row(m) + d, accumulate ? count : 0);
       float v[kEight], g[kEight], w[kEight], before[kEight];
-      load8(x.row(m) + d, count, v);
-      dy.load(m, d, count, g);
-      load8(weight + d, count, w);
-      load8(dx.row(m) + d, accumulate ? count : 0, before);
+      held.x.convert(v);
+      held.dy.convert(g);
+      held.weight.convert(w);
+      old.convert(before);
 #pragma unroll
       for (int i = 0; i < kEight; i++) before[i] += r * (w[i] * g[i] - v[i] * shift);
       store8(dx.row(m) + d, count, before);
@@ -59,8 +74,25 @@ struct Element {
   AnyMatrix dy;
   const float* scales;
 
-  __device__ __forceinline__ void operator()(int64_t m, int d, float (&sum)[1]) const {
-    sum[0] += dy.get(m, d) * x.row(m)[d] * scales[m];
+  static constexpr int kAhead = 2;
+  struct Held {
+    RawEight<float> x;
+    AnyEight dy;
+  };
+  __device__ __forceinline__ Held load(int64_t m, int d, int count) const {
+    Held held;
+    held.x.load(x.row(m) + d, count);
+    held.dy = dy.raw(m, d, count);
+    return held;
+  }
+  __device__ __forceinline__ void operator()(int64_t m, const Held& held,
+                                             float (&sum)[1][kEight]) const {
+    float v[kEight], g[kEight];
+    held.x.convert(v);
+    held.dy.convert(g);
+    const float scale = scales[m];
+#pragma unroll
+    for (int i = 0; i < kEight; i++) sum[0][i] += g[i] * v[i] * scale;
   }
 };
 struct AddTo {

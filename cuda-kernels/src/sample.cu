@@ -151,8 +151,11 @@ __device__ Sampled best_of_block(Sampled mine) {
   return all;
 }
 
+// A row that stays in global memory takes half the threads, which then have enough registers.
+constexpr int most_threads(bool in_shared) { return in_shared ? kMaxThreads : kMaxThreads / 2; }
+
 template <bool kInShared>
-__global__ void __launch_bounds__(kMaxThreads) sample_kernel(Arguments args) {
+__global__ void __launch_bounds__(most_threads(kInShared)) sample_kernel(Arguments args) {
   const precis_sample_args& a = args.a;
   const int64_t r = blockIdx.x;
   const precis_row_sampling own = sampling_of_row(a, r);
@@ -167,11 +170,22 @@ __global__ void __launch_bounds__(kMaxThreads) sample_kernel(Arguments args) {
   // Copies the row into shared memory and returns its largest value to every thread.
   auto read = [&] {
     float largest = -INFINITY;
-    for (int i = thread(); i < n; i += threads()) {
-      const float x = logits[i];
-      if constexpr (kInShared) copy[i] = x;
-      largest = Largest()(largest, x);
-    }
+    for_eights<4>(
+        thread() * kEight, n, threads() * kEight,
+        [&](int i, int count) {
+          RawEight<float> held;
+          held.load(logits + i, count);
+          return held;
+        },
+        [&](int i, int count, const RawEight<float>& held) {
+          float x[kEight];
+          held.convert(x);
+          if constexpr (kInShared) store8(copy.at(i, count), count, x);
+#pragma unroll
+          for (int j = 0; j < kEight; j++) {
+            if (j < count) largest = Largest()(largest, x[j]);
+          }
+        });
     return block_reduce(largest, Largest());
   };
   // Notes a problem; the row then has token 0.
@@ -315,7 +329,7 @@ cudaError_t sample_cuda(CudaContext& context, const precis_sample_args& a) {
   constexpr int64_t kReductionBytes = 4096;
   const size_t bins = shared_bytes<Mass>(kBins), bytes = shared_bytes<float>(n) + bins;
   const bool fits = static_cast<int64_t>(bytes) + kReductionBytes <= context.block_shared_bytes;
-  const int threads = n <= 4096 ? 128 : kMaxThreads;
+  const int threads = n <= 4096 ? 128 : most_threads(fits);
   return launch("sample", fits ? sample_kernel<true> : sample_kernel<false>,
                 static_cast<uint32_t>(m), threads, fits ? bytes : bins, context.stream, args);
 }

@@ -13,15 +13,28 @@ struct Sgd {
   float rate, momentum, decay, scale;
   bool first;
 
-  __device__ void operator()(int64_t, int64_t n, int count) const {
+  static constexpr int kAhead = 2;
+  struct Held {
+    RawEight<float> parameter, gradient, buffer;
+  };
+  __device__ __forceinline__ Held load(int64_t, int64_t n, int count) const {
+    Held held;
+    held.parameter.load(parameter + n, count);
+    held.gradient.load(gradient + n, count);
+    held.buffer.clear();
+    if (buffer != nullptr && !first) held.buffer.load(buffer + n, count);
+    return held;
+  }
+  __device__ __forceinline__ void operator()(int64_t, int64_t n, int count,
+                                             const Held& held) const {
     float p[kEight], g[kEight], b[kEight];
-    load8(parameter + n, count, p);
-    load8(gradient + n, count, g);
+    held.parameter.convert(p);
+    held.gradient.convert(g);
 #pragma unroll
     for (int i = 0; i < kEight; i++) g[i] = fmaf(decay, p[i], scale * g[i]);
     if (buffer != nullptr) {
       if (!first) {
-        load8(buffer + n, count, b);
+        held.buffer.convert(b);
 #pragma unroll
         for (int i = 0; i < kEight; i++) g[i] = fmaf(momentum, b[i], g[i]);
       }

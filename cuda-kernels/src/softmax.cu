@@ -29,14 +29,19 @@ __global__ void __launch_bounds__(512)
   const float* from = x.row(m);
   const int step = static_cast<int>(blockDim.x) * kEight;
   float largest = -INFINITY, sum = 0;
-  for (int n = thread() * kEight; n < width; n += step) {
-    const int count = up_to_eight(width - n);
-    float v[kEight];
-    load8(from + n, count, v);
+  const auto load = [&](int n, int count) {
+    RawEight<float> held;
+    held.load(from + n, count);
+    return held;
+  };
+  for_eights<4>(thread() * kEight, width, step, load,
+                [&](int, int count, const RawEight<float>& held) {
+                  float v[kEight];
+                  held.convert(v);
 #pragma unroll
-    for (int i = 0; i < kEight; i++) v[i] = i < count ? v[i] : -INFINITY;
-    add_eight(v, &largest, &sum);
-  }
+                  for (int i = 0; i < kEight; i++) v[i] = i < count ? v[i] : -INFINITY;
+                  add_eight(v, &largest, &sum);
+                });
   const float all = block_reduce(largest, Largest());
   if (!(all > -INFINITY && all < INFINITY)) {  // uniform over the block
     if (thread() == 0) {
@@ -49,16 +54,16 @@ __global__ void __launch_bounds__(512)
   }
   sum = block_reduce(largest == -INFINITY ? 0.0f : sum * expf(largest - all), Sum());
   const float scale = 1.0f / sum, log_sum = logf(sum);
-  for (int n = thread() * kEight; n < width; n += step) {
-    const int count = up_to_eight(width - n);
-    float v[kEight];
-    load8(from + n, count, v);
+  for_eights<4>(thread() * kEight, width, step, load,
+                [&](int n, int count, const RawEight<float>& held) {
+                  float v[kEight];
+                  held.convert(v);
 #pragma unroll
-    for (int i = 0; i < kEight; i++) {
-      v[i] = logarithm ? v[i] - all - log_sum : expf(v[i] - all) * scale;
-    }
-    store8(y.row(m) + n, count, v);
-  }
+                  for (int i = 0; i < kEight; i++) {
+                    v[i] = logarithm ? v[i] - all - log_sum : expf(v[i] - all) * scale;
+                  }
+                  store8(y.row(m) + n, count, v);
+                });
 }
 
 }  // namespace

@@ -16,12 +16,21 @@ __global__ void __launch_bounds__(kThreads)
   const int64_t first = int64_t{blockIdx.x} * kChunk;
   const int64_t end = min(first + kChunk, count);
   double sum = 0;
-  for (int64_t i = first + thread() * kEight; i < end; i += kThreads * kEight) {
-    float v[kEight];
-    load8(x + i, up_to_eight(end - i), v);
+  for_eights<4>(
+      first + thread() * kEight, end, int64_t{kThreads * kEight},
+      [&](int64_t i, int count) {
+        RawEight<float> held;
+        held.load(x + i, count);
+        return held;
+      },
+      [&](int64_t, int, const RawEight<float>& held) {
+        float v[kEight];
+        held.convert(v);
 #pragma unroll
-    for (int j = 0; j < kEight; j++) sum += static_cast<double>(v[j]) * static_cast<double>(v[j]);
-  }
+        for (int j = 0; j < kEight; j++) {
+          sum += static_cast<double>(v[j]) * static_cast<double>(v[j]);
+        }
+      });
   sum = block_reduce(sum, Sum());
   if (thread() == 0) sums[blockIdx.x] = sum;
 }

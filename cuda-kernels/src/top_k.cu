@@ -79,14 +79,32 @@ __global__ void __launch_bounds__(kMaxThreads) top_k_kernel(Arguments a) {
     return static_cast<Key>(order_bits(value)) << a.index_bits | (mask - static_cast<uint32_t>(i));
   };
 
+  // Calls f(value, index) for this thread's elements of the row.
+  auto each_element = [&](const auto& f) {
+    for_eights<2>(
+        thread() * kEight, a.n, threads * kEight,
+        [&](int i, int count) {
+          RawEight<float> held;
+          held.load(x + i, count);
+          return held;
+        },
+        [&](int i, int count, const RawEight<float>& held) {
+          float v[kEight];
+          held.convert(v);
+#pragma unroll
+          for (int j = 0; j < kEight; j++) {
+            if (j < count) f(v[j], i + j);
+          }
+        });
+  };
+
   Key largest = 0;
   int bad = 0;
-  for (int i = thread(); i < a.n; i += threads) {
-    const float value = x[i];
+  each_element([&](float value, int i) {
     bad |= value != value;
     const Key key = key_of(value, i);
     largest = key > largest ? key : largest;
-  }
+  });
   if (block_reduce(bad, Sum()) > 0) {
     if (thread() == 0) note_problem(a.problem, ProblemOp::kTopK, m, ProblemKind::kNan);
     return;
@@ -95,22 +113,22 @@ __global__ void __launch_bounds__(kMaxThreads) top_k_kernel(Arguments a) {
   Key bound = 0;
   auto kth_of_row = [&] {
     return kth_largest(a.k, bits, bins, [&](const auto& f) {
-      for (int i = thread(); i < a.n; i += threads) {
-        const Key key = key_of(x[i], i);
+      each_element([&](float value, int i) {
+        const Key key = key_of(value, i);
         if (key >= bound) f(key);
-      }
+      });
     });
   };
   // Returns how many keys reach the bound, and keeps as many as there is room for.
   auto collect = [&] {
     if (thread() == 0) counter[0] = 0;
     __syncthreads();
-    for (int i = thread(); i < a.n; i += threads) {
-      const Key key = key_of(x[i], i);
-      if (key < bound) continue;
+    each_element([&](float value, int i) {
+      const Key key = key_of(value, i);
+      if (key < bound) return;
       const int at = static_cast<int>(atomicAdd(counter.at(0, 1), 1u));
       if (at < a.capacity) collected(at) = key;
-    }
+    });
     __syncthreads();
     return static_cast<int>(counter[0]);
   };

@@ -35,7 +35,7 @@ PRECIS_HOST_DEVICE static inline uint32_t dropout_word(uint64_t seed, uint64_t o
                                                        uint64_t index) {
   const Philox random = philox4x32_10(dropout_counter(offset, index), static_cast<uint32_t>(seed),
                                       static_cast<uint32_t>(seed >> 32));
-  return random.word[index / 16 % 4];
+  return philox_word(random, index / 16);
 }
 
 PRECIS_HOST_DEVICE static inline bool dropout_keeps(uint64_t seed, uint64_t offset, uint64_t index,

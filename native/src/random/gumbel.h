@@ -38,7 +38,7 @@ PRECIS_HOST_DEVICE static inline float gumbel_noise(uint64_t seed, uint64_t stre
   const Philox random =
       philox4x32_10(gumbel_counter(stream, offset, index / 64 * 16 + index % 16),
                     static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32));
-  return gumbel_of_bits(random.word[index / 16 % 4]);
+  return gumbel_of_bits(philox_word(random, index / 16));
 }
 
 }  // namespace precis

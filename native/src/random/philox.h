@@ -14,6 +14,14 @@ struct Philox {
   uint32_t word[4];
 };
 
+// Returns word i mod 4. An array with a variable index would lie in a GPU's local memory, so the word
+// is selected.
+PRECIS_HOST_DEVICE static inline uint32_t philox_word(const Philox& random, uint64_t i) {
+  const uint32_t low = i % 2 == 0 ? random.word[0] : random.word[1];
+  const uint32_t high = i % 2 == 0 ? random.word[2] : random.word[3];
+  return i / 2 % 2 == 0 ? low : high;
+}
+
 constexpr uint32_t kPhiloxMultiplier0 = 0xD2511F53u, kPhiloxMultiplier1 = 0xCD9E8D57u;
 constexpr uint32_t kPhiloxStep0 = 0x9E3779B9u, kPhiloxStep1 = 0xBB67AE85u;  // of the key
 

@@ -51,7 +51,10 @@ record Instruction(long low, long high) {
     return (low >>> 12 & 0xf) == ALWAYS;
   }
 
-  /** Tells whether it loads from global memory, or from an address of any kind of memory, into registers. */
+  /**
+   * Tells whether it loads from global memory, or from an address of any kind of memory, into
+   * registers.
+   */
   boolean isGlobalLoad() {
     return operation() == LDG || operation() == LD;
   }
@@ -101,7 +104,8 @@ record Instruction(long low, long high) {
   /** Returns the scoreboards that it waits for, a bit each. */
   int waits() {
     int waits = (int) (high >>> 52 & 0x3f);
-    // DEPBAR.LE names one scoreboard; that it may leave some of its instructions pending is ignored.
+    // DEPBAR.LE names one scoreboard; that it may leave some of its instructions pending is
+    // ignored.
     return operation() == DEPBAR ? waits | 1 << (low >>> 44 & 7) : waits;
   }
 
@@ -110,7 +114,9 @@ record Instruction(long low, long high) {
     return operation() == DEPBAR;
   }
 
-  /** Tells whether it calls a function of the same section, after which execution continues here. */
+  /**
+   * Tells whether it calls a function of the same section, after which execution continues here.
+   */
   boolean isCall() {
     return operation() == CALL;
   }

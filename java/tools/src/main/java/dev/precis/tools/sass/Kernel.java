@@ -151,8 +151,8 @@ record Kernel(
       }
     }
     return new Kernel(
-        cells[0], cells[1], n[2], n[3], n[4], n[5], n[6], n[7], cells[8], n[9], n[10], n[11],
-        n[12], n[13]);
+        cells[0], cells[1], n[2], n[3], n[4], n[5], n[6], n[7], cells[8], n[9], n[10], n[11], n[12],
+        n[13]);
   }
 
   /**

@@ -40,7 +40,10 @@ final class LoadsInFlight {
   private int loads;
   private int copies;
 
-  /** A block that is to be executed: its first instruction and the counts of the scoreboards, a byte each. */
+  /**
+   * A block that is to be executed: its first instruction and the counts of the scoreboards, a byte
+   * each.
+   */
   private record Entry(int begin, long counts) {}
 
   /**

@@ -45,8 +45,8 @@ final class Rules {
   private final List<Allowed> exceptions = new ArrayList<>();
 
   /**
-   * Reads the exceptions: a line each of rule, source, kernel and reason, with a tab between them. A
-   * star in the kernel's name stands for any characters.
+   * Reads the exceptions: a line each of rule, source, kernel and reason, with a tab between them.
+   * A star in the kernel's name stands for any characters.
    *
    * @throws IllegalArgumentException with a sentence if a line is none of these
    */
@@ -64,12 +64,16 @@ final class Rules {
                 .formatted(FILE, number, line, String.join(", ", NAMES)));
       }
       String kernel =
-          Stream.of(cells[2].split("\\*", -1)).map(Pattern::quote).collect(Collectors.joining(".*"));
+          Stream.of(cells[2].split("\\*", -1))
+              .map(Pattern::quote)
+              .collect(Collectors.joining(".*"));
       exceptions.add(new Allowed(number, cells[0], cells[1], Pattern.compile(kernel)));
     }
   }
 
-  /** Returns a sentence for each kernel that breaks a rule, and for each exception that none needs. */
+  /**
+   * Returns a sentence for each kernel that breaks a rule, and for each exception that none needs.
+   */
   List<String> breaches(List<Kernel> kernels) {
     List<String> sentences = new ArrayList<>();
     Set<Allowed> needed = new HashSet<>();
@@ -141,7 +145,8 @@ final class Rules {
         boolean grows =
             switch (breach.rule()) {
               case "spills" ->
-                  kernel.spillStores() > old.spillStores() || kernel.spillLoads() > old.spillLoads();
+                  kernel.spillStores() > old.spillStores()
+                      || kernel.spillLoads() > old.spillLoads();
               case "local" -> kernel.local() > old.local();
               default -> false;
             };

@@ -19,8 +19,8 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * Makes the table of the kernels' machine code, or compares it with the sources. {@code scripts/sass
- * --help} lists the options.
+ * Makes the table of the kernels' machine code, or compares it with the sources. {@code
+ * scripts/sass --help} lists the options.
  */
 public final class Sass {
   /** The architecture of the committed table. */
@@ -160,8 +160,8 @@ public final class Sass {
   }
 
   /**
-   * Returns a sentence for each rule that the committed table breaks, and one if it is older than the
-   * sources. Needs no compiler.
+   * Returns a sentence for each rule that the committed table breaks, and one if it is older than
+   * the sources. Needs no compiler.
    *
    * @param root the repository's folder
    * @throws IllegalArgumentException with a sentence if a file is damaged
@@ -173,7 +173,8 @@ public final class Sass {
     if (!table.fingerprint().equals(sources.fingerprint(sources.kernels(), ARCHITECTURE))) {
       sentences.add(
           TABLE
-              + " is older than the kernels: run scripts/sass where nvcc is, read what has changed, and commit it.");
+              + " is older than the kernels: run scripts/sass where nvcc is, read what has changed,"
+              + " and commit it.");
     }
     sentences.addAll(
         new Rules(Files.readString(root.resolve(EXCEPTIONS))).breaches(table.kernels()));
@@ -331,8 +332,7 @@ public final class Sass {
     }
     String text = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     if (process.waitFor() != 0) {
-      throw new UsageException(
-          "'%s' fails: %s".formatted(String.join(" ", command), text.strip()));
+      throw new UsageException("'%s' fails: %s".formatted(String.join(" ", command), text.strip()));
     }
     return text;
   }

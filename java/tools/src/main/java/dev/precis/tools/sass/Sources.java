@@ -20,7 +20,9 @@ import java.util.stream.Stream;
  * and the number of blanks are left out of it, because machine code does not depend on them.
  */
 final class Sources {
-  /** The flags of the build that decide on the machine code, as in cuda-kernels/gpu/CMakeLists.txt. */
+  /**
+   * The flags of the build that decide on the machine code, as in cuda-kernels/gpu/CMakeLists.txt.
+   */
   static final List<String> FLAGS = List.of("-std=c++20", "-O3");
 
   /** The folders that nvcc looks for headers in, in that order. */
@@ -31,7 +33,11 @@ final class Sources {
   // A string, a character, a comment of either kind, or blanks.
   private static final Pattern TOKEN =
       Pattern.compile(
-          "\"(?:\\\\.|[^\"\\\\\n])*\"|'(?:\\\\.|[^'\\\\\n])*'|(//[^\n]*|/\\*(?s:.*?)\\*/|[ \t\r]+)");
+          "\"(?:\\\\.|[^\"\\\\\n"
+              + "])*\"|'(?:\\\\.|[^'\\\\\n"
+              + "])*'|(//[^\n"
+              + "]*|/\\*(?s:.*?)\\*/|[ \t\r"
+              + "]+)");
   private static final Pattern LINES = Pattern.compile("\\s*\n\\s*");
 
   private final Path root;

@@ -23,7 +23,8 @@ record Table(String nvcc, String architecture, String fingerprint, List<Kernel> 
   /** Returns the text of the file. */
   String text() {
     StringBuilder text = new StringBuilder();
-    text.append("# The machine code of the CUDA kernels: scripts/sass writes it and explains it.\n");
+    text.append(
+        "# The machine code of the CUDA kernels: scripts/sass writes it and explains it.\n");
     text.append("# nvcc ").append(nvcc).append('\n');
     text.append("# architecture ").append(architecture).append('\n');
     text.append("# fingerprint ").append(fingerprint).append('\n');
