@@ -97,19 +97,28 @@ __device__ PRECIS_NOINLINE inline float activate(int32_t kind, float x) {
       return Tanh::act(x);
   }
 }
-// Its slope, and its value in *y.
-__device__ PRECIS_NOINLINE inline float activation_slope(int32_t kind, float x, float* y) {
+// Both are returned in registers; through a pointer one would go through local memory.
+struct SlopeAndValue {
+  float slope, value;
+};
+template <class Act>
+__device__ __forceinline__ SlopeAndValue slope_and_value(float x) {
+  SlopeAndValue both;
+  both.slope = Act::slope(x, &both.value);
+  return both;
+}
+__device__ PRECIS_NOINLINE inline SlopeAndValue activation_slope(int32_t kind, float x) {
   switch (kind) {
     case PRECIS_RELU:
-      return Relu::slope(x, y);
+      return slope_and_value<Relu>(x);
     case PRECIS_GELU_TANH:
-      return GeluTanh::slope(x, y);
+      return slope_and_value<GeluTanh>(x);
     case PRECIS_GELU_ERF:
-      return GeluErf::slope(x, y);
+      return slope_and_value<GeluErf>(x);
     case PRECIS_SILU:
-      return Silu::slope(x, y);
+      return slope_and_value<Silu>(x);
     default:
-      return Tanh::slope(x, y);
+      return slope_and_value<Tanh>(x);
   }
 }
 

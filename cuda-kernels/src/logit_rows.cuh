@@ -222,26 +222,39 @@ __global__ void __launch_bounds__(kFinishThreads, 2)
   const LogitGradient g = gradient[0];
   const int64_t label = p.labels[m];
   float* z = p.logits + r * p.logits_stride;
+  constexpr int kAhead = 2;
   const int64_t step = int64_t{blockDim.x} * kEight;
-  float v[kEight], next[kEight];
-  load8(z + thread() * kEight, thread() * kEight < p.logits_stride ? kEight : 0, next);
-  for (int64_t begin = 0; begin < p.logits_stride; begin += step) {
-    const int64_t n = begin + thread() * kEight;
+  RawEight<float> held[kAhead], next[kAhead];
+  auto load = [&](int64_t begin) {
 #pragma unroll
-    for (int i = 0; i < kEight; i++) v[i] = next[i];
-    load8(z + n + step, n + step < p.logits_stride ? kEight : 0, next);
+    for (int j = 0; j < kAhead; j++) {
+      const int64_t n = begin + j * step + thread() * kEight;
+      next[j].load(z + n, n < p.logits_stride ? kEight : 0);
+    }
+  };
+  load(0);
+  for (int64_t begin = 0; begin < p.logits_stride; begin += kAhead * step) {
+#pragma unroll
+    for (int j = 0; j < kAhead; j++) held[j] = next[j];
+    load(begin + kAhead * step);
     // g in bfloat16 overwrites the first half of the row, never beyond what has been read.
     __syncthreads();
-    if (n >= p.logits_stride) continue;
 #pragma unroll
-    for (int i = 0; i < kEight; i++) {
-      const float d = v[i] - shift, of_other = fmaf(expf(d), fmaf(d, g.slope, g.first), g.offset);
-      v[i] = n + i == label ? g.at_label : n + i < p.tokens ? of_other : 0.0f;
-    }
-    if (p.bf16) {
-      store8(reinterpret_cast<Bf16*>(z) + n, kEight, v);
-    } else {
-      store8(z + n, kEight, v);
+    for (int j = 0; j < kAhead; j++) {
+      const int64_t n = begin + j * step + thread() * kEight;
+      if (n >= p.logits_stride) break;
+      float v[kEight];
+      held[j].convert(v);
+#pragma unroll
+      for (int i = 0; i < kEight; i++) {
+        const float d = v[i] - shift, of_other = fmaf(expf(d), fmaf(d, g.slope, g.first), g.offset);
+        v[i] = n + i == label ? g.at_label : n + i < p.tokens ? of_other : 0.0f;
+      }
+      if (p.bf16) {
+        store8(reinterpret_cast<Bf16*>(z) + n, kEight, v);
+      } else {
+        store8(z + n, kEight, v);
+      }
     }
   }
 }

@@ -116,11 +116,10 @@ __device__ PRECIS_NOINLINE inline void store_activation_gradient(const Product& 
     if (p.y.bf16) y = round_to_bf16(y);
     p.y.set(m, n, y);
   }
-  float act;
-  const float slope = activation_slope(b.kind, b.x.get(m, n), &act);
+  const SlopeAndValue act = activation_slope(b.kind, b.x.get(m, n));
   const float factor = b.gated ? b.x.get(m, p.outputs + n) : 1.0f;
-  b.dx.set(m, n, y * (slope * factor));
-  if (b.gated) b.dx.set(m, p.outputs + n, y * act);
+  b.dx.set(m, n, y * (act.slope * factor));
+  if (b.gated) b.dx.set(m, p.outputs + n, y * act.value);
 }
 
 __device__ __forceinline__ void store_result(const Product& p, int64_t m, int64_t n, float sum) {

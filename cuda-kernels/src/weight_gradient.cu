@@ -65,40 +65,71 @@ __device__ __forceinline__ Part part_of_block(const Arguments& a) {
           min(begin + a.stripe_rows, a.rows)};
 }
 
-// Loads one step's rows of dy or x, converted to T, with zeros outside. each(m, column, count, v)
-// may change them before.
-template <class T, class Each>
-__device__ void load_tile(const Shared<T>& tile, int stride, const AnyMatrix& from, int64_t m0,
-                          int64_t end, int64_t column0, int64_t columns, const Each& each) {
-  constexpr int kEights = kTile / kEight;
-  for (int e = thread(); e < kDepth * kEights; e += kThreads) {
-    const int row = e / kEights, column = e % kEights * kEight;
-    const int count = up_to_eight(m0 + row < end ? columns - column0 - column : 0);
-    float v[kEight];
-    from.load(m0 + row, column0 + column, count, v);
-    each(m0 + row, column0 + column, count, v);
-    store8(tile.at(row * stride + column, kEight), kEight, v);
-  }
+// A thread's eight elements of dy and of x of a step, on their way.
+struct HeldStep {
+  AnyEight dy, x;
+};
+constexpr int kEights = kTile / kEight;
+static_assert(kDepth * kEights == kThreads);
+__device__ __forceinline__ int step_row() { return thread() / kEights; }
+__device__ __forceinline__ int step_column() { return thread() % kEights * kEight; }
+// The number of columns that the thread has in row m of a matrix, from column0 on.
+__device__ __forceinline__ int step_count(const Part& p, int64_t m, int64_t column0,
+                                          int64_t columns) {
+  return up_to_eight(m < p.end ? columns - column0 - step_column() : 0);
+}
+__device__ __forceinline__ HeldStep load_step(const Part& p, int64_t m0) {
+  const Gradient& g = p.of;
+  const int64_t m = m0 + step_row();
+  return {g.dy.raw(m, p.n0 + step_column(), step_count(p, m, p.n0, g.outputs)),
+          g.x.raw(m, p.k0 + step_column(), step_count(p, m, p.k0, g.inputs))};
 }
 
-// Loads the step of a block: dy, and x after its dropout.
+// Converts a step to T and stores it, with zeros outside: dy, and x after its dropout.
 template <class T>
-__device__ void load_step(const Shared<T>& dys, const Shared<T>& xs, int stride, const Part& p,
-                          int64_t m0) {
+__device__ void store_step(const Shared<T>& dys, const Shared<T>& xs, int stride, const Part& p,
+                           int64_t m0, const HeldStep& held) {
   const Gradient& g = p.of;
-  load_tile(dys, stride, g.dy, m0, p.end, p.n0, g.outputs,
-            [](int64_t, int64_t, int, float(&)[kEight]) {});
-  load_tile(xs, stride, g.x, m0, p.end, p.k0, g.inputs,
-            [&](int64_t m, int64_t k, int count, float(&v)[kEight]) {
-              if (!g.drops) return;
+  const int64_t m = m0 + step_row(), k = p.k0 + step_column();
+  const int at = step_row() * stride + step_column();
+  float v[kEight];
+  held.dy.convert(v);
+  store8(dys.at(at, kEight), kEight, v);
+  held.x.convert(v);
+  if (g.drops) {
+    const int count = step_count(p, m, p.k0, g.inputs);
 #pragma unroll
-              for (int i = 0; i < kEight; i++) {
-                if (i >= count) break;
-                v[i] = dropped(g.dropout, m, k + i, g.inputs, v[i]);
-                if (g.dropped_x.bf16) v[i] = round_to_bf16(v[i]);
-              }
-              if (g.writes_dropped && p.n0 == 0) g.dropped_x.save(m, k, count, v);
-            });
+    for (int i = 0; i < kEight; i++) {
+      if (i >= count) break;
+      v[i] = dropped(g.dropout, m, k + i, g.inputs, v[i]);
+      if (g.dropped_x.bf16) v[i] = round_to_bf16(v[i]);
+    }
+    if (g.writes_dropped && p.n0 == 0) g.dropped_x.save(m, k, count, v);
+  }
+  store8(xs.at(at, kEight), kEight, v);
+}
+
+// Calls multiply() for each step once it is in shared memory. The next two are on their way
+// meanwhile.
+template <class T, class Multiply>
+__device__ __forceinline__ void for_steps(const Shared<T>& dys, const Shared<T>& xs, int stride,
+                                          const Part& p, const Multiply& multiply) {
+  constexpr int kAhead = 2;
+  HeldStep held[kAhead];
+#pragma unroll
+  for (int j = 0; j < kAhead; j++) held[j] = load_step(p, p.begin + j * kDepth);
+  for (int64_t first = p.begin; first < p.end; first += kAhead * kDepth) {
+#pragma unroll
+    for (int j = 0; j < kAhead; j++) {
+      const int64_t m0 = first + j * kDepth;
+      if (m0 >= p.end) break;
+      __syncthreads();  // no thread reads the last step's rows any more
+      store_step(dys, xs, stride, p, m0, held[j]);
+      held[j] = load_step(p, m0 + kAhead * kDepth);
+      __syncthreads();
+      multiply();
+    }
+  }
 }
 
 // Adds a sum to dw[n, k] where there is one stripe; otherwise leaves it to finish.
@@ -119,7 +150,6 @@ __device__ void finish(const Arguments& a, const Part& p) {
   if (a.stripes == 1) return;
   if (!is_last_block(a.finished + blockIdx.x, static_cast<uint32_t>(a.stripes))) return;
   const Gradient& g = p.of;
-  constexpr int kEights = kTile / kEight;
   for (int e = thread(); e < kTile * kEights; e += kThreads) {
     const int64_t n = p.n0 + e / kEights, k = p.k0 + e % kEights * kEight;
     const int count = up_to_eight(n < g.outputs ? g.inputs - k : 0);
@@ -138,7 +168,7 @@ __device__ void finish(const Arguments& a, const Part& p) {
   }
 }
 
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 2)
     weight_gradient_kernel(const __grid_constant__ Arguments a) {
   constexpr int kStride = kTile + kEight;
   PRECIS_SHARED(Bf16, dys, kDepth * kStride);
@@ -147,10 +177,7 @@ __global__ void __launch_bounds__(kThreads)
   // Eight warps: four bands of 16 outputs, two halves of 32 inputs.
   const int lane = thread() % 32, warp_n = thread() / 32 / 2 * 16, warp_k = thread() / 32 % 2 * 32;
   float sum[4][4] = {};
-  for (int64_t m0 = part.begin; m0 < part.end; m0 += kDepth) {
-    __syncthreads();  // no thread reads the last step's rows any more
-    load_step(dys, xs, kStride, part, m0);
-    __syncthreads();
+  for_steps(dys, xs, kStride, part, [&] {
 #pragma unroll
     for (int m = 0; m < kDepth; m += 16) {
       // The 8 x 8 matrices come in the order of the transposed operand: first the upper and lower
@@ -167,7 +194,7 @@ __global__ void __launch_bounds__(kThreads)
         mma_bf16(sum[j + 1], dyf, xf[2], xf[3]);
       }
     }
-  }
+  });
 #pragma unroll
   for (int j = 0; j < 4; j++) {
 #pragma unroll
@@ -179,7 +206,7 @@ __global__ void __launch_bounds__(kThreads)
   finish(a, part);
 }
 
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 2)
     weight_gradient_float_kernel(const __grid_constant__ Arguments a) {
   constexpr int kStride = kTile + 4;
   PRECIS_SHARED(float, dys, kDepth* kStride);
@@ -187,10 +214,7 @@ __global__ void __launch_bounds__(kThreads)
   const Part part = part_of_block(a);
   const int n = thread() / 16 * 4, k = thread() % 16 * 4;
   float sum[4][4] = {};
-  for (int64_t m0 = part.begin; m0 < part.end; m0 += kDepth) {
-    __syncthreads();
-    load_step(dys, xs, kStride, part, m0);
-    __syncthreads();
+  for_steps(dys, xs, kStride, part, [&] {
     for (int m = 0; m < kDepth; m++) {
 #pragma unroll
       for (int i = 0; i < 4; i++) {
@@ -200,7 +224,7 @@ __global__ void __launch_bounds__(kThreads)
         }
       }
     }
-  }
+  });
   for (int i = 0; i < 4; i++) {
     for (int j = 0; j < 4; j++) store_sum(a, part, part.n0 + n + i, part.k0 + k + j, sum[i][j]);
   }
