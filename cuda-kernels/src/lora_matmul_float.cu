@@ -34,7 +34,8 @@ __device__ void add_product(const Shared<float>& xs, const Shared<float>& ws, in
   }
 }
 
-__global__ void __launch_bounds__(256) lora_matmul_float_kernel(const __grid_constant__ Product p) {
+__global__ void __launch_bounds__(256, 2)
+    lora_matmul_float_kernel(const __grid_constant__ Product p) {
   PRECIS_SHARED(float, xs, kTileDepth* kTilePad);
   PRECIS_SHARED(float, ws, kTileDepth* kTilePad);
   PRECIS_SHARED(float, ts, kTile* kTile);

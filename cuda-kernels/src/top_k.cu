@@ -4,9 +4,9 @@
 // each thread finds its largest key; the k-th largest of those is a lower bound of the row's k-th
 // largest, and the keys that reach it, seldom more than 2 k, are collected and sorted (bitonic
 // sort). So a row is read twice, the second time from L2. Where too many keys reach the bound, or k
-// exceeds the number of threads so that there is no bound, radix select (select.cuh) finds the k-th
-// largest key itself. Atomics decide the place of a collected key, but sorting makes the result
-// deterministic.
+// exceeds the number of threads with keys so that there is no bound, radix select (select.cuh) finds
+// the k-th largest key itself. Atomics decide the place of a collected key, but sorting makes the
+// result deterministic.
 #include "kernels.h"
 #include "ops/top_k.h"
 #include "select.cuh"
@@ -132,7 +132,8 @@ __global__ void __launch_bounds__(kMaxThreads) top_k_kernel(Arguments a) {
     __syncthreads();
     return static_cast<int>(counter[0]);
   };
-  if (a.k <= threads) {
+  // So many threads have keys.
+  if (a.k <= min(threads, (a.n + kEight - 1) / kEight)) {
     bound = kth_largest(a.k, bits, bins, [&](const auto& f) {
       if (largest != 0) f(largest);
     });

@@ -6,7 +6,7 @@ import java.util.Map;
 import java.util.TreeMap;
 
 /**
- * What the table says about one kernel: a row.
+ * One row of the table: the resources of a kernel and the instructions that decide on its speed.
  *
  * @param source the file's name, without a folder
  * @param name with template arguments
@@ -60,7 +60,7 @@ record Kernel(
 
   private static final String NONE = "-";
 
-  /** What ptxas says about a kernel. */
+  /** The resources of a kernel, as ptxas reports them. */
   record Resources(int registers, int spillStores, int spillLoads) {}
 
   /**

@@ -61,7 +61,7 @@ final class LoadsInFlight {
         blocks.add(i + 1);
       }
     }
-    // What no branch reaches is a function, or is reached through a table of addresses.
+    // Code that no branch reaches is a function, or is reached through a table of addresses.
     for (int begin : blocks) {
       if (begin < code.length && !entered.containsKey(begin)) {
         enter(begin, 0);

@@ -132,13 +132,17 @@ public final class Sass {
     }
     Matcher found = VERSION.matcher(output(List.of(nvcc, "--version")));
     version = found.find() ? found.group(1) : "unknown";
+    String fingerprint = sources.fingerprint(sources.kernels(), ARCHITECTURE);
     List<Kernel> kernels = kernels(selected());
     if (!architecture.equals(ARCHITECTURE) || (!only.isEmpty() && !check)) {
       System.out.print(new Table(version, architecture, "", kernels).text());
       return List.of();
     }
     if (!check) {
-      String fingerprint = sources.fingerprint(sources.kernels(), ARCHITECTURE);
+      Sources now = new Sources(root);
+      if (!now.fingerprint(now.kernels(), ARCHITECTURE).equals(fingerprint)) {
+        throw new IOException("The sources have changed while they were compiled: run it again.");
+      }
       write(root.resolve(TABLE), new Table(version, architecture, fingerprint, kernels).text());
       System.out.println(TABLE + ": " + kernels.size() + " kernels");
       return rules(root);
