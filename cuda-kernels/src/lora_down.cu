@@ -26,8 +26,9 @@ constexpr int kDepth = 64, kStride = kDepth + 8;  // in shared memory, in elemen
 constexpr int kLanes = 16;                        // threads of a row
 constexpr int kPasses = kRows * kLanes / kThreads;
 
+// Without a number of blocks, nvcc spills registers to fit seven into a multiprocessor.
 template <int kRanks>
-__global__ void __launch_bounds__(kThreads) lora_down_kernel(Product p, float* t) {
+__global__ void __launch_bounds__(kThreads, 4) lora_down_kernel(Product p, float* t) {
   constexpr int kTiles = kRanks / 8, kWarpTiles = kTiles / 4 > 0 ? kTiles / 4 : 1;  // of 8 ranks
   constexpr int kPieces = kRanks * kDepth / kEight;
   PRECIS_SHARED(Bf16, xs, 2 * kRows * kStride);

@@ -155,7 +155,7 @@ __device__ Sampled best_of_block(Sampled mine) {
 constexpr int most_threads(bool in_shared) { return in_shared ? kMaxThreads : kMaxThreads / 2; }
 
 template <bool kInShared>
-__global__ void __launch_bounds__(most_threads(kInShared)) sample_kernel(Arguments args) {
+__global__ void __launch_bounds__(most_threads(kInShared), 1) sample_kernel(Arguments args) {
   const precis_sample_args& a = args.a;
   const int64_t r = blockIdx.x;
   const precis_row_sampling own = sampling_of_row(a, r);
