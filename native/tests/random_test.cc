@@ -62,6 +62,9 @@ int main() {
                {{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}});
   known_answer({{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}}, 0xa4093822, 0x299f31d0,
                {{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}});
+  for (uint64_t i : {0, 1, 2, 3, 4, 7, 30, 1001}) {
+    EXPECT(philox_word({{5, 6, 7, 8}}, i) == 5 + i % 4);
+  }
 
   for (float probability : {0.1f, 0.5f, 0.9f}) expect_dropout(probability);
   EXPECT(dropout_threshold(0) == 0 && dropout_threshold(0.5f) == 0x80000000u);
