@@ -58,6 +58,8 @@ class FlightRecorderTest {
     assertEquals(6, steps.size());
     for (RecordedEvent step : steps) {
       assertEquals(2, step.getInt("rows"));
+      assertEquals(2, step.getInt("tokens"));
+      assertEquals(0, step.getInt("drafted"));
       assertEquals(1, step.getInt("requests"));
       assertEquals(0, step.getInt("waiting"));
       assertTrue(step.getLong("cacheBytes") > 0);

@@ -402,17 +402,20 @@ final class DecodeBuffers {
   }
 
   /**
-   * Appends the token that was chosen for a row to what it reads next, and returns it. A GPU has
-   * done the same to its own memory.
+   * Appends a token to what a row reads next. A GPU has done the same to its own memory with the
+   * token that it chose.
    */
-  int append(int row) {
-    int token = tokens.getAtIndex(ValueLayout.JAVA_INT, row);
+  void append(int row, int token) {
     int length = lengths.getAtIndex(ValueLayout.JAVA_INT, row);
     history.setAtIndex(ValueLayout.JAVA_INT, (long) row * historyStride + length, token);
     ids.setAtIndex(ValueLayout.JAVA_INT, row, token);
     lengths.setAtIndex(ValueLayout.JAVA_INT, row, length + 1);
     offsets.setAtIndex(ValueLayout.JAVA_LONG, row, length);
-    return token;
+  }
+
+  /** Returns the token that was chosen for a row. */
+  int token(int row) {
+    return tokens.getAtIndex(ValueLayout.JAVA_INT, row);
   }
 
   /** Returns the tokens of a row so far, the start token first. */

@@ -9,11 +9,12 @@ import jdk.jfr.Name;
 import jdk.jfr.StackTrace;
 import jdk.jfr.Timespan;
 
-/** An event of the flight recorder: each sequence of a batch got a token. */
+/** An event of the flight recorder: each sequence of a batch got a token, or more by drafts. */
 @Name("dev.precis.DecodingStep")
 @Label("Decoding Step")
 @Description(
-    "One token for each sequence of the batch; the steps of a beam search are not recorded")
+    "One token for each sequence of the batch, or more where drafts are accepted; the steps of a"
+        + " beam search are not recorded")
 @Category("Précis")
 @StackTrace(false)
 final class DecodingStepEvent extends Event {
@@ -22,6 +23,14 @@ final class DecodingStepEvent extends Event {
   @Label("Batch Size")
   @Description("Sequences, of all requests together")
   int rows;
+
+  @Label("Draft Tokens")
+  @Description("Tokens of drafts that were verified: rows beside those of the sequences")
+  int drafted;
+
+  @Label("Tokens")
+  @Description("Tokens that were generated, of all sequences together")
+  int tokens;
 
   @Label("Requests")
   int requests;

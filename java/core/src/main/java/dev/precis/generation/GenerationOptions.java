@@ -2,6 +2,7 @@ package dev.precis.generation;
 
 import dev.precis.io.InvalidInputException;
 import java.time.Duration;
+import java.util.Locale;
 
 /**
  * Options of decoding. Names and meanings are those of transformers' generation options.
@@ -29,6 +30,8 @@ import java.time.Duration;
  * @param timeout after which the call ends with a {@link GenerationTimeoutException} and without a
  *     result, other than those that a listener has received; counted from the time that the call
  *     begins to run, not while it waits for another one; null: none
+ * @param draft source of draft tokens, several of which one step verifies; changes the speed, never
+ *     the tokens
  */
 public record GenerationOptions(
     int maxNewTokens,
@@ -48,7 +51,8 @@ public record GenerationOptions(
     boolean renormalizeLogits,
     int alternatives,
     int maxSourceTokens,
-    Duration timeout) {
+    Duration timeout,
+    Draft draft) {
 
   /** Conditions that end a beam search. */
   public enum EarlyStopping {
@@ -60,6 +64,26 @@ public record GenerationOptions(
     TRUE,
     /** Stop when no running beam could beat the worst finished one at any length. */
     NEVER
+  }
+
+  /**
+   * Sources of draft tokens. Speculative decoding (Leviathan et al. 2023) computes a sequence at
+   * several positions in one step, as if the draft's tokens had been chosen already, and keeps
+   * those that are. The paper accepts a token by chance, so that the distribution is the model's;
+   * here the rule is deterministic: a draft token is accepted while it equals the token that is
+   * chosen at its position, by the position's own random number where tokens are sampled. Tokens
+   * and log-probabilities are therefore bitwise those of decoding without drafts.
+   */
+  public enum Draft {
+    /** No draft: a step chooses one token of each sequence. */
+    NONE,
+    /**
+     * Prompt lookup decoding: at most 4 tokens that follow the sequence's newest tokens (3, or else
+     * 2 of them) where these occur earlier, in the source or in the sequence itself. Steps of more
+     * than 8 rows, drafts included, and steps on a GPU have no drafts; a sequence whose drafts fail
+     * has fewer of them. Not with beams.
+     */
+    LOOKUP
   }
 
   /** The most alternatives to a token. */
@@ -88,7 +112,8 @@ public record GenerationOptions(
           false,
           0,
           DEFAULT_MAX_SOURCE_TOKENS,
-          null);
+          null,
+          Draft.NONE);
 
   /**
    * Checks every value.
@@ -141,6 +166,12 @@ public record GenerationOptions(
         "0 with num-beams " + numBeams + ": beams are ranked as wholes");
     require(maxSourceTokens >= 1, "max-source-tokens", maxSourceTokens, ">= 1");
     require(timeout == null || timeout.isPositive(), "timeout", timeout, "above 0");
+    require(draft != null, "draft", null, "none or lookup");
+    require(
+        draft == Draft.NONE || numBeams == 1,
+        "draft",
+        draft.name().toLowerCase(Locale.ROOT),
+        "none with num-beams " + numBeams + ": a draft continues one sequence");
   }
 
   /**
@@ -192,6 +223,7 @@ public record GenerationOptions(
     private int alternatives;
     private int maxSourceTokens;
     private Duration timeout;
+    private Draft draft;
 
     private Builder(GenerationOptions o) {
       maxNewTokens = o.maxNewTokens;
@@ -212,6 +244,7 @@ public record GenerationOptions(
       alternatives = o.alternatives;
       maxSourceTokens = o.maxSourceTokens;
       timeout = o.timeout;
+      draft = o.draft;
     }
 
     int maxNewTokens() {
@@ -320,6 +353,11 @@ public record GenerationOptions(
       return this;
     }
 
+    public Builder draft(Draft value) {
+      draft = value;
+      return this;
+    }
+
     /**
      * Builds the options.
      *
@@ -344,7 +382,8 @@ public record GenerationOptions(
           renormalizeLogits,
           alternatives,
           maxSourceTokens,
-          timeout);
+          timeout,
+          draft);
     }
   }
 }

@@ -19,7 +19,7 @@ public final class RequestScheduler implements AutoCloseable {
   private final Function<String, Adapters> adapters;
   private final int maxWaiting;
   private final AtomicInteger waiting = new AtomicInteger();
-  private volatile BatchLoad load = new BatchLoad(0, 0, 0, 0, 0, 0);
+  private volatile BatchLoad load = new BatchLoad(0, 0, 0, 0, 0, 0, 0, 0);
 
   /**
    * Makes a scheduler for a model, which must outlive it. The caller must close it.
@@ -91,7 +91,14 @@ public final class RequestScheduler implements AutoCloseable {
   public BatchLoad load() {
     BatchLoad last = load;
     return new BatchLoad(
-        waiting.get(), last.running(), last.rows(), last.cacheBytes(), last.steps(), last.tokens());
+        waiting.get(),
+        last.running(),
+        last.rows(),
+        last.cacheBytes(),
+        last.steps(),
+        last.tokens(),
+        last.drafted(),
+        last.accepted());
   }
 
   /** Does a step of everything that runs, and returns whether there is more to do. */
@@ -103,7 +110,14 @@ public final class RequestScheduler implements AutoCloseable {
     RowBatch rows = runner.rows();
     load =
         new BatchLoad(
-            0, runner.running(), rows.rows(), rows.cacheBytes(), rows.steps(), rows.tokens());
+            0,
+            runner.running(),
+            rows.rows(),
+            rows.cacheBytes(),
+            rows.steps(),
+            rows.tokens(),
+            rows.drafted(),
+            rows.accepted());
     return more;
   }
 

@@ -28,6 +28,13 @@ import java.util.function.Consumer;
  *
  * <p>The sequences of one source share its encoding and its cross-attention's keys and values, and
  * are neighbors, so that attention reads those once for several rows.
+ *
+ * <p>A sequence with a draft ({@link PromptLookup}) has further rows in a step, behind its own: the
+ * i-th reads the i-th token of the draft, as if that had been chosen already. All of them store
+ * their keys and values in the sequence's range, each at its own position, before attention reads
+ * any; and each has a history, a number of generated tokens and a position in its stream of random
+ * numbers of its own. So a row computes what a later step would, bit by bit, as long as the draft
+ * is right; beyond that its result is ignored, and later steps overwrite its keys and values.
  */
 final class RowBatch implements AutoCloseable {
   /** Source tokens that are encoded between two steps while rows are running. */
@@ -38,6 +45,11 @@ final class RowBatch implements AutoCloseable {
 
   /** The same on a GPU, which a few rows would leave idle: bounds memory. */
   private static final int TOKENS_AT_ONCE_ON_GPU = 16384;
+
+  /**
+   * The most rows of a step with drafts: it is bound by reading the weights, so they cost little.
+   */
+  private static final int MOST_ROWS_WITH_DRAFTS = 8;
 
   /**
    * The kind of a step: what its operations depend on besides the contents of memory.
@@ -53,7 +65,15 @@ final class RowBatch implements AutoCloseable {
       TokenChoice.Kind choice,
       boolean chooses,
       boolean alternatives,
-      int mixture) {}
+      Mixture mixture) {}
+
+  /**
+   * Adapters of a step whose rows differ in them.
+   *
+   * @param number tells mixtures apart on a GPU, whose graphs do not come again
+   * @param ends each adapters' last row, plus one
+   */
+  private record Mixture(int number, List<Adapters> adapters, List<Integer> ends) {}
 
   /** A sequence that is being decoded. */
   private static final class Row {
@@ -63,10 +83,13 @@ final class RowBatch implements AutoCloseable {
     final Range range;
     final float[] logProbabilities;
     final float[] warped;
+    PromptLookup lookup; // null without drafts
+    int[] draft = NO_DRAFT; // of this step
     int generated;
     boolean complete;
 
-    Row(RunningRequest request, Source source, int index, Range range) {
+    Row(RunningRequest request, Source source, int index, Range range, PromptLookup lookup) {
+      this.lookup = lookup;
       this.request = request;
       this.source = source;
       this.index = index;
@@ -76,6 +99,8 @@ final class RowBatch implements AutoCloseable {
       warped = request.warped() ? new float[limit] : null;
     }
   }
+
+  private static final int[] NO_DRAFT = {};
 
   private final T5Model model;
   private final Ops ops;
@@ -88,6 +113,7 @@ final class RowBatch implements AutoCloseable {
   private final Deque<RunningRequest> waiting = new ArrayDeque<>();
   private final List<RunningRequest> running = new ArrayList<>();
   private final List<Row> rows = new ArrayList<>();
+  private final List<Row> lines = new ArrayList<>(); // of a step: a sequence's row, and its draft's
   private final Runnable step = this::launch;
   private Workspace bufferMemory;
   private DecodeBuffers buffers;
@@ -98,12 +124,15 @@ final class RowBatch implements AutoCloseable {
   private final List<TokenChoice> choices = new ArrayList<>(); // of rows of a kind
   private TokenChoice choice; // of all rows
   private boolean changed; // rows have come or gone since the last step
-  private int mixtures; // how often rows of different adapters have been put together
+  private int mixtures; // how often a GPU's rows of different adapters have been put together
   private StepKind kind;
   private int hostRows; // whose scores the host changes
   private int alternativeRows; // that want the most probable tokens
+  private int draftingRows; // that have a lookup
   private long steps;
   private long tokens;
+  private long drafted;
+  private long accepted;
 
   /**
    * Makes an empty batch.
@@ -154,6 +183,16 @@ final class RowBatch implements AutoCloseable {
     return tokens;
   }
 
+  /** Returns the number of draft tokens that were verified so far. */
+  long drafted() {
+    return drafted;
+  }
+
+  /** Returns the number of draft tokens that were chosen so far. */
+  long accepted() {
+    return accepted;
+  }
+
   /** Returns the bytes of the KV cache. */
   long cacheBytes() {
     return pool.bytes();
@@ -173,15 +212,17 @@ final class RowBatch implements AutoCloseable {
     }
     DecodingStepEvent event = FlightRecorder.PRESENT ? DecodingStepEvent.start() : null;
     try {
-      decode(event);
+      decodeWithDrafts(event);
     } catch (RuntimeException | Error e) {
       for (RunningRequest each : List.copyOf(running)) {
         end(each, e);
       }
       return;
     }
+    long before = tokens;
     accept();
     if (event != null) {
+      event.tokens = Math.toIntExact(tokens - before);
       event.commit();
     }
   }
@@ -259,6 +300,10 @@ final class RowBatch implements AutoCloseable {
     pool.freeSelf(removed.range);
     hostRows -= removed.request.tokenRules() == null ? 0 : 1;
     alternativeRows -= removed.request.options().alternatives() == 0 ? 0 : 1;
+    draftingRows -= removed.lookup == null ? 0 : 1;
+    if (rows.isEmpty()) {
+      lines.clear();
+    }
     if (removed.source.finish()) {
       release(removed.request, removed.source);
     }
@@ -350,8 +395,9 @@ final class RowBatch implements AutoCloseable {
         sources * request.longest(),
         mostBytes());
     int most = Math.max(request.mostRows(), Math.min(mostRows, rows.size() + request.mostRows()));
+    int least = drafts(request) ? MOST_ROWS_WITH_DRAFTS : rows.size() + 1;
     resize(
-        Math.max(most, rows.size() + 1),
+        Math.max(most, least),
         request.longestLimit(),
         request.tokenRules() != null,
         request.options().alternatives() > 0);
@@ -433,7 +479,9 @@ final class RowBatch implements AutoCloseable {
     resize(rows.size() + 1, buffers.newTokens(), false, false);
     int at = place(request, source);
     buffers.copy(buffers, at, at + 1, rows.size() - at);
-    rows.add(at, new Row(request, source, index, range));
+    PromptLookup lookup = drafts(request) ? lookup(request, source.index()) : null;
+    rows.add(at, new Row(request, source, index, range, lookup));
+    draftingRows += lookup == null ? 0 : 1;
     buffers.start(
         at,
         model.config().decoderStartTokenId(),
@@ -443,6 +491,19 @@ final class RowBatch implements AutoCloseable {
         request.stream(source.index(), index));
     hostRows += request.tokenRules() == null ? 0 : 1;
     alternativeRows += request.options().alternatives() == 0 ? 0 : 1;
+  }
+
+  /** Returns whether steps verify drafts of a request. A GPU's rows advance on the GPU alone. */
+  private boolean drafts(RunningRequest request) {
+    return request.options().draft() == GenerationOptions.Draft.LOOKUP && !ops.onGpu();
+  }
+
+  private PromptLookup lookup(RunningRequest request, int source) {
+    return new PromptLookup(
+        request.tokens(source),
+        request.limit(source),
+        model.config().vocabSize(),
+        model.config().eosTokenIds());
   }
 
   /** Returns the place of a new row: rows of a source, a request and an adapter are neighbors. */
@@ -499,11 +560,31 @@ final class RowBatch implements AutoCloseable {
 
   // ------------------------------------------------------------------ steps
 
+  private void decodeWithDrafts(DecodingStepEvent event) {
+    propose();
+    try {
+      decode(event);
+    } catch (RuntimeException e) {
+      if (lines.size() == rows.size()) {
+        throw e;
+      }
+      // The rules may forbid every token behind a draft that the sequence does not follow.
+      removeDrafts();
+      for (Row row : rows) {
+        row.lookup = null;
+      }
+      draftingRows = 0;
+      changed = true;
+      propose();
+      decode(event);
+    }
+  }
+
   private void decode(DecodingStepEvent event) {
-    buffers.use(rows.size());
+    buffers.use(lines.size());
     if (changed) {
       arrange();
-      buffers.upload(rows.size());
+      buffers.upload(lines.size());
     }
     if (!mixedAdapters.isEmpty()) {
       Adapters.use(mixedAdapters, adapterEnds);
@@ -521,6 +602,7 @@ final class RowBatch implements AutoCloseable {
     if (event != null) {
       event.kernelTime = System.nanoTime() - before;
       event.rows = rows.size();
+      event.drafted = lines.size() - rows.size();
       event.requests = running.size();
       event.waiting = waiting.size();
       event.cacheBytes = pool.bytes();
@@ -529,22 +611,63 @@ final class RowBatch implements AutoCloseable {
       chooseOnHost();
     }
     steps++;
-    tokens += rows.size();
+  }
+
+  /** Finds drafts, and gives their tokens rows behind those of their sequences. */
+  private void propose() {
+    if (draftingRows == 0 && !changed) {
+      return;
+    }
+    shareDrafts(Math.min(MOST_ROWS_WITH_DRAFTS, buffers.capacity()) - rows.size());
+    List<Row> last = List.copyOf(lines);
+    lines.clear();
+    for (int i = 0; i < rows.size(); i++) {
+      Row row = rows.get(i);
+      int at = lines.size();
+      lines.add(row);
+      int n = row.draft.length;
+      if (n > 0) {
+        buffers.copy(buffers, at + 1, at + 1 + n, rows.size() - i - 1);
+      }
+      for (int token : row.draft) {
+        buffers.copy(buffers, at, ++at, 1);
+        buffers.append(at, token);
+        lines.add(row);
+      }
+    }
+    changed |= !lines.equals(last);
+  }
+
+  /** Has every sequence that can have a draft propose one, of so many tokens in all. */
+  private void shareDrafts(int room) {
+    int drafting = draftingRows;
+    int left = room;
+    for (Row row : rows) {
+      row.draft = NO_DRAFT;
+      if (row.lookup != null) {
+        if (left > 0) {
+          // Rounded up: few sequences have a match at the same time.
+          row.draft = row.lookup.propose((left + drafting - 1) / drafting);
+          left -= row.draft.length;
+        }
+        drafting--;
+      }
+    }
   }
 
   /** Finds out which rows are computed alike. Rows of the same adapters are neighbors. */
   private void arrange() {
     changed = false;
-    RunningRequest first = rows.getFirst().request;
+    RunningRequest first = lines.getFirst().request;
     mixedAdapters.clear();
     choices.clear();
     TokenChoice.Kind firstKind = TokenChoice.Kind.of(first);
     TokenChoice.Kind now = firstKind;
     List<Integer> ends = new ArrayList<>();
     int begin = 0;
-    for (int i = 1; i <= rows.size(); i++) {
-      RunningRequest before = rows.get(i - 1).request;
-      RunningRequest next = i < rows.size() ? rows.get(i).request : null;
+    for (int i = 1; i <= lines.size(); i++) {
+      RunningRequest before = lines.get(i - 1).request;
+      RunningRequest next = i < lines.size() ? lines.get(i).request : null;
       if (next == null || next.adapters() != before.adapters()) {
         mixedAdapters.add(before.adapters());
         ends.add(i);
@@ -560,8 +683,8 @@ final class RowBatch implements AutoCloseable {
     }
     boolean mixed = choices.size() > 1;
     if (mixed) {
-      for (int i = 0; i < rows.size(); i++) {
-        TokenChoice.Kind.of(rows.get(i).request).put(buffers, i);
+      for (int i = 0; i < lines.size(); i++) {
+        TokenChoice.Kind.of(lines.get(i).request).put(buffers, i);
       }
     }
     choice = mixed ? TokenChoice.mixed(ops, buffers) : choices.getFirst();
@@ -569,16 +692,20 @@ final class RowBatch implements AutoCloseable {
     if (ends.size() == 1) {
       mixedAdapters.clear();
     }
-    mixtures += ends.size() > 1 ? 1 : 0;
+    Mixture mixture =
+        mixedAdapters.isEmpty()
+            ? null
+            : new Mixture(
+                ops.onGpu() ? ++mixtures : 0, List.copyOf(mixedAdapters), List.copyOf(ends));
     kind =
         new StepKind(
-            rows.size(),
+            lines.size(),
             memory,
             first.adapters(),
             mixed ? null : firstKind,
             hostRows == 0,
             alternativeRows > 0,
-            ends.size() > 1 ? mixtures : 0);
+            mixture);
   }
 
   private void launch() {
@@ -614,8 +741,8 @@ final class RowBatch implements AutoCloseable {
   }
 
   private void eachHostRow(HostRule rule) {
-    for (int i = 0; i < rows.size(); i++) {
-      Row row = rows.get(i);
+    for (int i = 0; i < lines.size(); i++) {
+      Row row = lines.get(i);
       if (row.request.tokenRules() != null) {
         rule.apply(row.request.tokenRules(), i, row.source.index());
       }
@@ -625,36 +752,82 @@ final class RowBatch implements AutoCloseable {
   /** Reads the tokens that were chosen; complete sequences leave. */
   private void accept() {
     boolean any = false;
-    for (int i = 0; i < rows.size(); i++) {
-      Row row = rows.get(i);
-      RunningRequest request = row.request;
-      int source = row.source.index();
-      int token = buffers.append(i);
-      float logProbability = buffers.logProbability(i);
-      row.logProbabilities[row.generated] = logProbability;
-      if (row.warped != null) {
-        row.warped[row.generated] = buffers.warpedLogProbability(i);
+    int line = 0;
+    for (Row row : rows) {
+      int n = row.draft.length;
+      int right = accept(row, line);
+      tokens += right + 1;
+      drafted += n;
+      accepted += right;
+      if (row.lookup != null) {
+        row.lookup.step(n, right);
       }
-      row.generated++;
-      int alternatives = request.options().alternatives();
-      if (alternatives > 0) {
-        request
-            .listener()
-            .alternatives(
-                source,
-                row.index,
-                buffers.alternativeTokens(i, alternatives),
-                buffers.alternativeLogProbabilities(i, alternatives));
-      }
-      request.listener().token(source, row.index, token, logProbability);
-      row.complete = request.stops(source, row.generated, token);
       any |= row.complete;
+      line += n + 1;
+    }
+    if (lines.size() > rows.size()) {
+      removeDrafts();
     }
     // From the last row down, for the rows behind one that leaves move.
     for (int i = rows.size() - 1; any && i >= 0; i--) {
       if (rows.get(i).complete) {
         finish(i);
       }
+    }
+  }
+
+  /**
+   * Reads the tokens of a sequence: one, and another for each token of its draft as long as that is
+   * what was chosen before, and the sequence goes on.
+   *
+   * @param line the sequence's row, which its draft's follow
+   * @return the number of tokens of the draft that were right
+   */
+  private int accept(Row row, int line) {
+    for (int i = 0; ; i++) {
+      int token = buffers.token(line + i);
+      accept(row, line, line + i, token);
+      boolean right = i < row.draft.length && row.draft[i] == token;
+      if (row.complete || !right || row.request.interruption().isOver()) {
+        return i;
+      }
+    }
+  }
+
+  /** Takes a token that was chosen for a sequence in one of its rows. */
+  private void accept(Row row, int line, int chosenIn, int token) {
+    RunningRequest request = row.request;
+    int source = row.source.index();
+    float logProbability = buffers.logProbability(chosenIn);
+    buffers.append(line, token);
+    if (row.lookup != null) {
+      row.lookup.append(token);
+    }
+    row.logProbabilities[row.generated] = logProbability;
+    if (row.warped != null) {
+      row.warped[row.generated] = buffers.warpedLogProbability(chosenIn);
+    }
+    row.generated++;
+    int alternatives = request.options().alternatives();
+    if (alternatives > 0) {
+      request
+          .listener()
+          .alternatives(
+              source,
+              row.index,
+              buffers.alternativeTokens(chosenIn, alternatives),
+              buffers.alternativeLogProbabilities(chosenIn, alternatives));
+    }
+    request.listener().token(source, row.index, token, logProbability);
+    row.complete = request.stops(source, row.generated, token);
+  }
+
+  /** Takes the rows of drafts out of the buffers again. */
+  private void removeDrafts() {
+    int line = 0;
+    for (int i = 0; i < rows.size(); i++) {
+      buffers.copy(buffers, line, i, 1);
+      line += rows.get(i).draft.length + 1;
     }
   }
 

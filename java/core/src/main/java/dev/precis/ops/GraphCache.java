@@ -16,11 +16,15 @@ import java.util.Objects;
  * <p>Not thread-safe.
  */
 public final class GraphCache implements AutoCloseable {
-  /** Graphs that are kept; the least recently used one makes room. */
-  private static final int CAPACITY = 4;
+  /** Graphs that are kept on a GPU; the least recently used one makes room. */
+  private static final int GPU_CAPACITY = 4;
+
+  /** The same on the CPU: recordings are small, and drafts change the rows of a step. */
+  private static final int CPU_CAPACITY = 12;
 
   private final Context context;
   private final OpTimer timer;
+  private final int capacity;
 
   /** By kind, the least recently used first; null: has run once, but is not captured yet. */
   private final Map<Object, CapturedGraph> graphs = new LinkedHashMap<>(16, 0.75f, true);
@@ -29,6 +33,7 @@ public final class GraphCache implements AutoCloseable {
   public GraphCache(Ops ops) {
     this.context = ops.context();
     this.timer = ops.timer();
+    capacity = ops.onGpu() ? GPU_CAPACITY : CPU_CAPACITY;
   }
 
   /**
@@ -69,7 +74,7 @@ public final class GraphCache implements AutoCloseable {
   }
 
   private void makeRoom() {
-    if (graphs.size() < CAPACITY) {
+    if (graphs.size() < capacity) {
       return;
     }
     Iterator<CapturedGraph> all = graphs.values().iterator();

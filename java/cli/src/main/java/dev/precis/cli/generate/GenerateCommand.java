@@ -18,6 +18,7 @@ import dev.precis.data.Dialogue;
 import dev.precis.data.DialogueReader;
 import dev.precis.generation.GenerationDefaults;
 import dev.precis.generation.GenerationOptions;
+import dev.precis.generation.GenerationOptions.Draft;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -130,6 +131,7 @@ public final class GenerateCommand extends BaseCommand {
     if (stream || prompt != null && output.output() == null && hold == null) {
       try (T5 t5 = T5.load(folder, loadOptions)) {
         List<int[]> sources = encode(t5, all, prompts);
+        noteDrafts(t5, options);
         if (stream) {
           stream(t5, all, sources, options);
         } else {
@@ -165,7 +167,14 @@ public final class GenerateCommand extends BaseCommand {
       ResultWriter results,
       Path file) {
     List<int[]> sources = encode(t5, all, prompts);
+    noteDrafts(t5, options);
     new GenerationRun(this, t5, sources, options, batch.batchSize(), results, file).write();
+  }
+
+  private void noteDrafts(T5 t5, GenerationOptions options) {
+    if (options.draft() != Draft.NONE && t5.device().gpu() != null) {
+      note("--draft has no effect on a GPU, which decodes the same tokens without drafts.");
+    }
   }
 
   /** Returns the options before the model is loaded, which takes longer. */

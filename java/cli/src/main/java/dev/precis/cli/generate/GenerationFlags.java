@@ -5,6 +5,7 @@ import dev.precis.cli.options.DecodingOptions;
 import dev.precis.cli.options.GenerationConfigOption;
 import dev.precis.generation.GenerationDefaults;
 import dev.precis.generation.GenerationOptions;
+import dev.precis.generation.GenerationOptions.Draft;
 import dev.precis.generation.GenerationOptions.EarlyStopping;
 import java.time.Duration;
 import picocli.CommandLine.Mixin;
@@ -65,6 +66,16 @@ final class GenerationFlags extends DecodingOptions.Sampling {
   private boolean sample;
 
   @Option(
+      names = "--draft",
+      paramLabel = "lookup|none",
+      defaultValue = "none",
+      description =
+          "Draft tokens, several of which a step verifies: lookup copies them from the prompt and"
+              + " from the text so far. The result is the same, faster where few dialogues are"
+              + " decoded at a time and their texts repeat them (default: ${DEFAULT-VALUE}).")
+  private String draft;
+
+  @Option(
       names = "--timeout",
       paramLabel = "SECONDS",
       description = "End with exit code 1 if generation takes longer; what is done is kept.")
@@ -116,6 +127,10 @@ final class GenerationFlags extends DecodingOptions.Sampling {
     given(command, "--temperature", () -> builder.temperature(temperature()));
     given(command, "--top-k", () -> builder.topK(topK()));
     given(command, "--top-p", () -> builder.topP(topP()));
+    given(
+        command,
+        "--draft",
+        () -> builder.draft(command.choice(Draft.class, "--draft", draft, "lookup or none")));
     given(
         command, "--timeout", () -> builder.timeout(Duration.ofMillis(Math.round(timeout * 1000))));
     GenerationOptions options = GenerationConfigOption.complete(command, defaults, builder);

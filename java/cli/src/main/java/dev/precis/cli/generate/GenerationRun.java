@@ -4,7 +4,9 @@ import dev.precis.T5;
 import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.common.PartialFile;
 import dev.precis.cli.common.Progress;
+import dev.precis.generation.BatchLoad;
 import dev.precis.generation.GenerationOptions;
+import dev.precis.generation.GenerationOptions.Draft;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -32,6 +34,7 @@ record GenerationRun(
       command.note("Resuming after %d of %d.".formatted(from, total));
     }
     long tokens;
+    BatchLoad before = t5.batchLoad();
     Progress progress = new Progress(command.terminal(), command.common().quiet());
     try (PartialFile.Farewell farewell =
             new PartialFile.Farewell(command, output, results::written, total);
@@ -42,13 +45,27 @@ record GenerationRun(
     }
     if (command.terminal().errIsTerminal()) {
       command.note(
-          "%,d dialogues, %,d tokens in %s (%,.0f tokens/s)."
+          "%,d dialogues, %,d tokens in %s (%,.0f tokens/s%s)."
               .formatted(
                   total - from,
                   tokens,
                   Progress.clock(progress.seconds()),
-                  tokens / progress.seconds()));
+                  tokens / progress.seconds(),
+                  options.draft() == Draft.NONE ? "" : ", " + drafts(before)));
     }
+  }
+
+  /** Returns what drafts have gained since a moment: the tokens that a step gives a dialogue. */
+  private String drafts(BatchLoad before) {
+    t5.device(); // answered after the last step, which counts too
+    BatchLoad after = t5.batchLoad();
+    long tokens = after.tokens() - before.tokens();
+    long accepted = after.accepted() - before.accepted();
+    return "%.2f tokens a step, %,d of %,d draft tokens accepted"
+        .formatted(
+            tokens / (double) Math.max(1, tokens - accepted),
+            accepted,
+            after.drafted() - before.drafted());
   }
 
   /** Generates for the sources that are left and returns how many tokens that were. */

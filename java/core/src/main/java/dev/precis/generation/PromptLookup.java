@@ -1,0 +1,113 @@
+package dev.precis.generation;
+
+import java.util.List;
+
+/**
+ * Drafts the next tokens of a sequence by prompt lookup decoding: finds the newest tokens earlier
+ * in the source or in the sequence itself, and proposes the tokens that follow there. A summary
+ * often copies names and phrases of its dialogue.
+ *
+ * <p>The decoding step computes the draft's tokens as rows of their own, which cost little while
+ * the step is bound by reading the weights. A sequence whose drafts fail has fewer of them: it has
+ * a credit of draft tokens that may be rejected. It starts at {@link #START}, grows by {@link
+ * #INCOME} with each step and by {@link #GAIN} with each accepted token, which saves a step, and
+ * falls by {@link #PRICE} with each rejected one, so that
+ *
+ * <pre>
+ *   rejected &lt;= (START + INCOME steps + GAIN accepted) / PRICE
+ * </pre>
+ */
+final class PromptLookup {
+  /** The most tokens of a draft. */
+  static final int MOST_TOKENS = 4;
+
+  /** The fewest tokens that must be the same before a draft. */
+  private static final int SHORTEST_MATCH = 2;
+
+  /** Longer matches are as good as those of this length. */
+  private static final int LONGEST_MATCH = 3;
+
+  private static final int PRICE = 4;
+  private static final int START = 4 * PRICE;
+  private static final int INCOME = 1;
+  private static final int GAIN = 4 * PRICE;
+  private static final int MOST_CREDIT = 16 * PRICE;
+
+  private final int[] text; // the source, then the sequence without its start token
+  private final int vocabSize;
+  private final List<Integer> endTokens;
+  private final int sourceLength;
+  private int length;
+  private int credit = START;
+
+  /**
+   * Begins a sequence.
+   *
+   * @param source token ids; ids outside the vocabulary, as virtual tokens have, end a draft
+   * @param limit the most new tokens of the sequence
+   */
+  PromptLookup(int[] source, int limit, int vocabSize, List<Integer> endTokens) {
+    text = new int[source.length + limit];
+    System.arraycopy(source, 0, text, 0, source.length);
+    sourceLength = source.length;
+    length = source.length;
+    this.vocabSize = vocabSize;
+    this.endTokens = endTokens;
+  }
+
+  /** Appends a token that was chosen for the sequence. */
+  void append(int token) {
+    text[length++] = token;
+  }
+
+  /**
+   * Proposes the next tokens. None of them is an end token: nothing follows it. The sequence has
+   * room for one more token behind them.
+   *
+   * @param most tokens
+   * @return empty where there is no match or no credit
+   */
+  int[] propose(int most) {
+    int room = Math.min(Math.min(most, MOST_TOKENS), text.length - length - 1);
+    room = Math.min(room, credit / PRICE);
+    int from = room < 1 ? -1 : match();
+    int count = 0;
+    while (from >= 0 && count < room && from + count < length && continues(text[from + count])) {
+      count++;
+    }
+    int[] draft = new int[count];
+    System.arraycopy(text, Math.max(0, from), draft, 0, count);
+    return draft;
+  }
+
+  private boolean continues(int token) {
+    return token >= 0 && token < vocabSize && !endTokens.contains(token);
+  }
+
+  /**
+   * Returns where the tokens begin that follow the longest match of the sequence's newest tokens,
+   * the last one of equally long matches; -1 if there is none.
+   */
+  private int match() {
+    int longest = Math.min(LONGEST_MATCH, length - sourceLength);
+    int best = SHORTEST_MATCH - 1;
+    int found = -1;
+    for (int at = length - 1; at >= SHORTEST_MATCH && best < longest; at--) {
+      int same = 0;
+      while (same < longest && same < at && text[at - 1 - same] == text[length - 1 - same]) {
+        same++;
+      }
+      if (same > best) {
+        best = same;
+        found = at;
+      }
+    }
+    return found;
+  }
+
+  /** Counts a step. */
+  void step(int drafted, int accepted) {
+    credit += INCOME + GAIN * accepted - PRICE * (drafted - accepted);
+    credit = Math.min(MOST_CREDIT, credit);
+  }
+}
