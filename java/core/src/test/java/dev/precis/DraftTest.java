@@ -187,7 +187,7 @@ class DraftTest {
             .topK(0)
             .temperature(5)
             .build();
-    // A source in which the newest token, whatever it is, follows itself: 2 tokens match by chance.
+    // A source with nearly every token, so that there is nearly always a draft.
     int[] source = IntStream.range(0, 801).map(i -> i == 800 ? 1 : 3 + i / 2).toArray();
     try (T5 t5 = T5.load(TINY, options())) {
       var expected = t5.generateTokens(List.of(source), plain, 1, null);
@@ -196,7 +196,8 @@ class DraftTest {
       BatchLoad load = load(t5);
       assertEquals(400, load.tokens());
       assertEquals(400 - load.accepted(), load.steps());
-      assertTrue(load.drafted() <= 4 + 200 / 4 + 4 * load.accepted(), load.toString());
+      assertTrue(
+          load.drafted() - load.accepted() <= 4 + 200 / 4 + 4 * load.accepted(), load.toString());
     }
   }
 

@@ -27,6 +27,7 @@ public record GenerationKey(String name, Treatment treatment, String note) {
   }
 
   private static final String ASSISTED = "assisted generation changes the speed, not the tokens";
+  private static final String LOOKUP = ASSISTED + "; `--draft lookup` asks for it here";
   private static final String CACHE = "keys and values are always cached";
   private static final String OUTPUT = "shapes what transformers returns, not the tokens";
   private static final String METADATA = "metadata";
@@ -100,8 +101,8 @@ public record GenerationKey(String name, Treatment treatment, String note) {
           key("num_assistant_tokens", NO_EFFECT, ASSISTED),
           key("num_assistant_tokens_schedule", NO_EFFECT, ASSISTED),
           key("assistant_confidence_threshold", NO_EFFECT, ASSISTED),
-          key("prompt_lookup_num_tokens", NO_EFFECT, ASSISTED),
-          key("max_matching_ngram_size", NO_EFFECT, ASSISTED),
+          key("prompt_lookup_num_tokens", NO_EFFECT, LOOKUP),
+          key("max_matching_ngram_size", NO_EFFECT, LOOKUP),
           key("assistant_early_exit", NO_EFFECT, ASSISTED),
           key("assistant_lookbehind", NO_EFFECT, ASSISTED),
           key("target_lookbehind", NO_EFFECT, ASSISTED),

@@ -78,10 +78,10 @@ public record GenerationOptions(
     /** No draft: a step chooses one token of each sequence. */
     NONE,
     /**
-     * Prompt lookup decoding: at most 4 tokens that follow the sequence's newest tokens (3, or else
-     * 2 of them) where these occur earlier, in the source or in the sequence itself. Steps of more
-     * than 8 rows, drafts included, and steps on a GPU have no drafts; a sequence whose drafts fail
-     * has fewer of them. Not with beams.
+     * Prompt lookup decoding: the newest tokens of the sequence, as many as occur earlier in the
+     * source or in the sequence itself but at most 4, are followed by a draft of as many tokens,
+     * those that followed there. Steps of more than 8 rows, drafts included, and steps on a GPU
+     * have no drafts, and a sequence whose drafts fail has fewer of them. Not with beams.
      */
     LOOKUP
   }

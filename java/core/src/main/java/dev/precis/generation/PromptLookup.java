@@ -1,5 +1,6 @@
 package dev.precis.generation;
 
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -21,17 +22,13 @@ final class PromptLookup {
   /** The most tokens of a draft. */
   static final int MOST_TOKENS = 4;
 
-  /** The fewest tokens that must be the same before a draft. */
-  private static final int SHORTEST_MATCH = 2;
-
-  /** Longer matches are as good as those of this length. */
-  private static final int LONGEST_MATCH = 3;
-
   private static final int PRICE = 4;
   private static final int START = 4 * PRICE;
   private static final int INCOME = 1;
   private static final int GAIN = 4 * PRICE;
   private static final int MOST_CREDIT = 16 * PRICE;
+
+  private static final int[] NONE = {};
 
   private final int[] text; // the source, then the sequence without its start token
   private final int vocabSize;
@@ -68,41 +65,38 @@ final class PromptLookup {
    * @return empty where there is no match or no credit
    */
   int[] propose(int most) {
-    int room = Math.min(Math.min(most, MOST_TOKENS), text.length - length - 1);
-    room = Math.min(room, credit / PRICE);
-    int from = room < 1 ? -1 : match();
-    int count = 0;
-    while (from >= 0 && count < room && from + count < length && continues(text[from + count])) {
-      count++;
+    int room = Math.min(Math.min(most, text.length - length - 1), credit / PRICE);
+    if (room < 1) {
+      return NONE;
     }
-    int[] draft = new int[count];
-    System.arraycopy(text, Math.max(0, from), draft, 0, count);
-    return draft;
-  }
-
-  private boolean continues(int token) {
-    return token >= 0 && token < vocabSize && !endTokens.contains(token);
-  }
-
-  /**
-   * Returns where the tokens begin that follow the longest match of the sequence's newest tokens,
-   * the last one of equally long matches; -1 if there is none.
-   */
-  private int match() {
-    int longest = Math.min(LONGEST_MATCH, length - sourceLength);
-    int best = SHORTEST_MATCH - 1;
-    int found = -1;
-    for (int at = length - 1; at >= SHORTEST_MATCH && best < longest; at--) {
-      int same = 0;
-      while (same < longest && same < at && text[at - 1 - same] == text[length - 1 - same]) {
-        same++;
-      }
+    int longest = Math.min(MOST_TOKENS, length - sourceLength);
+    int best = 0;
+    int found = 0; // where the tokens begin that follow the match
+    for (int at = 1; at < length && best < longest; at++) {
+      int same = matching(at, longest);
       if (same > best) {
         best = same;
         found = at;
       }
     }
-    return found;
+    int end = found;
+    while (end < found + Math.min(best, room) && end < length && continues(text[end])) {
+      end++;
+    }
+    return Arrays.copyOfRange(text, found, end);
+  }
+
+  /** Returns how many tokens before a place are the newest ones, at most so many. */
+  private int matching(int at, int most) {
+    int same = 0;
+    while (same < most && same < at && text[at - 1 - same] == text[length - 1 - same]) {
+      same++;
+    }
+    return same;
+  }
+
+  private boolean continues(int token) {
+    return token >= 0 && token < vocabSize && !endTokens.contains(token);
   }
 
   /** Counts a step. */

@@ -25,32 +25,35 @@ class PromptLookupTest {
   }
 
   @Test
-  void copiesWhatFollowsInTheSource() {
-    int[] source = {10, 11, 12, 13, 14, 15, 16, 1};
-    assertArrayEquals(tokens(13, 14, 15, 16), lookup(source, 50, 11, 12).propose(9));
-    assertArrayEquals(tokens(13, 14), lookup(source, 50, 11, 12).propose(2));
-    assertArrayEquals(tokens(), lookup(source, 50, 11, 12).propose(0));
+  void copiesAsManyTokensAsMatch() {
+    int[] source = {10, 11, 12, 13, 14, 15, 16, 17, 18, 1};
+    assertArrayEquals(tokens(12), lookup(source, 50, 11).propose(9));
+    assertArrayEquals(tokens(13, 14), lookup(source, 50, 20, 11, 12).propose(9));
+    assertArrayEquals(tokens(13, 14, 15), lookup(source, 50, 10, 11, 12).propose(9));
+    assertArrayEquals(tokens(15, 16, 17, 18), lookup(source, 50, 10, 11, 12, 13, 14).propose(9));
+    assertArrayEquals(tokens(15, 16), lookup(source, 50, 10, 11, 12, 13, 14).propose(2));
+    assertArrayEquals(tokens(), lookup(source, 50, 10, 11, 12, 13, 14).propose(0));
   }
 
   @Test
-  void aMatchNeedsTwoTokensOfTheSequence() {
+  void onlyTokensOfTheSequenceMatch() {
     int[] source = {10, 11, 12, 13, 1};
     assertArrayEquals(tokens(), lookup(source, 50).propose(4));
-    assertArrayEquals(tokens(), lookup(source, 50, 11).propose(4));
-    assertArrayEquals(tokens(), lookup(source, 50, 20, 11).propose(4));
-    assertArrayEquals(tokens(12, 13), lookup(source, 50, 10, 11).propose(4));
+    assertArrayEquals(tokens(), lookup(source, 50, 20).propose(4));
+    // Two tokens would match if the source's end counted as the sequence's past.
+    assertArrayEquals(tokens(7), lookup(tokens(6, 5, 7, 8, 6), 50, 5).propose(4));
   }
 
   @Test
-  void threeTokensMatchBetterThanTwoAndTheLastMatchIsTaken() {
-    int[] source = {10, 11, 12, 40, 20, 11, 12, 50, 30, 11, 12, 60, 1};
-    assertArrayEquals(tokens(50, 30, 11, 12), lookup(source, 50, 20, 11, 12).propose(4));
-    assertArrayEquals(tokens(60), lookup(source, 50, 21, 11, 12).propose(4));
+  void theLongestMatchCountsAndTheFirstAmongEquals() {
+    int[] source = {10, 11, 12, 40, 20, 11, 12, 50, 51, 52, 30, 11, 12, 60, 1};
+    assertArrayEquals(tokens(50, 51, 52), lookup(source, 50, 20, 11, 12).propose(4));
+    assertArrayEquals(tokens(40, 20), lookup(source, 50, 21, 11, 12).propose(4));
   }
 
   @Test
   void copiesFromTheSequenceItself() {
-    assertArrayEquals(tokens(7, 8, 5, 6), lookup(tokens(1), 50, 5, 6, 7, 8, 5, 6).propose(4));
+    assertArrayEquals(tokens(7, 8), lookup(tokens(1), 50, 5, 6, 7, 8, 5, 6).propose(4));
     assertArrayEquals(tokens(5), lookup(tokens(1), 50, 5, 5, 5).propose(4));
   }
 
@@ -63,9 +66,9 @@ class PromptLookupTest {
   @Test
   void aDraftLeavesRoomForTheTokenBehindIt() {
     int[] source = {10, 11, 12, 13, 14, 15, 1};
-    assertArrayEquals(tokens(12, 13, 14), lookup(source, 6, 10, 11).propose(4));
-    assertArrayEquals(tokens(12), lookup(source, 4, 10, 11).propose(4));
-    assertArrayEquals(tokens(), lookup(source, 3, 10, 11).propose(4));
+    assertArrayEquals(tokens(13, 14, 15), lookup(source, 7, 10, 11, 12).propose(4));
+    assertArrayEquals(tokens(13), lookup(source, 5, 10, 11, 12).propose(4));
+    assertArrayEquals(tokens(), lookup(source, 4, 10, 11, 12).propose(4));
   }
 
   @Test

@@ -94,6 +94,37 @@ final class GenerateTest {
   }
 
   @Test
+  void draftsChangeNoByte() throws IOException {
+    Path input = dialogues(5);
+    for (String options : List.of("", "--sample --seed 4 --temperature 0.3")) {
+      for (int batchSize : new int[] {1, 2, 8}) {
+        String rest =
+            "%s --max-new-tokens 30 --batch-size %d --input %s"
+                .formatted(options, batchSize, input)
+                .strip();
+        assertEquals(
+            generate(rest + " --draft none").succeeded().out(),
+            generate(rest + " --draft lookup").succeeded().out());
+      }
+    }
+    assertEquals(
+        generate("--prompt Hello --max-new-tokens 30").succeeded().out(),
+        generate("--prompt Hello --max-new-tokens 30 --draft lookup").succeeded().out());
+  }
+
+  @Test
+  void draftsThatCannotBeAreRefused() throws IOException {
+    String input = " --input " + dialogues(1);
+    CommandLineRun beams = generate("--draft lookup --num-beams 2" + input);
+    assertEquals(2, beams.exitCode());
+    assertTrue(
+        beams.err().contains("--draft is lookup, but must be none with num-beams 2"), beams.err());
+    CommandLineRun unknown = generate("--draft guess" + input);
+    assertEquals(2, unknown.exitCode());
+    assertTrue(unknown.err().contains("--draft must be lookup or none"), unknown.err());
+  }
+
+  @Test
   void seedsDiffer() throws IOException {
     Path input = dialogues(3);
     String one = generate("--sample --seed 1 --input " + input).succeeded().out();

@@ -96,10 +96,17 @@ class SharedEncoderTest {
       Encoded encoded =
           t5.model().encode(Ragged.of(SOURCES, t5.config().vocabSize(), workspace), workspace);
       List<List<SampledTokens>> got = generator.sample(encoded, options, new int[] {12, 12, 3}, 5);
+      GenerationOptions drafting = options.with().draft(GenerationOptions.Draft.LOOKUP).build();
+      List<List<SampledTokens>> drafted =
+          generator.sample(encoded, drafting, new int[] {12, 12, 3}, 5);
       for (int i = 0; i < 3; i++) {
         for (int j = 0; j < 2; j++) {
           int[] tokens = want.get(i).get(j).tokens();
           SampledTokens sampled = got.get(i).get(j);
+          SampledTokens same = drafted.get(i).get(j);
+          assertArrayEquals(sampled.tokens(), same.tokens());
+          assertArrayEquals(sampled.logProbabilities(), same.logProbabilities());
+          assertArrayEquals(sampled.warpedLogProbabilities(), same.warpedLogProbabilities());
           int expected = i == 2 ? Math.min(3, tokens.length) : tokens.length;
           assertArrayEquals(java.util.Arrays.copyOf(tokens, expected), sampled.tokens());
           float score = 0;
