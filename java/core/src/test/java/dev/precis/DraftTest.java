@@ -157,7 +157,7 @@ class DraftTest {
         steps(
             GenerationOptions.DEFAULT.with().tokenRules(biased(loop)).build(),
             source(new Random(2)));
-    assertTrue(looping <= 18, "60 tokens took " + looping);
+    assertTrue(looping <= 20, "60 tokens took " + looping);
   }
 
   /** Returns the steps of 60 tokens with drafts. */
@@ -197,7 +197,7 @@ class DraftTest {
       assertEquals(400, load.tokens());
       assertEquals(400 - load.accepted(), load.steps());
       assertTrue(
-          load.drafted() - load.accepted() <= 4 + 200 / 4 + 4 * load.accepted(), load.toString());
+          load.drafted() - load.accepted() <= 2 + 200 / 8 + 4 * load.accepted(), load.toString());
     }
   }
 

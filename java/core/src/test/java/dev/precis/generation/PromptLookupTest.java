@@ -14,6 +14,7 @@ class PromptLookupTest {
 
   private static PromptLookup lookup(int[] source, int limit, int... tokens) {
     PromptLookup lookup = new PromptLookup(source, limit, VOCABULARY, List.of(1));
+    lookup.step(2, 2); // a credit that is not what ends a draft
     for (int token : tokens) {
       lookup.append(token);
     }
@@ -74,7 +75,10 @@ class PromptLookupTest {
   @Test
   void draftsThatFailBecomeRare() {
     Random random = new Random(3);
-    PromptLookup lookup = lookup(tokens(10, 11, 12, 13, 14, 15, 1), 100_000, 10, 11);
+    int[] source = {10, 11, 12, 13, 14, 15, 1};
+    PromptLookup lookup = new PromptLookup(source, 100_000, VOCABULARY, List.of(1));
+    lookup.append(10);
+    lookup.append(11);
     int rejected = 0;
     int accepted = 0;
     for (int step = 1; step <= 1000; step++) {
@@ -86,9 +90,9 @@ class PromptLookupTest {
       lookup.append(11);
       accepted += right;
       rejected += drafted - right;
-      assertTrue(4 * rejected <= 16 + step + 16 * accepted, step + " " + rejected);
+      assertTrue(rejected <= 2 + step / 8.0 + 4 * accepted, step + " " + rejected);
     }
-    assertTrue(rejected > 200, "it never tries again: " + rejected);
+    assertTrue(rejected > 100, "it never tries again: " + rejected);
     assertEquals(0, lookup.propose(0).length);
   }
 }
