@@ -10,6 +10,7 @@ import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -17,7 +18,8 @@ import java.util.stream.Stream;
 
 /**
  * The kernels' sources, the headers of ours that they include, and a fingerprint of them. Comments
- * and the number of blanks are left out of it, because machine code does not depend on them.
+ * and the number of blanks are left out of it, because machine code does not depend on them, and so
+ * are the headers that list all operations: a new one changes no other kernel.
  */
 final class Sources {
   /**
@@ -28,6 +30,8 @@ final class Sources {
   /** The folders that nvcc looks for headers in, in that order. */
   static final List<String> FOLDERS =
       List.of("cuda-kernels/src", "cuda-kernels/runtime", "native/include", "native/src");
+
+  private static final Set<String> LISTS = Set.of("precis.h", "operations.h");
 
   private static final Pattern INCLUDE = Pattern.compile("(?m)^\\s*#\\s*include\\s*\"([^\"]+)\"");
   // A string, a character, a comment of either kind, or blanks.
@@ -86,7 +90,7 @@ final class Sources {
     Matcher includes = INCLUDE.matcher(text);
     while (includes.find()) {
       Path found = find(file, includes.group(1));
-      if (found != null) {
+      if (found != null && !LISTS.contains(found.getFileName().toString())) {
         collect(found, all);
       }
     }

@@ -42,6 +42,15 @@ class SourcesTest {
   }
 
   @Test
+  void theListOfOperationsDoesNotCount() throws IOException {
+    write("native/src/ops/add.h", "#include \"precis.h\"\nint g();\n");
+    write("native/include/precis.h", "struct add;\n");
+    String before = fingerprint();
+    write("native/include/precis.h", "struct add;\nstruct sum;\n");
+    assertEquals(before, fingerprint());
+  }
+
+  @Test
   void anotherArchitectureIsAnotherFingerprint() throws IOException {
     Sources sources = new Sources(root);
     assertNotEquals(
