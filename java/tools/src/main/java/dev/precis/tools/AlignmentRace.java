@@ -146,7 +146,7 @@ public final class AlignmentRace {
     }
   }
 
-  private static String row(String algorithm, String seed, Path run) throws IOException {
+  static String row(String algorithm, String seed, Path run) throws IOException {
     List<String> values = new ArrayList<>(List.of(algorithm, seed));
     add(values, run.resolve("samples/evaluation.json"), List.of("reward"));
     add(
@@ -193,28 +193,31 @@ public final class AlignmentRace {
   // ------------------------------------------------------------------ the report
 
   private static void report(Path csv, Path svg) throws IOException {
-    List<Runs> all = runs(Files.readAllLines(csv));
-    StringBuilder head = new StringBuilder("| algorithm | runs |");
-    StringBuilder rule = new StringBuilder("|---|---|");
+    List<String> lines = Files.readAllLines(csv);
+    System.out.print(table(lines));
+    Files.writeString(svg, plot(runs(lines)));
+  }
+
+  /** Returns the table of a CSV: means over the seeds, and half of their 95 % intervals. */
+  static String table(List<String> csv) {
+    StringBuilder table = new StringBuilder("| algorithm | runs |");
     for (Measure measure : Measure.values()) {
-      head.append(' ').append(measure.head).append(measure.compares ? " (change) |" : " |");
-      rule.append("---|");
+      table.append(' ').append(measure.head).append(measure.compares ? " (change) |" : " |");
     }
-    System.out.println(head);
-    System.out.println(rule);
-    for (Runs runs : all) {
-      StringBuilder line = new StringBuilder("| ").append(runs.algorithm).append(" | ");
-      line.append(runs.columns.get("seed").length).append(" |");
+    table.append("\n|---|---|").repeat("---|", Measure.values().length).append('\n');
+    for (Runs runs : runs(csv)) {
+      table.append("| ").append(runs.algorithm).append(" | ");
+      table.append(runs.columns.get("seed").length).append(" |");
       for (Measure measure : Measure.values()) {
-        line.append(' ').append(runs.of(measure, false).text(measure.digits));
+        table.append(' ').append(runs.of(measure, false).text(measure.digits));
         if (measure.compares) {
-          line.append(" (").append(runs.change(measure).text(measure.digits)).append(')');
+          table.append(" (").append(runs.change(measure).text(measure.digits)).append(')');
         }
-        line.append(" |");
+        table.append(" |");
       }
-      System.out.println(line);
+      table.append('\n');
     }
-    Files.writeString(svg, plot(all));
+    return table.toString();
   }
 
   private static List<Runs> runs(List<String> lines) {

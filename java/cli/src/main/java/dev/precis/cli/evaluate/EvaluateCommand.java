@@ -408,7 +408,11 @@ public final class EvaluateCommand extends BaseCommand {
     for (String metric : metricNames) {
       if (!METRICS.contains(metric)) {
         throw usage(
-            "There is no metric '" + metric + "', only rouge, loss, toxicity, facts and bertscore");
+            "There is no metric '%s', only %s and %s"
+                .formatted(
+                    metric,
+                    String.join(", ", METRICS.subList(0, METRICS.size() - 1)),
+                    METRICS.getLast()));
       }
     }
     bertScoreOptions.check(this, metricNames.contains(BertScoreMetric.NAME));
