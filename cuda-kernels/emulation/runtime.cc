@@ -191,9 +191,17 @@ cudaError_t cudaGetDeviceCount(int* count) {
   return cudaSuccess;
 }
 
+// Three multiprocessors, so that grids and loops over them stay small, unless the environment says how
+// many: a log of launches is to have those of a real GPU.
+static int multiprocessors() {
+  const char* wish = std::getenv("PRECIS_EMULATION_MULTIPROCESSORS");
+  const int count = wish == nullptr ? 3 : std::atoi(wish);
+  return count > 0 ? count : 3;
+}
+
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
   const Device& d = device();
-  *properties = {"emulated on the host", d.major, d.minor, 3, d.shared_bytes};
+  *properties = {"emulated on the host", d.major, d.minor, multiprocessors(), d.shared_bytes};
   return cudaSuccess;
 }
 
