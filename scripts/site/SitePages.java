@@ -45,6 +45,7 @@ final class SitePages {
     PAGES.put("SECURITY.md", "security");
     PAGES.put("benchmarks/README.md", "benchmarks");
     PAGES.put("docs/roofline.md", "roofline");
+    PAGES.put("docs/gpu-model.md", "gpu-model");
   }
 
   private final Path root;
