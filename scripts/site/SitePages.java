@@ -34,6 +34,7 @@ final class SitePages {
     PAGES.put("docs/serve.md", "serve");
     PAGES.put("docs/review.md", "review");
     PAGES.put("docs/methods.md", "methods");
+    PAGES.put("docs/race.md", "race");
     PAGES.put("docs/judges.md", "judges");
     PAGES.put("docs/safety.md", "safety");
     PAGES.put("docs/langchain4j.md", "langchain4j");
