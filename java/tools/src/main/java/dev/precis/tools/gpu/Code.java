@@ -1,10 +1,10 @@
 package dev.precis.tools.gpu;
 
-import java.util.ArrayList;
+import dev.precis.tools.sass.Table;
 import java.util.List;
 
 /**
- * What {@code cuda-kernels/sass.tsv} says about a kernel's machine code.
+ * Resources of a kernel's machine code, from {@code cuda-kernels/sass.tsv}.
  *
  * @param source its file
  * @param name with template arguments
@@ -22,21 +22,15 @@ record Code(String source, String name, int registers, int inFlight) {
    * @throws IllegalArgumentException with a sentence if a row is damaged
    */
   static List<Code> parse(String text) {
-    List<Code> codes = new ArrayList<>();
-    for (String line : text.lines().toList()) {
-      if (line.isBlank() || line.startsWith("#") || line.startsWith("source\t")) {
-        continue;
-      }
-      String[] f = line.split("\t");
-      try {
-        int loads = Integer.parseInt(f[6]);
-        int copies = Integer.parseInt(f[7]);
-        codes.add(new Code(f[0], f[1], Integer.parseInt(f[2]), Math.max(loads, copies)));
-      } catch (NumberFormatException | ArrayIndexOutOfBoundsException e) {
-        throw new IllegalArgumentException("sass.tsv has a row that is damaged: " + line, e);
-      }
-    }
-    return codes;
+    return Table.parse(text).kernels().stream()
+        .map(
+            each ->
+                new Code(
+                    each.source(),
+                    each.name(),
+                    each.registers(),
+                    Math.max(each.loads(), each.copies())))
+        .toList();
   }
 
   /** Returns the first kernel of a file whose name begins so, or {@link #UNKNOWN}. */

@@ -1,7 +1,7 @@
 package dev.precis.tools.gpu;
 
 /**
- * What a launch has to do.
+ * The bytes and operations of a launch.
  *
  * @param bytes that it moves from or to memory at least: each operand and result once
  * @param blockBytes that its largest block moves, reads of the L2 cache included

@@ -14,8 +14,8 @@ import java.util.TreeMap;
  * @param spillStores bytes that a thread writes because it has too few registers
  * @param spillLoads bytes that it reads back
  * @param local instructions that load from or store into local memory, spills included
- * @param loads in flight, see {@link LoadsInFlight#loads()}
- * @param copies in flight, see {@link LoadsInFlight#copies()}
+ * @param loads of 16 bytes in flight before the first wait for one
+ * @param copies asynchronous, in flight before the first wait for one
  * @param widths the numbers of global loads by their bytes, such as {@code 16:12 4:3}
  * @param hgmma instructions of wgmma
  * @param hmma instructions of mma on 16-bit floats
@@ -23,7 +23,7 @@ import java.util.TreeMap;
  * @param bulk copies by the tensor memory accelerator
  * @param async instructions of cp.async
  */
-record Kernel(
+public record Kernel(
     String source,
     String name,
     int registers,

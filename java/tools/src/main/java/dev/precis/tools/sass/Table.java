@@ -9,11 +9,11 @@ import java.util.List;
  *
  * @param nvcc the version of the compiler
  * @param architecture such as {@code sm_90a}
- * @param fingerprint of the sources, see {@link Sources#fingerprint}
+ * @param fingerprint of the sources and of the headers that they include
  * @param kernels in the order of their sources and names
  */
-record Table(String nvcc, String architecture, String fingerprint, List<Kernel> kernels) {
-  Table {
+public record Table(String nvcc, String architecture, String fingerprint, List<Kernel> kernels) {
+  public Table {
     kernels =
         kernels.stream()
             .sorted(Comparator.comparing(Kernel::source).thenComparing(Kernel::name))
@@ -38,7 +38,7 @@ record Table(String nvcc, String architecture, String fingerprint, List<Kernel> 
    *
    * @throws IllegalArgumentException with a sentence if it is damaged
    */
-  static Table parse(String text) {
+  public static Table parse(String text) {
     String nvcc = "";
     String architecture = "";
     String fingerprint = "";

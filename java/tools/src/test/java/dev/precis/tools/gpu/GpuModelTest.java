@@ -47,9 +47,8 @@ class GpuModelTest {
     List<Code> codes =
         Code.parse(
             "# c\n"
-                + "source\tkernel\n"
-                + "add.cu\tf<A>\t55\t0\t0\t0\t8\t0\t16:12\n"
-                + "add.cu\tg\t9\t0\t0\t0\t2\t32");
+                + "add.cu\tf<A>\t55\t0\t0\t0\t8\t0\t16:12\t0\t0\t0\t0\t0\n"
+                + "add.cu\tg\t9\t0\t0\t0\t2\t32\t16:2\t0\t0\t0\t0\t0");
     assertEquals(new Code("add.cu", "f<A>", 55, 8), Code.find(codes, "add.cu", "f<"));
     assertEquals(32, Code.find(codes, "add.cu", "g").inFlight());
     assertEquals(Code.UNKNOWN, Code.find(codes, "mul.cu", "g"));
