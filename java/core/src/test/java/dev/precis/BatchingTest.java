@@ -1,5 +1,7 @@
 package dev.precis;
 
+import static dev.precis.Generated.assertSame;
+import static dev.precis.Generated.source;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -70,12 +72,6 @@ class BatchingTest {
     return options.build();
   }
 
-  private static int[] source(Random random) {
-    int[] tokens = new int[1 + random.nextInt(40)];
-    Arrays.setAll(tokens, i -> i + 1 < tokens.length ? 3 + random.nextInt(400) : 1);
-    return tokens;
-  }
-
   private static List<GenerationRequest> requests() {
     Random random = new Random(5);
     List<int[]> sources = new ArrayList<>();
@@ -105,22 +101,6 @@ class BatchingTest {
         + request.options()
         + request.firstSource()
         + request.adapter();
-  }
-
-  private static void assertSame(
-      List<List<GeneratedTokens>> expected, List<List<GeneratedTokens>> got, String what) {
-    assertEquals(expected.size(), got.size(), what);
-    for (int i = 0; i < got.size(); i++) {
-      assertEquals(expected.get(i).size(), got.get(i).size(), what);
-      for (int j = 0; j < got.get(i).size(); j++) {
-        GeneratedTokens a = expected.get(i).get(j);
-        GeneratedTokens b = got.get(i).get(j);
-        assertArrayEquals(a.tokens(), b.tokens(), what);
-        assertEquals(a.score(), b.score(), what);
-        assertArrayEquals(a.logProbabilities(), b.logProbabilities(), what);
-        assertEquals(a.finished(), b.finished(), what);
-      }
-    }
   }
 
   /** Returns the results of each request alone, in a model without any other. */

@@ -1,6 +1,7 @@
 package dev.precis;
 
-import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static dev.precis.Generated.assertSame;
+import static dev.precis.Generated.source;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -79,34 +80,12 @@ class DraftTest {
     return options.with().draft(Draft.LOOKUP).build();
   }
 
-  private static int[] source(Random random) {
-    int[] tokens = new int[1 + random.nextInt(40)];
-    Arrays.setAll(tokens, i -> i + 1 < tokens.length ? 3 + random.nextInt(400) : 1);
-    return tokens;
-  }
-
   /** A source that says what the model will: before it, and after the first token. */
   private static int[] copied(T5 t5, int[] source, GenerationOptions options) {
     int[] said =
         t5.generateTokens(List.of(source), options, 1, null).getFirst().getFirst().tokens();
     return IntStream.concat(Arrays.stream(said).filter(each -> each != 1), Arrays.stream(source))
         .toArray();
-  }
-
-  private static void assertSame(
-      List<List<GeneratedTokens>> expected, List<List<GeneratedTokens>> got, String what) {
-    assertEquals(expected.size(), got.size(), what);
-    for (int i = 0; i < got.size(); i++) {
-      assertEquals(expected.get(i).size(), got.get(i).size(), what);
-      for (int j = 0; j < got.get(i).size(); j++) {
-        GeneratedTokens a = expected.get(i).get(j);
-        GeneratedTokens b = got.get(i).get(j);
-        assertArrayEquals(a.tokens(), b.tokens(), what);
-        assertEquals(a.score(), b.score(), what);
-        assertArrayEquals(a.logProbabilities(), b.logProbabilities(), what);
-        assertEquals(a.finished(), b.finished(), what);
-      }
-    }
   }
 
   /** Returns the counters after the step that is running. */
