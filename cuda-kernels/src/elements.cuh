@@ -1,9 +1,9 @@
 // Elementwise kernels: f(m, n, count) is called for every eight elements of each row of a matrix,
 // and for the rest of fewer at its end. 32 lanes have 256 columns, a block has 8 rows.
 //
-// Where f has a type Held, a thread first asks for what F::kAhead eights need, by f.load(m, n, count),
-// and then calls f(m, n, count, held) for each of them, so that at least four loads of 16 bytes are in
-// flight.
+// An f with a type Held is called with what is held: a thread first asks for what F::kAhead eights
+// need, by f.load(m, n, count), and then calls f(m, n, count, held) for each of them, so that at least
+// four loads of 16 bytes are in flight.
 #ifndef PRECIS_CUDA_ELEMENTS_CUH_
 #define PRECIS_CUDA_ELEMENTS_CUH_
 
