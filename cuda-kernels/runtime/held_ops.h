@@ -90,7 +90,8 @@ class HeldOps {
 
   bool take(const precis_matmul_args& a) {
     if (context_.cublaslt != nullptr) return refuse();
-    return take_product(plain_product(a.x, a.w, a.y, a.alpha, a.accumulate), a.w.dtype, a.x, a.y);
+    return take_product(plain_product(a.x, a.w, a.y, a.alpha, a.accumulate, a.step), a.w.dtype, a.x,
+                        a.y);
   }
   bool take(const precis_lora_matmul_args& a) {
     if (a.a.dtype != a.w.dtype || a.b.dtype != a.w.dtype || a.row_adapter_count > 0) {
@@ -107,7 +108,8 @@ class HeldOps {
 
   bool take(const precis_activation_args& a) {
     if (follows_product(a.x, a.y) &&
-        (held_.product->few || wgmma_activates(context_, held_.product->product, a.gated != 0))) {
+        (held_.product->few || (!held_.product->step &&
+                                wgmma_activates(context_, held_.product->product, a.gated != 0)))) {
       held_.product->activation = a;
       return true;
     }
@@ -116,20 +118,20 @@ class HeldOps {
     return true;
   }
   bool take(const precis_attention_decode_args& a) {
-    if (!follows_product(a.q, a.out) || !held_.product->few || a.k_new.data != nullptr ||
-        a.k_cache.dtype != PRECIS_BFLOAT16 || a.v_cache.dtype != PRECIS_BFLOAT16 ||
-        columns(a.q) / a.heads > kMaxFusedHead) {
+    if (!follows_product(a.q, a.out) || !held_.product->few || !held_.product->step ||
+        a.k_new.data != nullptr || a.k_cache.dtype != PRECIS_BFLOAT16 ||
+        a.v_cache.dtype != PRECIS_BFLOAT16 || columns(a.q) / a.heads > kMaxFusedHead) {
       return refuse();
     }
     const Product product = held_.product->product;
     drop();
-    cuda_check(attention_product(context_, product, a), "attention_decode");
+    cuda_check(step_attention(context_, product, a), "attention_decode");
     return true;
   }
 
   bool take(const precis_activation_backward_args& a) {
-    if (held_.product && !held_.product->activation && held_.converts.empty() &&
-        same(held_.product->y, a.dy) && leaves_product_alone(a.dx) &&
+    if (held_.product && !held_.product->step && !held_.product->activation &&
+        held_.converts.empty() && same(held_.product->y, a.dy) && leaves_product_alone(a.dx) &&
         !overlap(a.x, held_.product->y)) {
       HeldProduct last = *held_.product;
       last.product.activation_backward = {
@@ -222,6 +224,7 @@ class HeldOps {
     Product product;  // with its norm, if there is one
     precis_tensor y;
     int32_t dtype;
+    bool step;                                         // computed by the kernel for decoding steps
     bool few;                                          // takes an activation or attention along
     std::optional<precis_activation_args> activation;  // of y
     std::optional<precis_dropout_args> dropout;        // in place, of the activation or else of y
@@ -249,10 +252,12 @@ class HeldOps {
   bool take_product(Product product, int32_t dtype, const precis_tensor& x,
                     const precis_tensor& y) {
     if (held_.product) release();
-    const bool fused = dtype == PRECIS_BFLOAT16 && can_fuse(context_, product);
+    const bool step = is_step_product(context_, product, dtype);
+    const bool fused = !step && dtype == PRECIS_BFLOAT16 && can_fuse(context_, product);
+    const bool normalizes =
+        step ? step_takes_norm(context_, product) : fused || normalizes_down(product, dtype);
     const auto& norm = held_.norm;
-    if ((fused || normalizes_down(product, dtype)) && norm && same(norm->y, x) &&
-        !overlap(y, norm->x)) {
+    if (normalizes && norm && same(norm->y, x) && !overlap(y, norm->x)) {
       product.norm = {static_cast<const float*>(norm->x.data), row_stride(norm->x),
                       static_cast<const float*>(norm->weight.data), norm->epsilon};
       drop();
@@ -268,8 +273,9 @@ class HeldOps {
     }
     release();
     if (!product.accumulate && product.rows > 0) {
-      const bool few = fused && product.ranks == 0 && y.dtype == PRECIS_BFLOAT16;
-      held_.product = {product, y, dtype, few, {}, {}};
+      const bool few = y.dtype == PRECIS_BFLOAT16 && (step ? step_takes_epilogue(context_, product)
+                                                           : fused && product.ranks == 0);
+      held_.product = {product, y, dtype, step, few, {}, {}};
       return true;
     }
     if (product.norm.rows == nullptr) return false;

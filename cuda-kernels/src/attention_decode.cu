@@ -2,7 +2,7 @@
 //             v[at(r, p), h],   p = 0..last                       native/src/ops/attention_decode.h
 //
 // One block per row and head; eight lanes to a key, so that 64 elements of a head are 16 bytes a
-// lane in bfloat16. Each of the 16 groups of eight lanes goes through every 16th key with a running
+// lane in bfloat16. Each of the 32 groups of eight lanes goes through every 32nd key with a running
 // maximum and sum (Milakov & Gimelshein 2018); at the end the groups are combined in order. Keys
 // and values are read once. The number of loads in flight decides the speed: a group has those of
 // four keys, all of which are loaded before the first is converted. The host chooses the kernel for

@@ -1,5 +1,5 @@
 // Attention of one row and head over its keys in the cache, by a block: the body of
-// attention_decode.cu's kernel, and of the product in lora_matmul_mma.cu whose epilogue is attention.
+// attention_decode.cu's kernel, and of the product in step_product.cu whose epilogue is attention.
 #ifndef PRECIS_CUDA_ATTENTION_DECODE_CUH_
 #define PRECIS_CUDA_ATTENTION_DECODE_CUH_
 
@@ -8,7 +8,7 @@
 
 namespace precis {
 
-constexpr int kDecodeThreads = 128;
+constexpr int kDecodeThreads = 256;
 constexpr int kDecodeLanes = 8;  // lanes of a group
 constexpr int kDecodeGroups = kDecodeThreads / kDecodeLanes;
 constexpr int kDecodeTable = 1024;  // distances whose bias is looked up before the loop
@@ -53,6 +53,20 @@ class HeldEight {
   std::conditional_t<kAligned, RawEight<T>, Nothing> raw_;
   float converted_[kAligned ? 1 : kEight];
 };
+
+// Has a warp ask for the keys and values of a row's head, so that they come into the L2 cache. What
+// lies outside the cache is left to attend.
+template <class T>
+__device__ __forceinline__ void prefetch_keys(const DecodeArguments& a, const Matrix<T>& k_cache,
+                                              const Matrix<T>& v_cache, int64_t r, int head) {
+  if (a.ancestors != nullptr) return;
+  const int64_t start = a.key_starts[r], end = start + a.lengths[r];
+  if (start < 0 || end > a.cache_rows) return;
+  for (int64_t row = start + thread() % 32; row < end; row += 32) {
+    prefetch(k_cache.row(row) + head * a.head_dim);
+    prefetch(v_cache.row(row) + head * a.head_dim);
+  }
+}
 
 // Computes one row and head; a block can do so several times. load_query(d, count, v) fills in
 // elements [d, d + count) of the query's head. kChunks: groups of 64 elements, enough for a head.

@@ -171,6 +171,15 @@ __device__ __forceinline__ void store16(void* p, uint4 v) {
 #endif
 }
 
+// Has the line of an address come into the L2 cache. Nothing waits for it.
+__device__ __forceinline__ void prefetch(const void* p) {
+#if defined(__CUDACC__)
+  asm volatile("prefetch.global.L2 [%0];" ::"l"(p));
+#else
+  (void)p;
+#endif
+}
+
 // Returns how many of the next eight elements exist if left elements are left, which may be negative.
 template <class Integer>
 __device__ __forceinline__ int up_to_eight(Integer left) {

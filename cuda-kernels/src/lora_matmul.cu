@@ -1,14 +1,15 @@
 // y = alpha (x W' + sum_i (s_i z A') B' over segment i) (+ y)          native/src/ops/lora_matmul.h
 //
 // One fused kernel reads x once and writes y once. This file chooses which: lora_matmul_wgmma.cu on
-// Hopper, lora_matmul_mma.cu on every GPU since sm_80, lora_matmul_float.cu for float32 weights.
+// Hopper, lora_matmul_mma.cu on every GPU since sm_80, lora_matmul_float.cu for float32 weights, and
+// step_product.cu for the rows of a decoding step.
 #include "lora_matmul.cuh"
 #include "ops/lora_matmul.h"
 
 namespace precis {
 
 Product plain_product(const precis_tensor& x, const precis_packed_matrix& w, const precis_tensor& y,
-                      float alpha, int32_t accumulate) {
+                      float alpha, int32_t accumulate, int32_t step) {
   Product p = {};
   const CudaPackedLayout layout = cuda_packed_layout(w.outputs, w.inputs, w.dtype);
   p.x = any_matrix(x);
@@ -21,6 +22,7 @@ Product plain_product(const precis_tensor& x, const precis_packed_matrix& w, con
   p.inputs = w.inputs;
   p.alpha = alpha;
   p.accumulate = accumulate != 0;
+  p.step = step != 0;
   p.base = static_cast<const float*>(y.data);
   p.base_stride = p.y.stride;
   p.pairs = p.y.stride % 2 == 0 && reinterpret_cast<uintptr_t>(y.data) % (p.y.bf16 ? 4 : 8) == 0;
@@ -39,6 +41,7 @@ cudaError_t run_product(CudaContext& context, const Product& p, int32_t dtype) {
   if (ceil_div(p.rows, kMinTileRows) > kMaxGridY) return cudaErrorInvalidValue;
   if (dtype == PRECIS_FLOAT32) return lora_matmul_float(context, p);
   if (dtype != PRECIS_BFLOAT16 || p.ranks > kMaxLoraRanks) return cudaErrorInvalidValue;
+  if (is_step_product(context, p, dtype)) return step_product(context, p);
   if (p.dropout.of == PRECIS_LORA_DROPOUT_X && p.t == nullptr) {
     void* t = nullptr;
     PRECIS_RETURN_IF_ERROR(
@@ -68,7 +71,7 @@ static cudaError_t zero_down(CudaContext& context, const precis_tensor& down, in
 }
 
 Product lora_product(const precis_lora_matmul_args& l) {
-  Product p = plain_product(l.x, l.w, l.y, l.alpha, l.accumulate);
+  Product p = plain_product(l.x, l.w, l.y, l.alpha, l.accumulate, l.step);
   const CudaPackedLayout a = cuda_packed_layout(l.a.outputs, l.a.inputs, l.a.dtype);
   const CudaPackedLayout b = cuda_packed_layout(l.b.outputs, l.b.inputs, l.b.dtype);
   p.separate_z = l.lora_x.data != nullptr;

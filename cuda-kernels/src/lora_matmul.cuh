@@ -79,6 +79,7 @@ struct Product {
   ProductActivation activation;
   ProductSum residual;
   ProductActivationBackward activation_backward;
+  bool step;  // the rows are those of a decoding step
 };
 
 // Fills in the random words of the elements first and first + 16: usually two of one call's four.
@@ -307,7 +308,7 @@ static inline bool normalizes_down(const Product& p, int32_t dtype) {
 
 // The product's arguments without adapters.
 Product plain_product(const precis_tensor& x, const precis_packed_matrix& w, const precis_tensor& y,
-                      float alpha, int32_t accumulate);
+                      float alpha, int32_t accumulate, int32_t step);
 // Returns the product's arguments with the adapters of all rows.
 Product lora_product(const precis_lora_matmul_args& l);
 // Has the product added to the rows of another matrix than y.
@@ -319,11 +320,20 @@ cudaError_t lora_matmul_float(CudaContext& context, const Product& p);
 cudaError_t lora_matmul_mma(CudaContext& context, const Product& p);
 // Computes a product with its norm, its activation, or both.
 cudaError_t fused_product(CudaContext& context, const Product& p);
-// Computes the queries y of a decode step, with their norm if there is one, and their attention,
-// whose heads are at most kMaxFusedHead wide and which appends nothing to its bfloat16 cache.
+
+// Tells whether a product is computed by the kernel for decoding steps (step_product.cu), whose sums
+// have other bits than those of the other kernels. It depends on no number of rows.
+bool is_step_product(const CudaContext& context, const Product& p, int32_t dtype);
+// Tells whether that kernel takes the norm of x along, and an activation or attention.
+bool step_takes_norm(const CudaContext& context, const Product& p);
+bool step_takes_epilogue(const CudaContext& context, const Product& p);
+// Computes a product of a step, with its norm, its activation, or both.
+cudaError_t step_product(CudaContext& context, const Product& p);
+// Computes the queries y of a step, with their norm if there is one, and their attention, whose heads
+// are at most kMaxFusedHead wide and which appends nothing to its bfloat16 cache.
 constexpr int kMaxFusedHead = 64;
-cudaError_t attention_product(CudaContext& context, const Product& p,
-                              const precis_attention_decode_args& a);
+cudaError_t step_attention(CudaContext& context, const Product& p,
+                           const precis_attention_decode_args& a);
 // Computes t = dropout(x) A' (rows, ranks), without the scaling.
 cudaError_t lora_down(CudaContext& context, const Product& p, float* t);
 

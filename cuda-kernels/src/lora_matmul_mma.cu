@@ -37,14 +37,11 @@
 //     again, from the L2 cache; the first writes the normalized rows.
 //   - Activation in the epilogue: where it is gated, a tile has a value's and its gate's outputs in
 //     turns of eight, so that a thread has both.
-//   - Attention over the encoder's keys in the epilogue of its queries: a block has one head of some
-//     rows, as many as leave two blocks for a multiprocessor.
 //
 // Tried: x always through registers, two stages, eight warps. That took 162 registers without
 // adapters and 188 with, so one block per multiprocessor, and exposed a copy's whole latency in
 // every step of a small tile. Not tried yet: 256 columns. mma.sync reaches about 60 % of a Hopper
 // GPU's rate; there lora_matmul_wgmma.cu runs everything except rows that must be converted.
-#include "attention_decode.cuh"
 #include "lora_matmul.cuh"
 #include "row_in_registers.cuh"
 
@@ -70,12 +67,6 @@ PRECIS_HOST_DEVICE constexpr int64_t shared_elements(int rows, int columns, int 
 // Epilogues that follow y.
 struct StoreAlone {};
 struct Activate {};
-struct Attend {
-  DecodeArguments of;
-  Matrix<Bf16> keys, values;
-  int rows;  // of a block
-};
-struct AttendAligned : Attend {};
 
 // The shape of a block. kDirect: the rows of x and z are bfloat16, aligned, and a multiple of eight
 // long. kGiven: t has been computed already.
@@ -84,9 +75,6 @@ template <int rows, int columns, int warps_m, int warps_n, int ranks, int stages
 struct Block {
   using After = AfterY;
   static constexpr bool kActivates = std::is_same_v<After, Activate>;
-  static constexpr bool kAttends = std::is_base_of_v<Attend, After>;
-  // Outputs of a tile that do not follow one another, or that do not begin at a multiple of 64.
-  static constexpr bool kScattered = kActivates || kAttends;
   static constexpr int kRows = rows, kColumns = columns, kWarpsM = warps_m, kWarpsN = warps_n;
   static constexpr int kRanks = ranks, kStages = stages;
   static constexpr bool kDirect = direct, kGiven = given;
@@ -98,8 +86,7 @@ struct Block {
 
 template <class B>
 __global__ void __launch_bounds__(B::kThreads, B::kMinBlocks)
-    lora_matmul_kernel(const __grid_constant__ Product p,
-                       const __grid_constant__ typename B::After after) {
+    lora_matmul_kernel(const __grid_constant__ Product p) {
   constexpr int kRows = B::kRows, kColumns = B::kColumns, kWarpsM = B::kWarpsM;
   constexpr int kWarpsN = B::kWarpsN, kRanks = B::kRanks, kStages = B::kStages;
   constexpr int kLoopRanks = B::kLoopRanks;
@@ -129,13 +116,7 @@ __global__ void __launch_bounds__(B::kThreads, B::kMinBlocks)
     return memory.part(stage * stage_size + kStride * (kRows + z_rows),
                        kStride * (kColumns + kLoopRanks));
   };
-  int64_t m0 = int64_t{blockIdx.y} * kRows, n0 = int64_t{blockIdx.x} * kColumns;
-  int64_t rows_end = p.rows;
-  if constexpr (B::kAttends) {
-    m0 = int64_t{blockIdx.y} * after.rows;
-    n0 = int64_t{blockIdx.x} * after.of.head_dim;
-    rows_end = min(p.rows, m0 + after.rows);
-  }
+  const int64_t m0 = int64_t{blockIdx.y} * kRows, n0 = int64_t{blockIdx.x} * kColumns;
   const int64_t gated = B::kActivates && p.activation.gated ? p.outputs / 2 : 0;
   // The output of a column of the tile, where they are scattered.
   auto output_of = [&](int column) -> int64_t {
@@ -158,7 +139,7 @@ __global__ void __launch_bounds__(B::kThreads, B::kMinBlocks)
     for (int i = 0; i < kCopiesW; i++) {
       const int row = first_row + i * kPassRows;
       if (row >= kColumns + kLoopRanks) break;
-      if constexpr (B::kScattered) {
+      if constexpr (B::kActivates) {
         static_assert(kLoopRanks == 0);
         const int64_t n = output_of(row);
         const bool wanted = n < p.w_rows;
@@ -204,7 +185,7 @@ __global__ void __launch_bounds__(B::kThreads, B::kMinBlocks)
     for (int i = 0; i < kHeld; i++) {
       const int row = first_row + i * kPassRows;
       const int64_t m = m0 + row, k = k0 + column;
-      const int count = up_to_eight(row < kRows && m < rows_end ? p.inputs - k : 0);
+      const int count = up_to_eight(row < kRows && m < p.rows ? p.inputs - k : 0);
       if (p.norm.rows != nullptr) {
         float weight[kEight];
         load8(p.norm.rows + m * p.norm.stride + k, count, held_x[i]);
@@ -247,7 +228,7 @@ __global__ void __launch_bounds__(B::kThreads, B::kMinBlocks)
   for (int step = 0; step < kStages - 1; step++) copy_step(step);
   if constexpr (!B::kDirect) {
     if (p.norm.rows != nullptr) {
-      for (int row = warp; row < kRows && m0 + row < rows_end; row += kThreads / 32) {
+      for (int row = warp; row < kRows && m0 + row < p.rows; row += kThreads / 32) {
         const int width = static_cast<int>(p.inputs);
         const RowInRegisters x(p.norm.rows + (m0 + row) * p.norm.stride, width);
         const float scale = rms_scale(x, width, p.norm.epsilon);
@@ -387,30 +368,6 @@ __global__ void __launch_bounds__(B::kThreads, B::kMinBlocks)
         }
       }
     }
-  } else if constexpr (B::kAttends) {
-    constexpr int kQueryStride = kColumns + kEight;
-    static_assert(kThreads == kDecodeThreads && kTilesM == 1 && kColumns == kMaxFusedHead);
-    const DecodeArguments& of = after.of;
-    const Shared<Bf16> queries = memory.part(0, kRows * kQueryStride);
-    __syncthreads();  // no thread reads the stages any more
-#pragma unroll
-    for (int j = 0; j < kTilesN; j++) {
-#pragma unroll
-      for (int e = 0; e < 4; e++) {
-        const int row = lane / 4 + e / 2 * 8, d = warp_n + j * 8 + lane % 4 * 2 + e % 2;
-        const Bf16 q = to_bf16(p.alpha * sum[0][j][e]);
-        queries[row * kQueryStride + d] = q;
-        if (m0 + row < rows_end && d < of.head_dim) p.y.set(m0 + row, n0 + d, to_float(q));
-      }
-    }
-    __syncthreads();
-    const int head = static_cast<int>(blockIdx.x);
-    for (int row = 0; m0 + row < rows_end; row++) {
-      attend<Bf16, 1, std::is_same_v<typename B::After, AttendAligned>>(
-          of, after.keys, after.values, m0 + row, head, [&](int d, int count, float(&v)[kEight]) {
-            load8(queries.at(row * kQueryStride + d, kEight), count, v);
-          });
-    }
   } else {
 #pragma unroll
     for (int i = 0; i < kTilesM; i++) {
@@ -438,7 +395,7 @@ cudaError_t run(CudaContext& context, const Product& p) {
   const dim3 grid(static_cast<uint32_t>(ceil_div(p.outputs, B::kColumns)),
                   static_cast<uint32_t>(ceil_div(p.rows, B::kRows)));
   return launch("lora_matmul", lora_matmul_kernel<B>, grid, B::kThreads, block_bytes<B>(p),
-                context.stream, p, typename B::After());
+                context.stream, p);
 }
 
 template <int kRanks, bool kDirect>
@@ -479,23 +436,6 @@ cudaError_t run_few(CudaContext& context, const Product& p) {
   return run<Block<16, 64, 1, 4, kRanks, kRanks <= 32 ? 7 : 4, false>>(context, p);
 }
 
-// Attention beside it takes shared memory, too, and together they stay below 48 KiB.
-template <class After>
-cudaError_t run_attention(CudaContext& context, const Product& p,
-                          const precis_attention_decode_args& a) {
-  using B = Block<16, 64, 1, 4, 0, 6, false, false, After>;
-  After after;
-  after.of = decode_arguments(context, a);
-  after.keys = matrix<Bf16>(a.k_cache);
-  after.values = matrix<Bf16>(a.v_cache);
-  const int64_t wanted = ceil_div(p.rows * a.heads, 2 * int64_t{context.multiprocessors});
-  after.rows = static_cast<int>(min(int64_t{B::kRows}, wanted));
-  const dim3 grid(static_cast<uint32_t>(a.heads),
-                  static_cast<uint32_t>(ceil_div(p.rows, after.rows)));
-  return launch("lora_matmul, attention_decode", lora_matmul_kernel<B>, grid, B::kThreads,
-                block_bytes<B>(p), context.stream, p, after);
-}
-
 template <bool kDirect>
 cudaError_t run_direct(CudaContext& context, const Product& p) {
   if (p.t != nullptr) {
@@ -526,16 +466,11 @@ bool can_fuse(const CudaContext& context, const Product& p) {
 }
 
 cudaError_t fused_product(CudaContext& context, const Product& p) {
+  if (is_step_product(context, p, PRECIS_BFLOAT16)) return step_product(context, p);
   if (p.ranks == 0) return run_few<0>(context, p);
   if (p.ranks <= 16) return run_few<16>(context, p);
   if (p.ranks <= 32) return run_few<32>(context, p);
   return run_few<128>(context, p);
-}
-
-cudaError_t attention_product(CudaContext& context, const Product& p,
-                              const precis_attention_decode_args& a) {
-  return decode_is_aligned(a) ? run_attention<AttendAligned>(context, p, a)
-                              : run_attention<Attend>(context, p, a);
 }
 
 cudaError_t lora_matmul_mma(CudaContext& context, const Product& p) {

@@ -15,7 +15,8 @@ cudaError_t matmul_cuda(CudaContext& context, const precis_matmul_args& a) {
     PRECIS_RETURN_IF_ERROR(context.cublaslt->multiply(context, a, &done));
   }
   if (done) return cudaSuccess;
-  return run_product(context, plain_product(a.x, a.w, a.y, a.alpha, a.accumulate), a.w.dtype);
+  return run_product(context, plain_product(a.x, a.w, a.y, a.alpha, a.accumulate, a.step),
+                     a.w.dtype);
 }
 
 }  // namespace precis

@@ -509,7 +509,7 @@ class HeldOps {
   }
   // The product's outputs may be fewer than the weight has.
   void product(const precis_tensor& y, bool accumulate = false) const {
-    precis_matmul_args args = {normed_, w_in_, y, 1, accumulate};
+    precis_matmul_args args = {normed_, w_in_, y, 1, accumulate, step, 0};
     args.w.outputs = y.dims[1];
     EXPECT_OK(c_, precis_matmul(c_, &args));
   }
@@ -527,6 +527,7 @@ class HeldOps {
     args.dropout = dropout;
     args.dropout_rows = dropout_rows();
     args.seed = 5;
+    args.step = step;
     EXPECT_OK(c_, precis_lora_matmul(c_, &args));
   }
   void activation(bool gated, const precis_tensor& y) const {
@@ -581,6 +582,8 @@ class HeldOps {
   precis_tensor narrow() const { return narrow_; }
   precis_tensor query() const { return query_; }
   precis_tensor stream() const { return stream_; }
+
+  int32_t step = 0;  // of the products
 
   static constexpr int64_t kHeads = 3, kInner = 72, kKeys = 90, kRanks = 5;
 
@@ -687,7 +690,7 @@ void test_held_ops(precis_context* c, int64_t m, int64_t width, bool wgmma, Rand
     ops.activation(false, ops.wide());
     next();
   });
-  ops.check("attention", few ? 1 : 3, [&](auto next) {
+  ops.check("attention", few ? 2 : 3, [&](auto next) {
     ops.norm();
     next();
     ops.product(ops.query());
@@ -789,6 +792,62 @@ void test_held_ops(precis_context* c, int64_t m, int64_t width, bool wgmma, Rand
   });
 }
 
+// The same in the products of a decoding step, of any number of rows.
+void test_held_steps(precis_context* c, int64_t m, int64_t width, Random& random) {
+  HeldOps ops(c, m, width, random);
+  ops.step = 1;
+  // With more rows, too many blocks would normalize a row.
+  const bool normalizes = m <= 128;
+  for (bool gated : {true, false}) {
+    ops.check("feed-forward of a step", normalizes ? 1 : 2, [&](auto next) {
+      ops.norm();
+      next();
+      ops.product(ops.wide());
+      next();
+      ops.activation(gated, gated ? ops.gated() : ops.narrow());
+      next();
+    });
+  }
+  ops.check("activation of a step in place", normalizes ? 2 : 3, [&](auto next) {
+    ops.norm();
+    next();
+    ops.product(ops.wide());
+    next();
+    ops.activation(false, ops.wide());
+    next();
+  });
+  ops.check("attention of a step", 1, [&](auto next) {
+    ops.norm();
+    next();
+    ops.product(ops.query());
+    next();
+    ops.attention();
+    next();
+  });
+  ops.check("adapters of a step", normalizes ? 1 : 2, [&](auto next) {
+    ops.norm();
+    next();
+    ops.adapted_product();
+    next();
+  });
+  for (bool drops : {false, true}) {
+    ops.check("residual stream of a step", 1, [&](auto next) {
+      ops.product(ops.query());
+      next();
+      ops.copy_base();
+      next();
+      if (drops) ops.dropout(ops.query(), ops.sum(), true);
+      next();
+    });
+  }
+  ops.check("gradient of an activation after a step", 2, [&](auto next) {
+    ops.product(ops.query());
+    next();
+    ops.activation_backward();
+    next();
+  });
+}
+
 void test_held_ops(precis_context* c) {
   precis_context_info info;
   EXPECT_OK(c, precis_context_describe(c, &info));
@@ -796,6 +855,7 @@ void test_held_ops(precis_context* c) {
   Random random(17);
   for (int64_t m : {1, 3, 17, 40, 128, 129}) test_held_ops(c, m, 100, wgmma, random);
   test_held_ops(c, 135, 104, wgmma, random);
+  for (int64_t m : {1, 3, 17, 40, 128, 129}) test_held_steps(c, m, m % 2 == 0 ? 104 : 100, random);
 }
 
 // Operations of one kind that do not depend on each other are one launch; those that do are not.

@@ -189,6 +189,56 @@ void alone(TestDevice& device, int32_t dtype, int32_t x_type, Random& random) {
   }
 }
 
+precis_tensor first_rows(precis_tensor t, int64_t m) {
+  t.dims[0] = m;
+  return t;
+}
+
+// Products of a decoding step agree with the reference, and a row has the same bits in a step of one
+// row as in one of many, whichever tile that uses, and whether or not x has to be converted.
+void steps(TestDevice& device, const Shape& s, int32_t x_type, int32_t y_type, Random& random) {
+  Layer layer(device, random, s.n, s.k, s.ranks, PRECIS_BFLOAT16);
+  GuardedTensor values(PRECIS_BFLOAT16, {s.m, s.k}), x(x_type, {s.m, s.k}, 8 - s.k % 8);
+  values.fill_normal(random);
+  copy_elements(values, x);
+  GuardedTensor y(y_type, {s.m, s.n}, 3), want(y_type, {s.m, s.n});
+  GuardedTensor down(PRECIS_FLOAT32, {s.m, s.ranks});
+  y.fill(0.5f);
+  want.fill(0.5f);
+  OnDevice x_(x), y_(y);
+  precis_lora_matmul_args args = layer.args(x_, y_, s.segments);
+  args.alpha = 0.5f;
+  args.accumulate = y_type == PRECIS_FLOAT32;
+  args.step = 1;
+  const auto run = [&] {
+    const precis_matmul_args plain = {args.x, args.w, args.y, args.alpha, args.accumulate, 1, 0};
+    EXPECT_RUN(device, s.segments.empty() ? matmul_cuda(device.context(), plain)
+                                          : lora_matmul_cuda(device.context(), args));
+  };
+  run();
+  y_.download();
+  layer.reference(args, x, want, down);
+  const std::string what = std::string(device.name()) + " step of " + std::to_string(s.m) + "x" +
+                           std::to_string(s.n) + "x" + std::to_string(s.k) + " ranks " +
+                           std::to_string(s.ranks);
+  expect_close(y, want, rounding(y_type), tolerance(s.k, s.ranks, PRECIS_BFLOAT16), what.c_str());
+  for (int64_t m : {1, 16, 17, 40}) {
+    if (m >= s.m) continue;
+    GuardedTensor some(y_type, {m, s.n}, 1), same(x_type, {m, s.k}, 8 - s.k % 8, s.k % 3 == 0);
+    copy_elements(first_rows(values, m), same);
+    some.fill(0.5f);
+    OnDevice some_(some), same_(same);
+    args.x = same_;
+    args.y = some_;
+    run();
+    some_.download();
+    for (int64_t r = 0; r < m; r++) {
+      EXPECT(first_difference(y, r, some, r) < 0, "%s: row %d differs among %d", what.c_str(),
+             static_cast<int>(r), static_cast<int>(m));
+    }
+  }
+}
+
 // The same numbers in aligned bfloat16 rows, which are copied asynchronously, in misaligned ones,
 // and in float32 give bitwise identical results. So do aligned rows of y, which are stored eight
 // elements at a time, and misaligned ones.
@@ -239,6 +289,15 @@ int main() {
       {40, 20, 16, {}, 5},
       {16, 96, 200, {{0, 96, 0, 128, 0.25f, 0}}, 128},
   };
+  // The tiles of 16 to 64 rows and 16 to 64 columns, few and many outputs, long and short sums.
+  const std::vector<Shape> step_shapes = {
+      {3, 20, 7, {{0, 20, 0, 1, 2, 0}}, 1},
+      {65, 40, 1100, {{0, 40, 0, 5, 2, 0}}, 5},
+      {130, 200, 264, {{0, 120, 0, 16, 2, 0}, {90, 200, 16, 33, 0.5f, 0}}, 33},
+      {70, 70, 96, {{10, 60, 3, 128, 2, 0}}, 128},
+      {41, 300, 264, {}, 1},
+      {20, 17, 1100, {}, 1},
+  };
   bool same_bits = true;
   const std::vector<Wgmma> modes = wgmma_modes(device, &same_bits);
   while (device.next_order(3)) {
@@ -251,6 +310,12 @@ int main() {
           same_as_reference(device, s, dtype, PRECIS_FLOAT32, PRECIS_FLOAT32, true, true, random);
           same_as_reference(device, s, dtype, PRECIS_BFLOAT16, PRECIS_BFLOAT16, false, false,
                             random);
+        }
+      }
+      if (wgmma == Wgmma::kOff) {
+        for (const Shape& s : step_shapes) {
+          steps(device, s, PRECIS_BFLOAT16, PRECIS_FLOAT32, random);
+          steps(device, s, PRECIS_FLOAT32, PRECIS_BFLOAT16, random);
         }
       }
       for (int32_t x_type : {PRECIS_FLOAT32, PRECIS_BFLOAT16}) {

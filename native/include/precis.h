@@ -131,7 +131,7 @@ typedef struct precis_context_info {
   char cublaslt_error[512]; /* the reason why it could not be loaded */
 } precis_context_info;
 
-#define PRECIS_ABI_VERSION 12
+#define PRECIS_ABI_VERSION 13
 
 PRECIS_API precis_status precis_context_create(const precis_context_args* args,
                                                precis_context** context);
@@ -274,6 +274,10 @@ typedef struct precis_matmul_args {
   precis_tensor y;
   float alpha;
   int32_t accumulate;
+  int32_t step; /* nonzero: the rows are those of a decoding step, of which there are few or many. A
+                   GPU then adds the parts of a sum in another order than for whole sequences, the
+                   same for any number of rows. */
+  int32_t reserved;
 } precis_matmul_args;
 
 PRECIS_API precis_status precis_matmul(precis_context* context, const precis_matmul_args* args);
@@ -346,6 +350,8 @@ typedef struct precis_lora_matmul_args {
   const precis_lora_rows* row_adapters; /* optional, in memory of the host: in the order of their
                                            rows, which do not overlap; without dropout */
   precis_tensor dropout_rows;           /* (M) int64, optional: as in precis_dropout */
+  int32_t step;                         /* as in precis_matmul */
+  int32_t reserved;
 } precis_lora_matmul_args;
 
 PRECIS_API precis_status precis_lora_matmul(precis_context* context,

@@ -204,6 +204,15 @@ public final class Ops implements AutoCloseable {
     products.transpose(w, out);
   }
 
+  /**
+   * Says that the rows of the products to come are those of a decoding step, or no longer. A GPU
+   * adds the parts of their sums in another order than for whole sequences, the same for any number
+   * of rows; on the CPU nothing changes.
+   */
+  public void step(boolean on) {
+    products.step(on);
+  }
+
   /** Computes {@code y (+)= alpha x W'}; x (M, K), W (N, K), y (M, N). */
   public void matmul(Tensor x, PackedMatrix w, Tensor y, float alpha, boolean accumulate) {
     products.matmul(x, w, y, alpha, accumulate);

@@ -27,9 +27,14 @@ final class ProductKernels extends Kernels {
   private final MemorySegment loraMatmul = block(precis_lora_matmul_args.layout());
   private final MemorySegment loraSegments = precis_lora_matmul_args.segments(loraMatmul);
   private final MemorySegment weightGradient = block(precis_weight_gradient_args.layout());
+  private boolean step;
 
   ProductKernels(Context context, OpTimer timer, Arena arena) {
     super(context, timer, arena);
+  }
+
+  void step(boolean on) {
+    step = on;
   }
 
   PackedMatrix pack(
@@ -107,6 +112,7 @@ final class ProductKernels extends Kernels {
     put(matmul, precis_matmul_args.y$offset(), y);
     precis_matmul_args.alpha(matmul, alpha);
     precis_matmul_args.accumulate(matmul, flag(accumulate));
+    precis_matmul_args.step(matmul, flag(step));
     if (timer.isOn()) {
       timer.count(products(x, w), bytes(w));
     }
@@ -188,6 +194,7 @@ final class ProductKernels extends Kernels {
     precis_lora_matmul_args.row_adapter_count(loraMatmul, rows == null ? 0 : rows.count());
     precis_lora_matmul_args.alpha(loraMatmul, alpha);
     precis_lora_matmul_args.accumulate(loraMatmul, flag(accumulate));
+    precis_lora_matmul_args.step(loraMatmul, flag(step));
     if (timer.isOn()) {
       countLora(x, w, a, segments, rows);
     }

@@ -395,7 +395,12 @@ public final class T5Model {
    * @param workspace temporary memory, released again
    */
   public void step(DecoderCache cache, Rows rows, Tensor logits, Workspace workspace) {
-    ops.timer().in(OpTimer.Section.STEP, () -> run(cache, rows, logits, workspace));
+    ops.step(true);
+    try {
+      ops.timer().in(OpTimer.Section.STEP, () -> run(cache, rows, logits, workspace));
+    } finally {
+      ops.step(false);
+    }
   }
 
   private void run(DecoderCache cache, Rows rows, Tensor logits, Workspace workspace) {

@@ -59,10 +59,10 @@ public class Precis extends Precis$shared {
     public static int PRECIS_MAX_LORA_RANKS_CUDA() {
         return PRECIS_MAX_LORA_RANKS_CUDA;
     }
-    private static final int PRECIS_ABI_VERSION = (int)12L;
+    private static final int PRECIS_ABI_VERSION = (int)13L;
     /**
      * {@snippet lang=c :
-     * #define PRECIS_ABI_VERSION 12
+     * #define PRECIS_ABI_VERSION 13
      * }
      */
     public static int PRECIS_ABI_VERSION() {

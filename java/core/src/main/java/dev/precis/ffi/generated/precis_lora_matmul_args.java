@@ -33,6 +33,8 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     uint64_t offset;
  *     const precis_lora_rows *row_adapters;
  *     precis_tensor dropout_rows;
+ *     int32_t step;
+ *     int32_t reserved;
  * }
  * }
  */
@@ -60,7 +62,9 @@ public class precis_lora_matmul_args {
         Precis.C_LONG.withName("seed"),
         Precis.C_LONG.withName("offset"),
         Precis.C_POINTER.withName("row_adapters"),
-        precis_tensor.layout().withName("dropout_rows")
+        precis_tensor.layout().withName("dropout_rows"),
+        Precis.C_INT.withName("step"),
+        Precis.C_INT.withName("reserved")
     ).withName("precis_lora_matmul_args");
 
     /**
@@ -871,6 +875,94 @@ public class precis_lora_matmul_args {
      */
     public static void dropout_rows(MemorySegment struct, MemorySegment fieldValue) {
         MemorySegment.copy(fieldValue, 0L, struct, dropout_rows$OFFSET, dropout_rows$LAYOUT.byteSize());
+    }
+
+    private static final OfInt step$LAYOUT = (OfInt)$LAYOUT.select(groupElement("step"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t step
+     * }
+     */
+    public static final OfInt step$layout() {
+        return step$LAYOUT;
+    }
+
+    private static final long step$OFFSET = $LAYOUT.byteOffset(groupElement("step"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t step
+     * }
+     */
+    public static final long step$offset() {
+        return step$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t step
+     * }
+     */
+    public static int step(MemorySegment struct) {
+        return struct.get(step$LAYOUT, step$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t step
+     * }
+     */
+    public static void step(MemorySegment struct, int fieldValue) {
+        struct.set(step$LAYOUT, step$OFFSET, fieldValue);
+    }
+
+    private static final OfInt reserved$LAYOUT = (OfInt)$LAYOUT.select(groupElement("reserved"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static final OfInt reserved$layout() {
+        return reserved$LAYOUT;
+    }
+
+    private static final long reserved$OFFSET = $LAYOUT.byteOffset(groupElement("reserved"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static final long reserved$offset() {
+        return reserved$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static int reserved(MemorySegment struct) {
+        return struct.get(reserved$LAYOUT, reserved$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static void reserved(MemorySegment struct, int fieldValue) {
+        struct.set(reserved$LAYOUT, reserved$OFFSET, fieldValue);
     }
 
     /**

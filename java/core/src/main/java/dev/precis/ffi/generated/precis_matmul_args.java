@@ -20,6 +20,8 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     precis_tensor y;
  *     float alpha;
  *     int32_t accumulate;
+ *     int32_t step;
+ *     int32_t reserved;
  * }
  * }
  */
@@ -34,7 +36,9 @@ public class precis_matmul_args {
         precis_packed_matrix.layout().withName("w"),
         precis_tensor.layout().withName("y"),
         Precis.C_FLOAT.withName("alpha"),
-        Precis.C_INT.withName("accumulate")
+        Precis.C_INT.withName("accumulate"),
+        Precis.C_INT.withName("step"),
+        Precis.C_INT.withName("reserved")
     ).withName("precis_matmul_args");
 
     /**
@@ -262,6 +266,94 @@ public class precis_matmul_args {
      */
     public static void accumulate(MemorySegment struct, int fieldValue) {
         struct.set(accumulate$LAYOUT, accumulate$OFFSET, fieldValue);
+    }
+
+    private static final OfInt step$LAYOUT = (OfInt)$LAYOUT.select(groupElement("step"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t step
+     * }
+     */
+    public static final OfInt step$layout() {
+        return step$LAYOUT;
+    }
+
+    private static final long step$OFFSET = $LAYOUT.byteOffset(groupElement("step"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t step
+     * }
+     */
+    public static final long step$offset() {
+        return step$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t step
+     * }
+     */
+    public static int step(MemorySegment struct) {
+        return struct.get(step$LAYOUT, step$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t step
+     * }
+     */
+    public static void step(MemorySegment struct, int fieldValue) {
+        struct.set(step$LAYOUT, step$OFFSET, fieldValue);
+    }
+
+    private static final OfInt reserved$LAYOUT = (OfInt)$LAYOUT.select(groupElement("reserved"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static final OfInt reserved$layout() {
+        return reserved$LAYOUT;
+    }
+
+    private static final long reserved$OFFSET = $LAYOUT.byteOffset(groupElement("reserved"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static final long reserved$offset() {
+        return reserved$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static int reserved(MemorySegment struct) {
+        return struct.get(reserved$LAYOUT, reserved$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static void reserved(MemorySegment struct, int fieldValue) {
+        struct.set(reserved$LAYOUT, reserved$OFFSET, fieldValue);
     }
 
     /**
