@@ -21,6 +21,9 @@
 //     rows, as many as leave two blocks for a multiprocessor. While it computes the queries, their
 //     keys and values come into the L2 cache.
 //
+// Where rows are normalized, a block goes through several tiles of the same rows, as many as leave two
+// blocks for a multiprocessor: with many rows, normalizing them costs more than multiplying.
+//
 // Adapters: 16 ranks of A are two more tiles beside the block's columns, further ranks take rounds
 // of their own. Every block of a row computes t again, which for 16 ranks doubles what it reads, from
 // the L2 cache. The low-rank term continues the sum, rank after rank.
@@ -71,13 +74,24 @@ struct Block {
   static constexpr bool kAttends = std::is_base_of_v<Attend, After>;
   static constexpr int kRowTiles = row_tiles, kColumnTiles = column_tiles, kAhead = ahead;
   static constexpr bool kAdapted = adapted, kStaged = staged;
+  static constexpr bool kLoops = staged && !kAttends;  // through several tiles
   static constexpr int kRows = 16 * row_tiles, kColumns = 8 * column_tiles;
   // Blocks per multiprocessor: a second one hides latency.
-  static constexpr int kMinBlocks = !adapted && column_tiles <= 4 && ahead <= 4 ? 2 : 1;
+  static constexpr int kMinBlocks = !adapted && column_tiles <= 4 && ahead * row_tiles <= 4 ? 2 : 1;
 
   // Elements of shared memory: partial sums of y and of t, and t.
   static constexpr int kParts = kWarps * kRows * part_stride(kColumns);
   static constexpr int kLowParts = adapted ? kWarps * kRows * part_stride(kRoundOfRanks) : 0;
+  // With the tile, and the elements of K that a warp has in flight: the timing model reads them.
+  static constexpr const char* name() {
+    if (kAttends) return "step_product, attention_decode";
+    if (kRows == 64) return "step_product, 64 x 32 x 32";
+    if (kRows == 32) {
+      return kAhead == 4 ? "step_product, 32 x 32 x 128" : "step_product, 32 x 32 x 64";
+    }
+    if (kColumns == 64) return "step_product, 16 x 64 x 96";
+    return kAhead == 8 ? "step_product, 16 x 16 x 256" : "step_product, 16 x 16 x 128";
+  }
   PRECIS_HOST_DEVICE static constexpr int ranks_of(int ranks) {
     return adapted ? (ranks + kRoundOfRanks - 1) / kRoundOfRanks * kRoundOfRanks : 0;
   }
@@ -160,9 +174,9 @@ __global__ void __launch_bounds__(kThreads, B::kMinBlocks)
   const int begin = warp * groups / kWarps, end = (warp + 1) * groups / kWarps;
 
   // The lane's elements of a tile: those of row of_eight of an eight of W's rows or of A's.
-  auto w_row = [&](int tile) -> const Bf16* {
-    int64_t n = n0 + tile * 8 + of_eight;
-    if (gated > 0) n = tile % 2 * gated + n0 / 2 + tile / 2 * 8 + of_eight;
+  auto w_row = [&](int64_t first, int tile) -> const Bf16* {
+    int64_t n = first + tile * 8 + of_eight;
+    if (gated > 0) n = tile % 2 * gated + first / 2 + tile / 2 * 8 + of_eight;
     return n < p.w_rows ? static_cast<const Bf16*>(p.w) + n * p.w_stride + first_k : nullptr;
   };
   auto a_row = [&](int rank) {
@@ -200,15 +214,20 @@ __global__ void __launch_bounds__(kThreads, B::kMinBlocks)
   };
 
   // ---------------------------------------------------------------- x W' and the first ranks
+  bool first_tile = true;  // of the block: it computes t
   auto load_tile = [&](int tile, int group) {
-    return load(tile < kColumnTiles ? w_row(tile) : a_row((tile - kColumnTiles) * 8), group);
+    if (tile < kColumnTiles) return load(w_row(n0, tile), group);
+    return load(first_tile ? a_row((tile - kColumnTiles) * 8) : nullptr, group);
   };
   uint4 w[kAhead][kTiles];
+  auto load_first_groups = [&] {
 #pragma unroll
-  for (int a = 0; a < kAhead; a++) {
+    for (int a = 0; a < kAhead; a++) {
 #pragma unroll
-    for (int j = 0; j < kTiles; j++) w[a][j] = load_tile(j, begin + a);
-  }
+      for (int j = 0; j < kTiles; j++) w[a][j] = load_tile(j, begin + a);
+    }
+  };
+  load_first_groups();
   if constexpr (B::kStaged) {
     const int width = static_cast<int>(p.inputs), padded = groups * kGroup;
     const int stride = staged_stride(p.inputs);
@@ -251,109 +270,120 @@ __global__ void __launch_bounds__(kThreads, B::kMinBlocks)
     }
     __syncthreads();
   }
-  float sum[kRowTiles][kTiles][4] = {};
-  multiply(begin, end, load_tile, load_x, w, sum);
+  for (;;) {
+    float sum[kRowTiles][kTiles][4] = {};
+    multiply(begin, end, load_tile, load_x, w, sum);
 #pragma unroll
-  for (int i = 0; i < kRowTiles; i++) {
+    for (int i = 0; i < kRowTiles; i++) {
 #pragma unroll
-    for (int j = 0; j < kTiles; j++) {
-      if (j < kColumnTiles) {
-        keep(parts, kStride, i, 8 * j, sum[i][j]);
-      } else {
-        keep(low_parts, kLowStride, i, 8 * (j - kColumnTiles), sum[i][j]);
-      }
-    }
-  }
-  __syncthreads();
-
-  // ---------------------------------------------------------------- further ranks
-  if constexpr (B::kAdapted) {
-    for (int first = 0; first < ranks; first += kRoundOfRanks) {
-      if (first > 0) {
-        auto load_ranks = [&](int tile, int group) { return load(a_row(first + 8 * tile), group); };
-        uint4 more[kAhead][2];
-#pragma unroll
-        for (int a = 0; a < kAhead; a++) {
-#pragma unroll
-          for (int j = 0; j < 2; j++) more[a][j] = load_ranks(j, begin + a);
+      for (int j = 0; j < kTiles; j++) {
+        if (j < kColumnTiles) {
+          keep(parts, kStride, i, 8 * j, sum[i][j]);
+        } else if (first_tile) {
+          keep(low_parts, kLowStride, i, 8 * (j - kColumnTiles), sum[i][j]);
         }
-        float of_ranks[kRowTiles][2][4] = {};
-        multiply(begin, end, load_ranks, load_x, more, of_ranks);
-        __syncthreads();  // no thread reads the last round's parts any more
-#pragma unroll
-        for (int i = 0; i < kRowTiles; i++) {
-#pragma unroll
-          for (int j = 0; j < 2; j++) keep(low_parts, kLowStride, i, 8 * j, of_ranks[i][j]);
-        }
-        __syncthreads();
-      }
-      for (int e = thread(); e < kRows * kRoundOfRanks; e += kThreads) {
-        const int row = e / kRoundOfRanks, rank = e % kRoundOfRanks;
-        low[row * ranks + first + rank] = total(low_parts, kLowStride, row, rank);
       }
     }
     __syncthreads();
-  }
 
-  // ---------------------------------------------------------------- y
-  // The sum of output n, which is a column of the tile, with its low-rank terms.
-  auto result = [&](int row, int column, int64_t n) {
-    float y = total(parts, kStride, row, column);
-    if constexpr (B::kAdapted) {
-      for (int i = 0; i < p.segment_count; i++) {
-        const precis_lora_segment& s = p.segments[i];
-        if (n < s.output_begin || n >= s.output_end) continue;
-        const Bf16* const up = static_cast<const Bf16*>(p.b) + n * p.b_stride;
-        for (int64_t rank = s.rank_begin / kEight * kEight; rank < s.rank_end; rank += kEight) {
-          float b[kEight];
-          load8(up + rank, kEight, b);
+    // ---------------------------------------------------------------- further ranks
+    if (B::kAdapted && first_tile) {
+      for (int first = 0; first < ranks; first += kRoundOfRanks) {
+        if (first > 0) {
+          auto load_ranks = [&](int tile, int group) {
+            return load(a_row(first + 8 * tile), group);
+          };
+          uint4 more[kAhead][2];
 #pragma unroll
-          for (int j = 0; j < kEight; j++) {
-            if (rank + j < s.rank_begin || rank + j >= s.rank_end) continue;
-            const float t = low[row * ranks + static_cast<int>(rank) + j];
-            y = fmaf(round_to_bf16(s.scaling * t), b[j], y);
+          for (int a = 0; a < kAhead; a++) {
+#pragma unroll
+            for (int j = 0; j < 2; j++) more[a][j] = load_ranks(j, begin + a);
+          }
+          float of_ranks[kRowTiles][2][4] = {};
+          multiply(begin, end, load_ranks, load_x, more, of_ranks);
+          __syncthreads();  // no thread reads the last round's parts any more
+#pragma unroll
+          for (int i = 0; i < kRowTiles; i++) {
+#pragma unroll
+            for (int j = 0; j < 2; j++) keep(low_parts, kLowStride, i, 8 * j, of_ranks[i][j]);
+          }
+          __syncthreads();
+        }
+        for (int e = thread(); e < kRows * kRoundOfRanks; e += kThreads) {
+          const int row = e / kRoundOfRanks, rank = e % kRoundOfRanks;
+          low[row * ranks + first + rank] = total(low_parts, kLowStride, row, rank);
+        }
+      }
+      __syncthreads();
+    }
+
+    // ---------------------------------------------------------------- y
+    const int64_t of_tile = n0;
+    first_tile = false;
+    n0 += int64_t{gridDim.x} * kColumns;
+    const bool ends = !B::kLoops || n0 >= p.outputs;
+    if (!ends) load_first_groups();
+    // The sum of output n, which is a column of the tile, with its low-rank terms.
+    auto result = [&](int row, int column, int64_t n) {
+      float y = total(parts, kStride, row, column);
+      if constexpr (B::kAdapted) {
+        for (int i = 0; i < p.segment_count; i++) {
+          const precis_lora_segment& s = p.segments[i];
+          if (n < s.output_begin || n >= s.output_end) continue;
+          const Bf16* const up = static_cast<const Bf16*>(p.b) + n * p.b_stride;
+          for (int64_t rank = s.rank_begin / kEight * kEight; rank < s.rank_end; rank += kEight) {
+            float b[kEight];
+            load8(up + rank, kEight, b);
+#pragma unroll
+            for (int j = 0; j < kEight; j++) {
+              if (rank + j < s.rank_begin || rank + j >= s.rank_end) continue;
+              const float t = low[row * ranks + static_cast<int>(rank) + j];
+              y = fmaf(round_to_bf16(s.scaling * t), b[j], y);
+            }
           }
         }
       }
-    }
-    return y;
-  };
-  if constexpr (B::kAttends) {
-    static_assert(kThreads == kDecodeThreads && kRowTiles == 1 && kColumns == kMaxFusedHead);
-    const DecodeArguments& of = after.of;
-    PRECIS_SHARED(Bf16, queries, kRows * kColumns);
-    for (int e = thread(); e < rows * kColumns; e += kThreads) {
-      const int row = e / kColumns, d = e % kColumns;
-      if (d >= of.head_dim) continue;
-      const Bf16 q = to_bf16(p.alpha * result(row, d, n0 + d));
-      queries[e] = q;
-      p.y.set(m0 + row, n0 + d, to_float(q));
-    }
-    __syncthreads();
-    for (int row = 0; row < rows; row++) {
-      attend<Bf16, 1, std::is_same_v<typename B::After, AttendAligned>>(
-          of, after.keys, after.values, m0 + row, static_cast<int>(blockIdx.x),
-          [&](int d, int count, float(&v)[kEight]) {
-            load8(queries.at(row * kColumns + d, kEight), count, v);
-          });
-    }
-  } else if constexpr (B::kActivates) {
-    const int width = gated > 0 ? kColumns / 2 : kColumns;
-    for (int e = thread(); e < rows * width; e += kThreads) {
-      const int row = e / width, value = e % width;
-      const int64_t n = (gated > 0 ? n0 / 2 : n0) + value;
-      const int column = gated > 0 ? value / 8 * 16 + value % 8 : value;
-      const float y = result(row, column, n);
-      const float factor = gated > 0 ? result(row, column + 8, n + gated) : 0.0f;
-      store_activated(p, m0 + row, n, y, factor);
-    }
-  } else {
-    for (int e = thread(); e < rows * kColumns; e += kThreads) {
-      const int row = e / kColumns, column = e % kColumns;
-      if (n0 + column < p.outputs) {
-        store_result(p, m0 + row, n0 + column, result(row, column, n0 + column));
+      return y;
+    };
+    if constexpr (B::kAttends) {
+      static_assert(kThreads == kDecodeThreads && kRowTiles == 1 && kColumns == kMaxFusedHead);
+      const DecodeArguments& of = after.of;
+      PRECIS_SHARED(Bf16, queries, kRows * kColumns);
+      for (int e = thread(); e < rows * kColumns; e += kThreads) {
+        const int row = e / kColumns, d = e % kColumns;
+        if (d >= of.head_dim) continue;
+        const Bf16 q = to_bf16(p.alpha * result(row, d, of_tile + d));
+        queries[e] = q;
+        p.y.set(m0 + row, of_tile + d, to_float(q));
+      }
+      __syncthreads();
+      for (int row = 0; row < rows; row++) {
+        attend<Bf16, 1, std::is_same_v<typename B::After, AttendAligned>>(
+            of, after.keys, after.values, m0 + row, static_cast<int>(blockIdx.x),
+            [&](int d, int count, float(&v)[kEight]) {
+              load8(queries.at(row * kColumns + d, kEight), count, v);
+            });
+      }
+    } else if constexpr (B::kActivates) {
+      const int width = gated > 0 ? kColumns / 2 : kColumns;
+      for (int e = thread(); e < rows * width; e += kThreads) {
+        const int row = e / width, value = e % width;
+        const int64_t n = (gated > 0 ? of_tile / 2 : of_tile) + value;
+        const int column = gated > 0 ? value / 8 * 16 + value % 8 : value;
+        const float y = result(row, column, n);
+        const float factor = gated > 0 ? result(row, column + 8, n + gated) : 0.0f;
+        store_activated(p, m0 + row, n, y, factor);
+      }
+    } else {
+      for (int e = thread(); e < rows * kColumns; e += kThreads) {
+        const int row = e / kColumns, column = e % kColumns;
+        if (of_tile + column < p.outputs) {
+          store_result(p, m0 + row, of_tile + column, result(row, column, of_tile + column));
+        }
       }
     }
+    if (ends) break;
+    __syncthreads();  // no thread reads this tile's parts any more
   }
 }
 
@@ -366,9 +396,13 @@ size_t block_bytes(const Product& p) {
 
 template <class B>
 cudaError_t run(CudaContext& context, const Product& p) {
-  const dim3 grid(static_cast<uint32_t>(ceil_div(p.outputs, B::kColumns)),
-                  static_cast<uint32_t>(ceil_div(p.rows, B::kRows)));
-  return launch("step_product", step_product_kernel<B>, grid, kThreads, block_bytes<B>(p),
+  const int64_t tiles = ceil_div(p.outputs, B::kColumns), of_rows = ceil_div(p.rows, B::kRows);
+  int64_t turns = 1;
+  if (B::kLoops && of_rows > 1) {
+    turns = ceil_div(tiles * of_rows, 2 * int64_t{context.multiprocessors});
+  }
+  const dim3 grid(static_cast<uint32_t>(ceil_div(tiles, turns)), static_cast<uint32_t>(of_rows));
+  return launch(B::name(), step_product_kernel<B>, grid, kThreads, block_bytes<B>(p),
                 context.stream, p, typename B::After());
 }
 
@@ -387,6 +421,13 @@ cudaError_t run_tile(CudaContext& context, const Product& p) {
       return run<Tall>(context, p);
     }
   }
+  if constexpr (!kStaged && !kAdapted) {
+    // Few blocks: one has a multiprocessor for itself.
+    using Deep = Block<2, 4, 4, false, false, After>;
+    if (p.rows > 16 && blocks(Deep::kRows, Deep::kColumns) <= processors) {
+      return run<Deep>(context, p);
+    }
+  }
   using Square = Block<2, 4, 2, kAdapted, kStaged, After>;
   if (p.rows > 16 && fits(block_bytes<Square>(p))) return run<Square>(context, p);
   if constexpr (std::is_same_v<After, StoreAlone>) {
@@ -394,8 +435,10 @@ cudaError_t run_tile(CudaContext& context, const Product& p) {
     if (blocks(Flat::kRows, Flat::kColumns) >= processors && fits(block_bytes<Flat>(p))) {
       return run<Flat>(context, p);
     }
+  }
+  if constexpr (!kStaged) {
     // Long sums of few outputs: a block has a multiprocessor for itself.
-    using Long = Block<1, 2, 8, kAdapted, kStaged>;
+    using Long = Block<1, 2, 8, kAdapted, false>;
     constexpr int64_t kLong = 4 * kWarps * kGroup;
     if (p.inputs > kLong && blocks(Long::kRows, Long::kColumns) <= processors) {
       return run<Long>(context, p);
@@ -433,8 +476,8 @@ cudaError_t run_attention(CudaContext& context, const Product& p,
   after.rows = static_cast<int>(min(int64_t{B::kRows}, wanted));
   const dim3 grid(static_cast<uint32_t>(a.heads),
                   static_cast<uint32_t>(ceil_div(p.rows, after.rows)));
-  return launch("step_product, attention_decode", step_product_kernel<B>, grid, kThreads,
-                block_bytes<B>(p), context.stream, p, after);
+  return launch(B::name(), step_product_kernel<B>, grid, kThreads, block_bytes<B>(p),
+                context.stream, p, after);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 package dev.precis.tools.gpu;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -46,9 +47,8 @@ final class Works {
     List<Work> works = new ArrayList<>();
     boolean activated = false;
     for (Launch launch : launches) {
-      String name = launch.name();
-      if (name.startsWith("lora_matmul")) {
-        long outputs = launch.x() * columns(launch);
+      if (isProduct(launch)) {
+        long outputs = outputs(launch);
         int inputs =
             decoding ? (outputs == s.d() && activated ? s.f() : s.d()) : inputs(launch, outputs);
         works.add(product(launch, inputs, decoding));
@@ -62,21 +62,68 @@ final class Works {
 
   // ---------------------------------------------------------------- products
 
+  /** Returns whether a launch is a product by a layer's weight. */
+  static boolean isProduct(Launch launch) {
+    return launch.name().startsWith("lora_matmul") || isStep(launch);
+  }
+
   private static boolean isWgmma(Launch launch) {
     return launch.name().equals("lora_matmul, wgmma");
   }
 
+  /** A product of a decoding step: its name has the rows, the columns and the K of its tile. */
+  private static boolean isStep(Launch launch) {
+    return launch.name().startsWith("step_product");
+  }
+
   private static boolean attends(Launch launch) {
-    return launch.name().equals("lora_matmul, attention_decode");
+    return launch.name().equals("step_product, attention_decode");
+  }
+
+  private static int[] tile(Launch launch) {
+    if (attends(launch)) {
+      return new int[] {16, 64, 96};
+    }
+    String[] sizes = launch.name().substring("step_product, ".length()).split(" x ");
+    return Arrays.stream(sizes).mapToInt(Integer::parseInt).toArray();
+  }
+
+  /** Returns whether x goes through shared memory, beside the eight parts of each sum. */
+  private static boolean isStaged(Launch launch) {
+    int[] tile = tile(launch);
+    return launch.shared() > 8L * tile[0] * (tile[1] + 8) * 4;
   }
 
   /** Returns the columns of a tile: 16 of one warp, 64 of four with few rows, otherwise 128. */
   static int columns(Launch launch) {
+    if (isStep(launch)) {
+      return tile(launch)[1];
+    }
     return rows(launch) == 128 ? 128 : launch.threads() == 32 ? 16 : 64;
   }
 
-  private static int rows(Launch launch) {
+  /** Returns the rows of a tile. */
+  static int rows(Launch launch) {
+    if (isStep(launch)) {
+      return tile(launch)[0];
+    }
     return isWgmma(launch) || launch.threads() == 256 ? 128 : 16;
+  }
+
+  /** Returns the outputs of a product: those of its tiles, of which a block may have several. */
+  private long outputs(Launch launch) {
+    long ofTurn = launch.x() * columns(launch);
+    if (!isStep(launch) || !isStaged(launch) || launch.y() == 1) {
+      return ofTurn;
+    }
+    // Many rows that are normalized: queries, keys and values, or the feed-forward layer's. The log
+    // does not say how many turns a block takes.
+    for (long all : new long[] {3L * s.d(), 2L * s.f()}) {
+      if (all % ofTurn == 0) {
+        return all;
+      }
+    }
+    return ofTurn;
   }
 
   /** Returns the ranks whose t a tile computes beside its own columns: padded to 16, 32 or 128. */
@@ -112,11 +159,14 @@ final class Works {
   private Work product(Launch launch, int inputs, boolean decoding) {
     int width = columns(launch) + ranks(launch);
     int tile = rows(launch);
-    double weights = 2.0 * launch.x() * columns(launch) * inputs;
+    long outputs = outputs(launch);
+    double turns = (double) outputs / (launch.x() * columns(launch));
+    double weights = 2.0 * outputs * inputs;
     double rowBytes = attends(launch) ? 0 : 2.0 * launch.y() * tile;
-    double bytes = weights + rowBytes * (inputs + launch.x() * columns(launch));
-    double blockBytes = 2.0 * inputs * (width + tile) + 2.0 * tile * columns(launch);
-    double tensor = 2.0 * launch.blocks() * tile * width * inputs;
+    double bytes = weights + rowBytes * (inputs + outputs);
+    double blockBytes =
+        2.0 * inputs * (turns * width + tile) + 2.0 * turns * tile * columns(launch);
+    double tensor = 2.0 * turns * launch.blocks() * tile * width * inputs;
     if (attends(launch)) {
       // The epilogue: keys and values of the block's rows and of its head.
       double keys = 2.0 * 2 * s.d() * s.batch() * s.source();
@@ -125,7 +175,10 @@ final class Works {
     }
     if (decoding && !isWgmma(launch)) {
       // W from memory; the block's rows are few and come from the cache.
-      blockBytes -= 2.0 * inputs * (tile - Math.min(tile, s.batch()));
+      int rows = Math.min(tile, s.batch());
+      blockBytes -= 2.0 * inputs * (tile - rows);
+      // Rows that are normalized are float32.
+      blockBytes += isStep(launch) && isStaged(launch) ? 2.0 * inputs * rows : 0;
     }
     return new Work(
         bytes,
@@ -143,12 +196,18 @@ final class Works {
       return Code.find(
           codes, "lora_matmul_wgmma.cu", "lora_matmul_wgmma_kernel<Ring<" + ranks + ", (Low)0>");
     }
+    if (isStep(launch)) {
+      int[] tile = tile(launch);
+      String epilogue = attends(launch) ? "AttendAligned" : "StoreAlone";
+      String block =
+          "%d, %d, %d, false, %b, %s"
+              .formatted(tile[0] / 16, tile[1] / 8, tile[2] / 32, isStaged(launch), epilogue);
+      return Code.find(codes, "step_product.cu", "step_product_kernel<Block<" + block);
+    }
     String block =
-        attends(launch)
-            ? "16, 64, 1, 4, 0, 6, false, false, AttendAligned"
-            : launch.threads() == 32
-                ? "16, 16, 1, 1, 0, 18, false, false, StoreAlone"
-                : "16, 64, 1, 4, 0, 7, false, false, StoreAlone";
+        launch.threads() == 32
+            ? "16, 16, 1, 1, 0, 18, false, false, StoreAlone"
+            : "16, 64, 1, 4, 0, 7, false, false, StoreAlone";
     return Code.find(codes, "lora_matmul_mma.cu", "lora_matmul_kernel<Block<" + block);
   }
 

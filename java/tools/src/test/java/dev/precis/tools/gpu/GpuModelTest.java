@@ -82,12 +82,10 @@ class GpuModelTest {
       double operations = 0;
       long products = 0;
       for (int i = 0; i < works.size(); i++) {
-        if (launches.get(i).name().startsWith("lora_matmul")) {
-          Launch launch = launches.get(i);
+        Launch launch = launches.get(i);
+        if (Works.isProduct(launch)) {
           // A tile's rows are padding at batch 1, and those of a block of attention may be fewer.
-          boolean small = launch.threads() < 256;
-          boolean attends = launch.name().endsWith("attention_decode");
-          double rows = attends ? 16 * launch.y() : small ? 16 * launch.y() : 128 * launch.y();
+          double rows = (double) Works.rows(launch) * launch.y();
           operations += works.get(i).tensor() / 2 / rows;
           products++;
         }
@@ -103,8 +101,8 @@ class GpuModelTest {
     List<Work> works = works(launches, Shape.base(8, 256, 64, 32), false);
     double operations = 0;
     for (int i = 0; i < works.size(); i++) {
-      if (launches.get(i).name().startsWith("lora_matmul")) {
-        Launch launch = launches.get(i);
+      Launch launch = launches.get(i);
+      if (Works.isProduct(launch)) {
         double columns = Works.columns(launch);
         operations += works.get(i).tensor() / 2 * columns / (columns + Works.ranks(launch));
       }
