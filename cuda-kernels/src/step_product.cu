@@ -417,7 +417,8 @@ cudaError_t run_tile(CudaContext& context, const Product& p) {
   };
   if constexpr (!kStaged) {
     using Tall = Block<4, 4, 1, kAdapted, false, After>;
-    if (p.rows > 32 && blocks(Tall::kRows, Tall::kColumns) >= processors) {
+    if (p.rows > 32 && blocks(Tall::kRows, Tall::kColumns) >= processors &&
+        fits(block_bytes<Tall>(p))) {
       return run<Tall>(context, p);
     }
   }
