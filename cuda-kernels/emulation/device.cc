@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <string>
+#include <vector>
 
 namespace precis {
 namespace emulation {
@@ -69,22 +71,78 @@ float sum_of_group(const float* a, const float* b, int n, float c) {
   return further && std::isfinite(nearest) ? std::nextafterf(nearest, 0.0f) : nearest;
 }
 
+thread_local int running_device = -1;
+thread_local const Device* running = nullptr;  // kept, because every sum of products asks
+
+const Device* device_named(const std::string& name) {
+  for (const Device& each : kDevices) {
+    if (name == each.name) return &each;
+  }
+  std::fprintf(stderr,
+               "PRECIS_EMULATION_DEVICE has '%s': set it to hopper, ampere or ada, or several with "
+               "commas between them, or unset it\n",
+               name.c_str());
+  std::abort();
+}
+
+std::vector<const Device*> read_devices() {
+  constexpr int kUsual = 2;
+  std::vector<const Device*> all;
+  const char* names = std::getenv("PRECIS_EMULATION_DEVICE");
+  std::string rest = names == nullptr ? kDevices[0].name : names;
+  for (;;) {
+    const size_t comma = rest.find(',');
+    all.push_back(device_named(rest.substr(0, comma)));
+    if (comma == std::string::npos) break;
+    rest.erase(0, comma + 1);
+  }
+  const char* number = std::getenv("PRECIS_EMULATION_DEVICES");
+  const int wanted = number == nullptr ? kUsual : std::atoi(number);
+  if (wanted < 1 || wanted > kMostDevices || all.size() > kMostDevices) {
+    std::fprintf(
+        stderr,
+        "PRECIS_EMULATION_DEVICES is '%s', with %zu names: set it to 1 to %d, or unset it\n",
+        number == nullptr ? "" : number, all.size(), kMostDevices);
+    std::abort();
+  }
+  while (all.size() < static_cast<size_t>(wanted)) all.push_back(all.back());
+  return all;
+}
+
+const std::vector<const Device*>& devices() {
+  static const std::vector<const Device*> all = read_devices();
+  return all;
+}
+
 }  // namespace
 
-const Device& device() {
-  static const Device& chosen = []() -> const Device& {
-    const char* wish = std::getenv("PRECIS_EMULATION_DEVICE");
-    if (wish == nullptr) return kDevices[0];
-    for (const Device& each : kDevices) {
-      if (std::strcmp(each.name, wish) == 0) return each;
-    }
-    std::fprintf(stderr,
-                 "PRECIS_EMULATION_DEVICE is '%s': set it to hopper, ampere or ada, or unset it\n",
-                 wish);
-    std::abort();
-  }();
-  return chosen;
+int device_count() { return static_cast<int>(devices().size()); }
+
+const Device& device(int index) { return *devices()[static_cast<size_t>(index)]; }
+
+int device_index() {
+  if (running_device >= 0) return running_device;
+  return current_devices().empty() ? 0 : current_devices().back();
 }
+
+const Device& device() { return running != nullptr ? *running : device(device_index()); }
+
+std::vector<int>& current_devices() {
+  static thread_local std::vector<int> current;
+  return current;
+}
+
+namespace {
+
+void run_on(int index) {
+  running_device = index;
+  running = index >= 0 ? &device(index) : nullptr;
+}
+
+}  // namespace
+
+RunningDevice::RunningDevice(int index) : before_(running_device) { run_on(index); }
+RunningDevice::~RunningDevice() { run_on(before_); }
 
 float tensor_core_sum(const float* a, const float* b, int n, float c) {
   const int terms = device().terms;

@@ -16,7 +16,10 @@
 // Shared memory is filled with NaN before every block. Asynchronous copies arrive only when a thread
 // waits for them; until then their destination holds NaN.
 //
-// device.h has the GPUs that are emulated: their shared memory and their tensor cores' arithmetic.
+// device.h has the GPUs that are emulated: their number, their shared memory and their tensor cores'
+// arithmetic. The memory of one can be touched only by work of its own streams, on which kernels are
+// launched only while it is current, and how much dynamic shared memory a kernel may ask for is set
+// for each: a context that mistakes one GPU for another fails.
 //
 // The environment variable PRECIS_EMULATION_LOG names a file that receives one line for each
 // operation of a stream, its fields separated by tabs: "kernel", its name, the three dimensions of
@@ -65,6 +68,8 @@ enum cudaError_t {
   cudaErrorInvalidConfiguration = 9,
   cudaErrorInsufficientDriver = 35,
   cudaErrorNoDevice = 100,
+  cudaErrorInvalidDevice = 101,
+  cudaErrorInvalidResourceHandle = 400,
   cudaErrorLaunchFailure = 719,
   cudaErrorStreamCaptureUnsupported = 900,
   cudaErrorStreamCaptureInvalidated = 901
@@ -138,8 +143,13 @@ cudaError_t run(const char* name, dim3 grid, dim3 block, size_t shared_bytes,
                 const std::function<void()>& thread);
 
 // Does the work now or, on a stream, when the stream is synchronized: reading a result or changing an
-// argument too early shows.
+// argument too early shows. The stream must be the current device's.
 cudaError_t submit(cudaStream_t stream, std::function<cudaError_t()> work);
+// Likewise, for a kernel that asks for so much dynamic shared memory: beyond 48 KiB only as far as
+// cudaFuncSetAttribute allowed it on the current device.
+cudaError_t submit_kernel(cudaStream_t stream, const void* kernel, size_t shared_bytes,
+                          std::function<cudaError_t()> work);
+cudaError_t set_shared_bytes(const void* kernel, int bytes);
 
 template <class T>
 T shuffle(const char* name, uint32_t mask, T value, int source, const Where& where) {
@@ -260,8 +270,9 @@ inline int __popc(uint32_t x) { return __builtin_popcount(x); }
 inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
 inline float __expf(float x) { return expf(x); }
 
-// Device memory is host memory that can be touched only while the stream's work runs: a host that
-// reads or writes it gets SIGSEGV, as it would with the memory of a GPU. These functions have the
+// Device memory is host memory that can be touched only while work of the same device's streams runs:
+// a host or a kernel of another device that reads or writes it gets SIGSEGV, as it would with the
+// memory of a GPU. (Copies on a stream likewise; CUDA's reach the memory of every GPU.) These functions have the
 // names and the calling convention of CUDA, so that a test that was compiled against them can be
 // linked with the real ones.
 enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2 };
@@ -275,7 +286,7 @@ cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t work, void* arg
 const char* cudaGetErrorString(cudaError_t error);
 }
 
-// The further functions of CUDA 13 that runtime/ uses. There is one GPU, number 0.
+// The further functions of CUDA 13 that runtime/ uses.
 #define CUDART_VERSION 13000
 constexpr unsigned cudaStreamNonBlocking = 1, cudaEventDisableTiming = 2, cudaHostAllocDefault = 0,
                    cudaHostAllocPortable = 1, cudaHostAllocMapped = 2;
@@ -289,6 +300,12 @@ cudaError_t cudaDriverGetVersion(int* version);
 cudaError_t cudaGetDeviceCount(int* count);
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device);
 cudaError_t cudaSetDevice(int device);
+cudaError_t cudaGetDevice(int* device);
+enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
+template <class T>
+cudaError_t cudaFuncSetAttribute(T* kernel, cudaFuncAttribute, int value) {
+  return precis::emulation::set_shared_bytes(reinterpret_cast<const void*>(kernel), value);
+}
 cudaError_t cudaMemGetInfo(size_t* left, size_t* total);
 cudaError_t cudaHostAlloc(void** memory, size_t bytes, unsigned flags);
 cudaError_t cudaFreeHost(void* memory);
@@ -300,8 +317,8 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
 cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes, cudaStream_t stream);
 cudaError_t cudaMemset2DAsync(void* memory, size_t pitch, int value, size_t width, size_t height,
                               cudaStream_t stream);
-// A capture records the stream's work. Until it ends, allocating, freeing and synchronizing fail and
-// invalidate it.
+// A capture records the stream's work. Until it ends, allocating, freeing and synchronizing fail in
+// the thread that began it, as synchronizing that stream does in every thread, and invalidate it.
 enum cudaStreamCaptureMode { cudaStreamCaptureModeThreadLocal };
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode);
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph);
@@ -314,5 +331,22 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags);
 cudaError_t cudaEventDestroy(cudaEvent_t event);
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
 cudaError_t cudaEventSynchronize(cudaEvent_t event);
+
+// The driver's stack of current contexts, one of each device and thread. A device that is used
+// without any becomes current.
+enum CUresult {
+  CUDA_SUCCESS = 0,
+  CUDA_ERROR_OUT_OF_MEMORY = 2,
+  CUDA_ERROR_INVALID_DEVICE = 101,
+  CUDA_ERROR_INVALID_CONTEXT = 201
+};
+using CUdevice = int;
+using CUcontext = struct CUctx_st*;
+CUresult cuDeviceGet(CUdevice* device, int index);
+CUresult cuDevicePrimaryCtxRetain(CUcontext* context, CUdevice device);
+CUresult cuDevicePrimaryCtxGetState(CUdevice device, unsigned* flags, int* active);
+CUresult cuCtxGetCurrent(CUcontext* context);
+CUresult cuCtxPushCurrent(CUcontext context);
+CUresult cuCtxPopCurrent(CUcontext* context);
 
 #endif  // PRECIS_EMULATION_H_

@@ -15,6 +15,7 @@
 #include "backend.h"
 #include "cublaslt.h"
 #include "cuda_check.h"
+#include "current_device.h"
 #include "device_memory.h"
 #include "held_ops.h"
 #include "kernels.h"
@@ -125,7 +126,7 @@ class CudaBackend final : public Backend {
            "GPU %d, %s, has compute capability %d.%d, but the kernels need 8.0 or more", index,
            properties_.name, properties_.major, properties_.minor);
     }
-    cuda_check(cudaSetDevice(index), "cudaSetDevice");
+    device_.open(index);
     cuda_check(cudaStreamCreateWithFlags(&context_.stream, cudaStreamNonBlocking), "a stream");
     context_.multiprocessors = properties_.multiProcessorCount;
     context_.block_shared_bytes = static_cast<int64_t>(properties_.sharedMemPerBlockOptin);
@@ -142,10 +143,11 @@ class CudaBackend final : public Backend {
       cublaslt_ = CublasLt::find(&cublaslt_error_);
       context_.cublaslt = cublaslt_.get();
     }
+    device_.leave();
   }
 
   ~CudaBackend() override {
-    cudaSetDevice(index_);
+    (void)device_.try_enter();  // until all other members are destroyed
     cudaStreamSynchronize(context_.stream);
     cudaFree(context_.scratch.memory);
     cudaFree(context_.problem);
@@ -153,9 +155,10 @@ class CudaBackend final : public Backend {
     cudaStreamDestroy(context_.stream);
   }
 
-  // The current device belongs to the thread, any thread may call, and other libraries in the
-  // process set it, too.
-  void enter() override { cuda_check(cudaSetDevice(index_), "cudaSetDevice"); }
+  // The current device belongs to the thread, any thread may call, and other contexts and other
+  // libraries in the process set it, too.
+  void enter() override { device_.enter(); }
+  void leave() noexcept override { device_.leave(); }
 
   void describe(precis_context_info* info) const override {
     release();
@@ -405,6 +408,7 @@ class CudaBackend final : public Backend {
   }
 
   const int index_;
+  CurrentDevice device_;  // before all members that have memory of the device
   int capability_ = 0;
   cudaDeviceProp properties_;
   CudaContext context_;

@@ -34,7 +34,9 @@ namespace precis {
 class HeldOps {
  public:
   HeldOps(CudaContext& context, const DeviceMemory& memory) : context_(context), memory_(memory) {}
-  ~HeldOps() { cudaFree(finished_tiles_); }
+  ~HeldOps() {
+    if (finished_tiles_ != nullptr) cudaFree(finished_tiles_);
+  }
   HeldOps(const HeldOps&) = delete;
 
   // Allocates device memory; must precede everything else.

@@ -22,30 +22,26 @@ namespace precis {
 // Counts what this thread gave to streams: kernels, fills and copies.
 inline thread_local int64_t launches = 0;
 
-#if defined(__CUDACC__)
 template <class... P, class... A>
-cudaError_t launch(const char*, void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes,
-                   cudaStream_t stream, A... arguments) {
+cudaError_t launch([[maybe_unused]] const char* name, void (*kernel)(P...), dim3 grid, dim3 block,
+                   size_t shared_bytes, cudaStream_t stream, A... arguments) {
   launches++;
   constexpr size_t kWithoutOptIn = size_t{48} << 10;
   if (shared_bytes > kWithoutOptIn) {
+    // Not once and for all: the attribute is one of the kernel on the current device.
     const cudaError_t error = cudaFuncSetAttribute(
         kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes));
     if (error != cudaSuccess) return error;
   }
+#if defined(__CUDACC__)
   kernel<<<grid, block, shared_bytes, stream>>>(arguments...);
   return cudaGetLastError();
-}
 #else
-template <class... P, class... A>
-cudaError_t launch(const char* name, void (*kernel)(P...), dim3 grid, dim3 block,
-                   size_t shared_bytes, cudaStream_t stream, A... arguments) {
-  launches++;
-  return emulation::submit(stream, [=] {
+  return emulation::submit_kernel(stream, reinterpret_cast<const void*>(kernel), shared_bytes, [=] {
     return emulation::run(name, grid, block, shared_bytes, [=] { kernel(arguments...); });
   });
-}
 #endif
+}
 
 #define PRECIS_RETURN_IF_ERROR(call)          \
   do {                                        \

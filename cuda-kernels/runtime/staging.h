@@ -17,12 +17,13 @@ class Staging {
 
   explicit Staging(const cudaStream_t& stream) : stream_(stream) {}
   Staging(const Staging&) = delete;
+  // Without memory it calls nothing: that would make a device current where none is.
   ~Staging() {
     for (Buffer& buffer : buffers_) {
-      cudaFreeHost(buffer.memory);
+      if (buffer.memory != nullptr) cudaFreeHost(buffer.memory);
       if (buffer.copied != nullptr) cudaEventDestroy(buffer.copied);
     }
-    cudaFree(target_.memory);
+    release();
   }
 
   // Copies to the device in the order of the stream; from may change when this returns.

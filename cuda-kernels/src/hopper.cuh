@@ -13,7 +13,7 @@
 #include "device.h"
 
 #if defined(__CUDACC__)
-#include <cuda.h>  // for types alone: nothing is linked
+#include "driver_function.h"
 #else
 #include "hopper.h"
 #endif
@@ -126,20 +126,8 @@ static inline bool describe_tiles(CUtensorMap* map, const void* data, int64_t ro
     return false;
   }
 #if defined(__CUDACC__)
-  // The driver's function is looked up, because nothing links with the driver.
-  static const auto encode = [] {
-    void* found = nullptr;
-    cudaDriverEntryPointQueryResult result = cudaDriverEntryPointSymbolNotFound;
-#if CUDART_VERSION >= 12050
-    const cudaError_t error = cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &found,
-                                                               12000, cudaEnableDefault, &result);
-#else
-    const cudaError_t error =
-        cudaGetDriverEntryPoint("cuTensorMapEncodeTiled", &found, cudaEnableDefault, &result);
-#endif
-    if (error != cudaSuccess || result != cudaDriverEntryPointSuccess) found = nullptr;
-    return reinterpret_cast<decltype(&cuTensorMapEncodeTiled)>(found);
-  }();
+  static const auto encode =
+      driver_function<decltype(&cuTensorMapEncodeTiled)>("cuTensorMapEncodeTiled", 12000);
   if (encode == nullptr) return false;
   const cuuint64_t dims[] = {static_cast<cuuint64_t>(columns), static_cast<cuuint64_t>(rows)};
   const cuuint64_t strides[] = {static_cast<cuuint64_t>(2 * stride)};

@@ -87,6 +87,8 @@ typedef struct precis_tensor {
 
 /* ------------------------------------------------------------------ contexts */
 
+/* Contexts on several GPUs may be used in one process, and by one thread in turns: every call leaves
+ * the thread's current CUDA device as it was. */
 typedef struct precis_context_args {
   int32_t device;       /* precis_device */
   int32_t device_index; /* which GPU; 0 on the CPU */

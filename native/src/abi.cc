@@ -30,6 +30,17 @@ class Entry {
   bool entered_;
 };
 
+// Has the device entered as long as it exists.
+class Inside {
+ public:
+  explicit Inside(Backend& backend) : backend_(backend) { backend.enter(); }
+  Inside(const Inside&) = delete;
+  ~Inside() { backend_.leave(); }
+
+ private:
+  Backend& backend_;
+};
+
 // An operation that fails during capture invalidates the capture.
 void invalidate_capture(precis_context* context) {
   if (context->backend->recording() && context->capture_error.empty())
@@ -46,7 +57,7 @@ precis_status run(precis_context* context, const void* args, Body&& body) noexce
   try {
     try {
       PRECIS_CHECK(args != nullptr, "args is NULL");
-      context->backend->enter();
+      const Inside inside(*context->backend);
       body(*context->backend);
       return PRECIS_OK;
     } catch (const Error& e) {

@@ -37,6 +37,8 @@ class Backend {
 
   // Called before anything else whenever a thread enters.
   virtual void enter() {}
+  // Called after everything else, in the same thread, unless enter has thrown.
+  virtual void leave() noexcept {}
   // Fills in the members that belong to the device.
   virtual void describe(precis_context_info* info) const = 0;
   virtual void synchronize() = 0;

@@ -13,6 +13,7 @@
 #ifndef PRECIS_TESTS_TEST_H_
 #define PRECIS_TESTS_TEST_H_
 
+#include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -27,18 +28,19 @@
 
 namespace precis {
 
-inline int& test_failures() {
-  static int failures = 0;
+// Counted by every thread of a test.
+inline std::atomic<int>& test_failures() {
+  static std::atomic<int> failures = 0;
   return failures;
 }
-inline int& test_checks() {
-  static int checks = 0;
+inline std::atomic<int>& test_checks() {
+  static std::atomic<int> checks = 0;
   return checks;
 }
 
 // Prints the counts and returns the exit status of main: 0 if nothing failed.
 inline int test_result() {
-  std::printf("%d checks, %d failed\n", test_checks(), test_failures());
+  std::printf("%d checks, %d failed\n", test_checks().load(), test_failures().load());
   if (test_checks() == 0) return 1;
   return test_failures() == 0 ? 0 : 1;
 }

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <functional>
+#include <thread>
 
 #include "hopper.cuh"
 #include "test.h"
@@ -381,6 +382,120 @@ void device_memory() {
   EXPECT(cudaStreamDestroy(stream) == cudaSuccess);
 }
 
+// Memory, streams, events and the attributes of kernels belong to one device.
+void several_devices() {
+  constexpr int kCount = 64;
+  int devices = 0;
+  EXPECT(cudaGetDeviceCount(&devices) == cudaSuccess && devices >= 2, "%d devices", devices);
+  EXPECT(cudaSetDevice(devices) == cudaErrorInvalidDevice);
+  EXPECT(cudaSetDevice(-1) == cudaErrorInvalidDevice);
+  float* x[2] = {};
+  cudaStream_t stream[2] = {};
+  cudaEvent_t event[2] = {};
+  size_t left[2] = {}, total = 0;
+  for (int d : {0, 1}) {
+    EXPECT(cudaSetDevice(d) == cudaSuccess);
+    EXPECT(cudaStreamCreateWithFlags(&stream[d], cudaStreamNonBlocking) == cudaSuccess);
+    EXPECT(cudaEventCreateWithFlags(&event[d], cudaEventDisableTiming) == cudaSuccess);
+    EXPECT(cudaMalloc(reinterpret_cast<void**>(&x[d]), kCount * sizeof(float)) == cudaSuccess);
+  }
+  auto run = [&](int of, float* memory) {
+    return launch("doubling", doubling_kernel, 1, kCount, 0, stream[of], memory, kCount);
+  };
+  // Device 1 is current.
+  EXPECT(run(0, x[0]) == cudaErrorInvalidResourceHandle);
+  EXPECT(cudaMemsetAsync(x[0], 0, 4, stream[0]) == cudaErrorInvalidResourceHandle);
+  EXPECT(cudaEventRecord(event[0], stream[1]) == cudaErrorInvalidResourceHandle);
+  EXPECT(cudaEventRecord(event[0], stream[0]) == cudaSuccess);
+  const std::vector<float> values(kCount, 3);
+  std::vector<float> got(kCount);
+  for (int d : {0, 1}) {
+    EXPECT(cudaMemcpyAsync(x[d], values.data(), kCount * 4, cudaMemcpyHostToDevice, stream[d]) ==
+           cudaSuccess);
+  }
+  EXPECT(run(1, x[1]) == cudaSuccess);
+  EXPECT(cudaStreamSynchronize(stream[0]) == cudaSuccess);
+  EXPECT(cudaDeviceSynchronize() == cudaSuccess, "%s", emulation_error());
+  EXPECT(dies([&] {
+           (void)run(1, x[0]);
+           (void)cudaStreamSynchronize(stream[1]);
+         }),
+         "a kernel of device 1 wrote memory of device 0");
+  EXPECT(
+      dies([&] { (void)launch("doubling", doubling_kernel, 1, kCount, 0, nullptr, x[0], kCount); }),
+      "a kernel of device 1 wrote memory of device 0");
+  for (int d : {0, 1}) {
+    EXPECT(cudaMemcpy(got.data(), x[d], kCount * 4, cudaMemcpyDeviceToHost) == cudaSuccess);
+    EXPECT(got == std::vector<float>(kCount, d == 0 ? 3.0f : 6.0f));
+  }
+
+  // A graph belongs to the device of the stream that was captured.
+  cudaGraph_t graph = nullptr;
+  cudaGraphExec_t executable = nullptr;
+  EXPECT(cudaStreamBeginCapture(stream[1], cudaStreamCaptureModeThreadLocal) == cudaSuccess);
+  EXPECT(run(1, x[1]) == cudaSuccess);
+  // Another thread may allocate, free and synchronize its own stream meanwhile.
+  std::thread([&] {
+    void* more = nullptr;
+    EXPECT(cudaMalloc(&more, 64) == cudaSuccess && cudaFree(more) == cudaSuccess);
+    EXPECT(cudaStreamSynchronize(stream[0]) == cudaSuccess);
+  }).join();
+  EXPECT(cudaStreamEndCapture(stream[1], &graph) == cudaSuccess);
+  EXPECT(cudaGraphInstantiate(&executable, graph, 0) == cudaSuccess);
+  EXPECT(cudaGraphLaunch(executable, stream[1]) == cudaSuccess);
+  EXPECT(cudaStreamSynchronize(stream[1]) == cudaSuccess, "%s", emulation_error());
+  EXPECT(cudaSetDevice(0) == cudaSuccess);
+  EXPECT(cudaGraphLaunch(executable, stream[0]) == cudaErrorInvalidResourceHandle);
+  EXPECT(cudaGraphExecDestroy(executable) == cudaSuccess && cudaGraphDestroy(graph) == cudaSuccess);
+  EXPECT(cudaMemcpy(got.data(), x[1], kCount * 4, cudaMemcpyDeviceToHost) == cudaSuccess);
+  EXPECT(got == std::vector<float>(kCount, 12));
+  // Its capture ends where another thread synchronizes the stream itself.
+  EXPECT(cudaStreamBeginCapture(stream[0], cudaStreamCaptureModeThreadLocal) == cudaSuccess);
+  std::thread([&] {
+    EXPECT(cudaStreamSynchronize(stream[0]) == cudaErrorStreamCaptureUnsupported);
+  }).join();
+  EXPECT(cudaStreamEndCapture(stream[0], &graph) == cudaErrorStreamCaptureInvalidated);
+
+  // Device 0 is current, and what a kernel may ask for there says nothing about device 1.
+  auto large = [&](int of) {
+    return emulation::submit_kernel(stream[of], reinterpret_cast<const void*>(doubling_kernel),
+                                    64 << 10, [] { return cudaSuccess; });
+  };
+  EXPECT(large(0) == cudaErrorInvalidValue);
+  EXPECT(cudaFuncSetAttribute(doubling_kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                              1 << 20) == cudaErrorInvalidValue);
+  EXPECT(cudaFuncSetAttribute(doubling_kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                              64 << 10) == cudaSuccess);
+  EXPECT(large(0) == cudaSuccess);
+  EXPECT(cudaSetDevice(1) == cudaSuccess);
+  EXPECT(large(1) == cudaErrorInvalidValue);
+
+  EXPECT(cudaMemGetInfo(&left[0], &total) == cudaSuccess);
+  for (int d : {0, 1}) {
+    EXPECT(cudaFree(x[d]) == cudaSuccess && cudaStreamDestroy(stream[d]) == cudaSuccess &&
+           cudaEventDestroy(event[d]) == cudaSuccess);
+  }
+  EXPECT(cudaMemGetInfo(&left[1], &total) == cudaSuccess && left[1] == left[0] + 4096);
+  EXPECT(cudaSetDevice(0) == cudaSuccess);
+
+  // A thread has no context until it uses a device; contexts are pushed and popped.
+  std::thread([] {
+    CUcontext current = nullptr, of_1 = nullptr;
+    int device = 7;
+    EXPECT(cuCtxGetCurrent(&current) == CUDA_SUCCESS && current == nullptr);
+    EXPECT(cuDevicePrimaryCtxRetain(&of_1, 1) == CUDA_SUCCESS);
+    EXPECT(cuCtxPushCurrent(of_1) == CUDA_SUCCESS);
+    EXPECT(cudaGetDevice(&device) == cudaSuccess && device == 1);
+    EXPECT(cuCtxPopCurrent(&current) == CUDA_SUCCESS && current == of_1);
+    EXPECT(cuCtxPopCurrent(&current) == CUDA_ERROR_INVALID_CONTEXT);
+    EXPECT(cudaGetDevice(&device) == cudaSuccess && device == 0);
+    EXPECT(cuCtxGetCurrent(&current) == CUDA_SUCCESS && current == nullptr);
+    void* memory = nullptr;
+    EXPECT(cudaMalloc(&memory, 8) == cudaSuccess && cudaFree(memory) == cudaSuccess);
+    EXPECT(cuCtxGetCurrent(&current) == CUDA_SUCCESS && current != nullptr && current != of_1);
+  }).join();
+}
+
 void right_results() {
   Random random(5);
   alignas(16) static float from[kThreads * 4];
@@ -420,6 +535,7 @@ int main() {
   undefined_behavior();
   hopper();
   device_memory();
+  several_devices();
   right_results();
   return test_result();
 }
