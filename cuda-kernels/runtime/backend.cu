@@ -340,12 +340,6 @@ class CudaBackend final : public Backend {
   void check(const precis_attention_decode_args& a) {
     require_heads("attention_decode", a.q, a.heads, kMaxHeadDim);
   }
-  void check(const precis_lora_matmul_args& a) {
-    if (a.a.outputs > kMaxLoraRanks) {
-      fail(PRECIS_UNSUPPORTED, "lora_matmul: a has %lld ranks together, but a GPU takes %lld",
-           static_cast<long long>(a.a.outputs), static_cast<long long>(kMaxLoraRanks));
-    }
-  }
 
   // Returns the launcher's arguments.
   template <class Args>

@@ -34,8 +34,8 @@ static inline CudaPackedLayout cuda_packed_layout(int64_t outputs, int64_t input
   return p;
 }
 
-// The most ranks, over all segments, that lora_matmul takes with bfloat16 weights.
-constexpr int64_t kMaxLoraRanks = PRECIS_MAX_LORA_RANKS_CUDA;
+// The most ranks, over all segments, that one kernel of lora_matmul takes with bfloat16 weights.
+constexpr int64_t kMaxLoraRanks = 128;
 // The widest attention head.
 constexpr int kMaxHeadDim = 256;
 // The widest head of attention over whole sequences, or of its gradients, whose tiles fit into so

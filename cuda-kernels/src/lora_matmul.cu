@@ -3,6 +3,15 @@
 // One fused kernel reads x once and writes y once. This file chooses which: lora_matmul_wgmma.cu on
 // Hopper, lora_matmul_mma.cu on every GPU since sm_80, lora_matmul_float.cu for float32 weights, and
 // step_product.cu for the rows of a decoding step.
+//
+// The bfloat16 kernels take kMaxLoraRanks ranks. Adapters that have more are computed in chunks of so
+// many. The low-rank terms of all chunks but the first go into a float32 matrix before the product,
+// which the product of x W' and the first chunk is then added to. In that order because y may be
+// bfloat16, and is rounded once as on the CPU; and because what follows y (a residual sum, an
+// activation's gradient) needs all of it and stays in the last kernel's epilogue. A chunk of the
+// former costs two launches: t = z A' is a product of its own, and the kernel for a t that is given
+// adds its term without any steps along K. Every sum runs in an order that does not depend on the
+// number of rows.
 #include "lora_matmul.cuh"
 #include "ops/lora_matmul.h"
 
@@ -35,12 +44,116 @@ void add_to(Product& p, const precis_tensor& base) {
   p.pairs = p.pairs && p.base_stride % 2 == 0 && reinterpret_cast<uintptr_t>(base.data) % 8 == 0;
 }
 
+namespace {
+
+// Returns the product with the adapters' ranks [begin, begin + count) alone.
+Product chunk_of(const Product& p, int begin, int count) {
+  Product c = p;
+  c.ranks = count;
+  c.a = static_cast<const Bf16*>(p.a) + begin * p.a_stride;
+  c.a_rows = p.a_rows - begin;
+  c.b = static_cast<const Bf16*>(p.b) + begin;
+  c.b_columns = p.b_columns - begin;
+  if (p.down != nullptr) c.down = p.down + begin;
+  c.segment_count = 0;
+  for (int i = 0; i < p.segment_count; i++) {
+    precis_lora_segment s = p.segments[i];
+    s.rank_begin = s.rank_begin < begin ? 0 : s.rank_begin - begin;
+    s.rank_end = min(s.rank_end - begin, int64_t{count});
+    if (s.rank_begin < s.rank_end) c.segments[c.segment_count++] = s;
+  }
+  return c;
+}
+
+// Returns t = z A', float32, as a product without adapters.
+Product down_product(const Product& p, float* t) {
+  Product d = {};
+  d.x = p.separate_z ? p.z : p.x;
+  d.y = {t, p.ranks, false};
+  d.w = p.a;
+  d.w_stride = p.a_stride;
+  d.w_rows = p.a_rows;
+  d.rows = p.rows;
+  d.outputs = p.ranks;
+  d.inputs = p.inputs;
+  d.alpha = 1;
+  d.base = t;
+  d.base_stride = p.ranks;
+  d.pairs = p.ranks % 2 == 0;
+  return d;
+}
+
+// Returns the low-rank term alone, which is added to sum or, if it is the first, to what the product is
+// added to.
+Product low_rank_product(const Product& p, const AnyMatrix& sum, bool first) {
+  Product low = p;
+  low.inputs = 0;  // nothing of x W'
+  low.separate_z = false;
+  low.y = sum;
+  low.residual = {};
+  low.activation_backward = {};
+  if (!first) {
+    low.accumulate = true;
+    low.base = static_cast<const float*>(sum.data);
+    low.base_stride = sum.stride;
+  }
+  const bool aligned = reinterpret_cast<uintptr_t>(low.y.data) % 8 == 0 &&
+                       reinterpret_cast<uintptr_t>(low.base) % 8 == 0;
+  low.pairs = aligned && low.y.stride % 2 == 0 && low.base_stride % 2 == 0;
+  return low;
+}
+
+// A product whose adapters have more ranks than a kernel takes.
+cudaError_t run_chunks(CudaContext& context, const Product& all, int32_t dtype) {
+  constexpr int kMost = static_cast<int>(kMaxLoraRanks);
+  const bool drops_x = all.dropout.of == PRECIS_LORA_DROPOUT_X;
+  // The terms are added up in y if that is float32. The rows of a scratch matrix begin at even
+  // elements.
+  const int64_t stride = (all.outputs + 1) / 2 * 2;
+  const int64_t sums = all.y.bf16 ? all.rows * stride : 0;
+  void* memory = nullptr;
+  PRECIS_RETURN_IF_ERROR(context.scratch.reserve(
+      static_cast<size_t>(sums + all.rows * kMost) * sizeof(float), &memory));
+  float* const t = static_cast<float*>(memory) + sums;
+  const AnyMatrix sum = all.y.bf16 ? AnyMatrix{memory, stride, false} : all.y;
+  Product p = all;
+  // Computes t of a chunk.
+  auto go_down = [&](const Product& chunk) {
+    if (!drops_x) return run_product(context, down_product(chunk, t), dtype);
+    const cudaError_t error = lora_down(context, chunk, t);
+    p.norm = {};  // the first has written the normalized rows to x
+    return error;
+  };
+  for (int begin = kMost; begin < p.ranks; begin += kMost) {
+    Product chunk = chunk_of(p, begin, min(kMost, p.ranks - begin));
+    PRECIS_RETURN_IF_ERROR(go_down(chunk));
+    chunk.t = t;
+    chunk.norm = {};
+    PRECIS_RETURN_IF_ERROR(lora_matmul_mma(context, low_rank_product(chunk, sum, begin == kMost)));
+  }
+  Product last = chunk_of(p, 0, kMost);
+  if (drops_x) {
+    PRECIS_RETURN_IF_ERROR(go_down(last));
+    last.t = t;
+    last.norm = {};
+  }
+  last.accumulate = true;
+  last.base = static_cast<const float*>(sum.data);
+  last.base_stride = sum.stride;
+  // A pair of bfloat16 results is stored without adding anything.
+  last.pairs = last.pairs && !last.y.bf16;
+  return run_product(context, last, dtype);
+}
+
+}  // namespace
+
 cudaError_t run_product(CudaContext& context, const Product& p, int32_t dtype) {
   if (p.rows == 0) return cudaSuccess;
   constexpr int64_t kMinTileRows = 64;  // for more than kFewRows
   if (ceil_div(p.rows, kMinTileRows) > kMaxGridY) return cudaErrorInvalidValue;
   if (dtype == PRECIS_FLOAT32) return lora_matmul_float(context, p);
-  if (dtype != PRECIS_BFLOAT16 || p.ranks > kMaxLoraRanks) return cudaErrorInvalidValue;
+  if (dtype != PRECIS_BFLOAT16) return cudaErrorInvalidValue;
+  if (p.ranks > kMaxLoraRanks) return run_chunks(context, p, dtype);
   if (is_step_product(context, p, dtype)) return step_product(context, p);
   if (p.dropout.of == PRECIS_LORA_DROPOUT_X && p.t == nullptr) {
     void* t = nullptr;
@@ -83,6 +196,7 @@ Product lora_product(const precis_lora_matmul_args& l) {
   p.a_rows = a.rows;
   p.b = l.b.data;
   p.b_stride = b.stride;
+  p.b_columns = b.stride;
   p.ranks = static_cast<int>(l.a.outputs);
   p.segment_count = l.segment_count;
   for (int i = 0; i < l.segment_count; i++) p.segments[i] = l.segments[i];

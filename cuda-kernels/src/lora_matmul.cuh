@@ -62,6 +62,7 @@ struct Product {
   const void* b;
   int64_t w_stride, a_stride, b_stride;  // in elements
   int64_t w_rows, a_rows;                // padding included
+  int64_t b_columns;                     // of a row of B, padding included
   int64_t rows, outputs, inputs;
   int ranks;
   int segment_count;
@@ -195,7 +196,7 @@ __device__ __forceinline__ void load_up(const Product& p, const precis_lora_segm
   for (int e = thread(); e < kColumns * kPerRow; e += static_cast<int>(blockDim.x)) {
     const int row = e / kPerRow, column = e % kPerRow * kEight;
     const int64_t n = n0 + row;
-    const bool wanted = n >= s.output_begin && n < s.output_end && column < p.b_stride;
+    const bool wanted = n >= s.output_begin && n < s.output_end && column < p.b_columns;
     float v[kEight];
     load8(static_cast<const Bf16*>(p.b) + (wanted ? n * p.b_stride + column : 0),
           wanted ? kEight : 0, v);
@@ -313,7 +314,8 @@ Product plain_product(const precis_tensor& x, const precis_packed_matrix& w, con
 Product lora_product(const precis_lora_matmul_args& l);
 // Has the product added to the rows of another matrix than y.
 void add_to(Product& p, const precis_tensor& base);
-// Runs the kernel that suits the weights' type and the GPU.
+// Runs the kernel that suits the weights' type and the GPU, or several where adapters have more ranks
+// than one takes.
 cudaError_t run_product(CudaContext& context, const Product& p, int32_t dtype);
 
 cudaError_t lora_matmul_float(CudaContext& context, const Product& p);

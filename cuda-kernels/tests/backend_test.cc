@@ -391,10 +391,14 @@ class HeldOps {
         names_(c, PRECIS_INT32, m, 2, false),
         in_(c, PRECIS_FLOAT32, 2 * kInner * width, 1, false),
         a_(c, PRECIS_FLOAT32, kRanks * width, 1, false),
-        b_(c, PRECIS_FLOAT32, 2 * kInner * kRanks, 1, false) {
+        b_(c, PRECIS_FLOAT32, 2 * kInner * kRanks, 1, false),
+        many_a_(c, PRECIS_FLOAT32, kManyRanks * width, 1, false),
+        many_b_(c, PRECIS_FLOAT32, 2 * kInner * kManyRanks, 1, false) {
     pack(in_, 2 * kInner, width, random, &w_in_);
     pack(a_, kRanks, width, random, &w_a_);
     pack(b_, 2 * kInner, kRanks, random, &w_b_);
+    pack(many_a_, kManyRanks, width, random, &w_many_a_);
+    pack(many_b_, 2 * kInner, kManyRanks, random, &w_many_b_);
     stream_.set(normal(m * width, random));
     weight_.set(normal(width, random));
     base_.set(normal(m * kInner, random));
@@ -474,6 +478,24 @@ class HeldOps {
     args.step = step;
     EXPECT_OK(c_, precis_lora_matmul(c_, &args));
   }
+  // Adapters of more ranks than a kernel takes at once.
+  void product_of_many_ranks(const precis_tensor& y, float dropout = 0) const {
+    precis_lora_matmul_args args = {};
+    args.x = normed_;
+    args.w = w_in_;
+    args.a = w_many_a_;
+    args.b = w_many_b_;
+    args.y = y;
+    args.w.outputs = args.b.outputs = y.dims[1];
+    args.alpha = 1;
+    args.segment_count = 1;
+    args.segments[0] = {8, y.dims[1] - 8, 0, kManyRanks, 0.5f, 0};
+    args.dropout_of = dropout > 0 ? PRECIS_LORA_DROPOUT_X : PRECIS_LORA_DROPOUT_NONE;
+    args.dropout = dropout;
+    args.dropout_rows = dropout_rows();
+    args.seed = 5;
+    EXPECT_OK(c_, precis_lora_matmul(c_, &args));
+  }
   void activation(bool gated, const precis_tensor& y) const {
     const precis_activation_args args = {wide_, y, gated ? PRECIS_GELU_TANH : PRECIS_RELU, gated};
     EXPECT_OK(c_, precis_activation(c_, &args));
@@ -529,7 +551,7 @@ class HeldOps {
 
   int32_t step = 0;  // of the products
 
-  static constexpr int64_t kHeads = 3, kInner = 72, kKeys = 90, kRanks = 5;
+  static constexpr int64_t kHeads = 3, kInner = 72, kKeys = 90, kRanks = 5, kManyRanks = 140;
 
  private:
   static std::vector<float> normal(int64_t count, Random& random) {
@@ -595,9 +617,9 @@ class HeldOps {
   int64_t m_;
   Piece stream_, weight_, gradient_, normed_, sum_, base_, values_, wide_, narrow_, query_, mixed_,
       cache_, starts_, lengths_, names_;
-  Piece in_, a_, b_;
+  Piece in_, a_, b_, many_a_, many_b_;
   std::vector<std::unique_ptr<Piece>> packed_;
-  precis_packed_matrix w_in_, w_a_, w_b_;
+  precis_packed_matrix w_in_, w_a_, w_b_, w_many_a_, w_many_b_;
   std::vector<float> saved_;
 };
 
@@ -724,6 +746,29 @@ void test_held_ops(precis_context* c, int64_t m, int64_t width, bool wgmma, Rand
     ops.copy_base();
     next();
     ops.dropout(ops.query(), ops.sum(), true);
+    next();
+  });
+  // Two kernels for the ranks beyond the first 128, and the product.
+  for (float dropout : {0.0f, 0.25f}) {
+    ops.check("many ranks", 4, [&](auto next) {
+      ops.norm();
+      next();
+      ops.product_of_many_ranks(ops.wide(), dropout);
+      next();
+    });
+  }
+  ops.check("residual stream of many ranks", 3, [&](auto next) {
+    ops.product_of_many_ranks(ops.query());
+    next();
+    ops.copy_base();
+    next();
+    ops.dropout(ops.query(), ops.sum(), true);
+    next();
+  });
+  ops.check("gradient of an activation of many ranks", 3, [&](auto next) {
+    ops.product_of_many_ranks(ops.query());
+    next();
+    ops.activation_backward();
     next();
   });
   ops.check("product between a copy and its dropout", 2, [&](auto next) {

@@ -136,6 +136,63 @@ void dropouts(TestDevice& device, int32_t dtype, int32_t x_type, int64_t m, int6
   }
 }
 
+// y in bfloat16 is y in float32, rounded: whatever the number of kernels, it is rounded once.
+void rounded_once(TestDevice& device, const Shape& s, Random& random) {
+  Layer layer(device, random, s.n, s.k, s.ranks, PRECIS_BFLOAT16);
+  GuardedTensor x(PRECIS_BFLOAT16, {s.m, s.k}), whole(PRECIS_FLOAT32, {s.m, s.n}, 1);
+  GuardedTensor rounded(PRECIS_BFLOAT16, {s.m, s.n}, 2), want(PRECIS_BFLOAT16, {s.m, s.n});
+  x.fill_normal(random);
+  OnDevice x_(x), whole_(whole), rounded_(rounded);
+  EXPECT_RUN(device, lora_matmul_cuda(device.context(), layer.args(x_, whole_, s.segments)));
+  EXPECT_RUN(device, lora_matmul_cuda(device.context(), layer.args(x_, rounded_, s.segments)));
+  whole_.download();
+  rounded_.download();
+  copy_elements(whole, want);
+  expect_close(rounded, want, 0, 0, device.name());
+}
+
+// Rows with adapters of their own, of more ranks than a kernel takes, between rows with those of all.
+void rows_of_their_own(TestDevice& device, Random& random) {
+  const int64_t m = 50, n = 70, k = 40, ranks = 140, own_ranks = 256;
+  Layer layer(device, random, n, k, ranks, PRECIS_BFLOAT16);
+  Layer own(device, random, n, k, own_ranks, PRECIS_BFLOAT16);
+  GuardedTensor x(PRECIS_BFLOAT16, {m, k}), y(PRECIS_BFLOAT16, {m, n}),
+      down(PRECIS_FLOAT32, {m, ranks});
+  GuardedTensor want(PRECIS_BFLOAT16, {m, n}), want_down(PRECIS_FLOAT32, {m, ranks});
+  x.fill_normal(random);
+  OnDevice x_(x), y_(y), down_(down);
+  const std::vector<precis_lora_segment> segments = {{0, n, 0, ranks, 0.5f, 0}};
+  const std::vector<precis_lora_segment> own_segments = {{10, n, 0, own_ranks, 0.25f, 0}};
+  const precis_lora_matmul_args with_own = own.args(x_, y_, own_segments);
+  precis_lora_rows rows = {};
+  rows.row_begin = 5;
+  rows.row_end = 44;
+  rows.a = with_own.a;
+  rows.b = with_own.b;
+  rows.segment_count = 1;
+  rows.segments[0] = own_segments[0];
+  precis_lora_matmul_args args = layer.args(x_, y_, segments);
+  args.down = down_;
+  args.row_adapters = &rows;
+  args.row_adapter_count = 1;
+  EXPECT_RUN(device, lora_matmul_cuda(device.context(), args));
+  y_.download();
+  down_.download();
+  args.row_adapters = nullptr;
+  args.row_adapter_count = 0;
+  layer.reference(args, x, want, want_down);
+  precis_lora_matmul_args of_own = with_own;
+  of_own.x = some_rows(x, rows.row_begin, rows.row_end - rows.row_begin);
+  of_own.y = some_rows(want, rows.row_begin, rows.row_end - rows.row_begin);
+  lora_matmul_ref(of_own, layer.w.args(), own.a.args(), own.b.args());
+  for (int64_t r = rows.row_begin; r < rows.row_end; r++) {
+    for (int64_t i = 0; i < ranks; i++) store_element(want_down, r, i, 0);
+  }
+  expect_close(y, want, rounding(PRECIS_BFLOAT16), tolerance(k, own_ranks, PRECIS_BFLOAT16),
+               device.name());
+  expect_close(down, want_down, 2e-6, 2 * sum_error(k), device.name());
+}
+
 // An adapter with NaN does not change a bit of the other adapters' outputs.
 void isolation(TestDevice& device, int32_t dtype, Random& random) {
   const int64_t m = 5, n = 90, k = 40, ranks = 12;
@@ -170,8 +227,8 @@ void isolation(TestDevice& device, int32_t dtype, Random& random) {
 }
 
 // A row is bitwise identical to the same row alone, whichever tile that uses.
-void alone(TestDevice& device, int32_t dtype, int32_t x_type, Random& random) {
-  const int64_t m = 130, n = 200, k = 104, ranks = 16;
+void alone(TestDevice& device, int32_t dtype, int32_t x_type, int64_t ranks, Random& random) {
+  const int64_t m = 130, n = 200, k = 104;
   Layer layer(device, random, n, k, ranks, dtype, 1);
   GuardedTensor x(x_type, {m, k}), y(PRECIS_FLOAT32, {m, n}), one(PRECIS_FLOAT32, {1, n});
   x.fill_normal(random);
@@ -298,6 +355,18 @@ int main() {
       {41, 300, 264, {}, 1},
       {20, 17, 1100, {}, 1},
   };
+  // More ranks than a kernel takes at once: of one adapter, and of several, some of which lie in more
+  // than one chunk, share ranks or have none in the first.
+  const std::vector<Shape> wide = {
+      {3, 70, 40, {{0, 70, 0, 129, 0.5f, 0}}, 129},
+      {40, 136, 72, {{0, 60, 0, 70, 0.5f, 0}, {60, 100, 70, 160, 1, 0}}, 160},
+      {130, 65, 33, {{0, 65, 100, 256, 0.25f, 0}}, 256},
+      {17,
+       150,
+       64,
+       {{0, 80, 0, 140, 0.25f, 0}, {70, 150, 130, 140, 0.25f, 0}, {20, 150, 260, 300, 0.5f, 0}},
+       300},
+  };
   bool same_bits = true;
   const std::vector<Wgmma> modes = wgmma_modes(device, &same_bits);
   while (device.next_order(3)) {
@@ -318,7 +387,16 @@ int main() {
           steps(device, s, PRECIS_FLOAT32, PRECIS_BFLOAT16, random);
         }
       }
+      for (const Shape& s : wide) {
+        same_as_reference(device, s, PRECIS_BFLOAT16, PRECIS_FLOAT32, PRECIS_FLOAT32, true, true,
+                          random);
+        same_as_reference(device, s, PRECIS_BFLOAT16, PRECIS_BFLOAT16, PRECIS_BFLOAT16, false,
+                          false, random);
+        rounded_once(device, s, random);
+      }
       for (int32_t x_type : {PRECIS_FLOAT32, PRECIS_BFLOAT16}) {
+        dropouts(device, PRECIS_BFLOAT16, x_type, 35, 72, 64, 160, random);
+        dropouts(device, PRECIS_BFLOAT16, x_type, 3, 90, 72, 300, random);
         dropouts(device, PRECIS_BFLOAT16, x_type, 130, 192, 128, 16, random);
         dropouts(device, PRECIS_BFLOAT16, x_type, 35, 90, 72, 40, random);
         dropouts(device, PRECIS_BFLOAT16, x_type, 3, 72, 200, 24, random);
@@ -326,9 +404,11 @@ int main() {
       }
       for (int32_t dtype : {PRECIS_FLOAT32, PRECIS_BFLOAT16}) {
         isolation(device, dtype, random);
-        alone(device, dtype, PRECIS_FLOAT32, random);
-        alone(device, dtype, PRECIS_BFLOAT16, random);
+        alone(device, dtype, PRECIS_FLOAT32, 16, random);
+        alone(device, dtype, PRECIS_BFLOAT16, 16, random);
       }
+      alone(device, PRECIS_BFLOAT16, PRECIS_BFLOAT16, 200, random);
+      rows_of_their_own(device, random);
       if (wgmma == Wgmma::kAlways && !same_bits) continue;
       for (int64_t ranks : {16, 32, 40}) {
         copy_paths(device, 20, ranks, ranks != 32, PRECIS_FLOAT32, random);

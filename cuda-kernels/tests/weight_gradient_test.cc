@@ -80,7 +80,7 @@ int main() {
   if (!device.open()) return device.skip();
   const struct {
     int64_t m, n, k;
-  } shapes[] = {{0, 3, 5}, {1, 1, 1}, {33, 16, 72}, {70, 130, 65}, {1100, 8, 40}};
+  } shapes[] = {{0, 3, 5}, {1, 1, 1}, {33, 16, 72}, {70, 130, 65}, {1100, 8, 40}, {20, 40, 300}};
   while (device.next_order(3)) {
     Random random(31);
     for (const auto& s : shapes) {

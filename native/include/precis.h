@@ -72,9 +72,6 @@ typedef struct precis_context precis_context;
 #define PRECIS_MAX_STACKED_WEIGHTS 4
 /* The largest number of segments of one precis_lora_matmul. */
 #define PRECIS_MAX_LORA_SEGMENTS 4
-/* On CUDA, the largest number of ranks that the adapters of one precis_lora_matmul have together
- * (rows of A) where the weights are bfloat16. */
-#define PRECIS_MAX_LORA_RANKS_CUDA 128
 
 /* A view: data may be NULL only where an operation calls the tensor optional. */
 typedef struct precis_tensor {

@@ -1,7 +1,6 @@
 package dev.precis.layers;
 
 import dev.precis.checkpoint.PeftAdapter;
-import dev.precis.io.InvalidInputException;
 import dev.precis.ops.LoraWeights;
 import dev.precis.ops.Ops;
 import dev.precis.ops.PackedMatrix;
@@ -39,42 +38,6 @@ final class AdapterPacking {
   }
 
   private AdapterPacking() {}
-
-  /**
-   * Makes sure that a product takes as many ranks.
-   *
-   * @param w the product's weight
-   * @param ranks of all adapters on it
-   * @param layer the name of one of its layers
-   * @throws InvalidInputException where they are too many for a GPU
-   */
-  static void checkRanks(PackedMatrix w, long ranks, String layer, boolean gpu) {
-    if (gpu && w.dtype() == DType.BFLOAT16 && ranks > LoraWeights.MAX_CUDA_RANKS) {
-      throw new InvalidInputException(
-          "The adapters on "
-              + layer
-              + " and the layers that read the same input have "
-              + ranks
-              + " ranks together, but a GPU takes at most "
-              + LoraWeights.MAX_CUDA_RANKS
-              + " in bfloat16: merge some of the adapters into the model first, choose smaller"
-              + " ranks, or use float32.");
-    }
-  }
-
-  /**
-   * Makes sure that a product takes its adapters.
-   *
-   * @throws InvalidInputException where it does not
-   */
-  static void check(
-      PackedMatrix w,
-      List<Part> parts,
-      List<Map<String, PeftAdapter.Module>> adapters,
-      boolean gpu) {
-    long ranks = groups(parts, adapters).stream().mapToLong(Group::ranks).sum();
-    checkRanks(w, ranks, parts.getFirst().name(), gpu);
-  }
 
   private static List<Group> groups(
       List<Part> parts, List<Map<String, PeftAdapter.Module>> adapters) {
@@ -126,7 +89,6 @@ final class AdapterPacking {
       return null;
     }
     int ranks = groups.stream().mapToInt(Group::ranks).sum();
-    checkRanks(w, ranks, parts.getFirst().name(), ops.onGpu());
     try (Arena call = Arena.ofConfined()) {
       MemorySegment a = call.allocate(ranks * w.inputs() * 4, 64);
       MemorySegment b = call.allocate(w.outputs() * ranks * 4, 64);

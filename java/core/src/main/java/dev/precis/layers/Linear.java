@@ -364,16 +364,6 @@ public final class Linear {
   }
 
   /**
-   * Makes sure that the product takes the adapters that belong to it.
-   *
-   * @param adapters each by module name
-   * @throws dev.precis.io.InvalidInputException where their ranks are too many for a GPU
-   */
-  public void check(List<Map<String, PeftAdapter.Module>> adapters, Ops ops) {
-    AdapterPacking.check(w, parts, adapters, ops.onGpu());
-  }
-
-  /**
    * Packs the adapters that belong to this weight.
    *
    * @param owner frees the packed matrices

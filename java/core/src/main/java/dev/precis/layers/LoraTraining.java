@@ -91,7 +91,6 @@ public final class LoraTraining {
       total = end;
     }
     ranks = total;
-    AdapterPacking.checkRanks(w, ranks, first.part.name(), ops.onGpu());
     up = ops.zeros(owner, DType.FLOAT32, w.outputs(), ranks);
     gatherUp(ops);
     dtype = w.dtype().activations();

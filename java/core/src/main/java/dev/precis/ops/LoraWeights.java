@@ -15,9 +15,6 @@ public record LoraWeights(PackedMatrix a, PackedMatrix b, List<Segment> segments
   /** The most segments of one product. */
   public static final int MAX_SEGMENTS = Precis.PRECIS_MAX_LORA_SEGMENTS();
 
-  /** The most ranks of one product on a GPU, the rows of A, where the weights are bfloat16. */
-  public static final int MAX_CUDA_RANKS = Precis.PRECIS_MAX_LORA_RANKS_CUDA();
-
   /** Keeps its own copy of the segments. */
   public LoraWeights {
     segments = List.copyOf(segments);

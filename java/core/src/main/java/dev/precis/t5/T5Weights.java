@@ -378,15 +378,13 @@ public record T5Weights(
    * Packs adapters, whose effects add up; an empty list gives none.
    *
    * @param owner frees the packed adapters
-   * @throws InvalidInputException where an adapter was made for another model, or all of them have
-   *     too many ranks for a GPU
+   * @throws InvalidInputException where an adapter was made for another model
    */
   public Adapters pack(List<PeftAdapter> adapters, Ops ops, Arena owner) {
     adapters.forEach(this::check);
     List<Map<String, PeftAdapter.Module>> modules =
         adapters.stream().map(PeftAdapter::modules).toList();
     List<Linear> linears = linears();
-    linears.forEach(linear -> linear.check(modules, ops));
     // They share their memory, which the system then gives in large pages: a step of many adapters
     // reads little of each, and would miss the translation buffer for every tile.
     long bytes = linears.stream().mapToLong(linear -> linear.packedBytes(modules, ops)).sum();

@@ -50,15 +50,6 @@ public class Precis extends Precis$shared {
     public static int PRECIS_MAX_LORA_SEGMENTS() {
         return PRECIS_MAX_LORA_SEGMENTS;
     }
-    private static final int PRECIS_MAX_LORA_RANKS_CUDA = (int)128L;
-    /**
-     * {@snippet lang=c :
-     * #define PRECIS_MAX_LORA_RANKS_CUDA 128
-     * }
-     */
-    public static int PRECIS_MAX_LORA_RANKS_CUDA() {
-        return PRECIS_MAX_LORA_RANKS_CUDA;
-    }
     private static final int PRECIS_ABI_VERSION = (int)13L;
     /**
      * {@snippet lang=c :
