@@ -94,7 +94,9 @@ void switch_context(Context* from, Context* to) {
 
 #endif
 
-enum class State { kReady, kBlockBarrier, kWarp, kEvent, kDone };
+enum class State { kReady, kBarrier, kCluster, kWarp, kEvent, kDone };
+// At the barrier of the cluster: whether the thread has arrived, and whether all have.
+enum class Arrival { kNone, kArrived, kAll };
 
 struct AsyncCopy {
   void* to;
@@ -106,8 +108,10 @@ struct AsyncCopy {
 struct Thread {
   Context context;
   char* stack = nullptr;
-  uint3 index;
+  int block;    // its rank in the cluster
+  uint3 index;  // in the block
   State state;
+  Arrival cluster;
   Where where;
   const char* operation;
   uint32_t mask;
@@ -127,19 +131,35 @@ constexpr size_t kBand = 256;
 // All bits set is NaN in float32 and bfloat16, and -1 as an integer.
 constexpr unsigned char kPoison = 0xff, kPattern = 0xa5;
 
-struct Launch {
-  const std::function<void()>* entry = nullptr;
-  std::vector<std::unique_ptr<Thread>> threads;
-  std::vector<int> ready;
-  int count = 0;  // threads of a block
-  int done = 0;
-  int at_barrier = 0;
-  int first_at_barrier = 0;
-  int current = -1;
-  uint64_t blocks = 0;  // started so far, in all launches
-  Context scheduler;
+// Threads that wait at a barrier, and the first of them.
+struct Waiting {
+  int count = 0;
+  int first = 0;
+  uint32_t line = 0;
+};
+
+struct Block {
+  uint3 index;
+  bool begun;
+  int done;
+  Waiting barrier;
   std::map<const void*, SharedMemory> variables;
   SharedMemory dynamic;
+  std::shared_ptr<void> state;
+};
+
+// The blocks of a cluster, or the only one, and their threads, a block's after the other's.
+struct Launch {
+  const std::function<void()>* entry = nullptr;
+  std::vector<std::unique_ptr<Block>> blocks;
+  std::vector<std::unique_ptr<Thread>> threads;
+  std::vector<int> ready;
+  int cluster = 1;  // its blocks
+  int count = 0;    // threads of a block
+  int done = 0;
+  Waiting barrier;
+  int current = -1;
+  Context scheduler;
   uint64_t random = 0;
   bool failed = false;
 };
@@ -149,7 +169,12 @@ std::string error_text;
 std::string kernel_name;
 uint64_t launched = 0;
 
-Thread& self() { return *launch_state.threads[static_cast<size_t>(launch_state.current)]; }
+Thread& thread_at(int t) { return *launch_state.threads[static_cast<size_t>(t)]; }
+Thread& self() { return thread_at(launch_state.current); }
+Block& block_at(int b) { return *launch_state.blocks[static_cast<size_t>(b)]; }
+Block& own_block() { return block_at(self().block); }
+// The number of a thread in its block.
+int in_block(int t) { return t % launch_state.count; }
 
 uint64_t next_random() {
   uint64_t z = (launch_state.random += 0x9e3779b97f4a7c15ull);
@@ -179,6 +204,8 @@ void resume(int t) {
   Launch& l = launch_state;
   l.current = t;
   threadIdx = self().index;
+  blockIdx = own_block().index;
+  own_block().begun = true;
 #if defined(__SANITIZE_ADDRESS__)
   void* fake = nullptr;
   __sanitizer_start_switch_fiber(&fake, self().stack + kPage, kStackBytes);
@@ -197,7 +224,11 @@ void fiber_main() {
   (*launch_state.entry)();
   Thread& me = self();
   if (!me.copies.empty()) fail("a thread exits with pending asynchronous copies");
+  if (me.cluster != Arrival::kNone) {
+    fail("a thread exits between cluster_arrive and cluster_wait");
+  }
   me.state = State::kDone;
+  own_block().done++;
   launch_state.done++;
   to_scheduler();
   std::abort();  // a finished fiber is not resumed
@@ -293,65 +324,107 @@ void note_error(const char* format, ...) {
   va_end(arguments);
 }
 
+const char* of_block(const Thread& one, const Thread& other) {
+  return one.block == other.block ? "" : " of another block";
+}
+
 // No thread can continue: reports which thread waits for what.
 void explain_deadlock() {
   const Launch& l = launch_state;
   int waiting = -1, exited = -1, other = -1;
-  for (int t = 0; t < l.count; t++) {
-    const Thread& thread = *l.threads[static_cast<size_t>(t)];
+  for (int t = 0; t < l.cluster * l.count; t++) {
+    const Thread& thread = thread_at(t);
     if (thread.state == State::kDone) {
       exited = exited < 0 ? t : exited;
     } else if (waiting < 0) {
       waiting = t;
-    } else if (thread.where.line() != l.threads[static_cast<size_t>(waiting)]->where.line()) {
+    } else if (thread.where.line() != thread_at(waiting).where.line()) {
       other = other < 0 ? t : other;
     }
   }
-  const Thread& thread = *l.threads[static_cast<size_t>(waiting)];
+  const Thread& thread = thread_at(waiting);
   threadIdx = thread.index;
+  blockIdx = block_at(thread.block).index;
   if (other >= 0) {
-    const Thread& o = *l.threads[static_cast<size_t>(other)];
-    note_error("deadlock: waits in %s at line %u, thread %d in %s at line %u", thread.operation,
-               thread.where.line(), other, o.operation, o.where.line());
+    const Thread& o = thread_at(other);
+    note_error("deadlock: waits in %s at line %u, thread %d%s in %s at line %u", thread.operation,
+               thread.where.line(), in_block(other), of_block(thread, o), o.operation,
+               o.where.line());
   } else if (exited >= 0) {
-    note_error("deadlock: waits in %s at line %u, and thread %d has exited", thread.operation,
-               thread.where.line(), exited);
+    note_error("deadlock: waits in %s at line %u, and thread %d%s has exited", thread.operation,
+               thread.where.line(), in_block(exited), of_block(thread, thread_at(exited)));
   } else {
     note_error("deadlock: waits in %s at line %u", thread.operation, thread.where.line());
   }
 }
 
-void run_block(dim3 block, size_t shared_bytes) {
+// Runs the blocks first, first + 1, ... of the grid together.
+void run_cluster(uint64_t first, dim3 block, size_t shared_bytes) {
   Launch& l = launch_state;
-  l.blocks++;
+  const int threads = l.cluster * l.count;
   l.ready.clear();
-  l.variables.clear();
-  l.done = l.at_barrier = 0;
-  l.count = static_cast<int>(block.x * block.y * block.z);
-  fill(&l.dynamic, shared_bytes);
-  while (l.threads.size() < static_cast<size_t>(l.count)) {
+  l.done = 0;
+  l.barrier = {};
+  while (l.blocks.size() < static_cast<size_t>(l.cluster)) {
+    l.blocks.push_back(std::make_unique<Block>());
+  }
+  for (int b = 0; b < l.cluster; b++) {
+    Block& each = block_at(b);
+    const uint64_t n = first + static_cast<uint64_t>(b);
+    each.index = {static_cast<uint32_t>(n % gridDim.x),
+                  static_cast<uint32_t>(n / gridDim.x % gridDim.y),
+                  static_cast<uint32_t>(n / gridDim.x / gridDim.y)};
+    each.begun = false;
+    each.done = 0;
+    each.barrier = {};
+    each.variables.clear();
+    each.state.reset();
+    fill(&each.dynamic, shared_bytes);
+  }
+  while (l.threads.size() < static_cast<size_t>(threads)) {
     l.threads.push_back(std::make_unique<Thread>());
     l.threads.back()->stack = new_stack();
   }
-  for (int t = 0; t < l.count; t++) {
-    Thread& thread = *l.threads[static_cast<size_t>(t)];
-    const auto n = static_cast<uint32_t>(t);
+  for (int t = 0; t < threads; t++) {
+    Thread& thread = thread_at(t);
+    const auto n = static_cast<uint32_t>(in_block(t));
+    thread.block = t / l.count;
     thread.index = {n % block.x, n / block.x % block.y, n / block.x / block.y};
     thread.copies.clear();
     thread.groups = 0;
+    thread.cluster = Arrival::kNone;
 #if defined(__SANITIZE_ADDRESS__)
     __asan_unpoison_memory_region(thread.stack + kPage, kStackBytes);
 #endif
     prepare(&thread.context, thread.stack + kPage, kStackBytes, fiber_main);
     wake(thread, t);
   }
-  while (l.done < l.count && !l.failed) {
+  while (l.done < threads && !l.failed) {
     if (l.ready.empty()) return explain_deadlock();
     resume(take_ready());
   }
-  bool whole = intact(l.dynamic);
-  for (auto& [key, memory] : l.variables) whole &= intact(memory);
-  if (!whole && !l.failed) note_error("wrote outside the shared memory of the block");
+  for (int b = 0; b < l.cluster; b++) {
+    Block& each = block_at(b);
+    bool whole = intact(each.dynamic);
+    for (auto& [key, memory] : each.variables) whole &= intact(memory);
+    blockIdx = each.index;
+    if (!whole && !l.failed) note_error("wrote outside the shared memory of the block");
+  }
+}
+
+// Notes that the thread has come to a barrier.
+void come(const char* name, Waiting* waiting, int done, const Where& where) {
+  Thread& me = self();
+  me.where = where;
+  me.operation = name;
+  if (done > 0) fail("%s at line %u: a thread has exited", name, where.line());
+  if (waiting->count++ == 0) {
+    waiting->first = launch_state.current;
+    waiting->line = where.line();
+  } else if (waiting->line != where.line()) {
+    fail("is in %s at line %u, thread %d%s at line %u", name, where.line(),
+         in_block(waiting->first), of_block(me, thread_at(waiting->first)), waiting->line);
+  }
 }
 
 }  // namespace
@@ -365,36 +438,64 @@ void fail(const char* format, ...) {
   std::abort();  // the block is abandoned
 }
 
-int lane() { return launch_state.current % 32; }
+int lane() { return in_block(launch_state.current) % 32; }
 
 void block_barrier(const Where& where) {
-  Launch& l = launch_state;
-  Thread& me = self();
-  me.where = where;
-  me.operation = "__syncthreads";
-  if (l.done > 0) fail("__syncthreads at line %u: a thread has exited", where.line());
-  if (l.at_barrier == 0) {
-    l.first_at_barrier = l.current;
-  } else {
-    const Where& other = l.threads[static_cast<size_t>(l.first_at_barrier)]->where;
-    if (other.line() != where.line()) {
-      fail("is in __syncthreads at line %u, thread %d at line %u", where.line(), l.first_at_barrier,
-           other.line());
-    }
-  }
-  me.state = State::kBlockBarrier;
-  if (++l.at_barrier == l.count) {
-    l.at_barrier = 0;
-    for (int t = 0; t < l.count; t++) wake(*l.threads[static_cast<size_t>(t)], t);
+  Block& block = own_block();
+  come("__syncthreads", &block.barrier, block.done, where);
+  self().state = State::kBarrier;
+  if (block.barrier.count == launch_state.count) {
+    block.barrier.count = 0;
+    const int begin = self().block * launch_state.count;
+    for (int t = begin; t < begin + launch_state.count; t++) wake(thread_at(t), t);
   }
   to_scheduler();
+}
+
+uint32_t cluster_blocks() { return static_cast<uint32_t>(launch_state.cluster); }
+
+uint32_t cluster_rank() { return static_cast<uint32_t>(self().block); }
+
+void cluster_arrive(const Where& where) {
+  Launch& l = launch_state;
+  if (self().cluster != Arrival::kNone) {
+    fail("cluster_arrive at line %u: it has not waited since it arrived", where.line());
+  }
+  come("cluster_arrive", &l.barrier, l.done, where);
+  self().cluster = Arrival::kArrived;
+  if (l.barrier.count < l.cluster * l.count) return;
+  l.barrier.count = 0;
+  for (int t = 0; t < l.cluster * l.count; t++) {
+    thread_at(t).cluster = Arrival::kAll;
+    if (thread_at(t).state == State::kCluster) wake(thread_at(t), t);
+  }
+}
+
+void cluster_wait(const Where& where) {
+  Thread& me = self();
+  if (me.cluster == Arrival::kNone) {
+    fail("cluster_wait at line %u: it has not arrived", where.line());
+  }
+  if (me.cluster == Arrival::kArrived) {
+    me.where = where;
+    me.operation = "cluster_wait";
+    me.state = State::kCluster;
+    to_scheduler();
+  }
+  me.cluster = Arrival::kNone;
+}
+
+uint32_t most_cluster_blocks() {
+  constexpr uint32_t kPortable = 8;  // a GPU may allow more, to a kernel that asks for it
+  return device().major >= 9 ? kPortable : 1;
 }
 
 Exchange& warp_operation(const char* name, uint32_t mask, const void* bytes, size_t count,
                          Resolve resolve, const Where& where) {
   Launch& l = launch_state;
   Thread& me = self();
-  const int first = l.current / 32 * 32;
+  const int begin = me.block * l.count, end = begin + l.count;
+  const int first = begin + in_block(l.current) / 32 * 32;
   if ((mask >> lane() & 1) == 0) {
     fail("%s at line %u: the mask %08x does not include the lane itself, %d", name, where.line(),
          mask, lane());
@@ -404,14 +505,14 @@ Exchange& warp_operation(const char* name, uint32_t mask, const void* bytes, siz
   me.operation = name;
   me.mask = mask;
   if (count > 0) std::memcpy(me.exchange.in, bytes, count);
-  if (first + 32 > l.count && (mask >> (l.count - first)) != 0) {
+  if (first + 32 > end && (mask >> (end - first)) != 0) {
     fail("%s at line %u: the mask %08x includes lanes that do not exist", name, where.line(), mask);
   }
   Exchange* lanes[32] = {};
   bool complete = true;
   for (int i = 0; i < 32 && complete; i++) {
     if ((mask >> i & 1) == 0) continue;
-    Thread& t = *l.threads[static_cast<size_t>(first + i)];
+    Thread& t = thread_at(first + i);
     complete = t.state == State::kWarp && t.mask == mask && t.operation == name &&
                t.where.line() == where.line();
     lanes[i] = &t.exchange;
@@ -419,7 +520,7 @@ Exchange& warp_operation(const char* name, uint32_t mask, const void* bytes, siz
   if (complete) {
     resolve(lanes, mask);
     for (int i = 0; i < 32; i++) {
-      if (lanes[i] != nullptr) wake(*l.threads[static_cast<size_t>(first + i)], first + i);
+      if (lanes[i] != nullptr) wake(thread_at(first + i), first + i);
     }
   }
   to_scheduler();
@@ -436,24 +537,51 @@ void wait_for(const void* event, const char* name, const Where& where) {
 }
 
 void notify(const void* event) {
-  Launch& l = launch_state;
-  for (int t = 0; t < l.count; t++) {
-    Thread& thread = *l.threads[static_cast<size_t>(t)];
+  for (int t = 0; t < launch_state.cluster * launch_state.count; t++) {
+    Thread& thread = thread_at(t);
     if (thread.state == State::kEvent && thread.event == event) wake(thread, t);
   }
 }
 
-uint64_t blocks_begun() { return launch_state.blocks; }
+std::shared_ptr<void>& block_state() { return own_block().state; }
 
 void* shared_variable(const void* key, size_t bytes) {
-  auto [it, added] = launch_state.variables.try_emplace(key);
+  auto [it, added] = own_block().variables.try_emplace(key);
   if (added) fill(&it->second, bytes);
   return it->second.data;
 }
 
 void* dynamic_shared(size_t* bytes) {
-  *bytes = launch_state.dynamic.bytes;
-  return launch_state.dynamic.data;
+  *bytes = own_block().dynamic.bytes;
+  return own_block().dynamic.data;
+}
+
+void touch_peer(uint32_t rank) {
+  const Block& peer = block_at(static_cast<int>(rank));
+  if (!peer.begun)
+    fail("touches the shared memory of block %u of the cluster before it begins", rank);
+  if (peer.done == launch_state.count) {
+    fail("touches the shared memory of block %u of the cluster after it has ended", rank);
+  }
+}
+
+void* peer_shared(const void* p, uint32_t rank) {
+  if (rank >= cluster_blocks()) {
+    fail("there is no block %u in a cluster of %u", rank, cluster_blocks());
+  }
+  const auto* address = static_cast<const unsigned char*>(p);
+  auto offset = [&](const SharedMemory& s) {
+    return address >= s.data && address <= s.data + s.bytes ? address - s.data : -1;
+  };
+  Block& peer = block_at(static_cast<int>(rank));
+  if (const ptrdiff_t at = offset(own_block().dynamic); at >= 0) return peer.dynamic.data + at;
+  for (const auto& [key, memory] : own_block().variables) {
+    if (offset(memory) < 0) continue;
+    auto [it, added] = peer.variables.try_emplace(key);
+    if (added) fill(&it->second, memory.bytes);
+    return it->second.data + offset(memory);
+  }
+  fail("the address %p is not in the shared memory of the block", p);
 }
 
 namespace {
@@ -604,7 +732,7 @@ void log_work(const char* kind, size_t bytes) {
 }
 
 cudaError_t run(const char* name, dim3 grid, dim3 block, size_t shared_bytes,
-                const std::function<void()>& thread) {
+                const std::function<void()>& thread, uint32_t cluster) {
   Launch& l = launch_state;
   constexpr uint32_t kMaxThreads = 1024;
   error_text.clear();
@@ -616,9 +744,15 @@ cudaError_t run(const char* name, dim3 grid, dim3 block, size_t shared_bytes,
     error_text = kernel_name + ": the grid, block or shared memory exceeds the limits of a launch";
     return cudaErrorInvalidConfiguration;
   }
+  if (cluster == 0 || cluster > most_cluster_blocks() || grid.x % cluster != 0) {
+    error_text = kernel_name + ": there are no such clusters on this device or in this grid";
+    return cudaErrorInvalidClusterSize;
+  }
   if (std::FILE* log = launch_log(); log != nullptr) {
-    std::fprintf(log, "kernel\t%s\t%u\t%u\t%u\t%u\t%zu\n", name, grid.x, grid.y, grid.z,
+    std::fprintf(log, "kernel\t%s\t%u\t%u\t%u\t%u\t%zu", name, grid.x, grid.y, grid.z,
                  block.x * block.y * block.z, shared_bytes);
+    if (cluster > 1) std::fprintf(log, "\t%u", cluster);
+    std::fputc('\n', log);
     std::fflush(log);
     // The first launches are the trial of wgmma, which must be right.
     constexpr uint64_t kOfTrial = 8;
@@ -626,18 +760,18 @@ cudaError_t run(const char* name, dim3 grid, dim3 block, size_t shared_bytes,
   }
   l.entry = &thread;
   l.random = seed_of_order;
+  l.cluster = static_cast<int>(cluster);
+  l.count = static_cast<int>(block.x * block.y * block.z);
   gridDim = grid;
   blockDim = block;
-  const uint64_t blocks = uint64_t{grid.x} * grid.y * grid.z;
-  std::vector<uint64_t> order(blocks);
-  for (uint64_t b = 0; b < blocks; b++) order[b] = seed_of_order == 1 ? blocks - 1 - b : b;
-  for (uint64_t b = blocks; seed_of_order >= 2 && b > 1; b--) {
-    std::swap(order[b - 1], order[next_random() % b]);
+  const uint64_t clusters = uint64_t{grid.x} * grid.y * grid.z / cluster;
+  std::vector<uint64_t> order(clusters);
+  for (uint64_t c = 0; c < clusters; c++) order[c] = seed_of_order == 1 ? clusters - 1 - c : c;
+  for (uint64_t c = clusters; seed_of_order >= 2 && c > 1; c--) {
+    std::swap(order[c - 1], order[next_random() % c]);
   }
-  for (uint64_t b : order) {
-    blockIdx = {static_cast<uint32_t>(b % grid.x), static_cast<uint32_t>(b / grid.x % grid.y),
-                static_cast<uint32_t>(b / grid.x / grid.y)};
-    run_block(block, shared_bytes);
+  for (uint64_t c : order) {
+    run_cluster(c * cluster, block, shared_bytes);
     if (l.failed) return cudaErrorLaunchFailure;
   }
   return cudaSuccess;

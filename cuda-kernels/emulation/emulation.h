@@ -3,8 +3,8 @@
 //
 // A block's threads are fibers of one operating system thread. Each runs until it waits at a barrier
 // or in a shuffle, and a seeded random number selects the next one: a kernel that lacks a barrier
-// gives a wrong result for some seed. Blocks run one after the other, in shuffled order. The same
-// seed gives the same order.
+// gives a wrong result for some seed. Blocks run one after the other, in shuffled order; those of a
+// cluster run together. The same seed gives the same order.
 //
 // Undefined behavior ends the launch with cudaErrorLaunchFailure, and emulation_error() tells what
 // happened and where:
@@ -12,7 +12,10 @@
 //   - a shuffle, vote or warp barrier whose mask names a lane that has exited, does not exist or
 //     never arrives, or that reads a lane outside the mask;
 //   - a misaligned address;
-//   - an index outside shared memory (Shared<T> in device.h), or a write next to it.
+//   - an index outside shared memory (Shared<T> in device.h), or a write next to it;
+//   - a barrier of a cluster that not all of its threads reach, or that they reach on different
+//     lines, or at which a thread arrives and does not wait; a touch of the shared memory of a block of
+//     the cluster that has not begun or has ended.
 // Shared memory is filled with NaN before every block. Asynchronous copies arrive only when a thread
 // waits for them; until then their destination holds NaN.
 //
@@ -23,8 +26,8 @@
 //
 // The environment variable PRECIS_EMULATION_LOG names a file that receives one line for each
 // operation of a stream, its fields separated by tabs: "kernel", its name, the three dimensions of
-// the grid, the threads of a block and its bytes of dynamic shared memory; or "fill" or "copy" and
-// the bytes. With PRECIS_EMULATION_LOG_ONLY=1 kernels are logged and not run. A context chooses its
+// the grid, the threads of a block, its bytes of dynamic shared memory and, for a launch in clusters,
+// the blocks of a cluster; or "fill" or "copy" and the bytes. With PRECIS_EMULATION_LOG_ONLY=1 kernels are logged and not run. A context chooses its
 // kernels by the number of multiprocessors, 3 or PRECIS_EMULATION_MULTIPROCESSORS.
 //
 // Floating-point atomics are missing on purpose, because their order is undefined, and so is
@@ -38,6 +41,7 @@
 #include <cstdint>
 #include <cstring>
 #include <functional>
+#include <memory>
 #include <source_location>
 
 #define __global__
@@ -72,7 +76,8 @@ enum cudaError_t {
   cudaErrorInvalidResourceHandle = 400,
   cudaErrorLaunchFailure = 719,
   cudaErrorStreamCaptureUnsupported = 900,
-  cudaErrorStreamCaptureInvalidated = 901
+  cudaErrorStreamCaptureInvalidated = 901,
+  cudaErrorInvalidClusterSize = 912
 };
 using cudaStream_t = void*;
 using cudaEvent_t = void*;
@@ -114,12 +119,24 @@ int lane();
 // Suspends the thread until a notification of the event; then the thread checks its condition itself.
 void wait_for(const void* event, const char* name, const Where& where);
 void notify(const void* event);
-// The number of blocks that have started, which identifies the running block.
-uint64_t blocks_begun();
+// Empty when a block starts: hopper.cc keeps the state of the running block here.
+std::shared_ptr<void>& block_state();
 
 // Returns shared memory of the running block, the same for each thread that names the same variable.
 void* shared_variable(const void* key, size_t bytes);
 void* dynamic_shared(size_t* bytes);
+
+// Blocks along x that run together. cluster.cuh has the functions for kernels.
+uint32_t cluster_blocks();
+uint32_t cluster_rank();
+void cluster_arrive(const Where& where);
+void cluster_wait(const Where& where);
+// The most blocks of a cluster on this device.
+uint32_t most_cluster_blocks();
+// Returns the address in another block of the cluster of what is at p in the running block's shared
+// memory. touch_peer is called before every access to it.
+void* peer_shared(const void* p, uint32_t rank);
+void touch_peer(uint32_t rank);
 
 // A misaligned address is an error, as on a GPU.
 uint4 load16(const void* p);
@@ -140,7 +157,7 @@ void load_matrices(const void* row, bool transposed, uint32_t (&r)[4],
 void log_work(const char* kind, size_t bytes);
 
 cudaError_t run(const char* name, dim3 grid, dim3 block, size_t shared_bytes,
-                const std::function<void()>& thread);
+                const std::function<void()>& thread, uint32_t cluster = 1);
 
 // Does the work now or, on a stream, when the stream is synchronized: reading a result or changing an
 // argument too early shows. The stream must be the current device's.
@@ -267,6 +284,7 @@ inline float __uint_as_float(uint32_t bits) {
   return x;
 }
 inline int __popc(uint32_t x) { return __builtin_popcount(x); }
+inline int __ffs(uint32_t x) { return __builtin_ffs(static_cast<int>(x)); }
 inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
 inline float __expf(float x) { return expf(x); }
 

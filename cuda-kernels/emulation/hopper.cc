@@ -36,21 +36,15 @@ struct Warpgroup {  // the products that one of its threads has started
   int groups = 0;
 };
 
-// The state of the running block.
 struct Block {
-  uint64_t number = 0;
   std::map<uint32_t, Barrier> barriers;
   std::map<uint32_t, Warpgroup> threads;
 };
 
 Block& block() {
-  static Block b;
-  if (b.number != blocks_begun()) {
-    b.number = blocks_begun();
-    b.barriers.clear();
-    b.threads.clear();
-  }
-  return b;
+  std::shared_ptr<void>& state = block_state();
+  if (state == nullptr) state = std::make_shared<Block>();
+  return *static_cast<Block*>(state.get());
 }
 
 unsigned char* memory(uint32_t address, uint32_t bytes) {

@@ -7,7 +7,9 @@
 namespace precis {
 
 bool open_machine(CudaContext* context, std::string* name) {
-  context->multiprocessors = 3;
+  cudaDeviceProp properties;
+  if (cudaGetDeviceProperties(&properties, 0) != cudaSuccess) return false;
+  context->multiprocessors = properties.multiProcessorCount;
   context->block_shared_bytes = static_cast<int64_t>(emulation::device().shared_bytes);
   *name = std::string("emulated ") + emulation::device().name;
   return true;

@@ -60,6 +60,7 @@ class Shared {
     return data_ + i;
   }
   Shared part(int i, int count) const { return Shared(at(i, count), count); }
+  int count() const { return count_; }
 #endif
 
  private:

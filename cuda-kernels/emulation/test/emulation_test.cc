@@ -6,6 +6,7 @@
 #include <functional>
 #include <thread>
 
+#include "cluster.cuh"
 #include "hopper.cuh"
 #include "test.h"
 
@@ -90,10 +91,12 @@ void block_order() {
 }
 
 // The launch fails in every order of threads, with the expected reason.
-void expect_failure(const char* why, void (*kernel)(), size_t shared_bytes = 0) {
+void expect_failure(const char* why, void (*kernel)(), size_t shared_bytes = 0,
+                    uint32_t cluster = 1) {
   for (uint64_t seed = 0; seed < 6; seed++) {
     set_emulation_seed(seed);
-    const cudaError_t error = launch("faulty", kernel, 2, 64, shared_bytes, nullptr);
+    const cudaError_t error =
+        launch_clusters("faulty", kernel, cluster, 2, 64, shared_bytes, nullptr);
     EXPECT(error == cudaErrorLaunchFailure, "%s: status %d", why, error);
     EXPECT(std::strstr(emulation_error(), why) != nullptr, "said '%s', not '%s'", emulation_error(),
            why);
@@ -330,6 +333,129 @@ void hopper() {
   }
 }
 
+// Each block of a cluster adds to its own numbers those of the next one, in static and in dynamic
+// shared memory, and the ranks of all, which they write into each other's memory.
+enum ClusterFault { kNoFault, kNoFirst, kNoMiddle, kNoLast };
+
+void cluster_kernel(int* out, int fault) {
+  DynamicShared dynamic;
+  (void)dynamic.take<int>(7);
+  const Shared<int> more = dynamic.take<int>(kThreads);
+  PRECIS_SHARED(int, values, kThreads);
+  PRECIS_SHARED(int, ranks, kMostClusterBlocks);
+  const int rank = cluster_rank(), blocks = cluster_blocks();
+  values[thread()] = 1000 * static_cast<int>(blockIdx.x) + thread();
+  if (fault != kNoFirst) cluster_arrive();
+  more[thread()] = -thread();
+  if (fault != kNoFirst) cluster_wait();
+  if (thread() < blocks) peer(ranks, thread()).store(rank, rank + 1);
+  if (fault != kNoMiddle) cluster_barrier();
+  int sum = 0;
+  for (int b = 0; b < blocks; b++) sum += ranks[b];
+  const int next = (rank + 1) % blocks, neighbor = (thread() + 1) % kThreads;
+  sum +=
+      peer(values, next).load(neighbor) + peer(more.part(1, kThreads - 1), next).load(thread() % 8);
+  if (fault != kNoLast) cluster_barrier();
+  const auto block = static_cast<int>(blockIdx.x + gridDim.x * blockIdx.y);
+  out[block * kThreads + thread()] = sum;
+}
+
+bool sums_in_clusters(uint32_t blocks, dim3 grid, int fault, std::string* said) {
+  std::vector<int> out(grid.x * grid.y * kThreads, -1), want(out.size());
+  for (size_t i = 0; i < want.size(); i++) {
+    const int block = static_cast<int>(i / kThreads), thread = static_cast<int>(i % kThreads);
+    const int n = static_cast<int>(blocks), x = block % static_cast<int>(grid.x);
+    const int next = x / n * n + (x + 1) % n;
+    want[i] = n * (n + 1) / 2 + 1000 * next + (thread + 1) % kThreads - thread % 8 - 1;
+  }
+  const cudaError_t error = launch_clusters("cluster", cluster_kernel, blocks, grid, kThreads,
+                                            (7 + 1 + kThreads) * 4, nullptr, out.data(), fault);
+  *said = error == cudaSuccess ? "" : emulation_error();
+  return error == cudaSuccess && out == want;
+}
+
+void clusters() {
+  int without_first = 0, without_middle = 0, without_last = 0;
+  for (uint64_t seed = 0; seed < 8; seed++) {
+    set_emulation_seed(seed);
+    std::string said;
+    for (uint32_t blocks : {1, 2, 4, 8}) {
+      EXPECT(sums_in_clusters(blocks, {3 * blocks, 2}, kNoFault, &said), "clusters of %u: %s",
+             blocks, said.c_str());
+    }
+    auto fails = [&](int fault, const char* why) {
+      if (sums_in_clusters(4, 8, fault, &said)) return false;
+      EXPECT(said.empty() || said.find(why) != std::string::npos, "%s", said.c_str());
+      return true;
+    };
+    without_first += fails(kNoFirst, "before it begins");
+    without_middle += fails(kNoMiddle, "after it has ended");
+    without_last += fails(kNoLast, "after it has ended");
+  }
+  // The order of the threads decides what shows.
+  EXPECT(without_first >= 2, "seen in %d of 8 orders", without_first);
+  EXPECT(without_middle == 8, "seen in %d of 8 orders", without_middle);
+  EXPECT(without_last >= 4, "seen in %d of 8 orders", without_last);
+
+  expect_failure(
+      "exited",
+      [] {
+        if (cluster_rank() == 0) cluster_barrier();
+      },
+      0, 2);
+  expect_failure(
+      " of another block at line",
+      [] {
+        if (cluster_rank() == 0) {
+          cluster_barrier();
+        } else {
+          cluster_barrier();
+        }
+      },
+      0, 2);
+  expect_failure(
+      "deadlock: waits in",
+      [] {
+        if (thread() < 32) {
+          cluster_barrier();
+        } else {
+          __syncthreads();
+        }
+      },
+      0, 2);
+  expect_failure(
+      "it has not arrived", [] { cluster_wait(); }, 0, 2);
+  expect_failure(
+      "it has not waited",
+      [] {
+        cluster_arrive();
+        cluster_arrive();
+      },
+      0, 2);
+  expect_failure(
+      "a thread exits between", [] { cluster_arrive(); }, 0, 2);
+  expect_failure(
+      "there is no block 2 in a cluster of 2",
+      [] {
+        PRECIS_SHARED(int, values, 4);
+        (void)peer(values, 2);
+      },
+      0, 2);
+  expect_failure(
+      "elements 4 to 5 of shared memory that holds 4",
+      [] {
+        PRECIS_SHARED(int, values, 4);
+        cluster_barrier();
+        if (thread() == 0) peer(values, 1 - cluster_rank()).store(4, 0);
+        cluster_barrier();
+      },
+      0, 2);
+  auto nothing = +[] {};
+  EXPECT(launch_clusters("odd", nothing, 2, 3, 32, 0, nullptr) == cudaErrorInvalidClusterSize);
+  EXPECT(launch_clusters("large", nothing, 16, 16, 32, 0, nullptr) == cudaErrorInvalidClusterSize);
+  EXPECT(most_cluster_blocks(nothing) == kMostClusterBlocks);
+}
+
 // Returns true if a process that runs f ends before f does.
 template <class F>
 bool dies(const F& f) {
@@ -533,6 +659,7 @@ int main() {
   missing_warp_barrier();
   block_order();
   undefined_behavior();
+  clusters();
   hopper();
   device_memory();
   several_devices();
