@@ -50,10 +50,12 @@ __device__ inline bool rules_fit(const precis_logit_rules& rules, int64_t r, int
   return false;
 }
 
-// Applies rules that rules_fit has accepted to row r in global memory; originals[h] receives the
-// score that token h of the history had. The block may read the row when this returns.
-__device__ inline void apply_rules(const precis_logit_rules& rules, int64_t r, float* scores,
-                                   float* originals) {
+// Applies rules that rules_fit has accepted to the tokens of row r in global memory for which
+// is_own(token) holds; originals[h] receives the score that token h of the history had, if it is one
+// of them. The block may read them when this returns.
+template <class IsOwn>
+__device__ inline void apply_rules(const precis_logit_rules& rules, int64_t r, const IsOwn& is_own,
+                                   float* scores, float* originals) {
   const int threads = static_cast<int>(blockDim.x);
   const int32_t* history =
       rules.history == nullptr ? nullptr : rules.history + r * rules.history_stride;
@@ -61,9 +63,12 @@ __device__ inline void apply_rules(const precis_logit_rules& rules, int64_t r, f
   const precis_row_rules own = rules_of_row(rules, r);
   if (own.repetition_penalty != 1) {
     // All scores are read before any is written, so a token that occurs twice is penalized once.
-    for (int32_t h = thread(); h < length; h += threads) originals[h] = scores[history[h]];
+    for (int32_t h = thread(); h < length; h += threads) {
+      if (is_own(history[h])) originals[h] = scores[history[h]];
+    }
     __syncthreads();
     for (int32_t h = thread(); h < length; h += threads) {
+      if (!is_own(history[h])) continue;
       const float s = originals[h];
       scores[history[h]] = s < 0 ? s * own.repetition_penalty : s / own.repetition_penalty;
     }
@@ -75,12 +80,12 @@ __device__ inline void apply_rules(const precis_logit_rules& rules, int64_t r, f
     for (int32_t i = thread(); i + n <= length; i += threads) {
       int32_t same = 0;
       while (same < n - 1 && history[i + same] == last[same]) same++;
-      if (same == n - 1) scores[history[i + n - 1]] = -INFINITY;
+      if (same == n - 1 && is_own(history[i + n - 1])) scores[history[i + n - 1]] = -INFINITY;
     }
   }
   if (own.min_new_tokens > 0 && length - 1 < own.min_new_tokens) {
     for (int32_t i = thread(); i < rules.end_token_count; i += threads) {
-      scores[rules.end_tokens[i]] = -INFINITY;
+      if (is_own(rules.end_tokens[i])) scores[rules.end_tokens[i]] = -INFINITY;
     }
   }
   __syncthreads();

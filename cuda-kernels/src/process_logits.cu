@@ -16,7 +16,8 @@ __global__ void __launch_bounds__(kThreads)
   const int64_t r = blockIdx.x;
   if (!has_rules(rules_of_row(rules, r))) return;
   if (!rules_fit(rules, r, vocabulary, ProblemOp::kProcessLogits, problem)) return;
-  apply_rules(rules, r, scores.row(r), originals + r * rules.history_stride);
+  apply_rules(
+      rules, r, [](int32_t) { return true; }, scores.row(r), originals + r * rules.history_stride);
 }
 
 }  // namespace

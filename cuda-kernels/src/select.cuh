@@ -19,6 +19,11 @@ __device__ __forceinline__ uint32_t order_bits(float x) {
   return (bits & 0x80000000u) != 0 ? ~bits : bits | 0x80000000u;
 }
 
+// The float that order_bits maps to these.
+__device__ __forceinline__ float float_of_order(uint32_t order) {
+  return __uint_as_float((order & 0x80000000u) != 0 ? order & 0x7fffffffu : ~order);
+}
+
 // The bin that contains the boundary, and the sum of the bins before it.
 struct Boundary {
   int bin;

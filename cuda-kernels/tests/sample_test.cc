@@ -7,6 +7,7 @@
 
 #include "device_test.h"
 #include "sample_cases.h"
+#include "sample_clusters.h"
 
 using namespace precis;
 
@@ -39,7 +40,19 @@ precis_sample_args arguments(const Options& o) {
   return args;
 }
 
-void same_as_reference(TestDevice& device, int64_t v, const Options& o, int kind, Random& random) {
+// The numbers of blocks that share a row: as sample_cuda chooses, and, where there are clusters, all.
+constexpr int kChosen = 0;
+std::vector<int> cluster_sizes() {
+  return has_wgmma() ? std::vector<int>{kChosen, 1, 2, 4, 8} : std::vector<int>{kChosen, 1};
+}
+
+cudaError_t sample(TestDevice& device, const precis_sample_args& args, int blocks) {
+  return blocks == kChosen ? sample_cuda(device.context(), args)
+                           : sample_in_clusters(device.context(), args, blocks);
+}
+
+void same_as_reference(TestDevice& device, int64_t v, const Options& o, int kind, Random& random,
+                       const std::vector<int>& sizes) {
   const int64_t m = v > 5000 ? 1 : 2;
   Input in(m, v, kind, random);
   GuardedTensor probabilities(PRECIS_FLOAT32, {m, v}, 1, 3),
@@ -58,17 +71,6 @@ void same_as_reference(TestDevice& device, int64_t v, const Options& o, int kind
   args.rules.end_tokens = ends;
   args.streams = streams;
   args.offsets = offsets;
-  // The token does not depend on which outputs are requested.
-  args.tokens = bare_tokens;
-  EXPECT_RUN(device, sample_cuda(device.context(), args));
-  logits_.upload();
-  args.tokens = tokens;
-  args.log_probabilities = raw;
-  args.warped_log_probabilities = warped;
-  args.probabilities = probabilities_;
-  EXPECT_RUN(device, sample_cuda(device.context(), args));
-  EXPECT(device.problem() == kNoProblem);
-
   GuardedTensor want_logits(PRECIS_FLOAT32, {m, v});
   for (int64_t r = 0; r < m; r++) {
     std::memcpy(row<float>(want_logits, r), row<float>(in.logits, r), v * sizeof(float));
@@ -88,18 +90,38 @@ void same_as_reference(TestDevice& device, int64_t v, const Options& o, int kind
   want.probabilities = want_probabilities;
   sample_ref(want);
 
-  const std::string what = std::string(device.name()) + " v " + std::to_string(v) + " options " +
-                           std::to_string(&o - kSampleOptions) + " kind " + std::to_string(kind);
-  EXPECT(tokens.get() == want_tokens && bare_tokens.get() == want_tokens, "%s", what.c_str());
-  EXPECT(raw.get() == want_raw && warped.get() == want_warped, "%s", what.c_str());
-  probabilities_.download();
-  expect_close(probabilities, want_probabilities, 0, 0, what.c_str());
-  logits_.download();  // the rules change them in place
-  expect_close(in.logits, want_logits, 0, 0, what.c_str());
+  // All numbers of blocks give the reference's bits, and so each other's.
+  GuardedTensor before(PRECIS_FLOAT32, {m, v});
+  copy_elements(in.logits, before);
+  for (int blocks : sizes) {
+    const std::string what = std::string(device.name()) + " v " + std::to_string(v) + " options " +
+                             std::to_string(&o - kSampleOptions) + " kind " + std::to_string(kind) +
+                             " blocks " + std::to_string(blocks);
+    // The token does not depend on which outputs are requested.
+    args.tokens = bare_tokens;
+    args.log_probabilities = args.warped_log_probabilities = nullptr;
+    args.probabilities = {};
+    copy_elements(before, in.logits);
+    logits_.upload();
+    EXPECT_RUN(device, sample(device, args, blocks));
+    logits_.upload();
+    args.tokens = tokens;
+    args.log_probabilities = raw;
+    args.warped_log_probabilities = warped;
+    args.probabilities = probabilities_;
+    EXPECT_RUN(device, sample(device, args, blocks));
+    EXPECT(device.problem() == kNoProblem);
+    EXPECT(tokens.get() == want_tokens && bare_tokens.get() == want_tokens, "%s", what.c_str());
+    EXPECT(raw.get() == want_raw && warped.get() == want_warped, "%s", what.c_str());
+    probabilities_.download();
+    expect_close(probabilities, want_probabilities, 0, 0, what.c_str());
+    logits_.download();  // the rules change them in place
+    expect_close(in.logits, want_logits, 0, 0, what.c_str());
+  }
 }
 
 // Rows with options of their own, in one call.
-void rows_of_different_options(TestDevice& device, int64_t v, Random& random) {
+void rows_of_different_options(TestDevice& device, int64_t v, Random& random, int blocks) {
   const auto m = static_cast<int64_t>(std::size(kSampleOptions));
   Input in(m, v, 0, random);
   std::vector<precis_row_sampling> sampling;
@@ -128,7 +150,7 @@ void rows_of_different_options(TestDevice& device, int64_t v, Random& random) {
   args.tokens = tokens;
   args.log_probabilities = raw;
   args.warped_log_probabilities = warped;
-  EXPECT_RUN(device, sample_cuda(device.context(), args));
+  EXPECT_RUN(device, sample(device, args, blocks));
   EXPECT(device.problem() == kNoProblem);
 
   std::vector<int32_t> want_tokens(m);
@@ -152,7 +174,7 @@ void rows_of_different_options(TestDevice& device, int64_t v, Random& random) {
 }
 
 // A chain of steps, in which each appends what the next one reads, without the host.
-void appends(TestDevice& device, Random& random) {
+void appends(TestDevice& device, Random& random, int blocks) {
   const int64_t m = 4, v = 257, steps = 5;
   Input in(m, v, 0, random);
   for (int64_t r = 0; r < m; r++) in.lengths[r] = static_cast<int32_t>(r * 6);
@@ -184,7 +206,7 @@ void appends(TestDevice& device, Random& random) {
   want.log_probabilities = want_raw.data();
   want.next_ids = want_ids.data();
   for (int64_t step = 0; step < steps; step++) {
-    EXPECT_RUN(device, sample_cuda(device.context(), args));
+    EXPECT_RUN(device, sample(device, args, blocks));
     sample_ref(want);
     EXPECT(tokens.get() == want_tokens && ids.get() == want_ids && raw.get() == want_raw, "%s",
            device.name());
@@ -196,7 +218,7 @@ void appends(TestDevice& device, Random& random) {
 }
 
 // Rows with values in device memory that only the kernel can refuse; the others are sampled.
-void refusals_in_device_memory(TestDevice& device, Random& random) {
+void refusals_in_device_memory(TestDevice& device, Random& random, int blocks) {
   const struct {
     precis_row_sampling sampling;
     precis_row_rules rules;
@@ -233,7 +255,7 @@ void refusals_in_device_memory(TestDevice& device, Random& random) {
     args.offsets = args.next_offsets = offsets;
     args.tokens = tokens;
     args.next_ids = ids;
-    EXPECT_RUN(device, sample_cuda(device.context(), args));
+    EXPECT_RUN(device, sample(device, args, blocks));
     EXPECT(device.problem() == problem_code(ProblemOp::kSample, 1, b.problem), "%s case %td",
            device.name(), &b - bad);
     const std::vector<int32_t> got = tokens.get(), advanced = lengths.get();
@@ -242,7 +264,7 @@ void refusals_in_device_memory(TestDevice& device, Random& random) {
   }
 }
 
-void refusals(TestDevice& device, Random& random) {
+void refusals(TestDevice& device, Random& random, int blocks) {
   const struct {
     float value;
     ProblemKind problem;
@@ -260,7 +282,7 @@ void refusals(TestDevice& device, Random& random) {
     precis_sample_args args = arguments({.greedy = 1});
     args.logits = logits;
     args.tokens = tokens;
-    EXPECT_RUN(device, sample_cuda(device.context(), args));
+    EXPECT_RUN(device, sample(device, args, blocks));
     EXPECT(device.problem() == problem_code(ProblemOp::kSample, 2, b.problem));
     const std::vector<int32_t> got = tokens.get();
     EXPECT(got[0] >= 0 && got[2] == 0 && got[3] >= 0);
@@ -277,35 +299,63 @@ void refusals(TestDevice& device, Random& random) {
   args.rules.history_lengths = lengths;
   args.rules.end_tokens = ends;
   args.tokens = tokens;
-  EXPECT_RUN(device, sample_cuda(device.context(), args));
+  EXPECT_RUN(device, sample(device, args, blocks));
   EXPECT(device.problem() == problem_code(ProblemOp::kSample, 1, ProblemKind::kId));
   EXPECT(tokens.get()[0] >= 0 && tokens.get()[1] == 0);
+}
+
+// The number of blocks of a row on a GPU of 132 multiprocessors, of which a cluster of eight can have
+// 128, and on small ones.
+void chooses_blocks() {
+  const struct {
+    int multiprocessors;
+    int64_t m, n;
+    int most, want;
+  } cases[] = {{132, 1, 32128, 8, 8},  {132, 16, 32128, 8, 8},  {132, 17, 32128, 8, 4},
+               {132, 32, 32128, 8, 4}, {132, 33, 32128, 8, 2},  {132, 64, 32128, 8, 2},
+               {132, 65, 32128, 8, 1}, {132, 128, 32128, 8, 1}, {132, 1, 32128, 1, 1},
+               {132, 1, 384, 8, 1},    {3, 1, 32128, 8, 2},     {3, 2, 32128, 8, 1},
+               {132, 1, 250112, 8, 8}};
+  for (const auto& c : cases) {
+    CudaContext context;
+    context.multiprocessors = c.multiprocessors;
+    const int got = blocks_of_sampled_row(context, c.m, c.n, c.most);
+    EXPECT(got == c.want, "case %td: %d", &c - cases, got);
+  }
 }
 
 }  // namespace
 
 int main() {
+  chooses_blocks();
   return run_test(3, [](TestDevice& device) {
     Random random(8);
+    const std::vector<int> chosen = {kChosen}, ends = {kChosen, cluster_sizes().back()};
     const int64_t shared_bytes = device.context().block_shared_bytes;
-    for (int64_t v : {1, 2, 64, 65, 257, 5000, 32128}) {
+    for (int64_t v : {1, 2, 64, 65, 257, 1000, 5000, 32128}) {
       for (const Options& o : kSampleOptions) {
         for (int kind = 0; kind < 4; kind++) {
-          // Long rows are slow to emulate, so each has one kind.
-          if (v >= 5000 && kind != (&o - kSampleOptions) % 4) continue;
+          // Long rows are slow to emulate, so each has one kind, and so have all clusters.
+          const bool one_of_four = kind == (&o - kSampleOptions) % 4;
+          if (v >= 1000 && !one_of_four) continue;
           if (v < 6 && (o.no_repeat_ngram_size > 0 || o.min_new_tokens > 0)) continue;
-          same_as_reference(device, v, o, kind, random);
+          // In some of these clusters, blocks have no tokens.
+          const bool all =
+              one_of_four && (v == 2 || v == 65 || v == 1000 || (v == 5000 && kind == 3));
+          same_as_reference(device, v, o, kind, random, all ? cluster_sizes() : chosen);
           if (v != 257) continue;
           // Once more without shared memory for the row.
           device.context().block_shared_bytes = 0;
-          same_as_reference(device, v, o, kind, random);
+          same_as_reference(device, v, o, kind, random, one_of_four ? ends : chosen);
           device.context().block_shared_bytes = shared_bytes;
         }
       }
     }
-    for (int64_t v : {6, 257}) rows_of_different_options(device, v, random);
-    appends(device, random);
-    refusals(device, random);
-    refusals_in_device_memory(device, random);
+    for (int blocks : cluster_sizes()) {
+      for (int64_t v : {6, 257}) rows_of_different_options(device, v, random, blocks);
+      appends(device, random, blocks);
+      refusals(device, random, blocks);
+      refusals_in_device_memory(device, random, blocks);
+    }
   });
 }
