@@ -154,7 +154,7 @@ public final class GpuModel {
           Prediction.costs(model, launches.subList(at, at + 1), works.subList(at, at + 1), true);
       all.add(
           new Prediction(
-              "sampling, rows: " + launches.get(at).x(),
+              "sampling, rows: " + launches.get(at).clusters(),
               Prediction.sum(costs),
               targets[i],
               "us",

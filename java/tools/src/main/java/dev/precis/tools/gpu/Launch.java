@@ -13,8 +13,15 @@ import java.util.List;
  * @param threads of a block; 0: no kernel
  * @param shared bytes of dynamic shared memory of a block
  * @param bytes of a fill or a copy; 0 for a kernel
+ * @param cluster blocks of a cluster; 1 without clusters
  */
-record Launch(String name, long x, long y, long z, int threads, int shared, long bytes) {
+record Launch(
+    String name, long x, long y, long z, int threads, int shared, long bytes, int cluster) {
+  /** A launch without clusters. */
+  Launch(String name, long x, long y, long z, int threads, int shared, long bytes) {
+    this(name, x, y, z, threads, shared, bytes, 1);
+  }
+
   boolean isKernel() {
     return threads > 0;
   }
@@ -23,9 +30,16 @@ record Launch(String name, long x, long y, long z, int threads, int shared, long
     return x * y * z;
   }
 
+  long clusters() {
+    return blocks() / cluster;
+  }
+
   /** Returns the launch in words, such as {@code rms_norm 16x1x1 of 128}. */
   String text() {
-    return isKernel() ? name + " " + x + "x" + y + "x" + z + " of " + threads : name + " " + bytes;
+    String blocks = name + " " + x + "x" + y + "x" + z + " of " + threads;
+    return isKernel()
+        ? cluster > 1 ? blocks + ", clusters of " + cluster : blocks
+        : name + " " + bytes;
   }
 
   /**
@@ -51,7 +65,8 @@ record Launch(String name, long x, long y, long z, int threads, int shared, long
                       Long.parseLong(f[4]),
                       Integer.parseInt(f[5]),
                       Integer.parseInt(f[6]),
-                      0);
+                      0,
+                      f.length > 7 ? Integer.parseInt(f[7]) : 1);
               case "fill", "copy" -> new Launch(f[0], 1, 1, 1, 0, 0, Long.parseLong(f[1]));
               default -> throw new IllegalArgumentException(f[0]);
             });

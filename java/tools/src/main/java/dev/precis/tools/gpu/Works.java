@@ -271,9 +271,10 @@ final class Works {
               blocks * s.vocabulary() * 40,
               code("linear_cross_entropy.cu", "finish_logit_rows_kernel"));
       case "sample" -> {
-        double tokens = blocks * s.vocabulary();
+        double tokens = launch.clusters() * s.vocabulary(); // each has a row
         double plain = READ + NOISE;
-        double warped = READ + 4 * SELECT + 4 * SKIP + 2 * SKIP;
+        // Each limit has the first digit of all tokens, then few candidates; noise for those kept.
+        double warped = READ + 2 * (SELECT + SKIP) + SKIP;
         double instructions = decoding ? 2 * READ : Math.max(plain, warped);
         // An instruction of a lane takes the place of a multiply-add, which is two operations.
         yield Work.stream(

@@ -35,6 +35,10 @@ class GpuModelTest {
             new Launch("copy", 1, 1, 1, 0, 0, 8)),
         Launch.parse(
             List.of("# comment", "kernel\tlora_matmul, wgmma\t6\t16\t1\t256\t99376", "copy\t8")));
+    Launch clusters = Launch.parse(List.of("kernel\tsample\t16\t1\t1\t896\t65760\t8")).get(0);
+    assertEquals(new Launch("sample", 16, 1, 1, 896, 65_760, 0, 8), clusters);
+    assertEquals(2, clusters.clusters());
+    assertEquals("sample 16x1x1 of 896, clusters of 8", clusters.text());
     for (String line : List.of("kernel\tx\t1", "moved\t8", "copy\tx", "copy")) {
       IllegalArgumentException e =
           assertThrows(IllegalArgumentException.class, () -> Launch.parse(List.of(line)));
