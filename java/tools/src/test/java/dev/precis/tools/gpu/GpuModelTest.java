@@ -146,6 +146,19 @@ class GpuModelTest {
   }
 
   @Test
+  void theWrittenPredictionsFollowFromTheTables() throws IOException {
+    StringBuilder text = new StringBuilder();
+    for (String name : List.of("h100", "h200")) {
+      Device device = model().device(name);
+      text.append(GpuModel.text(device, model().predict(device), false)).append('\n');
+    }
+    assertEquals(
+        Files.readString(ROOT.resolve("cuda-kernels/predictions.txt")),
+        text.toString(),
+        "scripts/gpu-model write makes it anew");
+  }
+
+  @Test
   void theTableSaysWhatIsMetAndWhatCostsMost() {
     Prediction.Cost cost = new Prediction.Cost("k 1x1x1 of 32", 2, 30, TimingModel.Bound.CACHE);
     Prediction slow = new Prediction("slow", 30, 8, "us", false, List.of(cost));
