@@ -586,8 +586,10 @@ void* peer_shared(const void* p, uint32_t rank) {
 
 namespace {
 
-void check_aligned(const void* p) {
-  if (reinterpret_cast<uintptr_t>(p) % 16 != 0) fail("the address %p is not aligned to 16", p);
+void check_aligned(const void* p, size_t bytes = 16) {
+  if (reinterpret_cast<uintptr_t>(p) % bytes != 0) {
+    fail("the address %p is not aligned to %zu", p, bytes);
+  }
 }
 
 }  // namespace
@@ -595,6 +597,13 @@ void check_aligned(const void* p) {
 uint4 load16(const void* p) {
   check_aligned(p);
   uint4 v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+
+uint2 load8(const void* p) {
+  check_aligned(p, sizeof(uint2));
+  uint2 v;
   std::memcpy(&v, p, sizeof v);
   return v;
 }

@@ -140,6 +140,7 @@ void touch_peer(uint32_t rank);
 
 // A misaligned address is an error, as on a GPU.
 uint4 load16(const void* p);
+uint2 load8(const void* p);
 void store16(void* p, uint4 v);
 
 // Copies zeros if from is nullptr.

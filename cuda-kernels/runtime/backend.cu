@@ -277,9 +277,6 @@ class CudaBackend final : public Backend {
   }
 
   int64_t packed_bytes(int64_t outputs, int64_t inputs, int32_t dtype) const override {
-    if (dtype == PRECIS_INT8) {
-      fail(PRECIS_UNSUPPORTED, "int8 weights are for the CPU: use bfloat16 on a GPU");
-    }
     return cuda_packed_layout(outputs, inputs, dtype).bytes;
   }
 

@@ -96,7 +96,7 @@ class HeldOps {
                         a.y);
   }
   bool take(const precis_lora_matmul_args& a) {
-    if (a.a.dtype != a.w.dtype || a.b.dtype != a.w.dtype || a.row_adapter_count > 0) {
+    if (a.a.dtype != adapter_type(a.w.dtype) || a.b.dtype != a.a.dtype || a.row_adapter_count > 0) {
       return refuse();
     }
     return take_product(lora_product(a), a.w.dtype, a.x, a.y);
@@ -110,7 +110,7 @@ class HeldOps {
 
   bool take(const precis_activation_args& a) {
     if (follows_product(a.x, a.y) &&
-        (held_.product->few || (!held_.product->step &&
+        (held_.product->few || (!held_.product->step && held_.product->dtype == PRECIS_BFLOAT16 &&
                                 wgmma_activates(context_, held_.product->product, a.gated != 0)))) {
       held_.product->activation = a;
       return true;

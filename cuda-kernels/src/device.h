@@ -172,6 +172,26 @@ __device__ __forceinline__ void store16(void* p, uint4 v) {
 #endif
 }
 
+// Loads 8 bytes at an address that is a multiple of 8.
+__device__ __forceinline__ uint2 load_eight_bytes(const void* p) {
+#if defined(__CUDACC__)
+  return *static_cast<const uint2*>(p);
+#else
+  return emulation::load8(p);
+#endif
+}
+
+// Returns byte i of a word as a signed number.
+__device__ __forceinline__ float byte_as_float(uint32_t word, int i) {
+#if defined(__CUDACC__)
+  // 2^23 + 128 + the number, whose bits are in order.
+  const uint32_t bits = __byte_perm(word ^ 0x80808080u, 0x4b000000u, 0x7440u + i);
+  return __uint_as_float(bits) - 8388736.0f;
+#else
+  return static_cast<float>(static_cast<int8_t>(word >> 8 * i));
+#endif
+}
+
 // Has the line of an address come into the L2 cache. Nothing waits for it.
 __device__ __forceinline__ void prefetch(const void* p) {
 #if defined(__CUDACC__)

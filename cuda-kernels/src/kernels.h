@@ -17,12 +17,13 @@ namespace precis {
 PRECIS_FOR_EACH_OP(PRECIS_DECLARE_LAUNCHER)
 #undef PRECIS_DECLARE_LAUNCHER
 
-// The layout of packed weights, float32 or bfloat16, on this device: a row-major matrix (outputs,
-// inputs), both dimensions padded with zeros to multiples of 64. cuBLASLt and TMA read it as it is,
+// The layout of packed weights on this device: a row-major matrix (outputs, inputs), both dimensions
+// padded with zeros to multiples of 64; int8 is followed by a scale for each row, float32. cuBLASLt and TMA read it as it is,
 // and copies of tiles need no bounds check along K.
 struct CudaPackedLayout {
   int64_t rows;
   int64_t stride;
+  int64_t scales;  // their offset in bytes, int8 only
   int64_t bytes;
 };
 constexpr int64_t kCudaPackMultiple = 64;
@@ -30,7 +31,8 @@ static inline CudaPackedLayout cuda_packed_layout(int64_t outputs, int64_t input
   CudaPackedLayout p;
   p.rows = ceil_div(outputs, kCudaPackMultiple) * kCudaPackMultiple;
   p.stride = ceil_div(inputs, kCudaPackMultiple) * kCudaPackMultiple;
-  p.bytes = p.rows * p.stride * (dtype == PRECIS_BFLOAT16 ? 2 : 4);
+  p.scales = p.rows * p.stride * element_bytes(dtype);
+  p.bytes = dtype == PRECIS_INT8 ? p.scales + p.rows * 4 : p.scales;
   return p;
 }
 

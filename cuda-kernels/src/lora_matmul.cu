@@ -32,6 +32,9 @@ Product plain_product(const precis_tensor& x, const precis_packed_matrix& w, con
   p.alpha = alpha;
   p.accumulate = accumulate != 0;
   p.step = step != 0;
+  if (w.dtype == PRECIS_INT8) {
+    p.w_scales = reinterpret_cast<const float*>(static_cast<const char*>(w.data) + layout.scales);
+  }
   p.base = static_cast<const float*>(y.data);
   p.base_stride = p.y.stride;
   p.pairs = p.y.stride % 2 == 0 && reinterpret_cast<uintptr_t>(y.data) % (p.y.bf16 ? 4 : 8) == 0;
@@ -103,18 +106,51 @@ Product low_rank_product(const Product& p, const AnyMatrix& sum, bool first) {
   return low;
 }
 
+// The elements from row to row of the float32 sums of a product in chunks: an even number.
+int64_t sum_stride(const Product& p) { return (p.outputs + 1) / 2 * 2; }
+
+// The float32 elements that a product takes in scratch memory: sums and t of chunks, or t.
+int64_t scratch_elements(const Product& p) {
+  if (p.ranks > kMaxLoraRanks) {
+    return (p.y.bf16 ? p.rows * sum_stride(p) : 0) + p.rows * kMaxLoraRanks;
+  }
+  return p.dropout.of == PRECIS_LORA_DROPOUT_X && p.t == nullptr ? p.rows * p.ranks : 0;
+}
+
+cudaError_t reserve_scratch(CudaContext& context, const Product& p, float** start) {
+  void* memory = nullptr;
+  const size_t bytes = static_cast<size_t>(scratch_elements(p)) * sizeof(float);
+  PRECIS_RETURN_IF_ERROR(context.scratch.reserve(p.scratch_used + bytes, &memory));
+  *start = reinterpret_cast<float*>(static_cast<char*>(memory) + p.scratch_used);
+  return cudaSuccess;
+}
+
+// A product of int8 weights outside of a decoding step: of many rows, beside which widening W to
+// bfloat16 costs little.
+cudaError_t run_widened(CudaContext& context, const Product& p) {
+  const CudaPackedLayout layout = {
+      p.w_rows, p.w_stride,
+      reinterpret_cast<const char*>(p.w_scales) - static_cast<const char*>(p.w), 0};
+  Product wide = p;
+  wide.w_scales = nullptr;
+  wide.scratch_used = round_up(static_cast<size_t>(p.w_rows * p.w_stride) * sizeof(Bf16), 256);
+  float* behind = nullptr;  // all of the scratch memory, which must not move meanwhile
+  PRECIS_RETURN_IF_ERROR(reserve_scratch(context, wide, &behind));
+  void* const memory = reinterpret_cast<char*>(behind) - wide.scratch_used;
+  PRECIS_RETURN_IF_ERROR(matmul_widen(context, p.w, layout, memory));
+  wide.w = memory;
+  return run_product(context, wide, PRECIS_BFLOAT16);
+}
+
 // A product whose adapters have more ranks than a kernel takes.
 cudaError_t run_chunks(CudaContext& context, const Product& all, int32_t dtype) {
   constexpr int kMost = static_cast<int>(kMaxLoraRanks);
   const bool drops_x = all.dropout.of == PRECIS_LORA_DROPOUT_X;
-  // The terms are added up in y if that is float32. The rows of a scratch matrix begin at even
-  // elements.
-  const int64_t stride = (all.outputs + 1) / 2 * 2;
-  const int64_t sums = all.y.bf16 ? all.rows * stride : 0;
-  void* memory = nullptr;
-  PRECIS_RETURN_IF_ERROR(context.scratch.reserve(
-      static_cast<size_t>(sums + all.rows * kMost) * sizeof(float), &memory));
-  float* const t = static_cast<float*>(memory) + sums;
+  // The terms are added up in y if that is float32.
+  const int64_t stride = sum_stride(all);
+  float* memory = nullptr;
+  PRECIS_RETURN_IF_ERROR(reserve_scratch(context, all, &memory));
+  float* const t = memory + (all.y.bf16 ? all.rows * stride : 0);
   const AnyMatrix sum = all.y.bf16 ? AnyMatrix{memory, stride, false} : all.y;
   Product p = all;
   // Computes t of a chunk.
@@ -152,17 +188,19 @@ cudaError_t run_product(CudaContext& context, const Product& p, int32_t dtype) {
   constexpr int64_t kMinTileRows = 64;  // for more than kFewRows
   if (ceil_div(p.rows, kMinTileRows) > kMaxGridY) return cudaErrorInvalidValue;
   if (dtype == PRECIS_FLOAT32) return lora_matmul_float(context, p);
+  if (dtype == PRECIS_INT8) {
+    return is_step_product(context, p, dtype) ? step_product(context, p) : run_widened(context, p);
+  }
   if (dtype != PRECIS_BFLOAT16) return cudaErrorInvalidValue;
   if (p.ranks > kMaxLoraRanks) return run_chunks(context, p, dtype);
   if (is_step_product(context, p, dtype)) return step_product(context, p);
   if (p.dropout.of == PRECIS_LORA_DROPOUT_X && p.t == nullptr) {
-    void* t = nullptr;
-    PRECIS_RETURN_IF_ERROR(
-        context.scratch.reserve(static_cast<size_t>(p.rows * p.ranks) * sizeof(float), &t));
+    float* t = nullptr;
+    PRECIS_RETURN_IF_ERROR(reserve_scratch(context, p, &t));
     Product with_t = p;
-    with_t.t = static_cast<float*>(t);
+    with_t.t = t;
     with_t.norm = {};  // lora_down normalizes x
-    PRECIS_RETURN_IF_ERROR(lora_down(context, p, static_cast<float*>(t)));
+    PRECIS_RETURN_IF_ERROR(lora_down(context, p, t));
     return run_product(context, with_t, dtype);
   }
   if (context.wgmma != Wgmma::kOff && (p.rows > kFewRows || context.wgmma != Wgmma::kManyRows)) {
@@ -218,8 +256,8 @@ cudaError_t lora_matmul_cuda(CudaContext& context, const precis_lora_matmul_args
     });
     return error;
   }
-  // Adapters of another type than W are not worth a kernel of their own.
-  if (l.a.dtype != l.w.dtype || l.b.dtype != l.w.dtype) return cudaErrorInvalidValue;
+  // Adapters of another type are not worth a kernel of their own; those of int8 weights are bfloat16.
+  if (l.a.dtype != adapter_type(l.w.dtype) || l.b.dtype != l.a.dtype) return cudaErrorInvalidValue;
   return run_product(context, lora_product(l), l.w.dtype);
 }
 

@@ -80,7 +80,9 @@ struct Product {
   ProductActivation activation;
   ProductSum residual;
   ProductActivationBackward activation_backward;
-  bool step;  // the rows are those of a decoding step
+  bool step;              // the rows are those of a decoding step
+  size_t scratch_used;    // bytes at the start of the scratch memory
+  const float* w_scales;  // of each output, where W is int8; otherwise nullptr
 };
 
 // Fills in the random words of the elements first and first + 16: usually two of one call's four.
@@ -310,10 +312,17 @@ static inline bool normalizes_down(const Product& p, int32_t dtype) {
 // The product's arguments without adapters.
 Product plain_product(const precis_tensor& x, const precis_packed_matrix& w, const precis_tensor& y,
                       float alpha, int32_t accumulate, int32_t step);
+// Returns the type of the adapters of a weight.
+static inline int32_t adapter_type(int32_t dtype) {
+  return dtype == PRECIS_INT8 ? static_cast<int32_t>(PRECIS_BFLOAT16) : dtype;
+}
 // Returns the product's arguments with the adapters of all rows.
 Product lora_product(const precis_lora_matmul_args& l);
 // Has the product added to the rows of another matrix than y.
 void add_to(Product& p, const precis_tensor& base);
+// Multiplies int8 weights by their scales and rounds them to bfloat16, in the same layout.
+cudaError_t matmul_widen(CudaContext& context, const void* packed, const CudaPackedLayout& layout,
+                         void* to);
 // Runs the kernel that suits the weights' type and the GPU, or several where adapters have more ranks
 // than one takes.
 cudaError_t run_product(CudaContext& context, const Product& p, int32_t dtype);

@@ -1,12 +1,14 @@
 // Packs stacked weights (n_i, K), or transposed weights (k_i, N), into the layout of kernels.h, in
-// float32 or rounded to bfloat16                                            native/src/ops/matmul.h
+// float32, rounded to bfloat16, or quantized to int8                        native/src/ops/matmul.h
 //
 // A thread writes eight elements of the result, regardless of the order in which that reads the
 // source: this runs once for each weight.
 #include "element_groups.cuh"
 #include "elements.cuh"
 #include "fused_ops.h"
+#include "grid_constant.cuh"
 #include "kernels.h"
+#include "lora_matmul.cuh"
 #include "ops/matmul.h"
 
 namespace precis {
@@ -50,12 +52,67 @@ Pack pack_of(const precis_matmul_pack_args& a, CudaPackedLayout* layout) {
   return f;
 }
 
+// Quantizes an output: symmetrically, its largest magnitude to 127. A warp has one.
+__global__ void __launch_bounds__(128)
+    quantize_kernel(const __grid_constant__ Pack f, int8_t* packed, int64_t stride, float* scales,
+                    int64_t rows) {
+  const int64_t n = int64_t{blockIdx.x} * 4 + thread() / 32;
+  const int lane = thread() % 32;
+  if (n >= rows) return;
+  float largest = 0, not_finite = 0;
+  for (int64_t k = lane; n < f.outputs && k < f.inputs; k += 32) {
+    const float w = f.at(n, k);
+    largest = fmaxf(largest, fabsf(w));
+    not_finite += w * 0.0f;  // NaN, or 0
+  }
+  // NaN in a row makes its scale NaN, and so its results.
+  largest = warp_reduce(largest, Largest()) + warp_reduce(not_finite, Sum());
+  const bool zero = largest < kSmallestMagnitude;
+  const float inverse = largest == largest && !zero ? 127.0f / largest : 0.0f;
+  if (lane == 0) scales[n] = zero ? 0.0f : largest / 127.0f;
+  for (int64_t k = lane; k < stride; k += 32) {
+    const bool inside = n < f.outputs && k < f.inputs && inverse > 0;
+    packed[n * stride + k] = inside ? static_cast<int8_t>(rintf(f.at(n, k) * inverse)) : 0;
+  }
+}
+
+// Multiplies int8 weights by their scales.
+struct Widen {
+  const int8_t* from;
+  const float* scales;
+  int64_t stride;
+  Bf16* to;
+
+  __device__ void operator()(int64_t n, int64_t k, int count) const {
+    const uint2 raw = load_eight_bytes(from + n * stride + k);
+    const float scale = scales[n];
+    float v[kEight];
+#pragma unroll
+    for (int i = 0; i < kEight; i++) v[i] = scale * byte_as_float(i < 4 ? raw.x : raw.y, i % 4);
+    store8(to + n * stride + k, count, v);
+  }
+};
+
 }  // namespace
 
+cudaError_t matmul_widen(CudaContext& context, const void* packed, const CudaPackedLayout& layout,
+                         void* to) {
+  const auto* bytes = static_cast<const int8_t*>(packed);
+  const Widen f = {bytes, reinterpret_cast<const float*>(bytes + layout.scales), layout.stride,
+                   static_cast<Bf16*>(to)};
+  return for_elements("matmul_widen", context.stream, layout.rows, layout.stride, f);
+}
+
 cudaError_t matmul_pack_cuda(CudaContext& context, const precis_matmul_pack_args& a) {
-  if (a.dtype == PRECIS_INT8) return cudaErrorInvalidValue;
   CudaPackedLayout layout;
   const Pack f = pack_of(a, &layout);
+  if (a.dtype == PRECIS_INT8) {
+    auto* const packed = static_cast<int8_t*>(a.packed);
+    return launch("matmul_pack, int8", quantize_kernel,
+                  static_cast<uint32_t>(ceil_div(layout.rows, 4)), 128, 0, context.stream, f,
+                  packed, layout.stride, reinterpret_cast<float*>(packed + layout.scales),
+                  layout.rows);
+  }
   return for_elements("matmul_pack", context.stream, layout.rows, layout.stride, f);
 }
 

@@ -26,9 +26,15 @@ class DeviceWeights {
     const int64_t common = args.weights[0].dims[1];
     const int64_t outputs = transposed ? common : stacked, inputs = transposed ? stacked : common;
     layout_ = cuda_packed_layout(outputs, inputs, args.dtype);
-    memory_ = std::make_unique<GuardedTensor>(args.dtype,
-                                              std::vector<int64_t>{layout_.rows, layout_.stride});
-    memory_->fill(NAN);
+    const bool scaled = args.dtype == PRECIS_INT8;  // the scales are behind the rows
+    const std::vector<int64_t> dims = scaled ? std::vector<int64_t>{1, layout_.bytes}
+                                             : std::vector<int64_t>{layout_.rows, layout_.stride};
+    memory_ = std::make_unique<GuardedTensor>(args.dtype, dims);
+    if (scaled) {
+      std::memset(memory_->data<void>(), 0xff, static_cast<size_t>(layout_.bytes));
+    } else {
+      memory_->fill(NAN);
+    }
     packed_ = std::make_unique<OnDevice>(*memory_);
     args.packed = precis_tensor(*packed_).data;
     args.packed_bytes = layout_.bytes;
@@ -37,7 +43,7 @@ class DeviceWeights {
   }
   operator const precis_packed_matrix&() const { return matrix_; }  // NOLINT: tests read better so
 
-  // Compares with the source: the weights as precis_matmul_pack promises, and zeros around them.
+  // Compares with the source, which is not int8: the weights as precis_matmul_pack promises, and zeros around them.
   void check(const precis_matmul_pack_args& source, const char* what) {
     packed_->download();
     int64_t wrong = 0;

@@ -246,6 +246,48 @@ void alone(TestDevice& device, int32_t dtype, int32_t x_type, int64_t ranks, Ran
   }
 }
 
+// int8 weights: in a step they are exact, elsewhere they are multiplied by their scales and rounded to
+// bfloat16. In both cases x is not quantized, so the reference is one of float32.
+void int8_weights(TestDevice& device, const Shape& s, int32_t x_type, bool step, Random& random) {
+  Layer layer(device, random, s.n, s.k, s.ranks, PRECIS_BFLOAT16);
+  Weights w(random, {s.n}, s.k, PRECIS_INT8, PRECIS_FLOAT32);
+  if (s.n > 2) {
+    for (int64_t k = 0; k < s.k; k++) store_element(w.source(0), 2, k, 0);
+  }
+  const DeviceWeights packed(device, w);
+  GuardedTensor values(PRECIS_BFLOAT16, {s.m, s.k}), x(x_type, {s.m, s.k}, 8 - s.k % 8);
+  values.fill_normal(random);
+  copy_elements(values, x);
+  GuardedTensor y(PRECIS_FLOAT32, {s.m, s.n}, 1), want(PRECIS_FLOAT32, {s.m, s.n});
+  GuardedTensor down(PRECIS_FLOAT32, {s.m, s.ranks});
+  y.fill(0.5f);
+  want.fill(0.5f);
+  OnDevice x_(x), y_(y);
+  precis_lora_matmul_args args = layer.args(x_, y_, s.segments);
+  args.w = packed;
+  args.accumulate = 1;
+  args.alpha = 0.5f;
+  args.step = step;
+  EXPECT_RUN(device, lora_matmul_cuda(device.context(), args));
+  y_.download();
+  Weights wide(random, {s.n}, s.k, PRECIS_FLOAT32, PRECIS_FLOAT32);
+  const precis_matmul_pack_args quantized = w.args();
+  for (int64_t n = 0; n < s.n; n++) {
+    for (int64_t k = 0; k < s.k; k++) {
+      store_element(wide.source(0), n, k, packed_weight_ref(quantized, n, k));
+    }
+  }
+  args.x = x;
+  args.y = want;
+  args.down = down;
+  lora_matmul_ref(args, wide.args(), layer.a.args(), layer.b.args());
+  const std::string what = std::string(device.name()) + " int8 " + (step ? "step " : "") +
+                           std::to_string(s.m) + "x" + std::to_string(s.n) + "x" +
+                           std::to_string(s.k) + " ranks " + std::to_string(s.ranks);
+  const double rounded = step ? 0 : 0.5 * 4 * std::sqrt(static_cast<double>(s.k)) * 0x1p-9;
+  expect_close(y, want, 0, tolerance(s.k, s.ranks, PRECIS_BFLOAT16) + rounded, what.c_str());
+}
+
 precis_tensor first_rows(precis_tensor t, int64_t m) {
   t.dims[0] = m;
   return t;
@@ -383,6 +425,9 @@ int main() {
       }
       if (wgmma == Wgmma::kOff) {
         for (const Shape& s : step_shapes) {
+          int8_weights(device, s, PRECIS_BFLOAT16, true, random);
+          int8_weights(device, s, PRECIS_FLOAT32, true, random);
+          int8_weights(device, s, PRECIS_BFLOAT16, false, random);
           steps(device, s, PRECIS_BFLOAT16, PRECIS_FLOAT32, random);
           steps(device, s, PRECIS_FLOAT32, PRECIS_BFLOAT16, random);
         }
