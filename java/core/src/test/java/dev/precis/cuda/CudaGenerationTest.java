@@ -213,11 +213,31 @@ class CudaGenerationTest {
   }
 
   @Test
-  void int8IsForTheCpu() {
-    NativeException refused =
-        assertThrows(NativeException.class, () -> load("cuda", DType.INT8, List.of()).close());
-    assertEquals(NativeException.Status.UNSUPPORTED, refused.status());
-    assertTrue(refused.getMessage().contains("use bfloat16"), refused.getMessage());
+  void int8WeightsGiveTheCpusScoresAndTheSameTokensInABatch() {
+    List<int[]> sources = sources();
+    List<Path> adapters = List.of(Fixtures.folder("t5-tiny-lora-after20"));
+    GenerationOptions one = GenerationOptions.builder().maxNewTokens(1).minNewTokens(1).build();
+    GenerationOptions more = GenerationOptions.builder().maxNewTokens(7).minNewTokens(4).build();
+    try (T5 cpu = load("cpu", DType.INT8, adapters);
+        T5 gpu = load("cuda", DType.INT8, adapters)) {
+      for (int[] source : sources) {
+        GeneratedTokens want =
+            cpu.generateTokens(List.of(source), one, 1, null).getFirst().getFirst();
+        GeneratedTokens got =
+            gpu.generateTokens(List.of(source), one, 1, null).getFirst().getFirst();
+        assertEquals(want.score(), got.score(), 0.05);
+      }
+      List<List<GeneratedTokens>> together =
+          gpu.generateTokens(sources, more, sources.size(), null);
+      for (int i = 0; i < sources.size(); i++) {
+        assertArrayEquals(
+            gpu.generateTokens(List.of(sources.get(i)), more, 1, null)
+                .getFirst()
+                .getFirst()
+                .tokens(),
+            together.get(i).getFirst().tokens());
+      }
+    }
   }
 
   @Test

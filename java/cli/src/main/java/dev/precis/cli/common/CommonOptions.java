@@ -68,22 +68,18 @@ public final class CommonOptions {
     return threads;
   }
 
-  /** Refuses an unknown device, and a type that the device does not support. */
+  /** Refuses an unknown device. */
   public void requireDevice() {
     boolean cuda = device.matches("cuda(:\\d{1,3})?");
     if (!cuda && !device.equals("auto") && !device.equals("cpu")) {
       throw new InvalidInputException(
           "--device must be auto, cpu or cuda[:N], not '" + device + "'");
     }
-    if (cuda && loadsInt8()) {
-      throw new InvalidInputException("--dtype int8 runs on the CPU only: use --dtype bfloat16");
-    }
   }
 
-  /** Returns the device: the CPU for int8. */
   private String device() {
     requireDevice();
-    return loadsInt8() ? "cpu" : device;
+    return device;
   }
 
   /** Returns whether a GPU was asked for by name. */
