@@ -307,7 +307,7 @@ void Bench::ceilings() {
   const int64_t n = size(options_.quick ? 4096 : 8192, 64);
   const precis_tensor x = tensor(PRECIS_BFLOAT16, {n, n}), y = tensor(PRECIS_BFLOAT16, {n, n});
   const precis_packed_matrix w = weight(n, n, 0.03f);
-  const auto product = [&] { return matmul_cuda(context_, {x, w, y, 1, 0}); };
+  const auto product = [&] { return matmul_cuda(context_, {x, w, y, 1, 0, 0, 0}); };
   const double operations = 2e-6 * static_cast<double>(n) * static_cast<double>(n * n);
   const double own = operations / percentiles(product)[0];
   flops_ = own;

@@ -11,7 +11,7 @@ PRECIS_BENCH(ppo_loss) {
         b.row((b.cublaslt() != nullptr ? "cuBLASLt " : "matmul ") + c.shape,
               {c.weight_bytes + c.x_bytes + 2.0 * static_cast<double>(c.m * c.v), c.product},
               [&] {
-                return matmul_cuda(b.context(), {c.x, c.w, y, 1, 0});
+                return matmul_cuda(b.context(), {c.x, c.w, y, 1, 0, 0, 0});
               },
               [&] { expect_product(b, c.x, c.w, y, "matmul"); });
     b.context().cublaslt = nullptr;

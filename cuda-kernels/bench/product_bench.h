@@ -53,9 +53,9 @@ struct ProductCase {
     w = b.pack(values);
     w_transposed = b.pack(values, true);
   }
-  cudaError_t forward(Bench& b) const { return matmul_cuda(b.context(), {x, w, y, 1, 0}); }
+  cudaError_t forward(Bench& b) const { return matmul_cuda(b.context(), {x, w, y, 1, 0, 0, 0}); }
   cudaError_t backward(Bench& b) const {
-    return matmul_cuda(b.context(), {dy, w_transposed, dx, 1, 0});
+    return matmul_cuda(b.context(), {dy, w_transposed, dx, 1, 0, 0, 0});
   }
 
   precis_tensor x, y, dy, dx;

@@ -42,7 +42,7 @@ void same_as_reference(TestDevice& device, const Case& c, bool aligned, bool by_
   want.fill(0.75f);
   OnDevice x_(x), y_(y);
   const float alpha = c.m % 2 ? 1.0f : -0.5f;
-  precis_matmul_args args = {x_, packed, y_, alpha, c.accumulate};
+  precis_matmul_args args = {x_, packed, y_, alpha, c.accumulate, 0, 0};
   const int before = fake == nullptr ? 0 : fake->products;
   bool done = !by_library;
   EXPECT_RUN(device, device.context().cublaslt->multiply(device.context(), args, &done));
@@ -51,7 +51,7 @@ void same_as_reference(TestDevice& device, const Case& c, bool aligned, bool by_
   y_.upload();
   EXPECT_RUN(device, matmul_cuda(device.context(), args));  // by cuBLASLt or our own kernel
   y_.download();
-  matmul_ref({x, packed, want, alpha, c.accumulate}, weights.args());
+  matmul_ref({x, packed, want, alpha, c.accumulate, 0, 0}, weights.args());
   expect_close(y, want, rounding(c.y_type), sum_error(c.k), device.name());
 
   // A row is bitwise identical to the same row alone.

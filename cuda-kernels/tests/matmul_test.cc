@@ -23,9 +23,9 @@ void same_as_reference(TestDevice& device, const Shape& s, int32_t dtype, int32_
   y.fill(0.5f);
   want.fill(0.5f);
   OnDevice x_(x), y_(y);
-  EXPECT_RUN(device, matmul_cuda(device.context(), {x_, w_, y_, 0.5f, accumulate}));
+  EXPECT_RUN(device, matmul_cuda(device.context(), {x_, w_, y_, 0.5f, accumulate, 0, 0}));
   y_.download();
-  precis_matmul_args args = {x, {}, want, 0.5f, accumulate};
+  precis_matmul_args args = {x, {}, want, 0.5f, accumulate, 0, 0};
   args.w.dtype = dtype;
   matmul_ref(args, w.args());
   const std::string what = std::string(device.name()) + " " + std::to_string(s.m) + "x" +
@@ -43,14 +43,14 @@ void alone(TestDevice& device, int32_t dtype, int32_t x_type, Random& random) {
   GuardedTensor some(PRECIS_FLOAT32, {few, n});
   x.fill_normal(random);
   OnDevice x_(x), y_(y), one_(one), some_(some);
-  EXPECT_RUN(device, matmul_cuda(device.context(), {x_, w_, y_, 1, 0}));
+  EXPECT_RUN(device, matmul_cuda(device.context(), {x_, w_, y_, 1, 0, 0, 0}));
   y_.download();
   for (int64_t r : {0, 17, 110}) {
-    EXPECT_RUN(device, matmul_cuda(device.context(), {some_rows(x_, r, 1), w_, one_, 1, 0}));
+    EXPECT_RUN(device, matmul_cuda(device.context(), {some_rows(x_, r, 1), w_, one_, 1, 0, 0, 0}));
     one_.download();
     EXPECT(first_difference(y, r, one, 0) < 0, "%s: row %d differs", device.name(),
            static_cast<int>(r));
-    EXPECT_RUN(device, matmul_cuda(device.context(), {some_rows(x_, r, few), w_, some_, 1, 0}));
+    EXPECT_RUN(device, matmul_cuda(device.context(), {some_rows(x_, r, few), w_, some_, 1, 0, 0, 0}));
     some_.download();
     for (int64_t i = 0; i < few; i++) {
       EXPECT(first_difference(y, r + i, some, i) < 0, "%s: row %d of some differs", device.name(),

@@ -217,7 +217,7 @@ void verify(const char* name, const precis_lora_matmul_args& got, const Matrix& 
     if (a != nullptr) {
       lora_matmul_ref(args, w.args(), a->args(), b->args());
     } else {
-      precis_matmul_args plain = {args.x, args.w, args.y, 1, 0};
+      precis_matmul_args plain = {args.x, args.w, args.y, 1, 0, 0, 0};
       matmul_ref(plain, w.args());
     }
     expect_close(some_rows(got.y, r, 1), want, 1e-3, 0.05, name);
@@ -248,7 +248,7 @@ void run_case(const Case& c, std::vector<TestContext*>& contexts, const Peaks& p
     const char* name = contexts.size() > 1 && context == contexts[1] ? "onednn" : "native";
     contenders.push_back({name,
                           [&, ctx](int64_t i) {
-                            precis_matmul_args args = {x, w[i], y, 1, 0};
+                            precis_matmul_args args = {x, w[i], y, 1, 0, 0, 0};
                             EXPECT_OK(ctx, precis_matmul(ctx, &args));
                           },
                           {}});

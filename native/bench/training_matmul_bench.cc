@@ -147,7 +147,7 @@ void bench_lora(precis_context* context, int threads, int rounds, int64_t output
     return [context, args] { EXPECT_OK(context, precis_lora_matmul(context, &args)); };
   };
   auto plain = [context](const precis_lora_matmul_args& args) {
-    const precis_matmul_args product = {args.x, args.w, args.y, 1, 0};
+    const precis_matmul_args product = {args.x, args.w, args.y, 1, 0, 0, 0};
     return [context, product] { EXPECT_OK(context, precis_matmul(context, &product)); };
   };
   auto verify = [&](const precis_lora_matmul_args& args, const Packed& q, const Packed& r,
@@ -335,7 +335,7 @@ void bench_loss(precis_context* context, int threads, int rounds) {
   }
 
   const double flops = 2.0 * kRows * static_cast<double>(kTokens * kWidth);
-  const precis_matmul_args product = {x, pw.matrix, logits, 1, 0};
+  const precis_matmul_args product = {x, pw.matrix, logits, 1, 0, 0, 0};
   race("loss M 512 D 768 V 32128",
        {{"logits alone", flops,
          [context, product] { EXPECT_OK(context, precis_matmul(context, &product)); }},

@@ -200,9 +200,9 @@ final class Works {
       int[] tile = tile(launch);
       String epilogue = attends(launch) ? "AttendAligned" : "StoreAlone";
       String block =
-          "%d, %d, %d, false, %b, %s"
+          "Bf16, %d, %d, %d, false, %b, step::%s"
               .formatted(tile[0] / 16, tile[1] / 8, tile[2] / 32, isStaged(launch), epilogue);
-      return Code.find(codes, "step_product.cu", "step_product_kernel<Block<" + block);
+      return Code.find(codes, "step_product.cu", "step::step_product_kernel<step::Block<" + block);
     }
     String block =
         launch.threads() == 32
