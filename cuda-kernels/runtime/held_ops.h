@@ -121,8 +121,9 @@ class HeldOps {
   }
   bool take(const precis_attention_decode_args& a) {
     if (!follows_product(a.q, a.out) || !held_.product->few || !held_.product->step ||
-        a.k_new.data != nullptr || a.k_cache.dtype != PRECIS_BFLOAT16 ||
-        a.v_cache.dtype != PRECIS_BFLOAT16 || columns(a.q) / a.heads > kMaxFusedHead) {
+        !step_takes_attention(context_, held_.product->product) || a.k_new.data != nullptr ||
+        a.k_cache.dtype != PRECIS_BFLOAT16 || a.v_cache.dtype != PRECIS_BFLOAT16 ||
+        columns(a.q) / a.heads > kMaxFusedHead) {
       return refuse();
     }
     const Product product = held_.product->product;
@@ -275,8 +276,9 @@ class HeldOps {
     }
     release();
     if (!product.accumulate && product.rows > 0) {
-      const bool few = y.dtype == PRECIS_BFLOAT16 && (step ? step_takes_epilogue(context_, product)
-                                                           : fused && product.ranks == 0);
+      const bool few =
+          y.dtype == PRECIS_BFLOAT16 &&
+          (step ? step_takes_activation(context_, product) : fused && product.ranks == 0);
       held_.product = {product, y, dtype, step, few, {}, {}};
       return true;
     }

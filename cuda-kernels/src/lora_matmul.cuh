@@ -335,9 +335,10 @@ cudaError_t fused_product(CudaContext& context, const Product& p);
 // Tells whether a product is computed by the kernel for decoding steps (step_product.cu), whose sums
 // have other bits than those of the other kernels. It depends on no number of rows.
 bool is_step_product(const CudaContext& context, const Product& p, int32_t dtype);
-// Tells whether that kernel takes the norm of x along, and an activation or attention.
+// Tells whether that kernel takes the norm of x along, an activation, or attention.
 bool step_takes_norm(const CudaContext& context, const Product& p);
-bool step_takes_epilogue(const CudaContext& context, const Product& p);
+bool step_takes_activation(const CudaContext& context, const Product& p);
+bool step_takes_attention(const CudaContext& context, const Product& p);
 // Computes a product of a step, with its norm, its activation, or both.
 cudaError_t step_product(CudaContext& context, const Product& p);
 // Computes the queries y of a step, with their norm if there is one, and their attention, whose heads

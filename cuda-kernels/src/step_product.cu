@@ -3,11 +3,10 @@
 
 namespace precis {
 
-// Tells whether x can go through shared memory, in the smallest tile and in attention's.
+// Tells whether x can go through shared memory, in the smallest tile.
 static bool can_stage(const CudaContext& context, const Product& p) {
-  using B = step::Block<Bf16, 1, 8, 3, true, true>;
-  return static_cast<int64_t>(step::block_bytes<B>(p)) + step::kStaticBytes <=
-         context.block_shared_bytes;
+  using B = step::Block<Bf16, 1, 2, 4, true, true>;
+  return static_cast<int64_t>(step::block_bytes<B>(p)) <= context.block_shared_bytes;
 }
 
 bool is_step_product(const CudaContext& context, const Product& p, int32_t dtype) {
@@ -24,8 +23,14 @@ bool step_takes_norm(const CudaContext& context, const Product& p) {
          ceil_div(p.outputs, 64) * ceil_div(p.rows, 16) <= kBlocks * context.multiprocessors;
 }
 
-bool step_takes_epilogue(const CudaContext& context, const Product& p) {
+bool step_takes_activation(const CudaContext& context, const Product& p) {
   return p.ranks == 0 && can_stage(context, p);
+}
+
+bool step_takes_attention(const CudaContext& context, const Product& p) {
+  using B = step::Block<Bf16, 1, 8, 3, false, true, step::Attend>;
+  return p.ranks == 0 && static_cast<int64_t>(step::block_bytes<B>(p)) + step::kStaticBytes <=
+                             context.block_shared_bytes;
 }
 
 cudaError_t step_product(CudaContext& context, const Product& p) {

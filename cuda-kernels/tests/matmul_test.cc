@@ -50,7 +50,8 @@ void alone(TestDevice& device, int32_t dtype, int32_t x_type, Random& random) {
     one_.download();
     EXPECT(first_difference(y, r, one, 0) < 0, "%s: row %d differs", device.name(),
            static_cast<int>(r));
-    EXPECT_RUN(device, matmul_cuda(device.context(), {some_rows(x_, r, few), w_, some_, 1, 0, 0, 0}));
+    EXPECT_RUN(device,
+               matmul_cuda(device.context(), {some_rows(x_, r, few), w_, some_, 1, 0, 0, 0}));
     some_.download();
     for (int64_t i = 0; i < few; i++) {
       EXPECT(first_difference(y, r + i, some, i) < 0, "%s: row %d of some differs", device.name(),
