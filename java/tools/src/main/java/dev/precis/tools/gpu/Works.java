@@ -113,7 +113,7 @@ final class Works {
   /** Returns the outputs of a product: those of its tiles, of which a block may have several. */
   private long outputs(Launch launch) {
     long ofTurn = launch.x() * columns(launch);
-    if (!isStep(launch) || !isStaged(launch) || launch.y() == 1) {
+    if (!isStep(launch) || attends(launch) || !isStaged(launch) || launch.y() == 1) {
       return ofTurn;
     }
     // Many rows that are normalized: queries, keys and values, or the feed-forward layer's. The log
