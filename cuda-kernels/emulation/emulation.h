@@ -27,8 +27,9 @@
 // The environment variable PRECIS_EMULATION_LOG names a file that receives one line for each
 // operation of a stream, its fields separated by tabs: "kernel", its name, the three dimensions of
 // the grid, the threads of a block, its bytes of dynamic shared memory and, for a launch in clusters,
-// the blocks of a cluster; or "fill" or "copy" and the bytes. With PRECIS_EMULATION_LOG_ONLY=1 kernels are logged and not run. A context chooses its
-// kernels by the number of multiprocessors, 3 or PRECIS_EMULATION_MULTIPROCESSORS.
+// the blocks of a cluster; or "fill" or "copy" and the bytes. With PRECIS_EMULATION_LOG_ONLY=1 kernels
+// are logged and not run. A context chooses its kernels by the number of multiprocessors, 3 or
+// PRECIS_EMULATION_MULTIPROCESSORS.
 //
 // Floating-point atomics are missing on purpose, because their order is undefined, and so is
 // __activemask. Memory ordering between blocks, clocks and the number of registers are not modeled.
@@ -291,9 +292,9 @@ inline float __expf(float x) { return expf(x); }
 
 // Device memory is host memory that can be touched only while work of the same device's streams runs:
 // a host or a kernel of another device that reads or writes it gets SIGSEGV, as it would with the
-// memory of a GPU. (Copies on a stream likewise; CUDA's reach the memory of every GPU.) These functions have the
-// names and the calling convention of CUDA, so that a test that was compiled against them can be
-// linked with the real ones.
+// memory of a GPU. (Copies on a stream likewise; CUDA's reach the memory of every GPU.) These
+// functions have the names and the calling convention of CUDA, so that a test that was compiled
+// against them can be linked with the real ones.
 enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2 };
 using cudaHostFn_t = void (*)(void*);
 extern "C" {

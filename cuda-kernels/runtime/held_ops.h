@@ -110,8 +110,7 @@ class HeldOps {
 
   bool take(const precis_activation_args& a) {
     if (follows_product(a.x, a.y) &&
-        (held_.product->few || (!held_.product->step && held_.product->dtype == PRECIS_BFLOAT16 &&
-                                wgmma_activates(context_, held_.product->product, a.gated != 0)))) {
+        (held_.product->few || wgmma_activates(context_, held_.product->product, a.gated != 0))) {
       held_.product->activation = a;
       return true;
     }
@@ -120,7 +119,7 @@ class HeldOps {
     return true;
   }
   bool take(const precis_attention_decode_args& a) {
-    if (!follows_product(a.q, a.out) || !held_.product->few || !held_.product->step ||
+    if (!follows_product(a.q, a.out) || !held_.product->few || !held_.product->product.step ||
         !step_takes_attention(context_, held_.product->product) || a.k_new.data != nullptr ||
         a.k_cache.dtype != PRECIS_BFLOAT16 || a.v_cache.dtype != PRECIS_BFLOAT16 ||
         columns(a.q) / a.heads > kMaxFusedHead) {
@@ -133,7 +132,7 @@ class HeldOps {
   }
 
   bool take(const precis_activation_backward_args& a) {
-    if (held_.product && !held_.product->step && !held_.product->activation &&
+    if (held_.product && !held_.product->product.step && !held_.product->activation &&
         held_.converts.empty() && same(held_.product->y, a.dy) && leaves_product_alone(a.dx) &&
         !overlap(a.x, held_.product->y)) {
       HeldProduct last = *held_.product;
@@ -227,7 +226,6 @@ class HeldOps {
     Product product;  // with its norm, if there is one
     precis_tensor y;
     int32_t dtype;
-    bool step;                                         // computed by the kernel for decoding steps
     bool few;                                          // takes an activation or attention along
     std::optional<precis_activation_args> activation;  // of y
     std::optional<precis_dropout_args> dropout;        // in place, of the activation or else of y
@@ -255,10 +253,10 @@ class HeldOps {
   bool take_product(Product product, int32_t dtype, const precis_tensor& x,
                     const precis_tensor& y) {
     if (held_.product) release();
-    const bool step = is_step_product(context_, product, dtype);
-    const bool fused = !step && dtype == PRECIS_BFLOAT16 && can_fuse(context_, product);
-    const bool normalizes =
-        step ? step_takes_norm(context_, product) : fused || normalizes_down(product, dtype);
+    product.step = is_step_product(context_, product, dtype);
+    const bool fused = !product.step && dtype == PRECIS_BFLOAT16 && can_fuse(context_, product);
+    const bool normalizes = product.step ? step_takes_norm(context_, product)
+                                         : fused || normalizes_down(product, dtype);
     const auto& norm = held_.norm;
     if (normalizes && norm && same(norm->y, x) && !overlap(y, norm->x)) {
       product.norm = {static_cast<const float*>(norm->x.data), row_stride(norm->x),
@@ -278,8 +276,8 @@ class HeldOps {
     if (!product.accumulate && product.rows > 0) {
       const bool few =
           y.dtype == PRECIS_BFLOAT16 &&
-          (step ? step_takes_activation(context_, product) : fused && product.ranks == 0);
-      held_.product = {product, y, dtype, step, few, {}, {}};
+          (product.step ? step_takes_activation(context_, product) : fused && product.ranks == 0);
+      held_.product = {product, y, dtype, few, {}, {}};
       return true;
     }
     if (product.norm.rows == nullptr) return false;

@@ -18,8 +18,8 @@ PRECIS_FOR_EACH_OP(PRECIS_DECLARE_LAUNCHER)
 #undef PRECIS_DECLARE_LAUNCHER
 
 // The layout of packed weights on this device: a row-major matrix (outputs, inputs), both dimensions
-// padded with zeros to multiples of 64; int8 is followed by a scale for each row, float32. cuBLASLt and TMA read it as it is,
-// and copies of tiles need no bounds check along K.
+// padded with zeros to multiples of 64; int8 is followed by a scale for each row, float32. cuBLASLt
+// and TMA read it as it is, and copies of tiles need no bounds check along K.
 struct CudaPackedLayout {
   int64_t rows;
   int64_t stride;

@@ -128,16 +128,13 @@ cudaError_t reserve_scratch(CudaContext& context, const Product& p, float** star
 // A product of int8 weights outside of a decoding step: of many rows, beside which widening W to
 // bfloat16 costs little.
 cudaError_t run_widened(CudaContext& context, const Product& p) {
-  const CudaPackedLayout layout = {
-      p.w_rows, p.w_stride,
-      reinterpret_cast<const char*>(p.w_scales) - static_cast<const char*>(p.w), 0};
   Product wide = p;
   wide.w_scales = nullptr;
   wide.scratch_used = round_up(static_cast<size_t>(p.w_rows * p.w_stride) * sizeof(Bf16), 256);
   float* behind = nullptr;  // all of the scratch memory, which must not move meanwhile
   PRECIS_RETURN_IF_ERROR(reserve_scratch(context, wide, &behind));
   void* const memory = reinterpret_cast<char*>(behind) - wide.scratch_used;
-  PRECIS_RETURN_IF_ERROR(matmul_widen(context, p.w, layout, memory));
+  PRECIS_RETURN_IF_ERROR(matmul_widen(context, p, memory));
   wide.w = memory;
   return run_product(context, wide, PRECIS_BFLOAT16);
 }

@@ -80,10 +80,22 @@ struct Product {
   ProductActivation activation;
   ProductSum residual;
   ProductActivationBackward activation_backward;
-  bool step;              // the rows are those of a decoding step
+  bool step;              // the rows are those of a decoding step, see is_step_product
   size_t scratch_used;    // bytes at the start of the scratch memory
   const float* w_scales;  // of each output, where W is int8; otherwise nullptr
 };
+
+// Tells whether rows are bfloat16, aligned, and a multiple of eight long, so that they can be loaded
+// as they lie in memory.
+static inline bool is_direct(const AnyMatrix& x, int64_t inputs) {
+  return x.bf16 && inputs % kEight == 0 && x.stride % kEight == 0 && is_aligned(x.data);
+}
+
+// Returns the output of a column of the tile that begins at n0, where a tile has the outputs of a
+// gated activation's values and of their gates, of which there are `width` each, in turns of eight.
+__device__ __forceinline__ int64_t gated_output(int64_t n0, int column, int64_t width) {
+  return column / 8 % 2 * width + n0 / 2 + column / 16 * 8 + column % 8;
+}
 
 // Fills in the random words of the elements first and first + 16: usually two of one call's four.
 __device__ __forceinline__ void dropout_words(uint64_t seed, uint64_t offset, uint64_t first,
@@ -320,9 +332,9 @@ static inline int32_t adapter_type(int32_t dtype) {
 Product lora_product(const precis_lora_matmul_args& l);
 // Has the product added to the rows of another matrix than y.
 void add_to(Product& p, const precis_tensor& base);
-// Multiplies int8 weights by their scales and rounds them to bfloat16, in the same layout.
-cudaError_t matmul_widen(CudaContext& context, const void* packed, const CudaPackedLayout& layout,
-                         void* to);
+// Multiplies the int8 weights of a product by their scales and rounds them to bfloat16, in rows as far
+// apart.
+cudaError_t matmul_widen(CudaContext& context, const Product& p, void* to);
 // Runs the kernel that suits the weights' type and the GPU, or several where adapters have more ranks
 // than one takes.
 cudaError_t run_product(CudaContext& context, const Product& p, int32_t dtype);
@@ -356,7 +368,7 @@ cudaError_t lora_matmul_wgmma(CudaContext& context, const Product& p, bool* done
 static inline bool wgmma_activates(const CudaContext& context, const Product& p, bool gated) {
   return (context.wgmma == Wgmma::kManyRows || context.wgmma == Wgmma::kAlways) &&
          p.rows > kFewRows && p.ranks == 0 && gated && p.x.bf16 && p.y.bf16 && !p.accumulate &&
-         p.norm.rows == nullptr;
+         p.norm.rows == nullptr && p.w_scales == nullptr && !p.step;
 }
 
 }  // namespace precis

@@ -64,20 +64,14 @@ PRECIS_HOST_DEVICE constexpr int64_t shared_elements(int rows, int columns, int 
   return ranks > 0 && low > ring ? low : ring;
 }
 
-// Epilogues that follow y.
-struct StoreAlone {};
-struct Activate {};
-
 // The shape of a block. kDirect: the rows of x and z are bfloat16, aligned, and a multiple of eight
 // long. kGiven: t has been computed already.
 template <int rows, int columns, int warps_m, int warps_n, int ranks, int stages, bool direct,
-          bool given = false, class AfterY = StoreAlone>
+          bool given = false, bool activates = false>
 struct Block {
-  using After = AfterY;
-  static constexpr bool kActivates = std::is_same_v<After, Activate>;
   static constexpr int kRows = rows, kColumns = columns, kWarpsM = warps_m, kWarpsN = warps_n;
   static constexpr int kRanks = ranks, kStages = stages;
-  static constexpr bool kDirect = direct, kGiven = given;
+  static constexpr bool kDirect = direct, kGiven = given, kActivates = activates;
   static constexpr int kLoopRanks = kGiven ? 0 : ranks;  // of A
   static constexpr int kThreads = warps_m * warps_n * 32;
   // Blocks per multiprocessor: a second one hides latency.
@@ -120,8 +114,7 @@ __global__ void __launch_bounds__(B::kThreads, B::kMinBlocks)
   const int64_t gated = B::kActivates && p.activation.gated ? p.outputs / 2 : 0;
   // The output of a column of the tile, where they are scattered.
   auto output_of = [&](int column) -> int64_t {
-    if (gated == 0) return n0 + column;
-    return column / 8 % 2 * gated + n0 / 2 + column / 16 * 8 + column % 8;
+    return gated > 0 ? gated_output(n0, column, gated) : n0 + column;
   };
   const int warp = thread() / 32, lane = thread() % 32;
   const int warp_m = warp / kWarpsN * (kRows / kWarpsM);
@@ -425,12 +418,12 @@ cudaError_t run_few(CudaContext& context, const Product& p) {
     constexpr int64_t kRowsOfOneWarp = 4;
     if (p.rows <= kRowsOfOneWarp && ceil_div(p.outputs, 64) < 2 * context.multiprocessors) {
       if (p.activation.y.data != nullptr) {
-        return run<Block<16, 16, 1, 1, 0, 18, false, false, Activate>>(context, p);
+        return run<Block<16, 16, 1, 1, 0, 18, false, false, true>>(context, p);
       }
       return run<Block<16, 16, 1, 1, 0, 18, false>>(context, p);
     }
     if (p.activation.y.data != nullptr) {
-      return run<Block<16, 64, 1, 4, 0, 7, false, false, Activate>>(context, p);
+      return run<Block<16, 64, 1, 4, 0, 7, false, false, true>>(context, p);
     }
   }
   return run<Block<16, 64, 1, 4, kRanks, kRanks <= 32 ? 7 : 4, false>>(context, p);
@@ -447,10 +440,6 @@ cudaError_t run_direct(CudaContext& context, const Product& p) {
   if (p.ranks <= 16) return run_ranks<16, kDirect>(context, p);
   if (p.ranks <= 32) return run_ranks<32, kDirect>(context, p);
   return run_ranks<128, kDirect>(context, p);
-}
-
-bool is_direct(const AnyMatrix& x, int64_t inputs) {
-  return x.bf16 && inputs % kEight == 0 && x.stride % kEight == 0 && is_aligned(x.data);
 }
 
 }  // namespace

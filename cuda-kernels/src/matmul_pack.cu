@@ -95,12 +95,9 @@ struct Widen {
 
 }  // namespace
 
-cudaError_t matmul_widen(CudaContext& context, const void* packed, const CudaPackedLayout& layout,
-                         void* to) {
-  const auto* bytes = static_cast<const int8_t*>(packed);
-  const Widen f = {bytes, reinterpret_cast<const float*>(bytes + layout.scales), layout.stride,
-                   static_cast<Bf16*>(to)};
-  return for_elements("matmul_widen", context.stream, layout.rows, layout.stride, f);
+cudaError_t matmul_widen(CudaContext& context, const Product& p, void* to) {
+  const Widen f = {static_cast<const int8_t*>(p.w), p.w_scales, p.w_stride, static_cast<Bf16*>(to)};
+  return for_elements("matmul_widen", context.stream, p.w_rows, p.w_stride, f);
 }
 
 cudaError_t matmul_pack_cuda(CudaContext& context, const precis_matmul_pack_args& a) {

@@ -92,7 +92,7 @@ __device__ __forceinline__ float probability(Mass mass) {
   return static_cast<float>(mass) * 0x1p-40f;
 }
 
-// How logits become z.
+// Turns logits into z.
 struct Scale {
   float largest, temperature;
   float inverse;  // of the temperature, finite: for bounds and for the first digit, not for results

@@ -13,7 +13,7 @@ bool is_step_product(const CudaContext& context, const Product& p, int32_t dtype
   // This must not depend on the number of rows.
   return p.step && (dtype == PRECIS_BFLOAT16 || dtype == PRECIS_INT8) && !p.separate_z &&
          p.t == nullptr && p.down == nullptr && p.dropout.of == PRECIS_LORA_DROPOUT_NONE &&
-         p.ranks <= kMaxLoraRanks && (step::is_direct(p) || can_stage(context, p));
+         p.ranks <= kMaxLoraRanks && (step::is_unstaged(p) || can_stage(context, p));
 }
 
 bool step_takes_norm(const CudaContext& context, const Product& p) {

@@ -1,5 +1,5 @@
-// The products of a decoding step, for bfloat16 and int8 weights: lora_matmul.cuh's y with few rows, whose
-// time is that of reading W once.
+// The products of a decoding step, for bfloat16 and int8 weights: lora_matmul.cuh's y with few rows,
+// whose time is that of reading W once.
 //
 // A block has a tile of kRows x kColumns of y, and its eight warps divide K among themselves: warp s
 // multiplies the s-th eighth of the groups of 32 elements. So every byte of a tile of W is asked for
@@ -21,7 +21,7 @@
 //     rows, as many as leave two blocks for a multiprocessor. While it computes the queries, their
 //     keys and values come into the L2 cache.
 //
-// Where rows are normalized, a block goes through several tiles of the same rows, as many as leave two
+// A block whose rows are normalized goes through several tiles of the same rows, as many as leave two
 // blocks for a multiprocessor: with many rows, normalizing them costs more than multiplying.
 //
 // Adapters: 16 ranks of A are two more tiles beside the block's columns, further ranks take rounds
@@ -212,7 +212,7 @@ __global__ void __launch_bounds__(kThreads, B::kMinBlocks)
   // The lane's elements of a tile: those of row of_eight of an eight of W's rows or of A's.
   auto w_row = [&](int64_t first, int tile) -> const Weight* {
     int64_t n = first + tile * 8 + of_eight;
-    if (gated > 0) n = tile % 2 * gated + first / 2 + tile / 2 * 8 + of_eight;
+    if (gated > 0) n = gated_output(first, tile * 8 + of_eight, gated);
     return n < p.w_rows ? static_cast<const Weight*>(p.w) + n * p.w_stride + first_k : nullptr;
   };
   auto a_row = [&](int rank) {
@@ -303,7 +303,7 @@ __global__ void __launch_bounds__(kThreads, B::kMinBlocks)
       }
     }
     if constexpr (B::kAttends) {
-      // Where there are few rows, by warps that have none to normalize.
+      // With few rows, warps that have none to normalize do this.
       for (int row = kWarps - 1 - warp; row < rows; row += kWarps) {
         prefetch_keys(after.of, after.keys, after.values, m0 + row, static_cast<int>(blockIdx.x));
       }
@@ -489,15 +489,15 @@ cudaError_t run_tile(CudaContext& context, const Product& p) {
   return run<Block<W, 1, 2, 4, kAdapted, kStaged, After>>(context, p);
 }
 
-inline bool is_direct(const Product& p) {
-  return p.norm.rows == nullptr && p.x.bf16 && p.inputs % kEight == 0 && p.x.stride % kEight == 0 &&
-         is_aligned(p.x.data);
+// Tells whether x needs no shared memory.
+inline bool is_unstaged(const Product& p) {
+  return p.norm.rows == nullptr && is_direct(p.x, p.inputs);
 }
 
 template <class W, bool kAdapted>
 cudaError_t run_rows(CudaContext& context, const Product& p) {
-  return is_direct(p) ? run_tile<W, kAdapted, false, StoreAlone>(context, p)
-                      : run_tile<W, kAdapted, true, StoreAlone>(context, p);
+  return is_unstaged(p) ? run_tile<W, kAdapted, false, StoreAlone>(context, p)
+                        : run_tile<W, kAdapted, true, StoreAlone>(context, p);
 }
 
 template <class W>

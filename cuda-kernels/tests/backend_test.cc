@@ -625,24 +625,73 @@ class HeldOps {
   std::vector<float> saved_;
 };
 
+// Chains of operations for HeldOps::check, of whole sequences and of a step.
+auto feed_forward(HeldOps& ops, bool gated) {
+  return [&ops, gated](auto next) {
+    ops.norm();
+    next();
+    ops.product(ops.wide());
+    next();
+    ops.activation(gated, gated ? ops.gated() : ops.narrow());
+    next();
+  };
+}
+auto activation_in_place(HeldOps& ops) {
+  return [&ops](auto next) {
+    ops.norm();
+    next();
+    ops.product(ops.wide());
+    next();
+    ops.activation(false, ops.wide());
+    next();
+  };
+}
+auto attention(HeldOps& ops) {
+  return [&ops](auto next) {
+    ops.norm();
+    next();
+    ops.product(ops.query());
+    next();
+    ops.attention();
+    next();
+  };
+}
+auto adapters(HeldOps& ops) {
+  return [&ops](auto next) {
+    ops.norm();
+    next();
+    ops.adapted_product();
+    next();
+  };
+}
+auto dropped_residual(HeldOps& ops) {
+  return [&ops](auto next) {
+    ops.product(ops.query());
+    next();
+    ops.copy_base();
+    next();
+    ops.dropout(ops.query(), ops.sum(), true);
+    next();
+  };
+}
+auto activation_gradient(HeldOps& ops, bool drops) {
+  return [&ops, drops](auto next) {
+    ops.product(ops.query());
+    next();
+    if (drops) ops.dropout(ops.query(), ops.query());
+    next();
+    ops.activation_backward();
+    next();
+  };
+}
+
 void test_held_ops(precis_context* c, int64_t m, int64_t width, bool wgmma, Random& random) {
   HeldOps ops(c, m, width, random);
   const bool few = m <= 128;
   // TMA can copy these rows.
   const bool tiles = wgmma && width % 8 == 0;
   for (bool gated : {true, false}) {
-    ops.check("feed-forward",
-              few              ? 1
-              : gated && tiles ? 2
-                               : 3,
-              [&](auto next) {
-                ops.norm();
-                next();
-                ops.product(ops.wide());
-                next();
-                ops.activation(gated, gated ? ops.gated() : ops.narrow());
-                next();
-              });
+    ops.check("feed-forward", few ? 1 : gated && tiles ? 2 : 3, feed_forward(ops, gated));
   }
   ops.check("activation alone", few || tiles ? 1 : 2, [&](auto next) {
     ops.product(ops.wide());
@@ -650,28 +699,9 @@ void test_held_ops(precis_context* c, int64_t m, int64_t width, bool wgmma, Rand
     ops.activation(true, ops.gated());
     next();
   });
-  ops.check("activation in place", few ? 2 : 3, [&](auto next) {
-    ops.norm();
-    next();
-    ops.product(ops.wide());
-    next();
-    ops.activation(false, ops.wide());
-    next();
-  });
-  ops.check("attention", few ? 2 : 3, [&](auto next) {
-    ops.norm();
-    next();
-    ops.product(ops.query());
-    next();
-    ops.attention();
-    next();
-  });
-  ops.check("adapters", few ? 1 : 2, [&](auto next) {
-    ops.norm();
-    next();
-    ops.adapted_product();
-    next();
-  });
+  ops.check("activation in place", few ? 2 : 3, activation_in_place(ops));
+  ops.check("attention", few ? 2 : 3, attention(ops));
+  ops.check("adapters", few ? 1 : 2, adapters(ops));
   // A product's other blocks cannot normalize meanwhile what one overwrites.
   precis_tensor onto = ops.stream();
   onto.row_stride = onto.dims[1];
@@ -709,14 +739,7 @@ void test_held_ops(precis_context* c, int64_t m, int64_t width, bool wgmma, Rand
     next();
   });
   for (bool drops : {false, true}) {
-    ops.check("gradient of an activation", 1, [&](auto next) {
-      ops.product(ops.query());
-      next();
-      if (drops) ops.dropout(ops.query(), ops.query());
-      next();
-      ops.activation_backward();
-      next();
-    });
+    ops.check("gradient of an activation", 1, activation_gradient(ops, drops));
   }
   ops.check("gradient of an activation, without its product", 1, [&](auto next) {
     ops.dropout(ops.query(), ops.query());
@@ -730,14 +753,7 @@ void test_held_ops(precis_context* c, int64_t m, int64_t width, bool wgmma, Rand
     ops.dropout(ops.gradient(), ops.passing());
     next();
   });
-  ops.check("residual stream", 1, [&](auto next) {
-    ops.product(ops.query());
-    next();
-    ops.copy_base();
-    next();
-    ops.dropout(ops.query(), ops.sum(), true);
-    next();
-  });
+  ops.check("residual stream", 1, dropped_residual(ops));
   ops.check("residual stream in place", 1, [&](auto next) {
     ops.product(ops.query());
     next();
@@ -790,57 +806,19 @@ void test_held_steps(precis_context* c, int64_t m, int64_t width, Random& random
   // With more rows, too many blocks would normalize a row.
   const bool normalizes = m <= 128;
   for (bool gated : {true, false}) {
-    ops.check("feed-forward of a step", normalizes ? 1 : 2, [&](auto next) {
-      ops.norm();
-      next();
-      ops.product(ops.wide());
-      next();
-      ops.activation(gated, gated ? ops.gated() : ops.narrow());
-      next();
-    });
+    ops.check("feed-forward of a step", normalizes ? 1 : 2, feed_forward(ops, gated));
   }
-  ops.check("activation of a step in place", normalizes ? 2 : 3, [&](auto next) {
-    ops.norm();
-    next();
-    ops.product(ops.wide());
-    next();
-    ops.activation(false, ops.wide());
-    next();
-  });
-  ops.check("attention of a step", 1, [&](auto next) {
-    ops.norm();
-    next();
-    ops.product(ops.query());
-    next();
-    ops.attention();
-    next();
-  });
-  ops.check("adapters of a step", normalizes ? 1 : 2, [&](auto next) {
-    ops.norm();
-    next();
-    ops.adapted_product();
-    next();
-  });
+  ops.check("activation of a step in place", normalizes ? 2 : 3, activation_in_place(ops));
+  ops.check("attention of a step", 1, attention(ops));
+  ops.check("adapters of a step", normalizes ? 1 : 2, adapters(ops));
   ops.check("residual stream of a step", 1, [&](auto next) {
     ops.copy_base();
     next();
     ops.product(ops.sum(), true);
     next();
   });
-  ops.check("residual stream of a step with dropout", 1, [&](auto next) {
-    ops.product(ops.query());
-    next();
-    ops.copy_base();
-    next();
-    ops.dropout(ops.query(), ops.sum(), true);
-    next();
-  });
-  ops.check("gradient of an activation after a step", 2, [&](auto next) {
-    ops.product(ops.query());
-    next();
-    ops.activation_backward();
-    next();
-  });
+  ops.check("residual stream of a step with dropout", 1, dropped_residual(ops));
+  ops.check("gradient of an activation after a step", 2, activation_gradient(ops, false));
 }
 
 void test_held_ops(precis_context* c) {

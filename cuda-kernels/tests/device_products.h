@@ -43,7 +43,8 @@ class DeviceWeights {
   }
   operator const precis_packed_matrix&() const { return matrix_; }  // NOLINT: tests read better so
 
-  // Compares with the source, which is not int8: the weights as precis_matmul_pack promises, and zeros around them.
+  // Compares with the source, which is not int8: the weights as precis_matmul_pack promises, and zeros
+  // around them.
   void check(const precis_matmul_pack_args& source, const char* what) {
     packed_->download();
     int64_t wrong = 0;

@@ -18,7 +18,8 @@
 // W may be given transposed, (K, N): its rows are then the inputs, and the packed W is the same.
 //
 // With float32 weights x is widened to float32; with bfloat16 weights x is rounded to bfloat16.
-// With int8 weights each row of x is quantized with the scale
+// With int8 weights a GPU rounds x to bfloat16, too. On the CPU each row of x is quantized with the
+// scale
 //
 //   max_k |x[m, k]| / (127 2^j)
 //

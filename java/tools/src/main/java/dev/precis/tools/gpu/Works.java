@@ -206,8 +206,8 @@ final class Works {
     }
     String block =
         launch.threads() == 32
-            ? "16, 16, 1, 1, 0, 18, false, false, StoreAlone"
-            : "16, 64, 1, 4, 0, 7, false, false, StoreAlone";
+            ? "16, 16, 1, 1, 0, 18, false, false, false"
+            : "16, 64, 1, 4, 0, 7, false, false, false";
     return Code.find(codes, "lora_matmul_mma.cu", "lora_matmul_kernel<Block<" + block);
   }
 
