@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "product_bench.h"
+#include "weight_gradient.cuh"
 
 namespace precis {
 
@@ -56,16 +57,19 @@ PRECIS_BENCH(lora_matmul) {
       gradient.segments[0].output_end = s.k;
       const precis_tensor da = b.tensor(PRECIS_FLOAT32, {ranks, s.k});
       const precis_tensor db = b.tensor(PRECIS_FLOAT32, {s.n, ranks});
+      // As the backend does, in one launch.
+      WeightGradients gradients;
+      gradients.add({gradient.down, c.x, da, 1, PRECIS_BFLOAT16, 0, 0}, nullptr);
+      gradients.add({c.dy, args.down, db, 1, PRECIS_BFLOAT16, 0, 0}, nullptr);
+      const precis_tensor finished =
+          b.ids(std::vector<int32_t>(static_cast<size_t>(gradients.tiles)));
       const double backward_us = b.row(
           "  its dx, dA and dB",
           {c.work.bytes + low, c.work.operations + 2 * low * static_cast<double>(s.m),
            wanted ? 1.15 * frozen_backward : 0},
           [&] {
             PRECIS_RETURN_IF_ERROR(lora_matmul_cuda(b.context(), gradient));
-            PRECIS_RETURN_IF_ERROR(weight_gradient_cuda(
-                b.context(), {gradient.down, c.x, da, 1, PRECIS_BFLOAT16, 0, 0}));
-            return weight_gradient_cuda(b.context(),
-                                        {c.dy, args.down, db, 1, PRECIS_BFLOAT16, 0, 0});
+            return weight_gradients(b.context(), gradients, static_cast<uint32_t*>(finished.data));
           },
           [&] {
             b.expect_finite(c.dx, "dx is not finite");

@@ -94,7 +94,7 @@ void switch_context(Context* from, Context* to) {
 
 #endif
 
-enum class State { kReady, kBarrier, kCluster, kWarp, kEvent, kDone };
+enum class State { kReady, kBarrier, kCluster, kWarp, kEvent, kPrevious, kDone };
 // At the barrier of the cluster: whether the thread has arrived, and whether all have.
 enum class Arrival { kNone, kArrived, kAll };
 
@@ -112,6 +112,7 @@ struct Thread {
   uint3 index;  // in the block
   State state;
   Arrival cluster;
+  bool waited;  // for the previous kernel
   Where where;
   const char* operation;
   uint32_t mask;
@@ -158,6 +159,8 @@ struct Launch {
   int count = 0;    // threads of a block
   int done = 0;
   Waiting barrier;
+  bool dependent = false;
+  std::function<cudaError_t()> previous;  // until it has run
   int current = -1;
   Context scheduler;
   uint64_t random = 0;
@@ -226,6 +229,9 @@ void fiber_main() {
   if (!me.copies.empty()) fail("a thread exits with pending asynchronous copies");
   if (me.cluster != Arrival::kNone) {
     fail("a thread exits between cluster_arrive and cluster_wait");
+  }
+  if (launch_state.dependent && !me.waited) {
+    fail("a thread of a dependent launch exits without having waited for the kernel before it");
   }
   me.state = State::kDone;
   own_block().done++;
@@ -358,6 +364,22 @@ void explain_deadlock() {
   }
 }
 
+// Runs the kernel before the running one. Meanwhile the state of the running one is put aside.
+void run_previous() {
+  static Launch spare;  // has the stacks of other threads
+  const std::function<cudaError_t()> previous = std::move(launch_state.previous);
+  launch_state.previous = nullptr;
+  const dim3 grid = gridDim, block = blockDim;
+  std::string name = kernel_name;
+  std::swap(launch_state, spare);
+  const cudaError_t error = previous();
+  std::swap(launch_state, spare);
+  kernel_name = std::move(name);
+  gridDim = grid;
+  blockDim = block;
+  launch_state.failed = error != cudaSuccess;
+}
+
 // Runs the blocks first, first + 1, ... of the grid together.
 void run_cluster(uint64_t first, dim3 block, size_t shared_bytes) {
   Launch& l = launch_state;
@@ -393,6 +415,7 @@ void run_cluster(uint64_t first, dim3 block, size_t shared_bytes) {
     thread.copies.clear();
     thread.groups = 0;
     thread.cluster = Arrival::kNone;
+    thread.waited = false;
 #if defined(__SANITIZE_ADDRESS__)
     __asan_unpoison_memory_region(thread.stack + kPage, kStackBytes);
 #endif
@@ -400,6 +423,13 @@ void run_cluster(uint64_t first, dim3 block, size_t shared_bytes) {
     wake(thread, t);
   }
   while (l.done < threads && !l.failed) {
+    if (l.ready.empty() && l.previous != nullptr) {
+      run_previous();
+      if (l.failed) return;
+      for (int t = 0; t < threads; t++) {
+        if (thread_at(t).state == State::kPrevious) wake(thread_at(t), t);
+      }
+    }
     if (l.ready.empty()) return explain_deadlock();
     resume(take_ready());
   }
@@ -485,9 +515,14 @@ void cluster_wait(const Where& where) {
   me.cluster = Arrival::kNone;
 }
 
-uint32_t most_cluster_blocks() {
-  constexpr uint32_t kPortable = 8;  // a GPU may allow more, to a kernel that asks for it
-  return device().major >= 9 ? kPortable : 1;
+bool is_sm90() { return device().major >= 9; }
+
+void wait_for_previous_kernel() {
+  Thread& me = self();
+  me.waited = true;
+  if (launch_state.previous == nullptr) return;
+  me.state = State::kPrevious;
+  to_scheduler();
 }
 
 Exchange& warp_operation(const char* name, uint32_t mask, const void* bytes, size_t count,
@@ -740,10 +775,14 @@ void log_work(const char* kind, size_t bytes) {
   }
 }
 
-cudaError_t run(const char* name, dim3 grid, dim3 block, size_t shared_bytes,
-                const std::function<void()>& thread, uint32_t cluster) {
+bool is_logging() { return launch_log() != nullptr; }
+
+cudaError_t run(const LaunchShape& shape, const std::function<void()>& thread,
+                const std::function<cudaError_t()>& previous) {
+  const auto& [name, grid, block, shared_bytes, cluster, dependent] = shape;
   Launch& l = launch_state;
   constexpr uint32_t kMaxThreads = 1024;
+  constexpr uint32_t kPortable = 8;  // a GPU may allow more, to a kernel that asks for it
   error_text.clear();
   kernel_name = name;
   l.failed = false;
@@ -753,21 +792,21 @@ cudaError_t run(const char* name, dim3 grid, dim3 block, size_t shared_bytes,
     error_text = kernel_name + ": the grid, block or shared memory exceeds the limits of a launch";
     return cudaErrorInvalidConfiguration;
   }
-  if (cluster == 0 || cluster > most_cluster_blocks() || grid.x % cluster != 0) {
+  if (cluster == 0 || cluster > (is_sm90() ? kPortable : 1) || grid.x % cluster != 0) {
     error_text = kernel_name + ": there are no such clusters on this device or in this grid";
     return cudaErrorInvalidClusterSize;
   }
   if (std::FILE* log = launch_log(); log != nullptr) {
-    std::fprintf(log, "kernel\t%s\t%u\t%u\t%u\t%u\t%zu", name, grid.x, grid.y, grid.z,
-                 block.x * block.y * block.z, shared_bytes);
-    if (cluster > 1) std::fprintf(log, "\t%u", cluster);
-    std::fputc('\n', log);
+    std::fprintf(log, "kernel\t%s\t%u\t%u\t%u\t%u\t%zu\t%u\t%d\n", name, grid.x, grid.y, grid.z,
+                 block.x * block.y * block.z, shared_bytes, cluster, dependent ? 1 : 0);
     std::fflush(log);
     // The first launches are the trial of wgmma, which must be right.
     constexpr uint64_t kOfTrial = 8;
     if (launches_only() && ++launched > kOfTrial) return cudaSuccess;
   }
   l.entry = &thread;
+  l.dependent = dependent;
+  l.previous = previous;
   l.random = seed_of_order;
   l.cluster = static_cast<int>(cluster);
   l.count = static_cast<int>(block.x * block.y * block.z);
@@ -781,7 +820,10 @@ cudaError_t run(const char* name, dim3 grid, dim3 block, size_t shared_bytes,
   }
   for (uint64_t c : order) {
     run_cluster(c * cluster, block, shared_bytes);
-    if (l.failed) return cudaErrorLaunchFailure;
+    if (l.failed) {
+      l.previous = nullptr;
+      return cudaErrorLaunchFailure;
+    }
   }
   return cudaSuccess;
 }

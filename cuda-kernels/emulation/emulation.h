@@ -15,9 +15,12 @@
 //   - an index outside shared memory (Shared<T> in device.h), or a write next to it;
 //   - a barrier of a cluster that not all of its threads reach, or that they reach on different
 //     lines, or at which a thread arrives and does not wait; a touch of the shared memory of a block of
-//     the cluster that has not begun or has ended.
+//     the cluster that has not begun or has ended;
+//   - a thread of a dependent launch that ends without having waited for the kernel before it.
 // Shared memory is filled with NaN before every block. Asynchronous copies arrive only when a thread
-// waits for them; until then their destination holds NaN.
+// waits for them; until then their destination holds NaN. Of every two kernels in a row of which the
+// second is a dependent launch, some run as far apart as they may: the first one begins only when no
+// thread of the first block of the second can go on without it. What the second reads too early is old.
 //
 // device.h has the GPUs that are emulated: their number, their shared memory and their tensor cores'
 // arithmetic. The memory of one can be touched only by work of its own streams, on which kernels are
@@ -26,8 +29,8 @@
 //
 // The environment variable PRECIS_EMULATION_LOG names a file that receives one line for each
 // operation of a stream, its fields separated by tabs: "kernel", its name, the three dimensions of
-// the grid, the threads of a block, its bytes of dynamic shared memory and, for a launch in clusters,
-// the blocks of a cluster; or "fill" or "copy" and the bytes. With PRECIS_EMULATION_LOG_ONLY=1 kernels
+// the grid, the threads of a block, its bytes of dynamic shared memory, the blocks of a cluster, and
+// whether the launch is a dependent one, 0 or 1; or "fill" or "copy" and the bytes. With PRECIS_EMULATION_LOG_ONLY=1 kernels
 // are logged and not run. A context chooses its kernels by the number of multiprocessors, 3 or
 // PRECIS_EMULATION_MULTIPROCESSORS.
 //
@@ -132,12 +135,14 @@ uint32_t cluster_blocks();
 uint32_t cluster_rank();
 void cluster_arrive(const Where& where);
 void cluster_wait(const Where& where);
-// The most blocks of a cluster on this device.
-uint32_t most_cluster_blocks();
+// Returns whether this device has clusters and dependent launches.
+bool is_sm90();
 // Returns the address in another block of the cluster of what is at p in the running block's shared
 // memory. touch_peer is called before every access to it.
 void* peer_shared(const void* p, uint32_t rank);
 void touch_peer(uint32_t rank);
+
+void wait_for_previous_kernel();
 
 // A misaligned address is an error, as on a GPU.
 uint4 load16(const void* p);
@@ -158,16 +163,29 @@ void load_matrices(const void* row, bool transposed, uint32_t (&r)[4],
 // Writes a line about work that is not a kernel to the log.
 void log_work(const char* kind, size_t bytes);
 
-cudaError_t run(const char* name, dim3 grid, dim3 block, size_t shared_bytes,
-                const std::function<void()>& thread, uint32_t cluster = 1);
+// A launch: the blocks of a cluster, and whether the kernel may begin before the one before it ends.
+struct LaunchShape {
+  const char* name;
+  dim3 grid, block;
+  size_t shared_bytes;
+  uint32_t cluster = 1;
+  bool dependent = false;
+};
+
+// Runs a kernel, and at the latest when its threads wait for it the work before it, if there is any.
+cudaError_t run(const LaunchShape& shape, const std::function<void()>& thread,
+                const std::function<cudaError_t()>& previous = nullptr);
+// Returns whether launches are written to a log, which keeps them in their order.
+bool is_logging();
 
 // Does the work now or, on a stream, when the stream is synchronized: reading a result or changing an
 // argument too early shows. The stream must be the current device's.
 cudaError_t submit(cudaStream_t stream, std::function<cudaError_t()> work);
-// Likewise, for a kernel that asks for so much dynamic shared memory: beyond 48 KiB only as far as
-// cudaFuncSetAttribute allowed it on the current device.
-cudaError_t submit_kernel(cudaStream_t stream, const void* kernel, size_t shared_bytes,
-                          std::function<cudaError_t()> work);
+// Likewise, for a kernel: its dynamic shared memory may exceed 48 KiB only as far as
+// cudaFuncSetAttribute allowed it on the current device, and in a capture a dependent launch must follow
+// another kernel.
+cudaError_t submit_kernel(cudaStream_t stream, const void* kernel, const LaunchShape& shape,
+                          std::function<void()> thread);
 cudaError_t set_shared_bytes(const void* kernel, int bytes);
 
 template <class T>

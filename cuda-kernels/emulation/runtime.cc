@@ -23,7 +23,13 @@ namespace precis {
 namespace emulation {
 namespace {
 
-using Work = std::vector<std::function<cudaError_t()>>;
+// What a stream is given. The function of a kernel takes the work that it may run in its middle.
+struct Item {
+  using Run = std::function<cudaError_t(const std::function<cudaError_t()>& previous)>;
+  Run run;
+  bool kernel = false, dependent = false;
+};
+using Work = std::vector<Item>;
 
 struct Stream {
   int device;
@@ -101,9 +107,18 @@ class DeviceAccess {
 cudaError_t drain(Stream* s) {
   if (s->work.empty()) return s->failed;
   const DeviceAccess access(s->device);
+  // Two kernels that may overlap do so every other time.
+  static bool turn = false;
   // Work in a queue does not submit more work.
-  for (const auto& work : s->work) {
-    if (s->failed == cudaSuccess) s->failed = work();
+  for (size_t i = 0; i < s->work.size() && s->failed == cudaSuccess; i++) {
+    const bool may = i + 1 < s->work.size() && s->work[i + 1].dependent && !is_logging();
+    if (may) turn = !turn;
+    if (may && turn) {
+      const Item& first = s->work[i++];
+      s->failed = s->work[i].run([&] { return first.run(nullptr); });
+    } else {
+      s->failed = s->work[i].run(nullptr);
+    }
   }
   s->work.clear();
   return s->failed;
@@ -141,38 +156,61 @@ size_t rounded(size_t bytes, size_t multiple) {
 
 }  // namespace
 
-cudaError_t submit_anywhere(cudaStream_t stream, std::function<cudaError_t()> work) {
+namespace {
+
+cudaError_t add(cudaStream_t stream, Item item) {
   const std::lock_guard<std::recursive_mutex> lock(mutex);
   if (stream == nullptr) {
     const DeviceAccess access(use_device());
-    return work();
+    return item.run(nullptr);
   }
   Stream* s = static_cast<Stream*>(stream);
   if (s->captured != nullptr) {
-    s->captured->push_back(std::move(work));
+    if (item.dependent && (s->captured->empty() || !s->captured->back().kernel)) {
+      return cudaErrorInvalidValue;
+    }
+    s->captured->push_back(std::move(item));
     return cudaSuccess;
   }
-  if (s->failed == cudaSuccess) s->work.push_back(std::move(work));
+  if (s->failed == cudaSuccess) s->work.push_back(std::move(item));
   return s->failed;
 }
 
-cudaError_t submit(cudaStream_t stream, std::function<cudaError_t()> work) {
+cudaError_t add_to_current(cudaStream_t stream, Item item) {
   if (stream != nullptr && static_cast<Stream*>(stream)->device != use_device()) {
     return cudaErrorInvalidResourceHandle;
   }
-  return submit_anywhere(stream, std::move(work));
+  return add(stream, std::move(item));
 }
 
-cudaError_t submit_kernel(cudaStream_t stream, const void* kernel, size_t shared_bytes,
-                          std::function<cudaError_t()> work) {
-  if (shared_bytes > kSharedBytesOfAll) {
+Item of_work(std::function<cudaError_t()> work) {
+  return {[work = std::move(work)](const auto&) { return work(); }};
+}
+
+// For work that may be given to the stream of a device that is not current.
+cudaError_t submit_anywhere(cudaStream_t stream, std::function<cudaError_t()> work) {
+  return add(stream, of_work(std::move(work)));
+}
+
+}  // namespace
+
+cudaError_t submit(cudaStream_t stream, std::function<cudaError_t()> work) {
+  return add_to_current(stream, of_work(std::move(work)));
+}
+
+cudaError_t submit_kernel(cudaStream_t stream, const void* kernel, const LaunchShape& shape,
+                          std::function<void()> thread) {
+  if (shape.shared_bytes > kSharedBytesOfAll) {
     const std::lock_guard<std::recursive_mutex> lock(mutex);
     const auto most = most_shared_bytes.find({use_device(), kernel});
-    if (most == most_shared_bytes.end() || shared_bytes > most->second) {
+    if (most == most_shared_bytes.end() || shape.shared_bytes > most->second) {
       return cudaErrorInvalidValue;
     }
   }
-  return submit(stream, std::move(work));
+  return add_to_current(stream, {[shape, thread = std::move(thread)](const auto& previous) {
+                                   return run(shape, thread, previous);
+                                 },
+                                 true, shape.dependent});
 }
 
 cudaError_t set_shared_bytes(const void* kernel, int bytes) {
@@ -426,7 +464,7 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
   const Graph& graph = *static_cast<Graph*>(executable);
   if (graph.device != use_device()) return cudaErrorInvalidResourceHandle;
   for (const auto& work : graph.work) {
-    const cudaError_t error = submit(stream, work);
+    const cudaError_t error = add_to_current(stream, work);
     if (error != cudaSuccess) return error;
   }
   return cudaSuccess;

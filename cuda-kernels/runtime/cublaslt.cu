@@ -304,6 +304,7 @@ cudaError_t CublasLt::multiply(CudaContext& context, const precis_matmul_args& a
   }
   const float beta = a.accumulate ? 1.0f : 0.0f;
   launches++;
+  context.after_kernel = false;
   *done = l.multiply(state_->handle, p.product, &a.alpha, a.w.data, p.w, a.x.data, p.x, &beta,
                      a.y.data, p.y, a.y.data, p.y, &p.algorithm, workspace, kWorkspaceBytes,
                      context.stream) == kSuccess;

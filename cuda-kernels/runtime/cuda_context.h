@@ -49,7 +49,43 @@ struct CudaContext {
   unsigned long long* problem = nullptr;  // see problem.h
   CublasLt* cublaslt = nullptr;           // computes matmul where it can; see cublaslt.h
   Wgmma wgmma = Wgmma::kOff;
+  // Whether the last work of a capture is known to be a kernel of ours. Everything else that goes to
+  // the stream must say so.
+  bool after_kernel = false;
 };
+
+// Fills height rows of width bytes, pitch bytes apart, with zeros.
+inline cudaError_t fill_with_zeros(CudaContext& context, void* memory, size_t pitch, size_t width,
+                                   size_t height) {
+  launches++;
+  context.after_kernel = false;
+  if (height == 1 || pitch == width) {
+    return cudaMemsetAsync(memory, 0, width * height, context.stream);
+  }
+  return cudaMemset2DAsync(memory, pitch, 0, width, height, context.stream);
+}
+
+// Launches a kernel of a decoding step. In a graph, and on a GPU of compute capability 9.0 or later,
+// it may begin as soon as every block of the kernel before it has called wait_for_previous_kernel:
+// its start-up, and its first loads of weights, overlap with that kernel's end (programmatic dependent
+// launch). Every thread of it must call that function before it touches what a kernel of the graph
+// writes, and before it writes itself; no kernel of the graph may write what it reads earlier.
+template <class... P, class... A>
+cudaError_t launch_dependent_clusters(CudaContext& context, uint32_t cluster, const char* name,
+                                      void (*kernel)(P...), dim3 grid, dim3 block,
+                                      size_t shared_bytes, A... arguments) {
+  LaunchKind kind;
+  kind.cluster = cluster;
+  kind.dependent = context.scratch.fixed && context.after_kernel && is_for_sm90(kernel);
+  context.after_kernel = true;
+  return launch_as(kind, name, kernel, grid, block, shared_bytes, context.stream, arguments...);
+}
+template <class... P, class... A>
+cudaError_t launch_dependent(CudaContext& context, const char* name, void (*kernel)(P...),
+                             dim3 grid, dim3 block, size_t shared_bytes, A... arguments) {
+  return launch_dependent_clusters(context, 1, name, kernel, grid, block, shared_bytes,
+                                   arguments...);
+}
 
 }  // namespace precis
 

@@ -2,7 +2,9 @@
 // emulator's.
 //
 //   launch("name", kernel, grid, block, shared_bytes, stream, arguments...)   for <<< >>>
-//   launch_clusters("name", kernel, blocks, grid, ...)    the same in clusters of so many blocks in x
+//   launch_dependent(context, "name", kernel, grid, block, shared_bytes, arguments...)
+//                                                         for kernels of a decoding step
+// cuda_context.h has the second.
 #ifndef PRECIS_CUDA_LAUNCH_H_
 #define PRECIS_CUDA_LAUNCH_H_
 
@@ -23,27 +25,40 @@ namespace precis {
 // Counts what this thread gave to streams: kernels, fills and copies.
 inline thread_local int64_t launches = 0;
 
-// Returns the most blocks of a cluster of a kernel: 1 where its code was made for GPUs that have no
-// clusters, even if the GPU at hand has them.
+// Returns whether a kernel's code was made for GPUs of compute capability 9.0 or later, which have
+// clusters and dependent launches. The GPU at hand may have them, and the code not.
 template <class... P>
-int most_cluster_blocks([[maybe_unused]] void (*kernel)(P...)) {
+bool is_for_sm90([[maybe_unused]] void (*kernel)(P...)) {
 #if defined(__CUDACC__)
-  constexpr int kPortable = 8, kSm90 = 90;
+  constexpr int kSm90 = 90;
   cudaFuncAttributes attributes;
   if (cudaFuncGetAttributes(&attributes, kernel) != cudaSuccess) {
     (void)cudaGetLastError();  // the launch has the same one
-    return 1;
+    return false;
   }
-  return attributes.ptxVersion >= kSm90 ? kPortable : 1;
+  return attributes.ptxVersion >= kSm90;
 #else
-  return static_cast<int>(emulation::most_cluster_blocks());
+  return emulation::is_sm90();
 #endif
 }
 
+// Returns the most blocks of a cluster of a kernel.
+template <class... P>
+int most_cluster_blocks(void (*kernel)(P...)) {
+  constexpr int kPortable = 8;
+  return is_for_sm90(kernel) ? kPortable : 1;
+}
+
+// Blocks of a cluster along x; whether the kernel may begin before the one before it has ended.
+struct LaunchKind {
+  uint32_t cluster = 1;
+  bool dependent = false;
+};
+
 template <class... P, class... A>
-cudaError_t launch_clusters([[maybe_unused]] const char* name, void (*kernel)(P...),
-                            uint32_t cluster, dim3 grid, dim3 block, size_t shared_bytes,
-                            cudaStream_t stream, A... arguments) {
+cudaError_t launch_as(LaunchKind kind, [[maybe_unused]] const char* name, void (*kernel)(P...),
+                      dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream,
+                      A... arguments) {
   launches++;
   constexpr size_t kWithoutOptIn = size_t{48} << 10;
   if (shared_bytes > kWithoutOptIn) {
@@ -53,34 +68,41 @@ cudaError_t launch_clusters([[maybe_unused]] const char* name, void (*kernel)(P.
     if (error != cudaSuccess) return error;
   }
 #if defined(__CUDACC__)
-  if (cluster == 1) {
+  if (kind.cluster == 1 && !kind.dependent) {
     kernel<<<grid, block, shared_bytes, stream>>>(arguments...);
     return cudaGetLastError();
   }
-  cudaLaunchAttribute attribute = {};
-  attribute.id = cudaLaunchAttributeClusterDimension;
-  attribute.val.clusterDim.x = cluster;
-  attribute.val.clusterDim.y = attribute.val.clusterDim.z = 1;
+  cudaLaunchAttribute attributes[2] = {};
   cudaLaunchConfig_t config = {};
   config.gridDim = grid;
   config.blockDim = block;
   config.dynamicSmemBytes = shared_bytes;
   config.stream = stream;
-  config.attrs = &attribute;
-  config.numAttrs = 1;
+  config.attrs = attributes;
+  if (kind.cluster > 1) {
+    cudaLaunchAttribute& attribute = attributes[config.numAttrs++];
+    attribute.id = cudaLaunchAttributeClusterDimension;
+    attribute.val.clusterDim.x = kind.cluster;
+    attribute.val.clusterDim.y = attribute.val.clusterDim.z = 1;
+  }
+  if (kind.dependent) {
+    cudaLaunchAttribute& attribute = attributes[config.numAttrs++];
+    attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    attribute.val.programmaticStreamSerializationAllowed = 1;
+  }
   return cudaLaunchKernelEx(&config, kernel, arguments...);
 #else
-  return emulation::submit_kernel(stream, reinterpret_cast<const void*>(kernel), shared_bytes, [=] {
-    return emulation::run(
-        name, grid, block, shared_bytes, [=] { kernel(arguments...); }, cluster);
-  });
+  const emulation::LaunchShape shape = {name,         grid,         block,
+                                        shared_bytes, kind.cluster, kind.dependent};
+  return emulation::submit_kernel(stream, reinterpret_cast<const void*>(kernel), shape,
+                                  [=] { kernel(arguments...); });
 #endif
 }
 
 template <class... P, class... A>
 cudaError_t launch(const char* name, void (*kernel)(P...), dim3 grid, dim3 block,
                    size_t shared_bytes, cudaStream_t stream, A... arguments) {
-  return launch_clusters(name, kernel, 1, grid, block, shared_bytes, stream, arguments...);
+  return launch_as({}, name, kernel, grid, block, shared_bytes, stream, arguments...);
 }
 
 #define PRECIS_RETURN_IF_ERROR(call)          \

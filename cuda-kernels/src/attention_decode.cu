@@ -23,6 +23,7 @@ namespace {
 template <class T, int kChunks, bool kAligned>
 __global__ void __launch_bounds__(kDecodeThreads)
     attention_decode_kernel(DecodeArguments a, Matrix<T> k_cache, Matrix<T> v_cache) {
+  wait_for_previous_kernel();
   const int64_t r = blockIdx.x;
   const int head = static_cast<int>(blockIdx.y);
   attend<T, kChunks, kAligned>(
@@ -38,8 +39,8 @@ cudaError_t run(CudaContext& context, const precis_attention_decode_args& a,
     using T = PRECIS_TYPE_OF(type);
     const auto kernel = decode_is_aligned(a) ? attention_decode_kernel<T, kChunks, true>
                                              : attention_decode_kernel<T, kChunks, false>;
-    return launch("attention_decode", kernel, grid, kDecodeThreads, 0, context.stream, args,
-                  matrix<T>(a.k_cache), matrix<T>(a.v_cache));
+    return launch_dependent(context, "attention_decode", kernel, grid, kDecodeThreads, 0, args,
+                            matrix<T>(a.k_cache), matrix<T>(a.v_cache));
   });
 }
 

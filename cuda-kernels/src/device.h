@@ -201,6 +201,16 @@ __device__ __forceinline__ void prefetch(const void* p) {
 #endif
 }
 
+// Waits until the kernels before this one in the stream have ended and what they wrote can be read, and
+// lets the next kernel begin, as far as launch_dependent (cuda_context.h) has them overlap.
+__device__ __forceinline__ void wait_for_previous_kernel() {
+#if !defined(__CUDACC__)
+  emulation::wait_for_previous_kernel();
+#elif __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;\n\tgriddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+
 // Returns how many of the next eight elements exist if left elements are left, which may be negative.
 template <class Integer>
 __device__ __forceinline__ int up_to_eight(Integer left) {

@@ -18,6 +18,7 @@ __global__ void __launch_bounds__(kWarps * 32)
     embedding_kernel(Matrix<const T> table, int64_t vocabulary, const int32_t* ids, int64_t tokens,
                      AnyMatrix y, const int32_t* y_rows, int64_t rows, int width,
                      unsigned long long* problem) {
+  wait_for_previous_kernel();
   const int lane = thread() % 32;
   for (int64_t t = int64_t{blockIdx.x} * kWarps + thread() / 32; t < tokens;
        t += int64_t{gridDim.x} * kWarps) {
@@ -50,11 +51,12 @@ cudaError_t embedding_cuda(CudaContext& context, const precis_embedding_args& a)
   if (tokens == 0) return cudaSuccess;
   return with_type(a.table.dtype, [&](auto* type) {
     using T = PRECIS_TYPE_OF(type);
-    return launch("embedding", embedding_kernel<T>, grid_size(ceil_div(tokens, kWarps), 1 << 20),
-                  kWarps * 32, 0, context.stream, matrix<const T>(a.table), a.table.dims[0],
-                  static_cast<const int32_t*>(a.ids.data), tokens, any_matrix(a.y),
-                  static_cast<const int32_t*>(a.y_rows.data), a.y.dims[0],
-                  static_cast<int>(columns(a.y)), context.problem);
+    return launch_dependent(context, "embedding", embedding_kernel<T>,
+                            grid_size(ceil_div(tokens, kWarps), 1 << 20), kWarps * 32, 0,
+                            matrix<const T>(a.table), a.table.dims[0],
+                            static_cast<const int32_t*>(a.ids.data), tokens, any_matrix(a.y),
+                            static_cast<const int32_t*>(a.y_rows.data), a.y.dims[0],
+                            static_cast<int>(columns(a.y)), context.problem);
   });
 }
 

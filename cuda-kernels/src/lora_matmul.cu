@@ -212,10 +212,9 @@ cudaError_t run_product(CudaContext& context, const Product& p, int32_t dtype) {
 static cudaError_t zero_down(CudaContext& context, const precis_tensor& down, int64_t begin,
                              int64_t end) {
   const size_t pitch = static_cast<size_t>(row_stride(down)) * sizeof(float);
-  launches++;
-  return cudaMemset2DAsync(row<float>(down, begin), pitch, 0,
-                           static_cast<size_t>(columns(down)) * sizeof(float),
-                           static_cast<size_t>(end - begin), context.stream);
+  return fill_with_zeros(context, row<float>(down, begin), pitch,
+                         static_cast<size_t>(columns(down)) * sizeof(float),
+                         static_cast<size_t>(end - begin));
 }
 
 Product lora_product(const precis_lora_matmul_args& l) {

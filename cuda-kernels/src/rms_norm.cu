@@ -13,6 +13,7 @@ template <class T>
 __global__ void __launch_bounds__(kRowWarps * 32)
     rms_norm_kernel(Matrix<const float> x, const float* weight, Matrix<T> y, int64_t rows,
                     int width, float epsilon) {
+  wait_for_previous_kernel();
   for (int64_t m = int64_t{blockIdx.x} * kRowWarps + thread() / 32; m < rows;
        m += int64_t{gridDim.x} * kRowWarps) {
     const RowInRegisters row(x.row(m), width);
@@ -34,9 +35,9 @@ cudaError_t rms_norm_cuda(CudaContext& context, const precis_rms_norm_args& a) {
   if (m == 0) return cudaSuccess;
   return with_type(a.y.dtype, [&](auto* type) {
     using T = PRECIS_TYPE_OF(type);
-    return launch("rms_norm", rms_norm_kernel<T>, row_blocks(m), kRowWarps * 32, 0, context.stream,
-                  matrix<const float>(a.x), static_cast<const float*>(a.weight.data),
-                  matrix<T>(a.y), m, static_cast<int>(columns(a.x)), a.epsilon);
+    return launch_dependent(context, "rms_norm", rms_norm_kernel<T>, row_blocks(m), kRowWarps * 32,
+                            0, matrix<const float>(a.x), static_cast<const float*>(a.weight.data),
+                            matrix<T>(a.y), m, static_cast<int>(columns(a.x)), a.epsilon);
   });
 }
 

@@ -399,6 +399,7 @@ constexpr int most_threads(bool in_shared) { return in_shared ? kMaxThreads : kM
 
 template <bool kInShared>
 __global__ void __launch_bounds__(most_threads(kInShared), 1) sample_kernel(Arguments args) {
+  wait_for_previous_kernel();
   const precis_sample_args& a = args.a;
   Team team = {cluster_blocks(), cluster_rank(), 0};
   const int64_t r = static_cast<int64_t>(blockIdx.x) / team.blocks;
@@ -648,9 +649,10 @@ cudaError_t sample_in_clusters(CudaContext& context, const precis_sample_args& a
   const size_t bytes = shared_bytes<float>(slice) + search;
   const bool fits = static_cast<int64_t>(bytes) + kStaticBytes <= context.block_shared_bytes;
   const int threads = n <= kShortRow ? 128 : most_threads(fits);
-  return launch_clusters("sample", fits ? sample_kernel<true> : sample_kernel<false>,
-                         static_cast<uint32_t>(blocks), static_cast<uint32_t>(m * blocks), threads,
-                         fits ? bytes : search, context.stream, args);
+  return launch_dependent_clusters(context, static_cast<uint32_t>(blocks), "sample",
+                                   fits ? sample_kernel<true> : sample_kernel<false>,
+                                   static_cast<uint32_t>(m * blocks), threads,
+                                   fits ? bytes : search, args);
 }
 
 cudaError_t sample_cuda(CudaContext& context, const precis_sample_args& a) {

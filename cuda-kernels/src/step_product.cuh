@@ -12,6 +12,9 @@
 // a product is free, these are operands of two mma: elements 8 q to 8 q + 3 are the k of the first
 // that belong to the lane, and the next four those of the second. x is loaded in the same way.
 //
+// In a graph the first loads of W, and of A, are on their way before the kernel before this one has
+// ended: no kernel of a step writes them.
+//
 // A step's product takes its neighbors along:
 //   - RMS norm in the prologue: while the first loads of W are on their way, a warp normalizes a row,
 //     which stays in shared memory; rows that have to be converted go that way, too.
@@ -268,6 +271,7 @@ __global__ void __launch_bounds__(kThreads, B::kMinBlocks)
     }
   };
   load_first_groups();
+  wait_for_previous_kernel();
   if constexpr (B::kStaged) {
     const int width = static_cast<int>(p.inputs), padded = groups * kGroup;
     const int stride = staged_stride(p.inputs);
@@ -443,8 +447,8 @@ cudaError_t run(CudaContext& context, const Product& p) {
     turns = ceil_div(tiles * of_rows, 2 * int64_t{context.multiprocessors});
   }
   const dim3 grid(static_cast<uint32_t>(ceil_div(tiles, turns)), static_cast<uint32_t>(of_rows));
-  return launch(B::name(), step_product_kernel<B>, grid, kThreads, block_bytes<B>(p),
-                context.stream, p, typename B::After());
+  return launch_dependent(context, B::name(), step_product_kernel<B>, grid, kThreads,
+                          block_bytes<B>(p), p, typename B::After());
 }
 
 template <class W, bool kAdapted, bool kStaged, class After>
@@ -518,8 +522,8 @@ cudaError_t run_attention(CudaContext& context, const Product& p,
   after.rows = static_cast<int>(min(int64_t{B::kRows}, wanted));
   const dim3 grid(static_cast<uint32_t>(a.heads),
                   static_cast<uint32_t>(ceil_div(p.rows, after.rows)));
-  return launch(B::name(), step_product_kernel<B>, grid, kThreads, block_bytes<B>(p),
-                context.stream, p, after);
+  return launch_dependent(context, B::name(), step_product_kernel<B>, grid, kThreads,
+                          block_bytes<B>(p), p, after);
 }
 template <class W>
 cudaError_t run_attention(CudaContext& context, const Product& p,

@@ -271,8 +271,7 @@ cudaError_t weight_gradients(CudaContext& context, const WeightGradients& w, uin
     if (finished == nullptr) {
       a.finished =
           static_cast<uint32_t*>(static_cast<void*>(static_cast<char*>(memory) + sum_bytes));
-      launches++;
-      PRECIS_RETURN_IF_ERROR(cudaMemsetAsync(a.finished, 0, counters, context.stream));
+      PRECIS_RETURN_IF_ERROR(fill_with_zeros(context, a.finished, counters, counters, 1));
     }
   }
   float* sums = static_cast<float*>(memory);

@@ -11,13 +11,8 @@ cudaError_t zero_cuda(CudaContext& context, const precis_zero_args& a) {
   const auto width = static_cast<size_t>(columns(a.y)) * element;
   const auto height = static_cast<size_t>(rows(a.y));
   if (width == 0 || height == 0) return cudaSuccess;
-  if (height == 1 || row_stride(a.y) == columns(a.y)) {
-    launches++;
-    return cudaMemsetAsync(a.y.data, 0, width * height, context.stream);
-  }
-  launches++;
-  return cudaMemset2DAsync(a.y.data, static_cast<size_t>(row_stride(a.y)) * element, 0, width,
-                           height, context.stream);
+  return fill_with_zeros(context, a.y.data, static_cast<size_t>(row_stride(a.y)) * element, width,
+                         height);
 }
 
 }  // namespace precis

@@ -95,8 +95,7 @@ void expect_failure(const char* why, void (*kernel)(), size_t shared_bytes = 0,
                     uint32_t cluster = 1) {
   for (uint64_t seed = 0; seed < 6; seed++) {
     set_emulation_seed(seed);
-    const cudaError_t error =
-        launch_clusters("faulty", kernel, cluster, 2, 64, shared_bytes, nullptr);
+    const cudaError_t error = launch_as({cluster}, "faulty", kernel, 2, 64, shared_bytes, nullptr);
     EXPECT(error == cudaErrorLaunchFailure, "%s: status %d", why, error);
     EXPECT(std::strstr(emulation_error(), why) != nullptr, "said '%s', not '%s'", emulation_error(),
            why);
@@ -368,8 +367,8 @@ bool sums_in_clusters(uint32_t blocks, dim3 grid, int fault, std::string* said) 
     const int next = x / n * n + (x + 1) % n;
     want[i] = n * (n + 1) / 2 + 1000 * next + (thread + 1) % kThreads - thread % 8 - 1;
   }
-  const cudaError_t error = launch_clusters("cluster", cluster_kernel, blocks, grid, kThreads,
-                                            (7 + 1 + kThreads) * 4, nullptr, out.data(), fault);
+  const cudaError_t error = launch_as({blocks}, "cluster", cluster_kernel, grid, kThreads,
+                                      (7 + 1 + kThreads) * 4, nullptr, out.data(), fault);
   *said = error == cudaSuccess ? "" : emulation_error();
   return error == cudaSuccess && out == want;
 }
@@ -451,8 +450,8 @@ void clusters() {
       },
       0, 2);
   auto nothing = +[] {};
-  EXPECT(launch_clusters("odd", nothing, 2, 3, 32, 0, nullptr) == cudaErrorInvalidClusterSize);
-  EXPECT(launch_clusters("large", nothing, 16, 16, 32, 0, nullptr) == cudaErrorInvalidClusterSize);
+  EXPECT(launch_as({2}, "odd", nothing, 3, 32, 0, nullptr) == cudaErrorInvalidClusterSize);
+  EXPECT(launch_as({16}, "large", nothing, 16, 32, 0, nullptr) == cudaErrorInvalidClusterSize);
   EXPECT(most_cluster_blocks(nothing) == kMostClusterBlocks);
 }
 
@@ -505,6 +504,71 @@ void device_memory() {
   EXPECT(cudaFree(x) == cudaSuccess && cudaFree(nullptr) == cudaSuccess);
   EXPECT(cudaMemGetInfo(&without, &total) == cudaSuccess && without > left);
   EXPECT(cudaFree(&left) == cudaErrorInvalidValue);
+  EXPECT(cudaStreamDestroy(stream) == cudaSuccess);
+}
+
+void filling_kernel(int* x, int value) {
+  wait_for_previous_kernel();
+  x[thread()] = value;
+}
+
+// Copies x through shared memory. A fault reads it before the kernel that fills it has ended; the other
+// does not wait for that kernel at all.
+enum Overlap { kWaits, kReadsTooEarly, kNeverWaits };
+void copying_kernel(const int* x, int* y, int fault) {
+  PRECIS_SHARED(int, values, 64);
+  if (fault == kReadsTooEarly) values[thread()] = x[thread()];
+  __syncthreads();
+  if (fault != kNeverWaits) wait_for_previous_kernel();
+  if (fault != kReadsTooEarly) values[thread()] = x[thread()];
+  __syncthreads();
+  y[thread()] = values[63 - thread()];
+}
+
+// Kernels that may overlap do, at times.
+void dependent_launches() {
+  constexpr int kCount = 64, kTimes = 8;
+  cudaStream_t stream = nullptr;
+  int *x = nullptr, *y = nullptr;
+  EXPECT(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking) == cudaSuccess);
+  EXPECT(cudaMalloc(reinterpret_cast<void**>(&x), kCount * sizeof(int)) == cudaSuccess);
+  EXPECT(cudaMalloc(reinterpret_cast<void**>(&y), kCount * sizeof(int)) == cudaSuccess);
+  auto copy = [&](int fault) {
+    return launch_as({1, true}, "copying", copying_kernel, 1, kCount, 0, stream, x, y, fault);
+  };
+  for (int fault : {kWaits, kReadsTooEarly}) {
+    int wrong = 0;
+    for (int time = 1; time <= kTimes; time++) {
+      EXPECT(launch("filling", filling_kernel, 1, kCount, 0, stream, x, time) == cudaSuccess);
+      EXPECT(copy(fault) == cudaSuccess);
+      EXPECT(cudaStreamSynchronize(stream) == cudaSuccess, "%s", emulation_error());
+      std::vector<int> got(kCount);
+      EXPECT(cudaMemcpy(got.data(), y, kCount * 4, cudaMemcpyDeviceToHost) == cudaSuccess);
+      wrong += got != std::vector<int>(kCount, time);
+    }
+    EXPECT(wrong == (fault == kWaits ? 0 : kTimes / 2), "%d of %d are wrong", wrong, kTimes);
+  }
+
+  // In a graph, what a dependent launch depends on is a kernel.
+  cudaGraph_t graph = nullptr;
+  cudaGraphExec_t executable = nullptr;
+  EXPECT(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal) == cudaSuccess);
+  EXPECT(copy(kWaits) == cudaErrorInvalidValue);
+  EXPECT(cudaMemsetAsync(x, 0, kCount * 4, stream) == cudaSuccess);
+  EXPECT(copy(kWaits) == cudaErrorInvalidValue);
+  EXPECT(launch("filling", filling_kernel, 1, kCount, 0, stream, x, 5) == cudaSuccess);
+  EXPECT(copy(kWaits) == cudaSuccess);
+  EXPECT(cudaStreamEndCapture(stream, &graph) == cudaSuccess);
+  EXPECT(cudaGraphInstantiate(&executable, graph, 0) == cudaSuccess);
+  EXPECT(cudaGraphLaunch(executable, stream) == cudaSuccess);
+  EXPECT(cudaStreamSynchronize(stream) == cudaSuccess, "%s", emulation_error());
+  EXPECT(cudaGraphExecDestroy(executable) == cudaSuccess && cudaGraphDestroy(graph) == cudaSuccess);
+
+  EXPECT(copy(kNeverWaits) == cudaSuccess);
+  EXPECT(cudaStreamSynchronize(stream) == cudaErrorLaunchFailure);
+  EXPECT(std::strstr(emulation_error(), "without having waited") != nullptr, "said '%s'",
+         emulation_error());
+  EXPECT(cudaFree(x) == cudaErrorLaunchFailure && cudaFree(y) == cudaErrorLaunchFailure);
   EXPECT(cudaStreamDestroy(stream) == cudaSuccess);
 }
 
@@ -585,7 +649,7 @@ void several_devices() {
   // Device 0 is current, and what a kernel may ask for there says nothing about device 1.
   auto large = [&](int of) {
     return emulation::submit_kernel(stream[of], reinterpret_cast<const void*>(doubling_kernel),
-                                    64 << 10, [] { return cudaSuccess; });
+                                    {"large", 1, 1, 64 << 10}, [] {});
   };
   EXPECT(large(0) == cudaErrorInvalidValue);
   EXPECT(cudaFuncSetAttribute(doubling_kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
@@ -662,6 +726,7 @@ int main() {
   clusters();
   hopper();
   device_memory();
+  dependent_launches();
   several_devices();
   right_results();
   return test_result();

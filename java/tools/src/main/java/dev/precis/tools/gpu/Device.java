@@ -13,6 +13,8 @@ import java.util.List;
  * @param tensorRate of tensor cores in bfloat16, in operations a microsecond; a multiply-add is two
  * @param floatRate of float32 without tensor cores, likewise
  * @param graphGap from the end of a kernel of a graph to the start of the next one, in microseconds
+ * @param dependentGap the same to the start of a dependent launch, beyond what it does before it
+ *     waits
  * @param launchTime from one launch outside a graph to the next one, in microseconds
  * @param latency of a load from memory under load, in microseconds
  * @param sharedBytes shared memory of a multiprocessor
@@ -25,9 +27,11 @@ record Device(
     double tensorRate,
     double floatRate,
     double graphGap,
+    double dependentGap,
     double launchTime,
     double latency,
     int sharedBytes) {
+  private static final int COLUMNS = 11;
   static final int REGISTERS = 65_536;
   static final int THREADS = 2048;
   static final int BLOCKS = 32;
@@ -45,9 +49,14 @@ record Device(
     List<String> lines = text.lines().filter(each -> !each.startsWith("#")).toList();
     for (String line : lines.subList(Math.min(1, lines.size()), lines.size())) {
       String[] f = line.split("\t");
-      if (f.length != 10) {
+      if (f.length != COLUMNS) {
         throw new IllegalArgumentException(
-            "The table of devices has " + f.length + " columns in place of 10: " + line);
+            "The table of devices has "
+                + f.length
+                + " columns in place of "
+                + COLUMNS
+                + ": "
+                + line);
       }
       double[] v = new double[f.length];
       for (int i = 1; i < f.length; i++) {
@@ -71,7 +80,8 @@ record Device(
               v[6],
               v[7],
               v[8],
-              (int) v[9] << 10));
+              v[9],
+              (int) v[10] << 10));
     }
     return devices;
   }

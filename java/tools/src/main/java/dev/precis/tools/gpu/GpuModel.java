@@ -122,13 +122,15 @@ public final class GpuModel {
   /** Returns those of single kernels: a product of 8192 x 768 x 768, and the choice of tokens. */
   private List<Prediction> kernels(TimingModel model) throws IOException {
     List<Launch> launches = launches("kernels");
-    List<Work> works = new Works(codes, Shape.base(0, 0, 0, RANK)).of(launches, false);
     List<Prediction> all = new ArrayList<>();
+    List<Work> works = new Works(codes, Shape.base(0, 0, 0, 16)).of(launches, false);
     double frozen = model.time(launches.get(0), works.get(0), true).total();
     for (int i = 0; i < 2; i++) {
-      int first = 1 + 4 * i;
-      String rank = ", rank " + (i == 0 ? 16 : 32);
-      for (int length : new int[] {1, 3}) {
+      int first = 1 + 3 * i;
+      int ranks = i == 0 ? 16 : 32;
+      String rank = ", rank " + ranks;
+      works = new Works(codes, Shape.base(0, 0, 0, ranks)).of(launches, false);
+      for (int length : new int[] {1, 2}) {
         boolean forward = length == 1;
         int begin = forward ? first : first + 1;
         List<Prediction.Cost> costs =
@@ -149,7 +151,7 @@ public final class GpuModel {
     }
     double[] targets = {8, 10, 16};
     for (int i = 0; i < targets.length; i++) {
-      int at = 9 + i;
+      int at = 7 + i;
       List<Prediction.Cost> costs =
           Prediction.costs(model, launches.subList(at, at + 1), works.subList(at, at + 1), true);
       all.add(

@@ -14,12 +14,21 @@ import java.util.List;
  * @param shared bytes of dynamic shared memory of a block
  * @param bytes of a fill or a copy; 0 for a kernel
  * @param cluster blocks of a cluster; 1 without clusters
+ * @param dependent it may begin before the kernel before it has ended
  */
 record Launch(
-    String name, long x, long y, long z, int threads, int shared, long bytes, int cluster) {
-  /** A launch without clusters. */
+    String name,
+    long x,
+    long y,
+    long z,
+    int threads,
+    int shared,
+    long bytes,
+    int cluster,
+    boolean dependent) {
+  /** A launch without clusters, after the end of what is before it. */
   Launch(String name, long x, long y, long z, int threads, int shared, long bytes) {
-    this(name, x, y, z, threads, shared, bytes, 1);
+    this(name, x, y, z, threads, shared, bytes, 1, false);
   }
 
   boolean isKernel() {
@@ -66,7 +75,8 @@ record Launch(
                       Integer.parseInt(f[5]),
                       Integer.parseInt(f[6]),
                       0,
-                      f.length > 7 ? Integer.parseInt(f[7]) : 1);
+                      Integer.parseInt(f[7]),
+                      f[8].equals("1"));
               case "fill", "copy" -> new Launch(f[0], 1, 1, 1, 0, 0, Long.parseLong(f[1]));
               default -> throw new IllegalArgumentException(f[0]);
             });

@@ -17,8 +17,9 @@ package dev.precis.tools.gpu;
  * </pre>
  *
  * <p>B is {@link #ATTAINABLE} of the memory's bandwidth. Operations of tensor cores and of float32
- * lanes overlap. In a graph the gap between kernels is added to every launch; outside of one, a
- * launch takes at least the time that the host needs to submit it.
+ * lanes overlap. In a graph the gap between kernels is added to every launch, a shorter one before
+ * a dependent launch; outside of one, a launch takes at least the time that the host needs to
+ * submit it.
  */
 final class TimingModel {
   /** The share of a memory's nominal bandwidth that a copy reaches. */
@@ -37,7 +38,7 @@ final class TimingModel {
    * The time of a launch.
    *
    * @param kernel microseconds of the kernel alone
-   * @param total microseconds with the gap before the next launch
+   * @param total microseconds with the gap before it
    * @param bound the largest term, or {@link Bound#LAUNCH} if the gap is longer than the kernel
    */
   record Time(double kernel, double total, Bound bound) {}
@@ -79,7 +80,7 @@ final class TimingModel {
       // A fill, or a small copy to or from the host, whose latency is that of PCI Express.
       double kernel = launch.name().equals("copy") ? 2 * device.latency() : device.latency();
       kernel += launch.bytes() / (ATTAINABLE * device.bandwidth());
-      return gap(kernel, Bound.LATENCY, inGraph);
+      return gap(kernel, Bound.LATENCY, false, inGraph);
     }
     Code code = work.code();
     int resident = resident(launch, code.registers());
@@ -105,13 +106,13 @@ final class TimingModel {
             : kernel == operations
                 ? Bound.OPERATIONS
                 : kernel == latency ? Bound.LATENCY : Bound.CACHE;
-    return gap(kernel, bound, inGraph);
+    return gap(kernel, bound, launch.dependent(), inGraph);
   }
 
-  private Time gap(double kernel, Bound bound, boolean inGraph) {
+  private Time gap(double kernel, Bound bound, boolean dependent, boolean inGraph) {
     double total =
         inGraph
-            ? kernel + device.graphGap()
+            ? kernel + (dependent ? device.dependentGap() : device.graphGap())
             : Math.max(kernel + device.graphGap(), device.launchTime());
     return new Time(kernel, total, total - kernel > kernel ? Bound.LAUNCH : bound);
   }

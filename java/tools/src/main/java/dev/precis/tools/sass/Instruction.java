@@ -35,6 +35,7 @@ record Instruction(long low, long high) {
   private static final int IMMA = 0x237;
   private static final int HGMMA = 0x1f0; // whatever kinds its operands have
   private static final int DEPBAR = 0x91a;
+  private static final int ACQBULK = 0x82e;
   private static final int BRA = 0x947;
   private static final int BRX = 0x949;
   private static final int EXIT = 0x94d;
@@ -107,6 +108,11 @@ record Instruction(long low, long high) {
     // DEPBAR.LE names one scoreboard; that it may leave some of its instructions pending is
     // ignored.
     return operation() == DEPBAR ? waits | 1 << (low >>> 44 & 7) : waits;
+  }
+
+  /** Tells whether it waits for the kernels before its own: griddepcontrol.wait. */
+  boolean isWaitForPrevious() {
+    return operation() == ACQBULK;
   }
 
   /** Tells whether it waits for asynchronous copies. */

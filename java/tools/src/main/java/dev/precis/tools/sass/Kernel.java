@@ -16,6 +16,7 @@ import java.util.TreeMap;
  * @param local instructions that load from or store into local memory, spills included
  * @param loads of 16 bytes in flight before the first wait for one
  * @param copies asynchronous, in flight before the first wait for one
+ * @param early loads of 16 bytes in flight when it waits for the kernels before it
  * @param widths the numbers of global loads by their bytes, such as {@code 16:12 4:3}
  * @param hgmma instructions of wgmma
  * @param hmma instructions of mma on 16-bit floats
@@ -32,6 +33,7 @@ public record Kernel(
     int local,
     int loads,
     int copies,
+    int early,
     String widths,
     int hgmma,
     int hmma,
@@ -48,6 +50,7 @@ public record Kernel(
           "local",
           "loads_in_flight",
           "copies_in_flight",
+          "early_loads",
           "load_widths",
           "hgmma",
           "hmma",
@@ -57,6 +60,8 @@ public record Kernel(
 
   /** The table's header. */
   static final String HEADER = String.join("\t", COLUMNS);
+
+  private static final int WIDTHS = COLUMNS.indexOf("load_widths");
 
   private static final String NONE = "-";
 
@@ -101,6 +106,7 @@ public record Kernel(
         local,
         flights.loads(),
         flights.copies(),
+        flights.early(),
         parts.isEmpty() ? NONE : String.join(" ", parts),
         hgmma,
         hmma,
@@ -117,7 +123,7 @@ public record Kernel(
   /** Returns the row of the table. */
   String row() {
     List<String> cells = new ArrayList<>(List.of(source, name));
-    for (int each : new int[] {registers, spillStores, spillLoads, local, loads, copies}) {
+    for (int each : new int[] {registers, spillStores, spillLoads, local, loads, copies, early}) {
       cells.add(Integer.toString(each));
     }
     cells.add(widths);
@@ -140,7 +146,7 @@ public record Kernel(
     }
     int[] n = new int[cells.length];
     for (int i = 2; i < cells.length; i++) {
-      if (i != 8) {
+      if (i != WIDTHS) {
         try {
           n[i] = Integer.parseInt(cells[i]);
         } catch (NumberFormatException e) {
@@ -151,8 +157,21 @@ public record Kernel(
       }
     }
     return new Kernel(
-        cells[0], cells[1], n[2], n[3], n[4], n[5], n[6], n[7], cells[8], n[9], n[10], n[11], n[12],
-        n[13]);
+        cells[0],
+        cells[1],
+        n[2],
+        n[3],
+        n[4],
+        n[5],
+        n[6],
+        n[7],
+        n[8],
+        cells[WIDTHS],
+        n[10],
+        n[11],
+        n[12],
+        n[13],
+        n[14]);
   }
 
   /**

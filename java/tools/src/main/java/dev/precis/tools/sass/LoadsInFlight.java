@@ -39,6 +39,7 @@ final class LoadsInFlight {
   private final Deque<Entry> left = new ArrayDeque<>();
   private int loads;
   private int copies;
+  private int early;
 
   /**
    * A block that is to be executed: its first instruction and the counts of the scoreboards, a byte
@@ -78,6 +79,14 @@ final class LoadsInFlight {
   /** Returns the same for asynchronous copies into shared memory. */
   int copies() {
     return copies;
+  }
+
+  /**
+   * Returns the largest number of 16-byte loads into registers that are in flight when a thread
+   * waits for the kernels before its own.
+   */
+  int early() {
+    return early;
   }
 
   private int target(int branch) {
@@ -127,6 +136,9 @@ final class LoadsInFlight {
       counts = more(counts, Instruction.SCOREBOARDS);
     }
     loads = Math.max(loads, sum(counts));
+    if (instruction.isWaitForPrevious()) {
+      early = Math.max(early, sum(counts));
+    }
     copies = Math.max(copies, count(counts, Instruction.SCOREBOARDS));
     return counts;
   }

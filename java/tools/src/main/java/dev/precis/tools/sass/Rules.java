@@ -21,14 +21,18 @@ import java.util.stream.Stream;
  * <tr><td>hgmma</td><td>kernels of a source whose name contains wgmma have HGMMA</td></tr>
  * <tr><td>loads</td><td>at least 4 loads or asynchronous copies of 16 bytes are in flight before the
  * first wait, or the tensor memory accelerator copies</td></tr>
+ * <tr><td>early</td><td>kernels of a decoding step's products have at least 4 loads of 16 bytes in
+ * flight when they wait for the kernel before them</td></tr>
  * </table>
  */
 final class Rules {
   /** A thread of a bandwidth-bound kernel has at least so many loads of 16 bytes in flight. */
   static final int LEAST_IN_FLIGHT = 4;
 
+  private static final String STEP_PRODUCTS = "step_product";
+
   /** The names of the rules. */
-  static final List<String> NAMES = List.of("spills", "local", "hgmma", "loads");
+  static final List<String> NAMES = List.of("spills", "local", "hgmma", "loads", "early");
 
   private static final String FILE = "cuda-kernels/sass-exceptions.tsv";
 
@@ -124,6 +128,13 @@ final class Rules {
                   .formatted(
                       kernel.key(), kernel.loads(), kernel.copies(), LEAST_IN_FLIGHT, FILE)));
     }
+    if (kernel.source().startsWith(STEP_PRODUCTS) && kernel.early() < LEAST_IN_FLIGHT) {
+      all.add(
+          new Breach(
+              "early",
+              "%s has %d loads of 16 bytes in flight when it waits for the kernel before it, and a product of a decoding step has at least %d: load its weights before wait_for_previous_kernel."
+                  .formatted(kernel.key(), kernel.early(), LEAST_IN_FLIGHT)));
+    }
     return all;
   }
 
@@ -159,6 +170,11 @@ final class Rules {
       }
       less(sentences, kernel.key(), "loads", old.loads(), kernel.loads());
       less(sentences, kernel.key(), "copies", old.copies(), kernel.copies());
+      if (kernel.early() < old.early()) {
+        sentences.add(
+            "%s had %d loads of 16 bytes in flight when it waits for the kernel before it, and has %d now."
+                .formatted(kernel.key(), old.early(), kernel.early()));
+      }
     }
     before.keySet().stream()
         .sorted()

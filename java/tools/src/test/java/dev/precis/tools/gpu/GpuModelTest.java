@@ -34,9 +34,10 @@ class GpuModelTest {
             new Launch("lora_matmul, wgmma", 6, 16, 1, 256, 99376, 0),
             new Launch("copy", 1, 1, 1, 0, 0, 8)),
         Launch.parse(
-            List.of("# comment", "kernel\tlora_matmul, wgmma\t6\t16\t1\t256\t99376", "copy\t8")));
-    Launch clusters = Launch.parse(List.of("kernel\tsample\t16\t1\t1\t896\t65760\t8")).get(0);
-    assertEquals(new Launch("sample", 16, 1, 1, 896, 65_760, 0, 8), clusters);
+            List.of(
+                "# comment", "kernel\tlora_matmul, wgmma\t6\t16\t1\t256\t99376\t1\t0", "copy\t8")));
+    Launch clusters = Launch.parse(List.of("kernel\tsample\t16\t1\t1\t896\t65760\t8\t1")).get(0);
+    assertEquals(new Launch("sample", 16, 1, 1, 896, 65_760, 0, 8, true), clusters);
     assertEquals(2, clusters.clusters());
     assertEquals("sample 16x1x1 of 896, clusters of 8", clusters.text());
     for (String line : List.of("kernel\tx\t1", "moved\t8", "copy\tx", "copy")) {
@@ -51,8 +52,8 @@ class GpuModelTest {
     List<Code> codes =
         Code.parse(
             "# c\n"
-                + "add.cu\tf<A>\t55\t0\t0\t0\t8\t0\t16:12\t0\t0\t0\t0\t0\n"
-                + "add.cu\tg\t9\t0\t0\t0\t2\t32\t16:2\t0\t0\t0\t0\t0");
+                + "add.cu\tf<A>\t55\t0\t0\t0\t8\t0\t0\t16:12\t0\t0\t0\t0\t0\n"
+                + "add.cu\tg\t9\t0\t0\t0\t2\t32\t0\t16:2\t0\t0\t0\t0\t0");
     assertEquals(new Code("add.cu", "f<A>", 55, 8), Code.find(codes, "add.cu", "f<"));
     assertEquals(32, Code.find(codes, "add.cu", "g").inFlight());
     assertEquals(Code.UNKNOWN, Code.find(codes, "mul.cu", "g"));
@@ -139,7 +140,8 @@ class GpuModelTest {
         "a step's launches");
     // Twice the bandwidth makes nothing slower, and the floor's time shorter.
     Device fast =
-        new Device("fast", 132, 6700e3, 7500e3, 989e6, 67e6, 1.3, 2.5, 0.7, h100.sharedBytes());
+        new Device(
+            "fast", 132, 6700e3, 7500e3, 989e6, 67e6, 1.3, 0.8, 2.5, 0.7, h100.sharedBytes());
     List<Prediction> faster = model().predict(fast);
     assertTrue(faster.get(7).value() < all.get(7).value());
     assertTrue(faster.get(9).value() <= all.get(9).value());
@@ -165,7 +167,7 @@ class GpuModelTest {
     Prediction share = new Prediction("share", 70, 60, "%", true, List.of(cost));
     assertFalse(slow.met());
     assertTrue(share.met());
-    Device device = new Device("small", 1, 1, 1, 1, 1, 1, 1, 1, 1);
+    Device device = new Device("small", 1, 1, 1, 1, 1, 1, 1, 1, 1, 1);
     String text = GpuModel.text(device, List.of(slow, share), false);
     assertTrue(text.startsWith("Predicted on small, not measured\n"), text);
     assertTrue(text.lines().anyMatch(line -> line.startsWith("slow") && line.endsWith("MISSED")));
@@ -178,7 +180,7 @@ class GpuModelTest {
 
   @Test
   void launchesOfOneGridAreAddedUp() {
-    Device device = new Device("small", 10, 1e6, 1e7, 1e8, 1e7, 1, 4, 1, 100 << 10);
+    Device device = new Device("small", 10, 1e6, 1e7, 1e8, 1e7, 1, 0.5, 4, 1, 100 << 10);
     Launch a = new Launch("a", 1, 1, 1, 32, 0, 0);
     Launch b = new Launch("b", 1, 1, 1, 32, 0, 0);
     Work work = Work.stream(a, 0, 0, Code.UNKNOWN);

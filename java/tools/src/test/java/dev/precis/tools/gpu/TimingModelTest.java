@@ -10,7 +10,7 @@ class TimingModelTest {
    * 10 multiprocessors, 1 TB/s, L2 of 10 TB/s, 100 and 10 TFLOP/s, gap 1, launch 4, latency 1 us.
    */
   private static final Device SMALL =
-      new Device("small", 10, 1e6, 1e7, 1e8, 1e7, 1, 4, 1, 100 << 10);
+      new Device("small", 10, 1e6, 1e7, 1e8, 1e7, 1, 0.5, 4, 1, 100 << 10);
 
   private static final TimingModel MODEL = new TimingModel(SMALL);
 
@@ -96,6 +96,8 @@ class TimingModelTest {
     assertEquals(4, alone.total(), 1e-9);
     assertEquals(TimingModel.Bound.LAUNCH, alone.bound());
     assertEquals(2, MODEL.time(launch, work, true).total(), 1e-9);
+    Launch dependent = new Launch("k", 1, 1, 1, 32, 0, 0, 1, true);
+    assertEquals(1.5, MODEL.time(dependent, work, true).total(), 1e-9);
     Launch copy = new Launch("copy", 1, 1, 1, 0, 0, 920_000);
     assertEquals(2 + 1, MODEL.time(copy, null, true).kernel(), 1e-9);
   }
@@ -106,7 +108,7 @@ class TimingModelTest {
    */
   @Test
   void theFormHoldsForKernelsWithPublishedTimes() {
-    Device h100 = new Device("h100", 132, 3350e3, 7500e3, 989e6, 67e6, 1.3, 2.5, 0.7, 233472);
+    Device h100 = new Device("h100", 132, 3350e3, 7500e3, 989e6, 67e6, 1.3, 0.8, 2.5, 0.7, 233472);
     // fast.cu, 8192 x 8192 x 8192 in tiles of 128 x 256: 635 TFLOP/s.
     Launch large = launch(64 * 32, 384, 200 << 10);
     double operations = 2 * Math.pow(8192, 3);
@@ -126,7 +128,8 @@ class TimingModelTest {
   @Test
   void theFormHoldsForWhatStreamsOnTheCpuAndNotForProductsOfManyRows() {
     // Two cores with AMX that read 31 GB/s from memory and multiply 7.65 TFLOP/s in bfloat16.
-    Device cpu = new Device("cpu", 2, 31e3 / 0.92, 58e3, 7.65e6, 0.49e6, 1e-3, 1e-3, 0.1, 48 << 10);
+    Device cpu =
+        new Device("cpu", 2, 31e3 / 0.92, 58e3, 7.65e6, 0.49e6, 1e-3, 1e-3, 1e-3, 0.1, 48 << 10);
     TimingModel model = new TimingModel(cpu);
     Launch two = launch(2, 32, 0);
     // One row of 768 x 2048 in bfloat16: 32 GB/s measured, 98 us.

@@ -51,6 +51,10 @@ class LoadsInFlightTest {
     return new LoadsInFlight(code, 90).loads();
   }
 
+  private static int early(Instruction... code) {
+    return new LoadsInFlight(code, 90).early();
+  }
+
   private static int copies(Instruction... code) {
     return new LoadsInFlight(code, 90).copies();
   }
@@ -62,6 +66,16 @@ class LoadsInFlightTest {
     // The wait for one scoreboard leaves the other's loads in flight.
     assertEquals(3, loads(load(0), load(1), waitFor(0), load(0), load(0), waitFor(0, 1), exit()));
     assertEquals(0, loads(waitFor(1), exit()));
+  }
+
+  @Test
+  void earlyLoadsAreInFlightWhenTheKernelBeforeIsWaitedFor() {
+    Instruction wait = of(0x82e | ALWAYS, NONE, 0, 0);
+    Instruction waitWithLoads = of(0x82e | ALWAYS, NONE, 1 << 2, 0);
+    assertEquals(2, early(load(1), load(2), wait, load(1), waitFor(1, 2), exit()));
+    assertEquals(1, early(load(1), load(2), waitWithLoads, waitFor(1), exit()));
+    assertEquals(0, early(wait, load(1), waitFor(1), exit()));
+    assertEquals(0, early(load(1), waitFor(1), exit()));
   }
 
   @Test

@@ -10,7 +10,7 @@ class RulesTest {
   private static Kernel kernel(
       String source, int spills, int local, int loads, int copies, int hgmma, int bulk) {
     return new Kernel(
-        source, "k<1>", 32, spills, spills, local, loads, copies, "16:4", hgmma, 0, 0, bulk, 0);
+        source, "k<1>", 32, spills, spills, local, loads, copies, 0, "16:4", hgmma, 0, 0, bulk, 0);
   }
 
   private static final Kernel GOOD = kernel("add.cu", 0, 0, 4, 0, 0, 0);
@@ -44,6 +44,17 @@ class RulesTest {
             + " and a bandwidth-bound kernel has at least 4: load first and compute later, or give"
             + " the reason in cuda-kernels/sass-exceptions.tsv.",
         all.get(3));
+  }
+
+  @Test
+  void theProductsOfADecodingStepLoadEarly() {
+    List<String> all = breaches("", kernel("step_product_int8.cu", 0, 0, 4, 0, 0, 0), GOOD);
+    assertEquals(
+        List.of(
+            "step_product_int8.cu: k<1> has 0 loads of 16 bytes in flight when it waits for the"
+                + " kernel before it, and a product of a decoding step has at least 4: load its"
+                + " weights before wait_for_previous_kernel."),
+        all);
   }
 
   @Test

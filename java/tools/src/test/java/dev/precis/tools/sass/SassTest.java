@@ -105,8 +105,8 @@ class SassTest {
 
   @Test
   void aTableIsReadAsItIsWritten() {
-    Kernel one = new Kernel("b.cu", "k<1, 2>", 32, 4, 8, 2, 4, 0, "16:8 4:1", 0, 1, 2, 3, 4);
-    Kernel other = new Kernel("a.cu", "k", 16, 0, 0, 0, 0, 8, "-", 0, 0, 0, 0, 0);
+    Kernel one = new Kernel("b.cu", "k<1, 2>", 32, 4, 8, 2, 4, 0, 3, "16:8 4:1", 0, 1, 2, 3, 4);
+    Kernel other = new Kernel("a.cu", "k", 16, 0, 0, 0, 0, 8, 0, "-", 0, 0, 0, 0, 0);
     Table table = new Table("13.0.88", "sm_90a", "abc", List.of(one, other));
     assertEquals(List.of(other, one), table.kernels());
     assertEquals(table, Table.parse(table.text()));
