@@ -2,6 +2,7 @@
 // what order, so that weights and rows are read from the caches.
 
 #include "context.h"
+#include "cpu/shared_items.h"
 #include "error.h"
 #include "ops/matmul.h"
 #include "ops/matmul_inputs.h"
@@ -130,7 +131,7 @@ class Multiplication {
   }
 
   // For many rows: a thread prepares a block of rows, multiplies it with A, and then with the tiles
-  // of W, while the block stays in its L2.
+  // of W, while the block stays in its L2. It has blocks of its own until another thread has none.
   void run_by_blocks() {
     const int64_t m = rows(p_.x);
     const int threads = context_.pool.threads();
@@ -142,9 +143,12 @@ class Multiplication {
     const Segments places = low_rank_.layout(layout, most);
     const int64_t acc_at = layout.add(kMaxRowBlock * kTileOutputs * 4);
     const int64_t blank_at = low_rank_.any() ? layout.add(low_rank_.blank_bytes()) : 0;
-    char* memory =
-        static_cast<char*>(context_.scratch.reserve(static_cast<size_t>(layout.bytes() * threads)));
-    parallel(context_.pool, [&](int thread, int count) {
+    const int64_t own_bytes = layout.bytes() * threads;
+    char* memory = static_cast<char*>(context_.scratch.reserve(
+        static_cast<size_t>(own_bytes + SharedItems::bytes(threads))));
+    const int64_t tiles = ceil_div(p_.w.outputs, kTileOutputs), blocks = count_blocks(threads);
+    SharedItems items(memory + own_bytes, threads, tiles * blocks);
+    parallel(context_.pool, [&](int thread, int) {
       char* own = memory + thread * layout.bytes();
       auto* acc = reinterpret_cast<uint32_t*>(own + acc_at);
       Preparation<D> x = x_;
@@ -153,8 +157,15 @@ class Multiplication {
       uint8_t* blank = reinterpret_cast<uint8_t*>(own + blank_at);
       if (low_rank_.any()) low_rank_.find_blanks(blank);
       int64_t current = -1;
-      work(thread, count, [&](int64_t tile, int64_t m0, int64_t m1, bool more) {
-        if (m0 != current) {
+      bool more = false;
+      for (;;) {
+        const int64_t item = items.take(thread, &more);
+        if (item < 0) break;
+        const int64_t tile = item % tiles, block = item / tiles;
+        const int64_t m0 = slice_begin(m, blocks, block), m1 = slice_begin(m, blocks, block + 1);
+        // Another thread may have other tiles of this block: only the one with tile 0 writes down.
+        const bool writes_down = tile == 0 && low_rank_.any();
+        if (m0 != current || writes_down) {
           current = m0;
           x.place(own + x_at, m0, most);
           x.prepare(m0, m1);
@@ -163,15 +174,13 @@ class Multiplication {
             low_x.prepare(m0, m1);
           }
           low_rank_.place(low, own, m0);
-          // Another thread may have other tiles of this block: only the one with tile 0 writes
-          // down.
           if (low_rank_.any()) {
-            low_rank_.project_rows(same_x_ ? x.inputs() : low_x.inputs(), low, m0, m1, tile == 0,
+            low_rank_.project_rows(same_x_ ? x.inputs() : low_x.inputs(), low, m0, m1, writes_down,
                                    blank, acc);
           }
         }
         multiply_block(x.inputs(), low, tile, m0, m1, more, acc);
-      });
+      }
     });
   }
 
