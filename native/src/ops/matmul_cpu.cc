@@ -67,7 +67,8 @@ class Multiplication {
   using Segments = typename LowRank<L>::Segments;
 
   // For few rows, and for oneDNN, whose products need all of them: the threads first prepare x and
-  // x A' together, and then multiply.
+  // x A' together, and then multiply. Each streams its part of the weights from memory, until it has
+  // none.
   void run_at_once() {
     const int64_t m = rows(p_.x);
     const int threads = context_.pool.threads();
@@ -87,6 +88,8 @@ class Multiplication {
     const int64_t acc_size =
         (is_onednn<D>() ? OneDnnProducts::kSums : kMaxRowBlock * kTileOutputs) * 4;
     const int64_t acc_at = layout.add(acc_size * threads);
+    const int64_t items_at = layout.add(SharedItems::bytes(threads));
+    const int64_t tiles = ceil_div(p_.w.outputs, kTileOutputs), blocks = count_blocks(threads);
     if constexpr (is_onednn<D>()) {
       onednn_.prepare(*context_.onednn, p_.w, m, x_.stride * D::kInputs / D::kXBytes, threads);
     }
@@ -107,7 +110,8 @@ class Multiplication {
       if (same_x_ && !shared) x_.prepare(0, m);
       project(same_x_ ? x_.inputs() : low_x_.inputs(), low, memory + acc_at, acc_size);
     }
-    parallel(context_.pool, [&](int thread, int count) {
+    SharedItems items(memory + items_at, threads, tiles * blocks);
+    parallel(context_.pool, [&](int thread, [[maybe_unused]] int count) {
       Preparation<D> own = x_;
       if (!shared) {
         own.place(memory + x_at + thread * x_size, 0, m);
@@ -123,9 +127,11 @@ class Multiplication {
             });
         if (!done) __atomic_store_n(&onednn_failed_, true, __ATOMIC_RELAXED);
       } else {
-        work(thread, count, [&](int64_t tile, int64_t m0, int64_t m1, bool more) {
-          multiply_block(own.inputs(), low, tile, m0, m1, more, acc);
-        });
+        bool more = false;
+        for (int64_t i; (i = items.take(thread, &more)) >= 0;) {
+          multiply_block(own.inputs(), low, i % tiles, slice_begin(m, blocks, i / tiles),
+                         slice_begin(m, blocks, i / tiles + 1), more, acc);
+        }
       }
     });
   }
@@ -144,8 +150,8 @@ class Multiplication {
     const int64_t acc_at = layout.add(kMaxRowBlock * kTileOutputs * 4);
     const int64_t blank_at = low_rank_.any() ? layout.add(low_rank_.blank_bytes()) : 0;
     const int64_t own_bytes = layout.bytes() * threads;
-    char* memory = static_cast<char*>(context_.scratch.reserve(
-        static_cast<size_t>(own_bytes + SharedItems::bytes(threads))));
+    char* memory = static_cast<char*>(
+        context_.scratch.reserve(static_cast<size_t>(own_bytes + SharedItems::bytes(threads))));
     const int64_t tiles = ceil_div(p_.w.outputs, kTileOutputs), blocks = count_blocks(threads);
     SharedItems items(memory + own_bytes, threads, tiles * blocks);
     parallel(context_.pool, [&](int thread, int) {
@@ -199,6 +205,8 @@ class Multiplication {
 
   int64_t units() const { return ceil_div(p_.w.inputs, D::kInputs); }
 
+  // The blocks of rows that are multiplied with a tile one after the other. Items of work are a block
+  // and a tile, with blocks as the outer loop: with many rows x stays in L2 from tile to tile.
   int64_t count_blocks(int threads) const {
     const int64_t m = rows(p_.x), tiles = ceil_div(p_.w.outputs, kTileOutputs);
     int64_t block_rows = kRowBlockBytes / (units() * D::kXBytes);
@@ -208,22 +216,6 @@ class Multiplication {
       block_rows /= 2;
     }
     return ceil_div(m, block_rows);
-  }
-
-  // Iterates over one thread's contiguous work range of (block of rows, tile), with blocks as the
-  // outer loop: with few rows each thread streams its part of the weights from memory; with many
-  // rows x stays in L2 from tile to tile. Calls f(tile, first row, last row, more), where more says
-  // that another tile follows.
-  template <class F>
-  void work(int thread, int threads, const F& f) const {
-    const int64_t m = rows(p_.x), tiles = ceil_div(p_.w.outputs, kTileOutputs);
-    const int64_t blocks = count_blocks(threads), items = tiles * blocks;
-    const int64_t last = slice_begin(items, threads, thread + 1);
-    for (int64_t item = slice_begin(items, threads, thread); item < last; item++) {
-      const int64_t block = item / tiles;
-      f(item % tiles, slice_begin(m, blocks, block), slice_begin(m, blocks, block + 1),
-        item + 1 < last);
-    }
   }
 
   // Multiplies rows [m0, m1) with one tile. more says that another tile follows.
