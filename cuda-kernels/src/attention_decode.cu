@@ -1,7 +1,7 @@
 // out[r, h] = sum_p softmax_p(scale q[r, h] . k[at(r, p), h] + bias[bucket(p - last), h])
 //             v[at(r, p), h],   p = 0..last                       native/src/ops/attention_decode.h
 //
-// One block per row and head; eight lanes to a key, so that 64 elements of a head are 16 bytes a
+// One block per row and head, or a cluster where there are many keys and few rows; eight lanes to a key, so that 64 elements of a head are 16 bytes a
 // lane in bfloat16. Each of the 32 groups of eight lanes goes through every 32nd key with a running
 // maximum and sum (Milakov & Gimelshein 2018); at the end the groups are combined in order. Keys
 // and values are read once. The number of loads in flight decides the speed: a group has those of
@@ -11,9 +11,6 @@
 // The new key and value of a row are appended to the cache by the row's own block. A row must not
 // read what another row appends in the same call. A row that would read or write outside the cache
 // is noted as a problem, and its results are not written.
-//
-// Not tried yet: at batch 1 there are no more blocks than heads; splitting the keys over several
-// blocks would fill the GPU but costs a second kernel.
 #include "attention_decode.cuh"
 #include "ops/attention_decode.h"
 
@@ -24,7 +21,7 @@ template <class T, int kChunks, bool kAligned>
 __global__ void __launch_bounds__(kDecodeThreads)
     attention_decode_kernel(DecodeArguments a, Matrix<T> k_cache, Matrix<T> v_cache) {
   wait_for_previous_kernel();
-  const int64_t r = blockIdx.x;
+  const int64_t r = static_cast<int64_t>(blockIdx.x) / cluster_blocks();
   const int head = static_cast<int>(blockIdx.y);
   attend<T, kChunks, kAligned>(
       a, k_cache, v_cache, r, head,
@@ -34,13 +31,15 @@ __global__ void __launch_bounds__(kDecodeThreads)
 template <int kChunks>
 cudaError_t run(CudaContext& context, const precis_attention_decode_args& a,
                 const DecodeArguments& args) {
-  const dim3 grid(static_cast<uint32_t>(rows(a.q)), static_cast<uint32_t>(a.heads));
   return with_type(a.k_cache.dtype, [&](auto* type) {
     using T = PRECIS_TYPE_OF(type);
     const auto kernel = decode_is_aligned(a) ? attention_decode_kernel<T, kChunks, true>
                                              : attention_decode_kernel<T, kChunks, false>;
-    return launch_dependent(context, "attention_decode", kernel, grid, kDecodeThreads, 0, args,
-                            matrix<T>(a.k_cache), matrix<T>(a.v_cache));
+    const uint32_t blocks = decode_blocks(context, a, most_cluster_blocks(kernel));
+    const dim3 grid(blocks * static_cast<uint32_t>(rows(a.q)), static_cast<uint32_t>(a.heads));
+    return launch_dependent_clusters(context, blocks, "attention_decode", kernel, grid,
+                                     kDecodeThreads, 0, args, matrix<T>(a.k_cache),
+                                     matrix<T>(a.v_cache));
   });
 }
 

@@ -22,7 +22,8 @@
 //     turns of eight.
 //   - Attention over the encoder's keys in the epilogue of its queries: a block has one head of some
 //     rows, as many as leave two blocks for a multiprocessor. While it computes the queries, their
-//     keys and values come into the L2 cache.
+//     keys and values come into the L2 cache. With many keys and few rows a cluster has the head, and
+//     each of its blocks computes the queries.
 //
 // A block whose rows are normalized goes through several tiles of the same rows, as many as leave two
 // blocks for a multiprocessor: with many rows, normalizing them costs more than multiplying.
@@ -202,7 +203,7 @@ __global__ void __launch_bounds__(kThreads, B::kMinBlocks)
   int64_t rows_end = min(p.rows, m0 + kRows);
   if constexpr (B::kAttends) {
     m0 = int64_t{blockIdx.y} * after.rows;
-    n0 = int64_t{blockIdx.x} * after.of.head_dim;
+    n0 = int64_t{blockIdx.x} / cluster_blocks() * after.of.head_dim;
     rows_end = min(p.rows, m0 + after.rows);
   }
   const int rows = static_cast<int>(rows_end - m0);
@@ -309,7 +310,8 @@ __global__ void __launch_bounds__(kThreads, B::kMinBlocks)
     if constexpr (B::kAttends) {
       // With few rows, warps that have none to normalize do this.
       for (int row = kWarps - 1 - warp; row < rows; row += kWarps) {
-        prefetch_keys(after.of, after.keys, after.values, m0 + row, static_cast<int>(blockIdx.x));
+        prefetch_keys(after.of, after.keys, after.values, m0 + row,
+                      static_cast<int>(n0 / after.of.head_dim));
       }
     }
     __syncthreads();
@@ -399,12 +401,12 @@ __global__ void __launch_bounds__(kThreads, B::kMinBlocks)
         if (d >= of.head_dim) continue;
         const Bf16 q = to_bf16(p.alpha * result(row, d, of_tile + d));
         queries[e] = q;
-        p.y.set(m0 + row, of_tile + d, to_float(q));
+        if (cluster_rank() == 0) p.y.set(m0 + row, of_tile + d, to_float(q));
       }
       __syncthreads();
       for (int row = 0; row < rows; row++) {
         attend<Bf16, 1, std::is_same_v<typename B::After, AttendAligned>>(
-            of, after.keys, after.values, m0 + row, static_cast<int>(blockIdx.x),
+            of, after.keys, after.values, m0 + row, static_cast<int>(of_tile / of.head_dim),
             [&](int d, int count, float(&v)[kEight]) {
               load8(queries.at(row * kColumns + d, kEight), count, v);
             });
@@ -520,10 +522,11 @@ cudaError_t run_attention(CudaContext& context, const Product& p,
   after.values = matrix<Bf16>(a.v_cache);
   const int64_t wanted = ceil_div(p.rows * a.heads, 2 * int64_t{context.multiprocessors});
   after.rows = static_cast<int>(min(int64_t{B::kRows}, wanted));
-  const dim3 grid(static_cast<uint32_t>(a.heads),
+  const uint32_t blocks = decode_blocks(context, a, most_cluster_blocks(step_product_kernel<B>));
+  const dim3 grid(blocks * static_cast<uint32_t>(a.heads),
                   static_cast<uint32_t>(ceil_div(p.rows, after.rows)));
-  return launch_dependent(context, B::name(), step_product_kernel<B>, grid, kThreads,
-                          block_bytes<B>(p), p, after);
+  return launch_dependent_clusters(context, blocks, B::name(), step_product_kernel<B>, grid,
+                                   kThreads, block_bytes<B>(p), p, after);
 }
 template <class W>
 cudaError_t run_attention(CudaContext& context, const Product& p,
