@@ -17,8 +17,12 @@
 namespace precis {
 namespace {
 
+// The most frequent kernel has registers for three blocks on a multiprocessor.
 template <class T, int kChunks, bool kAligned>
-__global__ void __launch_bounds__(kDecodeThreads)
+constexpr int kMinDecodeBlocks = sizeof(T) == 2 && kChunks == 1 && kAligned ? 3 : 1;
+
+template <class T, int kChunks, bool kAligned>
+__global__ void __launch_bounds__(kDecodeThreads, (kMinDecodeBlocks<T, kChunks, kAligned>))
     attention_decode_kernel(DecodeArguments a, Matrix<T> k_cache, Matrix<T> v_cache) {
   wait_for_previous_kernel();
   const int64_t r = static_cast<int64_t>(blockIdx.x) / cluster_blocks();

@@ -373,7 +373,8 @@ void test_recording(precis_context* c) {
 // one by one, in fewer launches.
 class HeldOps {
  public:
-  HeldOps(precis_context* c, int64_t m, int64_t width, Random& random)
+  // keys: rows of the cache. With more than usual, the first row has almost all of them.
+  HeldOps(precis_context* c, int64_t m, int64_t width, Random& random, int64_t keys = kKeys)
       : c_(c),
         m_(m),
         stream_(c, PRECIS_FLOAT32, m, width, false),
@@ -387,7 +388,7 @@ class HeldOps {
         narrow_(c, PRECIS_BFLOAT16, m, 2 * kInner, false),
         query_(c, PRECIS_BFLOAT16, m, kInner, false),
         mixed_(c, PRECIS_BFLOAT16, m, kInner, false),
-        cache_(c, PRECIS_BFLOAT16, kKeys, 2 * kInner, false),
+        cache_(c, PRECIS_BFLOAT16, keys, 2 * kInner, false),
         starts_(c, PRECIS_INT32, m, 1, false),
         lengths_(c, PRECIS_INT32, m, 1, false),
         names_(c, PRECIS_INT32, m, 2, false),
@@ -407,13 +408,13 @@ class HeldOps {
     std::vector<uint16_t> values(2 * m * 2 * kInner);  // Piece has four bytes an element
     for (uint16_t& each : values) each = float_to_bf16(random.normal());
     values_.set(values);
-    std::vector<uint16_t> cache(2 * kKeys * 2 * kInner);
+    std::vector<uint16_t> cache(2 * keys * 2 * kInner);
     for (uint16_t& each : cache) each = float_to_bf16(random.normal());
     cache_.set(cache);
     std::vector<int32_t> starts(m), lengths(m);
     for (int64_t r = 0; r < m; r++) {
       starts[r] = static_cast<int32_t>(r % 20);
-      lengths[r] = static_cast<int32_t>(1 + r % (kKeys - 20));
+      lengths[r] = static_cast<int32_t>(keys > kKeys ? keys - 20 - 100 * r : 1 + r % (keys - 20));
     }
     starts_.set(starts);
     lengths_.set(lengths);
@@ -821,6 +822,23 @@ void test_held_steps(precis_context* c, int64_t m, int64_t width, Random& random
   ops.check("gradient of an activation after a step", 2, activation_gradient(ops, false));
 }
 
+// With few rows and many keys, a cluster of blocks has a head of the attention.
+void test_held_steps_of_long_sources() {
+  setenv("PRECIS_EMULATION_MULTIPROCESSORS", "132", 1);
+  precis_status status;
+  std::string text;
+  precis_context* c = create(0, &status, &text);
+  unsetenv("PRECIS_EMULATION_MULTIPROCESSORS");
+  EXPECT(c != nullptr, "%s", text.c_str());
+  Random random(29);
+  for (int64_t m : {1, 3}) {
+    HeldOps ops(c, m, 104, random, 900);
+    ops.step = 1;
+    ops.check("attention of a step over a long source", 1, attention(ops));
+  }
+  precis_context_destroy(c);
+}
+
 void test_held_ops(precis_context* c) {
   precis_context_info info;
   EXPECT_OK(c, precis_context_describe(c, &info));
@@ -1102,6 +1120,7 @@ int main() {
   test_recording(c);
   test_invalid_capture(c);
   test_held_ops(c);
+  test_held_steps_of_long_sources();
   test_groups(c);
   test_moved_scratch();
   // From another thread, for which the device is not current yet.
