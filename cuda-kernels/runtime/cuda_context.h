@@ -49,8 +49,8 @@ struct CudaContext {
   unsigned long long* problem = nullptr;  // see problem.h
   CublasLt* cublaslt = nullptr;           // computes matmul where it can; see cublaslt.h
   Wgmma wgmma = Wgmma::kOff;
-  // Whether the last work of a capture is known to be a kernel of ours. Everything else that goes to
-  // the stream must say so.
+  // True if the last work of a capture is known to be a kernel of ours that writes no weights. Other
+  // work that can be captured must say so.
   bool after_kernel = false;
 };
 

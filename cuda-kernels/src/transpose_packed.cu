@@ -47,6 +47,7 @@ cudaError_t transpose(CudaContext& context, const precis_transpose_packed_args& 
 }  // namespace
 
 cudaError_t transpose_packed_cuda(CudaContext& context, const precis_transpose_packed_args& a) {
+  context.after_kernel = false;  // what follows may read these weights early
   return a.w.dtype == PRECIS_BFLOAT16 ? transpose<uint16_t>(context, a)
                                       : transpose<uint32_t>(context, a);
 }
