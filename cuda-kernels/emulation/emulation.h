@@ -30,8 +30,9 @@
 // The environment variable PRECIS_EMULATION_LOG names a file that receives one line for each
 // operation of a stream, its fields separated by tabs: "kernel", its name, the three dimensions of
 // the grid, the threads of a block, its bytes of dynamic shared memory, the blocks of a cluster, and
-// whether the launch is a dependent one, 0 or 1; or "fill" or "copy" and the bytes. With PRECIS_EMULATION_LOG_ONLY=1 kernels
-// are logged and not run. A context chooses its kernels by the number of multiprocessors, 3 or
+// whether the launch is a dependent one, 0 or 1; or "fill" or "copy" and the bytes. With
+// PRECIS_EMULATION_LOG_ONLY=1 kernels are logged and not run. A context chooses its kernels by the
+// number of multiprocessors, 3 or
 // PRECIS_EMULATION_MULTIPROCESSORS.
 //
 // Floating-point atomics are missing on purpose, because their order is undefined, and so is

@@ -23,7 +23,7 @@ namespace precis {
 namespace emulation {
 namespace {
 
-// What a stream is given. The function of a kernel takes the work that it may run in its middle.
+// Work that a stream is given. The function of a kernel takes the work that it may run in its middle.
 struct Item {
   using Run = std::function<cudaError_t(const std::function<cudaError_t()>& previous)>;
   Run run;
@@ -153,10 +153,6 @@ cudaError_t drain_all(int device) {
 size_t rounded(size_t bytes, size_t multiple) {
   return (bytes + multiple - 1) / multiple * multiple;
 }
-
-}  // namespace
-
-namespace {
 
 cudaError_t add(cudaStream_t stream, Item item) {
   const std::lock_guard<std::recursive_mutex> lock(mutex);

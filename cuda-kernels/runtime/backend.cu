@@ -191,7 +191,6 @@ class CudaBackend final : public Backend {
   void synchronize() override {
     release();
     launches_++;
-    context_.after_kernel = false;
     // Reading the problem word with the same synchronization costs one more copy and no second
     // wait.
     cudaError_t error = cudaMemcpyAsync(problem_, context_.problem, sizeof *problem_,
@@ -222,14 +221,12 @@ class CudaBackend final : public Backend {
   void upload(void* to, const void* from, size_t bytes) override {
     release();
     const Counted counted(*this);
-    context_.after_kernel = false;
     last_op_ = "upload";
     staging_.send(to, from, bytes, last_op_);
   }
   void download(void* to, const void* from, size_t bytes) override {
     release();
     const Counted counted(*this);
-    context_.after_kernel = false;
     staging_.fetch(to, from, bytes, "download", [&] { synchronize(); });
   }
   Reach reach(const void* start, size_t bytes) const override {

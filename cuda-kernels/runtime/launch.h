@@ -42,11 +42,12 @@ bool is_for_sm90([[maybe_unused]] void (*kernel)(P...)) {
 #endif
 }
 
+constexpr int kMostClusterBlocks = 8;  // on every GPU that has clusters
+
 // Returns the most blocks of a cluster of a kernel.
 template <class... P>
 int most_cluster_blocks(void (*kernel)(P...)) {
-  constexpr int kPortable = 8;
-  return is_for_sm90(kernel) ? kPortable : 1;
+  return is_for_sm90(kernel) ? kMostClusterBlocks : 1;
 }
 
 // Blocks of a cluster along x; whether the kernel may begin before the one before it has ended.

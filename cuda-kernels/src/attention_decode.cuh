@@ -211,17 +211,15 @@ __device__ void attend(const DecodeArguments& a, const Matrix<T>& k_cache, const
       }
     }
 
-    if (begin < end) {
-      if (lane == 0) {
-        maxima[group] = largest;
-        sums[group] = sum;
-      }
+    if (lane == 0) {
+      maxima[group] = largest;
+      sums[group] = sum;
+    }
 #pragma unroll
-      for (int c = 0; c < kChunks; c++) {
+    for (int c = 0; c < kChunks; c++) {
 #pragma unroll
-        for (int j = 0; j < kEight; j++) {
-          partials[(group * kChunks + c) * 64 + lane * kEight + j] = out[c][j];
-        }
+      for (int j = 0; j < kEight; j++) {
+        partials[(group * kChunks + c) * 64 + lane * kEight + j] = out[c][j];
       }
     }
     __syncthreads();
@@ -269,17 +267,18 @@ static inline bool decode_is_aligned(const precis_attention_decode_args& a) {
          rows_are_aligned(a.v_cache);
 }
 
-// Returns the blocks of a cluster for a row and head: as many as there are spans, on average, while
-// there are multiprocessors for them. most: of a cluster of the kernel.
-static inline uint32_t decode_blocks(const CudaContext& context,
-                                     const precis_attention_decode_args& a, int most) {
+// Returns the blocks of a cluster of the kernel for a row and head: as many as there are spans, on
+// average, while there are multiprocessors for them.
+template <class... P>
+uint32_t decode_blocks(const CudaContext& context, const precis_attention_decode_args& a,
+                       void (*kernel)(P...)) {
   const int64_t m = rows(a.q), keys = a.ancestors != nullptr ? a.slot_rows : rows(a.k_cache) / m;
   int64_t blocks = 1;
-  while (2 * blocks <= most && blocks * kDecodeSpan < keys &&
+  while (blocks < kMostClusterBlocks && blocks * kDecodeSpan < keys &&
          2 * blocks * m * a.heads <= context.multiprocessors) {
     blocks *= 2;
   }
-  return static_cast<uint32_t>(blocks);
+  return blocks > 1 && is_for_sm90(kernel) ? static_cast<uint32_t>(blocks) : 1;
 }
 
 static inline DecodeArguments decode_arguments(CudaContext& context,

@@ -24,8 +24,6 @@
 
 namespace precis {
 
-constexpr int kMostClusterBlocks = 8;
-
 #if defined(__CUDACC__)
 __device__ __forceinline__ int cluster_blocks() {
 #if PRECIS_CLUSTERS

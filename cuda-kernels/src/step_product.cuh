@@ -201,9 +201,11 @@ __global__ void __launch_bounds__(kThreads, B::kMinBlocks)
 
   int64_t m0 = int64_t{blockIdx.y} * kRows, n0 = int64_t{blockIdx.x} * kColumns;
   int64_t rows_end = min(p.rows, m0 + kRows);
+  [[maybe_unused]] int head = 0;
   if constexpr (B::kAttends) {
+    head = static_cast<int>(blockIdx.x) / cluster_blocks();
     m0 = int64_t{blockIdx.y} * after.rows;
-    n0 = int64_t{blockIdx.x} / cluster_blocks() * after.of.head_dim;
+    n0 = int64_t{head} * after.of.head_dim;
     rows_end = min(p.rows, m0 + after.rows);
   }
   const int rows = static_cast<int>(rows_end - m0);
@@ -310,8 +312,7 @@ __global__ void __launch_bounds__(kThreads, B::kMinBlocks)
     if constexpr (B::kAttends) {
       // With few rows, warps that have none to normalize do this.
       for (int row = kWarps - 1 - warp; row < rows; row += kWarps) {
-        prefetch_keys(after.of, after.keys, after.values, m0 + row,
-                      static_cast<int>(n0 / after.of.head_dim));
+        prefetch_keys(after.of, after.keys, after.values, m0 + row, head);
       }
     }
     __syncthreads();
@@ -406,8 +407,7 @@ __global__ void __launch_bounds__(kThreads, B::kMinBlocks)
       __syncthreads();
       for (int row = 0; row < rows; row++) {
         attend<Bf16, 1, std::is_same_v<typename B::After, AttendAligned>>(
-            of, after.keys, after.values, m0 + row, static_cast<int>(of_tile / of.head_dim),
-            [&](int d, int count, float(&v)[kEight]) {
+            of, after.keys, after.values, m0 + row, head, [&](int d, int count, float(&v)[kEight]) {
               load8(queries.at(row * kColumns + d, kEight), count, v);
             });
       }
@@ -522,7 +522,7 @@ cudaError_t run_attention(CudaContext& context, const Product& p,
   after.values = matrix<Bf16>(a.v_cache);
   const int64_t wanted = ceil_div(p.rows * a.heads, 2 * int64_t{context.multiprocessors});
   after.rows = static_cast<int>(min(int64_t{B::kRows}, wanted));
-  const uint32_t blocks = decode_blocks(context, a, most_cluster_blocks(step_product_kernel<B>));
+  const uint32_t blocks = decode_blocks(context, a, step_product_kernel<B>);
   const dim3 grid(blocks * static_cast<uint32_t>(a.heads),
                   static_cast<uint32_t>(ceil_div(p.rows, after.rows)));
   return launch_dependent_clusters(context, blocks, B::name(), step_product_kernel<B>, grid,

@@ -264,8 +264,8 @@ PRECIS_API precis_status precis_transpose_packed(precis_context* context,
 /*
  * y = alpha x W'  or, with accumulate,  y += alpha x W'.   x (M, K), W packed (N, K), y (M, N).
  * Sums are accumulated in float32. With bfloat16 weights x is rounded to bfloat16; with int8
- * weights each row of x is quantized to 8 bits, or on a GPU rounded to bfloat16. x is float32 or bfloat16; y is float32 or bfloat16
- * (accumulate: float32).
+ * weights each row of x is quantized to 8 bits, or on a GPU rounded to bfloat16. x is float32 or
+ * bfloat16; y is float32 or bfloat16 (accumulate: float32).
  */
 typedef struct precis_matmul_args {
   precis_tensor x;

@@ -89,7 +89,6 @@ class Multiplication {
         (is_onednn<D>() ? OneDnnProducts::kSums : kMaxRowBlock * kTileOutputs) * 4;
     const int64_t acc_at = layout.add(acc_size * threads);
     const int64_t items_at = layout.add(SharedItems::bytes(threads));
-    const int64_t tiles = ceil_div(p_.w.outputs, kTileOutputs), blocks = count_blocks(threads);
     if constexpr (is_onednn<D>()) {
       onednn_.prepare(*context_.onednn, p_.w, m, x_.stride * D::kInputs / D::kXBytes, threads);
     }
@@ -110,8 +109,8 @@ class Multiplication {
       if (same_x_ && !shared) x_.prepare(0, m);
       project(same_x_ ? x_.inputs() : low_x_.inputs(), low, memory + acc_at, acc_size);
     }
-    SharedItems items(memory + items_at, threads, tiles * blocks);
-    parallel(context_.pool, [&](int thread, [[maybe_unused]] int count) {
+    SharedItems items(memory + items_at, threads, count_items(threads));
+    parallel(context_.pool, [&](int thread, int count) {
       Preparation<D> own = x_;
       if (!shared) {
         own.place(memory + x_at + thread * x_size, 0, m);
@@ -127,11 +126,9 @@ class Multiplication {
             });
         if (!done) __atomic_store_n(&onednn_failed_, true, __ATOMIC_RELAXED);
       } else {
-        bool more = false;
-        for (int64_t i; (i = items.take(thread, &more)) >= 0;) {
-          multiply_block(own.inputs(), low, i % tiles, slice_begin(m, blocks, i / tiles),
-                         slice_begin(m, blocks, i / tiles + 1), more, acc);
-        }
+        work(items, thread, count, [&](int64_t tile, int64_t m0, int64_t m1, bool more) {
+          multiply_block(own.inputs(), low, tile, m0, m1, more, acc);
+        });
       }
     });
   }
@@ -152,9 +149,8 @@ class Multiplication {
     const int64_t own_bytes = layout.bytes() * threads;
     char* memory = static_cast<char*>(
         context_.scratch.reserve(static_cast<size_t>(own_bytes + SharedItems::bytes(threads))));
-    const int64_t tiles = ceil_div(p_.w.outputs, kTileOutputs), blocks = count_blocks(threads);
-    SharedItems items(memory + own_bytes, threads, tiles * blocks);
-    parallel(context_.pool, [&](int thread, int) {
+    SharedItems items(memory + own_bytes, threads, count_items(threads));
+    parallel(context_.pool, [&](int thread, int count) {
       char* own = memory + thread * layout.bytes();
       auto* acc = reinterpret_cast<uint32_t*>(own + acc_at);
       Preparation<D> x = x_;
@@ -163,12 +159,7 @@ class Multiplication {
       uint8_t* blank = reinterpret_cast<uint8_t*>(own + blank_at);
       if (low_rank_.any()) low_rank_.find_blanks(blank);
       int64_t current = -1;
-      bool more = false;
-      for (;;) {
-        const int64_t item = items.take(thread, &more);
-        if (item < 0) break;
-        const int64_t tile = item % tiles, block = item / tiles;
-        const int64_t m0 = slice_begin(m, blocks, block), m1 = slice_begin(m, blocks, block + 1);
+      work(items, thread, count, [&](int64_t tile, int64_t m0, int64_t m1, bool more) {
         // Another thread may have other tiles of this block: only the one with tile 0 writes down.
         const bool writes_down = tile == 0 && low_rank_.any();
         if (m0 != current || writes_down) {
@@ -186,7 +177,7 @@ class Multiplication {
           }
         }
         multiply_block(x.inputs(), low, tile, m0, m1, more, acc);
-      }
+      });
     });
   }
 
@@ -205,10 +196,11 @@ class Multiplication {
 
   int64_t units() const { return ceil_div(p_.w.inputs, D::kInputs); }
 
-  // The blocks of rows that are multiplied with a tile one after the other. Items of work are a block
-  // and a tile, with blocks as the outer loop: with many rows x stays in L2 from tile to tile.
+  int64_t tiles() const { return ceil_div(p_.w.outputs, kTileOutputs); }
+
+  // The blocks of rows that are multiplied with a tile one after the other.
   int64_t count_blocks(int threads) const {
-    const int64_t m = rows(p_.x), tiles = ceil_div(p_.w.outputs, kTileOutputs);
+    const int64_t m = rows(p_.x), tiles = this->tiles();
     int64_t block_rows = kRowBlockBytes / (units() * D::kXBytes);
     if (block_rows < kMinRowBlock) block_rows = kMinRowBlock;
     if (block_rows > kMaxRowBlock) block_rows = kMaxRowBlock;
@@ -216,6 +208,21 @@ class Multiplication {
       block_rows /= 2;
     }
     return ceil_div(m, block_rows);
+  }
+
+  int64_t count_items(int threads) const { return tiles() * count_blocks(threads); }
+
+  // Iterates over the items of one thread, a block of rows and a tile each, with blocks as the outer
+  // loop: with many rows x stays in L2 from tile to tile. Calls f(tile, first row, last row, more),
+  // where more says that another tile follows.
+  template <class F>
+  void work(SharedItems& items, int thread, int threads, const F& f) const {
+    const int64_t m = rows(p_.x), tiles = this->tiles(), blocks = count_blocks(threads);
+    bool more = false;
+    for (int64_t item; (item = items.take(thread, &more)) >= 0;) {
+      const int64_t block = item / tiles;
+      f(item % tiles, slice_begin(m, blocks, block), slice_begin(m, blocks, block + 1), more);
+    }
   }
 
   // Multiplies rows [m0, m1) with one tile. more says that another tile follows.

@@ -122,14 +122,14 @@ public final class GpuModel {
   /** Returns those of single kernels: a product of 8192 x 768 x 768, and the choice of tokens. */
   private List<Prediction> kernels(TimingModel model) throws IOException {
     List<Launch> launches = launches("kernels");
+    List<Work> works = new Works(codes, Shape.base(0, 0, 0, RANK)).of(launches, false);
     List<Prediction> all = new ArrayList<>();
-    List<Work> works = new Works(codes, Shape.base(0, 0, 0, 16)).of(launches, false);
     double frozen = model.time(launches.get(0), works.get(0), true).total();
     for (int i = 0; i < 2; i++) {
       int first = 1 + 3 * i;
       int ranks = i == 0 ? 16 : 32;
       String rank = ", rank " + ranks;
-      works = new Works(codes, Shape.base(0, 0, 0, ranks)).of(launches, false);
+      List<Work> ofRanks = new Works(codes, Shape.base(0, 0, 0, ranks)).of(launches, false);
       for (int length : new int[] {1, 2}) {
         boolean forward = length == 1;
         int begin = forward ? first : first + 1;
@@ -137,7 +137,7 @@ public final class GpuModel {
             Prediction.costs(
                 model,
                 launches.subList(begin, begin + length),
-                works.subList(begin, begin + length),
+                ofRanks.subList(begin, begin + length),
                 true);
         all.add(
             new Prediction(

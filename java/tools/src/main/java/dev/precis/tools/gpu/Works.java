@@ -246,9 +246,8 @@ final class Works {
       }
       case "weight_gradient" -> {
         double rows = Math.min(512.0, s.batch() == 0 ? 512 : s.batch() * s.target());
-        // A tile of 64 x 64 reads one factor in bfloat16 and the other, which has as many columns
-        // as
-        // there are ranks, in float32.
+        // A tile of 64 x 64 reads one factor in bfloat16 and the other in float32, which has as
+        // many columns as there are ranks.
         Code code = code("weight_gradient.cu", "weight_gradient_kernel");
         double bytes = rows * (64 * 2 + Math.min(64, s.rank()) * 4);
         yield new Work(blocks * rows * 64 * 2, bytes, 8192 * rows * blocks, MMA, 0, code, 0);
