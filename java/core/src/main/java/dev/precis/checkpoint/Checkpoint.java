@@ -223,6 +223,12 @@ public final class Checkpoint implements AutoCloseable {
             + ", which is not read: convert them to model.safetensors";
       }
     }
+    for (String inside : List.of("model", "adapter")) {
+      if (Files.exists(folder.resolve(inside))) {
+        return "%s has no weights; it looks like the folder of a run, whose %s is %s: give that"
+            .formatted(folder, inside, folder.resolve(inside));
+      }
+    }
     return folder
         + " has no weights: one of model.safetensors and pytorch_model.bin, or its .index.json"
         + " with shards, must be in it";

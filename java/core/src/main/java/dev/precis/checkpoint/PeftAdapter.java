@@ -181,8 +181,15 @@ public final class PeftAdapter implements AutoCloseable {
   public static PeftAdapter open(Path folder) {
     PlainPath.require(folder);
     if (!Files.exists(folder.resolve(CONFIG))) {
+      Path inside = folder.resolve("adapter");
       throw new InvalidInputException(
-          folder + " is not the folder of a PEFT adapter: " + CONFIG + " is missing");
+          folder
+              + " is not the folder of a PEFT adapter: "
+              + CONFIG
+              + " is missing"
+              + (Files.exists(inside.resolve(CONFIG))
+                  ? "; it looks like the folder of a run: give " + inside
+                  : ""));
     }
     JsonObject config = Json.readObject(folder.resolve(CONFIG));
     Path weights =

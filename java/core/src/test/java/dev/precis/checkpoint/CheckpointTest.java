@@ -149,6 +149,9 @@ class CheckpointTest {
   @Test
   void namesWhatIsMissing() throws IOException {
     assertTrue(refusal().contains("has no weights"));
+    Path inside = Files.createDirectory(folder.resolve("model"));
+    assertTrue(refusal().endsWith("whose model is " + inside + ": give that"), refusal());
+    Files.delete(inside);
     Files.createFile(folder.resolve("tf_model.h5"));
     assertTrue(refusal().contains("only as tf_model.h5"));
     Path absent = folder.resolve("absent");

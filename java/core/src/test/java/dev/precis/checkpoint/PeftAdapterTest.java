@@ -240,7 +240,10 @@ class PeftAdapterTest {
 
   @Test
   void refusesFoldersThatAreNoAdapter() throws IOException {
-    assertTrue(refusal().contains("adapter_config.json is missing"));
+    assertTrue(refusal().endsWith("adapter_config.json is missing"));
+    Path inside = Files.createDirectory(folder.resolve("adapter"));
+    Files.createFile(inside.resolve("adapter_config.json"));
+    assertTrue(refusal().endsWith("it looks like the folder of a run: give " + inside));
     Files.writeString(folder.resolve("adapter_config.json"), "{\"peft_type\":\"LORA\"}");
     assertTrue(refusal().contains("has no weights"));
     writeGood("{'peft_type':'LOHA'}");

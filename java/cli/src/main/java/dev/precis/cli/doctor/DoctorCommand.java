@@ -39,11 +39,15 @@ import picocli.CommandLine.Mixin;
     header = "Checks this machine and explains what is missing.",
     description = {
       "Reports what of this machine is used and what is missing. A small matrix product and a"
-          + " summary are computed and compared with their known results.",
+          + " summary are computed and compared with their known results, on every GPU a"
+          + " product.",
       "The exit code is 1 when something essential does not work."
     },
     footer = {"", "Examples:", "  precis doctor", "  precis doctor --threads 1 --json"})
 public final class DoctorCommand extends BaseCommand {
+  /** More than a machine has: it bounds the search where each fails in a way of its own. */
+  private static final int MOST_GPUS = 64;
+
   @Mixin private FileOptions.JsonOutput output = new FileOptions.JsonOutput();
 
   /** The severity of a finding. */
@@ -156,14 +160,23 @@ public final class DoctorCommand extends BaseCommand {
       return;
     }
     check("summary", this::testSummary);
-    checkGpu();
+    checkGpus();
   }
 
-  private void checkGpu() {
+  /** Checks the GPU that --device names, or every GPU. */
+  private void checkGpus() {
     String wish = common().gpu();
     if (wish == null) {
       return;
     }
+    boolean more = checkGpu(common().asksForGpu() ? wish : "cuda:0");
+    for (int i = 1; more && !common().asksForGpu() && i < MOST_GPUS; i++) {
+      more = checkGpu("cuda:" + i);
+    }
+  }
+
+  /** Returns whether there is such a GPU. */
+  private boolean checkGpu(String wish) {
     try (Ops ops = Ops.open(new DeviceOptions().device(wish).manyRows(true))) {
       GpuInfo gpu = ops.device().info().gpu();
       add(
@@ -177,10 +190,9 @@ public final class DoctorCommand extends BaseCommand {
                   gpu.computeCapability() % 10,
                   gigabytes(gpu.freeBytes()),
                   gigabytes(gpu.bytes())));
-      add(
-          "driver",
-          Level.OK,
-          "supports CUDA %d.%d".formatted(gpu.driver() / 1000, gpu.driver() % 1000 / 10));
+      if (findings.stream().noneMatch(finding -> finding.name.equals("driver"))) {
+        addLibraries(gpu);
+      }
       String features = ops.device().info().features();
       if (!features.isEmpty()) {
         boolean wgmma = ops.device().info().isa().endsWith("a");
@@ -192,26 +204,40 @@ public final class DoctorCommand extends BaseCommand {
                     ? ""
                     : "; matrix products of many rows reach about 60 % of the GPU's peak"));
       }
-      boolean found = !gpu.cublasltVersion().isEmpty();
-      add(
-          "cublaslt",
-          found ? Level.OK : Level.NOTE,
-          found
-              ? gpu.cublasltVersion() + ", " + gpu.cublasltPath()
-              : "not used: training is slower with the library's own matrix products ("
-                  + gpu.cublasltError()
-                  + "); without a CUDA toolkit it is in the jar"
-                  + " org.bytedeco:cuda:12.6-9.5-1.5.11:linux-x86_64-redist of Maven Central, see"
-                  + " benchmarks/README.md, and PRECIS_CUBLASLT names its location");
       check("gpu product", () -> testProduct(ops));
     } catch (InvalidInputException e) {
+      boolean afterLast = !wish.endsWith(":0") && e.getMessage().contains("there is no GPU");
+      if (afterLast && !common().asksForGpu()) {
+        return false;
+      }
       add(
           "gpu",
           common().asksForGpu() ? Level.FAILED : Level.NOTE,
           e.getMessage() + "; everything runs on the CPU");
+      return false;
     } catch (RuntimeException e) {
       add("gpu", Level.FAILED, Failures.of(e).sentence());
     }
+    return true;
+  }
+
+  /** Records what all GPUs share: the driver and cuBLASLt. */
+  private void addLibraries(GpuInfo gpu) {
+    add(
+        "driver",
+        Level.OK,
+        "supports CUDA %d.%d".formatted(gpu.driver() / 1000, gpu.driver() % 1000 / 10));
+    boolean found = !gpu.cublasltVersion().isEmpty();
+    add(
+        "cublaslt",
+        found ? Level.OK : Level.NOTE,
+        found
+            ? gpu.cublasltVersion() + ", " + gpu.cublasltPath()
+            : "not used: training is slower with the library's own matrix products ("
+                + gpu.cublasltError()
+                + "); without a CUDA toolkit it is in the jar"
+                + " org.bytedeco:cuda:12.6-9.5-1.5.11:linux-x86_64-redist of Maven Central, see"
+                + " benchmarks/README.md, and PRECIS_CUBLASLT names its location");
   }
 
   /** Records the result of a test, or its failure. */
@@ -293,7 +319,7 @@ public final class DoctorCommand extends BaseCommand {
       add(
           "memory",
           Level.OK,
-          "%s free of %s%s; float32 weights take 4 bytes a parameter, bfloat16 2, int8 1"
+          "%s free of %s%s; float32 weights take 4 bytes a parameter, bfloat16 2, int8 1, int4 0.6"
               .formatted(
                   gigabytes(available),
                   gigabytes(total),
