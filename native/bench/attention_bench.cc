@@ -1,15 +1,56 @@
-// Measures attention next to the peak of this machine: arithmetic in registers for whole sequences,
-// and reading the same number of bytes for a decoding step.
+// Measures attention next to the ceilings of this machine: its arithmetic for whole sequences, and
+// reading the same number of bytes for a decoding step.
 //
 //   attention_bench [threads [isa [prefill | decode]]]
 
-#include <algorithm>
+#include <sched.h>
 
+#include <algorithm>
+#include <atomic>
+#include <string>
+#include <thread>
+
+#include "ceilings.h"
 #include "machine.h"
 
 using namespace precis;
 
 namespace {
+
+// Runs f(thread) on pinned threads, round after round, and returns the shortest time in which all
+// of them finished a round.
+template <class F>
+double measure_threads(int threads, int rounds, const F& f) {
+  std::vector<std::vector<double>> starts(threads), ends(threads);
+  std::atomic<int> arrived{0};
+  std::vector<std::thread> workers;
+  for (int i = 0; i < threads; i++) {
+    workers.emplace_back([&, i] {
+      cpu_set_t set;
+      CPU_ZERO(&set);
+      CPU_SET(i, &set);
+      (void)sched_setaffinity(0, sizeof set, &set);
+      for (int round = 0; round < rounds; round++) {
+        arrived++;
+        while (arrived < (round + 1) * threads) std::this_thread::yield();
+        starts[i].push_back(now());
+        f(i);
+        ends[i].push_back(now());
+      }
+    });
+  }
+  for (std::thread& worker : workers) worker.join();
+  double least = 1e9;
+  for (int round = 0; round < rounds; round++) {
+    double first = starts[0][round], last = ends[0][round];
+    for (int i = 1; i < threads; i++) {
+      first = std::min(first, starts[i][round]);
+      last = std::max(last, ends[i][round]);
+    }
+    least = std::min(least, last - first);
+  }
+  return least;
+}
 
 // Returns the seconds that the threads take to read all of these together.
 double read_time(const std::vector<precis_tensor>& tensors, int threads) {
@@ -27,7 +68,7 @@ double read_time(const std::vector<precis_tensor>& tensors, int threads) {
 }
 
 void bench_prefill(precis_context* context, int32_t dtype, int32_t sequences, int32_t length,
-                   int32_t heads, int64_t head_dim, bool causal, double best) {
+                   int32_t heads, int64_t head_dim, bool causal, const Ceilings& ceilings) {
   Random random(1);
   const int64_t inner = heads * head_dim;
   precis_tensor qkv = tensor(context, dtype, int64_t{sequences} * length, 3 * inner, random);
@@ -57,11 +98,8 @@ void bench_prefill(precis_context* context, int32_t dtype, int32_t sequences, in
       "prefill %-4s %3d x %5d, %2d x %3lld%s: %8.3f ms (least %.3f, 80 %% %.3f)  %6.1f GFLOP/s",
       name(dtype), sequences, length, heads, static_cast<long long>(head_dim),
       causal ? " causal" : "", t.p50 * 1e3, t.least * 1e3, t.p80 * 1e3, flops / t.p50 * 1e-9);
-  if (best > 0) {
-    std::printf(", %3.0f %% of peak (most %.0f %%)", 100 * flops / t.p50 / best,
-                100 * flops / t.least / best);
-  }
-  std::printf("\n");
+  std::printf(", share %3.0f %% (most %.0f %%)\n", ceilings.share(dtype, flops, 0, 0, t.p50),
+              ceilings.share(dtype, flops, 0, 0, t.least));
   for (const precis_tensor& u : {qkv, out, bias}) release(context, u);
 }
 
@@ -145,17 +183,17 @@ int main(int argc, char** argv) {
   TestContext context = open_context(argc, argv, &info);
   const int threads = info.threads;
   const std::string what = argc > 3 ? argv[3] : "";
+  const Ceilings ceilings(threads);
+  ceilings.print();
   for (int32_t dtype : {PRECIS_BFLOAT16, PRECIS_FLOAT32}) {
-    const double best = what == "decode" ? 0 : peak(info.isa, dtype, threads);
-    std::printf("registers alone, %s: %.1f GFLOP/s\n", name(dtype), best * 1e-9);
     if (what != "decode") {
-      bench_prefill(context, dtype, 1, 512, 12, 64, false, best);
-      bench_prefill(context, dtype, 1, 256, 12, 64, false, best);
-      bench_prefill(context, dtype, 8, 256, 12, 64, false, best);
-      bench_prefill(context, dtype, 8, 512, 12, 64, true, best);
-      bench_prefill(context, dtype, 1, 4096, 12, 64, false, best);
-      bench_prefill(context, dtype, 1, 512, 6, 128, false, best);
-      bench_prefill(context, dtype, 64, 24, 12, 64, false, best);
+      bench_prefill(context, dtype, 1, 512, 12, 64, false, ceilings);
+      bench_prefill(context, dtype, 1, 256, 12, 64, false, ceilings);
+      bench_prefill(context, dtype, 8, 256, 12, 64, false, ceilings);
+      bench_prefill(context, dtype, 8, 512, 12, 64, true, ceilings);
+      bench_prefill(context, dtype, 1, 4096, 12, 64, false, ceilings);
+      bench_prefill(context, dtype, 1, 512, 6, 128, false, ceilings);
+      bench_prefill(context, dtype, 64, 24, 12, 64, false, ceilings);
     }
     if (what == "prefill") continue;
     bench_decode(context, dtype, 1, 256, 12, false, 1, threads);

@@ -1,22 +1,18 @@
-// Measures matrix products at FLAN-T5-base's shapes next to the peak of this machine: arithmetic in
-// registers and the memory bandwidth, both measured here first. Every product is compared with the
+// Measures matrix products at FLAN-T5-base's shapes, and the share of this machine's ceilings that
+// they reach. Every product is compared with the
 // reference before it is timed. Contenders alternate in short turns, of which the best and the
 // median are printed: the best shows the speed of the code, and its distance from the median how
 // busy the machine was.
 //
 //   matmul_bench [--threads T] [--isa NAME] [--rounds R] [--only TEXT]
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-#include <sched.h>
 #include <time.h>
 
 #include <algorithm>
 #include <chrono>
 #include <functional>
-#include <thread>
 
+#include "ceilings.h"
 #include "matmul_cases.h"
 #include "ops/lora_matmul.h"
 
@@ -45,114 +41,10 @@ double median(std::vector<double> v) {
 
 double best(const std::vector<double>& v) { return *std::min_element(v.begin(), v.end()); }
 
-// ---------------------------------------------------------------- peaks of one core
-
-constexpr int kChains = 12;
-constexpr int64_t kSteps = 1000000;
-
-#if defined(__x86_64__)
-__attribute__((target("avx2,fma"), noinline)) double fma256() {
-  __m256 a[kChains], x = _mm256_set1_ps(0.5f), y = _mm256_set1_ps(0.25f);
-  for (auto& v : a) v = _mm256_setzero_ps();
-  const double start = now();
-  for (int64_t i = 0; i < kSteps; i++) {
-    for (auto& v : a) v = _mm256_fmadd_ps(x, y, v);
-    __asm__ volatile("" : "+x"(x));
-  }
-  const double seconds = now() - start;
-  for (auto& v : a) __asm__ volatile("" ::"x"(v));
-  return kSteps * kChains * 16.0 / seconds;
-}
-#define PRECIS_PEAK512(name, set, type, zero, one, operation, work) \
-  __attribute__((target(set), noinline)) double name() {            \
-    type a[kChains], x = one;                                       \
-    for (auto& v : a) v = zero;                                     \
-    const double start = now();                                     \
-    for (int64_t i = 0; i < kSteps; i++) {                          \
-      for (auto& v : a) v = operation;                              \
-      __asm__ volatile("" : "+v"(x));                               \
-    }                                                               \
-    const double seconds = now() - start;                           \
-    for (auto& v : a) __asm__ volatile("" ::"v"(v));                \
-    return kSteps * kChains * (work) / seconds;                     \
-  }
-PRECIS_PEAK512(fma512, "avx512f", __m512, _mm512_setzero_ps(), _mm512_set1_ps(0.5f),
-               _mm512_fmadd_ps(x, x, v), 32.0)
-PRECIS_PEAK512(bf16_512, "avx512f,avx512bf16", __m512, _mm512_setzero_ps(), _mm512_set1_ps(0.5f),
-               _mm512_dpbf16_ps(v, (__m512bh)x, (__m512bh)x), 64.0)
-PRECIS_PEAK512(vnni512, "avx512f,avx512vnni", __m512i, _mm512_setzero_si512(),
-               _mm512_set1_epi32(0x01010101), _mm512_dpbusd_epi32(v, x, x), 128.0)
-#undef PRECIS_PEAK512
-#endif
-
-struct Peaks {
-  double flops[3] = {};  // by kWeightTypes, one core
-  double bytes = 0;      // a second, all threads
-};
-
-// Sums a part of memory that exceeds every cache.
-__attribute__((noinline)) void read(const char* memory, int64_t bytes) {
-  typedef uint64_t Line __attribute__((vector_size(64)));
-  Line sum[4] = {};
-  for (int64_t i = 0; i < bytes; i += 256) {
-    for (int j = 0; j < 4; j++) {
-      Line line;
-      std::memcpy(&line, memory + i + 64 * j, 64);
-      sum[j] += line;
-      __builtin_prefetch(memory + i + 64 * j + 4096);
-    }
-  }
-  sum[0] += sum[1] + sum[2] + sum[3];
-  __asm__ volatile("" ::"m"(sum));
-}
-
-// Returns the bytes per second: the best of many short readings.
-double read_bandwidth(int threads) {
-  constexpr int64_t kBytes = int64_t{192} << 20;
-  TestContext context(nullptr, 1);
-  void* memory = nullptr;
-  EXPECT_OK(context, precis_allocate(context, kBytes, &memory));
-  std::memset(memory, 1, kBytes);
-  const char* p = static_cast<const char*>(memory);
-  double most = 0;
-  for (int round = 0; round < 60; round++) {
-    const int64_t part = kBytes / 6 / threads, start_at = round % 6 * (kBytes / 6);
-    std::vector<std::thread> workers;
-    const double start = now();
-    for (int t = 1; t < threads; t++) workers.emplace_back(read, p + start_at + t * part, part);
-    read(p + start_at, part);
-    for (std::thread& w : workers) w.join();
-    most = std::max(most, kBytes / 6 / (now() - start));
-  }
-  EXPECT_OK(context, precis_free(context, memory, kBytes));
-  return most;
-}
-
-Peaks measure_peaks(int threads) {
-  Peaks peaks;
-#if defined(__x86_64__)
-  __builtin_cpu_init();
-  auto best = [](double (*f)()) {
-    double most = 0;
-    for (int i = 0; i < 10; i++) most = std::max(most, f());
-    return most;
-  };
-  if (__builtin_cpu_supports("avx512f")) {
-    peaks.flops[0] = peaks.flops[1] = best(fma512);
-  } else if (__builtin_cpu_supports("avx2")) {
-    peaks.flops[0] = peaks.flops[1] = best(fma256);
-  }
-  if (__builtin_cpu_supports("avx512bf16")) peaks.flops[1] = best(bf16_512);
-  if (__builtin_cpu_supports("avx512vnni")) peaks.flops[2] = best(vnni512);
-#endif
-  alone() = threads == 1;
-  peaks.bytes = read_bandwidth(threads);
-  return peaks;
-}
-
 // ---------------------------------------------------------------- products
 
-constexpr int32_t kTypes[] = {PRECIS_FLOAT32, PRECIS_BFLOAT16, PRECIS_INT8};
+constexpr int32_t kTypes[] = {PRECIS_FLOAT32, PRECIS_BFLOAT16, PRECIS_INT8, PRECIS_INT4};
+constexpr int kTypeCount = 4;
 
 // One product, whose weights are cold or in the caches.
 struct Case {
@@ -224,7 +116,7 @@ void verify(const char* name, const precis_lora_matmul_args& got, const Matrix& 
   }
 }
 
-void run_case(const Case& c, std::vector<TestContext*>& contexts, const Peaks& peaks, int threads,
+void run_case(const Case& c, std::vector<TestContext*>& contexts, const Ceilings& ceilings,
               int rounds) {
   precis_context* first = *contexts[0];
   const int64_t bytes = packed_layout(c.n, c.k, kTypes[c.type]).bytes;
@@ -301,15 +193,15 @@ void run_case(const Case& c, std::vector<TestContext*>& contexts, const Peaks& p
   const double plain = best(contenders[0].seconds);
   for (Contender& contender : contenders) {
     const double t = best(contender.seconds);
-    const double flops = 2.0 * static_cast<double>(c.m) * c.n * c.k / t;
+    const double flops = 2.0 * static_cast<double>(c.m) * c.n * c.k;
     std::printf(
         "%-8s M %4lld K %4lld N %5lld R %2lld %-4s %-12s %8.1f us (median %8.1f) %6.1f GFLOP/s "
-        "%3.0f%%  %5.1f GB/s %3.0f%%  x%.3f\n",
+        "%5.1f GB/s share %3.0f %%  x%.3f\n",
         dtype_text(kTypes[c.type]), static_cast<long long>(c.m), static_cast<long long>(c.k),
         static_cast<long long>(c.n), static_cast<long long>(c.ranks), c.cold ? "cold" : "hot",
-        contender.name.c_str(), t * 1e6, median(contender.seconds) * 1e6, flops * 1e-9,
-        100 * flops / (peaks.flops[c.type] * threads), bytes / t * 1e-9,
-        100 * bytes / t / peaks.bytes, t / plain);
+        contender.name.c_str(), t * 1e6, median(contender.seconds) * 1e6, flops / t * 1e-9,
+        bytes / t * 1e-9, ceilings.share(kTypes[c.type], flops, c.cold ? bytes : 0, 0, t),
+        t / plain);
   }
   std::fflush(stdout);
 }
@@ -380,40 +272,38 @@ int main(int argc, char** argv) {
   } else {
     std::printf("without oneDNN: %s\n", onednn.error().c_str());
   }
-  const Peaks peaks = measure_peaks(threads);
-  std::printf(
-      "%s, %d threads; one core's peak: float32 %.0f, bfloat16 %.0f, int8 %.0f G/s; memory %.1f "
-      "GB/s\n",
-      info.isa, threads, peaks.flops[0] * 1e-9, peaks.flops[1] * 1e-9, peaks.flops[2] * 1e-9,
-      peaks.bytes * 1e-9);
+  std::printf("%s, %d threads\n", info.isa, threads);
+  alone() = threads == 1;
+  const Ceilings ceilings(threads);
+  ceilings.print();
   auto wanted = [&](const char* name) { return std::strstr(name, only) != nullptr; };
-  for (int type = 0; type < 3; type++) {
+  for (int type = 0; type < kTypeCount; type++) {
     if (wanted((std::string("decode ") + dtype_text(kTypes[type])).c_str())) {
       for (int64_t m : {1, 2, 4, 6, 8, 16}) {
-        run_case({m, 768, 32128, type, 0, true}, contexts, peaks, threads, rounds);
+        run_case({m, 768, 32128, type, 0, true}, contexts, ceilings, rounds);
       }
       for (int64_t m : {1, 8}) {
-        run_case({m, 768, 2304, type, 0, true}, contexts, peaks, threads, rounds);
-        run_case({m, 2048, 768, type, 0, true}, contexts, peaks, threads, rounds);
+        run_case({m, 768, 2304, type, 0, true}, contexts, ceilings, rounds);
+        run_case({m, 2048, 768, type, 0, true}, contexts, ceilings, rounds);
       }
     }
   }
-  for (int type = 0; type < 3; type++) {
+  for (int type = 0; type < kTypeCount; type++) {
     if (wanted((std::string("prefill ") + dtype_text(kTypes[type])).c_str())) {
       for (int64_t m : {32, 64, 256, 512, 2048}) {
-        run_case({m, 768, 2304, type, 0, false}, contexts, peaks, threads, rounds);
-        run_case({m, 768, 4096, type, 0, false}, contexts, peaks, threads, rounds);
-        run_case({m, 2048, 768, type, 0, false}, contexts, peaks, threads, rounds);
-        run_case({m, 768, 768, type, 0, false}, contexts, peaks, threads, rounds);
+        run_case({m, 768, 2304, type, 0, false}, contexts, ceilings, rounds);
+        run_case({m, 768, 4096, type, 0, false}, contexts, ceilings, rounds);
+        run_case({m, 2048, 768, type, 0, false}, contexts, ceilings, rounds);
+        run_case({m, 768, 768, type, 0, false}, contexts, ceilings, rounds);
       }
     }
   }
-  for (int type = 0; type < 3; type++) {
+  for (int type = 0; type < kTypeCount; type++) {
     if (wanted((std::string("lora ") + dtype_text(kTypes[type])).c_str())) {
       for (int64_t ranks : {32, 64}) {
         for (int64_t m : {1, 8, 256, 2048}) {
-          run_case({m, 768, 768, type, ranks, m < 16}, contexts, peaks, threads, rounds);
-          run_case({m, 768, 2304, type, ranks, m < 16}, contexts, peaks, threads, rounds);
+          run_case({m, 768, 768, type, ranks, m < 16}, contexts, ceilings, rounds);
+          run_case({m, 768, 2304, type, ranks, m < 16}, contexts, ceilings, rounds);
         }
       }
     }

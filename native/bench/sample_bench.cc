@@ -1,12 +1,13 @@
 // Measures sampling tokens from a vocabulary of 32128: microseconds a row by instruction set, batch
 // and kind of logits. peaked: as of a trained model, a few tokens hold the mass; flat: normal,
-// scale 2.
+// scale 2. The share is that of reading the logits from memory; from a cache it may exceed 100 %.
 //
 //   sample_bench [isa] [threads]
 
 #include <functional>
 
 #include "bench.h"
+#include "ceilings.h"
 #include "test.h"
 
 using namespace precis;
@@ -32,7 +33,11 @@ int main(int argc, char** argv) {
     return 1;
   }
   Random random(1);
-  std::printf("%-14s %-7s %4s %10s\n", "microseconds", "logits", "M", context.name());
+  precis_context_info info;
+  EXPECT_OK(context, precis_context_describe(context, &info));
+  const Ceilings ceilings(info.threads);
+  ceilings.print();
+  std::printf("%-14s %-7s %4s %10s %6s\n", "microseconds", "logits", "M", context.name(), "share");
   for (int64_t m : {1, 8, 32}) {
     for (bool peaked : {true, false}) {
       GuardedTensor logits(PRECIS_FLOAT32, {m, kVocabulary}), y(PRECIS_FLOAT32, {m, kVocabulary});
@@ -53,8 +58,10 @@ int main(int argc, char** argv) {
       auto time = [&](const char* name, const std::function<precis_status()>& call) {
         const precis_status status = call();
         if (status != PRECIS_OK) std::printf("%s: %s\n", name, precis_last_error(context));
-        std::printf("%-14s %-7s %4lld %10.1f\n", name, peaked ? "peaked" : "flat",
-                    static_cast<long long>(m), median_microseconds(call) / m);
+        const double us = median_microseconds(call) / m;
+        std::printf("%-14s %-7s %4lld %10.1f %4.0f %%\n", name, peaked ? "peaked" : "flat",
+                    static_cast<long long>(m), us,
+                    ceilings.share(PRECIS_FLOAT32, 0, 4.0 * kVocabulary, 0, us * 1e-6));
       };
       auto sample = [&](const char* name) {
         time(name, [&] {

@@ -1,7 +1,8 @@
 // Measures the matrix products that training adds, at FLAN-T5-base's shapes: the LoRA product and
 // its gradient next to the frozen product and its gradient, the gradients of weights, the losses
 // over the vocabulary, and packing. Every result is compared with the reference before it is timed.
-// Contenders alternate in short turns, of which the best and the median are printed.
+// Contenders alternate in short turns, of which the best and the median are printed, and the share of
+// this machine's ceilings that the best reaches by the operations of the product or the loss itself.
 //
 //   training_matmul_bench [--threads T] [--rounds R] [--only lora|gradient|loss|pack]
 
@@ -10,6 +11,7 @@
 #include <functional>
 
 #include "bench.h"
+#include "ceilings.h"
 #include "logit_cases.h"
 #include "ops/log_probability.h"
 #include "ops/lora_matmul.h"
@@ -24,6 +26,7 @@ struct Contender {
   std::string name;
   double flops;
   std::function<void()> call;
+  int32_t dtype = PRECIS_BFLOAT16;  // of the arithmetic
   std::vector<double> seconds = {};
 };
 
@@ -39,19 +42,21 @@ double now(bool alone) {
 }
 
 // Prints times, also as multiples of the first contender's.
-void race(const char* title, std::vector<Contender> contenders, int threads, int rounds) {
+void race(const char* title, std::vector<Contender> contenders, const Ceilings& ceilings,
+          int rounds) {
   for (int round = 0; round < rounds; round++) {
     for (Contender& c : contenders) {
-      const double start = now(threads == 1);
+      const double start = now(ceilings.threads() == 1);
       c.call();
-      c.seconds.push_back(now(threads == 1) - start);
+      c.seconds.push_back(now(ceilings.threads() == 1) - start);
     }
   }
   for (Contender& c : contenders) {
     std::sort(c.seconds.begin(), c.seconds.end());
-    std::printf("%-34s %-26s %9.1f us (median %9.1f) %6.1f GFLOP/s  x%.3f\n", title, c.name.c_str(),
-                c.seconds[0] * 1e6, c.seconds[c.seconds.size() / 2] * 1e6,
-                c.flops / c.seconds[0] * 1e-9, c.seconds[0] / contenders[0].seconds[0]);
+    std::printf("%-34s %-26s %9.1f us (median %9.1f) %6.1f GFLOP/s share %3.0f %%  x%.3f\n", title,
+                c.name.c_str(), c.seconds[0] * 1e6, c.seconds[c.seconds.size() / 2] * 1e6,
+                c.flops / c.seconds[0] * 1e-9, ceilings.share(c.dtype, c.flops, 0, 0, c.seconds[0]),
+                c.seconds[0] / contenders[0].seconds[0]);
   }
   std::fflush(stdout);
 }
@@ -93,8 +98,8 @@ struct Packed {
 };
 
 // Measures a layer with adapters of this rank on some of its parts, which have 768 outputs each.
-void bench_lora(precis_context* context, int threads, int rounds, int64_t outputs, int64_t rank,
-                int32_t x_type) {
+void bench_lora(precis_context* context, const Ceilings& ceilings, int rounds, int64_t outputs,
+                int64_t rank, int32_t x_type) {
   constexpr int64_t kRows = 2048, kInputs = 768, kPart = 768;
   std::vector<precis_lora_segment> segments;
   for (int64_t n = 0; n < outputs; n += 2 * kPart) {
@@ -179,15 +184,15 @@ void bench_lora(precis_context* context, int threads, int rounds, int64_t output
         {"lora forward", flops, call(forward)},
         {"  and down", flops, call(training)},
         {"  and lora_x", flops, call(dropped)}},
-       threads, rounds);
+       ceilings, rounds);
   race(
       title,
       {{"frozen backward", flops, plain(backward)}, {"lora backward, down", flops, call(backward)}},
-      threads, rounds);
+      ceilings, rounds);
 }
 
-void bench_gradient(precis_context* context, int threads, int rounds, int64_t m, int64_t n,
-                    int64_t k, int32_t dy_type, int32_t x_type) {
+void bench_gradient(precis_context* context, const Ceilings& ceilings, int rounds, int64_t m,
+                    int64_t n, int64_t k, int32_t dy_type, int32_t x_type) {
   const GuardedTensor dy = filled(dy_type, m, n, 1, 1), x = filled(x_type, m, k, 2, 1);
   GuardedTensor dw(PRECIS_FLOAT32, {n, k}), want(PRECIS_FLOAT32, {2, k});
   std::vector<Contender> contenders;
@@ -208,15 +213,15 @@ void bench_gradient(precis_context* context, int threads, int rounds, int64_t m,
     last.dw = want;
     weight_gradient_ref(last);
     expect_close(some_rows(dw, n - 2, 2), want, 1e-3, 1e-3, "weight_gradient");
-    contenders.push_back({dtype_text(dtype), 2.0 * static_cast<double>(m * n * k), call});
+    contenders.push_back({dtype_text(dtype), 2.0 * static_cast<double>(m * n * k), call, dtype});
   }
   char title[64];
   std::snprintf(title, sizeof title, "gradient M %lld N %lld K %lld", static_cast<long long>(m),
                 static_cast<long long>(n), static_cast<long long>(k));
-  race(title, contenders, threads, rounds);
+  race(title, contenders, ceilings, rounds);
 }
 
-void bench_loss(precis_context* context, int threads, int rounds) {
+void bench_loss(precis_context* context, const Ceilings& ceilings, int rounds) {
   constexpr int64_t kRows = 512, kWidth = 768, kTokens = 32128;
   const GuardedTensor w = filled(PRECIS_FLOAT32, kTokens, kWidth, 1, 0.1f);
   const GuardedTensor x = filled(PRECIS_BFLOAT16, kRows, kWidth, 2, 1);
@@ -351,10 +356,10 @@ void bench_loss(precis_context* context, int threads, int rounds) {
         {"cross-entropy, dx, dw", 3 * flops, call_loss(loss_dw)},
         {"log-probability, dx, dw", 3 * flops, call_policy(policy_dw)},
         {"PPO with bonus, dx, dw", 3 * flops, call_ppo(ppo_dw)}},
-       threads, (rounds + 2) / 3);
+       ceilings, (rounds + 2) / 3);
 }
 
-void bench_pack(precis_context* context, int threads, int rounds) {
+void bench_pack(precis_context* context, const Ceilings& ceilings, int rounds) {
   constexpr int64_t kOutputs = 32128, kInputs = 768;
   for (int32_t type : {PRECIS_FLOAT32, PRECIS_BFLOAT16}) {
     const GuardedTensor w = filled(type, kOutputs, kInputs, 1, 0.1f);
@@ -363,7 +368,7 @@ void bench_pack(precis_context* context, int threads, int rounds) {
       return [context, args] { EXPECT_OK(context, precis_matmul_pack(context, &args)); };
     };
     race((std::string("pack 24.7 M ") + dtype_text(type)).c_str(),
-         {{"plain", 0, call(plain.pack)}, {"transposed", 0, call(transposed.pack)}}, threads,
+         {{"plain", 0, call(plain.pack)}, {"transposed", 0, call(transposed.pack)}}, ceilings,
          rounds);
   }
 }
@@ -387,26 +392,28 @@ int main(int argc, char** argv) {
   EXPECT_OK(context, precis_context_describe(context, &info));
   threads = info.threads;
   std::printf("%s, %d threads\n", info.isa, threads);
+  const Ceilings ceilings(threads);
+  ceilings.print();
   auto wanted = [&](const char* name) { return std::strstr(name, only) != nullptr; };
   if (wanted("lora")) {
     for (int32_t x_type : {PRECIS_BFLOAT16, PRECIS_FLOAT32}) {
-      bench_lora(context, threads, rounds, 768, 32, x_type);
-      bench_lora(context, threads, rounds, 2304, 32, x_type);
+      bench_lora(context, ceilings, rounds, 768, 32, x_type);
+      bench_lora(context, ceilings, rounds, 2304, 32, x_type);
     }
   }
   if (wanted("gradient")) {
     for (int64_t m : {512, 2048}) {
-      bench_gradient(context, threads, rounds, m, 768, 32, PRECIS_BFLOAT16, PRECIS_FLOAT32);
-      bench_gradient(context, threads, rounds, m, 32, 768, PRECIS_FLOAT32, PRECIS_BFLOAT16);
+      bench_gradient(context, ceilings, rounds, m, 768, 32, PRECIS_BFLOAT16, PRECIS_FLOAT32);
+      bench_gradient(context, ceilings, rounds, m, 32, 768, PRECIS_FLOAT32, PRECIS_BFLOAT16);
     }
     const int64_t shapes[][2] = {{768, 768}, {2304, 768}, {4096, 768}, {768, 2048}};
     for (auto [n, k] : shapes) {
-      bench_gradient(context, threads, rounds, 2048, n, k, PRECIS_BFLOAT16, PRECIS_BFLOAT16);
+      bench_gradient(context, ceilings, rounds, 2048, n, k, PRECIS_BFLOAT16, PRECIS_BFLOAT16);
     }
-    bench_gradient(context, threads, (rounds + 2) / 3, 512, 32128, 768, PRECIS_BFLOAT16,
+    bench_gradient(context, ceilings, (rounds + 2) / 3, 512, 32128, 768, PRECIS_BFLOAT16,
                    PRECIS_BFLOAT16);
   }
-  if (wanted("loss")) bench_loss(context, threads, rounds);
-  if (wanted("pack")) bench_pack(context, threads, rounds);
+  if (wanted("loss")) bench_loss(context, ceilings, rounds);
+  if (wanted("pack")) bench_pack(context, ceilings, rounds);
   return test_result();
 }
