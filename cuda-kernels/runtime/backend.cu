@@ -278,6 +278,9 @@ class CudaBackend final : public Backend {
   }
 
   int64_t packed_bytes(int64_t outputs, int64_t inputs, int32_t dtype) const override {
+    if (dtype == PRECIS_INT4) {
+      fail(PRECIS_UNSUPPORTED, "int4 weights run on the CPU alone: take int8 weights on a GPU");
+    }
     return cuda_packed_layout(outputs, inputs, dtype).bytes;
   }
 

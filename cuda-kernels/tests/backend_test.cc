@@ -173,6 +173,9 @@ void test_pack(precis_context* c) {
   pack.dtype = PRECIS_BFLOAT16;
   EXPECT_OK(c, precis_matmul_pack_size(c, &pack, &twice));
   EXPECT(size > twice / 2 && size < twice, "the scales are behind the rows");
+  pack.dtype = PRECIS_INT4;
+  EXPECT(precis_matmul_pack_size(c, &pack, &size) == PRECIS_UNSUPPORTED);
+  EXPECT(std::strstr(precis_last_error(c), "take int8 weights on a GPU") != nullptr);
 }
 
 // Bad ids in shared memory are refused at once, bad ids in device memory at the next synchronization.

@@ -59,7 +59,8 @@ typedef enum precis_dtype {
   PRECIS_UINT8 = 3,
   PRECIS_INT32 = 4,
   PRECIS_INT64 = 5,
-  PRECIS_FLOAT16 = 6
+  PRECIS_FLOAT16 = 6,
+  PRECIS_INT4 = 7 /* of packed weights only */
 } precis_dtype;
 
 typedef enum precis_device { PRECIS_CPU = 0, PRECIS_CUDA = 1 } precis_device;
@@ -217,16 +218,17 @@ PRECIS_API precis_status precis_recording_destroy(precis_context* context,
 /*
  * A weight of N rows (outputs) and K columns (inputs), packed once for precis_matmul in a layout of
  * the device. On the CPU the layout is tiles of 64 outputs, in which K is the outer and the outputs
- * are the inner dimension, with adjacent k interleaved (1 float32, 2 bfloat16 or 4 int8); int8
- * weights are quantized symmetrically per output, and their scales follow. On CUDA the layout is
- * row-major, with both dims padded with zeros to multiples of 64; int8 is not supported.
+ * are the inner dimension, with adjacent k interleaved (1 float32, 2 bfloat16, 4 int8 or 8 int4);
+ * int8 weights are quantized symmetrically per output, and their scales follow; int4 weights have a
+ * scale for each 32 adjacent k of an output. On CUDA the layout is row-major, with both dims padded
+ * with zeros to multiples of 64, the scales of int8 behind it; int4 is not supported there.
  */
 typedef struct precis_packed_matrix {
   const void* data; /* aligned to 64 bytes */
   int64_t bytes;
   int64_t outputs; /* N */
   int64_t inputs;  /* K */
-  int32_t dtype;   /* PRECIS_FLOAT32, PRECIS_BFLOAT16 or PRECIS_INT8 */
+  int32_t dtype;   /* PRECIS_FLOAT32, PRECIS_BFLOAT16, PRECIS_INT8 or PRECIS_INT4 */
   int32_t reserved;
 } precis_packed_matrix;
 
@@ -237,7 +239,7 @@ typedef struct precis_matmul_pack_args {
   int32_t dtype;        /* of the packed matrix */
   void* packed;         /* aligned to 64 bytes */
   int64_t packed_bytes; /* at least the size that precis_matmul_pack_size gives */
-  int32_t transposed;   /* each (k_i, N) instead, stacked along the inputs; not for int8 */
+  int32_t transposed;   /* each (k_i, N) instead, stacked along the inputs; not for int8 and int4 */
   int32_t reserved;
 } precis_matmul_pack_args;
 

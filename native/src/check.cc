@@ -40,6 +40,8 @@ const char* dtype_name(int32_t dtype) {
       return "int64";
     case PRECIS_FLOAT16:
       return "float16";
+    case PRECIS_INT4:
+      return "int4";
     default:
       return "unknown";
   }

@@ -20,7 +20,7 @@ namespace precis {
 class Dtypes {
  public:
   constexpr explicit Dtypes(int32_t dtype)
-      : bits_(dtype >= PRECIS_FLOAT32 && dtype <= PRECIS_FLOAT16 ? 1u << dtype : 0u) {}
+      : bits_(dtype >= PRECIS_FLOAT32 && dtype <= PRECIS_INT4 ? 1u << dtype : 0u) {}
   constexpr Dtypes operator|(Dtypes other) const {
     other.bits_ |= bits_;
     return other;
@@ -31,6 +31,7 @@ class Dtypes {
   uint32_t bits_;
 };
 constexpr Dtypes kFloat32(PRECIS_FLOAT32), kBfloat16(PRECIS_BFLOAT16), kInt8(PRECIS_INT8),
+    kInt4(PRECIS_INT4),
     kInt32(PRECIS_INT32), kFloats = kFloat32 | kBfloat16,
                           kEveryDtype = kFloats | kInt8 | kInt32 | Dtypes(PRECIS_UINT8) |
                                         Dtypes(PRECIS_INT64) | Dtypes(PRECIS_FLOAT16);

@@ -300,7 +300,7 @@ void describe(Call<precis_transpose_packed_args>& c) {
 template <class Args>
 void describe_product(Call<Args>& c) {
   c.input("x", c.args.x, PRECIS_FLOAT32, {3, 16}).allow(kFloats);
-  c.packed("w", c.args.w, 8, 16).allow({PRECIS_FLOAT32, PRECIS_BFLOAT16, PRECIS_INT8});
+  c.packed("w", c.args.w, 8, 16).allow({PRECIS_FLOAT32, PRECIS_BFLOAT16, PRECIS_INT8, PRECIS_INT4});
   c.output("y", c.args.y, PRECIS_FLOAT32, {3, 8}).allow(kFloats);
   c.args.alpha = 1;
 }

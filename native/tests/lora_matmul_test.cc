@@ -102,7 +102,7 @@ void test_sizes(std::vector<TestContext>& contexts) {
       {65, 64, 16, {{10, 10, 0, 16, 1, 0}, {0, 65, 4, 4, 1, 0}}},
   };
   for (const Case& c : cases) {
-    for (int32_t dtype : {PRECIS_FLOAT32, PRECIS_BFLOAT16, PRECIS_INT8}) {
+    for (int32_t dtype : {PRECIS_FLOAT32, PRECIS_BFLOAT16, PRECIS_INT8, PRECIS_INT4}) {
       for (int32_t low_dtype : {PRECIS_FLOAT32, PRECIS_BFLOAT16}) {
         for (int32_t x_type : {PRECIS_FLOAT32, PRECIS_BFLOAT16}) {
           const int64_t m = row_counts[random.below(9)];
@@ -181,7 +181,7 @@ void test_batches() {
   for (const Engine& e : all_engines()) {
     TestContext one(e.isa, 1, e.matmul), two(e.isa, 2, e.matmul);
     if (one.status() != PRECIS_OK) continue;
-    for (int32_t dtype : {PRECIS_FLOAT32, PRECIS_BFLOAT16, PRECIS_INT8}) {
+    for (int32_t dtype : {PRECIS_FLOAT32, PRECIS_BFLOAT16, PRECIS_INT8, PRECIS_INT4}) {
       const int32_t low_dtype = dtype == PRECIS_FLOAT32 ? PRECIS_FLOAT32 : PRECIS_BFLOAT16;
       Adapted adapted(random, kOutputs, kInputs, kRanks, dtype, low_dtype, segments);
       GuardedTensor x(PRECIS_FLOAT32, {kRows, kInputs}), alone(PRECIS_FLOAT32, {kRows, kOutputs});
@@ -238,7 +238,7 @@ void test_row_adapters() {
   for (const char* isa : kIsas) {
     TestContext one(isa, 1, "native"), two(isa, 2, "native");
     if (one.status() != PRECIS_OK) continue;
-    for (int32_t dtype : {PRECIS_FLOAT32, PRECIS_BFLOAT16, PRECIS_INT8}) {
+    for (int32_t dtype : {PRECIS_FLOAT32, PRECIS_BFLOAT16, PRECIS_INT8, PRECIS_INT4}) {
       for (int64_t m : {5, 32, 70}) {
         const int32_t low = dtype == PRECIS_FLOAT32 ? PRECIS_FLOAT32 : PRECIS_BFLOAT16;
         Adapted base(random, kOutputs, kInputs, kRanks, dtype, low, {{9, 250, 0, 16, 2, 0}});
@@ -318,7 +318,7 @@ void test_adapter_per_row() {
   for (const Engine& e : all_engines()) {
     TestContext one(e.isa, 1, e.matmul), two(e.isa, 2, e.matmul);
     if (one.status() != PRECIS_OK) continue;
-    for (int32_t dtype : {PRECIS_FLOAT32, PRECIS_BFLOAT16, PRECIS_INT8}) {
+    for (int32_t dtype : {PRECIS_FLOAT32, PRECIS_BFLOAT16, PRECIS_INT8, PRECIS_INT4}) {
       const int32_t low = dtype == PRECIS_FLOAT32 ? PRECIS_FLOAT32 : PRECIS_BFLOAT16;
       std::vector<std::unique_ptr<Adapted>> adapted;
       std::vector<precis_lora_matmul_args> packed;

@@ -80,7 +80,10 @@ class Weights {
 inline double sum_error(int64_t k) { return 1e-6 * (2 + std::sqrt(static_cast<double>(k))); }
 
 inline const char* dtype_text(int32_t dtype) {
-  return dtype == PRECIS_FLOAT32 ? "float32" : dtype == PRECIS_BFLOAT16 ? "bfloat16" : "int8";
+  return dtype == PRECIS_FLOAT32    ? "float32"
+         : dtype == PRECIS_BFLOAT16 ? "bfloat16"
+         : dtype == PRECIS_INT8     ? "int8"
+                                    : "int4";
 }
 
 // Returns the first index at which two results of the same shape differ in a bit, or -1.

@@ -6,7 +6,7 @@ using namespace precis;
 
 namespace {
 
-constexpr int32_t kWeightTypes[] = {PRECIS_FLOAT32, PRECIS_BFLOAT16, PRECIS_INT8};
+constexpr int32_t kWeightTypes[] = {PRECIS_FLOAT32, PRECIS_BFLOAT16, PRECIS_INT8, PRECIS_INT4};
 
 // Tests every combination of sizes and cycles through types, strides and options.
 void test_sizes(std::vector<TestContext>& contexts) {
@@ -190,6 +190,74 @@ void test_int8_outliers(std::vector<TestContext>& contexts) {
   }
 }
 
+// The sums of a group reach the ends of their range, where 16 bits are just enough, and an outlier
+// of x or of W costs the other elements of its group their precision, but no other group's.
+void test_int4_extremes(std::vector<TestContext>& contexts) {
+  Random random(15);
+  constexpr int64_t kInputs = 515, kOutputs = 70, kRows = 9;
+  Weights weights(random, {kOutputs}, kInputs, PRECIS_INT4, PRECIS_FLOAT32);
+  GuardedTensor x(PRECIS_FLOAT32, {kRows, kInputs});
+  for (int64_t k = 0; k < kInputs; k++) {
+    for (int64_t n = 0; n < kOutputs; n++) {
+      // Sevens of one sign, with an eight that makes the scale 1; a group of 32 codes of 15 or 1.
+      const float sign = n % 3 == 0 ? 1.0f : n % 3 == 1 ? -1.0f : (k % 2 == 0 ? 1.0f : -1.0f);
+      store_element(weights.source(0), n, k, k % 32 == 5 ? -8 : sign * 7);
+    }
+    for (int64_t m = 0; m < kRows; m++) {
+      const float sign = m % 3 == 0 ? 1.0f : m % 3 == 1 ? -1.0f : (k % 2 == 0 ? -1.0f : 1.0f);
+      store_element(x, m, k, sign * 127);
+    }
+  }
+  store_element(x, 3, 100, 12700);
+  store_element(weights.source(0), 9, 200, -4096);
+  for (TestContext& context : contexts) {
+    GuardedTensor y(PRECIS_FLOAT32, {kRows, kOutputs}), want(PRECIS_FLOAT32, {kRows, kOutputs});
+    precis_matmul_args args = {};
+    args.x = x;
+    args.w = weights.pack(context);
+    args.alpha = 1;
+    args.y = want;
+    matmul_ref(args, weights.args());
+    // All of it but the outliers is exact: integers, and scales of 1.
+    EXPECT(want.at(0, 0) == 127 * (7 * kInputs - 15 * 16), "%g", want.at(0, 0));
+    args.y = y;
+    EXPECT_OK(context, precis_matmul(context, &args));
+    expect_close(y, want, 1e-6, 0, context.name());
+  }
+}
+
+// The layout of int4, padding included, and its rounding: the bytes are the same on every
+// instruction set, and what they stand for is what the reference finds.
+void test_int4_layout(std::vector<TestContext>& contexts) {
+  Random random(16);
+  constexpr int64_t kInputs = 101, kOutputs = 70, kGroupBytes = 1024 + 128;
+  for (int32_t source : {PRECIS_FLOAT32, PRECIS_BFLOAT16}) {
+    Weights weights(random, {30, 40}, kInputs, PRECIS_INT4, source);
+    for (int64_t k = 0; k < 40; k++) store_element(weights.source(0), 3, k, 0);
+    store_element(weights.source(0), 4, 70, 3);  // an outlier
+    const PackedLayout layout = packed_layout(kOutputs, kInputs, PRECIS_INT4);
+    EXPECT(layout.units == 16 && layout.tiles == 2 && layout.bytes == 2 * 4 * kGroupBytes);
+    for (TestContext& context : contexts) {
+      const char* data = static_cast<const char*>(weights.pack(context).data);
+      for (int64_t n = 0; n < 128; n++) {
+        int wrong = 0;
+        for (int64_t k = 0; k < 128; k++) {
+          const char* group = data + (n / 64 * 4 + k / 32) * kGroupBytes;
+          const auto byte = static_cast<uint8_t>(group[(k % 32 / 8 * 64 + n % 64) * 4 + k % 4]);
+          uint16_t scale;
+          std::memcpy(&scale, group + 1024 + n % 64 * 2, 2);
+          const int code = k % 8 < 4 ? byte & 15 : byte >> 4;
+          const float got = bf16_to_float(scale) * static_cast<float>(code - 8);
+          const bool inside = n < kOutputs && k < kInputs;
+          wrong += got != (inside ? packed_weight_ref(weights.args(), n, k) : 0.0f);
+        }
+        EXPECT(wrong == 0, "%s output %lld: %d differ", context.name(), static_cast<long long>(n),
+               wrong);
+      }
+    }
+  }
+}
+
 void test_special_values(std::vector<TestContext>& contexts) {
   Random random(5);
   constexpr int64_t kInputs = 100, kOutputs = 70, kRows = 9;
@@ -265,7 +333,7 @@ void test_stacked(std::vector<TestContext>& contexts) {
 void test_layout(std::vector<TestContext>& contexts) {
   Random random(7);
   constexpr int64_t kInputs = 101, kOutputs = 70;
-  for (int32_t dtype : kWeightTypes) {
+  for (int32_t dtype : {PRECIS_FLOAT32, PRECIS_BFLOAT16, PRECIS_INT8}) {
     Weights weights(random, {30, 40}, kInputs, dtype, PRECIS_FLOAT32);
     const PackedLayout layout = packed_layout(kOutputs, kInputs, dtype);
     const int64_t neighbours = layout.unit_inputs;
@@ -398,6 +466,9 @@ void test_refusals(TestContext& context) {
   p.dtype = PRECIS_INT8;
   EXPECT_REFUSED(context, precis_matmul_pack_size(context, &p, &bytes),
                  "int8 weights cannot come transposed");
+  p.dtype = PRECIS_INT4;
+  EXPECT_REFUSED(context, precis_matmul_pack_size(context, &p, &bytes),
+                 "int4 weights cannot come transposed");
   p = weights.args();
   p.weight_count = 5;
   EXPECT_REFUSED(context, precis_matmul_pack_size(context, &p, &bytes), "weight_count is 5");
@@ -480,6 +551,8 @@ int main() {
   test_batches();
   test_int8_extremes(contexts);
   test_int8_outliers(contexts);
+  test_int4_extremes(contexts);
+  test_int4_layout(contexts);
   test_special_values(contexts);
   test_stacked(contexts);
   test_layout(contexts);

@@ -9,7 +9,8 @@
 //   dot(a, x, w)        a + x w
 //
 // and for int8: put(x, inverse, row, k) quantizes the kWidth inputs from k on, finish(a, sums)
-// makes sums of the accumulators, given the sums of the weights.
+// makes sums of the accumulators, given the sums of the weights. For int4 dot adds up the products
+// of a group of units, and finish(a, offset) makes a sum of an accumulator and adds the offset.
 #ifndef PRECIS_CPU_DOT_H_
 #define PRECIS_CPU_DOT_H_
 
@@ -52,6 +53,18 @@ static inline IntVec odd_bytes(IntVec a) { return {_mm512_srai_epi16(a.v, 8)}; }
 static inline IntVec dot16(IntVec acc, IntVec x, IntVec w) {
   return {_mm512_add_epi32(acc.v, _mm512_madd_epi16(x.v, w.v))};
 }
+// The lower and the upper half of each byte.
+static inline IntVec low_nibbles(IntVec a) { return {_mm512_and_si512(a.v, _mm512_set1_epi8(15))}; }
+static inline IntVec high_nibbles(IntVec a) {
+  return {_mm512_and_si512(_mm512_srli_epi16(a.v, 4), _mm512_set1_epi8(15))};
+}
+static inline IntVec add(IntVec a, IntVec b) { return {_mm512_add_epi32(a.v, b.v)}; }
+// Adds pairs of products of unsigned with signed bytes to sums of 16 bits.
+static inline IntVec dot8_to_16(IntVec acc, IntVec x, IntVec w) {
+  return {_mm512_add_epi16(acc.v, _mm512_maddubs_epi16(w.v, x.v))};
+}
+// Adds the two sums of each lane.
+static inline IntVec add_halves(IntVec a) { return {_mm512_madd_epi16(a.v, _mm512_set1_epi16(1))}; }
 static inline IntVec bits(Vec a) { return {_mm512_castps_si512(a.v)}; }
 // Stores the lowest byte of every lane.
 static inline void store_bytes(IntVec a, int8_t* to) {
@@ -91,6 +104,15 @@ static inline IntVec odd_bytes(IntVec a) { return {_mm256_srai_epi16(a.v, 8)}; }
 static inline IntVec dot16(IntVec acc, IntVec x, IntVec w) {
   return {_mm256_add_epi32(acc.v, _mm256_madd_epi16(x.v, w.v))};
 }
+static inline IntVec low_nibbles(IntVec a) { return {_mm256_and_si256(a.v, _mm256_set1_epi8(15))}; }
+static inline IntVec high_nibbles(IntVec a) {
+  return {_mm256_and_si256(_mm256_srli_epi16(a.v, 4), _mm256_set1_epi8(15))};
+}
+static inline IntVec add(IntVec a, IntVec b) { return {_mm256_add_epi32(a.v, b.v)}; }
+static inline IntVec dot8_to_16(IntVec acc, IntVec x, IntVec w) {
+  return {_mm256_add_epi16(acc.v, _mm256_maddubs_epi16(w.v, x.v))};
+}
+static inline IntVec add_halves(IntVec a) { return {_mm256_madd_epi16(a.v, _mm256_set1_epi16(1))}; }
 static inline IntVec bits(Vec a) { return {_mm256_castps_si256(a.v)}; }
 static inline void store_bytes(IntVec a, int8_t* to) {
   const __m256i lowest =
@@ -163,6 +185,30 @@ static inline IntVec dot16(IntVec acc, IntVec x, IntVec w) {
   };
   return {dot(acc.low, x.low, w.low), dot(acc.high, x.high, w.high)};
 }
+static inline IntVec low_nibbles(IntVec a) {
+  const uint32x4_t lower = vdupq_n_u32(0x0f0f0f0fu);
+  return {vandq_u32(a.low, lower), vandq_u32(a.high, lower)};
+}
+static inline IntVec high_nibbles(IntVec a) {
+  const auto upper = [](uint32x4_t x) {
+    return vreinterpretq_u32_u8(vshrq_n_u8(vreinterpretq_u8_u32(x), 4));
+  };
+  return {upper(a.low), upper(a.high)};
+}
+static inline IntVec add(IntVec a, IntVec b) {
+  return {vaddq_u32(a.low, b.low), vaddq_u32(a.high, b.high)};
+}
+// Adds four products of bytes, whose pairs fit in 16 bits.
+static inline uint32x4_t dot4(uint32x4_t a, uint32x4_t x, uint32x4_t w) {
+  const int32x4_t sum = vreinterpretq_s32_u32(a);
+  const int8x16_t p = vreinterpretq_s8_u32(x), q = vreinterpretq_s8_u32(w);
+#if defined(__ARM_FEATURE_DOTPROD)
+  return vreinterpretq_u32_s32(vdotq_s32(sum, q, p));
+#else
+  const int16x8_t pairs = vpaddq_s16(vmull_s8(vget_low_s8(p), vget_low_s8(q)), vmull_high_s8(p, q));
+  return vreinterpretq_u32_s32(vpadalq_s16(sum, pairs));
+#endif
+}
 static inline IntVec bits(Vec a) {
   return {vreinterpretq_u32_f32(a.low), vreinterpretq_u32_f32(a.high)};
 }
@@ -204,7 +250,13 @@ PRECIS_INT_VEC(low_halves_up, a.v[i] << 16)
 PRECIS_INT_VEC(high_halves, a.v[i] & 0xffff0000u)
 PRECIS_INT_VEC(even_bytes, (a.v[i] & 0xff00ffu))
 PRECIS_INT_VEC(odd_bytes, ((a.v[i] >> 8) & 0xff00ffu))
+PRECIS_INT_VEC(low_nibbles, (a.v[i] & 0x0f0f0f0fu))
+PRECIS_INT_VEC(high_nibbles, ((a.v[i] >> 4) & 0x0f0f0f0fu))
 #undef PRECIS_INT_VEC
+static inline IntVec add(IntVec a, IntVec b) {
+  for (int i = 0; i < 8; i++) a.v[i] += b.v[i];
+  return a;
+}
 // Here even_bytes leaves the bytes unsigned, unlike the vector versions, and the cast below
 // restores the sign.
 static inline IntVec dot16(IntVec acc, IntVec x, IntVec w) {
@@ -360,26 +412,13 @@ struct DotInt8 : ByteInputs {
   static inline IntVec input(const char* x) {
     return IntVec::set1(load_as<uint32_t>(x));
   }
+  // Weights are at least -127, so that two products fit in 16 bits.
   static inline IntVec dot(IntVec a, IntVec x, IntVec w) {
     return {dot4(a.low, x.low, w.low), dot4(a.high, x.high, w.high)};
   }
   static inline IntVec finish(IntVec a, const int32_t*) { return a; }
   static inline void put(Vec x, Vec inverse, char* row, int64_t k) {
     store_bytes(quantise(x, inverse, 0), reinterpret_cast<int8_t*>(row) + k);
-  }
-
- private:
-  static inline uint32x4_t dot4(uint32x4_t a, uint32x4_t x, uint32x4_t w) {
-    const int32x4_t sum = vreinterpretq_s32_u32(a);
-    const int8x16_t p = vreinterpretq_s8_u32(x), q = vreinterpretq_s8_u32(w);
-#if defined(__ARM_FEATURE_DOTPROD)
-    return vreinterpretq_u32_s32(vdotq_s32(sum, q, p));
-#else
-    // Weights are at least -127, so that two products fit in 16 bits.
-    const int16x8_t pairs =
-        vpaddq_s16(vmull_s8(vget_low_s8(p), vget_low_s8(q)), vmull_high_s8(p, q));
-    return vreinterpretq_u32_s32(vpadalq_s16(sum, pairs));
-#endif
   }
 };
 
@@ -407,6 +446,52 @@ struct DotInt8 {
 };
 
 #endif
+
+// Weights are unsigned, with 8 for zero, and x is signed. That adds 8 times the sum of the group's
+// x, which the offset subtracts.
+struct DotInt4 {
+  using Acc = IntVec;
+  static constexpr int32_t kX = -1;
+  // The four units of a group take 32 bytes of x, its scale (float32) and the offset (int32).
+  static constexpr int kInputs = 8, kXBytes = 10, kParts = 2;
+  static constexpr int kScaleAt = 32, kOffsetAt = 36;
+  template <int P>
+  static inline IntVec weights(const uint32_t* w) {
+    return P == 0 ? low_nibbles(IntVec::load(w)) : high_nibbles(IntVec::load(w));
+  }
+  template <int P>
+  static inline IntVec input(const char* x) {
+    return IntVec::set1(load_as<uint32_t>(x + 4 * P));
+  }
+#if defined(__AVX512VNNI__)
+  static inline IntVec dot(IntVec a, IntVec x, IntVec w) {
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(a.v) : "v"(w.v), "vm"(x.v));
+    return a;
+  }
+  static inline IntVec finish(IntVec a, IntVec offset) { return add(a, offset); }
+#elif defined(__AVX2__)
+  // The eight pairs of products of a group fit in 16 bits: 8 x 2 x 15 x 127 < 2^15.
+  static inline IntVec dot(IntVec a, IntVec x, IntVec w) { return dot8_to_16(a, x, w); }
+  static inline IntVec finish(IntVec a, IntVec offset) { return add(add_halves(a), offset); }
+#elif defined(PRECIS_NEON)
+  static inline IntVec dot(IntVec a, IntVec x, IntVec w) {
+    return {dot4(a.low, x.low, w.low), dot4(a.high, x.high, w.high)};
+  }
+  static inline IntVec finish(IntVec a, IntVec offset) { return add(a, offset); }
+#else
+  static inline IntVec dot(IntVec a, IntVec x, IntVec w) {
+    for (int i = 0; i < 8; i++) {
+      int32_t sum = 0;
+      for (int j = 0; j < 32; j += 8) {
+        sum += static_cast<int32_t>(w.v[i] >> j & 255) * static_cast<int8_t>(x.v[i] >> j);
+      }
+      a.v[i] += static_cast<uint32_t>(sum);
+    }
+    return a;
+  }
+  static inline IntVec finish(IntVec a, IntVec offset) { return add(a, offset); }
+#endif
+};
 
 }  // namespace PRECIS_ISA
 }  // namespace precis

@@ -25,7 +25,9 @@ void lora_matmul_ref(const precis_lora_matmul_args& args, const precis_matmul_pa
         dropout_row(static_cast<const int64_t*>(args.dropout_rows.data), m, args.offset);
     const uint64_t index = row.row * static_cast<uint64_t>(width) + static_cast<uint64_t>(n);
     const bool kept = dropout_keeps(args.seed, row.offset, index, threshold);
-    return kept ? v * (1 / (1 - double{args.dropout})) : 0;
+    // In float32, as kernels do it: near a tie of the rounding to bfloat16 that may follow, another
+    // precision would meet the other neighbour.
+    return kept ? double{static_cast<float>(v) * (1.0f / (1.0f - args.dropout))} : 0;
   };
   auto low_element = [&](int64_t m, int64_t k) {
     const double v =

@@ -5,7 +5,7 @@ namespace precis {
 void check_product(const Check& check, const precis_tensor& x, const precis_packed_matrix& w,
                    const precis_tensor& y, int32_t accumulate) {
   check.tensor("x", x, 2, kFloats);
-  check.packed("w", w, kFloats | kInt8);
+  check.packed("w", w, kFloats | kInt8 | kInt4);
   check.tensor("y", y, 2, kFloats);
   check.dim("x", x, 1, w.inputs, "w's number of inputs");
   check.dim("y", y, 0, x.dims[0], "x's number of rows");

@@ -194,7 +194,11 @@ class Multiplication {
     });
   }
 
-  int64_t units() const { return ceil_div(p_.w.inputs, D::kInputs); }
+  // int4 has whole groups of units.
+  int64_t units() const {
+    constexpr int64_t kMultiple = D::kInputs == 8 ? kInt4GroupUnits : 1;
+    return ceil_div(p_.w.inputs, D::kInputs * kMultiple) * kMultiple;
+  }
 
   int64_t tiles() const { return ceil_div(p_.w.outputs, kTileOutputs); }
 
@@ -231,7 +235,7 @@ class Multiplication {
     const PackedLayout layout = packed_layout(p_.w.outputs, p_.w.inputs, p_.w.dtype);
     const int64_t units = this->units();
     const uint32_t* w =
-        static_cast<const uint32_t*>(p_.w.data) + tile * layout.units * kTileOutputs;
+        static_cast<const uint32_t*>(p_.w.data) + tile * layout.units * layout.unit_words;
     const int64_t groups = ceil_div(m1 - m0, kMaxRows);
     // Segments that cover the whole tile, up to the first that covers a part of it, are fused.
     int fused = 0;
@@ -284,10 +288,10 @@ class Multiplication {
         uint32_t* sums = units > kChunkUnits ? acc + first * kTileOutputs : acc;
         if (last_chunk) row_adapters_.prefetch(tile, row, rows);
         Term terms[1 + PRECIS_MAX_LORA_SEGMENTS] = {
-            {x.row(row) + u * D::kXBytes, x.stride, w + u * kTileOutputs, count}};
+            {x.row(row) + u * D::kXBytes, x.stride, w + u * unit_words<D>(), count}};
         const int n = last_chunk ? add_fused(row, terms, 1) : 1;
         const char* next =
-            ahead && g < 2 ? ahead_of(w + (u + count) * kTileOutputs, count, g) : nullptr;
+            ahead && g < 2 ? ahead_of<D>(w + (u + count) * unit_words<D>(), count, g) : nullptr;
         multiply_rows<D>(rows, terms, n, u > 0, next, groups == 1, sums);
         if (last_chunk) finish(x, low, fused, tile, row, rows, sums);
       }
@@ -302,7 +306,7 @@ class Multiplication {
     // Rows of a group: all are of almost the same size.
     constexpr int kFewest = (kMaxRows * (kCopyGroups - 1) + 1) / kCopyGroups;
     // Of the following words, each of the first two groups prefetches half in all passes together.
-    constexpr int kStep = kUnitSize / 2 / kPasses, kLines = (kStep + 63) / 64;
+    constexpr int kStep = kUnitSize<D> / 2 / kPasses, kLines = (kStep + 63) / 64;
     using Words = CopiedWords<D, V>;
     alignas(64) float copied[Words::kUnits * Words::kUnit];
     const int64_t units = this->units(), groups = ceil_div(m1 - m0, kMaxRows);
@@ -376,11 +380,13 @@ void matmul_product(CpuContext& context, const MatmulProduct& p) {
   const int64_t m = rows(p.x);
   if (m == 0) return;
   const OneDnnRule& rule = context.onednn_rule;
-  const bool onednn =
-      context.onednn != nullptr && m >= (p.w.dtype == PRECIS_INT8       ? rule.int8
-                                         : p.w.dtype == PRECIS_BFLOAT16 ? rule.bfloat16
-                                                                        : rule.float32);
-  if (p.w.dtype == PRECIS_INT8) {
+  const bool onednn = context.onednn != nullptr && p.w.dtype != PRECIS_INT4 &&
+                      m >= (p.w.dtype == PRECIS_INT8       ? rule.int8
+                            : p.w.dtype == PRECIS_BFLOAT16 ? rule.bfloat16
+                                                           : rule.float32);
+  if (p.w.dtype == PRECIS_INT4) {
+    multiply<DotInt4>(context, p);
+  } else if (p.w.dtype == PRECIS_INT8) {
     onednn ? multiply<OneDnnInt8>(context, p) : multiply<DotInt8>(context, p);
   } else if (p.w.dtype == PRECIS_BFLOAT16) {
     onednn ? multiply<OneDnnBfloat16>(context, p) : multiply<DotBfloat16>(context, p);

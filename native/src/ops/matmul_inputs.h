@@ -1,5 +1,5 @@
-// The rows of x in the format that matmul's kernels read: rounded to bfloat16 or quantized to int8
-// where the weights are.
+// The rows of x in the format that matmul's kernels read: rounded to bfloat16 where the weights are,
+// quantized to int8 where they are int8 or int4.
 #ifndef PRECIS_OPS_MATMUL_INPUTS_H_
 #define PRECIS_OPS_MATMUL_INPUTS_H_
 
@@ -54,7 +54,7 @@ struct Inputs {
 template <class D>
 int64_t prepared_stride(int64_t inputs) {
   const int64_t bytes = round_up(inputs, 64) / D::kInputs * D::kXBytes;
-  return (bytes / 64 | 1) * 64;
+  return (ceil_div(bytes, 64) | 1) * 64;
 }
 
 // Writes W neighbors of x to memory that begins at `to`.
@@ -105,10 +105,40 @@ OutlierCounts find_outliers(const T* x, int64_t inputs, float limit, Outlier* to
   return count;
 }
 
+// Quantizes a row, each kInt4Group elements by themselves, to the groups that D reads.
+template <class D, class T>
+void prepare_groups(const T* x, int64_t inputs, char* to) {
+  for (int64_t k = 0; k < inputs; k += kInt4Group, to += kInt4GroupUnits * D::kXBytes) {
+    Vec largest = Vec::zero(), not_finite = Vec::zero();
+    Vec group[kInt4Group / W];
+    for (int i = 0; i < kInt4Group / W; i++) {
+      const int64_t at = k + i * W;
+      group[i] = at < inputs ? load_some(x + at, inputs - at) : Vec::zero();
+      largest = max(largest, max(group[i], Vec::zero() - group[i]));
+      not_finite = fma(group[i], Vec::zero(), not_finite);  // NaN from NaN and infinity
+    }
+    const float magnitude = largest.largest() + not_finite.sum();
+    const bool usable = magnitude >= kSmallestMagnitude;
+    const Vec inverse = Vec::set1(usable ? 127.0f / magnitude : 0.0f);
+    const float scale = usable || magnitude != magnitude ? magnitude / 127.0f : 0.0f;
+    auto* bytes = reinterpret_cast<int8_t*>(to);
+    for (int i = 0; i < kInt4Group / W; i++) {
+      store_bytes(quantise(group[i], inverse, 0), bytes + i * W);
+    }
+    int32_t sum = 0;
+    for (int i = 0; i < kInt4Group; i++) sum += bytes[i];
+    const int32_t offset = -8 * sum;
+    __builtin_memcpy(to + D::kScaleAt, &scale, 4);
+    __builtin_memcpy(to + D::kOffsetAt, &offset, 4);
+  }
+}
+
 template <class D, class T>
 void prepare_row(const T* x, int64_t inputs, char* to, float* scale, Outlier* outliers,
                  OutlierCounts* counts) {
-  if constexpr (D::kInputs == 4) {
+  if constexpr (D::kInputs == 8) {
+    prepare_groups<D>(x, inputs, to);
+  } else if constexpr (D::kInputs == 4) {
     Vec largest = Vec::zero(), not_finite = Vec::zero();
     for (int64_t k = 0; k < inputs; k += W) {
       const Vec v = load_some(x + k, inputs - k);

@@ -18,8 +18,9 @@ int64_t check_packed_size(const Check& check, const precis_matmul_pack_args& a) 
   check.that(a.weight_count >= 1 && a.weight_count <= PRECIS_MAX_STACKED_WEIGHTS,
              "weight_count is ", a.weight_count, ", not between 1 and ",
              PRECIS_MAX_STACKED_WEIGHTS);
-  check.dtype("packed", a.dtype, kFloats | kInt8);
-  check.that(!a.transposed || a.dtype != PRECIS_INT8, "int8 weights cannot come transposed");
+  check.dtype("packed", a.dtype, kFloats | kInt8 | kInt4);
+  check.that(!a.transposed || kFloats.has(a.dtype), dtype_name(a.dtype),
+             " weights cannot come transposed");
   // The weights are stacked along the first dimension and must agree in the second.
   const char* common = a.transposed ? "outputs" : "inputs";
   const precis_tensor& first = a.weights[0];

@@ -122,6 +122,68 @@ void pack_int8(const precis_matmul_pack_args& a, const PackedLayout& layout, int
              static_cast<uint32_t*>(a.packed) + tile * layout.units * kTileOutputs);
 }
 
+// Quantizes a group as matmul.h defines and returns its scale.
+uint16_t quantise_group(const float* w, uint8_t* codes) {
+  float magnitude = 0, largest = 0;
+  bool finite = true;
+  for (int i = 0; i < kInt4Group; i++) {
+    const float size = __builtin_fabsf(w[i]);
+    finite = finite && size <= __FLT_MAX__;
+    if (size > magnitude) {
+      magnitude = size;
+      largest = w[i];
+    }
+  }
+  if (!finite || magnitude < kSmallestMagnitude) {
+    __builtin_memset(codes, 8, kInt4Group);
+    return float_to_bf16(finite ? 0.0f : __builtin_nanf(""));
+  }
+  const uint16_t scale = float_to_bf16(largest / -8.0f);
+  const float inverse = 1.0f / bf16_to_float(scale);
+  for (int i = 0; i < kInt4Group; i++) {
+    // Rounds to the nearest integer, ties to even.
+    float q = w[i] * inverse + 12582912.0f - 12582912.0f;
+    q = q < -8.0f ? -8.0f : q;
+    q = q > 7.0f ? 7.0f : q;
+    codes[i] = static_cast<uint8_t>(static_cast<int32_t>(q) + 8);
+  }
+  return scale;
+}
+
+void pack_int4(const precis_matmul_pack_args& a, const PackedLayout& layout, int64_t tile) {
+  const int64_t inputs = columns(a.weights[0]);
+  const Source source = rows_of(a, tile);
+  auto* words = static_cast<uint32_t*>(a.packed) + tile * layout.units * layout.unit_words;
+  for (int64_t k = 0; k < inputs; k += kInt4Group) {
+    auto* scales = reinterpret_cast<uint16_t*>(words + kInt4GroupUnits * kTileOutputs);
+    for (int n = 0; n < kTileOutputs; n++) {
+      float w[kInt4Group] = {};
+      const int64_t count = min(kInt4Group, inputs - k);
+      auto read = [&](const auto* row) {
+        for (int64_t i = 0; i < count; i += Vec::kWidth) {
+          load_some(row + k + i, count - i).store(w + i);
+        }
+      };
+      if (source.row[n] != nullptr && source.bf16[n]) {
+        read(reinterpret_cast<const uint16_t*>(source.row[n]));
+      } else if (source.row[n] != nullptr) {
+        read(reinterpret_cast<const float*>(source.row[n]));
+      }
+      uint8_t codes[kInt4Group];
+      scales[n] = quantise_group(w, codes);
+      for (int u = 0; u < kInt4GroupUnits; u++) {
+        uint32_t word = 0;
+        for (int j = 0; j < 4; j++) {
+          const uint32_t low = codes[8 * u + j], high = codes[8 * u + 4 + j];
+          word |= (low | high << 4) << 8 * j;
+        }
+        words[u * kTileOutputs + n] = word;
+      }
+    }
+    words += kInt4GroupUnits * layout.unit_words;
+  }
+}
+
 // Reads outputs [n, n + count) of input k of transposed weights, and adds zeros up to a whole tile;
 // all are zeros where k is padding. part and first remember where the last search for k ended.
 template <class T>
@@ -193,6 +255,12 @@ void matmul_pack_cpu(CpuContext& context, const precis_matmul_pack_args& a) {
   if (a.dtype == PRECIS_INT8) {
     parallel_ranges(context.pool, layout.tiles, 1, [&](int64_t begin, int64_t end) {
       for (int64_t tile = begin; tile < end; tile++) pack_int8(a, layout, tile);
+    });
+    return;
+  }
+  if (a.dtype == PRECIS_INT4) {
+    parallel_ranges(context.pool, layout.tiles, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t tile = begin; tile < end; tile++) pack_int4(a, layout, tile);
     });
     return;
   }

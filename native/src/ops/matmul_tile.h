@@ -46,18 +46,28 @@ constexpr int passes_for(int rows) {
 // or all where the group is alone. Where the outputs take several passes, all of them take part,
 // for requests that come faster than memory answers stall the multiplications; and the hardware's
 // prefetcher does not follow passes that need every fourth cache line.
-constexpr int kUnitSize = static_cast<int>(kTileOutputs * kUnitBytes);
-constexpr int step_for(int rows, int bytes) {
-  return passes_for(rows) == 1 ? kUnitSize : bytes / passes_for(rows);
+
+// The words of a tile's unit; int4's scales lie behind each group of units.
+template <class D>
+constexpr int64_t unit_words() {
+  return kTileOutputs + (D::kInputs == 8 ? kTileOutputs * 2 / (kInt4GroupUnits * kUnitBytes) : 0);
 }
+template <class D>
+constexpr int kUnitSize = static_cast<int>(unit_words<D>() * kUnitBytes);
+template <class D>
+constexpr int step_for(int rows, int bytes) {
+  return passes_for(rows) == 1 ? kUnitSize<D> : bytes / passes_for(rows);
+}
+template <class D>
 constexpr int lines_for(int rows, int bytes) {
-  const int lines = (passes_for(rows) == 1 ? bytes : step_for(rows, bytes)) / 64;
+  const int lines = (passes_for(rows) == 1 ? bytes : step_for<D>(rows, bytes)) / 64;
   return lines > 0 ? lines : 1;
 }
 // Returns where the prefetching of one of two groups of rows begins.
-inline const char* ahead_of(const uint32_t* next, int64_t units, int64_t group) {
+template <class D>
+const char* ahead_of(const uint32_t* next, int64_t units, int64_t group) {
   return reinterpret_cast<const char*>(next) +
-         group * (kUnitSize / 2) * (passes_for(kMaxRows) == 1 ? 1 : units);
+         group * (kUnitSize<D> / 2) * (passes_for(kMaxRows) == 1 ? 1 : units);
 }
 
 #if defined(__ARM_FEATURE_MATMUL_INT8) && defined(PRECIS_NEON)
@@ -135,6 +145,55 @@ void multiply_row_pairs(const Term* terms, int count, int outputs, bool resume, 
 
 #endif
 
+// Computes as multiply_tile, of a term of int4: the products of a group are added up as integers, and
+// their sum times both scales is added to the sums in memory, which is L1.
+template <class D, int R, int V, int kLines, int kStep>
+void multiply_groups(const Term& term, bool resume, const char* ahead, uint32_t* acc) {
+  for (int n = 0; n < kTileOutputs; n += V * W) {
+    float* sums = reinterpret_cast<float*>(acc) + n;
+    for (int r = 0; r < R && !resume; r++) {
+      for (int v = 0; v < V; v++) Vec::zero().store(sums + r * kTileOutputs + v * W);
+    }
+    const uint32_t* w = term.w;
+    const char* x = term.x;
+    for (int64_t u = term.units; u > 0; u -= kInt4GroupUnits) {
+      IntVec a[R][V];
+      for (int r = 0; r < R; r++) {
+        for (int v = 0; v < V; v++) a[r][v] = IntVec::zero();
+      }
+      for (int i = 0; i < kInt4GroupUnits; i++) {
+        const uint32_t* words = w + i * kTileOutputs + n;
+        auto part = [&]<int P>() __attribute__((always_inline)) {
+          IntVec b[V];
+          for (int v = 0; v < V; v++) b[v] = D::template weights<P>(words + v * W);
+          for (int r = 0; r < R; r++) {
+            const IntVec xr = D::template input<P>(x + r * term.x_stride + i * D::kInputs);
+            for (int v = 0; v < V; v++) a[r][v] = D::dot(a[r][v], xr, b[v]);
+          }
+        };
+        part.template operator()<0>();
+        part.template operator()<1>();
+        prefetch_unit<kLines, kStep>(ahead);
+      }
+      const auto* scales =
+          reinterpret_cast<const uint16_t*>(w + kInt4GroupUnits * kTileOutputs) + n;
+      for (int r = 0; r < R; r++) {
+        const char* group = x + r * term.x_stride;
+        const Vec scale = Vec::set1(load_as<float>(group + D::kScaleAt));
+        const IntVec offset = IntVec::set1(load_as<uint32_t>(group + D::kOffsetAt));
+        for (int v = 0; v < V; v++) {
+          float* to = sums + r * kTileOutputs + v * W;
+          fma(to_float(D::finish(a[r][v], offset)), Vec::load(scales + v * W) * scale,
+              Vec::load(to))
+              .store(to);
+        }
+      }
+      w += kInt4GroupUnits * unit_words<D>();
+      x += kInt4GroupUnits * D::kXBytes;
+    }
+  }
+}
+
 // Reads the words of a tile as they are packed; D unpacks them for every group of rows anew.
 template <class D>
 struct PackedWords {
@@ -173,6 +232,9 @@ struct CopiedWords {
 template <class D, int R, int V, int kLines = 0, int kStep = 0, class Words = PackedWords<D>>
 void multiply_tile(const Term* terms, int count, int outputs, bool resume, const char* ahead,
                    uint32_t* acc) {
+  if constexpr (D::kInputs == 8) {
+    return multiply_groups<D, R, V, kLines, kStep>(*terms, resume, ahead, acc);
+  }
 #if defined(__ARM_FEATURE_MATMUL_INT8) && defined(PRECIS_NEON)
   if constexpr (R > 1 && D::kInputs == 4) {
     return multiply_row_pairs<R, V, kLines, kStep>(terms, count, outputs, resume, ahead, acc);
@@ -237,12 +299,12 @@ template <class D>
 void multiply_rows(int rows, const Term* terms, int count, bool resume, const char* ahead,
                    bool alone, uint32_t* acc) {
   with_rows(rows, [&]<int R>() {
-    constexpr int V = vectors_for(R), kHalf = kUnitSize / 2;
+    constexpr int V = vectors_for(R), kWhole = kUnitSize<D>, kHalf = kWhole / 2;
     if (R > 2 && ahead != nullptr && !alone) {  // two groups have three rows each at least
-      multiply_tile<D, R, V, lines_for(R, kHalf), step_for(R, kHalf)>(terms, count, kTileOutputs,
-                                                                      resume, ahead, acc);
+      multiply_tile<D, R, V, lines_for<D>(R, kHalf), step_for<D>(R, kHalf)>(
+          terms, count, kTileOutputs, resume, ahead, acc);
     } else if (passes_for(R) > 1 && ahead != nullptr) {
-      multiply_tile<D, R, V, lines_for(R, kUnitSize), step_for(R, kUnitSize)>(
+      multiply_tile<D, R, V, lines_for<D>(R, kWhole), step_for<D>(R, kWhole)>(
           terms, count, kTileOutputs, resume, ahead, acc);
     } else {
       multiply_tile<D, R, V>(terms, count, kTileOutputs, resume, nullptr, acc);

@@ -116,10 +116,11 @@ public final class T5 implements AutoCloseable {
     /** Makes default options. */
     public LoadOptions() {
       super(
-          "A model is loaded as float32, bfloat16 or int8",
+          "A model is loaded as float32, bfloat16, int8 or int4",
           DType.FLOAT32,
           DType.BFLOAT16,
-          DType.INT8);
+          DType.INT8,
+          DType.INT4);
     }
 
     @Override
@@ -355,7 +356,11 @@ public final class T5 implements AutoCloseable {
     LoadEvent event = FlightRecorder.PRESENT ? LoadEvent.start("model", folder) : null;
     Engine engine = null;
     try {
-      Engine opened = engine = Engine.open("model", options.device());
+      boolean int4 = options.dtypeOr(null) == DType.INT4;
+      Engine opened =
+          engine =
+              Engine.open(
+                  "model", int4 ? options.device().onCpu("int4 weights") : options.device());
       T5 loaded = opened.run(() -> new T5(folder, options, opened, text));
       if (event != null) {
         event.end(opened, loaded.dtype());

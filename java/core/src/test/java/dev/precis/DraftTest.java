@@ -97,7 +97,7 @@ class DraftTest {
   @ParameterizedTest
   @EnumSource(
       value = DType.class,
-      names = {"FLOAT32", "BFLOAT16", "INT8"})
+      names = {"FLOAT32", "BFLOAT16", "INT8", "INT4"})
   void tokensAndScoresAreThoseOfPlainDecoding(DType dtype) {
     Random random = new Random(11);
     try (T5 t5 = T5.load(TINY, options().dtype(dtype))) {

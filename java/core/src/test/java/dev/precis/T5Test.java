@@ -3,6 +3,7 @@ package dev.precis;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -76,10 +77,27 @@ class T5Test {
     }
   }
 
+  @Test
+  void int4IsForTheCpu() {
+    T5.LoadOptions options = new T5.LoadOptions().dtype(DType.INT4);
+    for (String gpu : List.of("cuda", "cuda:1")) {
+      InvalidInputException e =
+          assertThrows(InvalidInputException.class, () -> T5.load(TINY, options.device(gpu)));
+      assertEquals(
+          "int4 weights run on the CPU alone, not on " + gpu + ": choose the CPU or another type",
+          e.getMessage());
+    }
+    try (T5 t5 = T5.load(TINY, options.device("auto").threads(1))) {
+      assertEquals(DType.INT4, t5.dtype());
+      assertNull(t5.device().gpu());
+      assertEquals(1, t5.device().threads());
+    }
+  }
+
   @ParameterizedTest
   @EnumSource(
       value = DType.class,
-      names = {"FLOAT32", "BFLOAT16", "INT8"})
+      names = {"FLOAT32", "BFLOAT16", "INT8", "INT4"})
   void samplesDependOnTheSeedAlone(DType dtype) {
     List<int[]> sources = new ArrayList<>();
     GenerationOptions options =

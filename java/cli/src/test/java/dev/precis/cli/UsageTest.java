@@ -82,7 +82,7 @@ final class UsageTest {
         "--device cuda:1                | Device cuda:1 cannot be used: this build of libprecis has"
             + " no CUDA",
         "--device tpu                   | --device must be auto, cpu or cuda[:N]",
-        "--dtype float16                | --dtype must be auto, float32, bfloat16 or int8",
+        "--dtype float16                | --dtype must be auto, float32, bfloat16, int8 or int4",
         "--threads -1                   | --threads must be 1 or more",
         "--batch-size 0                 | --batch-size must be 1 or more",
         "--max-source-length 1          | --max-source-length must be 2 or more",

@@ -1,5 +1,6 @@
 package dev.precis.device;
 
+import dev.precis.io.InvalidInputException;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -61,6 +62,21 @@ public final class DeviceOptions {
   public DeviceOptions matmul(String matmul) {
     this.matmul = matmul;
     return this;
+  }
+
+  /**
+   * Returns these options with the CPU where any device would do.
+   *
+   * @param what runs on the CPU alone, in the plural
+   * @throws InvalidInputException if a GPU was asked for
+   */
+  public DeviceOptions onCpu(String what) {
+    if (CUDA.matcher(device).matches()) {
+      throw new InvalidInputException(
+          "%s run on the CPU alone, not on %s: choose the CPU or another type"
+              .formatted(what, device));
+    }
+    return new DeviceOptions().manyRows(manyRows).threads(threads).isa(isa).matmul(matmul);
   }
 
   /** Returns the device that was asked for. */

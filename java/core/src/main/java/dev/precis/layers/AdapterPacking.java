@@ -107,7 +107,7 @@ final class AdapterPacking {
             new LoraWeights.Segment(
                 part.outputBegin(), part.outputEnd(), begin, rank, group.scaling()));
       }
-      // int8 is for frozen weights; the adapters keep the working precision.
+      // int8 and int4 are for frozen weights; the adapters keep the working precision.
       DType dtype = w.dtype().activations();
       return new LoraWeights(
           ops.packInto(memory, dtype, List.of(Tensor.of(a, DType.FLOAT32, ranks, w.inputs()))),

@@ -77,7 +77,7 @@ public final class WeightLoader {
    * Loads weights for inference: no gradient flows through.
    *
    * @param owner frees them
-   * @param dtype of the packed weights: float32, bfloat16 or int8
+   * @param dtype of the packed weights: float32, bfloat16, int8 or int4
    * @param packed gives memory for the weights, or the weights
    */
   public static WeightLoader frozen(

@@ -69,7 +69,7 @@ abstract class Kernels {
 
   /** Returns the bytes of a matrix without the padding of its layout. */
   static double bytes(PackedMatrix w) {
-    return (double) w.outputs() * w.inputs() * w.dtype().bytes();
+    return w.dtype().packedBytes((double) w.outputs() * w.inputs());
   }
 
   /** Returns C's truth value. */

@@ -157,7 +157,8 @@ public final class Ops implements AutoCloseable {
    * Packs weights (n_i, K), float32 or bfloat16, stacked along their outputs, into one matrix.
    *
    * @param owner frees the packed memory
-   * @param dtype float32, bfloat16 or int8 (symmetric per output)
+   * @param dtype float32, bfloat16, int8 (symmetric per output) or, on the CPU, int4 (a scale for
+   *     each 32 inputs of an output)
    * @param weights at most {@link PackedMatrix#MAX_WEIGHTS}
    */
   public PackedMatrix pack(Arena owner, DType dtype, List<Tensor> weights) {

@@ -9,7 +9,7 @@ import java.lang.foreign.MemorySegment;
  *
  * @param outputs N, the length of a result's row
  * @param inputs K, the length of an input's row
- * @param dtype float32, bfloat16 or int8
+ * @param dtype float32, bfloat16, int8 or int4
  */
 public record PackedMatrix(MemorySegment memory, long outputs, long inputs, DType dtype) {
   /** The most weights that are stacked in one matrix. */

@@ -90,7 +90,7 @@ public record T5Weights(
    * Packs a checkpoint.
    *
    * @param owner frees the weights
-   * @param dtype of the packed weights: float32, bfloat16 or int8
+   * @param dtype of the packed weights: float32, bfloat16, int8 or int4
    * @throws InvalidInputException where a tensor is missing or has another shape than the
    *     configuration says
    */

@@ -99,10 +99,10 @@ public final class T5Work {
   /**
    * Makes the formulas of a model.
    *
-   * @param weightBytes bytes of a packed weight: 4, 2 or 1
+   * @param weightBytes bytes of a packed weight, see {@link dev.precis.tensor.DType#packedBytes}
    * @param valueBytes bytes of a key or a value: 4 or 2
    */
-  public T5Work(T5Config config, int weightBytes, int valueBytes) {
+  public T5Work(T5Config config, double weightBytes, int valueBytes) {
     this.config = config;
     this.weightBytes = weightBytes;
     this.valueBytes = valueBytes;

@@ -33,7 +33,7 @@ public final class WeightMemory {
         packed += elements(each.getValue());
       }
     }
-    return packed * dtype.bytes() + table * dtype.activations().bytes();
+    return (long) dtype.packedBytes(packed) + table * dtype.activations().bytes();
   }
 
   /** Returns the bytes of a frozen classifier, whose weights all have one type. */

@@ -318,7 +318,7 @@ class PackedWeightsTest {
   @ParameterizedTest
   @EnumSource(
       value = DType.class,
-      names = {"FLOAT32", "BFLOAT16", "INT8"})
+      names = {"FLOAT32", "BFLOAT16", "INT8", "INT4"})
   void aModelFromTheCacheIsTheSame(DType dtype) throws IOException {
     T5.LoadOptions options = new T5.LoadOptions().dtype(dtype).weightsCache(cache);
     GenerationOptions length = GenerationOptions.builder().maxNewTokens(24).build();

@@ -43,7 +43,7 @@ class ProductPiecesTest {
   @ParameterizedTest
   @EnumSource(
       value = DType.class,
-      names = {"FLOAT32", "BFLOAT16", "INT8"})
+      names = {"FLOAT32", "BFLOAT16", "INT8", "INT4"})
   void sameBits(DType dtype) {
     T5.LoadOptions options =
         new T5.LoadOptions()

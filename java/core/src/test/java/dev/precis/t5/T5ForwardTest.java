@@ -114,7 +114,9 @@ class T5ForwardTest {
     "t5-tiny, BFLOAT16, 2, 2e-2",
     "t5-tiny-v1.0, BFLOAT16, 1, 2e-2",
     "t5-tiny, INT8, 2, 5e-2",
-    "t5-tiny-v1.0, INT8, 1, 5e-2"
+    "t5-tiny-v1.0, INT8, 1, 5e-2",
+    "t5-tiny, INT4, 2, 3e-1",
+    "t5-tiny-v1.0, INT4, 1, 3e-1"
   })
   void matchesTransformers(String name, DType dtype, int threads, double tolerance) {
     try (Checkpoint golden = Fixtures.arrays("forward_" + name + ".safetensors")) {
@@ -186,7 +188,7 @@ class T5ForwardTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"FLOAT32", "BFLOAT16", "INT8"})
+  @CsvSource({"FLOAT32", "BFLOAT16", "INT8", "INT4"})
   void aBatchGivesTheBitsOfSingleOnes(DType dtype) {
     try (Checkpoint golden = Fixtures.arrays("forward_t5-tiny.safetensors")) {
       Batch batch = Batch.of(golden);

@@ -101,8 +101,14 @@ class T5WorkTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"FLOAT32, true, 4, 4", "BFLOAT16, false, 2, 2", "INT8, true, 1, 2"})
-  void generation(DType dtype, boolean gated, int weightBytes, int valueBytes) throws IOException {
+  @CsvSource({
+    "FLOAT32, true, 4, 4",
+    "BFLOAT16, false, 2, 2",
+    "INT8, true, 1, 2",
+    "INT4, true, 0.5625, 2"
+  })
+  void generation(DType dtype, boolean gated, double weightBytes, int valueBytes)
+      throws IOException {
     GenerationOptions options =
         GenerationOptions.builder()
             .maxNewTokens(TARGET)

@@ -35,7 +35,7 @@ public abstract class ModelTransformer<S extends ModelTransformer<S>> extends Tr
   public final Param<String> outputCol = text("outputCol", "column of the results");
 
   public final Param<String> dtype =
-      text("dtype", "type of the weights: float32, bfloat16 or, to generate, int8");
+      text("dtype", "type of the weights: float32, bfloat16 or, to generate, int8 or int4");
 
   public final Param<String> device = text("device", "cpu, cuda, cuda:N or auto");
 
@@ -169,7 +169,8 @@ public abstract class ModelTransformer<S extends ModelTransformer<S>> extends Tr
         .orElseThrow(
             () ->
                 new InvalidInputException(
-                    "%s: dtype must be float32, bfloat16 or int8, not %s".formatted(uid, name)));
+                    "%s: dtype must be float32, bfloat16, int8 or int4, not %s"
+                        .formatted(uid, name)));
   }
 
   /**

@@ -62,8 +62,12 @@ public final class TextClassifier extends ModelTransformer<TextClassifier> {
 
   @Override
   StructType added(StructType schema) {
+    String type = orElse(dtype, null);
     InvalidInputException.require(
-        !"int8".equals(orElse(dtype, null)), uid() + ": dtype", "float32 or bfloat16", "int8");
+        !"int8".equals(type) && !"int4".equals(type),
+        uid() + ": dtype",
+        "float32 or bfloat16",
+        type);
     Columns.requireAbsent(uid(), schema, required(outputCol));
     StructType all = schema.add(getOrDefault(outputCol), DataTypes.StringType);
     for (Param<String> column : List.of(probabilitiesCol, logitsCol)) {

@@ -284,7 +284,7 @@ class StagesTest {
         Arguments.of(generator().setInputCol("id"), "the column id must be a string, not BIGINT"),
         Arguments.of(generator().setOutputCol("text"), "there is a column text already"),
         Arguments.of(generator().setIdCol("key"), "there is no column key among [id, text]"),
-        Arguments.of(generator().setDtype("half"), "dtype must be float32, bfloat16 or int8"),
+        Arguments.of(generator().setDtype("half"), "dtype must be float32, bfloat16, int8 or int4"),
         Arguments.of(generator().setBatchRows(0), "batchRows must be 1 or more, not 0"),
         Arguments.of(generator().setThreads(-1), "threads must be 0 or more, not -1"),
         Arguments.of(generator().setDevice("gpu"), "device must be cpu, cuda, cuda:N or auto"),

@@ -39,7 +39,7 @@ class RewardTermOptions extends RewardModelOption {
       paramLabel = "TYPE",
       description =
           "The reward model computes in float32 or bfloat16 (default: the type of the run; float32"
-              + " where that is int8).")
+              + " where that is int8 or int4).")
   private String dtype;
 
   @Option(
@@ -140,10 +140,11 @@ class RewardTermOptions extends RewardModelOption {
     }
   }
 
-  /** Returns the type that a classifier computes in: float32 beside a model in int8. */
+  /** Returns the type that a classifier computes in: float32 beside a model in int8 or int4. */
   final DType type(BaseCommand command) {
     return switch (dtype) {
-      case null -> command.common().loadsInt8() ? DType.FLOAT32 : command.common().trainingType();
+      case null ->
+          command.common().loadsQuantized() ? DType.FLOAT32 : command.common().trainingType();
       case "float32" -> DType.FLOAT32;
       case "bfloat16" -> DType.BFLOAT16;
       default ->

@@ -30,12 +30,12 @@ import tools.jackson.databind.node.ObjectNode;
     description = {
       "Measures the bandwidth of memory and the rate of float32, bfloat16 and int8 arithmetic by"
           + " every instruction set that the processor has, on one thread and on all.",
-      "Then times generation (batch 1 and 8, in bfloat16, or float32 by --dtype, and in int8), a"
-          + " step of LoRA and a step of PPO on a model of random weights: base, or mini with"
-          + " --quick. For each it prints the floor, which is the time that its operations and"
-          + " bytes need at these ceilings, the median time, the share (floor over time), and the"
-          + " same for each part of it. The ceilings are measured again between the runs, and their"
-          + " medians count, because a shared machine's change.",
+      "Then times generation (batch 1 and 8, in bfloat16, or float32 by --dtype, and in int8, and"
+          + " batch 1 in int4), a step of LoRA and a step of PPO on a model of random weights:"
+          + " base, or mini with --quick. For each it prints the floor, which is the time that its"
+          + " operations and bytes need at these ceilings, the median time, the share (floor over"
+          + " time), and the same for each part of it. The ceilings are measured again between the"
+          + " runs, and their medians count, because a shared machine's change.",
       "The time of a part is that of its operations in runs of their own; java is what is left of"
           + " the run, negative where the noise is larger. A share above 100 %% means that the"
           + " machine was busier while a ceiling was measured.",
@@ -120,6 +120,7 @@ public final class BenchRooflineCommand extends BaseCommand {
               () -> RooflineMode.generation(model, dtype, many, threads, seed),
               () -> RooflineMode.generation(model, DType.INT8, one, threads, seed),
               () -> RooflineMode.generation(model, DType.INT8, many, threads, seed),
+              () -> RooflineMode.generation(model, DType.INT4, one, threads, seed),
               () -> RooflineMode.lora(model, dtype, many, threads, seed),
               () -> RooflineMode.ppo(model, dtype, many, reward, threads, seed));
       for (Supplier<RooflineMode> each : modes) {

@@ -98,10 +98,11 @@ final class MachineRates {
 
   /**
    * Returns the fastest arithmetic for a type on all threads: its own instructions, or float32's
-   * where those are faster.
+   * where those are faster. int4 is multiplied as int8.
    */
   private Subject arithmetic(DType dtype) {
-    String kind = dtype.name().toLowerCase(Locale.ROOT);
+    DType computed = dtype == DType.INT4 ? DType.INT8 : dtype;
+    String kind = computed.name().toLowerCase(Locale.ROOT);
     return samples.keySet().stream()
         .filter(each -> each.threads == threads && !each.loop.touchesMemory())
         .filter(each -> each.loop.kind().equals(kind) || each.loop.kind().equals("float32"))

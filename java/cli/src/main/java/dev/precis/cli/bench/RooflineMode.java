@@ -100,7 +100,7 @@ final class RooflineMode implements AutoCloseable {
   }
 
   private T5Work formulas(RandomT5 model) {
-    return new T5Work(model.config(), dtype.bytes(), dtype.activations().bytes());
+    return new T5Work(model.config(), dtype.packedBytes(1), dtype.activations().bytes());
   }
 
   private TrainableT5 adapted(RandomT5 model, int threads, long seed) {

@@ -22,9 +22,10 @@ public final class CommonOptions {
       paramLabel = "TYPE",
       defaultValue = "auto",
       description = {
-        "float32, bfloat16 or int8 (default: the type of the model's files; for FLAN-T5 that is"
-            + " float32, which gives the same tokens as PyTorch).",
-        "bfloat16 takes about half the memory and time, int8 about a quarter."
+        "float32, bfloat16, int8 or int4 (default: the type of the model's files; for FLAN-T5 that"
+            + " is float32, which gives the same tokens as PyTorch).",
+        "bfloat16 takes about half the memory and time, int8 about a quarter, and int4, which is"
+            + " for the CPU, a seventh; int8 and int4 are for generation."
       })
   private String dtype;
 
@@ -99,9 +100,10 @@ public final class CommonOptions {
       case "float32" -> DType.FLOAT32;
       case "bfloat16" -> DType.BFLOAT16;
       case "int8" -> DType.INT8;
+      case "int4" -> DType.INT4;
       default ->
           throw new InvalidInputException(
-              "--dtype must be auto, float32, bfloat16 or int8, not '" + dtype + "'");
+              "--dtype must be auto, float32, bfloat16, int8 or int4, not '" + dtype + "'");
     };
   }
 
@@ -112,23 +114,25 @@ public final class CommonOptions {
 
   /** Returns how a classifier is loaded with these options. */
   public Classifier.LoadOptions classifierOptions() {
-    if (loadsInt8()) {
+    if (loadsQuantized()) {
       throw new InvalidInputException(
-          "--dtype int8 is for generation only: score in float32 or bfloat16");
+          "--dtype %s is for generation only: score in float32 or bfloat16".formatted(dtype));
     }
     return new Classifier.LoadOptions().device(device()).dtype(dtype()).threads(threads());
   }
 
-  /** Returns whether models are loaded as int8. */
-  public boolean loadsInt8() {
-    return dtype() == DType.INT8;
+  /** Returns whether models are loaded as int8 or int4. */
+  public boolean loadsQuantized() {
+    DType type = dtype();
+    return type != null && type.quantized();
   }
 
   /** Returns the type to train in: bfloat16 on request, else float32. */
   public DType trainingType() {
     DType type = dtype();
-    if (type == DType.INT8) {
-      throw new InvalidInputException("--dtype int8 is for generation only: train in bfloat16");
+    if (loadsQuantized()) {
+      throw new InvalidInputException(
+          "--dtype %s is for generation only: train in bfloat16".formatted(dtype));
     }
     return type == null ? DType.FLOAT32 : type;
   }

@@ -426,7 +426,7 @@ public final class EvaluateCommand extends BaseCommand {
     if (!toxicity && !safetyOptions.safety() && (toxicityModel != null || toxicityLabel != null)) {
       throw usage("--toxicity-model and --toxicity-label need --metrics toxicity or --safety");
     }
-    if (metricNames.contains("loss") && common().loadsInt8()) {
+    if (metricNames.contains("loss") && common().loadsQuantized()) {
       throw usage("--metrics loss needs --dtype float32 or bfloat16");
     }
   }

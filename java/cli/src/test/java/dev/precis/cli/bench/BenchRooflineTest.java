@@ -87,6 +87,7 @@ class BenchRooflineTest {
             "generate bfloat16, batch 8",
             "generate int8, batch 1",
             "generate int8, batch 8",
+            "generate int4, batch 1",
             "sft bfloat16, batch 8",
             "ppo bfloat16, batch 8"),
         names);

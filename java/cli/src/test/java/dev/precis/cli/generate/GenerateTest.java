@@ -74,6 +74,7 @@ final class GenerateTest {
         "--dtype float32",
         "--dtype bfloat16",
         "--dtype int8",
+        "--dtype int4",
         "--num-beams 3 --num-return-sequences 2",
         "--sample --seed 3 --top-k 20",
         "--sample --num-return-sequences 3"

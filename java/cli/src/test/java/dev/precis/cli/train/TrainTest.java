@@ -350,6 +350,7 @@ final class TrainTest {
         "--target-modules query | No layer of the model is named",
         "--rank 0 | The rank must be 1 to",
         "--dtype int8 | train in bfloat16",
+        "--dtype int4 | --dtype int4 is for generation only: train in bfloat16",
         "--max-source-length 5 | longer than 5 tokens"
       })
   void wrongUsage(String options, String sentence) {

@@ -194,6 +194,15 @@ public class Precis extends Precis$shared {
     public static int PRECIS_FLOAT16() {
         return PRECIS_FLOAT16;
     }
+    private static final int PRECIS_INT4 = (int)7L;
+    /**
+     * {@snippet lang=c :
+     * enum precis_dtype.PRECIS_INT4 = 7
+     * }
+     */
+    public static int PRECIS_INT4() {
+        return PRECIS_INT4;
+    }
     private static final int PRECIS_CPU = (int)0L;
     /**
      * {@snippet lang=c :
