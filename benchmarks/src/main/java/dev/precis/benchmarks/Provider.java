@@ -80,7 +80,9 @@ public interface Provider extends AutoCloseable {
               .orElseThrow(
                   () ->
                       new IllegalArgumentException(
-                          "There is no provider " + name + " in this build; torch needs -Ptorch."));
+                          "There is no provider "
+                              + name
+                              + " in this build; torch and torch-openblas need -Ptorch."));
     };
   }
 }

@@ -220,7 +220,7 @@ public final class ResultsTable {
             own.put(key.subject(), samples.percentile(0.5));
           }
         });
-    String line = "%-28s %-9s %-16s %-8s %12s %-6s %10s %-9s %8s %-10s %s%n";
+    String line = "%-28s %-9s %-16s %-14s %12s %-6s %10s %-9s %8s %-10s %s%n";
     System.out.printf(
         line,
         "op",
@@ -253,6 +253,11 @@ public final class ResultsTable {
               reference == null || key.provider.equals("precis") ? "" : number(p50 / reference));
         });
     printShareOfCalls();
+    if (results.keySet().stream().anyMatch(key -> key.provider.equals("torch-openblas"))) {
+      System.out.println(
+          "torch-openblas is libtorch on OpenBLAS, up to 20 times slower than the PyTorch that"
+              + " people install: its ratios flatter this project. See --torch.");
+    }
   }
 
   private void printShareOfCalls() {

@@ -1,6 +1,7 @@
 package dev.precis.benchmarks;
 
 import static dev.precis.benchmarks.TorchTensors.call;
+import static dev.precis.benchmarks.TorchTensors.calls;
 import static dev.precis.benchmarks.TorchTensors.inPlace;
 import static dev.precis.benchmarks.TorchTensors.view;
 
@@ -96,21 +97,14 @@ final class TorchElementwise {
     long width = p.dy().columns();
     Tensor gate = x.narrow(1, 0, width).contiguous();
     Tensor value = x.narrow(1, width, width).contiguous();
-    Call dgate =
-        call(() -> torch.gelu_backward(torch.mul(dy, value), gate, "tanh"), dx.narrow(1, 0, width));
-    Call dvalue = call(() -> torch.mul(dy, torch.gelu(gate, "tanh")), dx.narrow(1, width, width));
-    return new Call() {
-      @Override
-      public void run() {
-        dgate.run();
-        dvalue.run();
-      }
-
-      @Override
-      public void publish() {
-        dgate.publish();
-        dvalue.publish();
-      }
-    };
+    // The product's backward has it from the forward.
+    Tensor activated = torch.gelu(gate, "tanh");
+    return calls(
+        () ->
+            new Tensor[] {
+              torch.gelu_backward(torch.mul(dy, value), gate, "tanh"), torch.mul(dy, activated)
+            },
+        dx.narrow(1, 0, width),
+        dx.narrow(1, width, width));
   }
 }

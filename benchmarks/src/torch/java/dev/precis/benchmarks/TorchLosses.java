@@ -1,32 +1,40 @@
 package dev.precis.benchmarks;
 
 import static dev.precis.benchmarks.TorchTensors.call;
-import static dev.precis.benchmarks.TorchTensors.notOne;
+import static dev.precis.benchmarks.TorchTensors.calls;
+import static dev.precis.benchmarks.TorchTensors.gradients;
+import static dev.precis.benchmarks.TorchTensors.leaf;
 import static dev.precis.benchmarks.TorchTensors.view;
 
 import dev.precis.benchmarks.Provider.Call;
+import dev.precis.ops.DistillationLoss;
 import dev.precis.ops.PpoLoss;
 import java.lang.foreign.ValueLayout;
-import org.bytedeco.javacpp.PointerScope;
+import java.util.Arrays;
+import java.util.function.UnaryOperator;
+import org.bytedeco.pytorch.BoolOptional;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.ScalarOptional;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /** Losses over the vocabulary, and the advantages that one of them needs in libtorch. */
 final class TorchLosses {
+  /** The label that cross_entropy leaves out by default. */
+  private static final long IGNORED = -100;
+
   private TorchLosses() {}
 
   static Call prepare(LossProblem problem) {
     return switch (problem) {
       case LossProblem.PpoLoss p -> ppoLoss(p);
       case LossProblem.Gae p -> gae(p);
-      case LossProblem.LinearCrossEntropy _,
-          LossProblem.LogProbability _,
-          LossProblem.DistillationLoss _ ->
-          throw notOne(problem);
+      case LossProblem.LinearCrossEntropy p -> linearCrossEntropy(p);
+      case LossProblem.LogProbability p -> logProbability(p);
+      case LossProblem.DistillationLoss p -> distillationLoss(p);
     };
   }
 
@@ -53,20 +61,8 @@ final class TorchLosses {
     Scalar high = new Scalar(1.0 + c.clipRangeHigh());
     ScalarOptional atLeast = new ScalarOptional(low);
     ScalarOptional atMost = new ScalarOptional(high);
-    Tensor[] outputs = {
-      view(p.logProbabilities()),
-      view(p.entropies()),
-      view(p.policyLosses()),
-      view(p.valueLosses()),
-      view(p.dx()),
-      view(p.dvalues())
-    };
-    return new Call() {
-      private Tensor[] results = {};
-
-      @Override
-      public void run() {
-        try (var _ = new PointerScope()) {
+    return calls(
+        () -> {
           Tensor all = torch.log_softmax(torch.linear(x, w).to(ScalarType.Float), -1);
           Tensor logProbabilities = torch.gather(all, 1, actions).squeeze(1);
           Tensor probabilities = torch.exp(all);
@@ -93,24 +89,136 @@ final class TorchLosses {
           Tensor dvalues =
               torch.mul(
                   torch.mul(torch.mul(weights, valueCoefficient), error), squared.ge(nearSquared));
-          Tensor[] next = {logProbabilities, entropies, policyLosses, valueLosses, dx, dvalues};
-          for (Tensor each : next) {
-            each.retainReference();
-          }
-          for (Tensor each : results) {
-            each.close();
-          }
-          results = next;
-        }
-      }
+          return new Tensor[] {logProbabilities, entropies, policyLosses, valueLosses, dx, dvalues};
+        },
+        view(p.logProbabilities()),
+        view(p.entropies()),
+        view(p.policyLosses()),
+        view(p.valueLosses()),
+        view(p.dx()),
+        view(p.dvalues()));
+  }
 
-      @Override
-      public void publish() {
-        for (int i = 0; i < outputs.length; i++) {
-          outputs[i].copy_(results[i]);
-        }
-      }
-    };
+  /** Computes the loss of T5 in transformers with label smoothing, and autograd's gradient. */
+  private static Call linearCrossEntropy(LossProblem.LinearCrossEntropy p) {
+    Tensor x = leaf(p.x());
+    Tensor w = view(p.w());
+    Tensor labels = view(p.labels()).to(ScalarType.Long);
+    TensorOptional unweighted = new TensorOptional();
+    long eachRow = torch.Reduction.None.value;
+    TensorVector slopes = new TensorVector(constant(p.gradScale(), x).to(x.scalar_type()));
+    TensorVector leaves = new TensorVector(x);
+    BoolOptional dropGraph = new BoolOptional(false);
+    return calls(
+        () -> {
+          Tensor losses =
+              torch.cross_entropy_loss(
+                  torch.linear(x, w), labels, unweighted, eachRow, IGNORED, p.smoothing());
+          Tensor dx = gradients(new TensorVector(losses), slopes, leaves, dropGraph)[0];
+          return new Tensor[] {losses.detach(), dx};
+        },
+        view(p.losses()),
+        view(p.dx()));
+  }
+
+  /**
+   * Computes TRL's log-probabilities of tokens and entropies, which have no gradient, and
+   * autograd's gradient of the former where it is wanted.
+   */
+  private static Call logProbability(LossProblem.LogProbability p) {
+    boolean backward = p.dx() != null;
+    Tensor x = backward ? leaf(p.x()) : view(p.x());
+    Tensor w = view(p.w());
+    Tensor labels = view(p.labels()).to(ScalarType.Long).unsqueeze(1);
+    Tensor logProbabilities = view(p.logProbabilities());
+    Tensor entropies = view(p.entropies());
+    UnaryOperator<Tensor> ofLabels = all -> torch.gather(all, 1, labels).squeeze(1);
+    UnaryOperator<Tensor> entropy = all -> torch.neg(torch.sum(torch.exp(all).mul_(all), -1));
+    if (!backward) {
+      return calls(
+          () -> {
+            Tensor all = torch.log_softmax(torch.linear(x, w), -1);
+            return new Tensor[] {ofLabels.apply(all), entropy.apply(all)};
+          },
+          logProbabilities,
+          entropies);
+    }
+    TensorVector slopes = new TensorVector(view(p.dlogProbabilities()).to(x.scalar_type()));
+    TensorVector leaves = new TensorVector(x);
+    BoolOptional dropGraph = new BoolOptional(false);
+    return calls(
+        () -> {
+          Tensor all = torch.log_softmax(torch.linear(x, w), -1);
+          Tensor chosen = ofLabels.apply(all);
+          Tensor dx = gradients(new TensorVector(chosen), slopes, leaves, dropGraph)[0];
+          return new Tensor[] {chosen.detach(), entropy.apply(all.detach()), dx};
+        },
+        logProbabilities,
+        entropies,
+        view(p.dx()));
+  }
+
+  /**
+   * Computes the generalized Jensen-Shannon divergence of TRL's GKD and the cross-entropy of
+   * labels, and autograd's gradient of their weighted sum.
+   */
+  private static Call distillationLoss(LossProblem.DistillationLoss p) {
+    DistillationLoss.Coefficients c = p.coefficients();
+    Tensor x = leaf(p.x());
+    Tensor w = view(p.w());
+    Tensor teacherX = view(p.teacherX());
+    Tensor teacherW = view(p.teacherW());
+    Tensor labels = view(p.labels()).to(ScalarType.Long);
+    TensorOptional unweighted = new TensorOptional();
+    long eachRow = torch.Reduction.None.value;
+    Scalar temperature = new Scalar(c.temperature());
+    Scalar beta = new Scalar(c.beta());
+    Scalar rest = new Scalar(1 - c.beta());
+    Scalar logBeta = new Scalar(Math.log(c.beta()));
+    Scalar logRest = new Scalar(Math.log1p(-c.beta()));
+    TensorVector slopes =
+        new TensorVector(constant(c.divergenceWeight(), x), constant(c.labelWeight(), x));
+    TensorVector leaves = new TensorVector(x);
+    BoolOptional dropGraph = new BoolOptional(false);
+    return calls(
+        () -> {
+          Tensor logits = torch.linear(x, w).to(ScalarType.Float);
+          Tensor student = torch.log_softmax(logits.div(temperature), -1);
+          Tensor teacherLogits = torch.linear(teacherX, teacherW).to(ScalarType.Float);
+          Tensor teacher = torch.log_softmax(teacherLogits.div_(temperature), -1);
+          Tensor divergences;
+          if (c.beta() == 0) {
+            divergences = divergence(teacher, student);
+          } else if (c.beta() == 1) {
+            divergences = divergence(student, teacher);
+          } else {
+            Tensor mixture = torch.logaddexp(student.add(logRest), teacher.add(logBeta));
+            divergences =
+                torch.add(
+                    torch.mul(divergence(teacher, mixture), beta),
+                    torch.mul(divergence(student, mixture), rest));
+          }
+          Tensor crossEntropies =
+              torch.cross_entropy_loss(logits, labels, unweighted, eachRow, IGNORED, 0);
+          TensorVector losses = new TensorVector(divergences, crossEntropies);
+          Tensor dx = gradients(losses, slopes, leaves, dropGraph)[0];
+          return new Tensor[] {divergences.detach(), crossEntropies.detach(), dx};
+        },
+        view(p.divergences()),
+        view(p.crossEntropies()),
+        view(p.dx()));
+  }
+
+  /** Returns KL(of || from) of each row of log-probabilities. */
+  private static Tensor divergence(Tensor of, Tensor from) {
+    return torch.sum(torch.kl_div(from, of, torch.Reduction.None.value, true), -1);
+  }
+
+  /** Returns a weight for each row of x, the same for all. */
+  private static Tensor constant(float value, Tensor x) {
+    float[] values = new float[Math.toIntExact(x.size(0))];
+    Arrays.fill(values, value);
+    return Tensor.create(values);
   }
 
   /** Runs TRL's loop over the tokens of a padded batch. */

@@ -1,7 +1,7 @@
 package dev.precis.benchmarks;
 
 import static dev.precis.benchmarks.TorchTensors.call;
-import static dev.precis.benchmarks.TorchTensors.notOne;
+import static dev.precis.benchmarks.TorchTensors.calls;
 import static dev.precis.benchmarks.TorchTensors.view;
 
 import dev.precis.benchmarks.Provider.Call;
@@ -23,7 +23,15 @@ final class TorchProducts {
         Tensor x = view(p.x());
         yield call(() -> torch.mm(dy.t(), x), view(p.dw()));
       }
-      case ProductProblem.MatmulPack _, ProductProblem.TransposePacked _ -> throw notOne(problem);
+      // PyTorch has no packed weights of its own: what is nearest writes W' out.
+      case ProductProblem.MatmulPack p -> {
+        Tensor w = view(p.w());
+        yield call(() -> w.t().contiguous(), view(p.unpacked()));
+      }
+      case ProductProblem.TransposePacked p -> {
+        Tensor transposed = view(p.w()).t().contiguous();
+        yield call(() -> transposed.t().contiguous(), view(p.unpacked()));
+      }
     };
   }
 
@@ -45,7 +53,7 @@ final class TorchProducts {
         view(p.y()));
   }
 
-  /** Computes the products of loraMatmul's backward; dy B is computed twice, 4 % of the whole. */
+  /** Computes the products of loraMatmul's backward, with the scaling folded into the sum. */
   private static Call loraBackward(ProductProblem.LoraBackward p) {
     Tensor x = view(p.x());
     Tensor dy = view(p.dy());
@@ -54,24 +62,17 @@ final class TorchProducts {
     Tensor b = view(p.b());
     Tensor t = view(p.t()).to(x.scalar_type());
     Scalar scaling = new Scalar(p.scaling());
-    Call dx =
-        call(() -> torch.add(torch.mm(dy, w), torch.mm(torch.mm(dy, b), a), scaling), view(p.dx()));
-    Call da = call(() -> torch.mul(torch.mm(torch.mm(dy, b).t(), x), scaling), view(p.da()));
-    Call db = call(() -> torch.mm(dy.t(), t), view(p.db()));
-    return new Call() {
-      @Override
-      public void run() {
-        dx.run();
-        da.run();
-        db.run();
-      }
-
-      @Override
-      public void publish() {
-        dx.publish();
-        da.publish();
-        db.publish();
-      }
-    };
+    return calls(
+        () -> {
+          Tensor low = torch.mm(dy, b);
+          return new Tensor[] {
+            torch.add(torch.mm(dy, w), torch.mm(low, a), scaling),
+            torch.mul(torch.mm(low.t(), x), scaling),
+            torch.mm(dy.t(), t)
+          };
+        },
+        view(p.dx()),
+        view(p.da()),
+        view(p.db()));
   }
 }

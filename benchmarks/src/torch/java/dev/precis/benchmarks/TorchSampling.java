@@ -1,7 +1,7 @@
 package dev.precis.benchmarks;
 
 import static dev.precis.benchmarks.TorchTensors.call;
-import static dev.precis.benchmarks.TorchTensors.notOne;
+import static dev.precis.benchmarks.TorchTensors.inPlace;
 import static dev.precis.benchmarks.TorchTensors.view;
 
 import dev.precis.benchmarks.Provider.Call;
@@ -26,7 +26,7 @@ final class TorchSampling {
       }
       case SamplingProblem.Sample p -> sample(p);
       case SamplingProblem.TopK p -> topK(p);
-      case SamplingProblem.ProcessLogits _ -> throw notOne(problem);
+      case SamplingProblem.ProcessLogits p -> processLogits(p);
     };
   }
 
@@ -80,5 +80,40 @@ final class TorchSampling {
         indices.copy_(bestIndices);
       }
     };
+  }
+
+  /**
+   * Applies the processors of transformers, in place and without its loop in Python over n-grams:
+   * windows of the history are compared with its end.
+   */
+  private static Call processLogits(SamplingProblem.ProcessLogits p) {
+    Tensor scores = view(p.scores());
+    Tensor history = view(p.history()).to(ScalarType.Long);
+    Tensor endTokens = view(p.endTokens()).to(ScalarType.Long);
+    long length = p.history().columns();
+    long known = p.ngram() - 1;
+    boolean tooShort = length - 1 < p.minNewTokens();
+    Scalar zero = new Scalar(0.0);
+    Scalar penalty = new Scalar(p.penalty());
+    Scalar never = new Scalar(Float.NEGATIVE_INFINITY);
+    Scalar always = new Scalar(Float.POSITIVE_INFINITY);
+    return inPlace(
+        () -> {
+          Tensor old = torch.gather(scores, 1, history);
+          Tensor changed = torch.where(old.lt(zero), old.mul(penalty), old.div(penalty));
+          scores.scatter_(1, history, changed);
+
+          Tensor windows = history.unfold(1, p.ngram(), 1);
+          Tensor last = history.narrow(1, length - known, known).unsqueeze(1);
+          Tensor repeated = windows.narrow(2, 0, known).eq(last).all(-1);
+          scores.scatter_reduce_(
+              1,
+              windows.select(2, known),
+              torch.where(repeated, never, always).to(ScalarType.Float),
+              "amin");
+          if (tooShort) {
+            scores.index_fill_(1, endTokens, never);
+          }
+        });
   }
 }
