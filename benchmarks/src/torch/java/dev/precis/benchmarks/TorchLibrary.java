@@ -57,12 +57,18 @@ final class TorchLibrary {
     System.setProperty("org.bytedeco.javacpp.pathsFirst", "true");
     System.setProperty("org.bytedeco.javacpp.platform.preloadpath", lib.toString());
     System.setProperty("org.bytedeco.javacpp.platform.linkpath", lib.toString());
+    // Its cache gets links to the libraries, which the other build would follow.
+    Path cache = Path.of(System.getProperty("user.home"), ".javacpp", "cache-of-pytorch");
+    System.setProperty("org.bytedeco.javacpp.cachedir", cache.toString());
     load("torch", "mkl", "Install the wheel of torch from PyTorch's index, and set PRECIS_TORCH.");
   }
 
   /** Loads the build that is in bytedeco's jars, on OpenBLAS. */
   static synchronized void loadBundled() {
-    load("torch-openblas", "open", "Remove what sets org.bytedeco.javacpp.pathsFirst.");
+    load(
+        "torch-openblas",
+        "open",
+        "Remove what sets org.bytedeco.javacpp.pathsFirst, and try again.");
   }
 
   private static void load(String name, String blas, String advice) {
