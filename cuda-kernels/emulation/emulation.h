@@ -32,8 +32,7 @@
 // the grid, the threads of a block, its bytes of dynamic shared memory, the blocks of a cluster, and
 // whether the launch is a dependent one, 0 or 1; or "fill" or "copy" and the bytes. With
 // PRECIS_EMULATION_LOG_ONLY=1 kernels are logged and not run. A context chooses its kernels by the
-// number of multiprocessors, 3 or
-// PRECIS_EMULATION_MULTIPROCESSORS.
+// number of multiprocessors, 3 or PRECIS_EMULATION_MULTIPROCESSORS.
 //
 // Floating-point atomics are missing on purpose, because their order is undefined, and so is
 // __activemask. Memory ordering between blocks, clocks and the number of registers are not modeled.

@@ -5,9 +5,9 @@
 // key, so that 64 elements of a head are 16 bytes a lane in bfloat16. In a span of keys, each of the
 // 32 groups of eight lanes goes through every 32nd key with a running maximum and sum (Milakov &
 // Gimelshein 2018); at its end the groups are combined in order. Keys and values are read once. The
-// number of loads in flight decides the speed: a group has those of four keys, all of which are loaded
-// before the first is converted. The host chooses the kernel for
-// aligned rows, because a test of every address would wait for one load before the next.
+// number of loads in flight decides the speed: a group has those of four keys, all of which are
+// loaded before the first is converted. The host chooses the kernel for aligned rows, because a test
+// of every address would wait for one load before the next.
 //
 // The new key and value of a row are appended to the cache by the block that reads them. A row must not
 // read what another row appends in the same call. A row that would read or write outside the cache

@@ -54,6 +54,8 @@ constexpr int64_t kUnitBytes = 4;
 constexpr int64_t kUnitMultiple = 16;
 constexpr int64_t kInt4Group = 32;  // inputs that share a scale
 constexpr int64_t kInt4GroupUnits = 4;
+// A unit's share of the scales of its group, in words of a tile.
+constexpr int64_t kInt4ScaleWords = kTileOutputs * 2 / (kInt4GroupUnits * kUnitBytes);
 // Rows below this magnitude are quantized to zeros: 127 / magnitude must stay a finite float32.
 constexpr float kSmallestMagnitude = 0x1p-100f;
 // A longer sum of products of int8 may overflow int32.
@@ -85,8 +87,7 @@ static inline PackedLayout packed_layout(int64_t outputs, int64_t inputs, int32_
   const int64_t multiple = dtype == PRECIS_INT4 ? kInt4GroupUnits : kUnitMultiple;
   const int64_t step = p.unit_inputs * multiple;
   p.units = (inputs + step - 1) / step * multiple;
-  p.unit_words = kTileOutputs;
-  if (dtype == PRECIS_INT4) p.unit_words += kTileOutputs * 2 / (kInt4GroupUnits * kUnitBytes);
+  p.unit_words = kTileOutputs + (dtype == PRECIS_INT4 ? kInt4ScaleWords : 0);
   p.scales = p.tiles * p.units * p.unit_words * kUnitBytes;
   p.sums = p.scales + p.tiles * kTileOutputs * 4;
   p.bytes = dtype == PRECIS_INT8 ? p.sums + p.tiles * kTileOutputs * 4 : p.scales;

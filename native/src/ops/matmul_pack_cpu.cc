@@ -139,14 +139,11 @@ uint16_t quantise_group(const float* w, uint8_t* codes) {
     return float_to_bf16(finite ? 0.0f : __builtin_nanf(""));
   }
   const uint16_t scale = float_to_bf16(largest / -8.0f);
-  const float inverse = 1.0f / bf16_to_float(scale);
-  for (int i = 0; i < kInt4Group; i++) {
-    // Rounds to the nearest integer, ties to even.
-    float q = w[i] * inverse + 12582912.0f - 12582912.0f;
-    q = q < -8.0f ? -8.0f : q;
-    q = q > 7.0f ? 7.0f : q;
-    codes[i] = static_cast<uint8_t>(static_cast<int32_t>(q) + 8);
+  const Vec inverse = Vec::set1(1.0f / bf16_to_float(scale));
+  for (int i = 0; i < kInt4Group; i += Vec::kWidth) {
+    store_bytes(quantise(Vec::load(w + i), inverse, 8), reinterpret_cast<int8_t*>(codes) + i);
   }
+  for (int i = 0; i < kInt4Group; i++) codes[i] = codes[i] < 15 ? codes[i] : 15;
   return scale;
 }
 
@@ -252,15 +249,10 @@ void matmul_pack_cpu(CpuContext& context, const precis_matmul_pack_args& a) {
   int64_t outputs = 0;
   for (int i = 0; i < a.weight_count; i++) outputs += a.weights[i].dims[0];
   const PackedLayout layout = packed_layout(outputs, inputs, a.dtype);
-  if (a.dtype == PRECIS_INT8) {
+  if (a.dtype == PRECIS_INT8 || a.dtype == PRECIS_INT4) {
+    const auto pack = a.dtype == PRECIS_INT8 ? pack_int8 : pack_int4;
     parallel_ranges(context.pool, layout.tiles, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t tile = begin; tile < end; tile++) pack_int8(a, layout, tile);
-    });
-    return;
-  }
-  if (a.dtype == PRECIS_INT4) {
-    parallel_ranges(context.pool, layout.tiles, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t tile = begin; tile < end; tile++) pack_int4(a, layout, tile);
+      for (int64_t tile = begin; tile < end; tile++) pack(a, layout, tile);
     });
     return;
   }

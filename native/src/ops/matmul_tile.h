@@ -42,18 +42,18 @@ constexpr int passes_for(int rows) {
   return static_cast<int>(kTileOutputs) / (vectors_for(rows) * W);
 }
 
+// The words of a tile's unit; int4's scales lie behind each group of units.
+template <class D>
+constexpr int64_t unit_words() {
+  return kTileOutputs + (D::kInputs == 8 ? kInt4ScaleWords : 0);
+}
+template <class D>
+constexpr int kUnitSize = static_cast<int>(unit_words<D>() * kUnitBytes);
+
 // While a group of rows is multiplied with a tile, the next tile's memory is prefetched: half of it,
 // or all where the group is alone. Where the outputs take several passes, all of them take part,
 // for requests that come faster than memory answers stall the multiplications; and the hardware's
 // prefetcher does not follow passes that need every fourth cache line.
-
-// The words of a tile's unit; int4's scales lie behind each group of units.
-template <class D>
-constexpr int64_t unit_words() {
-  return kTileOutputs + (D::kInputs == 8 ? kTileOutputs * 2 / (kInt4GroupUnits * kUnitBytes) : 0);
-}
-template <class D>
-constexpr int kUnitSize = static_cast<int>(unit_words<D>() * kUnitBytes);
 template <class D>
 constexpr int step_for(int rows, int bytes) {
   return passes_for(rows) == 1 ? kUnitSize<D> : bytes / passes_for(rows);

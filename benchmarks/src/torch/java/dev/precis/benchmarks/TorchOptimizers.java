@@ -5,6 +5,9 @@ import static dev.precis.benchmarks.TorchTensors.inPlace;
 import static dev.precis.benchmarks.TorchTensors.view;
 
 import dev.precis.benchmarks.Provider.Call;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
 import org.bytedeco.pytorch.IValue;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.ScalarOptional;
@@ -29,75 +32,76 @@ final class TorchOptimizers {
 
   /** Calls what torch.optim.AdamW calls with {@code fused=True}. */
   private static Call adam(OptimizerProblem.Adam p) {
-    OptimizerProblem.State s = p.state();
     OptimizerProblem.Step step = p.step();
-    Tensor divisor = divisor(step);
     return fused(
-        divisor,
-        new TorchOperator(
-            "aten::_fused_adamw_",
-            TorchOperator.list(view(s.parameter())),
-            TorchOperator.list(view(p.gradient()).clone()),
-            TorchOperator.list(view(s.first())),
-            TorchOperator.list(view(s.second())),
-            TorchOperator.list(),
-            TorchOperator.list(scalar(step.number())),
-            new IValue((double) step.learningRate()),
-            new IValue((double) p.beta1()),
-            new IValue((double) p.beta2()),
-            new IValue((double) step.weightDecay()),
-            new IValue((double) p.epsilon()),
-            new IValue(false),
-            new IValue(false),
-            new IValue(divisor),
-            new IValue()));
+        "aten::_fused_adamw_",
+        p.state(),
+        p.gradient(),
+        step,
+        TorchOperator.list(view(p.state().second())),
+        TorchOperator.list(),
+        TorchOperator.list(scalar(step.number())),
+        new IValue((double) step.learningRate()),
+        new IValue((double) p.beta1()),
+        new IValue((double) p.beta2()),
+        new IValue((double) step.weightDecay()),
+        new IValue((double) p.epsilon()),
+        new IValue(false),
+        new IValue(false));
   }
 
   /** Calls what torch.optim.SGD calls with {@code fused=True}. */
   private static Call sgd(OptimizerProblem.Sgd p) {
-    OptimizerProblem.State s = p.state();
     OptimizerProblem.Step step = p.step();
-    Tensor divisor = divisor(step);
     return fused(
-        divisor,
-        new TorchOperator(
-            "aten::_fused_sgd_",
-            TorchOperator.list(view(s.parameter())),
-            TorchOperator.list(view(p.gradient()).clone()),
-            TorchOperator.list(view(s.first())),
-            new IValue((double) step.weightDecay()),
-            new IValue((double) p.momentum()),
-            new IValue((double) step.learningRate()),
-            new IValue(0.0),
-            new IValue(false),
-            new IValue(false),
-            new IValue(false),
-            new IValue(divisor),
-            new IValue()));
+        "aten::_fused_sgd_",
+        p.state(),
+        p.gradient(),
+        step,
+        new IValue((double) step.weightDecay()),
+        new IValue((double) p.momentum()),
+        new IValue((double) step.learningRate()),
+        new IValue(0.0),
+        new IValue(false),
+        new IValue(false),
+        new IValue(false));
   }
 
   /**
    * Returns the call of a fused step. It divides the gradient in memory, as a step does only once:
    * further calls divide by 1, which takes as long, lest the gradient fade into denormals.
+   *
+   * @param own arguments, between those that all fused steps begin with (parameters, gradients,
+   *     moments) and end with (the gradients' divisor, and whether some are infinite)
    */
-  private static Call fused(Tensor divisor, TorchOperator operator) {
+  private static Call fused(
+      String operator,
+      OptimizerProblem.State s,
+      dev.precis.tensor.Tensor gradient,
+      OptimizerProblem.Step step,
+      IValue... own) {
+    Tensor divisor = scalar(1 / step.gradientScale());
+    List<IValue> arguments = new ArrayList<>();
+    arguments.add(TorchOperator.list(view(s.parameter())));
+    arguments.add(TorchOperator.list(view(gradient).clone()));
+    arguments.add(TorchOperator.list(view(s.first())));
+    Collections.addAll(arguments, own);
+    arguments.add(new IValue(divisor));
+    arguments.add(new IValue());
+    TorchOperator fused = new TorchOperator(operator, arguments.toArray(IValue[]::new));
     Scalar one = new Scalar(1.0);
     return new Call() {
       private boolean divided;
 
       @Override
       public void run() {
-        operator.run();
+        fused.run();
         if (!divided) {
           divisor.fill_(one);
           divided = true;
         }
       }
     };
-  }
-
-  private static Tensor divisor(OptimizerProblem.Step step) {
-    return scalar(1 / step.gradientScale());
   }
 
   private static Tensor scalar(float value) {

@@ -7,6 +7,7 @@ import dev.precis.checkpoint.PeftAdapter;
 import dev.precis.checkpoint.TensorView;
 import dev.precis.checkpoint.WeightsCache;
 import dev.precis.device.DeviceInfo;
+import dev.precis.device.DeviceOptions;
 import dev.precis.generation.BatchLoad;
 import dev.precis.generation.GeneratedTokens;
 import dev.precis.generation.Generation;
@@ -126,6 +127,11 @@ public final class T5 implements AutoCloseable {
     @Override
     LoadOptions self() {
       return this;
+    }
+
+    /** Returns the device, which for int4 is the CPU. */
+    private DeviceOptions usableDevice() {
+      return dtypeOr(null) == DType.INT4 ? device().onCpu("int4 weights") : device();
     }
 
     /** Sets the folders of PEFT adapters; the effects of several add up. */
@@ -356,11 +362,7 @@ public final class T5 implements AutoCloseable {
     LoadEvent event = FlightRecorder.PRESENT ? LoadEvent.start("model", folder) : null;
     Engine engine = null;
     try {
-      boolean int4 = options.dtypeOr(null) == DType.INT4;
-      Engine opened =
-          engine =
-              Engine.open(
-                  "model", int4 ? options.device().onCpu("int4 weights") : options.device());
+      Engine opened = engine = Engine.open("model", options.usableDevice());
       T5 loaded = opened.run(() -> new T5(folder, options, opened, text));
       if (event != null) {
         event.end(opened, loaded.dtype());

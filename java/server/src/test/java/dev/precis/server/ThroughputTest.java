@@ -40,6 +40,7 @@ import tools.jackson.databind.json.JsonMapper;
 @Tag("soak")
 @Timeout(1800)
 class ThroughputTest {
+  private static final String MODEL = "model";
   private static final int CLIENTS = 32;
   private static final int NEW_TOKENS = 32;
   private static final int ROUNDS = Integer.getInteger("precis.test.rounds", 5);
@@ -60,15 +61,15 @@ class ThroughputTest {
     return sorted[sorted.length / 2];
   }
 
-  private record Client(HttpClient http, URI address, String model) {
-    private HttpRequest request(String prompt, int tokens, boolean stream) {
+  private record Client(HttpClient http, URI address) {
+    private HttpRequest request(String prompt, boolean stream) {
       String body =
           JsonMapper.shared()
               .writeValueAsString(
                   Map.of(
-                      "model", model,
+                      "model", MODEL,
                       "prompt", prompt,
-                      "max_tokens", tokens,
+                      "max_tokens", NEW_TOKENS,
                       "temperature", 0,
                       "stream", stream));
       return HttpRequest.newBuilder(address.resolve("/v1/completions"))
@@ -78,8 +79,7 @@ class ThroughputTest {
     }
 
     int tokens(String prompt) throws Exception {
-      HttpResponse<String> answer =
-          http.send(request(prompt, NEW_TOKENS, false), BodyHandlers.ofString());
+      HttpResponse<String> answer = http.send(request(prompt, false), BodyHandlers.ofString());
       assertEquals(200, answer.statusCode(), answer.body());
       return JsonMapper.shared().readTree(answer.body()).at("/usage/completion_tokens").asInt();
     }
@@ -87,7 +87,7 @@ class ThroughputTest {
     double secondsToFirstToken(String prompt) throws Exception {
       long start = System.nanoTime();
       HttpResponse<Stream<String>> answer =
-          http.send(request(prompt, NEW_TOKENS, true), BodyHandlers.ofLines());
+          http.send(request(prompt, true), BodyHandlers.ofLines());
       long[] first = {0};
       answer
           .body()
@@ -113,9 +113,9 @@ class ThroughputTest {
         HttpClient http = HttpClient.newHttpClient();
         ExecutorService callers = Executors.newVirtualThreadPerTaskExecutor()) {
       T5 t5 = T5.load(Path.of(folder), loading);
-      models.add("model", t5);
+      models.add(MODEL, t5);
       try (Server server = Server.start(models, new ServerOptions())) {
-        Client client = new Client(http, server.address(), "model");
+        Client client = new Client(http, server.address());
         List<int[]> sources = prompts.stream().map(t5.tokenizer()::encode).toList();
         double[] served = new double[ROUNDS];
         double[] offline = new double[ROUNDS];
