@@ -14,6 +14,7 @@
 
 #include "context.h"
 #include "cpu/dot.h"
+#include "cpu/shared_items.h"
 #include "ops/weight_gradient.h"
 
 namespace precis {
@@ -301,8 +302,9 @@ void run(CpuContext& context, const precis_weight_gradient_args& a) {
   const int64_t passes = (all_groups + most - 1) / most;
   const int64_t panel_bytes = (Panels::bytes<D>(min(most, all_groups), units) + 63) / 64 * 64;
   const int64_t thread_bytes = (kChunk * kLanes + kSums * kGroup * kLanes) * 4;
+  const int64_t items_at = panel_bytes + threads * thread_bytes;
   char* memory = static_cast<char*>(
-      context.scratch.reserve(static_cast<size_t>(panel_bytes + threads * thread_bytes)));
+      context.scratch.reserve(static_cast<size_t>(items_at + SharedItems::bytes(threads))));
   for (int64_t pass = 0; pass < passes; pass++) {
     const Work w = {a,
                     swapped,
@@ -314,17 +316,26 @@ void run(CpuContext& context, const precis_weight_gradient_args& a) {
     const int64_t groups = w.panels.groups();
     int64_t parts = (groups + kPartGroups - 1) / kPartGroups;
     if (tiles % threads != 0) parts = min((parts + threads - 1) / threads * threads, groups);
-    parallel(context.pool, [&](int thread, int count) {
+    SharedItems items(memory + items_at, threads, tiles * parts);
+    parallel(context.pool, [&](int thread, int) {
       auto* tile = reinterpret_cast<uint32_t*>(memory + panel_bytes + thread * thread_bytes);
       float* sums = reinterpret_cast<float*>(tile + kChunk * kLanes);
-      const int64_t last = slice_begin(tiles * parts, count, thread + 1);
-      for (int64_t item = slice_begin(tiles * parts, count, thread); item < last;) {
-        const int64_t part = item / tiles, t0 = item % tiles;
+      bool in_order, ahead;
+      for (int64_t next = items.take(thread, &in_order); next >= 0;) {
+        // Neighbors of one part go together, as many as there is room for. Those of other threads are
+        // not taken ahead of time.
+        const int64_t first = next, part = first / tiles, t0 = first % tiles;
         const int64_t g0 = slice_begin(groups, parts, part),
                       g1 = slice_begin(groups, parts, part + 1);
-        const int64_t t1 = min(min(t0 + kSums / (g1 - g0), tiles), t0 + last - item);
-        multiply_tiles<D>(w, t0, t1, g0, g1, tile, sums);
-        item += t1 - t0;
+        const int64_t most = min(kSums / (g1 - g0), tiles - t0);
+        int64_t count = 0;
+        do {
+          count++;
+          ahead = in_order && count < most;
+          if (ahead) next = items.take(thread, &in_order);
+        } while (ahead && next == first + count);
+        multiply_tiles<D>(w, t0, t0 + count, g0, g1, tile, sums);
+        if (!ahead) next = items.take(thread, &in_order);
       }
     });
   }
