@@ -331,6 +331,11 @@ class CudaBackend final : public Backend {
   // Checks that apply to GPUs alone.
   template <class Args>
   void check(const Args&) {}
+  void check(const precis_transpose_packed_args& a) {
+    if (a.w.dtype != a.out.dtype) {
+      fail(PRECIS_UNSUPPORTED, "transpose_packed: int8 weights are transposed on the CPU alone");
+    }
+  }
   void check(const precis_attention_args& a) {
     require_heads("attention", a.q, a.heads, widest(a.q.dtype, false));
   }

@@ -176,6 +176,12 @@ void test_pack(precis_context* c) {
   pack.dtype = PRECIS_INT4;
   EXPECT(precis_matmul_pack_size(c, &pack, &size) == PRECIS_UNSUPPORTED);
   EXPECT(std::strstr(precis_last_error(c), "take int8 weights on a GPU") != nullptr);
+
+  precis_transpose_packed_args transpose = {};
+  transpose.w = {one.data<void>(), static_cast<int64_t>(bytes), 64, 64, PRECIS_INT8, 0};
+  transpose.out = {other.data<void>(), static_cast<int64_t>(bytes), 64, 64, PRECIS_BFLOAT16, 0};
+  EXPECT(precis_transpose_packed(c, &transpose) == PRECIS_UNSUPPORTED);
+  EXPECT(std::strstr(precis_last_error(c), "transposed on the CPU alone") != nullptr);
 }
 
 // Bad ids in shared memory are refused at once, bad ids in device memory at the next synchronization.

@@ -253,7 +253,8 @@ PRECIS_API precis_status precis_matmul_pack(precis_context* context,
 /*
  * Packs W' (K, N) from W (N, K) packed, of the same dtype, float32 or bfloat16. The result is
  * bitwise identical to packing W transposed, so a weight that gradients flow through need not be
- * kept twice. out.data is written.
+ * kept twice. On the CPU, W may be int8 or int4: out is then bfloat16, as if the values that W
+ * stands for had been packed, transposed. out.data is written.
  */
 typedef struct precis_transpose_packed_args {
   precis_packed_matrix w;

@@ -39,6 +39,54 @@ void test_bits(TestContext& context, Random& random, int64_t outputs, int64_t in
          static_cast<long long>(outputs), static_cast<long long>(inputs));
 }
 
+// Quantized weights give what packing the values that they stand for gives.
+void test_quantized(TestContext& context, Random& random, int64_t outputs, int64_t inputs,
+                    int32_t dtype) {
+  Weights weights(random, {outputs}, inputs, dtype, PRECIS_FLOAT32);
+  // An output of zeros, and one that is not finite.
+  if (outputs > 2) std::memset(row<float>(weights.source(0), 1), 0, inputs * sizeof(float));
+  if (outputs > 15) row<float>(weights.source(0), 14)[inputs - 1] = std::nanf("");
+  precis_transpose_packed_args args = {};
+  args.w = weights.pack(context);
+  GuardedTensor values(PRECIS_FLOAT32, {outputs, inputs});
+  for (int64_t n = 0; n < outputs; n++) {
+    for (int64_t k = 0; k < inputs; k++) {
+      row<float>(values, n)[k] = packed_weight_ref(weights.args(), n, k) + 0.0f;
+    }
+  }
+  precis_matmul_pack_args transposed = {};
+  transposed.weights[0] = values;
+  transposed.weight_count = 1;
+  transposed.dtype = PRECIS_BFLOAT16;
+  transposed.transposed = 1;
+  int64_t bytes = 0;
+  EXPECT_OK(context, precis_matmul_pack_size(context, &transposed, &bytes));
+  GuardedTensor want(PRECIS_UINT8, {1, bytes}), got(PRECIS_UINT8, {1, bytes});
+  transposed.packed = want.data<void>();
+  transposed.packed_bytes = bytes;
+  EXPECT_OK(context, precis_matmul_pack(context, &transposed));
+  args.out = {got.data<void>(), bytes, inputs, outputs, PRECIS_BFLOAT16, 0};
+  auto same = [&] {
+    const uint16_t *a = got.data<uint16_t>(), *b = want.data<uint16_t>();
+    for (int64_t i = 0; i < bytes / 2; i++) {
+      const float x = bf16_to_float(a[i]), y = bf16_to_float(b[i]);
+      if (a[i] != b[i] && !(std::isnan(x) && std::isnan(y))) return false;
+    }
+    return true;
+  };
+  for (bool reference : {false, true}) {
+    std::memset(got.data<void>(), 0xff, static_cast<size_t>(bytes));
+    if (reference) {
+      transpose_packed_ref(args);
+    } else {
+      EXPECT_OK(context, precis_transpose_packed(context, &args));
+    }
+    EXPECT(got.intact() && same(), "%s%s %s: %lld outputs, %lld inputs", context.name(),
+           reference ? ", reference," : "", dtype_text(dtype), static_cast<long long>(outputs),
+           static_cast<long long>(inputs));
+  }
+}
+
 void test_refused(TestContext& context, Random& random) {
   Weights weights(random, {70}, 33, PRECIS_BFLOAT16, PRECIS_FLOAT32);
   precis_transpose_packed_args args = {};
@@ -60,8 +108,13 @@ void test_refused(TestContext& context, Random& random) {
   args.out.data = args.w.data;
   EXPECT_REFUSED(context, precis_transpose_packed(context, &args), "out overlaps w");
   args.out = good;
-  args.w.dtype = PRECIS_INT8;
-  EXPECT_REFUSED(context, precis_transpose_packed(context, &args), "w cannot be int8");
+  Weights quantized(random, {70}, 33, PRECIS_INT8, PRECIS_FLOAT32);
+  args.w = quantized.pack(context);
+  args.out.dtype = PRECIS_FLOAT32;
+  args.out.bytes *= 4;
+  EXPECT_REFUSED(context, precis_transpose_packed(context, &args), "w is int8, but out is float32");
+  args.w.dtype = PRECIS_UINT8;
+  EXPECT_REFUSED(context, precis_transpose_packed(context, &args), "w cannot be uint8");
 }
 
 }  // namespace
@@ -73,6 +126,13 @@ int main() {
       for (int64_t outputs : {1, 15, 33, 64, 65, 160, 257}) {
         for (int64_t inputs : {1, 31, 32, 63, 64, 97, 130}) {
           test_bits(context, random, outputs, inputs, dtype);
+        }
+      }
+    }
+    for (int32_t dtype : {PRECIS_INT8, PRECIS_INT4}) {
+      for (int64_t outputs : {1, 33, 64, 65, 160}) {
+        for (int64_t inputs : {1, 31, 32, 33, 64, 97, 130}) {
+          test_quantized(context, random, outputs, inputs, dtype);
         }
       }
     }

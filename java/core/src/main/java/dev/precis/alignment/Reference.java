@@ -140,7 +140,14 @@ public final class Reference implements AutoCloseable {
       T5Weights weights =
           policy.adapter() == null
               ? T5Weights.loadAsTrained(checkpoint, config, policy.ops(), arena, policy.dtype())
-              : T5Weights.load(checkpoint, config, policy.ops(), arena, policy.dtype());
+              : T5Weights.loadForAdapters(
+                  checkpoint,
+                  config,
+                  policy.ops(),
+                  arena,
+                  policy.weightType(),
+                  module -> false,
+                  null);
       T5Model model = new T5Model(weights, policy.ops(), policy.dtype());
       return new Reference(
           name, ModelFolder.weightsHash(folder), model, false, new IdentityHashMap<>(), arena);

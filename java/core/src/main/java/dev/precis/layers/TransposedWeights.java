@@ -10,6 +10,9 @@ import java.util.Map;
 /**
  * A model's weights, packed transposed for the backward step, {@code dx = dy W}.
  *
+ * <p>Gradients are not rounded to integers: of int8 and int4 weights it is the values that they
+ * stand for that are packed, as bfloat16.
+ *
  * <p>On the CPU they are packed one at a time into memory that all of them share: the product reads
  * W once for thousands of rows of dy, so that packing it anew costs about a hundredth of the
  * product, and keeping it would take as much memory as the model. On a GPU, where packing anew is a
@@ -45,7 +48,7 @@ public final class TransposedWeights {
     if (decided) {
       throw new IllegalStateException("The memory for transposed weights is in use already.");
     }
-    long own = ops.packedBytes(w.dtype(), w.inputs(), w.outputs());
+    long own = bytes(w);
     bytes = Math.max(bytes, own);
     frozenBytes += frozen ? own : 0;
   }
@@ -67,10 +70,7 @@ public final class TransposedWeights {
     }
     if (keeps && frozen) {
       return kept.computeIfAbsent(
-          w.memory().address(),
-          address ->
-              transpose(
-                  w, ops.allocate(owner, ops.packedBytes(w.dtype(), w.inputs(), w.outputs()))));
+          w.memory().address(), address -> transpose(w, ops.allocate(owner, bytes(w))));
     }
     if (memory == null) {
       memory = ops.allocate(owner, bytes);
@@ -78,8 +78,13 @@ public final class TransposedWeights {
     return transpose(w, memory);
   }
 
+  private long bytes(PackedMatrix w) {
+    return ops.packedBytes(w.dtype().activations(), w.inputs(), w.outputs());
+  }
+
   private PackedMatrix transpose(PackedMatrix w, MemorySegment to) {
-    PackedMatrix transposed = new PackedMatrix(to, w.inputs(), w.outputs(), w.dtype());
+    PackedMatrix transposed =
+        new PackedMatrix(to, w.inputs(), w.outputs(), w.dtype().activations());
     ops.transpose(w, transposed);
     return transposed;
   }

@@ -111,6 +111,7 @@ public final class WeightLoader {
   /**
    * Loads frozen weights that gradients can flow through.
    *
+   * @param dtype of the packed weights: float32, bfloat16 or, on the CPU, int8 or int4
    * @param trained parameters that are in the place of some weights, their values filled in; null:
    *     all weights are frozen
    */
@@ -311,6 +312,11 @@ public final class WeightLoader {
     return dtype;
   }
 
+  /** Returns the type of a packed output layer: losses, which gradients come from, take floats. */
+  public DType outputType() {
+    return transposed == null ? dtype : dtype.activations();
+  }
+
   /**
    * Loads a table (rows, columns), float32 or bfloat16: a copy in our own memory, for a file that
    * is mapped can change under us.
@@ -376,6 +382,8 @@ public final class WeightLoader {
    */
   public Linear linear(
       List<String> names, long outputs, long inputs, DType dtype, boolean backward) {
+    boolean changes = trained != null && trained.find(names.getFirst() + ".weight") != null;
+    DType type = changes ? dtype.activations() : dtype; // int8 and int4 are for frozen weights
     List<Part> parts = new ArrayList<>();
     for (String name : names) {
       parts.add(new Part(name, parts.size() * outputs, (parts.size() + 1) * outputs));
@@ -385,14 +393,13 @@ public final class WeightLoader {
       MemorySegment memory =
           packed.get(
               String.join("+", names),
-              ops.packedBytes(dtype, all, inputs),
+              ops.packedBytes(type, all, inputs),
               target ->
                   ops.repack(
-                      new PackedMatrix(target, all, inputs, dtype),
+                      new PackedMatrix(target, all, inputs, type),
                       read(names, call, outputs, inputs)));
-      PackedMatrix w = new PackedMatrix(memory, all, inputs, dtype);
+      PackedMatrix w = new PackedMatrix(memory, all, inputs, type);
       boolean flows = transposed != null && backward;
-      boolean changes = trained != null && trained.find(names.getFirst() + ".weight") != null;
       if (flows) {
         transposed.makeRoomFor(w, !changes);
       }

@@ -152,6 +152,8 @@ public record T5Weights(
    * Packs a checkpoint, frozen, but such that gradients can flow down to the lowest adapter: every
    * product above it can be packed transposed.
    *
+   * @param dtype of the packed weights: float32, bfloat16 or, on the CPU, int8 or int4; the output
+   *     layer is bfloat16 then
    * @param adapted whether a layer, by its module name, has an adapter
    * @param trained parameters that are in the place of some weights; null: none are. Gradients then
    *     flow through the whole model.
@@ -430,7 +432,11 @@ public record T5Weights(
                 + " output layer is not tied to the embedding: the checkpoint is incomplete");
       }
       Linear lmHead =
-          linear(config.dModel(), List.of(own ? "lm_head" : "shared"), config.vocabSize());
+          linear(
+              config.dModel(),
+              List.of(own ? "lm_head" : "shared"),
+              config.vocabSize(),
+              source.outputType());
       SoftPrompt soft = prompt == null ? null : new SoftPrompt(prompt, embedding.value(), ops);
       return new T5Weights(config, embedding, encoder, decoder, lmHead, soft);
     }
@@ -493,7 +499,11 @@ public record T5Weights(
     }
 
     private Linear linear(long inputs, List<String> names, long outputs) {
-      return source.linear(names, outputs, inputs, source.dtype(), flow.reaches(names));
+      return linear(inputs, names, outputs, source.dtype());
+    }
+
+    private Linear linear(long inputs, List<String> names, long outputs, DType dtype) {
+      return source.linear(names, outputs, inputs, dtype, flow.reaches(names));
     }
   }
 }

@@ -43,7 +43,7 @@ public enum DType {
     return weights * (this == INT4 ? 0.5 + 2.0 / 32 : bytes);
   }
 
-  /** Returns whether weights of this type are rounded to integers: for generation alone. */
+  /** Returns whether weights of this type are rounded to integers, which frozen weights may be. */
   public boolean quantized() {
     return this == INT8 || this == INT4;
   }

@@ -38,6 +38,7 @@ import java.util.function.Predicate;
  */
 public final class TrainableT5 extends Trainable {
   private final T5Config config;
+  private final DType weightType;
   private T5Weights weights;
   private Parameters parameters;
   private TrainedAdapter adapter;
@@ -49,7 +50,9 @@ public final class TrainableT5 extends Trainable {
    * Creates new adapters on a frozen model, which do not change its outputs yet.
    *
    * @param folder of the model
-   * @param dtype of the frozen weights and of the operands of matrix products: float32 or bfloat16
+   * @param dtype of the frozen weights and of the operands of matrix products: float32, bfloat16
+   *     or, on the CPU, int8 or int4. Then products of frozen weights round to integers on the way
+   *     forward; the output layer and everything on the way back is bfloat16.
    * @param dropout dropout rate dropout rate of the model itself; NaN: the configuration's
    * @param seed of the adapters' initial values
    * @throws InvalidInputException where the folder cannot be used or no layer is chosen
@@ -104,7 +107,9 @@ public final class TrainableT5 extends Trainable {
    * Creates new IA3 vectors on a frozen model, which do not change its outputs yet.
    *
    * @param folder of the model
-   * @param dtype of the frozen weights and of the operands of matrix products: float32 or bfloat16
+   * @param dtype of the frozen weights and of the operands of matrix products: float32, bfloat16
+   *     or, on the CPU, int8 or int4. Then products of frozen weights round to integers on the way
+   *     forward; the output layer and everything on the way back is bfloat16.
    * @param dropout dropout rate of the model itself; NaN: the configuration's
    * @throws InvalidInputException where the folder cannot be used or no layer is chosen
    */
@@ -141,7 +146,9 @@ public final class TrainableT5 extends Trainable {
    * Creates a new soft prompt before a frozen model's sources.
    *
    * @param folder of the model
-   * @param dtype of the frozen weights and of the operands of matrix products: float32 or bfloat16
+   * @param dtype of the frozen weights and of the operands of matrix products: float32, bfloat16
+   *     or, on the CPU, int8 or int4. Then products of frozen weights round to integers on the way
+   *     forward; the output layer and everything on the way back is bfloat16.
    * @param dropout dropout rate of the model itself; NaN: the configuration's
    * @param seed of the tokens whose embeddings it begins with, where none are named
    * @throws InvalidInputException where the folder cannot be used
@@ -189,14 +196,15 @@ public final class TrainableT5 extends Trainable {
     try (Checkpoint checkpoint = Checkpoint.open(folder())) {
       weights =
           T5Weights.loadForScales(
-              checkpoint, config, ops(), arena(), dtype(), adapted, scaledInputs);
+              checkpoint, config, ops(), arena(), weightType, adapted, scaledInputs);
     }
   }
 
   /** Loads the model behind a soft prompt. */
   private void loadBehind(Checkpoint checkpoint, PromptAdapter prompt, float dropout) {
     weights =
-        T5Weights.loadForPrompt(checkpoint, config, ops(), arena(), dtype(), prompt.embeddings());
+        T5Weights.loadForPrompt(
+            checkpoint, config, ops(), arena(), weightType, prompt.embeddings());
     use(prompt, dropout);
   }
 
@@ -206,7 +214,7 @@ public final class TrainableT5 extends Trainable {
    */
   public static TrainableT5 full(Path folder, DType dtype, float dropout, DeviceOptions device) {
     return built(
-        new TrainableT5(folder, dtype, device),
+        unfrozen(folder, dtype, device),
         t5 -> {
           try (Checkpoint checkpoint = Checkpoint.open(folder)) {
             t5.readParameters(checkpoint);
@@ -223,7 +231,7 @@ public final class TrainableT5 extends Trainable {
   public static TrainableT5 fromScratch(
       Path folder, DType dtype, float dropout, long seed, DeviceOptions device) {
     return built(
-        new TrainableT5(folder, dtype, device),
+        unfrozen(folder, dtype, device),
         t5 -> {
           t5.parameters = new Parameters(t5.config.tensorShapes(), t5.ops(), t5.arena());
           t5.initialize(seed);
@@ -231,11 +239,30 @@ public final class TrainableT5 extends Trainable {
         });
   }
 
+  /**
+   * Returns the type of the frozen weights, or of the packed copies of weights that are trained.
+   */
+  public DType weightType() {
+    return weightType;
+  }
+
   private TrainableT5(Path folder, DType dtype, DeviceOptions device) {
-    requireTrainingType(dtype);
+    if (!dtype.quantized()) {
+      requireTrainingType(dtype);
+    }
     T5Config read = T5Config.read(folder);
-    super(folder, dtype, device);
+    super(
+        folder,
+        dtype.activations(),
+        dtype.quantized() ? device.onCpu("Gradients through int8 and int4 weights") : device);
     config = read;
+    weightType = dtype;
+  }
+
+  /** Opens a model whose own weights are trained. */
+  private static TrainableT5 unfrozen(Path folder, DType dtype, DeviceOptions device) {
+    requireTrainingType(dtype);
+    return new TrainableT5(folder, dtype, device);
   }
 
   /**
@@ -251,7 +278,7 @@ public final class TrainableT5 extends Trainable {
         readSaved(checkpoint, saved, from);
       }
       weights =
-          T5Weights.loadForAdapters(checkpoint, config, ops(), arena(), dtype(), adapted, saved);
+          T5Weights.loadForAdapters(checkpoint, config, ops(), arena(), weightType, adapted, saved);
     }
   }
 

@@ -36,6 +36,18 @@ public final class WeightMemory {
     return (long) dtype.packedBytes(packed) + table * dtype.activations().bytes();
   }
 
+  /**
+   * Returns the bytes of a frozen T5 whose output layer is not rounded to integers: under adapters
+   * that are trained, or such a policy's reference.
+   *
+   * @param dtype of the packed weights
+   */
+  public static long underAdapters(T5Config config, DType dtype) {
+    double head = (double) config.vocabSize() * config.dModel();
+    double more = dtype.activations().packedBytes(head) - dtype.packedBytes(head);
+    return frozen(config, dtype) + (long) more;
+  }
+
   /** Returns the bytes of a frozen classifier, whose weights all have one type. */
   public static long frozen(EncoderConfig config, DType dtype) {
     long elements = config.tensorShapes().values().stream().mapToLong(WeightMemory::elements).sum();
@@ -45,7 +57,7 @@ public final class WeightMemory {
   /**
    * Returns the memory of adapters on a frozen T5.
    *
-   * @param dtype of the frozen weights: float32 or bfloat16
+   * @param dtype of the frozen weights: float32, bfloat16, int8 or int4
    * @param lora rank, and the modules that are adapted or trained whole
    */
   public static MemoryPlan lora(
@@ -70,7 +82,7 @@ public final class WeightMemory {
   /**
    * Returns the memory of IA3 on a frozen T5.
    *
-   * @param dtype of the frozen weights: float32 or bfloat16
+   * @param dtype of the frozen weights: float32, bfloat16, int8 or int4
    */
   public static MemoryPlan ia3(
       T5Config config, DType dtype, Ia3Config ia3, Optimizer.Settings optimizer) {
@@ -90,7 +102,7 @@ public final class WeightMemory {
   /**
    * Returns the memory of a soft prompt before a frozen T5.
    *
-   * @param dtype of the frozen weights: float32 or bfloat16
+   * @param dtype of the frozen weights: float32, bfloat16, int8 or int4
    * @param tokens virtual tokens
    */
   public static MemoryPlan prompt(
@@ -101,7 +113,7 @@ public final class WeightMemory {
 
   private static MemoryPlan besideFrozen(
       T5Config config, DType dtype, Map<String, long[]> trained, Optimizer.Settings optimizer) {
-    return plan(frozen(config, dtype) + transposedHead(config, dtype), trained, optimizer);
+    return plan(underAdapters(config, dtype) + transposedHead(config, dtype), trained, optimizer);
   }
 
   /** Returns the memory of full fine-tuning of a T5; dtype is that of the packed copies. */
@@ -150,7 +162,7 @@ public final class WeightMemory {
 
   /** Returns the bytes of the transposed output layer, which every gradient passes first. */
   private static long transposedHead(T5Config config, DType dtype) {
-    return (long) config.vocabSize() * config.dModel() * dtype.bytes();
+    return (long) config.vocabSize() * config.dModel() * dtype.activations().bytes();
   }
 
   /** Returns whether a weight is a matrix that is multiplied with, rather than looked up. */

@@ -64,6 +64,8 @@ class WeightMemoryTest {
   @CsvSource({
     "lora, FLOAT32, ADAMW, 'q,v'",
     "lora, BFLOAT16, SGD, all-linear",
+    "lora, INT8, ADAMW, 'q,v'",
+    "lora, INT4, ADAMW, 'q,v'",
     "lora, BFLOAT16, ADAFACTOR, 'decoder\\..*\\.(q|v)'",
     "full, FLOAT32, ADAMW, ''",
     "full, BFLOAT16, ADAFACTOR, ''"

@@ -84,7 +84,7 @@ record PolicySetup(
         new LinkedHashMap<>(method.weightMemory(command, config, dtype, optimizer).parts());
     if (compares && reference.startsWith("checkpoint:")) {
       Path other = command.resolve(reference.substring("checkpoint:".length()));
-      parts.put("reference", WeightMemory.frozen(T5Config.read(other), dtype));
+      parts.put("reference", WeightMemory.underAdapters(T5Config.read(other), dtype));
     } else if (compares && !method.lora()) {
       parts.put("reference", WeightMemory.frozen(config, dtype));
     }

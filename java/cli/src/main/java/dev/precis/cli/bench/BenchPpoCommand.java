@@ -90,7 +90,7 @@ public final class BenchPpoCommand extends BaseCommand {
           BenchResult.time(
               bench.repeats(), run -> step(ppo, prompts, reward, t5, run, parts, statistics));
       DeviceInfo info = t5.device().info();
-      ObjectNode json = result.json("ppo", t5.dtype(), info, bench.batch() * newTokens);
+      ObjectNode json = result.json("ppo", t5.weightType(), info, bench.batch() * newTokens);
       json.put("batch", bench.batch());
       json.put("source", bench.source());
       json.put("new", newTokens);

@@ -83,6 +83,9 @@ public final class BenchRooflineCommand extends BaseCommand {
   @Override
   public Integer call() {
     RandomT5.Size shape = size.of(this, quick ? RandomT5.Size.MINI : RandomT5.Size.BASE);
+    if (common().loadsQuantized()) {
+      throw usage("bench roofline measures int8 beside: --dtype must be float32 or bfloat16");
+    }
     DType dtype = given("--dtype") ? common().trainingType() : DType.BFLOAT16;
     if (common().asksForGpu()) {
       throw usage(

@@ -133,7 +133,7 @@ public final class BenchSftCommand extends BaseCommand {
       DeviceInfo info = t5.device().info();
       long tokens = shapes.stream().mapToLong(each -> each.source() + each.target()).sum();
       ObjectNode json =
-          result.json(lengths == null ? "sft" : "sft-lengths", t5.dtype(), info, tokens);
+          result.json(lengths == null ? "sft" : "sft-lengths", t5.weightType(), info, tokens);
       if (tokenBatch.tokens() > 0) {
         json.put("max_tokens_per_batch", tokenBatch.tokens());
         json.put("steps", steps);

@@ -25,7 +25,8 @@ public final class CommonOptions {
         "float32, bfloat16, int8 or int4 (default: the type of the model's files; for FLAN-T5 that"
             + " is float32, which gives the same tokens as PyTorch).",
         "bfloat16 takes about half the memory and time, int8 about a quarter, and int4, which is"
-            + " for the CPU, a seventh; int8 and int4 are for generation."
+            + " for the CPU, a seventh; int8 and int4 are for generation and, on the CPU, for"
+            + " frozen weights under adapters that are trained."
       })
   private String dtype;
 
@@ -116,7 +117,7 @@ public final class CommonOptions {
   public Classifier.LoadOptions classifierOptions() {
     if (loadsQuantized()) {
       throw new InvalidInputException(
-          "--dtype %s is for generation only: score in float32 or bfloat16".formatted(dtype));
+          "--dtype %s is not for classifiers: score in float32 or bfloat16".formatted(dtype));
     }
     return new Classifier.LoadOptions().device(device()).dtype(dtype()).threads(threads());
   }
@@ -127,14 +128,20 @@ public final class CommonOptions {
     return type != null && type.quantized();
   }
 
-  /** Returns the type to train in: bfloat16 on request, else float32. */
+  /** Returns the type to train in: that on request, else float32. */
   public DType trainingType() {
     DType type = dtype();
+    return type == null ? DType.FLOAT32 : type;
+  }
+
+  /** Returns the type to train all weights in, which int8 and int4 are not for. */
+  public DType fullTrainingType() {
     if (loadsQuantized()) {
       throw new InvalidInputException(
-          "--dtype %s is for generation only: train in bfloat16".formatted(dtype));
+          "--dtype %s is for weights that are frozen, and all are trained here: train in bfloat16"
+              .formatted(dtype));
     }
-    return type == null ? DType.FLOAT32 : type;
+    return trainingType();
   }
 
   /** Returns the options of a device for training. */

@@ -81,6 +81,7 @@ public abstract class MethodOptions extends LoraOptions {
       }
     }
     if (full()) {
+      command.common().fullTrainingType();
       refuse(command, "--init-adapter", "--method lora");
     }
     if (lora() && initAdapter != null && SHAPE.stream().anyMatch(command::given)) {

@@ -151,7 +151,7 @@ public final class RewardCommand extends BaseCommand {
     config.requireTrainable();
     if (run.checksMemory()) {
       MemoryCheck.requireBeforeLoading(
-          WeightMemory.full(config, common().trainingType(), options.optimizer()),
+          WeightMemory.full(config, common().fullTrainingType(), options.optimizer()),
           AvailableMemory.ofThisProcess(),
           this,
           "--optimizer or --dtype bfloat16, or take a smaller model");
@@ -311,7 +311,7 @@ public final class RewardCommand extends BaseCommand {
     TrainableEncoder.Options how =
         new TrainableEncoder.Options(
             names,
-            common().trainingType(),
+            common().fullTrainingType(),
             steps.dropout() == null ? Float.NaN : steps.dropout(),
             common().seed(),
             file::write);

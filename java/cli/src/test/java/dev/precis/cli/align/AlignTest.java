@@ -220,7 +220,9 @@ final class AlignTest {
     "grpo, lora, base, float32",
     "rloo, lora, base, bfloat16",
     "ppo, full, base, float32",
-    "ppo, lora, checkpoint, bfloat16"
+    "ppo, lora, checkpoint, bfloat16",
+    "ppo, lora, base, int8",
+    "grpo, lora, checkpoint, int4"
   })
   void otherAlgorithmsAndReferences(
       String algorithm, String method, String reference, String dtype) {

@@ -237,6 +237,19 @@ final class PreferenceAlignTest {
   }
 
   @Test
+  void adaptersOnInt8() throws IOException {
+    Path output = folder.resolve("run");
+    Object[] options = {"--pairs", pairs, "--dtype", "int8", "--max-steps", 2, "--rank", 2};
+    align("dpo", output, options).succeeded();
+    assertEquals(
+        0, lines(output.resolve("metrics.jsonl")).getFirst().get("rewards/margins").doubleValue());
+    byte[] before = adapter(output);
+    Path other = folder.resolve("again");
+    align("dpo", other, options).succeeded();
+    assertArrayEquals(before, adapter(other));
+  }
+
+  @Test
   void resumesOnlyTheSameRun() throws IOException {
     Path output = folder.resolve("run");
     Object[] options = {"--pairs", pairs, "--max-steps", 2, "--rank", 2};

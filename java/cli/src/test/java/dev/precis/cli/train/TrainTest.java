@@ -108,6 +108,45 @@ final class TrainTest {
         4, Json.readObject(output.resolve("config.json")).object("lora").integer("rank", 1, 9));
   }
 
+  @ParameterizedTest
+  @ValueSource(strings = {"int8", "int4"})
+  void adaptersOnRoundedWeights(String dtype) throws IOException {
+    Object[] options = {
+      "--model",
+      MODEL,
+      "--eval-data",
+      DIALOGUES,
+      "--dtype",
+      dtype,
+      "--rank",
+      4,
+      "--max-steps",
+      4,
+      "--checkpoint-every",
+      2
+    };
+    Path output = folder.resolve("run");
+    train(output, options).succeeded();
+    assertEquals(dtype, Json.readObject(output.resolve("config.json")).text("dtype"));
+    Path half = folder.resolve("half");
+    run("train", "--config", output.resolve("config.json"), "--output", half).succeeded();
+    assertArrayEquals(
+        Files.readAllBytes(output.resolve("adapter/adapter_model.safetensors")),
+        Files.readAllBytes(half.resolve("adapter/adapter_model.safetensors")));
+    // The adapter is like any other.
+    run(
+            "generate",
+            "--model",
+            MODEL,
+            "--adapter",
+            output.resolve("adapter"),
+            "--input",
+            DIALOGUES,
+            "--max-new-tokens",
+            4)
+        .succeeded();
+  }
+
   @Test
   void batchesOfTokens() throws IOException {
     Path output = folder.resolve("run");
@@ -349,8 +388,10 @@ final class TrainTest {
         "--learning-rate -1 | --learning-rate must be above 0",
         "--target-modules query | No layer of the model is named",
         "--rank 0 | The rank must be 1 to",
-        "--dtype int8 | train in bfloat16",
-        "--dtype int4 | --dtype int4 is for generation only: train in bfloat16",
+        "--method full --dtype int8 | train in bfloat16",
+        "--method full --dtype int4 | --dtype int4 is for weights that are frozen, and all are"
+            + " trained",
+        "--dtype int8 --device cuda | Gradients through int8 and int4 weights run on the CPU alone",
         "--max-source-length 5 | longer than 5 tokens"
       })
   void wrongUsage(String options, String sentence) {
