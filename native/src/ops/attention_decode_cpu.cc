@@ -1,12 +1,15 @@
 // Decoding is bound by the memory bandwidth of reading the KV cache, so the cache is read once and
-// sequentially: a thread takes some heads of a row and iterates over the positions, with all these
-// heads at each. Iterating by heads, or by four positions at a time, reached a third of the memory
-// bandwidth where this reaches four fifths: the hardware prefetches sequential reads only.
+// sequentially: a thread iterates over the positions, with all heads at each. Iterating by heads, or by
+// four positions at a time, reached a third of the memory bandwidth where this reaches four fifths:
+// the hardware prefetches sequential reads only.
 //
 // Rows that share keys, as beams do, are batched; they are compute-bound, and four positions at a
 // time take less arithmetic, with explicit prefetching.
 //
-// The work is partitioned by rows and by heads. A head's result is bitwise identical for any
+// Where there are many rows for a thread, the work is partitioned by rows. Where there are few, the
+// positions of a row are shared: threads that took half of its heads each would prefetch each other's
+// half, and two of them measured slower than one. Values are summed over spans of kSpan positions, and
+// the spans' sums from the first to the last, so that a head's result is bitwise identical for any
 // partition and any batching of rows.
 
 #include "context.h"
@@ -22,6 +25,10 @@ constexpr int kAtOnce = 4;       // products, or positions of rows that walk tog
 constexpr int kAhead = 8;        // positions from what is asked of memory to what is used
 constexpr int kVecs = 4;         // of sums, held in registers
 constexpr int kMaxTogether = 8;  // rows
+constexpr int64_t kSpan = 32;    // positions whose values are summed together
+static_assert(kSpan % kAtOnce == 0);
+// Below this many elements of keys, one thread is done before others would have begun.
+constexpr int64_t kAlone = 12288;
 
 // Sums each s[i], all in the same order.
 void sum_each(const Vec (&s)[kAtOnce], float* sums) {
@@ -46,11 +53,12 @@ void sum_each(const Vec (&s)[kAtOnce], float* sums) {
 #endif
 }
 
-// Scratch memory of one thread, in words.
-int64_t thread_words(int64_t rows, int64_t heads, int64_t head_dim, int64_t longest) {
-  // Whole pages, so that there is no false sharing.
-  return round_up(rows * heads * (2 * round_up(head_dim, W) + round_up(longest, W)) + 16, 1024);
-}
+// Rows that share keys and have the same length.
+struct Group {
+  int64_t first, count, length;
+
+  int64_t spans() const { return ceil_div(length, kSpan); }
+};
 
 template <class X, class Y>
 class Decode {
@@ -58,62 +66,120 @@ class Decode {
   using Op = typename WordsOf<X>::Type;
 
   // bias (heads, longest): of the positions that end with the query's own.
-  Decode(const precis_attention_decode_args& a, const float* bias, int64_t longest,
-         int64_t together, float* scratch)
+  Decode(const precis_attention_decode_args& a, const float* bias, int64_t longest)
       : a_(a),
         bias_(bias),
         longest_(longest),
         head_dim_(columns(a.q) / a.heads),
         words_((head_dim_ + Op::kPerWord - 1) / Op::kPerWord),
         width_(round_up(head_dim_, W)),
-        score_stride_(round_up(longest, W)),
-        q_(scratch),
-        out_(q_ + together * a.heads * width_),
-        scores_(out_ + together * a.heads * width_) {}
+        score_stride_(round_up(longest, W)) {}
 
-  // Does heads [begin, end) of the rows [first, first + count), which are equally long.
-  void run(int64_t first, int64_t count, int64_t begin, int64_t end) const {
-    const int64_t length = a_.lengths[first];
-    for (int64_t r = 0; r < count; r++) {
+  // The words of a row's queries or sums, and of its scores.
+  int64_t row_words() const { return a_.heads * width_; }
+  int64_t score_words() const { return a_.heads * score_stride_; }
+  // The scratch memory that run needs for so many rows.
+  int64_t words(int64_t rows) const { return rows * (3 * row_words() + score_words()); }
+
+  // Does heads [begin, end) of a group. q, scores and sums are of its rows.
+  void run(const Group& g, int64_t begin, int64_t end, float* scratch) const {
+    float* sums = scratch + g.count * row_words();
+    float* part = sums + g.count * row_words();
+    float* scores = part + g.count * row_words();
+    multiply_keys(g, begin, end, 0, g.length, scratch, scores);
+    for (int64_t r = 0; r < g.count; r++) {
+      for (int64_t h = begin; h < end; h++) softmax(scores + r * score_words(), h, g.length);
+    }
+    for (int64_t s = 0; s < g.spans(); s++) {
+      sum_values(g, begin, end, s, scores, s == 0 ? sums : part);
+      for (int64_t r = 0; s > 0 && r < g.count; r++) {
+        for (int64_t h = begin; h < end; h++)
+          add_span(at(part, r, h, width_), at(sums, r, h, width_));
+      }
+    }
+    for (int64_t r = 0; r < g.count; r++) {
+      for (int64_t h = begin; h < end; h++) store(g.first + r, h, at(sums, r, h, width_));
+    }
+  }
+
+  // Computes the products of heads [begin, end) with the keys at [from, to), multiples of kAtOnce or
+  // the last. q is scratch memory.
+  void multiply_keys(const Group& g, int64_t begin, int64_t end, int64_t from, int64_t to, float* q,
+                     float* scores) const {
+    for (int64_t r = 0; r < g.count; r++) {
       for (int64_t h = begin; h < end; h++) {
-        const X* q = row<const X>(a_.q, first + r) + h * head_dim_;
+        const X* x = row<const X>(a_.q, g.first + r) + h * head_dim_;
         for (int64_t d = 0; d < words_; d += W) {
-          Op::load(q + d * Op::kPerWord, head_dim_ - d * Op::kPerWord)
-              .store(at(q_, r, h, width_) + d);
+          Op::load(x + d * Op::kPerWord, head_dim_ - d * Op::kPerWord)
+              .store(at(q, r, h, width_) + d);
         }
-        for (int64_t d = 0; d < head_dim_; d += W) Vec::zero().store(at(out_, r, h, width_) + d);
       }
     }
-    count == 1 ? multiply_keys(first, begin, end, length)
-               : multiply_keys_together(first, count, begin, end, length);
-    for (int64_t r = 0; r < count; r++) {
-      for (int64_t h = begin; h < end; h++) softmax(at(scores_, r, h, score_stride_), h, length);
+    g.count == 1 ? multiply_keys_of_one(g, begin, end, from, to, q, scores)
+                 : multiply_keys_together(g, begin, end, from, to, q, scores);
+  }
+
+  // Turns a row of products into weights.
+  void softmax(float* scores_of_row, int64_t h, int64_t length) const {
+    float* scores = scores_of_row + h * score_stride_;
+    const float* bias = bias_ + h * longest_ + (longest_ - length);
+    const int64_t padded = round_up(length, W);
+    for (int64_t p = length; p < padded; p++) scores[p] = -__builtin_inff();
+    const Vec scale = Vec::set1(a_.scale);
+    Vec largest = Vec::set1(-__builtin_inff());
+    for (int64_t p = 0; p < length; p += W) {
+      const Vec score = fma(Vec::load(scores + p), scale, Singles::load(bias + p, length - p));
+      score.store(scores + p);
+      largest = max(largest, score);
     }
-    const int64_t step = count == 1 ? 1 : kAtOnce;
+    const float sum = Singles::exponentiate(scores, padded, largest.largest());
+    const Vec inverse = Vec::set1(1.0f / sum);
+    for (int64_t p = 0; p < length; p += W) (Vec::load(scores + p) * inverse).store(scores + p);
+  }
+
+  // sums = the sums of one span, with the weights.
+  void sum_values(const Group& g, int64_t begin, int64_t end, int64_t span, const float* weights,
+                  float* sums) const {
+    for (int64_t r = 0; r < g.count; r++) {
+      for (int64_t h = begin; h < end; h++) {
+        for (int64_t d = 0; d < head_dim_; d += W) Vec::zero().store(at(sums, r, h, width_) + d);
+      }
+    }
+    const int64_t to = min((span + 1) * kSpan, g.length);
+    const int64_t step = g.count == 1 ? 1 : kAtOnce;
     Rows values, ahead;
-    for (int64_t p = 0; p < length; p += step) {
-      const int64_t n = min(step, length - p);
-      find(a_.v_cache, first, count, p, n, length, values);
-      if (count > 1) find(a_.v_cache, first, count, p + kAhead, n, length, ahead);
+    for (int64_t p = span * kSpan; p < to; p += step) {
+      const int64_t n = min(step, to - p);
+      find(a_.v_cache, g, p, n, values);
+      if (g.count > 1) find(a_.v_cache, g, p + kAhead, n, ahead);
       for (int64_t h = begin; h < end; h++) {
-        for (int64_t r = 0; r < count; r++) {
-          if (count > 1) prefetch(ahead, r, n, h);
-          add(at(scores_, r, h, score_stride_) + p, values[r], n, h, at(out_, r, h, width_));
-        }
-      }
-    }
-    for (int64_t r = 0; r < count; r++) {
-      for (int64_t h = begin; h < end; h++) {
-        Y* y = row<Y>(a_.out, first + r) + h * head_dim_;
-        const float* out = at(out_, r, h, width_);
-        for (int64_t d = 0; d < head_dim_; d += W) {
-          const int64_t left = head_dim_ - d;
-          left >= W ? Vec::load(out + d).store(y + d)
-                    : Vec::load(out + d).store(y + d, static_cast<int>(left));
+        for (int64_t r = 0; r < g.count; r++) {
+          if (g.count > 1) prefetch(ahead, r, n, h);
+          add(weights + r * score_words() + h * score_stride_ + p, values[r], n, h,
+              at(sums, r, h, width_));
         }
       }
     }
   }
+
+  // Adds the sums of a head's next span to those of the spans before.
+  void add_span(const float* span, float* sums) const {
+    for (int64_t d = 0; d < head_dim_; d += W) {
+      (Vec::load(sums + d) + Vec::load(span + d)).store(sums + d);
+    }
+  }
+
+  void store(int64_t r, int64_t h, const float* sums) const {
+    Y* y = row<Y>(a_.out, r) + h * head_dim_;
+    for (int64_t d = 0; d < head_dim_; d += W) {
+      const int64_t left = head_dim_ - d;
+      left >= W ? Vec::load(sums + d).store(y + d)
+                : Vec::load(sums + d).store(y + d, static_cast<int>(left));
+    }
+  }
+
+  // The place of a head in a matrix (rows, heads, width).
+  float* head(float* matrix, int64_t r, int64_t h) const { return at(matrix, r, h, width_); }
 
  private:
   using Rows = const X* [kMaxTogether][kAtOnce];
@@ -123,11 +189,10 @@ class Decode {
   }
 
   // Rows of n positions from p on; beyond the last, the last again.
-  void find(const precis_tensor& cache, int64_t first, int64_t count, int64_t p, int64_t n,
-            int64_t length, Rows& found) const {
-    for (int64_t r = 0; r < count; r++) {
+  void find(const precis_tensor& cache, const Group& g, int64_t p, int64_t n, Rows& found) const {
+    for (int64_t r = 0; r < g.count; r++) {
       for (int64_t i = 0; i < n; i++) {
-        found[r][i] = row<const X>(cache, cache_row(a_, first + r, min(p + i, length - 1)));
+        found[r][i] = row<const X>(cache, cache_row(a_, g.first + r, min(p + i, g.length - 1)));
       }
     }
   }
@@ -144,43 +209,44 @@ class Decode {
   }
 
   // One row: position by position, kAtOnce heads at a time.
-  void multiply_keys(int64_t r, int64_t begin, int64_t end, int64_t length) const {
-    for (int64_t p = 0; p < length; p++) {
-      const X* keys = row<const X>(a_.k_cache, cache_row(a_, r, p));
+  void multiply_keys_of_one(const Group& g, int64_t begin, int64_t end, int64_t from, int64_t to,
+                            const float* q_of_heads, float* scores) const {
+    for (int64_t p = from; p < to; p++) {
+      const X* keys = row<const X>(a_.k_cache, cache_row(a_, g.first, p));
       for (int64_t h = begin; h < end; h += kAtOnce) {
         const int64_t n = min(kAtOnce, end - h);
         const float* q[kAtOnce];
         const X* k[kAtOnce];
         for (int64_t i = 0; i < kAtOnce; i++) {
           // The last head again in place of those that are not there.
-          q[i] = at(q_, 0, h + min(i, n - 1), width_);
+          q[i] = q_of_heads + (h + min(i, n - 1)) * width_;
           k[i] = keys + (h + min(i, n - 1)) * head_dim_;
         }
         float products[kAtOnce];
         dot(q, k, products);
-        for (int64_t i = 0; i < n; i++) at(scores_, 0, h + i, score_stride_)[p] = products[i];
+        for (int64_t i = 0; i < n; i++) scores[(h + i) * score_stride_ + p] = products[i];
       }
     }
   }
 
   // Several rows: kAtOnce positions at a time, head by head.
-  void multiply_keys_together(int64_t first, int64_t count, int64_t begin, int64_t end,
-                              int64_t length) const {
+  void multiply_keys_together(const Group& g, int64_t begin, int64_t end, int64_t from, int64_t to,
+                              const float* q_of_rows, float* scores) const {
     Rows keys, ahead;
-    for (int64_t p = 0; p < length; p += kAtOnce) {
-      find(a_.k_cache, first, count, p, kAtOnce, length, keys);
-      find(a_.k_cache, first, count, p + kAhead, kAtOnce, length, ahead);
+    for (int64_t p = from; p < to; p += kAtOnce) {
+      find(a_.k_cache, g, p, kAtOnce, keys);
+      find(a_.k_cache, g, p + kAhead, kAtOnce, ahead);
       for (int64_t h = begin; h < end; h++) {
-        for (int64_t r = 0; r < count; r++) {
+        for (int64_t r = 0; r < g.count; r++) {
           prefetch(ahead, r, kAtOnce, h);
           const float* q[kAtOnce];
           const X* k[kAtOnce];
           for (int64_t i = 0; i < kAtOnce; i++) {
-            q[i] = at(q_, r, h, width_);
+            q[i] = q_of_rows + (r * a_.heads + h) * width_;
             k[i] = keys[r][i] + h * head_dim_;
           }
           // There is room up to a multiple of W.
-          dot(q, k, at(scores_, r, h, score_stride_) + p);
+          dot(q, k, scores + r * score_words() + h * score_stride_ + p);
         }
       }
     }
@@ -202,23 +268,6 @@ class Decode {
                                 Op::load(k[i] + d, head_dim_ - d), sum[i]);
     }
     sum_each(sum, products);
-  }
-
-  // Turns a row of products into weights.
-  void softmax(float* scores, int64_t h, int64_t length) const {
-    const float* bias = bias_ + h * longest_ + (longest_ - length);
-    const int64_t padded = round_up(length, W);
-    for (int64_t p = length; p < padded; p++) scores[p] = -__builtin_inff();
-    const Vec scale = Vec::set1(a_.scale);
-    Vec largest = Vec::set1(-__builtin_inff());
-    for (int64_t p = 0; p < length; p += W) {
-      const Vec score = fma(Vec::load(scores + p), scale, Singles::load(bias + p, length - p));
-      score.store(scores + p);
-      largest = max(largest, score);
-    }
-    const float sum = Singles::exponentiate(scores, padded, largest.largest());
-    const Vec inverse = Vec::set1(1.0f / sum);
-    for (int64_t p = 0; p < length; p += W) (Vec::load(scores + p) * inverse).store(scores + p);
   }
 
   // out += weights v for n positions.
@@ -252,9 +301,6 @@ class Decode {
   const int64_t words_;  // of a query of one head
   const int64_t width_;
   const int64_t score_stride_;
-  float* q_;       // (rows, heads, width), as words
-  float* out_;     // (rows, heads, width)
-  float* scores_;  // (rows, heads, score_stride)
 };
 
 // Stores the new keys and values into the cache, which is little next to the reads that follow.
@@ -268,56 +314,159 @@ void append(const precis_attention_decode_args& a) {
   }
 }
 
-// Returns the number of rows from r on that are batched: they have the same length and first key.
-int64_t rows_together(const precis_attention_decode_args& a, int64_t r) {
-  int64_t n = 1;
-  while (n < kMaxTogether && r + n < rows(a.q) && a.lengths[r + n] == a.lengths[r] &&
-         cache_row(a, r + n, 0) == cache_row(a, r, 0)) {
-    n++;
+// Returns the rows from r on that are batched: they have the same length and first key.
+Group group_at(const precis_attention_decode_args& a, int64_t r) {
+  Group g = {r, 1, a.lengths[r]};
+  while (g.count < kMaxTogether && r + g.count < rows(a.q) && a.lengths[r + g.count] == g.length &&
+         cache_row(a, r + g.count, 0) == cache_row(a, r, 0)) {
+    g.count++;
   }
-  return n;
+  return g;
+}
+
+template <class F>
+void for_groups(const precis_attention_decode_args& a, const F& f) {
+  Group g = {0, 0, 0};
+  for (int64_t r = 0; r < rows(a.q); r += g.count) f(g = group_at(a, r));
+}
+
+// The size of a call.
+struct Extent {
+  int64_t longest = 0, together = 0, groups = 0;
+  int64_t products = 0;  // of a query and a key
+  int64_t blocks = 0;    // of kAtOnce positions of a group
+  int64_t spans = 0;     // of a group
+  int64_t parts = 0;     // spans of a row
+};
+
+Extent extent_of(const precis_attention_decode_args& a) {
+  Extent e;
+  for_groups(a, [&](const Group& g) {
+    e.longest = max(e.longest, g.length);
+    e.together = max(e.together, g.count);
+    e.groups++;
+    e.products += g.count * g.length * a.heads;
+    e.blocks += ceil_div(g.length, kAtOnce);
+    e.spans += g.spans();
+    e.parts += g.spans() * g.count;
+  });
+  return e;
+}
+
+// Partitions the groups, and a group that two threads share by heads.
+template <class X, class Y>
+void run_by_rows(CpuContext& context, const precis_attention_decode_args& a, const Extent& e,
+                 const Decode<X, Y>& decode, float* scratch, int64_t thread_words) {
+  const int64_t heads = a.heads;
+  parallel(context.pool, [&](int thread, int threads) {
+    const int64_t begin = slice_begin(e.products, threads, thread),
+                  end = slice_begin(e.products, threads, thread + 1);
+    int64_t before = 0;
+    for_groups(a, [&](const Group& g) {
+      // A head belongs to the thread in whose slice it starts.
+      const int64_t head = g.count * g.length;
+      const int64_t from = begin <= before ? 0 : min(heads, (begin - before + head - 1) / head);
+      const int64_t to = before >= end ? 0 : min(heads, (end - before + head - 1) / head);
+      if (from < to) decode.run(g, from, to, scratch + thread * thread_words);
+      before += head * heads;
+    });
+  });
+}
+
+// Partitions the positions. shared holds the scores of all rows and the sums of all parts.
+template <class X, class Y>
+void run_by_positions(CpuContext& context, const precis_attention_decode_args& a, const Extent& e,
+                      const Decode<X, Y>& decode, float* scratch, int64_t thread_words,
+                      float* shared) {
+  const int64_t heads = a.heads;
+  float* parts = shared + rows(a.q) * decode.score_words();
+  auto scores_of = [&](const Group& g) { return shared + g.first * decode.score_words(); };
+  parallel(context.pool, [&](int thread, int threads) {
+    const int64_t begin = slice_begin(e.blocks, threads, thread),
+                  end = slice_begin(e.blocks, threads, thread + 1);
+    int64_t before = 0;
+    for_groups(a, [&](const Group& g) {
+      const int64_t blocks = ceil_div(g.length, kAtOnce);
+      const int64_t from = max(begin - before, 0), to = min(end - before, blocks);
+      if (from < to) {
+        decode.multiply_keys(g, 0, heads, from * kAtOnce, min(to * kAtOnce, g.length),
+                             scratch + thread * thread_words, scores_of(g));
+      }
+      before += blocks;
+    });
+  });
+  parallel_ranges(context.pool, rows(a.q) * heads, 4, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++) {
+      const int64_t r = i / heads;
+      decode.softmax(shared + r * decode.score_words(), i % heads, a.lengths[r]);
+    }
+  });
+  parallel(context.pool, [&](int thread, int threads) {
+    const int64_t begin = slice_begin(e.spans, threads, thread),
+                  end = slice_begin(e.spans, threads, thread + 1);
+    int64_t before = 0;
+    float* to_group = parts;
+    for_groups(a, [&](const Group& g) {
+      for (int64_t s = max(begin - before, 0); s < min(end - before, g.spans()); s++) {
+        decode.sum_values(g, 0, heads, s, scores_of(g),
+                          to_group + s * g.count * decode.row_words());
+      }
+      before += g.spans();
+      to_group += g.spans() * g.count * decode.row_words();
+    });
+  });
+  parallel_ranges(context.pool, rows(a.q) * heads, 64, [&](int64_t begin, int64_t end) {
+    float* group = parts;
+    for_groups(a, [&](const Group& g) {
+      const int64_t first = g.first * heads;
+      for (int64_t i = max(begin, first); i < min(end, first + g.count * heads); i++) {
+        const int64_t r = i / heads - g.first, h = i % heads;
+        float* sums = decode.head(group, r, h);
+        for (int64_t s = 1; s < g.spans(); s++) {
+          decode.add_span(decode.head(group + s * g.count * decode.row_words(), r, h), sums);
+        }
+        decode.store(g.first + r, h, sums);
+      }
+      group += g.spans() * g.count * decode.row_words();
+    });
+  });
 }
 
 template <class X, class Y>
 void run(CpuContext& context, const precis_attention_decode_args& a) {
   const int64_t m = rows(a.q), heads = a.heads;
-  int64_t longest = 0, total = 0, together = 0;
-  for (int64_t r = 0, n; r < m; r += n) {
-    n = rows_together(a, r);
-    longest = max(longest, a.lengths[r]);
-    together = max(together, n);
-    total += n * a.lengths[r] * heads;
-  }
   if (m == 0) return;
+  const Extent e = extent_of(a);
   const int64_t bucket_words =
-      a.bias.data != nullptr ? round_up(relative_bias_words(a.max_distance, longest), 16) : 0;
-  const int64_t bias_words = round_up(heads * longest, 16);
-  const int64_t words = thread_words(together, heads, columns(a.q) / heads, longest);
+      a.bias.data != nullptr ? round_up(relative_bias_words(a.max_distance, e.longest), 16) : 0;
+  const int64_t bias_words = round_up(heads * e.longest, 16);
+  const Decode<X, Y> unplaced(a, nullptr, e.longest);
+  // Whole pages, so that there is no false sharing.
+  const int64_t thread_words = round_up(unplaced.words(e.together) + 16, 1024);
+  const int threads = context.pool.threads();
+  const bool alone = e.blocks * kAtOnce * columns(a.q) <= kAlone;
+  const bool by_positions = threads > 1 && !alone && e.groups < 2 * threads;
+  const int64_t shared_words =
+      by_positions ? m * unplaced.score_words() + e.parts * unplaced.row_words() : 0;
   auto* scratch = static_cast<float*>(context.scratch.reserve(
-      static_cast<size_t>(bucket_words + bias_words + words * context.pool.threads()) *
+      static_cast<size_t>(bucket_words + bias_words + thread_words * threads + shared_words) *
       sizeof(float)));
-  const RelativeBias relative = relative_bias(a.bias, a.max_distance, false, longest,
+  const RelativeBias relative = relative_bias(a.bias, a.max_distance, false, e.longest,
                                               static_cast<int32_t*>(static_cast<void*>(scratch)));
   float* bias = scratch + bucket_words;
   for (int64_t h = 0; h < heads; h++) {
-    fill_relative_bias(relative, h, 1 - longest, longest, bias + h * longest);
+    fill_relative_bias(relative, h, 1 - e.longest, e.longest, bias + h * e.longest);
   }
   if (a.k_new.data != nullptr) append<X>(a);
-  parallel(context.pool, [&](int thread, int threads) {
-    const Decode<X, Y> decode(a, bias, longest, together, bias + bias_words + thread * words);
-    const int64_t begin = slice_begin(total, threads, thread),
-                  end = slice_begin(total, threads, thread + 1);
-    int64_t before = 0;
-    for (int64_t r = 0, n; r < m && before < end; r += n) {
-      n = rows_together(a, r);
-      // A head belongs to the thread in whose slice it starts.
-      const int64_t head = n * a.lengths[r];
-      const int64_t from = begin <= before ? 0 : min(heads, (begin - before + head - 1) / head);
-      const int64_t to = min(heads, (end - before + head - 1) / head);
-      if (from < to) decode.run(r, n, from, to);
-      before += head * heads;
-    }
-  });
+  const Decode<X, Y> decode(a, bias, e.longest);
+  float* own = bias + bias_words;
+  if (by_positions) {
+    run_by_positions(context, a, e, decode, own, thread_words, own + thread_words * threads);
+  } else if (alone) {
+    for_groups(a, [&](const Group& g) { decode.run(g, 0, heads, own); });
+  } else {
+    run_by_rows(context, a, e, decode, own, thread_words);
+  }
 }
 
 template <class X>
