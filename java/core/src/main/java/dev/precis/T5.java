@@ -22,7 +22,6 @@ import dev.precis.io.FlightRecorder;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Resources;
 import dev.precis.lora.PromptAdapter;
-import dev.precis.ops.Ops;
 import dev.precis.t5.FirstTokens;
 import dev.precis.t5.GenerationConfig;
 import dev.precis.t5.MeanStates;
@@ -34,18 +33,15 @@ import dev.precis.tensor.Ragged;
 import dev.precis.tensor.Tensor;
 import dev.precis.text.TokenStream;
 import dev.precis.text.Tokenizer;
-import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.function.Consumer;
-import java.util.function.LongFunction;
 
 /**
  * Generates text with a T5 or FLAN-T5 model (Raffel et al. 2020; Chung et al. 2022).
@@ -243,7 +239,14 @@ public final class T5 implements AutoCloseable {
               .findFirst()
               .map(PeftAdapter::folder)
               .orElse(null);
-      packed = packedWeights(merged == null ? options.weightsCache : null, checkpoint);
+      packed =
+          T5Weights.packed(
+              checkpoint,
+              merged == null ? options.weightsCache : null,
+              dtype,
+              "",
+              engine.ops(),
+              engine.arena());
       weights =
           T5Weights.load(
               checkpoint,
@@ -298,26 +301,6 @@ public final class T5 implements AutoCloseable {
     Tensor prompt = engine.ops().zeros(engine.arena(), DType.FLOAT32, saved.shape());
     prompt.write(saved::toFloat32);
     return prompt;
-  }
-
-  /**
-   * Makes the packed weights. They depend on the checkpoint, its configuration, the library and the
-   * instruction set.
-   */
-  private PackedWeights packedWeights(WeightsCache cache, Checkpoint checkpoint) {
-    LongFunction<MemorySegment> allocate = bytes -> engine.device().allocate(engine.arena(), bytes);
-    // The device's own order, from the mapped file straight to its memory, is no slower than a
-    // file.
-    if (cache == null || engine.device().onGpu()) {
-      return new PackedWeights(allocate);
-    }
-    List<Path> sources = new ArrayList<>(checkpoint.files());
-    sources.add(folder.resolve("config.json"));
-    sources.add(Ops.library());
-    String options = dtype + " " + engine.device().info().isa();
-    String name = folder.toAbsolutePath().normalize().getFileName() + "-" + dtype;
-    return new PackedWeights(
-        allocate, cache, sources, name.toLowerCase(Locale.ROOT), options, engine.arena());
   }
 
   private static Tokenizer await(CompletableFuture<Tokenizer> text) {

@@ -5,6 +5,7 @@ import dev.precis.checkpoint.ModelFolder;
 import dev.precis.checkpoint.PeftAdapter;
 import dev.precis.io.InvalidInputException;
 import dev.precis.layers.Linear;
+import dev.precis.layers.WeightLoader;
 import dev.precis.ops.LoraWeights;
 import dev.precis.t5.T5Config;
 import dev.precis.t5.T5Model;
@@ -146,6 +147,7 @@ public final class Reference implements AutoCloseable {
                   policy.ops(),
                   arena,
                   policy.weightType(),
+                  WeightLoader.memory(policy.ops(), arena),
                   module -> false,
                   null);
       T5Model model = new T5Model(weights, policy.ops(), policy.dtype());

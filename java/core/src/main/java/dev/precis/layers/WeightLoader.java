@@ -112,11 +112,17 @@ public final class WeightLoader {
    * Loads frozen weights that gradients can flow through.
    *
    * @param dtype of the packed weights: float32, bfloat16 or, on the CPU, int8 or int4
+   * @param packed gives memory for the frozen weights, or the weights
    * @param trained parameters that are in the place of some weights, their values filled in; null:
    *     all weights are frozen
    */
   public static WeightLoader forAdapters(
-      Checkpoint checkpoint, Ops ops, Arena owner, DType dtype, Parameters trained) {
+      Checkpoint checkpoint,
+      Ops ops,
+      Arena owner,
+      DType dtype,
+      PackedWeights packed,
+      Parameters trained) {
     Source frozen = new FromCheckpoint(checkpoint, ops.device());
     return new WeightLoader(
         trained == null ? frozen : new PartlyTrained(frozen, new FromParameters(trained)),
@@ -124,7 +130,7 @@ public final class WeightLoader {
         owner,
         dtype,
         dtype.activations(),
-        memory(ops, owner),
+        packed,
         trained == null ? new Parameters(Map.of(), ops, owner) : trained);
   }
 
@@ -390,8 +396,9 @@ public final class WeightLoader {
     }
     long all = names.size() * outputs;
     try (Arena call = Arena.ofConfined()) {
+      PackedWeights place = changes ? memory(ops, owner) : packed;
       MemorySegment memory =
-          packed.get(
+          place.get(
               String.join("+", names),
               ops.packedBytes(type, all, inputs),
               target ->

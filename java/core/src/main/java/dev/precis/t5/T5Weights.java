@@ -3,6 +3,7 @@ package dev.precis.t5;
 import dev.precis.checkpoint.Checkpoint;
 import dev.precis.checkpoint.PackedWeights;
 import dev.precis.checkpoint.PeftAdapter;
+import dev.precis.checkpoint.WeightsCache;
 import dev.precis.io.InvalidInputException;
 import dev.precis.layers.Linear;
 import dev.precis.layers.Parameters;
@@ -19,11 +20,13 @@ import dev.precis.tensor.Workspace;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SegmentAllocator;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Predicate;
@@ -143,7 +146,8 @@ public record T5Weights(
       Checkpoint checkpoint, T5Config config, Ops ops, Arena owner, DType dtype, Parameter prompt) {
     Flow flow = new Flow(name -> false, false);
     flow.encoder = true;
-    WeightLoader source = WeightLoader.forAdapters(checkpoint, ops, owner, dtype, null);
+    PackedWeights memory = WeightLoader.memory(ops, owner);
+    WeightLoader source = WeightLoader.forAdapters(checkpoint, ops, owner, dtype, memory, null);
     Weight values = new Weight(prompt.value(), prompt.gradient());
     return load(checkpoint, source, config, flow, values, ops);
   }
@@ -154,6 +158,7 @@ public record T5Weights(
    *
    * @param dtype of the packed weights: float32, bfloat16 or, on the CPU, int8 or int4; the output
    *     layer is bfloat16 then
+   * @param packed gives memory for the frozen weights, or the weights
    * @param adapted whether a layer, by its module name, has an adapter
    * @param trained parameters that are in the place of some weights; null: none are. Gradients then
    *     flow through the whole model.
@@ -164,9 +169,10 @@ public record T5Weights(
       Ops ops,
       Arena owner,
       DType dtype,
+      PackedWeights packed,
       Predicate<String> adapted,
       Parameters trained) {
-    WeightLoader source = WeightLoader.forAdapters(checkpoint, ops, owner, dtype, trained);
+    WeightLoader source = WeightLoader.forAdapters(checkpoint, ops, owner, dtype, packed, trained);
     return load(checkpoint, source, config, new Flow(adapted, trained != null), null, ops);
   }
 
@@ -181,11 +187,12 @@ public record T5Weights(
       Ops ops,
       Arena owner,
       DType dtype,
+      PackedWeights packed,
       Predicate<String> adapted,
       Predicate<String> scaledInputs) {
     Flow flow = new Flow(adapted, false);
     flow.scaledInputs = scaledInputs;
-    WeightLoader source = WeightLoader.forAdapters(checkpoint, ops, owner, dtype, null);
+    WeightLoader source = WeightLoader.forAdapters(checkpoint, ops, owner, dtype, packed, null);
     return load(checkpoint, source, config, flow, null, ops);
   }
 
@@ -200,6 +207,40 @@ public record T5Weights(
     T5Weights weights = new Loader(source, config, flow).load(prompt, ops);
     checkpoint.requireUnchanged();
     return weights;
+  }
+
+  /**
+   * Gives memory for packed weights or, on the CPU, the weights that an earlier run has left. They
+   * depend on the checkpoint, its configuration, the library and the instruction set.
+   *
+   * @param cache null: none
+   * @param variant what else they depend on
+   * @param owner frees them
+   */
+  public static PackedWeights packed(
+      Checkpoint checkpoint,
+      WeightsCache cache,
+      DType dtype,
+      String variant,
+      Ops ops,
+      Arena owner) {
+    // A GPU's own order, from the mapped file straight to its memory, is no slower than a file.
+    if (cache == null || ops.onGpu()) {
+      return WeightLoader.memory(ops, owner);
+    }
+    Path folder = checkpoint.path();
+    List<Path> sources = new ArrayList<>(checkpoint.files());
+    sources.add(folder.resolve("config.json"));
+    sources.add(Ops.library());
+    String name =
+        "%s-%s %s".formatted(folder.toAbsolutePath().normalize().getFileName(), dtype, variant);
+    return new PackedWeights(
+        bytes -> ops.allocate(owner, bytes),
+        cache,
+        sources,
+        name.strip().toLowerCase(Locale.ROOT),
+        "%s %s %s".formatted(dtype, ops.device().info().isa(), variant).strip(),
+        owner);
   }
 
   /** Loads the embedding and the encoder alone: there is no decoder and no output layer. */

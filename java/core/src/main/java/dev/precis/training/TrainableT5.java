@@ -1,8 +1,10 @@
 package dev.precis.training;
 
 import dev.precis.checkpoint.Checkpoint;
+import dev.precis.checkpoint.PackedWeights;
 import dev.precis.checkpoint.PeftAdapter;
 import dev.precis.checkpoint.TensorView;
+import dev.precis.checkpoint.WeightsCache;
 import dev.precis.device.DeviceOptions;
 import dev.precis.io.InvalidInputException;
 import dev.precis.layers.Linear;
@@ -37,8 +39,23 @@ import java.util.function.Predicate;
  * <p>Not thread-safe.
  */
 public final class TrainableT5 extends Trainable {
+  /**
+   * The frozen model under adapters.
+   *
+   * @param folder of the model
+   * @param dtype of the frozen weights and of the operands of matrix products: float32, bfloat16
+   *     or, on the CPU, int8 or int4. Then products of frozen weights round to integers on the way
+   *     forward; the output layer and everything on the way back is bfloat16.
+   * @param cache keeps the packed weights between runs, on the CPU; null: none. The first run
+   *     writes them when the model is closed.
+   * @param device runs it
+   */
+  public record Base(Path folder, DType dtype, WeightsCache cache, DeviceOptions device) {}
+
   private final T5Config config;
   private final DType weightType;
+  private final WeightsCache cache;
+  private PackedWeights packed;
   private T5Weights weights;
   private Parameters parameters;
   private TrainedAdapter adapter;
@@ -50,17 +67,22 @@ public final class TrainableT5 extends Trainable {
    * Creates new adapters on a frozen model, which do not change its outputs yet.
    *
    * @param folder of the model
-   * @param dtype of the frozen weights and of the operands of matrix products: float32, bfloat16
-   *     or, on the CPU, int8 or int4. Then products of frozen weights round to integers on the way
-   *     forward; the output layer and everything on the way back is bfloat16.
-   * @param dropout dropout rate dropout rate of the model itself; NaN: the configuration's
+   * @param dtype as {@link Base} has it
+   * @param dropout dropout rate of the model itself; NaN: the configuration's
    * @param seed of the adapters' initial values
    * @throws InvalidInputException where the folder cannot be used or no layer is chosen
    */
   public static TrainableT5 lora(
       Path folder, LoraConfig lora, DType dtype, float dropout, long seed, DeviceOptions device) {
+    return lora(new Base(folder, dtype, null, device), lora, dropout, seed);
+  }
+
+  /**
+   * Creates adapters as {@link #lora(Path, LoraConfig, DType, float, long, DeviceOptions)} does.
+   */
+  public static TrainableT5 lora(Base base, LoraConfig lora, float dropout, long seed) {
     return built(
-        new TrainableT5(folder, dtype, device),
+        new TrainableT5(base),
         t5 -> {
           Parameters saved =
               LoraAdapter.savedModules(lora, t5.config.tensorShapes(), t5.ops(), t5.arena());
@@ -84,8 +106,13 @@ public final class TrainableT5 extends Trainable {
       DType dtype,
       float dropout,
       DeviceOptions device) {
+    return loraFrom(new Base(folder, dtype, null, device), start, loraDropout, dropout);
+  }
+
+  /** Loads adapters as {@link #loraFrom(Path, Path, float, DType, float, DeviceOptions)} does. */
+  public static TrainableT5 loraFrom(Base base, Path start, float loraDropout, float dropout) {
     return built(
-        new TrainableT5(folder, dtype, device),
+        new TrainableT5(base),
         t5 -> {
           try (PeftAdapter from = PeftAdapter.open(start)) {
             Parameters saved =
@@ -107,16 +134,19 @@ public final class TrainableT5 extends Trainable {
    * Creates new IA3 vectors on a frozen model, which do not change its outputs yet.
    *
    * @param folder of the model
-   * @param dtype of the frozen weights and of the operands of matrix products: float32, bfloat16
-   *     or, on the CPU, int8 or int4. Then products of frozen weights round to integers on the way
-   *     forward; the output layer and everything on the way back is bfloat16.
+   * @param dtype as {@link Base} has it
    * @param dropout dropout rate of the model itself; NaN: the configuration's
    * @throws InvalidInputException where the folder cannot be used or no layer is chosen
    */
   public static TrainableT5 ia3(
       Path folder, Ia3Config ia3, DType dtype, float dropout, DeviceOptions device) {
+    return ia3(new Base(folder, dtype, null, device), ia3, dropout);
+  }
+
+  /** Creates vectors as {@link #ia3(Path, Ia3Config, DType, float, DeviceOptions)} does. */
+  public static TrainableT5 ia3(Base base, Ia3Config ia3, float dropout) {
     return built(
-        new TrainableT5(folder, dtype, device),
+        new TrainableT5(base),
         t5 -> {
           t5.loadForScales(ia3::targets, ia3::scalesInput);
           t5.use(Ia3Adapter.create(ia3, t5.weights.linears(), t5.ops(), t5.arena()), dropout);
@@ -130,8 +160,13 @@ public final class TrainableT5 extends Trainable {
    */
   public static TrainableT5 ia3From(
       Path folder, Path start, DType dtype, float dropout, DeviceOptions device) {
+    return ia3From(new Base(folder, dtype, null, device), start, dropout);
+  }
+
+  /** Loads vectors as {@link #ia3From(Path, Path, DType, float, DeviceOptions)} does. */
+  public static TrainableT5 ia3From(Base base, Path start, float dropout) {
     return built(
-        new TrainableT5(folder, dtype, device),
+        new TrainableT5(base),
         t5 -> {
           try (PeftAdapter from = PeftAdapter.open(start)) {
             Ia3Adapter.require(from);
@@ -146,9 +181,7 @@ public final class TrainableT5 extends Trainable {
    * Creates a new soft prompt before a frozen model's sources.
    *
    * @param folder of the model
-   * @param dtype of the frozen weights and of the operands of matrix products: float32, bfloat16
-   *     or, on the CPU, int8 or int4. Then products of frozen weights round to integers on the way
-   *     forward; the output layer and everything on the way back is bfloat16.
+   * @param dtype as {@link Base} has it
    * @param dropout dropout rate of the model itself; NaN: the configuration's
    * @param seed of the tokens whose embeddings it begins with, where none are named
    * @throws InvalidInputException where the folder cannot be used
@@ -196,7 +229,14 @@ public final class TrainableT5 extends Trainable {
     try (Checkpoint checkpoint = Checkpoint.open(folder())) {
       weights =
           T5Weights.loadForScales(
-              checkpoint, config, ops(), arena(), weightType, adapted, scaledInputs);
+              checkpoint,
+              config,
+              ops(),
+              arena(),
+              weightType,
+              packed(checkpoint, cache),
+              adapted,
+              scaledInputs);
     }
   }
 
@@ -247,16 +287,24 @@ public final class TrainableT5 extends Trainable {
   }
 
   private TrainableT5(Path folder, DType dtype, DeviceOptions device) {
+    this(new Base(folder, dtype, null, device));
+  }
+
+  private TrainableT5(Base base) {
+    DType dtype = base.dtype();
     if (!dtype.quantized()) {
       requireTrainingType(dtype);
     }
-    T5Config read = T5Config.read(folder);
+    T5Config read = T5Config.read(base.folder());
     super(
-        folder,
+        base.folder(),
         dtype.activations(),
-        dtype.quantized() ? device.onCpu("Gradients through int8 and int4 weights") : device);
+        dtype.quantized()
+            ? base.device().onCpu("Gradients through int8 and int4 weights")
+            : base.device());
     config = read;
     weightType = dtype;
+    cache = base.cache();
   }
 
   /** Opens a model whose own weights are trained. */
@@ -278,8 +326,39 @@ public final class TrainableT5 extends Trainable {
         readSaved(checkpoint, saved, from);
       }
       weights =
-          T5Weights.loadForAdapters(checkpoint, config, ops(), arena(), weightType, adapted, saved);
+          T5Weights.loadForAdapters(
+              checkpoint,
+              config,
+              ops(),
+              arena(),
+              weightType,
+              // A file of some of the weights would take the place of that of all.
+              packed(checkpoint, saved == null ? cache : null),
+              adapted,
+              saved);
     }
+  }
+
+  /** Gives memory for frozen weights, or the weights that an earlier run has left. */
+  private PackedWeights packed(Checkpoint checkpoint, WeightsCache cache) {
+    packed =
+        T5Weights.packed(
+            checkpoint,
+            cache,
+            weightType,
+            weightType.quantized() ? "under adapters" : "",
+            ops(),
+            arena());
+    return packed;
+  }
+
+  @Override
+  public void close() {
+    if (packed != null && packed.toBeKept()) {
+      packed.keep();
+    }
+    packed = null;
+    super.close();
   }
 
   private void readSaved(Checkpoint checkpoint, Parameters saved, Map<String, TensorView> from) {

@@ -1,10 +1,13 @@
 package dev.precis.training;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.precis.Fixtures;
+import dev.precis.T5;
+import dev.precis.checkpoint.WeightsCache;
 import dev.precis.device.DeviceOptions;
 import dev.precis.io.InvalidInputException;
 import dev.precis.io.Json;
@@ -13,11 +16,14 @@ import dev.precis.lora.Ia3Config;
 import dev.precis.lora.LoraConfig;
 import dev.precis.lora.PromptConfig;
 import dev.precis.tensor.DType;
+import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -134,6 +140,35 @@ class QuantizedTrainingTest {
         last = trainer.step().loss();
       }
       assertTrue(last < 0.9 * first, first + " to " + last);
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"FLOAT32", "BFLOAT16", "INT8", "INT4"})
+  void packedWeightsAreKeptBetweenRuns(DType dtype) throws IOException {
+    Path files = folder.resolve("weights");
+    WeightsCache cache = new WeightsCache(files, 1 << 26, 0);
+    // Generation keeps the same weights, but for the output layer of int8 and int4.
+    T5.load(MODEL, new T5.LoadOptions().dtype(dtype).weightsCache(cache)).close();
+    assertEquals(1, list(files).size());
+    LoraConfig lora = new LoraConfig(4, 8, 0, List.of("q", "v"), false);
+    List<float[]> first = null;
+    for (int run = 0; run < 2; run++) {
+      try (TrainableT5 t5 =
+          TrainableT5.lora(new TrainableT5.Base(MODEL, dtype, cache, device()), lora, 0, 3)) {
+        List<float[]> gradients = gradients(t5);
+        for (int i = 0; first != null && i < first.size(); i++) {
+          assertArrayEquals(first.get(i), gradients.get(i));
+        }
+        first = gradients;
+      }
+      assertEquals(dtype.quantized() ? 2 : 1, list(files).size());
+    }
+  }
+
+  private static List<Path> list(Path folder) throws IOException {
+    try (Stream<Path> files = Files.list(folder)) {
+      return files.toList();
     }
   }
 

@@ -2,6 +2,7 @@ package dev.precis.cli.align;
 
 import dev.precis.checkpoint.ModelFolder;
 import dev.precis.checkpoint.PeftAdapter;
+import dev.precis.checkpoint.WeightsCache;
 import dev.precis.cli.common.AvailableMemory;
 import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.common.MemoryCheck;
@@ -104,12 +105,15 @@ record PolicySetup(
     if (!method.lora()) {
       return TrainableT5.full(folder(), dtype, dropout, device);
     }
-    if (adapter != null) {
-      return TrainableT5.loraFrom(
-          folder(), command.resolve(adapter), loraDropout(), dtype, dropout, device);
-    }
-    return TrainableT5.lora(
-        folder(), method.config(loraDropout()), dtype, dropout, command.common().seed(), device);
+    var base =
+        new TrainableT5.Base(
+            folder(),
+            dtype,
+            WeightsCache.of(command.terminal().environment()).orElse(null),
+            device);
+    return adapter != null
+        ? TrainableT5.loraFrom(base, command.resolve(adapter), loraDropout(), dropout)
+        : TrainableT5.lora(base, method.config(loraDropout()), dropout, command.common().seed());
   }
 
   /** Reads the value head that was saved with the adapter, where there is one. */

@@ -1,6 +1,7 @@
 package dev.precis.cli.train;
 
 import dev.precis.checkpoint.PeftAdapter;
+import dev.precis.checkpoint.WeightsCache;
 import dev.precis.cli.common.AvailableMemory;
 import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.common.MemoryCheck;
@@ -259,25 +260,33 @@ public final class TrainCommand extends BaseCommand {
     DeviceOptions device = common().deviceOptions();
     long seed = common().seed();
     if (method.ia3()) {
-      return TrainableT5.ia3(folder, method.ia3Config(this), dtype, dropout, device);
+      return TrainableT5.ia3(base(folder, dtype), method.ia3Config(this), dropout);
     }
     if (method.promptTuning()) {
       PromptConfig prompt = method.promptConfig(tokenizer);
       return TrainableT5.promptTuning(folder, prompt, dtype, dropout, seed, device);
     }
-    return TrainableT5.lora(folder, method.config(), dtype, dropout, seed, device);
+    return TrainableT5.lora(base(folder, dtype), method.config(), dropout, seed);
+  }
+
+  private TrainableT5.Base base(Path folder, DType dtype) {
+    return new TrainableT5.Base(
+        folder,
+        dtype,
+        WeightsCache.of(terminal().environment()).orElse(null),
+        common().deviceOptions());
   }
 
   /** Continues with those of an adapter. */
   private TrainableT5 from(Path folder, Path adapter, DType dtype, float dropout) {
     DeviceOptions device = common().deviceOptions();
     if (method.ia3()) {
-      return TrainableT5.ia3From(folder, adapter, dtype, dropout, device);
+      return TrainableT5.ia3From(base(folder, dtype), adapter, dropout);
     }
     if (method.promptTuning()) {
       return TrainableT5.promptTuningFrom(folder, adapter, dtype, dropout, device);
     }
-    return TrainableT5.loraFrom(folder, adapter, method.loraDropout(), dtype, dropout, device);
+    return TrainableT5.loraFrom(base(folder, dtype), adapter, method.loraDropout(), dropout);
   }
 
   private RunConfig config(
