@@ -46,6 +46,7 @@ final class SitePages {
     PAGES.put("SECURITY.md", "security");
     PAGES.put("benchmarks/README.md", "benchmarks");
     PAGES.put("docs/roofline.md", "roofline");
+    PAGES.put("docs/growth.md", "growth");
     PAGES.put("docs/gpu-model.md", "gpu-model");
   }
 
