@@ -93,12 +93,11 @@ class Decode {
     for (int64_t s = 0; s < g.spans(); s++) {
       sum_values(g, begin, end, s, scores, s == 0 ? sums : part);
       for (int64_t r = 0; s > 0 && r < g.count; r++) {
-        for (int64_t h = begin; h < end; h++)
-          add_span(at(part, r, h, width_), at(sums, r, h, width_));
+        for (int64_t h = begin; h < end; h++) add_span(head(part, r, h), head(sums, r, h));
       }
     }
     for (int64_t r = 0; r < g.count; r++) {
-      for (int64_t h = begin; h < end; h++) store(g.first + r, h, at(sums, r, h, width_));
+      for (int64_t h = begin; h < end; h++) store(g.first + r, h, head(sums, r, h));
     }
   }
 
@@ -110,8 +109,7 @@ class Decode {
       for (int64_t h = begin; h < end; h++) {
         const X* x = row<const X>(a_.q, g.first + r) + h * head_dim_;
         for (int64_t d = 0; d < words_; d += W) {
-          Op::load(x + d * Op::kPerWord, head_dim_ - d * Op::kPerWord)
-              .store(at(q, r, h, width_) + d);
+          Op::load(x + d * Op::kPerWord, head_dim_ - d * Op::kPerWord).store(head(q, r, h) + d);
         }
       }
     }
@@ -142,7 +140,7 @@ class Decode {
                   float* sums) const {
     for (int64_t r = 0; r < g.count; r++) {
       for (int64_t h = begin; h < end; h++) {
-        for (int64_t d = 0; d < head_dim_; d += W) Vec::zero().store(at(sums, r, h, width_) + d);
+        for (int64_t d = 0; d < head_dim_; d += W) Vec::zero().store(head(sums, r, h) + d);
       }
     }
     const int64_t to = min((span + 1) * kSpan, g.length);
@@ -156,7 +154,7 @@ class Decode {
         for (int64_t r = 0; r < g.count; r++) {
           if (g.count > 1) prefetch(ahead, r, n, h);
           add(weights + r * score_words() + h * score_stride_ + p, values[r], n, h,
-              at(sums, r, h, width_));
+              head(sums, r, h));
         }
       }
     }
@@ -179,14 +177,12 @@ class Decode {
   }
 
   // The place of a head in a matrix (rows, heads, width).
-  float* head(float* matrix, int64_t r, int64_t h) const { return at(matrix, r, h, width_); }
+  float* head(float* matrix, int64_t r, int64_t h) const {
+    return matrix + (r * a_.heads + h) * width_;
+  }
 
  private:
   using Rows = const X* [kMaxTogether][kAtOnce];
-
-  float* at(float* matrix, int64_t r, int64_t h, int64_t stride) const {
-    return matrix + (r * a_.heads + h) * stride;
-  }
 
   // Rows of n positions from p on; beyond the last, the last again.
   void find(const precis_tensor& cache, const Group& g, int64_t p, int64_t n, Rows& found) const {
@@ -440,14 +436,14 @@ void run(CpuContext& context, const precis_attention_decode_args& a) {
   const int64_t bucket_words =
       a.bias.data != nullptr ? round_up(relative_bias_words(a.max_distance, e.longest), 16) : 0;
   const int64_t bias_words = round_up(heads * e.longest, 16);
-  const Decode<X, Y> unplaced(a, nullptr, e.longest);
+  const Decode<X, Y> sizes(a, nullptr, e.longest);
   // Whole pages, so that there is no false sharing.
-  const int64_t thread_words = round_up(unplaced.words(e.together) + 16, 1024);
+  const int64_t thread_words = round_up(sizes.words(e.together) + 16, 1024);
   const int threads = context.pool.threads();
   const bool alone = e.blocks * kAtOnce * columns(a.q) <= kAlone;
   const bool by_positions = threads > 1 && !alone && e.groups < 2 * threads;
   const int64_t shared_words =
-      by_positions ? m * unplaced.score_words() + e.parts * unplaced.row_words() : 0;
+      by_positions ? m * sizes.score_words() + e.parts * sizes.row_words() : 0;
   auto* scratch = static_cast<float*>(context.scratch.reserve(
       static_cast<size_t>(bucket_words + bias_words + thread_words * threads + shared_words) *
       sizeof(float)));
