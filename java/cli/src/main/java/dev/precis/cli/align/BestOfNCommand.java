@@ -21,6 +21,7 @@ import dev.precis.data.DataFiles;
 import dev.precis.data.Dialogue;
 import dev.precis.data.DialogueReader;
 import dev.precis.generation.GenerationOptions;
+import dev.precis.io.InvalidInputException;
 import dev.precis.text.Tokenizer;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -29,6 +30,7 @@ import java.util.Map;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
 
 @Command(
     name = "best-of-n",
@@ -77,6 +79,15 @@ public final class BestOfNCommand extends BaseCommand {
   @Mixin private ResumeOption resume = new ResumeOption();
   @Mixin private ConfigOption config = new ConfigOption();
   @Mixin private SamplesOption samples = new SamplesOption();
+
+  @Option(
+      names = "--prefer-summary",
+      description = {
+        "\"chosen\" is the first summary of the data, so that DPO learns from what the reward"
+            + " finds worst without leaving what people wrote."
+      })
+  private boolean prefersSummary;
+
   @Mixin private PromptOptions promptOptions = new PromptOptions();
   @Mixin private RawOption raw = new RawOption();
   @Mixin private BatchSizeOption batch = new BatchSizeOption();
@@ -141,6 +152,11 @@ public final class BestOfNCommand extends BaseCommand {
     List<Dialogue> all = DialogueReader.read(data.path(), data.options());
     for (Dialogue each : all) {
       reward.checkReferences(this, data.given(), each.id(), each.summaries());
+      if (prefersSummary && each.summaries().isEmpty()) {
+        throw new InvalidInputException(
+            "%s, dialogue %s: there is no summary, which --prefer-summary needs"
+                .formatted(data.given(), each.id()));
+      }
     }
     return all;
   }
@@ -168,8 +184,9 @@ public final class BestOfNCommand extends BaseCommand {
 
   private BestOfNWriter results(List<Prompt> prompts) {
     return output.toStandardOutput()
-        ? new BestOfNWriter(terminal())
-        : new BestOfNWriter(output.output(), resume.resume(), prompts, samples.samples());
+        ? new BestOfNWriter(terminal(), prefersSummary)
+        : new BestOfNWriter(
+            output.output(), resume.resume(), prompts, samples.samples(), prefersSummary);
   }
 
   private void note(BestOfNStatistics statistics) {

@@ -24,10 +24,16 @@ final class BestOfNWriter implements AutoCloseable {
   private final BestOfNStatistics statistics = new BestOfNStatistics();
   private final JsonLinesWriter file; // null: the lines go to standard output
   private final Consumer<JsonNode> sink;
+  private final boolean prefersSummary;
   private volatile int written;
 
-  /** Writes lines to standard output. */
-  BestOfNWriter(Terminal terminal) {
+  /**
+   * Writes lines to standard output.
+   *
+   * @param prefersSummary whether the data's summary is the chosen one of a pair
+   */
+  BestOfNWriter(Terminal terminal, boolean prefersSummary) {
+    this.prefersSummary = prefersSummary;
     file = null;
     sink = line -> terminal.println(line.toString());
   }
@@ -37,13 +43,23 @@ final class BestOfNWriter implements AutoCloseable {
    *
    * @param resume whether the lines of an interrupted command are kept
    * @param samples of each prompt
+   * @param prefersSummary whether the data's summary is the chosen one of a pair
    * @throws InvalidInputException where the file cannot be written, or where the lines of the
    *     interrupted command belong to other prompts
    */
-  BestOfNWriter(Path output, boolean resume, List<Prompt> prompts, int samples) {
+  BestOfNWriter(
+      Path output, boolean resume, List<Prompt> prompts, int samples, boolean prefersSummary) {
+    this.prefersSummary = prefersSummary;
     List<JsonNode> kept =
         resume
-            ? PartialFile.read(output, (number, line) -> belongs(number, line, prompts, samples))
+            ? PartialFile.read(
+                output,
+                (number, line) ->
+                    belongs(number, line, prompts, samples)
+                        && line.path("chosen")
+                            .asString("")
+                            .equals(
+                                preferred(prompts.get(number), line.path("summary").asString(""))))
             : List.of();
     file = JsonLinesWriter.to(output);
     sink = file::write;
@@ -56,6 +72,10 @@ final class BestOfNWriter implements AutoCloseable {
         && line.path("id").asString("").equals(prompts.get(number).id())
         && line.path("prompt").asString("").equals(prompts.get(number).text())
         && line.path("rewards").size() == samples;
+  }
+
+  private String preferred(Prompt prompt, String best) {
+    return prefersSummary ? prompt.references().getFirst() : best;
   }
 
   /** Returns for how many prompts, from the first on, lines are written. */
@@ -87,8 +107,9 @@ final class BestOfNWriter implements AutoCloseable {
     line.put("reward", best.scores().get(best.chosen()).value());
     ObjectNode terms = line.putObject("terms");
     best.scores().get(best.chosen()).terms().forEach(terms::put);
-    line.put("chosen", chosen.text());
-    if (best.isPair()) {
+    String preferred = preferred(prompt, chosen.text());
+    line.put("chosen", preferred);
+    if (best.isPair() && !preferred.equals(best.texts().get(best.rejected()))) {
       line.put("rejected", best.texts().get(best.rejected()));
       line.put("margin", best.margin());
     }

@@ -240,7 +240,8 @@ record PreferenceRounds(
             .adapters(
                 start.adapter() == null ? List.of() : List.of(command.resolve(start.adapter())));
     try (BestOfNWriter results =
-            new BestOfNWriter(file, setup.run().resume(), sampler.prompts, rounds.samples());
+            new BestOfNWriter(
+                file, setup.run().resume(), sampler.prompts, rounds.samples(), false);
         T5 t5 = T5.load(start.folder(), loadOptions)) {
       run.begin();
       new BestOfNRun(

@@ -123,6 +123,28 @@ final class BestOfNCommandTest {
   }
 
   @Test
+  void theSummaryOfTheDataMayBeTheChosenOne() throws IOException {
+    Path input = dialogues(4);
+    Object[] options = {"--input", input, "--reward", "facts", "--reward", "length:7=0.1"};
+    String how = "--max-new-tokens 12 --samples 3 --quiet";
+    List<JsonNode> own = bestOfN(how, options).succeeded().lines();
+    List<JsonNode> preferring = bestOfN(how + " --prefer-summary", options).succeeded().lines();
+    List<JsonNode> inputs = lines(input);
+    for (int i = 0; i < 4; i++) {
+      assertEquals(inputs.get(i).get("summary"), preferring.get(i).get("chosen"));
+      for (String key : List.of("summary", "rejected", "margin", "rewards")) {
+        assertEquals(own.get(i).get(key), preferring.get(i).get(key), key);
+      }
+    }
+    Path without = folder.resolve("without.jsonl");
+    Files.writeString(without, "{\"id\":\"a\",\"dialogue\":\"Hi.\"}\n");
+    CommandLineRun refused =
+        bestOfN(how + " --prefer-summary", "--input", without, "--reward", "length:7");
+    assertEquals(2, refused.exitCode());
+    assertTrue(refused.err().contains("dialogue a: there is no summary"), refused.err());
+  }
+
+  @Test
   void doesNotDependOnTheBatchSize() throws IOException {
     Path input = dialogues(11);
     Object[] options = {"--input", input, "--reward-model", REWARD, "--reward-label=-hate"};
