@@ -55,7 +55,7 @@ public final class TrainableT5 extends Trainable {
   private final T5Config config;
   private final DType weightType;
   private final WeightsCache cache;
-  private PackedWeights packed;
+  private PackedWeights packed; // whole, or null
   private T5Weights weights;
   private Parameters parameters;
   private TrainedAdapter adapter;
@@ -227,16 +227,11 @@ public final class TrainableT5 extends Trainable {
 
   private void loadForScales(Predicate<String> adapted, Predicate<String> scaledInputs) {
     try (Checkpoint checkpoint = Checkpoint.open(folder())) {
+      PackedWeights memory = memory(checkpoint, cache);
       weights =
           T5Weights.loadForScales(
-              checkpoint,
-              config,
-              ops(),
-              arena(),
-              weightType,
-              packed(checkpoint, cache),
-              adapted,
-              scaledInputs);
+              checkpoint, config, ops(), arena(), weightType, memory, adapted, scaledInputs);
+      packed = memory;
     }
   }
 
@@ -325,36 +320,26 @@ public final class TrainableT5 extends Trainable {
       if (saved != null) {
         readSaved(checkpoint, saved, from);
       }
+      // A file of some of the weights would take the place of that of all.
+      PackedWeights memory = memory(checkpoint, saved == null ? cache : null);
       weights =
           T5Weights.loadForAdapters(
-              checkpoint,
-              config,
-              ops(),
-              arena(),
-              weightType,
-              // A file of some of the weights would take the place of that of all.
-              packed(checkpoint, saved == null ? cache : null),
-              adapted,
-              saved);
+              checkpoint, config, ops(), arena(), weightType, memory, adapted, saved);
+      packed = memory;
     }
   }
 
   /** Gives memory for frozen weights, or the weights that an earlier run has left. */
-  private PackedWeights packed(Checkpoint checkpoint, WeightsCache cache) {
-    packed =
-        T5Weights.packed(
-            checkpoint,
-            cache,
-            weightType,
-            weightType.quantized() ? "under adapters" : "",
-            ops(),
-            arena());
-    return packed;
+  private PackedWeights memory(Checkpoint checkpoint, WeightsCache cache) {
+    String variant = weightType.quantized() ? "under adapters" : "";
+    return T5Weights.packed(checkpoint, cache, weightType, variant, ops(), arena());
   }
 
   @Override
   public void close() {
+    // The weights are written while they are still there.
     if (packed != null && packed.toBeKept()) {
+      ops().release(); // checksums are computed on every core
       packed.keep();
     }
     packed = null;

@@ -166,6 +166,25 @@ class QuantizedTrainingTest {
     }
   }
 
+  @Test
+  void weightsThatAreIncompleteAreNotKept() throws IOException {
+    Path model = Files.createDirectory(folder.resolve("model"));
+    for (Path file : list(MODEL)) {
+      Files.copy(file, model.resolve(file.getFileName()));
+    }
+    Path config = model.resolve("config.json");
+    Files.writeString(
+        config,
+        Files.readString(config)
+            .replaceFirst("\"num_decoder_layers\": \\d+", "\"num_decoder_layers\": 40"));
+    Path files = folder.resolve("weights");
+    WeightsCache cache = new WeightsCache(files, 1 << 26, 0);
+    LoraConfig lora = new LoraConfig(4, 8, 0, List.of("q"), false);
+    var base = new TrainableT5.Base(model, DType.FLOAT32, cache, device());
+    assertThrows(InvalidInputException.class, () -> TrainableT5.lora(base, lora, 0, 3));
+    assertTrue(Files.notExists(files) || list(files).isEmpty());
+  }
+
   private static List<Path> list(Path folder) throws IOException {
     try (Stream<Path> files = Files.list(folder)) {
       return files.toList();
