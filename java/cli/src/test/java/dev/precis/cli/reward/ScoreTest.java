@@ -238,7 +238,7 @@ final class ScoreTest {
     refuses(List.of("model of type t5"), "--reward-model", MODEL, "--input", good);
     refuses(List.of("There is no folder"), "--reward-model", "./nowhere", "--input", good);
     refuses(
-        List.of("int8 is for generation"),
+        List.of("int8 is not for classifiers"),
         "--reward-model",
         CLASSIFIER,
         "--input",
