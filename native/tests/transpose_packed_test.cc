@@ -6,6 +6,27 @@ using namespace precis;
 
 namespace {
 
+// What packing a matrix (N, K) transposed gives.
+class Transposed {
+ public:
+  Transposed(TestContext& context, const precis_tensor& matrix, int32_t dtype) {
+    precis_matmul_pack_args args = {};
+    // Read as (k, N): what was (N, K) is stacked along the inputs.
+    args.weights[0] = matrix;
+    args.weight_count = 1;
+    args.dtype = dtype;
+    args.transposed = 1;
+    EXPECT_OK(context, precis_matmul_pack_size(context, &args, &bytes));
+    packed = std::make_unique<GuardedTensor>(PRECIS_UINT8, std::vector<int64_t>{1, bytes});
+    args.packed = packed->data<void>();
+    args.packed_bytes = bytes;
+    EXPECT_OK(context, precis_matmul_pack(context, &args));
+  }
+
+  int64_t bytes = 0;
+  std::unique_ptr<GuardedTensor> packed;
+};
+
 // transpose_packed is bitwise identical to packing the transposed weights, padding included, and to
 // the reference.
 void test_bits(TestContext& context, Random& random, int64_t outputs, int64_t inputs,
@@ -13,19 +34,11 @@ void test_bits(TestContext& context, Random& random, int64_t outputs, int64_t in
   Weights weights(random, {outputs}, inputs, dtype, PRECIS_FLOAT32);
   precis_transpose_packed_args args = {};
   args.w = weights.pack(context);
-  precis_matmul_pack_args transposed = {};
-  // Read as (k, N): what was (N, K) is stacked along the inputs.
-  transposed.weights[0] = weights.source(0);
-  transposed.weight_count = 1;
-  transposed.dtype = dtype;
-  transposed.transposed = 1;
-  int64_t bytes = 0;
-  EXPECT_OK(context, precis_matmul_pack_size(context, &transposed, &bytes));
-  GuardedTensor want(PRECIS_UINT8, {1, bytes}), got(PRECIS_UINT8, {1, bytes});
+  const Transposed transposed(context, weights.source(0), dtype);
+  const int64_t bytes = transposed.bytes;
+  const GuardedTensor& want = *transposed.packed;
+  GuardedTensor got(PRECIS_UINT8, {1, bytes});
   std::memset(got.data<void>(), 0xff, static_cast<size_t>(bytes));
-  transposed.packed = want.data<void>();
-  transposed.packed_bytes = bytes;
-  EXPECT_OK(context, precis_matmul_pack(context, &transposed));
   args.out = {got.data<void>(), bytes, inputs, outputs, dtype, 0};
   EXPECT_OK(context, precis_transpose_packed(context, &args));
   EXPECT(got.intact(), "%s", context.name());
@@ -54,17 +67,10 @@ void test_quantized(TestContext& context, Random& random, int64_t outputs, int64
       row<float>(values, n)[k] = packed_weight_ref(weights.args(), n, k) + 0.0f;
     }
   }
-  precis_matmul_pack_args transposed = {};
-  transposed.weights[0] = values;
-  transposed.weight_count = 1;
-  transposed.dtype = PRECIS_BFLOAT16;
-  transposed.transposed = 1;
-  int64_t bytes = 0;
-  EXPECT_OK(context, precis_matmul_pack_size(context, &transposed, &bytes));
-  GuardedTensor want(PRECIS_UINT8, {1, bytes}), got(PRECIS_UINT8, {1, bytes});
-  transposed.packed = want.data<void>();
-  transposed.packed_bytes = bytes;
-  EXPECT_OK(context, precis_matmul_pack(context, &transposed));
+  const Transposed transposed(context, values, PRECIS_BFLOAT16);
+  const int64_t bytes = transposed.bytes;
+  const GuardedTensor& want = *transposed.packed;
+  GuardedTensor got(PRECIS_UINT8, {1, bytes});
   args.out = {got.data<void>(), bytes, inputs, outputs, PRECIS_BFLOAT16, 0};
   auto same = [&] {
     const uint16_t *a = got.data<uint16_t>(), *b = want.data<uint16_t>();

@@ -6,9 +6,9 @@
 // Rows that share keys, as beams do, are batched; they are compute-bound, and four positions at a
 // time take less arithmetic, with explicit prefetching.
 //
-// Where there are many rows for a thread, the work is partitioned by rows. Where there are few, the
-// positions of a row are shared: threads that took half of its heads each would prefetch each other's
-// half, and two of them measured slower than one. Values are summed over spans of kSpan positions, and
+// Many rows are partitioned among the threads. Of few rows the positions are: threads that took half
+// of a row's heads each would prefetch each other's half, and two of them measured slower than one.
+// Values are summed over spans of kSpan positions, and
 // the spans' sums from the first to the last, so that a head's result is bitwise identical for any
 // partition and any batching of rows.
 
@@ -81,7 +81,7 @@ class Decode {
   // The scratch memory that run needs for so many rows.
   int64_t words(int64_t rows) const { return rows * (3 * row_words() + score_words()); }
 
-  // Does heads [begin, end) of a group. q, scores and sums are of its rows.
+  // Does heads [begin, end) of a group. scratch has the words of its rows.
   void run(const Group& g, int64_t begin, int64_t end, float* scratch) const {
     float* sums = scratch + g.count * row_words();
     float* part = sums + g.count * row_words();

@@ -2,7 +2,6 @@ package dev.precis.cli.align;
 
 import dev.precis.T5;
 import dev.precis.alignment.policy.Prompt;
-import dev.precis.checkpoint.WeightsCache;
 import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.common.Prompts;
 import dev.precis.cli.options.AdapterOption;
@@ -111,10 +110,7 @@ public final class BestOfNCommand extends BaseCommand {
         this, folder, "results are sampled by the options of this command alone");
     List<Prompt> prompts = prompts(folder, read());
     T5.LoadOptions loadOptions =
-        common()
-            .loadOptions()
-            .adapters(model.adapters(this))
-            .weightsCache(WeightsCache.of(terminal().environment()).orElse(null));
+        common().loadOptions().adapters(model.adapters(this)).weightsCache(weightsCache());
     try (BestOfNWriter results = results(prompts);
         T5 t5 = T5.load(folder, loadOptions);
         RewardTerms terms = RewardTerms.load(this, reward, List.of())) {

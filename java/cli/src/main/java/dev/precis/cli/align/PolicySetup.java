@@ -2,7 +2,6 @@ package dev.precis.cli.align;
 
 import dev.precis.checkpoint.ModelFolder;
 import dev.precis.checkpoint.PeftAdapter;
-import dev.precis.checkpoint.WeightsCache;
 import dev.precis.cli.common.AvailableMemory;
 import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.common.MemoryCheck;
@@ -105,12 +104,7 @@ record PolicySetup(
     if (!method.lora()) {
       return TrainableT5.full(folder(), dtype, dropout, device);
     }
-    var base =
-        new TrainableT5.Base(
-            folder(),
-            dtype,
-            WeightsCache.of(command.terminal().environment()).orElse(null),
-            device);
+    var base = new TrainableT5.Base(folder(), dtype, command.weightsCache(), device);
     return adapter != null
         ? TrainableT5.loraFrom(base, command.resolve(adapter), loraDropout(), dropout)
         : TrainableT5.lora(base, method.config(loraDropout()), dropout, command.common().seed());

@@ -1,5 +1,6 @@
 package dev.precis.cli.common;
 
+import dev.precis.checkpoint.WeightsCache;
 import java.nio.file.Path;
 import java.util.Locale;
 import java.util.Map;
@@ -74,6 +75,11 @@ public abstract class BaseCommand implements Callable<Integer> {
   /** Finds the folder of a model or an adapter: a folder, or a hub ID that was downloaded. */
   public final Path resolve(String name) {
     return ModelResolver.resolve(name, terminal());
+  }
+
+  /** Returns where packed weights are kept between runs; null: nowhere. */
+  public final WeightsCache weightsCache() {
+    return WeightsCache.of(terminal().environment()).orElse(null);
   }
 
   /** Prints a note to the person at the terminal; {@code --quiet} silences it. */

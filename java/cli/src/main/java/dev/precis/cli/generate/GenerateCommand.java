@@ -1,7 +1,6 @@
 package dev.precis.cli.generate;
 
 import dev.precis.T5;
-import dev.precis.checkpoint.WeightsCache;
 import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.common.Prompts;
 import dev.precis.cli.options.AdapterOption;
@@ -125,7 +124,7 @@ public final class GenerateCommand extends BaseCommand {
             .loadOptions()
             .adapters(model.adapters(this))
             .generationConfig(generation.folder().follows())
-            .weightsCache(WeightsCache.of(terminal().environment()).orElse(null));
+            .weightsCache(weightsCache());
     Path folder = model.folder(this);
     GenerationOptions options = options(folder);
     if (stream || prompt != null && output.output() == null && hold == null) {

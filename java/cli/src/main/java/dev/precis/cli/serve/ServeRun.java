@@ -2,7 +2,6 @@ package dev.precis.cli.serve;
 
 import dev.precis.Classifier;
 import dev.precis.T5;
-import dev.precis.checkpoint.WeightsCache;
 import dev.precis.cli.common.GracefulShutdown;
 import dev.precis.server.Server;
 import dev.precis.server.ServerOptions;
@@ -118,7 +117,7 @@ final class ServeRun {
               .loadOptions()
               .adapters(adapters)
               .maxWaitingRequests(command.maxWaiting())
-              .weightsCache(WeightsCache.of(command.terminal().environment()).orElse(null));
+              .weightsCache(command.weightsCache());
       models.add(name, T5.load(folder, options));
     }
   }

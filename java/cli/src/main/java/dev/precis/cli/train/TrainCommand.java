@@ -1,7 +1,6 @@
 package dev.precis.cli.train;
 
 import dev.precis.checkpoint.PeftAdapter;
-import dev.precis.checkpoint.WeightsCache;
 import dev.precis.cli.common.AvailableMemory;
 import dev.precis.cli.common.BaseCommand;
 import dev.precis.cli.common.MemoryCheck;
@@ -270,11 +269,7 @@ public final class TrainCommand extends BaseCommand {
   }
 
   private TrainableT5.Base base(Path folder, DType dtype) {
-    return new TrainableT5.Base(
-        folder,
-        dtype,
-        WeightsCache.of(terminal().environment()).orElse(null),
-        common().deviceOptions());
+    return new TrainableT5.Base(folder, dtype, weightsCache(), common().deviceOptions());
   }
 
   /** Continues with those of an adapter. */

@@ -128,11 +128,11 @@ final class TrainTest {
     Path output = folder.resolve("run");
     train(output, options).succeeded();
     assertEquals(dtype, Json.readObject(output.resolve("config.json")).text("dtype"));
-    Path half = folder.resolve("half");
-    run("train", "--config", output.resolve("config.json"), "--output", half).succeeded();
+    Path again = folder.resolve("again");
+    run("train", "--config", output.resolve("config.json"), "--output", again).succeeded();
     assertArrayEquals(
         Files.readAllBytes(output.resolve("adapter/adapter_model.safetensors")),
-        Files.readAllBytes(half.resolve("adapter/adapter_model.safetensors")));
+        Files.readAllBytes(again.resolve("adapter/adapter_model.safetensors")));
     // The adapter is like any other.
     run(
             "generate",
